@@ -1,0 +1,101 @@
+#!/usr/bin/env node
+// argv → command → exit code. The only place that exits.
+import { readdirSync } from 'node:fs';
+import type { Argv } from 'yargs';
+import yargs from 'yargs';
+import { EXIT, type Io } from './commands/io.js';
+import { CagematchError } from './lib/errors.js';
+
+interface CommandModule {
+  builder(argv: Argv): Argv;
+  handler(args: unknown, io: Io): Promise<number>;
+}
+
+// Loaded only when it is the one: `--help` should not wait for what it does not use.
+const COMMANDS: { command: string; describe: string; load(): Promise<CommandModule> }[] = [
+  { command: 'run [modes..]', describe: 'run the task in every runtime, and compare', load: () => import('./commands/run.js') },
+  { command: 'detect [modes..]', describe: 'say which runtimes are here', load: () => import('./commands/detect.js') },
+  { command: 'doctor', describe: 'look closely at what runs need, and say how to mend it', load: () => import('./commands/doctor.js') },
+  { command: 'token <action>', describe: 'show the credential that a live run would use; push it to a runtime', load: () => import('./commands/token.js') },
+  { command: 'build [mode]', describe: 'build the image or template of one mode, or of all', load: () => import('./commands/build.js') },
+  { command: 'report [match]', describe: 'show a past match again; the newest by default', load: () => import('./commands/report.js') },
+  { command: 'clean [modes..]', describe: 'remove what crashed matches have left', load: () => import('./commands/clean.js') },
+];
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(argv: string[]): Promise<number> {
+  const debug = argv.includes('--debug');
+  // A reader that closes the pipe early (`| head`) is no error.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', (error: NodeJS.ErrnoException) => error.code === 'EPIPE' || console.error(error));
+  try {
+    return await dispatch(argv);
+  } catch (error) {
+    return report(error, debug);
+  }
+}
+
+async function dispatch(argv: string[]): Promise<number> {
+  let code: number = EXIT.done;
+  const cli = yargs(argv)
+    .scriptName('cagematch')
+    .usage('$0 <command>\n\nRuns the same coding-agent task in every sandbox you have, and tells you what each one costs.')
+    .option('debug', { describe: 'show a stack with an error', boolean: true, global: true, hidden: true })
+    .demandCommand(1, 'name a command')
+    .strict()
+    .wrap(100)
+    .epilogue(`modes: ${modeNames().join(' ')}`)
+    .exitProcess(false)
+    .fail((message, error) => {
+      throw error ?? badUsage(message, argv);
+    });
+  for (const { command, describe, load } of COMMANDS) {
+    cli.command({
+      command,
+      describe,
+      builder: (async (inner: Argv) => (await load()).builder(inner)) as never,
+      handler: async (args) => {
+        code = await (await load()).handler(args, await makeIo());
+      },
+    });
+  }
+  await cli.parseAsync();
+  return code;
+}
+
+function modeNames(): string[] {
+  return readdirSync(new URL('modes/', import.meta.url)).flatMap((file) => (/^[a-z0-9-]+\.(js|ts|mjs)$/.test(file) ? [file.replace(/\.\w+$/, '')] : []));
+}
+
+async function makeIo(): Promise<Io> {
+  const { loadEnv } = await import('./lib/match/config.js');
+  return {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    outIsTty: process.stdout.isTTY === true,
+    errIsTty: process.stderr.isTTY === true,
+    cwd: process.cwd(),
+    env: loadEnv(process.cwd(), process.env),
+    platform: process.platform,
+    uid: process.getuid?.(),
+    leave: (code) => process.exit(code),
+  };
+}
+
+/** yargs says what is wrong; the hint says where the right words are. */
+function badUsage(message: string, argv: string[]): CagematchError {
+  const command = COMMANDS.map((one) => one.command.split(' ')[0]).find((name) => name === argv[0]);
+  return new CagematchError('bad-input', message, `cagematch ${command === undefined ? '' : `${command} `}--help`);
+}
+
+function report(error: unknown, debug: boolean): number {
+  if (debug) console.error(error);
+  if (error instanceof CagematchError) {
+    console.error(`✖ ${error.message}`);
+    if (error.hint !== undefined) console.error(`hint: ${error.hint}`);
+    return error.code === 'bad-input' ? EXIT.badInput : error.code === 'not-ready' ? EXIT.notReady : EXIT.failed;
+  }
+  console.error(`✖ ${error instanceof Error ? error.message : error}`);
+  console.error('hint: this is a fault of cagematch; --debug shows where');
+  return EXIT.failed;
+}

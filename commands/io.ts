@@ -1,0 +1,25 @@
+// What a command may talk to: the streams, the environment, the folder.
+import type { Env } from '../lib/contract.js';
+
+export interface Io {
+  /** The result: one block of text, newline included. */
+  out(text: string): void;
+  /** For the person: progress, notes. */
+  err(text: string): void;
+  outIsTty: boolean;
+  errIsTty: boolean;
+  cwd: string;
+  /** The shell's environment with .env below it. */
+  env: Env;
+  platform: NodeJS.Platform;
+  uid: number | undefined;
+  /** Ends the process at once. Only for the user who presses Ctrl-C again and again. */
+  leave(code: number): never;
+}
+
+/** Exit codes; scripts depend on them. */
+export const EXIT = { done: 0, failed: 1, badInput: 2, notReady: 3, interrupted: 130 } as const;
+
+export function wantsColour(io: Io, tty: boolean): boolean {
+  return tty && !io.env.NO_COLOR && io.env.TERM !== 'dumb';
+}

@@ -1,0 +1,225 @@
+// `cagematch run`: detect, plan, run, measure, report.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Argv } from 'yargs';
+import { z } from 'zod';
+import { findCredential, givenCredential } from '../lib/auth/find.js';
+import { CagematchError, messageOf } from '../lib/errors.js';
+import { killAll } from '../lib/exec.js';
+import { onInterrupt } from '../lib/match/cleanup.js';
+import { readOwnInputs } from '../lib/match/config.js';
+import { contextFor, createKeeper, type Surroundings } from '../lib/match/context.js';
+import { detectAll } from '../lib/match/detect.js';
+import { openRecord } from '../lib/match/events.js';
+import { takeFingerprint } from '../lib/match/fingerprint.js';
+import { newMatchId, runMatch } from '../lib/match/match.js';
+import { checkRequired, type Plan, planMatch, rounds } from '../lib/match/plan.js';
+import { loadModes, parseWanted } from '../lib/match/registry.js';
+import { liveAnswer, replayAnswer } from '../lib/model/answers.js';
+import { readCassette } from '../lib/model/cassette.js';
+import { createGateway } from '../lib/model/gateway.js';
+import { agentVersion, packageRoot, version } from '../lib/package.js';
+import type { MatchEvent } from '../lib/record.js';
+import { renderMarkdown, replaceRegion } from '../lib/report/markdown.js';
+import { createProgress } from '../lib/report/progress.js';
+import { buildReport, type Report } from '../lib/report/report.js';
+import { coloured, plain, renderTable } from '../lib/report/table.js';
+import { helloTask } from '../lib/task/hello.js';
+import { EXIT, type Io, wantsColour } from './io.js';
+import { wholeNumber } from './numbers.js';
+
+export const builder = (argv: Argv) =>
+  argv
+    .positional('modes', { describe: 'modes or variants (docker:runsc); none: all that are ready', type: 'string', array: true })
+    .option('runs', { describe: 'rounds; each runs every mode once', default: '1', requiresArg: true, string: true })
+    .option('warmup', { describe: 'rounds that are not counted, first', default: '0', requiresArg: true, string: true })
+    .option('seed', { describe: 'seed of the order within the rounds; default: a fresh one', requiresArg: true, string: true })
+    .option('model', { describe: 'who answers the agent', choices: ['auto', 'replay', 'live'] as const, default: 'auto' as const })
+    .option('allow-host', { describe: 'with a live model: also run the agent with no walls', boolean: true, default: false })
+    .option('timeout', { describe: 'seconds for one run', default: '120', requiresArg: true, string: true })
+    .option('task', { describe: 'what the agent does', choices: ['hello'] as const, default: 'hello' as const })
+    .option('require', { describe: 'modes that must be ready and pass, comma-separated', requiresArg: true, string: true })
+    .option('json', { describe: 'the report as JSON to FILE, or - for stdout', requiresArg: true, string: true })
+    .option('out', { describe: 'where match folders go', default: 'results', requiresArg: true, string: true })
+    .option('dry-run', { describe: 'say what would be run, and stop', boolean: true, default: false });
+
+const settingsSchema = z.object({
+  modes: z.array(z.string()).default([]),
+  runs: wholeNumber('--runs', 1, 1000),
+  warmup: wholeNumber('--warmup', 0, 100),
+  seed: wholeNumber('--seed', 0, 2 ** 31 - 1).optional(),
+  model: z.enum(['auto', 'replay', 'live']),
+  allowHost: z.boolean(),
+  timeout: wholeNumber('--timeout', 1, 24 * 3600),
+  require: z.string().transform((text) => text.split(',').map((name) => name.trim()).filter(Boolean)).default([]),
+  json: z.string().optional(),
+  out: z.string(),
+  dryRun: z.boolean(),
+});
+
+type Settings = z.infer<typeof settingsSchema>;
+
+export async function handler(args: unknown, io: Io): Promise<number> {
+  const settings = settingsSchema.parse(args);
+  const seed = settings.seed ?? Math.floor(Math.random() * 2 ** 31);
+  const own = readOwnInputs(io.env);
+  const task = helloTask(packageRoot);
+  const model = await chooseModel(settings, io);
+  const answer = model.credential ? liveAnswer(own.upstream, model.credential) : replayAnswer(readCassette(task.cassette));
+
+  const registry = await loadModes();
+  const wanted = settings.modes.map((name) => parseWanted(registry, name).mode);
+  const required = settings.require.map((name) => parseWanted(registry, name).mode);
+  const asked = wanted.length > 0 ? new Set([...wanted, ...required]) : registry.values();
+
+  const progress = createProgress(io.err, io.errIsTty);
+  const interrupt = onInterrupt(progress.say, () => io.leave(EXIT.interrupted));
+  const stop = new AbortController();
+  const signal = AbortSignal.any([interrupt.signal, stop.signal]);
+  const matchId = newMatchId();
+  const around: Surroundings = { env: io.env, platform: io.platform, uid: io.uid, match: matchId, signal, say: progress.say };
+  const keeper = createKeeper();
+  const gateway = createGateway(answer, { port: own.gatewayPort });
+  try {
+    const detected = await detectAll(asked, (mode) => contextFor(around, keeper, mode.id));
+    const plan = withoutOpenHost(planMatch(registry, detected, settings.modes, settings.require), model.name, settings.allowHost);
+    checkRequired(plan);
+    if (settings.dryRun) {
+      io.out(describePlan(plan, seed, settings.runs));
+      return EXIT.done;
+    }
+    const folder = join(resolve(io.cwd, settings.out), matchId);
+    const events: MatchEvent[] = [];
+    const record = openRecord(folder, {
+      onEvent(event) {
+        events.push(event);
+        progress.onEvent(event);
+      },
+      onFailure: () => stop.abort(),
+    });
+    record.emit({
+      type: 'match-started',
+      schemaVersion: 1,
+      match: matchId,
+      startedAt: new Date().toISOString(),
+      seed,
+      runs: settings.runs,
+      warmup: settings.warmup,
+      model: model.name,
+      modelWhy: model.why,
+      task: task.id,
+      state: 'prepared',
+      versions: { cagematch: version, agent: agentVersion, node: process.version },
+      host: takeFingerprint(io.platform),
+    });
+    for (const { mode, detection } of detected) record.emit({ type: 'detected', mode: mode.id, letter: mode.letter, title: mode.title, isolation: mode.isolation, detection });
+    for (const { adapter: _adapter, facts: _facts, ...entry } of plan.entries) record.emit({ type: 'entered', ...entry });
+    for (const one of leftOut(plan, detected)) record.emit({ type: 'left-out', ...one });
+    await runMatch({
+      entries: plan.entries,
+      contextOf: (entry) => contextFor(around, keeper, entry.mode, { variant: entry.variant, facts: entry.facts }),
+      record,
+      gateway,
+      task,
+      model: model.name,
+      matchId,
+      seed,
+      runs: settings.runs,
+      warmup: settings.warmup,
+      timeoutMs: settings.timeout * 1000,
+      signal,
+    });
+    const how = interrupt.signal.aborted ? 'interrupted' : record.failure() ? 'failed' : 'done';
+    record.emit({ type: 'match-ended', endedAt: new Date().toISOString(), how });
+    progress.end();
+    record.close();
+    const report = await buildReport(events);
+    publish(report, folder, settings, io);
+    const failure = record.failure();
+    if (failure) throw failure;
+    return interrupt.signal.aborted ? EXIT.interrupted : exitCode(report);
+  } finally {
+    progress.end();
+    await gateway.close();
+    await keeper.closeAll();
+    killAll();
+    interrupt.dispose();
+  }
+}
+
+/** One line always says which model answers, and why. */
+async function chooseModel(settings: Settings, io: Io) {
+  const given = givenCredential(io.env);
+  if (settings.model === 'replay') return { name: 'replay' as const, why: '--model replay' };
+  if (settings.model === 'live') {
+    const found = await findCredential(io.env, io.platform);
+    if ('missing' in found) throw new CagematchError('bad-input', `--model live needs a credential, and none was found in ${found.looked.join(', ')}`, 'set CLAUDE_CODE_OAUTH_TOKEN in .env (claude setup-token prints one)');
+    return { name: 'live' as const, why: `--model live, credential from ${found.credential.where}`, credential: found.credential };
+  }
+  if (given) return { name: 'live' as const, why: `${given.where} was given; --model replay costs nothing`, credential: given };
+  const found = await findCredential(io.env, io.platform);
+  const why = 'missing' in found ? 'no credential was given' : `a login was found in ${found.credential.where}; --model live would use it`;
+  return { name: 'replay' as const, why };
+}
+
+/** A live model does what it likes; without walls it needs to be asked for. */
+function withoutOpenHost(plan: Plan, model: 'replay' | 'live', allowed: boolean): Plan {
+  if (model === 'replay' || allowed) return plan;
+  const open = plan.entries.filter((entry) => entry.isolation === 'none');
+  return {
+    entries: plan.entries.filter((entry) => entry.isolation !== 'none'),
+    missing: [...plan.missing, ...open.map((entry) => ({ entry: entry.entry, required: entry.required, reason: 'a live agent would run here with no walls at all', hint: '--allow-host' }))],
+  };
+}
+
+function leftOut(plan: Plan, detected: Awaited<ReturnType<typeof detectAll>>) {
+  const named = plan.missing.map((one) => {
+    const found = detected.find(({ mode }) => mode.id === one.entry.split(':')[0]);
+    const status = found?.detection.status ?? 'absent';
+    return { entry: one.entry, letter: found?.mode.letter ?? '?', title: found?.mode.title ?? one.entry, status: status === 'ready' ? 'unconfigured' : status, reason: one.reason, hint: one.hint };
+  });
+  const others = detected.flatMap(({ mode, detection }) =>
+    detection.status === 'ready' || named.some((one) => one.entry === mode.id)
+      ? []
+      : [{ entry: mode.id, letter: mode.letter, title: mode.title, status: detection.status, reason: detection.reason, hint: detection.hint }],
+  );
+  return [...named, ...others];
+}
+
+function describePlan(plan: Plan, seed: number, runs: number): string {
+  const names = plan.entries.map((entry) => entry.entry);
+  const order = [...rounds(seed, runs, names)].map((round, index) => `round ${index + 1}: ${round.join(' ')}`);
+  const missing = plan.missing.map((one) => `left out: ${one.entry}: ${one.reason} → ${one.hint}`);
+  return `${[`seed ${seed}`, ...order, ...missing].join('\n')}\n`;
+}
+
+function publish(report: Report, folder: string, settings: Settings, io: Io): void {
+  const json = `${JSON.stringify(report, null, 2)}\n`;
+  const toStdout = settings.json === '-';
+  if (toStdout) io.out(json);
+  else if (settings.json !== undefined) save(resolve(io.cwd, settings.json), json);
+  const table = (tty: boolean) => renderTable(report, wantsColour(io, tty) ? coloured : plain);
+  if (toStdout) io.err(table(io.errIsTty));
+  else io.out(`\n${table(io.outIsTty)}`);
+  io.err(`record: ${folder}\n`);
+  const page = join(io.cwd, 'RESULTS.md');
+  // A stand-in's number is never a finding, and half a match is none either.
+  if (!existsSync(page) || report.match.how !== 'done' || report.modes.some((mode) => mode.standIn)) return;
+  const updated = replaceRegion(readFileSync(page, 'utf8'), renderMarkdown(report));
+  if (updated !== undefined) save(page, updated);
+}
+
+function save(path: string, text: string): void {
+  try {
+    writeFileSync(path, text);
+  } catch (error) {
+    throw new CagematchError('bad-input', `${path} cannot be written: ${messageOf(error)}`, 'the match is kept: cagematch report --format json');
+  }
+}
+
+/** Required rows must pass whole; without any, every row that was run must. */
+function exitCode(report: Report): number {
+  const anyRequired = report.modes.some((mode) => mode.required);
+  const judged = report.modes.filter((mode) => mode.required || !anyRequired);
+  return judged.length > 0 && judged.every((mode) => mode.n > 0 && mode.passed === mode.n) ? EXIT.done : EXIT.failed;
+}

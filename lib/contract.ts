@@ -1,0 +1,199 @@
+// What a mode is: the agreement between the match and every runtime.
+
+export type Env = Record<string, string>;
+
+export type Isolation = 'none' | 'os-sandbox' | 'container' | 'user-kernel' | 'microvm' | 'system-container' | 'remote-vm';
+
+/** How a credential gets to the agent inside. */
+export type AuthPath = 'env' | 'file' | 'gateway' | 'runtime-proxy' | 'remote-secret';
+
+/** A name that a mode reads from the environment. `.env.example` and the README are made from these. */
+export interface Input {
+  help: string;
+  secret?: boolean;
+  example?: string;
+}
+
+/** One declared option of a mode changed; written `mode:id`. */
+export interface Variant {
+  id: string;
+  isolation: Isolation;
+}
+
+export type Facts = Record<string, string | number | boolean>;
+
+export type Detection =
+  | { status: 'ready'; version: string; facts: Facts; variants?: Variant[] }
+  | { status: 'absent' | 'broken' | 'unconfigured'; /** what was seen */ reason: string; /** one command to type */ hint: string };
+
+/** How a process inside the sandbox finds the model's endpoint. */
+export type Reach =
+  | {
+      via: 'address';
+      /** The one host address that the gateway must listen on for this mode. */
+      listen: string;
+      /** The gateway's URL as seen from inside. */
+      url(port: number): string;
+      /** Gives back what had to be held until the gateway was bound. */
+      release?(): Promise<void>;
+    }
+  /** The guest cannot reach this host: the same replay script runs beside the agent. */
+  | { via: 'inside' };
+
+export interface Labels {
+  match: string;
+  mode: string;
+  /** `<pid>:<bootid>` of the harness that owns the sandbox. */
+  owner: string;
+}
+
+/** Where a sandbox keeps the workspace and the agent's home, as the agent sees them. */
+export interface Layout {
+  workspace: string;
+  home: string;
+  /** PATH inside, where the sandbox does not bring its own. */
+  path?: string;
+}
+
+/** What the host offers to a run; a mode that shares the host's files uses these paths as they are. */
+export interface HostPaths {
+  /** The workspace, absolute, owned by `user`. */
+  workspace: string;
+  /** A fresh agent home, absolute. */
+  home: string;
+  /** PATH with the agent's binary and this Node first. */
+  path: string;
+}
+
+export interface Command {
+  /** The program and its arguments; the program is looked up on PATH inside. */
+  argv: [string, ...string[]];
+  /** Set inside; complete: nothing of the host's environment is added. */
+  env: Env;
+  /** Set inside too, but its values must never reach an argv, a log or an inspectable record that outlives the run. */
+  secretEnv: Env;
+  /** Absolute, as seen inside. */
+  cwd: string;
+}
+
+/** A file that has to be inside, outside the workspace, before a command runs. */
+export interface GuestFile {
+  /** Absolute, as seen inside. */
+  path: string;
+  /** Absolute, on this host. */
+  source: string;
+}
+
+export interface LaunchSpec {
+  /** Unique on this machine; the sandbox bears it. */
+  name: string;
+  host: HostPaths;
+  files: GuestFile[];
+  /** Owner of the workspace's files: whoever works inside should have this id. */
+  user: { uid: number; gid: number };
+  /** The gateway's port on the address that `reach` named; absent when the model is inside. */
+  gatewayPort?: number;
+  /** Given: launch the runtime's own one-shot form with it. Absent: the sandbox idles and takes `exec`. */
+  command?: Command;
+}
+
+export type ExecEnd =
+  | { type: 'exit'; code: number }
+  | { type: 'signal'; name: string }
+  /** The runtime can no longer say how the command ended. */
+  | { type: 'lost'; reason: string };
+
+/** `atMs` is on the clock of `lib/clock.ts`, at arrival. */
+export type ExecEvent = { type: 'line'; stream: 'stdout' | 'stderr'; text: string; atMs: number } | (ExecEnd & { atMs: number });
+
+/** Lines as they come, then exactly one end. */
+export type ExecStream = AsyncIterable<ExecEvent>;
+
+export interface Handle {
+  /** The sandbox's name, as given in the spec. */
+  name: string;
+  /** The one-shot command's output, when the spec had a command. */
+  process?: ExecStream;
+}
+
+/** Something of ours that the runtime still lists. */
+export interface Listed {
+  /** What `destroyListed` takes. */
+  id: string;
+  /** container, instance, machine, process … */
+  kind: string;
+  labels: Partial<Labels>;
+}
+
+/** Something that is opened once a match, shared by its runs, and closed at its end. */
+export interface Closable {
+  close(): Promise<void> | void;
+}
+
+export interface Context {
+  /** The user's environment, secrets included. Children get it; nothing else does. */
+  env: Env;
+  platform: NodeJS.Platform;
+  /** Undefined where the platform has no user ids. */
+  uid: number | undefined;
+  /** Root of this package: Dockerfile, agent home. */
+  packageRoot: string;
+  /** Version of the agent CLI that images install. */
+  agentVersion: string;
+  /** The agent CLI of that version on this machine, absolute; undefined where it is not installed. */
+  agentBinary: string | undefined;
+  labels: Labels;
+  variant: string | undefined;
+  /** What `detect` said. Empty before it. */
+  facts: Facts;
+  signal: AbortSignal;
+  /** Says a line to the user while something long goes on (an image build). */
+  say(line: string): void;
+  /** The match's own copy of something: opened at the first call with this key, closed when the match ends. */
+  keep<T extends Closable>(key: string, open: () => Promise<T> | T): Promise<T>;
+}
+
+/** One way to use one runtime. Functions only; a failed operation throws `CagematchError`. */
+export interface Mode<H extends Handle = Handle> {
+  /** The file's name. */
+  id: string;
+  title: string;
+  /** The family's letter in tables. */
+  letter: string;
+  isolation: Isolation;
+  workspace: 'bind' | 'copy';
+  /** In order of preference. */
+  auth: [AuthPath, ...AuthPath[]];
+  inputs: Record<string, Input>;
+  platforms: NodeJS.Platform[];
+  /** One line: what this mode runs. The legend and the README show it. */
+  summary: string;
+  /** True where the runtime has a one-shot form (`docker run`); false where it is launch, then exec. */
+  oneShot: boolean;
+  /** Asks the runtime itself. Never throws; the caller bounds it to 5 s. */
+  detect(ctx: Context): Promise<Detection>;
+  /** Image or template present. Idempotent. `rebuild` builds it again. */
+  prepare(ctx: Context, options?: { rebuild?: boolean }): Promise<void>;
+  reach(ctx: Context): Promise<Reach>;
+  layout(ctx: Context, host: HostPaths): Layout;
+  /** Resolves when the runtime reports the sandbox running. On throw, nothing is left that `reap` would not find. */
+  launch(ctx: Context, spec: LaunchSpec): Promise<H>;
+  exec(ctx: Context, handle: H, command: Command): ExecStream;
+  /** Workspace out. `bind`: nothing to do. */
+  collect(ctx: Context, handle: H, into: string): Promise<void>;
+  /** Idempotent; resolves when the runtime no longer lists the sandbox. */
+  destroy(ctx: Context, handle: H): Promise<void>;
+  /** Everything that bears our labels, of any match and owner. */
+  list(ctx: Context): Promise<Listed[]>;
+  /** Removes one of what `list` gave. */
+  reap(ctx: Context, listed: Listed): Promise<void>;
+  /** argv of an interactive terminal inside. */
+  shell(ctx: Context, handle: H): string[];
+  /** Stores a credential with the runtime; present where `remote-secret` is. */
+  pushSecret?(ctx: Context, name: string, value: string): Promise<string>;
+}
+
+/** Gives a mode its types and forgets the handle's own, so that the match holds modes of all kinds. */
+export function defineMode<H extends Handle>(mode: Mode<H>): Mode {
+  return mode as unknown as Mode;
+}

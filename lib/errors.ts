@@ -1,0 +1,35 @@
+// The one error that a user may see: what is wrong, and what to type next.
+
+export type ErrorCode =
+  | 'bad-input' // argv, .env, a cassette, an output folder: exit 2
+  | 'not-ready' // a required runtime is missing: exit 3
+  | 'image-unavailable' // an image or template is missing and cannot be built
+  | 'launch-failed' // the runtime refused or lost the sandbox
+  | 'collect-failed' // the workspace did not come back
+  | 'destroy-failed' // the runtime still lists the sandbox
+  | 'port-taken' // the gateway's address is in use
+  | 'record-failed'; // events could not be written (disk full, folder gone)
+
+export class CagematchError extends Error {
+  override readonly name = 'CagematchError';
+
+  /**
+   * @param code what kind of failure, for callers that decide by it
+   * @param message one line, what was seen
+   * @param hint one command to type or one thing to change
+   */
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    readonly hint?: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}
+
+/** The first line of whatever was thrown, for a row or a one-line message. */
+export function messageOf(thrown: unknown): string {
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  return text.split('\n', 1)[0] ?? '';
+}

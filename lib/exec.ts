@@ -1,0 +1,283 @@
+// Processes: run one to its end within a bound, or stream its lines; and never leave one behind.
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { execa } from 'execa';
+import { monotonic } from './clock.js';
+import type { Env, ExecEnd, ExecEvent, ExecStream } from './contract.js';
+import { CagematchError } from './errors.js';
+
+/** The longest line kept whole, in characters; the rest of a longer one is dropped and said so. */
+const MAX_LINE = 4 * 1024 * 1024;
+/** The most output that `capture` keeps per stream, in characters. */
+const MAX_CAPTURE = 8 * 1024 * 1024;
+/** Lines that may wait for their reader before the child is made to wait. */
+const MAX_QUEUE = 2000;
+
+export interface SpawnOptions {
+  env: Env;
+  cwd?: string;
+  signal?: AbortSignal;
+  /** Runs the child as this user; needs root. */
+  user?: { uid: number; gid: number };
+}
+
+export interface Captured {
+  end: ExecEnd;
+  stdout: string;
+  stderr: string;
+  /** `missing`: no such program. `timeout`: killed at its bound. */
+  failure?: 'missing' | 'timeout';
+}
+
+const live = new Set<number>();
+
+/** Kills every process group that is still running; for the last moment before exit. */
+export function killAll(): void {
+  for (const pid of live) killGroup(pid, 'SIGKILL');
+}
+
+/** Signals a child and all that it started. */
+function killGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // The group is gone already.
+  }
+}
+
+// execa's own timeout waits for stdout to close, which a grandchild can hold open:
+// children lead their own group, and the group is what is killed.
+function start(argv: readonly [string, ...string[]], options: SpawnOptions, input?: string) {
+  const [file, ...args] = argv;
+  const child = execa(file, args, {
+    env: options.env,
+    extendEnv: false,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.user === undefined ? {} : { uid: options.user.uid, gid: options.user.gid }),
+    ...(input === undefined ? { stdin: 'ignore' as const } : { input }),
+    detached: true,
+    cleanup: false,
+    reject: false,
+    buffer: false,
+    stripFinalNewline: false,
+  });
+  // `reject: false` still leaves a result nobody may await.
+  child.catch(() => {});
+  const { pid } = child;
+  if (pid !== undefined) {
+    live.add(pid);
+    child.once('exit', () => live.delete(pid));
+  }
+  const abort = () => {
+    if (pid !== undefined) killGroup(pid, 'SIGKILL');
+  };
+  if (options.signal?.aborted) abort();
+  options.signal?.addEventListener('abort', abort, { once: true });
+  child.once('exit', () => options.signal?.removeEventListener('abort', abort));
+  return child;
+}
+
+type Child = ReturnType<typeof start>;
+
+/** How the child ended, told when it has exited, whoever still holds its pipes. */
+function ended(child: Child): Promise<ExecEnd & { missing?: boolean }> {
+  return new Promise((resolve) => {
+    child.once('exit', (code: number | null, signal: string | null) => {
+      if (code !== null) resolve({ type: 'exit', code });
+      else resolve({ type: 'signal', name: signal ?? 'unknown' });
+    });
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      resolve({ type: 'lost', reason: error.message, missing: error.code === 'ENOENT' });
+    });
+  });
+}
+
+/**
+ * Runs a program to its end and keeps what it printed. Never throws.
+ * @param argv program and arguments
+ * @param options `timeoutMs` bounds the whole call, grandchildren included
+ */
+export async function capture(
+  argv: readonly [string, ...string[]],
+  options: SpawnOptions & { timeoutMs: number; input?: string; onLine?: (line: string) => void },
+): Promise<Captured> {
+  const child = start(argv, options, options.input);
+  const kept = { stdout: '', stderr: '' };
+  const closed = (['stdout', 'stderr'] as const).map((name) => {
+    const split = lineSplitter((line) => options.onLine?.(line));
+    child[name]?.setEncoding('utf8').on('data', (text: string) => {
+      if (kept[name].length < MAX_CAPTURE) kept[name] += text;
+      if (options.onLine) split.push(text);
+    });
+    return new Promise<void>((resolve) => {
+      if (child[name]) child[name].once('close', () => resolve());
+      else resolve();
+    });
+  });
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    if (child.pid !== undefined) killGroup(child.pid, 'SIGKILL');
+  }, options.timeoutMs);
+  const { missing, ...end } = await ended(child);
+  if (!missing) await Promise.race([Promise.all(closed), after(200)]);
+  clearTimeout(timer);
+  child.stdout?.destroy();
+  child.stderr?.destroy();
+  const failure = missing ? 'missing' : timedOut ? 'timeout' : undefined;
+  return { end, ...kept, ...(failure === undefined ? {} : { failure }) };
+}
+
+function after(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}
+
+/** What the program printed on stdout, or a thrown `code` with its own last words. */
+export async function output(
+  argv: readonly [string, ...string[]],
+  options: SpawnOptions & { timeoutMs: number; input?: string; code: CagematchError['code']; hint?: string; onLine?: (line: string) => void },
+): Promise<string> {
+  const result = await capture(argv, options);
+  if (result.end.type === 'exit' && result.end.code === 0) return result.stdout;
+  throw new CagematchError(options.code, `${argv.slice(0, 2).join(' ')}: ${whyFailed(result)}`, options.hint);
+}
+
+/** One line: how a captured program failed, in its own words where it had any. */
+export function whyFailed(result: Captured): string {
+  if (result.failure === 'missing') return 'not found on PATH';
+  if (result.failure === 'timeout') return 'no answer in time';
+  const words = (result.stderr.trim() || result.stdout.trim()).split('\n').filter((line) => line.trim() !== '');
+  const last = words.at(-1)?.trim().slice(0, 300);
+  if (last !== undefined && last !== '') return last;
+  if (result.end.type === 'exit') return `exit code ${result.end.code}`;
+  return result.end.type === 'signal' ? `killed by ${result.end.name}` : result.end.reason;
+}
+
+export interface LocalStream extends ExecStream {
+  pid: number | undefined;
+  /** Resolves when the process exists; rejects with `launch-failed` when it cannot be started. */
+  spawned: Promise<void>;
+  /** How the process ended, whether or not its lines are read. */
+  ended: Promise<ExecEnd>;
+  /** Ends the process and all that it started. */
+  kill(): void;
+}
+
+/** Starts a program and hands over its lines as they come, then one end. The stream may be read once. */
+export function stream(argv: readonly [string, ...string[]], options: SpawnOptions): LocalStream {
+  const child = start(argv, options);
+  const spawned = new Promise<void>((resolve, reject) => {
+    child.once('spawn', () => resolve());
+    child.once('error', (error) => reject(new CagematchError('launch-failed', error.message)));
+  });
+  // Whoever does not ask for it learns of the failure from the stream's end.
+  spawned.catch(() => {});
+  const queue: ExecEvent[] = [];
+  let wake: () => void = () => {};
+  let finished = false;
+
+  const push = (event: ExecEvent) => {
+    queue.push(event);
+    if (queue.length > MAX_QUEUE) {
+      child.stdout?.pause();
+      child.stderr?.pause();
+    }
+    wake();
+  };
+  const closed = (['stdout', 'stderr'] as const).map((name) => {
+    const split = lineSplitter((text) => push({ type: 'line', stream: name, text, atMs: monotonic() }));
+    child[name]?.setEncoding('utf8').on('data', split.push);
+    return new Promise<void>((resolve) => {
+      if (!child[name]) return resolve();
+      child[name].once('close', () => {
+        split.flush();
+        resolve();
+      });
+    });
+  });
+  const over = ended(child);
+  void over.then(async ({ missing, ...end }) => {
+    const atMs = monotonic();
+    // A grandchild may hold the pipes; what it prints later is nobody's output.
+    if (!missing) await Promise.race([Promise.all(closed), after(500)]);
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+    finished = true;
+    push({ ...end, atMs });
+  });
+
+  async function* read(): AsyncGenerator<ExecEvent> {
+    for (;;) {
+      const event = queue.shift();
+      if (event) {
+        if (queue.length === 0 && !finished) {
+          child.stdout?.resume();
+          child.stderr?.resume();
+        }
+        yield event;
+        if (event.type !== 'line') return;
+      } else {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    }
+  }
+  return {
+    [Symbol.asyncIterator]: read,
+    pid: child.pid,
+    ended: over.then(({ missing: _, ...end }) => end),
+    kill: () => {
+      if (child.pid !== undefined) killGroup(child.pid, 'SIGKILL');
+    },
+    spawned,
+  };
+}
+
+/** Cuts text into lines; a line past its bound is cut, and its rest is passed over without being kept. */
+function lineSplitter(emit: (line: string) => void) {
+  let rest = '';
+  let cut = false;
+  const end = () => {
+    emit(cut ? `${rest} … [line cut]` : rest.endsWith('\r') ? rest.slice(0, -1) : rest);
+    rest = '';
+    cut = false;
+  };
+  return {
+    push(text: string) {
+      let from = 0;
+      for (;;) {
+        const at = text.indexOf('\n', from);
+        const part = text.slice(from, at === -1 ? undefined : at);
+        if (!cut) {
+          rest += part;
+          if (rest.length > MAX_LINE) {
+            rest = rest.slice(0, MAX_LINE);
+            cut = true;
+          }
+        }
+        if (at === -1) return;
+        end();
+        from = at + 1;
+      }
+    },
+    flush() {
+      if (rest !== '') end();
+    },
+  };
+}
+
+/** Absolute path of a program on PATH, or undefined. */
+export function which(program: string, env: Env): string | undefined {
+  for (const folder of (env.PATH ?? '').split(delimiter)) {
+    if (folder === '') continue;
+    const path = join(folder, program);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not here.
+    }
+  }
+  return undefined;
+}

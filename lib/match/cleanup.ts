@@ -1,0 +1,38 @@
+// Ctrl-C and its like: the first one stops the match in order, sandboxes and record included; more of them only hurry.
+import { killAll } from '../exec.js';
+
+/** How often it may be pressed before cagematch leaves at once, whatever is left behind. */
+const PATIENCE = 3;
+
+export interface Interrupt {
+  signal: AbortSignal;
+  /** Takes the listeners off. */
+  dispose(): void;
+}
+
+/**
+ * One listener per signal.
+ * @param leave ends the process at once; for the user who will not wait
+ */
+export function onInterrupt(say: (line: string) => void, leave: () => never): Interrupt {
+  const controller = new AbortController();
+  let pressed = 0;
+  const listener = () => {
+    pressed += 1;
+    if (pressed === 1) say('stopping: sandboxes are being removed, finished runs are kept');
+    else if (pressed < PATIENCE) say('still removing sandboxes; once more leaves at once (cagematch clean removes the rest)');
+    else {
+      killAll();
+      leave();
+    }
+    controller.abort();
+  };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const name of signals) process.on(name, listener);
+  return {
+    signal: controller.signal,
+    dispose: () => {
+      for (const name of signals) process.off(name, listener);
+    },
+  };
+}

@@ -1,0 +1,69 @@
+// The environment and .env, checked before anything starts.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'dotenv';
+import { z } from 'zod';
+import type { Env } from '../contract.js';
+import { CagematchError, messageOf } from '../errors.js';
+
+/** What cagematch itself reads; each mode declares its own `inputs` beside these. */
+export const OWN_INPUTS = {
+  CLAUDE_CODE_OAUTH_TOKEN: { help: 'subscription token; given here, `--model auto` goes live', secret: true },
+  ANTHROPIC_API_KEY: { help: 'API key; wins over the token and is billed by use', secret: true },
+  CAGEMATCH_GATEWAY_PORT: { help: 'fixed port for the gateway, for firewalls that need one; default: a free one', example: '8787' },
+  CAGEMATCH_UPSTREAM: { help: 'base URL of the API in live mode; default: https://api.anthropic.com' },
+};
+
+const ownSchema = z.object({
+  CAGEMATCH_GATEWAY_PORT: z.coerce.number().int().min(0).max(65535).optional(),
+  CAGEMATCH_UPSTREAM: z.url().optional(),
+});
+
+/**
+ * The process environment with .env below it: what is set in the shell wins.
+ * @throws `bad-input` that names the line of a broken .env
+ */
+export function loadEnv(cwd: string, processEnv: NodeJS.ProcessEnv): Env {
+  const fromShell = Object.fromEntries(Object.entries(processEnv).filter((pair): pair is [string, string] => pair[1] !== undefined));
+  return { ...readDotenv(join(cwd, '.env')), ...fromShell };
+}
+
+function readDotenv(path: string): Env {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw new CagematchError('bad-input', `.env cannot be read: ${messageOf(error)}`, `check ${path}`);
+  }
+  const bad = firstBadLine(text);
+  if (bad) throw new CagematchError('bad-input', `.env line ${bad} is not NAME=value`, 'see .env.example for what may stand there');
+  // An empty value is how a template says "not set".
+  return Object.fromEntries(Object.entries(parse(text)).filter(([, value]) => value !== ''));
+}
+
+/** dotenv passes over what it cannot read; a user would rather know. The number only: the line may hold a secret. */
+function firstBadLine(text: string): number | undefined {
+  let open: string | undefined;
+  for (const [index, line] of text.split('\n').entries()) {
+    if (open !== undefined) {
+      if (line.includes(open)) open = undefined;
+      continue;
+    }
+    if (/^\s*(#.*)?$/.test(line)) continue;
+    const value = /^\s*(?:export\s+)?[\w.-]+\s*=\s*(.*?)\s*$/.exec(line)?.[1];
+    if (value === undefined) return index + 1;
+    const quote = /^(["'`])/.exec(value)?.[1];
+    if (quote !== undefined && !value.slice(1).includes(quote)) open = quote;
+  }
+  return open === undefined ? undefined : text.split('\n').length;
+}
+
+export function readOwnInputs(env: Env): { gatewayPort: number; upstream: string } {
+  const read = ownSchema.safeParse(env);
+  if (!read.success) {
+    const issue = read.error.issues[0];
+    throw new CagematchError('bad-input', `${issue?.path.join('.')}: ${issue?.message}`, 'correct it in .env or the environment');
+  }
+  return { gatewayPort: read.data.CAGEMATCH_GATEWAY_PORT ?? 0, upstream: read.data.CAGEMATCH_UPSTREAM ?? 'https://api.anthropic.com' };
+}

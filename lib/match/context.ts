@@ -1,0 +1,90 @@
+// What a mode is given to work with, and the things that live as long as a match.
+import { readFileSync } from 'node:fs';
+import { uptime } from 'node:os';
+import type { Closable, Context, Env, Facts } from '../contract.js';
+import { agentVersion, packageRoot } from '../package.js';
+import { agentBinary } from '../task/agent.js';
+
+export interface Surroundings {
+  env: Env;
+  platform: NodeJS.Platform;
+  uid: number | undefined;
+  /** The id of the match; `none` outside one. */
+  match: string;
+  signal: AbortSignal;
+  say(line: string): void;
+}
+
+/** Opened once, shared, closed together in reverse order. */
+export interface Keeper {
+  keep: Context['keep'];
+  closeAll(): Promise<void>;
+}
+
+export function createKeeper(): Keeper {
+  const kept = new Map<string, Promise<Closable>>();
+  return {
+    keep<T extends Closable>(key: string, open: () => Promise<T> | T): Promise<T> {
+      const found = kept.get(key) as Promise<T> | undefined;
+      if (found) return found;
+      const opening = Promise.resolve().then(open);
+      kept.set(key, opening);
+      opening.catch(() => kept.delete(key));
+      return opening;
+    },
+    async closeAll() {
+      for (const opening of [...kept.values()].reverse()) await opening.then((thing) => thing.close()).catch(() => {});
+      kept.clear();
+    },
+  };
+}
+
+export function contextFor(around: Surroundings, keeper: Keeper, mode: string, options: { variant?: string | undefined; facts?: Facts } = {}): Context {
+  return {
+    env: around.env,
+    platform: around.platform,
+    uid: around.uid,
+    packageRoot,
+    agentVersion,
+    agentBinary: agentBinary(around.platform),
+    labels: { match: around.match, mode, owner: ownerOf(process.pid) },
+    variant: options.variant,
+    facts: options.facts ?? {},
+    signal: around.signal,
+    say: around.say,
+    keep: (key, open) => keeper.keep(`${mode}:${options.variant ?? ''} ${key}`, open),
+  };
+}
+
+/** `<pid>:<bootid>`: a pid alone comes back after a reboot. */
+export function ownerOf(pid: number): string {
+  return `${pid}:${bootId()}`;
+}
+
+/** Is the harness that made something still there? */
+export function ownerAlive(owner: string): boolean {
+  const [pid, boot] = owner.split(':');
+  if (boot !== bootId()) return false;
+  try {
+    process.kill(Number(pid), 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+let knownBootId: string | undefined;
+
+function bootId(): string {
+  knownBootId ??= readBootId();
+  return knownBootId;
+}
+
+function readBootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    // Minutes: the clock and the uptime drift a little against each other.
+    return `boot-${Math.round((Date.now() / 1000 - uptime()) / 60)}`;
+  }
+}

@@ -1,0 +1,42 @@
+// Asks every mode at once what it is on this machine, each within a bound.
+import type { Context, Detection, Mode } from '../contract.js';
+import { messageOf } from '../errors.js';
+
+export const DETECT_MS = 5000;
+
+export interface Detected {
+  mode: Mode;
+  detection: Detection;
+}
+
+/** @param boundMs how long one mode may take; the slowest decides how long all take */
+export async function detectAll(modes: Iterable<Mode>, contextOf: (mode: Mode) => Context, boundMs: number = DETECT_MS): Promise<Detected[]> {
+  return Promise.all([...modes].map(async (mode) => ({ mode, detection: await detectOne(mode, contextOf(mode), boundMs) })));
+}
+
+async function detectOne(mode: Mode, ctx: Context, boundMs: number): Promise<Detection> {
+  if (!mode.platforms.includes(ctx.platform)) {
+    return { status: 'absent', reason: `${mode.title} does not run on ${ctx.platform}`, hint: `use a machine with ${mode.platforms.join(' or ')}` };
+  }
+  const late = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<Detection>((resolve) => {
+    timer = setTimeout(() => {
+      late.abort();
+      resolve({ status: 'broken', reason: `no answer within ${boundMs / 1000} s`, hint: 'restart its daemon' });
+    }, boundMs);
+  });
+  try {
+    const answer = mode.detect({ ...ctx, signal: AbortSignal.any([ctx.signal, late.signal]) });
+    return await Promise.race([answer, tooLate]);
+  } catch (error) {
+    return { status: 'broken', reason: messageOf(error), hint: 'cagematch doctor' };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A stand-in says so in its version; its numbers are kept apart from every finding. */
+export function isStandIn(detection: Detection): boolean {
+  return detection.status === 'ready' && /stand-in/.test(detection.version);
+}

@@ -1,0 +1,60 @@
+// Writes the record: every event appended as it happens, on disk after every run.
+import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Clock, monotonic, roundMs } from '../clock.js';
+import { CagematchError } from '../errors.js';
+import type { MatchEvent, Unstamped } from '../record.js';
+
+export interface Recorder {
+  /** Never throws: a run under way must still destroy its sandbox. */
+  emit(event: Unstamped): void;
+  /** Why the record is no longer whole, from the first event that could not be written. */
+  failure(): CagematchError | undefined;
+  close(): void;
+}
+
+/** Events after which the file is brought to disk: what they tell must survive a crash. */
+const DURABLE = new Set<MatchEvent['type']>(['match-started', 'run-ended', 'match-ended']);
+
+/**
+ * Opens `<folder>/events.jsonl` before anything is launched, so that an unwritable folder costs nothing.
+ * @param hooks `onEvent`: told every event after it was written; the folds listen here. `onFailure`: told once
+ *   when the disk refuses; the match should end.
+ * @throws `bad-input` when the folder cannot be made or written
+ */
+export function openRecord(folder: string, hooks: { onEvent(event: MatchEvent): void; onFailure?(error: CagematchError): void }, clock: Clock = monotonic): Recorder {
+  let file: number;
+  try {
+    mkdirSync(folder, { recursive: true });
+    file = openSync(join(folder, 'events.jsonl'), 'a');
+  } catch (error) {
+    throw new CagematchError('bad-input', `the output folder ${folder} cannot be written (${codeOf(error)})`, 'name another with --out DIR');
+  }
+  const startMs = clock();
+  let failure: CagematchError | undefined;
+  return {
+    emit(event) {
+      const stamped = { ...event, atMs: roundMs(clock() - startMs) } as MatchEvent;
+      try {
+        if (!failure) append(file, `${JSON.stringify(stamped)}\n`, DURABLE.has(stamped.type));
+      } catch (error) {
+        failure = new CagematchError('record-failed', `events cannot be written (${codeOf(error)})`, 'free space, or name another folder with --out DIR');
+        hooks.onFailure?.(failure);
+      }
+      hooks.onEvent(stamped);
+    },
+    failure: () => failure,
+    close: () => closeSync(file),
+  };
+}
+
+function append(file: number, line: string, durable: boolean): void {
+  const bytes = Buffer.from(line);
+  // A short write is how a full disk shows first; what is missing of the line is tried again.
+  for (let from = 0; from < bytes.length; ) from += writeSync(file, bytes, from);
+  if (durable) fsyncSync(file);
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? String(error);
+}

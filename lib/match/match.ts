@@ -1,0 +1,129 @@
+// The flow of a match: prepare every row, run the rounds, sweep up. Emits events; prints nothing.
+import { randomBytes } from 'node:crypto';
+import type { Context, Reach } from '../contract.js';
+import { messageOf } from '../errors.js';
+import type { Gateway } from '../model/gateway.js';
+import type { Auth, EventOf } from '../record.js';
+import type { Task } from '../task/task.js';
+import type { Recorder } from './events.js';
+import { type PlannedEntry, rounds } from './plan.js';
+import { failureOf, runOnce } from './run.js';
+
+export interface MatchSettings {
+  entries: PlannedEntry[];
+  contextOf(entry: PlannedEntry): Context;
+  record: Recorder;
+  gateway: Gateway;
+  task: Task;
+  model: 'replay' | 'live';
+  matchId: string;
+  seed: number;
+  runs: number;
+  warmup: number;
+  timeoutMs: number;
+  signal: AbortSignal;
+}
+
+interface Ready {
+  entry: PlannedEntry;
+  ctx: Context;
+  reach: Reach;
+  gatewayPort: number | undefined;
+}
+
+/** `20261121-031502-4f2a`: sorts by time, and tells two of one second apart. */
+export function newMatchId(now: Date = new Date()): string {
+  const stamp = now.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
+  return `${stamp}-${randomBytes(2).toString('hex')}`;
+}
+
+/** Runs all rounds of all rows that can be prepared. Ends early, with what is finished kept, when the signal says so. */
+export async function runMatch(settings: MatchSettings): Promise<void> {
+  const { record, signal } = settings;
+  const ready: Ready[] = [];
+  for (const entry of settings.entries) {
+    if (signal.aborted) break;
+    const one = await makeReady(settings, entry);
+    if (one) ready.push(one);
+  }
+  const byName = new Map(ready.map((one) => [one.entry.entry, one]));
+  const count = settings.warmup + settings.runs;
+  let round = 0;
+  for (const order of rounds(settings.seed, count, [...byName.keys()])) {
+    round += 1;
+    if (signal.aborted || order.length === 0) break;
+    record.emit({ type: 'round-started', round, order });
+    for (const name of order) {
+      const one = byName.get(name);
+      if (signal.aborted || !one) break;
+      await recordRun(settings, one, round, round <= settings.warmup);
+    }
+  }
+  await sweep(settings, ready);
+}
+
+async function makeReady(settings: MatchSettings, entry: PlannedEntry): Promise<Ready | undefined> {
+  const { record, gateway } = settings;
+  const ctx = settings.contextOf(entry);
+  try {
+    const startedMs = performance.now();
+    await entry.adapter.prepare(ctx);
+    record.emit({ type: 'prepared', entry: entry.entry, imageMs: Math.round(performance.now() - startedMs) });
+    const reach = await entry.adapter.reach(ctx);
+    if (reach.via === 'inside') return { entry, ctx, reach, gatewayPort: undefined };
+    const gatewayPort = await gateway.listen(reach.listen).finally(() => reach.release?.());
+    return { entry, ctx, reach, gatewayPort };
+  } catch (error) {
+    const outcome = settings.signal.aborted ? ({ status: 'failed', cause: 'interrupted', message: 'interrupted by the user' } as const) : failureOf(error);
+    record.emit({ type: 'unprepared', entry: entry.entry, outcome });
+    return undefined;
+  }
+}
+
+async function recordRun(settings: MatchSettings, one: Ready, round: number, warmup: boolean): Promise<void> {
+  const { record } = settings;
+  const { entry } = one;
+  const run = `${entry.entry}#${round}`;
+  record.emit({ type: 'run-started', run, entry: entry.entry, round, warmup });
+  const result = await runOnce({
+    mode: entry.adapter,
+    ctx: one.ctx,
+    reach: one.reach,
+    gatewayPort: one.gatewayPort,
+    gateway: settings.gateway,
+    task: settings.task,
+    authPath: authPath(settings.model, entry),
+    timeoutMs: settings.timeoutMs,
+    name: sandboxName(settings.matchId, entry, round),
+    signal: settings.signal,
+    onPhase: (phase) => record.emit({ type: 'phase', run, phase }),
+  });
+  const ended: Omit<EventOf<'run-ended'>, 'atMs'> = { type: 'run-ended', run, entry: entry.entry, round, warmup, ...result };
+  record.emit(ended);
+}
+
+/** Live, the credential itself stays with the gateway; in replay the run's token goes the way that the mode prefers. */
+function authPath(model: 'replay' | 'live', entry: PlannedEntry): Auth['path'] {
+  return model === 'live' ? 'gateway' : entry.adapter.auth[0];
+}
+
+/** A name that every runtime accepts: letters, digits and dashes, at most 63 long, a letter first. */
+function sandboxName(matchId: string, entry: PlannedEntry, round: number): string {
+  return `cagematch-${matchId}-${entry.entry}-${round}`.replace(/[^a-zA-Z0-9-]+/g, '-').slice(0, 63);
+}
+
+/** What an interrupted launch may have left after all: everything that bears this match's label goes. */
+async function sweep(settings: MatchSettings, ready: Ready[]): Promise<void> {
+  for (const { entry, ctx } of ready) {
+    const calm: Context = { ...ctx, signal: new AbortController().signal };
+    try {
+      for (const listed of await entry.adapter.list(calm)) {
+        if (listed.labels.match !== settings.matchId) continue;
+        settings.record.emit({ type: 'warning', code: 'swept', message: `${entry.entry}: removed ${listed.kind} ${listed.id}, which its run had left` });
+        await entry.adapter.reap(calm, listed);
+      }
+    } catch (error) {
+      settings.record.emit({ type: 'warning', code: 'unswept', message: `${entry.entry}: ${messageOf(error)}` });
+    }
+  }
+}

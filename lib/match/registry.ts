@@ -1,0 +1,72 @@
+// The modes: whatever lies in modes/ is one.
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import leven from 'leven';
+import { z } from 'zod';
+import type { Mode } from '../contract.js';
+import { CagematchError } from '../errors.js';
+
+const modesFolder = fileURLToPath(new URL('../../modes/', import.meta.url));
+
+const fn = z.custom<unknown>((value) => typeof value === 'function', 'must be a function');
+const modeSchema = z.looseObject({
+  id: z.string().regex(/^[a-z][a-z0-9-]*$/),
+  title: z.string(),
+  letter: z.string(),
+  isolation: z.string(),
+  workspace: z.enum(['bind', 'copy']),
+  auth: z.array(z.string()).min(1),
+  inputs: z.record(z.string(), z.object({ help: z.string() })),
+  platforms: z.array(z.string()),
+  summary: z.string(),
+  oneShot: z.boolean(),
+  detect: fn, prepare: fn, reach: fn, layout: fn, launch: fn, exec: fn, collect: fn, destroy: fn, list: fn, reap: fn, shell: fn,
+});
+
+export type Registry = ReadonlyMap<string, Mode>;
+
+/** Every mode in the folder, by id; the one without isolation first, then by letter and id. */
+export async function loadModes(folder: string = modesFolder): Promise<Registry> {
+  const files = readdirSync(folder).filter((name) => /\.(js|mjs|ts)$/.test(name) && !name.endsWith('.d.ts'));
+  const modes = await Promise.all(files.map((file) => loadMode(folder, file)));
+  modes.sort((a, b) => rank(a) - rank(b) || a.letter.localeCompare(b.letter) || a.id.localeCompare(b.id));
+  return new Map(modes.map((mode) => [mode.id, mode]));
+}
+
+function rank(mode: Mode): number {
+  return mode.isolation === 'none' ? 0 : mode.isolation === 'os-sandbox' ? 1 : 2;
+}
+
+async function loadMode(folder: string, file: string): Promise<Mode> {
+  const { default: mode } = (await import(pathToFileURL(join(folder, file)).href)) as { default?: unknown };
+  const id = file.replace(/\.[a-z]+$/, '');
+  const checked = modeSchema.safeParse(mode);
+  if (!checked.success) {
+    const issue = checked.error.issues[0];
+    throw new CagematchError('bad-input', `modes/${file} is no mode: ${issue?.path.join('.') || 'default export'}: ${issue?.message}`, 'see lib/contract.ts');
+  }
+  if (checked.data.id !== id) throw new CagematchError('bad-input', `modes/${file} declares the id ${checked.data.id}`, `name it ${id}`);
+  return mode as Mode;
+}
+
+/** A mode or variant as the user wrote it: `name` or `name:variant`. */
+export interface Wanted {
+  entry: string;
+  mode: Mode;
+  variant: string | undefined;
+}
+
+/** @throws `bad-input` with the nearest name for one that is unknown */
+export function parseWanted(registry: Registry, entry: string): Wanted {
+  const [id = '', variant] = entry.split(':', 2);
+  const mode = registry.get(id);
+  if (mode) return { entry, mode, variant: variant === '' ? undefined : variant };
+  throw new CagematchError('bad-input', `unknown mode: ${entry}`, didYouMean(id, [...registry.keys()]));
+}
+
+export function didYouMean(word: string, names: string[]): string {
+  const nearest = names.map((name) => ({ name, distance: leven(word, name) })).sort((a, b) => a.distance - b.distance)[0];
+  if (nearest && nearest.distance <= Math.max(2, Math.floor(word.length / 2))) return `did you mean ${nearest.name}?`;
+  return `modes: ${names.join(' ')}`;
+}

@@ -1,0 +1,116 @@
+// The local model endpoint: one server per address that a mode needs, open only to tokens of runs under way.
+import { randomBytes } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type Clock, monotonic } from '../clock.js';
+import { CagematchError, messageOf } from '../errors.js';
+import { presentedCredential, sameSecret, sendError } from './replay.mjs';
+
+/** Answers a request whose token was already checked. */
+export type Answer = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
+
+/** What the gateway saw of one run. Times are on the match's clock. */
+export interface Tap {
+  /** The run's token; nothing else opens the gateway. */
+  token: string;
+  firstRequestAtMs?: number;
+  /** Time during which at least one request was unanswered. */
+  modelMs: number;
+  requests: number;
+  /** The header by which the token arrived, and whether the agent took it for a subscription's. */
+  credential?: { header: string; oauth: boolean };
+  /** An error answer that the model itself gave (live). */
+  upstreamStatus?: number;
+}
+
+export interface Gateway {
+  /** Listens on one address, once; gives the port. */
+  listen(address: string): Promise<number>;
+  openTap(): Tap;
+  /** The token opens nothing any more. */
+  closeTap(tap: Tap): void;
+  close(): Promise<void>;
+}
+
+/**
+ * @param answer replay or live
+ * @param options `port`: fixed instead of free; for users whose firewall wants one
+ */
+export function createGateway(answer: Answer, options: { port?: number; clock?: Clock } = {}): Gateway {
+  const clock = options.clock ?? monotonic;
+  const taps = new Set<Tap>();
+  const servers = new Map<string, Promise<Server>>();
+  const busy = new Map<Tap, { count: number; sinceMs: number }>();
+
+  async function serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    if (req.method === 'HEAD') return void res.writeHead(200).end();
+    const atMs = clock();
+    const credential = presentedCredential(req.headers);
+    const tap = credential && [...taps].find((candidate) => sameSecret(candidate.token, credential.token));
+    if (!credential || !tap) return sendError(res, 401, 'authentication_error', 'this gateway takes only the token of a run under way');
+    tap.firstRequestAtMs ??= atMs;
+    tap.credential ??= { header: credential.header, oauth: credential.oauth };
+    tap.requests += 1;
+    begin(tap, atMs);
+    res.once('close', () => end(tap));
+    try {
+      await answer(req, res);
+    } catch (error) {
+      if (!res.headersSent) sendError(res, 502, 'api_error', messageOf(error));
+      else res.destroy();
+    }
+    if (res.statusCode >= 400) tap.upstreamStatus = res.statusCode;
+  }
+
+  function begin(tap: Tap, atMs: number): void {
+    const open = busy.get(tap);
+    if (open) open.count += 1;
+    else busy.set(tap, { count: 1, sinceMs: atMs });
+  }
+
+  function end(tap: Tap): void {
+    const open = busy.get(tap);
+    if (!open) return;
+    open.count -= 1;
+    if (open.count > 0) return;
+    tap.modelMs += clock() - open.sinceMs;
+    busy.delete(tap);
+  }
+
+  return {
+    async listen(address) {
+      let server = servers.get(address);
+      if (!server) {
+        server = bind(createServer((req, res) => void serve(req, res)), address, options.port ?? 0);
+        servers.set(address, server);
+      }
+      return ((await server).address() as AddressInfo).port;
+    },
+    openTap() {
+      const tap: Tap = { token: `cagematch-${randomBytes(24).toString('base64url')}`, modelMs: 0, requests: 0 };
+      taps.add(tap);
+      return tap;
+    },
+    closeTap: (tap) => void taps.delete(tap),
+    async close() {
+      for (const bound of await Promise.allSettled(servers.values())) {
+        if (bound.status !== 'fulfilled') continue;
+        bound.value.closeAllConnections();
+        await new Promise((resolve) => bound.value.close(resolve));
+      }
+    },
+  };
+}
+
+function bind(server: Server, address: string, port: number): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') {
+        reject(new CagematchError('port-taken', `port ${port} of ${address} is taken`, 'unset CAGEMATCH_GATEWAY_PORT to let the system choose one'));
+      } else {
+        reject(new CagematchError('port-taken', `the gateway cannot listen on ${address}: ${error.code ?? error.message}`));
+      }
+    });
+    server.listen(port, address, () => resolve(server));
+  });
+}

@@ -1,0 +1,43 @@
+// For guests that cannot reach the host: serves the cassette on the guest's own loopback and runs the agent beside it.
+// Usage: node inside.mjs CASSETTE.json MARK -- COMMAND [ARG…]; the run's token is in CLAUDE_CODE_OAUTH_TOKEN.
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { presentedCredential, sameSecret, sendError, serveReplay } from './replay.mjs';
+
+const [cassettePath = '', mark = '', , ...command] = process.argv.slice(2);
+const cassette = JSON.parse(readFileSync(cassettePath, 'utf8'));
+const token = process.env.CLAUDE_CODE_OAUTH_TOKEN ?? '';
+
+/** Marks a moment; the host stamps the line when it arrives. @param {string} what */
+const say = (what) => process.stdout.write(`${mark} ${what}\n`);
+
+const server = createServer(async (req, res) => {
+  const credential = presentedCredential(req.headers);
+  if (req.method !== 'HEAD' && (credential === undefined || token === '' || !sameSecret(credential.token, token))) {
+    return sendError(res, 401, 'authentication_error', 'this gateway takes only the token of its own run');
+  }
+  if (req.method === 'POST') say(`request ${JSON.stringify({ header: credential?.header, oauth: credential?.oauth })}`);
+  await serveReplay(req, res, cassette);
+  if (req.method === 'POST') say('answered');
+});
+
+server.listen(0, '127.0.0.1', () => {
+  const address = server.address();
+  const port = typeof address === 'object' && address ? address.port : 0;
+  const agent = spawn(command[0] ?? 'true', command.slice(1), {
+    env: { ...process.env, ANTHROPIC_BASE_URL: `http://127.0.0.1:${port}` },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  agent.on('error', (error) => {
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 127;
+    server.close();
+  });
+  agent.on('exit', (code, signal) => {
+    server.close();
+    server.closeAllConnections();
+    if (signal) process.kill(process.pid, signal);
+    else process.exitCode = code ?? 1;
+  });
+});

@@ -1,0 +1,231 @@
+// Drives a command line that speaks the container dialect: image, sandbox, events, leftovers. Names no runtime.
+import { createHash } from 'node:crypto';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Closable, Command, Context, Env, ExecEvent, ExecStream, Handle, LaunchSpec, Listed } from './contract.js';
+import { CagematchError } from './errors.js';
+import { capture, type LocalStream, output, stream, whyFailed } from './exec.js';
+import { execArgs, labelFilter, type RunOptions, readLabels, runArgs } from './oci.js';
+
+/** How to call the client: its program with global options, and the environment that it needs. */
+export interface Client {
+  argv: [string, ...string[]];
+  env: Env;
+}
+
+export interface OciHandle extends Handle {
+  process?: ExecStream;
+  /** Resolves when the client of the one-shot form has ended. */
+  ended?: Promise<unknown>;
+}
+
+const QUICK_MS = 15_000;
+const BUILD_MS = 15 * 60_000;
+/** How long a removal may take to be confirmed. */
+const GONE_MS = 20_000;
+
+/** Exit code by which the client says that the runtime itself failed, not the command. */
+const RUNTIME_FAILED = 125;
+
+/** What an image is made of; a change of any of it is another image. */
+const RECIPE = ['Dockerfile', 'lib/task/home/.claude.json', 'lib/task/home/.claude/settings.json'];
+
+/** The runner image's name, whole: agent version and a hash of the recipe and its base. */
+export function imageName(ctx: Context, base: string | undefined): string {
+  const hash = createHash('sha256').update(base ?? '');
+  for (const file of RECIPE) hash.update(readFileSync(join(ctx.packageRoot, file)));
+  return `cagematch-runner:${ctx.agentVersion}-${hash.digest('hex').slice(0, 8)}`;
+}
+
+/**
+ * The runner image, built when it is missing.
+ * @param options `network`: for the build's steps. `base`: replaces the Dockerfile's own base image.
+ */
+export async function ensureImage(
+  client: Client,
+  ctx: Context,
+  options: { image: string; base: string | undefined; network: string; rebuild: boolean },
+): Promise<void> {
+  const call = { env: client.env, signal: ctx.signal };
+  if (!options.rebuild) {
+    const present = await capture([...client.argv, 'image', 'inspect', '--format', '{{.Id}}', options.image], { ...call, timeoutMs: QUICK_MS });
+    if (present.end.type === 'exit' && present.end.code === 0) return;
+  }
+  ctx.say(`building ${options.image} (once; a minute or so)`);
+  const folder = mkdtempSync(join(tmpdir(), 'cagematch-build-'));
+  try {
+    await fillBuildContext(ctx, folder);
+    const args = ['build', '--tag', options.image, '--network', options.network, '--build-arg', `AGENT_VERSION=${ctx.agentVersion}`];
+    if (options.base !== undefined) args.push('--build-arg', `BASE_IMAGE=${options.base}`);
+    if (options.rebuild) args.push('--no-cache');
+    await output([...client.argv, ...args, folder], {
+      ...call,
+      timeoutMs: BUILD_MS,
+      code: 'image-unavailable',
+      hint: 'set CAGEMATCH_BASE_IMAGE to a Debian-like image with Node 22 that this machine has, or check the network',
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function fillBuildContext(ctx: Context, folder: string): Promise<void> {
+  copyFileSync(join(ctx.packageRoot, 'Dockerfile'), join(folder, 'Dockerfile'));
+  for (const part of ['lib/task/home', 'lib/task/ca']) {
+    await cp(join(ctx.packageRoot, part), join(folder, part), { recursive: true });
+  }
+  const bundle = ctx.env.NODE_EXTRA_CA_CERTS;
+  if (bundle !== undefined && existsSync(bundle)) copyFileSync(bundle, join(folder, 'lib/task/ca/bundle.crt'));
+}
+
+/**
+ * `run`: resolves when the runtime's own event says that the container started,
+ * and throws with the runtime's words when it never does.
+ */
+export async function launchContainer(client: Client, ctx: Context, spec: LaunchSpec, options: RunOptions): Promise<OciHandle> {
+  const events = await watchEvents(client, ctx);
+  const argv: [string, ...string[]] = [...client.argv, ...runArgs(spec, options)];
+  if (!spec.command) {
+    await output(argv, { env: client.env, signal: ctx.signal, timeoutMs: 60_000, code: 'launch-failed' });
+    return { name: spec.name };
+  }
+  const child = stream(argv, { env: { ...client.env, ...spec.command.secretEnv }, signal: ctx.signal });
+  const started = await Promise.race([events.until('start', spec.name), child.ended.then(() => events.until('start', spec.name, 300))]);
+  if (!started) throw new CagematchError('launch-failed', await lastWords(child));
+  return { name: spec.name, process: clientStream(child), ended: child.ended };
+}
+
+async function lastWords(child: LocalStream): Promise<string> {
+  const lines: string[] = [];
+  for await (const event of child) if (event.type === 'line' && event.text.trim() !== '') lines.push(event.text.trim());
+  const words = lines.filter((line) => !/^(Run '|See '|time=)/.test(line)).at(-1) ?? lines.at(-1);
+  return words?.slice(0, 300) ?? 'the container never started and the client said nothing';
+}
+
+/** The client's end is the command's end, unless the client says that the runtime failed, or died itself. */
+async function* clientStream(child: LocalStream): AsyncGenerator<ExecEvent> {
+  let words = '';
+  for await (const event of child) {
+    if (event.type === 'line' && event.stream === 'stderr') words = event.text;
+    if (event.type === 'exit' && event.code === RUNTIME_FAILED) yield { type: 'lost', reason: words || 'the runtime failed', atMs: event.atMs };
+    else if (event.type === 'signal') yield { type: 'lost', reason: `the runtime's client was killed by ${event.name}`, atMs: event.atMs };
+    else yield event;
+  }
+}
+
+export function execInContainer(client: Client, ctx: Context, handle: Handle, command: Command): ExecStream {
+  const argv: [string, ...string[]] = [...client.argv, ...execArgs(handle.name, command)];
+  return clientStream(stream(argv, { env: { ...client.env, ...command.secretEnv }, signal: ctx.signal }));
+}
+
+/**
+ * Gone, and confirmed. A one-shot container removes itself: its removal event is confirmation enough,
+ * so that the common case costs no further call.
+ */
+export async function removeContainer(client: Client, ctx: Context, handle: OciHandle): Promise<void> {
+  const events = await watchEvents(client, ctx);
+  if (events.seen('gone', handle.name)) return;
+  if (handle.ended && (await Promise.race([handle.ended, pause(0)])) !== undefined && (await events.until('gone', handle.name, 1500))) return;
+  await forceRemove(client, handle.name);
+}
+
+/** `rm --force`, until the runtime no longer lists it. */
+export async function forceRemove(client: Client, name: string): Promise<void> {
+  const call = { env: client.env, timeoutMs: QUICK_MS };
+  const deadline = Date.now() + GONE_MS;
+  for (;;) {
+    const removal = await capture([...client.argv, 'rm', '--force', '--volumes', name], call);
+    const left = await capture([...client.argv, 'ps', '--all', '--quiet', '--filter', `name=^${name}$`], call);
+    if (left.end.type === 'exit' && left.end.code === 0 && left.stdout.trim() === '') return;
+    if (Date.now() > deadline) throw new CagematchError('destroy-failed', `${name} is still listed: ${whyFailed(removal)}`);
+    await pause(100);
+  }
+}
+
+export async function listContainers(client: Client): Promise<Listed[]> {
+  const call = { env: client.env, timeoutMs: QUICK_MS, code: 'not-ready' as const };
+  const ids = (await output([...client.argv, 'ps', '--all', '--quiet', '--no-trunc', '--filter', labelFilter()], call)).split('\n').filter(Boolean);
+  if (ids.length === 0) return [];
+  const inspected = await capture([...client.argv, 'inspect', '--type', 'container', '--format', '{{json .Name}} {{json .Config.Labels}}', ...ids], call);
+  return inspected.stdout.split('\n').flatMap((line) => {
+    const at = line.indexOf(' ');
+    if (at === -1) return [];
+    const name = String(JSON.parse(line.slice(0, at))).replace(/^\//, '');
+    return [{ id: name, kind: 'container', labels: readLabels(JSON.parse(line.slice(at + 1))) }];
+  });
+}
+
+type Moment = 'start' | 'gone';
+
+interface Events extends Closable {
+  seen(moment: Moment, name: string): boolean;
+  /** False when `boundMs` ran out, or when the event stream itself ended. */
+  until(moment: Moment, name: string, boundMs?: number): Promise<boolean>;
+}
+
+const MOMENTS: Record<string, Moment> = { start: 'start', destroy: 'gone', remove: 'gone' };
+
+/** The runtime's own events of this match, one client process for all of its runs. */
+function watchEvents(client: Client, ctx: Context): Promise<Events> {
+  const key = `events ${client.argv.join(' ')}`;
+  return ctx.keep(key, () => {
+    const since = String(Math.floor(Date.now() / 1000) - 1);
+    const child = stream(
+      [...client.argv, 'events', '--since', since, '--filter', labelFilter(ctx.labels.match), '--filter', 'event=start', '--filter', 'event=destroy', '--filter', 'event=remove', '--format', '{{json .}}'],
+      { env: client.env },
+    );
+    const seen = new Set<string>();
+    const waiting = new Map<string, Set<(seen: boolean) => void>>();
+    let over = false;
+    const tell = (key: string, value: boolean) => {
+      for (const resolve of waiting.get(key) ?? []) resolve(value);
+      waiting.delete(key);
+    };
+    void (async () => {
+      for await (const event of child) {
+        const found = event.type === 'line' && event.stream === 'stdout' ? parseEvent(event.text) : undefined;
+        if (!found) continue;
+        const mark = `${found.moment} ${found.name}`;
+        seen.add(mark);
+        tell(mark, true);
+      }
+      over = true;
+      for (const mark of [...waiting.keys()]) tell(mark, false);
+    })();
+    return {
+      seen: (moment, name) => seen.has(`${moment} ${name}`),
+      until(moment, name, boundMs) {
+        const mark = `${moment} ${name}`;
+        if (seen.has(mark)) return Promise.resolve(true);
+        if (over) return Promise.resolve(false);
+        return new Promise((resolve) => {
+          const timer = boundMs === undefined ? undefined : setTimeout(() => resolve(false), boundMs);
+          const set = waiting.get(mark) ?? new Set();
+          set.add((value) => {
+            clearTimeout(timer);
+            resolve(value);
+          });
+          waiting.set(mark, set);
+        });
+      },
+      close: () => child.kill(),
+    };
+  });
+}
+
+function parseEvent(line: string): { moment: Moment; name: string } | undefined {
+  try {
+    const event = JSON.parse(line) as Record<string, unknown> & { Actor?: { Attributes?: { name?: string } } };
+    const moment = MOMENTS[String(event.Action ?? event.status ?? event.Status ?? '')];
+    const name = event.Actor?.Attributes?.name ?? event.Name ?? event.name;
+    return moment !== undefined && typeof name === 'string' ? { moment, name } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function pause(ms: number): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(() => resolve(undefined), ms));
+}

@@ -1,0 +1,77 @@
+// Argument lists for command lines that speak the container dialect; names no runtime.
+import type { Command, Labels, LaunchSpec } from './contract.js';
+
+/** Where the image keeps the workspace and the agent's home (see the Dockerfile). */
+export const IMAGE_LAYOUT = { workspace: '/workspace', home: '/home/agent' } as const;
+
+/** What keeps a sandbox alive that waits for `exec`. */
+const IDLE: [string, ...string[]] = ['sleep', 'infinity'];
+
+/**
+ * The walls that every container starts with; a task needs none of what they take away.
+ * Memory is bounded without a swap bound, which many kernels cannot account for.
+ */
+const HARDENING = ['--init', '--cap-drop=ALL', '--security-opt', 'no-new-privileges', '--pids-limit', '512', '--memory', '4g'];
+
+export interface RunOptions {
+  image: string;
+  labels: Labels;
+  /** Value of `--network`; absent: the runtime's default. */
+  network?: string;
+  /** Options that only this runtime has. */
+  extra?: string[];
+}
+
+/** `run` and all that follows it: one-shot with a command in the spec, else detached and idle. */
+export function runArgs(spec: LaunchSpec, options: RunOptions): string[] {
+  const { command } = spec;
+  return [
+    'run',
+    ...(command ? ['--rm'] : ['--detach']),
+    '--name', spec.name,
+    ...labelArgs(options.labels),
+    ...HARDENING,
+    '--user', `${spec.user.uid}:${spec.user.gid}`,
+    ...(options.network === undefined ? [] : ['--network', options.network]),
+    ...(options.extra ?? []),
+    '--volume', `${spec.host.workspace}:${IMAGE_LAYOUT.workspace}`,
+    ...spec.files.flatMap((file) => ['--volume', `${file.source}:${file.path}:ro`]),
+    '--workdir', command?.cwd ?? IMAGE_LAYOUT.workspace,
+    ...(command ? envArgs(command) : []),
+    options.image,
+    ...(command?.argv ?? IDLE),
+  ];
+}
+
+/** `exec` of a command in a sandbox that idles. */
+export function execArgs(name: string, command: Command): string[] {
+  return ['exec', '--workdir', command.cwd, ...envArgs(command), name, ...command.argv];
+}
+
+/** Secrets go by name alone: the client reads their values from its own environment. */
+function envArgs(command: Command): string[] {
+  const plain = Object.entries(command.env).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
+  const secret = Object.keys(command.secretEnv).flatMap((name) => ['--env', name]);
+  return [...plain, ...secret];
+}
+
+const PREFIX = 'cagematch.';
+
+export function labelArgs(labels: Labels): string[] {
+  return Object.entries(labels).flatMap(([key, value]) => ['--label', `${PREFIX}${key}=${value}`]);
+}
+
+/** Our own labels, out of a runtime's map of all of them. */
+export function readLabels(all: Record<string, unknown> | undefined): Partial<Labels> {
+  const ours: Partial<Labels> = {};
+  for (const key of ['match', 'mode', 'owner'] as const) {
+    const value = all?.[PREFIX + key];
+    if (typeof value === 'string') ours[key] = value;
+  }
+  return ours;
+}
+
+/** Filter for `ps` and `events`: what bears our label, of one match or of any. */
+export function labelFilter(match?: string): string {
+  return match === undefined ? `label=${PREFIX}match` : `label=${PREFIX}match=${match}`;
+}

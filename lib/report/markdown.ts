@@ -1,0 +1,73 @@
+// The match as Markdown, and the generated region of RESULTS.md.
+import { type ClockName, isGap } from '../record.js';
+import { authShort, nameOf, syncShort } from './table.js';
+import type { ModeReport, Report } from './report.js';
+
+export const REGION = { begin: '<!-- cagematch:match -->', end: '<!-- /cagematch:match -->' };
+
+const PHASES: ClockName[] = ['launch', 'firstProcess', 'startup', 'work', 'exit', 'collect', 'teardown', 'total'];
+
+export function renderMarkdown(report: Report): string {
+  const { match } = report;
+  const { host } = match;
+  return [
+    `Match \`${match.id}\`: task \`${match.task}\`, ${match.runs} round${match.runs === 1 ? '' : 's'} in seeded random order (seed ${match.seed}), state ${match.state}, model ${match.model}.`,
+    '',
+    table(
+      ['mode', 'isolation', 'startup ms [95 %]', '× host', 'success', 'sync', 'auth', 'leftovers'],
+      report.modes.map((mode) => [
+        `${mode.letter} ${nameOf(mode)}`,
+        mode.isolation,
+        interval(mode.startupMs),
+        isGap(mode.startupRatio) ? '–' : mode.startupRatio.toFixed(2),
+        `${mode.passed}/${mode.n}`,
+        syncShort(mode.sync),
+        authShort(mode),
+        mode.leftovers.length === 0 ? 'none' : String(mode.leftovers.length),
+      ]),
+    ),
+    '',
+    'Medians in ms, phase by phase:',
+    '',
+    table(['mode', ...PHASES], report.modes.map((mode) => [nameOf(mode), ...PHASES.map((name) => median(mode, name))])),
+    ...section('Failed runs:', report.modes.flatMap((mode) => mode.failures.map(({ run, outcome }) => (outcome.status === 'failed' ? `- \`${run}\`: ${outcome.cause}: ${outcome.message}` : '')))),
+    ...section('Not here:', report.absent.map((one) => `- ${one.letter} \`${one.entry}\`: ${one.reason} → \`${one.hint}\``)),
+    ...section('Warnings:', report.warnings.map((warning) => `- ${warning.message}`)),
+    '',
+    `Environment: ${host.cpu}, ${host.cores} cores, ${host.memoryGiB} GiB; ${host.os}, kernel ${host.kernel}, cgroup ${host.cgroup}, virtualization ${host.virtualization}; cagematch ${match.versions.cagematch}, agent ${match.versions.agent}, Node ${match.versions.node}; ${runtimeVersions(report)}.`,
+  ].join('\n');
+}
+
+function runtimeVersions(report: Report): string {
+  const seen = new Map<string, string>();
+  for (const mode of report.modes) if (mode.detection.status === 'ready') seen.set(mode.title, mode.detection.version);
+  return [...seen].map(([title, version]) => `${title} ${version}`).join(', ');
+}
+
+function section(title: string, lines: string[]): string[] {
+  return lines.length === 0 ? [] : ['', title, '', ...lines];
+}
+
+function table(head: string[], rows: string[][]): string {
+  const line = (cells: string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+function interval(summary: ModeReport['startupMs']): string {
+  if (isGap(summary)) return '–';
+  const middle = Math.round(summary.median);
+  return isGap(summary.ci95) ? `${middle}` : `${middle} [${Math.round(summary.ci95[0])}–${Math.round(summary.ci95[1])}]`;
+}
+
+function median(mode: ModeReport, name: ClockName): string {
+  const summary = mode.phasesMs[name];
+  return summary === undefined || isGap(summary) ? '–' : String(Math.round(summary.median));
+}
+
+/** The document with what stands between the markers replaced; undefined where it has no markers. */
+export function replaceRegion(document: string, content: string): string | undefined {
+  const begin = document.indexOf(REGION.begin);
+  const end = document.indexOf(REGION.end);
+  if (begin === -1 || end < begin) return undefined;
+  return `${document.slice(0, begin + REGION.begin.length)}\n${content}\n${document.slice(end)}`;
+}

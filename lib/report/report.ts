@@ -1,0 +1,193 @@
+// The match as a document: a pure fold of its events, and what --json prints.
+import { z } from 'zod';
+import { authSchema, type ClockName, detectionSchema, entrySchema, type EventOf, eventSchema, fingerprintSchema, type Gap, gapSchema, isGap, leftoverSchema, type MatchEvent, outcomeSchema, syncSchema } from '../record.js';
+import { type Summary, summarize } from './statistics.js';
+
+const summarySchema = z.strictObject({
+  median: z.number(),
+  ci95: z.tuple([z.number(), z.number()]).or(gapSchema),
+  min: z.number(),
+  max: z.number(),
+  samples: z.array(z.number()),
+});
+
+const ratioSchema = z.strictObject({ median: z.number(), ci95: z.tuple([z.number(), z.number()]).or(gapSchema) });
+
+const modeReportSchema = entrySchema.extend({
+  detection: detectionSchema,
+  n: z.number().int(),
+  passed: z.number().int(),
+  startupMs: summarySchema.or(gapSchema),
+  /** Median startup over the baseline's. */
+  startupRatio: z.number().or(gapSchema),
+  taxRatio: ratioSchema.or(gapSchema),
+  phasesMs: z.record(z.string(), summarySchema.or(gapSchema)),
+  imageMs: z.number().or(gapSchema),
+  auth: authSchema.or(gapSchema),
+  sync: syncSchema.or(gapSchema),
+  leftovers: z.array(leftoverSchema),
+  failures: z.array(z.strictObject({ run: z.string(), outcome: outcomeSchema })),
+});
+
+/** Printed by `run --json`, and by `report --format json`. */
+export const reportSchema = z.strictObject({
+  schemaVersion: z.literal(1),
+  match: z.strictObject({
+    id: z.string(),
+    startedAt: z.string(),
+    endedAt: z.string().optional(),
+    how: z.enum(['done', 'interrupted', 'failed', 'crashed']),
+    seed: z.number(),
+    runs: z.number(),
+    model: z.enum(['replay', 'live']),
+    modelWhy: z.string(),
+    task: z.string(),
+    state: z.string(),
+    host: fingerprintSchema,
+    versions: z.record(z.string(), z.string()),
+  }),
+  modes: z.array(modeReportSchema),
+  /** Modes and variants without a row of their own, and why. */
+  absent: z.array(z.strictObject({ entry: z.string(), letter: z.string(), title: z.string(), status: z.string(), reason: z.string(), hint: z.string() })),
+  runs: z.array(z.record(z.string(), z.unknown())),
+  comparisons: z.array(z.strictObject({ a: z.string(), b: z.string(), ratio: z.number(), ci95: z.tuple([z.number(), z.number()]).or(gapSchema), separable: z.boolean().or(gapSchema) })),
+  gaps: z.array(z.strictObject({ entry: z.string(), value: z.string(), gap: z.string() })),
+  warnings: z.array(z.strictObject({ code: z.string(), message: z.string() })),
+});
+
+export type Report = z.infer<typeof reportSchema>;
+export type ModeReport = z.infer<typeof modeReportSchema>;
+
+const CLOCKS: ClockName[] = ['launch', 'firstProcess', 'startup', 'work', 'model', 'exit', 'collect', 'teardown', 'total'];
+
+/** Reads events.jsonl. A last line that a crash cut short is left out; any other broken line is an error. */
+export function parseEvents(text: string): MatchEvent[] {
+  const lines = text.split('\n').filter((line) => line !== '');
+  return lines.flatMap((line, index) => {
+    let parsed: unknown;
+    try {
+      parsed = JSON.parse(line);
+    } catch (error) {
+      if (index === lines.length - 1) return [];
+      throw new Error(`line ${index + 1} is no JSON`, { cause: error });
+    }
+    const event = eventSchema.safeParse(parsed);
+    if (event.success) return [event.data];
+    const version = (parsed as { schemaVersion?: unknown }).schemaVersion;
+    if (version !== undefined && version !== 1) throw new Error(`written by another cagematch (schemaVersion ${version}); this one reads 1`);
+    throw new Error(`line ${index + 1}: ${event.error.issues[0]?.path.join('.')}: ${event.error.issues[0]?.message}`);
+  });
+}
+
+export async function buildReport(events: readonly MatchEvent[]): Promise<Report> {
+  const of = <T extends MatchEvent['type']>(type: T) => events.filter((event): event is EventOf<T> => event.type === type);
+  const [started] = of('match-started');
+  if (!started) throw new Error('the record does not begin with match-started');
+  const [ended] = of('match-ended');
+  const entries = of('entered');
+  const detected = of('detected');
+  const runs = of('run-ended').filter((run) => !run.warmup);
+  const baseline = entries.find((entry) => entry.isolation === 'none')?.entry;
+
+  const modes: ModeReport[] = [];
+  for (const { type: _type, atMs: _atMs, ...entry } of entries) {
+    const own = runs.filter((run) => run.entry === entry.entry);
+    const passed = own.filter((run) => run.outcome.status === 'passed');
+    const phases: ModeReport['phasesMs'] = {};
+    for (const name of CLOCKS) phases[name] = await summarize(passed.map((run) => run.clocks[name]).filter((ms) => typeof ms === 'number'), started.seed);
+    const unprepared = of('unprepared').find((event) => event.entry === entry.entry);
+    const last = own.at(-1);
+    modes.push({
+      ...entry,
+      detection: detected.find((event) => event.mode === entry.mode)?.detection ?? { status: 'absent', reason: 'not detected', hint: 'cagematch detect' },
+      n: own.length,
+      passed: passed.length,
+      startupMs: phases.startup ?? { gap: 'not-reached' },
+      startupRatio: { gap: 'no-baseline' },
+      taxRatio: await tax(runs, entry.entry, baseline, started.seed),
+      phasesMs: phases,
+      imageMs: of('prepared').find((event) => event.entry === entry.entry)?.imageMs ?? { gap: 'not-reached' },
+      auth: (passed.at(-1) ?? last)?.auth ?? { gap: 'not-reached' },
+      sync: worstSync(own),
+      leftovers: own.flatMap((run) => (isGap(run.leftovers) ? [] : run.leftovers)),
+      failures: [
+        ...(unprepared ? [{ run: `${entry.entry} prepare`, outcome: unprepared.outcome }] : []),
+        ...own.filter((run) => run.outcome.status === 'failed').map((run) => ({ run: run.run, outcome: run.outcome })),
+      ],
+    });
+  }
+  const base = modes.find((mode) => mode.entry === baseline)?.startupMs;
+  for (const mode of modes) {
+    if (base && !isGap(base) && !isGap(mode.startupMs)) mode.startupRatio = mode.startupMs.median / base.median;
+  }
+  return {
+    schemaVersion: 1,
+    match: {
+      id: started.match,
+      startedAt: started.startedAt,
+      ...(ended ? { endedAt: ended.endedAt } : {}),
+      how: ended?.how ?? 'crashed',
+      seed: started.seed,
+      runs: started.runs,
+      model: started.model,
+      modelWhy: started.modelWhy,
+      task: started.task,
+      state: started.state,
+      host: started.host,
+      versions: started.versions,
+    },
+    modes,
+    absent: of('left-out').map(({ type: _type, atMs: _atMs, ...rest }) => rest),
+    runs: of('run-ended').map(({ type: _type, atMs: _atMs, ...run }) => run),
+    comparisons: await compareAll(modes.map((mode) => mode.entry), runs, started.seed),
+    gaps: modes.flatMap((mode) => Object.entries({ startupMs: mode.startupMs, startupRatio: mode.startupRatio, taxRatio: mode.taxRatio, auth: mode.auth, sync: mode.sync }).flatMap(([value, held]) => (isGap(held) ? [{ entry: mode.entry, value, gap: held.gap }] : []))),
+    warnings: of('warning').map(({ code, message }) => ({ code, message })),
+  };
+}
+
+type Run = EventOf<'run-ended'>;
+
+/** Pairs of two rows in the same rounds, both passed. */
+function paired(runs: readonly Run[], a: string, b: string, value: (run: Run) => number | undefined): number[] {
+  const ratios: number[] = [];
+  for (const run of runs) {
+    if (run.entry !== a || run.outcome.status !== 'passed') continue;
+    const other = runs.find((candidate) => candidate.entry === b && candidate.round === run.round && candidate.outcome.status === 'passed');
+    const [top, bottom] = [value(run), other && value(other)];
+    if (top !== undefined && bottom !== undefined && bottom > 0) ratios.push(top / bottom);
+  }
+  return ratios;
+}
+
+const withoutModel = ({ clocks }: Run) => (typeof clocks.total === 'number' && typeof clocks.model === 'number' ? clocks.total - clocks.model : undefined);
+const startupOf = ({ clocks }: Run) => (typeof clocks.startup === 'number' ? clocks.startup : undefined);
+
+async function tax(runs: readonly Run[], entry: string, baseline: string | undefined, seed: number): Promise<ModeReport['taxRatio']> {
+  if (baseline === undefined) return { gap: 'no-baseline' };
+  const ratio = await summarize(paired(runs, entry, baseline, withoutModel), seed);
+  return isGap(ratio) ? ratio : { median: ratio.median, ci95: ratio.ci95 };
+}
+
+async function compareAll(entries: string[], runs: readonly Run[], seed: number): Promise<Report['comparisons']> {
+  const comparisons: Report['comparisons'] = [];
+  for (const [index, a] of entries.entries()) {
+    for (const b of entries.slice(index + 1)) {
+      const ratio: Summary | Gap = await summarize(paired(runs, a, b, startupOf), seed);
+      if (isGap(ratio)) continue;
+      const separable = isGap(ratio.ci95) ? ratio.ci95 : ratio.ci95[0] > 1 || ratio.ci95[1] < 1;
+      comparisons.push({ a, b, ratio: ratio.median, ci95: ratio.ci95, separable });
+    }
+  }
+  return comparisons;
+}
+
+/** One row stands for all of its runs: a direction that failed once did not hold. */
+function worstSync(runs: readonly Run[]): ModeReport['sync'] {
+  const [first] = runs;
+  if (!first) return { gap: 'not-reached' };
+  const worst = (way: 'in' | 'out' | 'live') => {
+    const seen = runs.map((run) => run.sync[way]);
+    return seen.find((one) => one === 'no') ?? seen.find((one) => isGap(one)) ?? first.sync[way];
+  };
+  return { in: worst('in'), out: worst('out'), live: worst('live') };
+}

@@ -1,0 +1,63 @@
+// The agent's command line and environment, the same in every runtime.
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import type { Command, Env, Layout } from '../contract.js';
+
+/**
+ * Print mode with a machine-readable stream. Permissions are skipped as in any unattended run;
+ * the walls are the sandbox's business.
+ */
+function agentArgv(prompt: string): [string, ...string[]] {
+  return ['claude', '-p', prompt, '--output-format', 'stream-json', '--verbose', '--dangerously-skip-permissions'];
+}
+
+/**
+ * @param mark a word that only this run knows; a line that begins with it is ours, not the agent's
+ * @param inside set where the model has to run beside the agent: paths in the guest
+ */
+export function agentCommand(options: {
+  prompt: string;
+  layout: Layout;
+  mark: string;
+  token: string;
+  gatewayUrl?: string;
+  inside?: { script: string; cassette: string };
+}): Command {
+  const { layout, inside, mark } = options;
+  const agent = agentArgv(options.prompt);
+  const program: string[] = inside ? ['node', inside.script, inside.cassette, mark, '--', ...agent] : agent;
+  const env: Env = {
+    HOME: layout.home,
+    LANG: 'C.UTF-8',
+    // One task is then three requests to the model and nothing else.
+    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+    DISABLE_AUTOUPDATER: '1',
+    // The agent refuses to skip permissions as root without it; the same everywhere, so that no mode differs.
+    IS_SANDBOX: '1',
+    ...(layout.path === undefined ? {} : { PATH: layout.path }),
+    ...(options.gatewayUrl === undefined ? {} : { ANTHROPIC_BASE_URL: options.gatewayUrl }),
+  };
+  return {
+    // The first instruction of ours inside; the host stamps the line when it arrives.
+    argv: ['/bin/sh', '-c', 'echo "$0 first-process"; exec "$@"', mark, ...program],
+    env,
+    secretEnv: { CLAUDE_CODE_OAUTH_TOKEN: options.token },
+    cwd: layout.workspace,
+  };
+}
+
+/**
+ * The pinned agent's own binary, which needs no Node, or undefined when the platform's package was not installed.
+ * The platform package is asked for, not its launcher: npm leaves the launcher out on Node 20.
+ */
+export function agentBinary(platform: NodeJS.Platform = process.platform, arch: string = process.arch): string | undefined {
+  const require = createRequire(import.meta.url);
+  for (const suffix of ['', '-musl']) {
+    try {
+      return join(dirname(require.resolve(`@anthropic-ai/claude-code-${platform}-${arch}${suffix}/package.json`)), 'claude');
+    } catch {
+      // Not this one.
+    }
+  }
+  return undefined;
+}

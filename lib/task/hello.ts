@@ -1,0 +1,63 @@
+// The fixed TEST_PROMPT: write a small program, run it, and prove by a fresh nonce that it really ran.
+import { randomBytes } from 'node:crypto';
+import { lstatSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { Outcome } from '../record.js';
+import type { Task } from './task.js';
+import type { Transcript } from './transcript.js';
+
+const PROGRAM = 'hello.mjs';
+
+export const TEST_PROMPT = [
+  `Create a file named ${PROGRAM} in the current directory, with the Write tool.`,
+  'It must read nonce.txt, which lies beside it, and print one line that holds a greeting and that nonce.',
+  `Then run it once with the Bash tool: node ${PROGRAM}`,
+].join(' ');
+
+/** @param packageRoot where the cassette lies */
+export function helloTask(packageRoot: string): Task {
+  return {
+    id: 'hello',
+    prompt: TEST_PROMPT,
+    cassette: join(packageRoot, 'lib/model/cassettes/hello.json'),
+    seed(workspace) {
+      const nonce = randomBytes(12).toString('hex');
+      writeFileSync(join(workspace, 'package.json'), `${JSON.stringify({ name: 'hello', private: true, type: 'module' }, null, 2)}\n`);
+      writeFileSync(join(workspace, 'nonce.txt'), `${nonce}\n`);
+      return { nonce };
+    },
+    arrived: (workspace) => readProgram(workspace) !== undefined,
+    verify(workspace, nonce, transcript) {
+      const printed = transcript.toolOutputs.some((output) => output.tool === 'Bash' && !output.isError && output.text.includes(nonce));
+      const written = transcript.writes.findLast((write) => basename(write.path) === PROGRAM)?.content;
+      const found = readProgram(workspace);
+      const same = written !== undefined && found === written;
+      return {
+        outcome: judge({ transcript, printed, written, found, same }),
+        sync: {
+          in: printed ? 'yes' : transcript.toolOutputs.length > 0 ? 'no' : { gap: 'not-reached' },
+          out: written === undefined ? { gap: 'not-reached' } : same ? 'yes' : 'no',
+        },
+      };
+    },
+  };
+}
+
+// A link is not followed: what an agent made may point anywhere on this host.
+function readProgram(workspace: string): string | undefined {
+  const path = join(workspace, PROGRAM);
+  try {
+    return lstatSync(path).isFile() ? readFileSync(path, 'utf8') : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function judge(seen: { transcript: Transcript; printed: boolean; written: string | undefined; found: string | undefined; same: boolean }): Outcome {
+  const failed = (cause: 'agent' | 'sync' | 'verifier', message: string): Outcome => ({ status: 'failed', cause, message });
+  if (seen.written === undefined) return failed('agent', `the agent never wrote ${PROGRAM}`);
+  if (seen.found === undefined) return failed('sync', `${PROGRAM} is not on the host after collect`);
+  if (!seen.same) return failed('sync', `${PROGRAM} on the host is not what the agent wrote`);
+  if (!seen.printed) return failed('verifier', 'no tool output holds the nonce');
+  return { status: 'passed' };
+}

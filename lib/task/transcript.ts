@@ -1,0 +1,132 @@
+// Reads the agent's stream-json line by line and keeps what a verdict needs. The border to guest output.
+import { z } from 'zod';
+import type { Outcome } from '../record.js';
+
+const blocks = z.array(
+  z.looseObject({
+    type: z.string(),
+    id: z.string().optional(),
+    name: z.string().optional(),
+    input: z.record(z.string(), z.unknown()).optional(),
+    tool_use_id: z.string().optional(),
+    is_error: z.boolean().nullish(),
+    content: z.unknown().optional(),
+  }),
+);
+
+const lineSchema = z.discriminatedUnion('type', [
+  z.looseObject({ type: z.literal('system'), subtype: z.string().optional(), claude_code_version: z.string().optional() }),
+  z.looseObject({ type: z.literal('assistant'), message: z.looseObject({ content: blocks }) }),
+  z.looseObject({ type: z.literal('user'), message: z.looseObject({ content: z.union([z.string(), blocks]) }) }),
+  z.looseObject({ type: z.literal('result'), subtype: z.string(), is_error: z.boolean(), result: z.string().optional(), api_error_status: z.number().nullish() }),
+]);
+
+export interface Transcript {
+  /** What the agent itself says it is. */
+  agentVersion?: string;
+  writes: { path: string; content: string }[];
+  toolOutputs: { tool: string; text: string; isError: boolean }[];
+  result?: { isError: boolean; subtype: string; text: string; apiStatus?: number };
+  /** Lines on stdout that are no JSON at all. */
+  garbage: number;
+  /** The last words on stderr, for a failure's message. */
+  stderr: string;
+}
+
+const LAST_WORDS = 2000;
+
+export function startTranscript(): Transcript & { read(line: string, stream: 'stdout' | 'stderr'): { result: boolean } } {
+  const tools = new Map<string, string>();
+  return {
+    writes: [],
+    toolOutputs: [],
+    garbage: 0,
+    stderr: '',
+    read(line, stream) {
+      if (stream === 'stderr') {
+        this.stderr = `${this.stderr}${line}\n`.slice(-LAST_WORDS);
+        return { result: false };
+      }
+      if (line.trim() === '') return { result: false };
+      const parsed = lineSchema.safeParse(parseJson(line));
+      if (!parsed.success) {
+        if (parseJson(line) === undefined) this.garbage += 1;
+        return { result: false };
+      }
+      const event = parsed.data;
+      if (event.type === 'system' && event.claude_code_version !== undefined) this.agentVersion = event.claude_code_version;
+      if (event.type === 'assistant') {
+        for (const block of event.message.content) {
+          if (block.type !== 'tool_use' || block.id === undefined || block.name === undefined) continue;
+          tools.set(block.id, block.name);
+          const { file_path: path, content } = block.input ?? {};
+          if (block.name === 'Write' && typeof path === 'string' && typeof content === 'string') this.writes.push({ path, content });
+        }
+      }
+      if (event.type === 'user' && typeof event.message.content !== 'string') {
+        for (const block of event.message.content) {
+          if (block.type !== 'tool_result') continue;
+          this.toolOutputs.push({ tool: tools.get(block.tool_use_id ?? '') ?? 'unknown', text: plain(block.content), isError: block.is_error === true });
+        }
+      }
+      if (event.type === 'result') {
+        this.result = {
+          isError: event.is_error,
+          subtype: event.subtype,
+          text: event.result ?? '',
+          ...(typeof event.api_error_status === 'number' ? { apiStatus: event.api_error_status } : {}),
+        };
+      }
+      return { result: event.type === 'result' };
+    },
+  };
+}
+
+function parseJson(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
+
+function plain(content: unknown): string {
+  if (typeof content === 'string') return content;
+  if (!Array.isArray(content)) return '';
+  return content.map((part) => (typeof part?.text === 'string' ? part.text : '')).join('\n');
+}
+
+/** What the agent's own end says, before any file is looked at. Undefined: nothing wrong so far. */
+export function agentFailure(transcript: Transcript, exit: { type: string; code?: number; name?: string; reason?: string }): Outcome | undefined {
+  const failed = (cause: Extract<Outcome, { status: 'failed' }>['cause'], message: string, hint?: string): Outcome => ({
+    status: 'failed',
+    cause,
+    message: oneLine(message),
+    ...(hint === undefined ? {} : { hint }),
+  });
+  const { result } = transcript;
+  if (exit.type === 'lost') return failed('sandbox', `the runtime lost the agent: ${exit.reason}`);
+  if (result?.isError) {
+    const words = result.text || result.subtype;
+    if (result.apiStatus === 401 || result.apiStatus === 403 || /not logged in|authentication|invalid api key/i.test(words)) return failed('auth', words, 'cagematch token show');
+    if (result.apiStatus === 429) return failed('rate-limit', words);
+    if (result.apiStatus !== undefined || /^api error/i.test(words)) return failed('model', words);
+    return failed('agent', words);
+  }
+  if (exit.type === 'signal') return failed('agent', `the agent was killed by ${exit.name}`);
+  if (exit.code !== 0) return failed(exit.code === 137 ? 'sandbox' : 'agent', `the agent ended with exit code ${exit.code}${lastWords(transcript)}`);
+  if (!result && transcript.garbage > 0) return failed('agent', `the agent printed ${transcript.garbage} lines that are no stream-json, and no result`);
+  if (!result) return failed('agent', `the agent ended without a result${lastWords(transcript)}`);
+  return undefined;
+}
+
+function lastWords(transcript: Transcript): string {
+  const words = transcript.stderr.trim().split('\n').at(-1) ?? '';
+  return words === '' ? '' : `: ${words}`;
+}
+
+/** One printable line of bounded length: what an agent prints may hold control sequences. */
+function oneLine(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').trim().slice(0, 300);
+}

@@ -1,0 +1,125 @@
+// Docker: a container with the host's kernel; every other OCI runtime that the daemon lists is a variant.
+import { type Context, defineMode, type Isolation } from '../lib/contract.js';
+import { capture, whyFailed } from '../lib/exec.js';
+import { IMAGE_LAYOUT } from '../lib/oci.js';
+import { type Client, ensureImage, execInContainer, forceRemove, imageName, launchContainer, listContainers, type OciHandle, removeContainer } from '../lib/oci-client.js';
+
+/** What is known to put more than the shared kernel between the agent and the host. */
+const ISOLATION: [RegExp, Isolation][] = [
+  [/runsc|gvisor/, 'user-kernel'],
+  [/kata|krun|firecracker/, 'microvm'],
+];
+
+interface Info {
+  ServerVersion?: string;
+  OperatingSystem?: string;
+  Driver?: string;
+  CgroupVersion?: string;
+  DefaultRuntime?: string;
+  Runtimes?: Record<string, { runtimeArgs?: string[] | null }>;
+  ServerErrors?: string[];
+}
+
+export default defineMode<OciHandle>({
+  id: 'docker',
+  title: 'Docker',
+  letter: 'A',
+  isolation: 'container',
+  workspace: 'bind',
+  auth: ['env', 'gateway', 'file'],
+  inputs: {
+    DOCKER_HOST: { help: 'address of the Docker daemon, when it is not the usual one', example: 'unix:///run/user/1000/docker.sock' },
+    CAGEMATCH_BASE_IMAGE: { help: 'base image that the runner image is built on; default: node:22-slim' },
+  },
+  platforms: ['linux', 'darwin', 'win32'],
+  summary: '`docker run --rm`, hardened, on the bridge network; OCI runtimes of the daemon are variants (`docker:runsc`)',
+  oneShot: true,
+
+  async detect(ctx) {
+    const asked = await capture(['docker', 'info', '--format', '{{json .}}'], { env: ctx.env, signal: ctx.signal, timeoutMs: 10_000 });
+    if (asked.failure === 'missing') return { status: 'absent', reason: 'no docker command on PATH', hint: installHint(ctx.platform) };
+    const info = parse<Info>(asked.stdout);
+    if (!info?.ServerVersion) {
+      if (/podman/i.test(asked.stdout + asked.stderr)) return reallyPodman();
+      return { status: 'broken', reason: `the Docker daemon does not answer: ${info?.ServerErrors?.[0] ?? whyFailed(asked)}`, hint: startHint(ctx.platform) };
+    }
+    const host = ctx.env.DOCKER_HOST ?? '';
+    if (/^(tcp|ssh|https?):/.test(host)) {
+      return { status: 'unconfigured', reason: `DOCKER_HOST is another machine (${host.split(':')[0]}), which cannot mount this workspace`, hint: 'unset DOCKER_HOST' };
+    }
+    return {
+      status: 'ready',
+      version: info.ServerVersion,
+      facts: {
+        storage: info.Driver ?? 'unknown',
+        cgroup: info.CgroupVersion ?? 'unknown',
+        runtime: info.DefaultRuntime ?? 'runc',
+        desktop: /Docker Desktop|OrbStack/.test(info.OperatingSystem ?? ''),
+        // A runtime that was registered with the host's network cannot use any other.
+        hostNetwork: Object.entries(info.Runtimes ?? {}).filter(([, runtime]) => runtime.runtimeArgs?.includes('--network=host')).map(([id]) => id).join(' '),
+      },
+      variants: Object.keys(info.Runtimes ?? {})
+        .filter((id) => id !== info.DefaultRuntime && !/^io\.containerd\.(runc|runtime)\./.test(id))
+        .map((id) => ({ id, isolation: ISOLATION.find(([pattern]) => pattern.test(id))?.[1] ?? 'container' })),
+    };
+  },
+
+  prepare: (ctx, options) =>
+    ensureImage(client(ctx), ctx, { image: image(ctx), base: ctx.env.CAGEMATCH_BASE_IMAGE, network: 'host', rebuild: options?.rebuild ?? false }),
+
+  async reach(ctx) {
+    // Docker Desktop's virtual machine reaches the host's loopback by this name.
+    if (ctx.facts.desktop === true) return { via: 'address', listen: '127.0.0.1', url: (port) => `http://host.docker.internal:${port}` };
+    if (onHostNetwork(ctx)) return { via: 'address', listen: '127.0.0.1', url: (port) => `http://127.0.0.1:${port}` };
+    const asked = await capture(['docker', 'network', 'inspect', 'bridge', '--format', '{{(index .IPAM.Config 0).Gateway}}'], { env: ctx.env, timeoutMs: 10_000 });
+    const gateway = asked.stdout.trim() || '172.17.0.1';
+    return { via: 'address', listen: gateway, url: (port) => `http://${gateway}:${port}` };
+  },
+  layout: () => IMAGE_LAYOUT,
+
+  launch: (ctx, spec) =>
+    launchContainer(client(ctx), ctx, spec, {
+      image: image(ctx),
+      labels: ctx.labels,
+      ...(onHostNetwork(ctx) ? { network: 'host' } : {}),
+      extra: ['--pull', 'never', ...(ctx.variant === undefined ? [] : ['--runtime', ctx.variant])],
+    }),
+  exec: (ctx, handle, command) => execInContainer(client(ctx), ctx, handle, command),
+  async collect() {},
+  destroy: (ctx, handle) => removeContainer(client(ctx), ctx, handle),
+  list: (ctx) => listContainers(client(ctx)),
+  reap: (ctx, listed) => forceRemove(client(ctx), listed.id),
+  shell: (_ctx, handle) => ['docker', 'exec', '-it', handle.name, 'bash'],
+});
+
+function client(ctx: Context): Client {
+  return { argv: ['docker'], env: ctx.env };
+}
+
+function image(ctx: Context): string {
+  return imageName(ctx, ctx.env.CAGEMATCH_BASE_IMAGE);
+}
+
+function onHostNetwork(ctx: Context): boolean {
+  return ctx.variant !== undefined && String(ctx.facts.hostNetwork ?? '').split(' ').includes(ctx.variant);
+}
+
+function reallyPodman() {
+  return { status: 'absent', reason: 'the docker command here is really Podman', hint: 'cagematch run podman' } as const;
+}
+
+function installHint(platform: NodeJS.Platform): string {
+  return platform === 'linux' ? 'sudo apt-get install docker.io' : 'install Docker Desktop: docker.com/products/docker-desktop';
+}
+
+function startHint(platform: NodeJS.Platform): string {
+  return platform === 'linux' ? 'sudo systemctl start docker (without systemd: sudo rig/up docker)' : 'start Docker Desktop';
+}
+
+function parse<T>(text: string): T | undefined {
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    return undefined;
+  }
+}

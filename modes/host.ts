@@ -1,0 +1,54 @@
+// The bare host: no walls at all, the baseline that every mode is held against.
+import { type Command, type Context, defineMode, type Handle } from '../lib/contract.js';
+import { CagematchError } from '../lib/errors.js';
+import { stream } from '../lib/exec.js';
+import { killListed, killSandbox, labelEnv, listProcesses } from '../lib/processes.js';
+
+export default defineMode<Handle & { kill?(): void }>({
+  id: 'host',
+  title: 'Host',
+  letter: '-',
+  isolation: 'none',
+  workspace: 'bind',
+  auth: ['env', 'file', 'gateway'],
+  inputs: {},
+  platforms: ['linux', 'darwin'],
+  summary: 'the agent as a plain process of this machine; no isolation',
+  oneShot: true,
+
+  async detect(ctx) {
+    if (ctx.agentBinary === undefined) {
+      return { status: 'unconfigured', reason: 'the agent CLI is not installed for this platform', hint: 'npm install --include=optional' };
+    }
+    return { status: 'ready', version: process.version, facts: { agent: ctx.agentVersion } };
+  },
+  async prepare() {},
+  async reach() {
+    return { via: 'address', listen: '127.0.0.1', url: (port) => `http://127.0.0.1:${port}` };
+  },
+  layout: (_ctx, host) => host,
+
+  async launch(ctx, spec) {
+    if (!spec.command) return { name: spec.name };
+    const child = start(ctx, spec.name, spec.command);
+    await child.spawned;
+    return { name: spec.name, process: child, kill: child.kill };
+  },
+  exec: (ctx, handle, command) => start(ctx, handle.name, command),
+  async collect() {},
+  async destroy(ctx, handle) {
+    handle.kill?.();
+    if (!(await killSandbox(ctx, handle.name))) throw new CagematchError('destroy-failed', `processes of ${handle.name} will not end`);
+  },
+  list: listProcesses,
+  reap: async (_ctx, listed) => killListed(listed),
+  shell: () => ['/bin/sh', '-i'],
+});
+
+function start(ctx: Context, name: string, command: Command) {
+  return stream(command.argv, {
+    env: { ...command.env, ...command.secretEnv, ...labelEnv(ctx.labels, name) },
+    cwd: command.cwd,
+    signal: ctx.signal,
+  });
+}
