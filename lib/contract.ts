@@ -114,6 +114,8 @@ export interface Handle {
   name: string;
   /** The one-shot command's output, when the spec had a command. */
   process?: ExecStream;
+  /** When the sandbox began to run, on the clock of `lib/clock.ts`, where the runtime itself tells it better than our waiting for it. */
+  runningAtMs?: number;
 }
 
 /** Something of ours that the runtime still lists. */
@@ -176,13 +178,18 @@ export interface Mode<H extends Handle = Handle> {
   prepare(ctx: Context, options?: { rebuild?: boolean }): Promise<void>;
   reach(ctx: Context): Promise<Reach>;
   layout(ctx: Context, host: HostPaths): Layout;
+  /** Who has to own the workspace, where that is neither the caller nor, for root, the image's user. */
+  owner?(ctx: Context): { uid: number; gid: number } | undefined;
   /** Resolves when the runtime reports the sandbox running. On throw, nothing is left that `reap` would not find. */
   launch(ctx: Context, spec: LaunchSpec): Promise<H>;
   exec(ctx: Context, handle: H, command: Command): ExecStream;
   /** Workspace out. `bind`: nothing to do. */
   collect(ctx: Context, handle: H, into: string): Promise<void>;
-  /** Idempotent; resolves when the runtime no longer lists the sandbox. */
-  destroy(ctx: Context, handle: H): Promise<void>;
+  /**
+   * Idempotent; resolves when the runtime no longer lists the sandbox.
+   * `goneAtMs`: since when, where the runtime itself tells it.
+   */
+  destroy(ctx: Context, handle: H): Promise<{ goneAtMs?: number }>;
   /** Everything that bears our labels, of any match and owner. */
   list(ctx: Context): Promise<Listed[]>;
   /** Removes one of what `list` gave. */

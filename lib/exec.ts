@@ -17,6 +17,8 @@ export interface SpawnOptions {
   env: Env;
   cwd?: string;
   signal?: AbortSignal;
+  /** Given to the child on stdin; absent: stdin is empty. */
+  input?: string;
   /** Runs the child as this user; needs root. */
   user?: { uid: number; gid: number };
 }
@@ -47,8 +49,9 @@ function killGroup(pid: number, signal: NodeJS.Signals): void {
 
 // execa's own timeout waits for stdout to close, which a grandchild can hold open:
 // children lead their own group, and the group is what is killed.
-function start(argv: readonly [string, ...string[]], options: SpawnOptions, input?: string) {
+function start(argv: readonly [string, ...string[]], options: SpawnOptions) {
   const [file, ...args] = argv;
+  const { input } = options;
   const child = execa(file, args, {
     env: options.env,
     extendEnv: false,
@@ -99,9 +102,9 @@ function ended(child: Child): Promise<ExecEnd & { missing?: boolean }> {
  */
 export async function capture(
   argv: readonly [string, ...string[]],
-  options: SpawnOptions & { timeoutMs: number; input?: string; onLine?: (line: string) => void },
+  options: SpawnOptions & { timeoutMs: number; onLine?: (line: string) => void },
 ): Promise<Captured> {
-  const child = start(argv, options, options.input);
+  const child = start(argv, options);
   const kept = { stdout: '', stderr: '' };
   const closed = (['stdout', 'stderr'] as const).map((name) => {
     const split = lineSplitter((line) => options.onLine?.(line));
@@ -135,7 +138,7 @@ function after(ms: number): Promise<void> {
 /** What the program printed on stdout, or a thrown `code` with its own last words. */
 export async function output(
   argv: readonly [string, ...string[]],
-  options: SpawnOptions & { timeoutMs: number; input?: string; code: CagematchError['code']; hint?: string; onLine?: (line: string) => void },
+  options: SpawnOptions & { timeoutMs: number; code: CagematchError['code']; hint?: string; onLine?: (line: string) => void },
 ): Promise<string> {
   const result = await capture(argv, options);
   if (result.end.type === 'exit' && result.end.code === 0) return result.stdout;

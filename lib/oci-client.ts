@@ -1,9 +1,10 @@
 // Drives a command line that speaks the container dialect: image, sandbox, events, leftovers. Names no runtime.
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monotonic } from './clock.js';
 import type { Closable, Command, Context, Env, ExecEvent, ExecStream, Handle, LaunchSpec, Listed } from './contract.js';
 import { CagematchError } from './errors.js';
 import { capture, type LocalStream, output, stream, whyFailed } from './exec.js';
@@ -13,6 +14,8 @@ import { execArgs, labelFilter, type RunOptions, readLabels, runArgs } from './o
 export interface Client {
   argv: [string, ...string[]];
   env: Env;
+  /** The client tells events late (it polls), but stamps them with this machine's clock: the stamp is the better time. */
+  lateEvents?: boolean;
 }
 
 export interface OciHandle extends Handle {
@@ -25,6 +28,9 @@ const QUICK_MS = 15_000;
 const BUILD_MS = 15 * 60_000;
 /** How long a removal may take to be confirmed. */
 const GONE_MS = 20_000;
+
+/** How long an event may come after the client's own end. */
+const SETTLE_MS = 500;
 
 /** Exit code by which the client says that the runtime itself failed, not the command. */
 const RUNTIME_FAILED = 125;
@@ -48,7 +54,7 @@ export async function ensureImage(
   ctx: Context,
   options: { image: string; base: string | undefined; network: string; rebuild: boolean },
 ): Promise<void> {
-  const call = { env: client.env, signal: ctx.signal };
+  const call = { env: client.env, cwd: '/', signal: ctx.signal };
   if (!options.rebuild) {
     const present = await capture([...client.argv, 'image', 'inspect', '--format', '{{.Id}}', options.image], { ...call, timeoutMs: QUICK_MS });
     if (present.end.type === 'exit' && present.end.code === 0) return;
@@ -57,6 +63,8 @@ export async function ensureImage(
   const folder = mkdtempSync(join(tmpdir(), 'cagematch-build-'));
   try {
     await fillBuildContext(ctx, folder);
+    // The builder may be another user's.
+    chmodSync(folder, 0o755);
     const args = ['build', '--tag', options.image, '--network', options.network, '--build-arg', `AGENT_VERSION=${ctx.agentVersion}`];
     if (options.base !== undefined) args.push('--build-arg', `BASE_IMAGE=${options.base}`);
     if (options.rebuild) args.push('--no-cache');
@@ -88,13 +96,13 @@ export async function launchContainer(client: Client, ctx: Context, spec: Launch
   const events = await watchEvents(client, ctx);
   const argv: [string, ...string[]] = [...client.argv, ...runArgs(spec, options)];
   if (!spec.command) {
-    await output(argv, { env: client.env, signal: ctx.signal, timeoutMs: 60_000, code: 'launch-failed' });
+    await output(argv, { env: client.env, cwd: '/', signal: ctx.signal, timeoutMs: 60_000, code: 'launch-failed' });
     return { name: spec.name };
   }
-  const child = stream(argv, { env: { ...client.env, ...spec.command.secretEnv }, signal: ctx.signal });
-  const started = await Promise.race([events.until('start', spec.name), child.ended.then(() => events.until('start', spec.name, 300))]);
-  if (!started) throw new CagematchError('launch-failed', await lastWords(child));
-  return { name: spec.name, process: clientStream(child), ended: child.ended };
+  const child = stream(argv, { env: { ...client.env, ...spec.command.secretEnv }, cwd: '/', signal: ctx.signal });
+  const startedAtMs = await Promise.race([events.until('start', spec.name), child.ended.then(() => events.until('start', spec.name, SETTLE_MS))]);
+  if (startedAtMs === undefined) throw new CagematchError('launch-failed', await lastWords(child));
+  return { name: spec.name, process: clientStream(child), ended: child.ended, runningAtMs: startedAtMs };
 }
 
 async function lastWords(child: LocalStream): Promise<string> {
@@ -117,23 +125,25 @@ async function* clientStream(child: LocalStream): AsyncGenerator<ExecEvent> {
 
 export function execInContainer(client: Client, ctx: Context, handle: Handle, command: Command): ExecStream {
   const argv: [string, ...string[]] = [...client.argv, ...execArgs(handle.name, command)];
-  return clientStream(stream(argv, { env: { ...client.env, ...command.secretEnv }, signal: ctx.signal }));
+  return clientStream(stream(argv, { env: { ...client.env, ...command.secretEnv }, cwd: '/', signal: ctx.signal }));
 }
 
 /**
  * Gone, and confirmed. A one-shot container removes itself: its removal event is confirmation enough,
  * so that the common case costs no further call.
  */
-export async function removeContainer(client: Client, ctx: Context, handle: OciHandle): Promise<void> {
+export async function removeContainer(client: Client, ctx: Context, handle: OciHandle): Promise<{ goneAtMs?: number }> {
   const events = await watchEvents(client, ctx);
-  if (events.seen('gone', handle.name)) return;
-  if (handle.ended && (await Promise.race([handle.ended, pause(0)])) !== undefined && (await events.until('gone', handle.name, 1500))) return;
+  const over = handle.ended !== undefined && (await Promise.race([handle.ended, pause(0)])) !== undefined;
+  const goneAtMs = await events.until('gone', handle.name, over ? 3 * SETTLE_MS : 0);
+  if (goneAtMs !== undefined) return { goneAtMs };
   await forceRemove(client, handle.name);
+  return {};
 }
 
 /** `rm --force`, until the runtime no longer lists it. */
 export async function forceRemove(client: Client, name: string): Promise<void> {
-  const call = { env: client.env, timeoutMs: QUICK_MS };
+  const call = { env: client.env, cwd: '/', timeoutMs: QUICK_MS };
   const deadline = Date.now() + GONE_MS;
   for (;;) {
     const removal = await capture([...client.argv, 'rm', '--force', '--volumes', name], call);
@@ -145,7 +155,7 @@ export async function forceRemove(client: Client, name: string): Promise<void> {
 }
 
 export async function listContainers(client: Client): Promise<Listed[]> {
-  const call = { env: client.env, timeoutMs: QUICK_MS, code: 'not-ready' as const };
+  const call = { env: client.env, cwd: '/', timeoutMs: QUICK_MS, code: 'not-ready' as const };
   const ids = (await output([...client.argv, 'ps', '--all', '--quiet', '--no-trunc', '--filter', labelFilter()], call)).split('\n').filter(Boolean);
   if (ids.length === 0) return [];
   const inspected = await capture([...client.argv, 'inspect', '--type', 'container', '--format', '{{json .Name}} {{json .Config.Labels}}', ...ids], call);
@@ -160,52 +170,47 @@ export async function listContainers(client: Client): Promise<Listed[]> {
 type Moment = 'start' | 'gone';
 
 interface Events extends Closable {
-  seen(moment: Moment, name: string): boolean;
-  /** False when `boundMs` ran out, or when the event stream itself ended. */
-  until(moment: Moment, name: string, boundMs?: number): Promise<boolean>;
+  /** When it happened, on our clock; undefined when `boundMs` ran out, or when the client's stream itself ended. */
+  until(moment: Moment, name: string, boundMs?: number): Promise<number | undefined>;
 }
 
 const MOMENTS: Record<string, Moment> = { start: 'start', destroy: 'gone', remove: 'gone' };
 
 /** The runtime's own events of this match, one client process for all of its runs. */
 function watchEvents(client: Client, ctx: Context): Promise<Events> {
-  const key = `events ${client.argv.join(' ')}`;
-  return ctx.keep(key, () => {
+  return ctx.keep(`events ${client.argv.join(' ')}`, () => {
     const since = String(Math.floor(Date.now() / 1000) - 1);
-    const child = stream(
-      [...client.argv, 'events', '--since', since, '--filter', labelFilter(ctx.labels.match), '--filter', 'event=start', '--filter', 'event=destroy', '--filter', 'event=remove', '--format', '{{json .}}'],
-      { env: client.env },
-    );
-    const seen = new Set<string>();
-    const waiting = new Map<string, Set<(seen: boolean) => void>>();
+    const filters = [labelFilter(ctx.labels.match), ...Object.keys(MOMENTS).map((name) => `event=${name}`)];
+    const child = stream([...client.argv, 'events', '--since', since, ...filters.flatMap((filter) => ['--filter', filter]), '--format', '{{json .}}'], { env: client.env, cwd: '/' });
+    const seen = new Map<string, number>();
+    const waiting = new Map<string, Set<(atMs: number | undefined) => void>>();
     let over = false;
-    const tell = (key: string, value: boolean) => {
-      for (const resolve of waiting.get(key) ?? []) resolve(value);
-      waiting.delete(key);
+    const tell = (mark: string, atMs: number | undefined) => {
+      for (const resolve of waiting.get(mark) ?? []) resolve(atMs);
+      waiting.delete(mark);
     };
     void (async () => {
       for await (const event of child) {
         const found = event.type === 'line' && event.stream === 'stdout' ? parseEvent(event.text) : undefined;
         if (!found) continue;
         const mark = `${found.moment} ${found.name}`;
-        seen.add(mark);
-        tell(mark, true);
+        const atMs = client.lateEvents && found.stampMs !== undefined ? Math.min(event.atMs, found.stampMs) : event.atMs;
+        seen.set(mark, atMs);
+        tell(mark, atMs);
       }
       over = true;
-      for (const mark of [...waiting.keys()]) tell(mark, false);
+      for (const mark of [...waiting.keys()]) tell(mark, undefined);
     })();
     return {
-      seen: (moment, name) => seen.has(`${moment} ${name}`),
       until(moment, name, boundMs) {
         const mark = `${moment} ${name}`;
-        if (seen.has(mark)) return Promise.resolve(true);
-        if (over) return Promise.resolve(false);
+        if (seen.has(mark) || over || boundMs === 0) return Promise.resolve(seen.get(mark));
         return new Promise((resolve) => {
-          const timer = boundMs === undefined ? undefined : setTimeout(() => resolve(false), boundMs);
+          const timer = boundMs === undefined ? undefined : setTimeout(() => resolve(undefined), boundMs);
           const set = waiting.get(mark) ?? new Set();
-          set.add((value) => {
+          set.add((atMs) => {
             clearTimeout(timer);
-            resolve(value);
+            resolve(atMs);
           });
           waiting.set(mark, set);
         });
@@ -215,12 +220,15 @@ function watchEvents(client: Client, ctx: Context): Promise<Events> {
   });
 }
 
-function parseEvent(line: string): { moment: Moment; name: string } | undefined {
+/** One event line of either dialect. `stampMs`: the runtime's own time for it, brought to our clock. */
+function parseEvent(line: string): { moment: Moment; name: string; stampMs: number | undefined } | undefined {
   try {
     const event = JSON.parse(line) as Record<string, unknown> & { Actor?: { Attributes?: { name?: string } } };
     const moment = MOMENTS[String(event.Action ?? event.status ?? event.Status ?? '')];
     const name = event.Actor?.Attributes?.name ?? event.Name ?? event.name;
-    return moment !== undefined && typeof name === 'string' ? { moment, name } : undefined;
+    if (moment === undefined || typeof name !== 'string') return undefined;
+    const stamp = Date.parse(String(event.Time));
+    return { moment, name, stampMs: Number.isNaN(stamp) ? undefined : stamp - Date.now() + monotonic() };
   } catch {
     return undefined;
   }

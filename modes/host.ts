@@ -39,6 +39,7 @@ export default defineMode<Handle & { kill?(): void }>({
   async destroy(ctx, handle) {
     handle.kill?.();
     if (!(await killSandbox(ctx, handle.name))) throw new CagematchError('destroy-failed', `processes of ${handle.name} will not end`);
+    return {};
   },
   list: listProcesses,
   reap: async (_ctx, listed) => killListed(listed),

@@ -57,7 +57,7 @@ export async function runOnce(settings: RunSettings): Promise<RunResult> {
   const clock = settings.clock ?? monotonic;
   const { mode, task, gateway } = settings;
   const folder = mkdtempSync(join(tmpdir(), 'cagematch-run-'));
-  const user = workspaceUser(settings.ctx.uid);
+  const user = mode.owner?.(settings.ctx) ?? workspaceUser(settings.ctx.uid);
   const tap = gateway.openTap();
   const transcript = startTranscript();
   // Ends what the run's own clients still do once its sandbox is gone.
@@ -180,7 +180,7 @@ async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched): 
     handle = await stop.race(launching, async () => {
       handle = (await within(launching, LAUNCH_GRACE_MS).catch(() => undefined)) ?? handle;
     });
-    at.running = clock();
+    at.running = handle.runningAtMs ?? clock();
     settings.onPhase('work');
     const stream = handle.process ?? mode.exec(ctx, handle, plan.command);
     const working = follow(stream, plan.mark, watched, () => settings.task.arrived(watched.workspace));
@@ -201,8 +201,8 @@ async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched): 
   settings.onPhase('destroy');
   at.destroyCalled = clock();
   try {
-    await within(mode.destroy(ctx, handle), DESTROY_MS);
-    at.gone = clock();
+    const gone = await within(mode.destroy(ctx, handle), DESTROY_MS);
+    at.gone = gone.goneAtMs ?? clock();
     return { failure, live };
   } catch (error) {
     return { failure: failure ?? failureOf(error), live, undestroyed: messageOf(error) };

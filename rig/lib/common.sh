@@ -1,6 +1,6 @@
 # Ground floor of the rig: where things lie, how it speaks, what it remembers, which processes are its own.
 # Sourced by rig/up and rig/down; defines only, does nothing.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 STATE=${CAGEMATCH_RIG_DIR:-/var/lib/cagematch-rig}   # survives: images, stores, logs, the ledger
 RUN=/run/cagematch-rig                               # does not survive a reboot: sockets, pid files
@@ -11,14 +11,15 @@ ROOTLESS_USER=cagematch
 SELF=${SELF:-rig}
 
 # ── speaking ────────────────────────────────────────────────────────────────────────────────────────────
-changes=()
+changes=() notes=() in_step=
 say()    { printf '%s\n' "$*"; }
-note()   { printf '  %s\n' "$*"; }
+note()   { notes+=("$*"); detail "note: $*"; }
 detail() { printf '%s\n' "$*" >>"$LOG"; }
 change() { changes+=("$*"); detail "changed: $*"; }
 
 fail() { # MESSAGE [HINT]
   trap - ERR
+  [[ -z $in_step ]] || echo
   { printf '✖ %s: %s\n' "$SELF" "$1"
     [[ -z ${2:-} ]] || printf '  hint: %s\n' "$2"
     [[ ! -f $LOG ]] || printf '  details: %s\n' "$LOG"; } >&2
@@ -31,11 +32,14 @@ on_error() { # a command failed that nobody had words for: name it, rather than 
   fail "stopped at $where, exit $code: $what" "tail -30 $LOG"
 }
 
-step() { # TITLE COMMAND… : one progress line with the time it took
-  local title=$1 began=$EPOCHREALTIME; shift
+step() { # TITLE COMMAND… : one progress line with the time it took, then what there is to say about it
+  local title=$1 began=$EPOCHREALTIME line; shift
   printf '· %s' "$title"; detail "== $title"
+  in_step=yes notes=()
   "$@"
+  in_step=
   awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { printf "  %.1f s\n", b - a }'
+  for line in "${notes[@]}"; do say "    $line"; done
 }
 
 quietly() { detail "\$ $*"; "$@" >>"$LOG" 2>&1; }
@@ -51,30 +55,36 @@ forget()   { # KIND [VALUE]
 }
 
 # ── processes: a pid alone proves nothing, it may have been given to someone else ───────────────────────
-is_process() { # PID PROGRAM NEEDLE: does PID run PROGRAM with NEEDLE in its command line?
-  local exe
-  [[ $1 =~ ^[0-9]+$ ]] || return 1
+is_process() { # PID PROGRAM NEEDLE [cmdline|environ]: does PID run PROGRAM and name NEEDLE there?
+  local exe whole=
   exe=$(readlink "/proc/$1/exe" 2>/dev/null) || return 1
-  [[ ${exe%% (deleted)} == */$2 ]] && tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -F -- "$3" >/dev/null
+  [[ ${exe% (deleted)} == */$2 ]] || return 1
+  [[ ${4:-} != environ ]] || whole=-x
+  { tr '\0' '\n' <"/proc/$1/${4:-cmdline}" | grep $whole -F -- "$3" >/dev/null; } 2>/dev/null
 }
 
-our_pids() { # PROGRAM NEEDLE: every pid of PROGRAM that names one of our folders
-  local exe
-  for exe in /proc/[0-9]*/exe; do
-    is_process "$(basename "$(dirname "$exe")")" "$1" "$2" && basename "$(dirname "$exe")"
+our_pids() { # PROGRAM NEEDLE [cmdline|environ]: every such pid
+  local dir
+  for dir in /proc/[0-9]*; do
+    is_process "${dir#/proc/}" "$@" && printf '%s\n' "${dir#/proc/}"
   done
   return 0
 }
 
+children_of() { ps -o pid= --ppid "$(IFS=,; echo "$*")" 2>/dev/null | tr -d ' ' || true; } # PID…
+
 stop_pids() { # SECONDS PID…: TERM, wait, then KILL what is left
-  local patience=$1 pid; shift
+  local patience=$1; shift
   (( $# )) || return 0
   kill -TERM "$@" 2>/dev/null || true
   wait_for "$patience" all_gone "$@" || kill -KILL "$@" 2>/dev/null || true
   wait_for 5 all_gone "$@" || detail "still there after KILL: $*"
 }
 
-all_gone() { local pid; for pid; do [[ ! -d /proc/$pid || $(sed 's/.*) //; s/ .*//' "/proc/$pid/stat" 2>/dev/null) == Z ]] || return 1; done; }
+all_gone() { # PID…: gone, or a zombie that waits for its parent
+  local pid
+  for pid; do [[ ! -d /proc/$pid ]] || grep -qs '^State:.Z' "/proc/$pid/status" || return 1; done
+}
 
 wait_for() { # SECONDS COMMAND…: poll until it says yes; the only place that sleeps
   local until=$(( SECONDS + $1 )); shift
@@ -86,6 +96,15 @@ detach() { # LOGFILE COMMAND…: start a daemon that outlives this shell and hol
   detail "\$ $* >>$out &"
   setsid "$@" </dev/null >>"$out" 2>&1 9>&- &
   disown
+}
+
+unmount_under() { # FOLDER…: deepest first; what is held on to is let go of lazily
+  local dir point
+  for dir; do
+    awk -v dir="$dir/" 'index($5 "/", dir) == 1 { print $5 }' /proc/self/mountinfo | tac | while read -r point; do
+      umount "$point" 2>/dev/null || umount -l "$point" 2>/dev/null || detail "could not unmount $point"
+    done
+  done
 }
 
 # ── looking at the machine ──────────────────────────────────────────────────────────────────────────────
@@ -112,4 +131,23 @@ open_state() { # folders, log, and one rig at a time
   printf '\n===== %s %s =====\n' "$SELF" "$(date -u +%FT%TZ)" >>"$LOG"
   exec 9>"$STATE/lock"
   flock -w 300 9 || fail "another rig/up or rig/down has been running for five minutes" "ps -ef | grep rig/"
+  forget_last_boot
+}
+
+forget_last_boot() { # /run may lie on a disk: after a reboot its pid files and sockets are then still there, all untrue
+  local boot; boot=$(cat /proc/sys/kernel/random/boot_id)
+  REBOOTED=
+  if [[ -f $STATE/boot-id && $(cat "$STATE/boot-id") != "$boot" ]]; then
+    REBOOTED=yes
+    find "$RUN" -mindepth 1 -delete 2>/dev/null || detail "something is left in $RUN from the last boot"
+    forget tun-mode
+  fi
+  printf '%s\n' "$boot" >"$STATE/boot-id"
+}
+
+# ── settings the project needs: kept as KEY=VALUE in $STATE/env, mirrored in the checkout's .env ────────
+set_env() { # KEY [VALUE]: no value, no line
+  touch "$STATE/env"
+  { grep -v "^$1=" "$STATE/env" || true; [[ -z ${2:-} ]] || printf '%s=%s\n' "$1" "$2"; } | sort >"$STATE/env.new"
+  mv "$STATE/env.new" "$STATE/env"
 }

@@ -1,5 +1,5 @@
 # The base image: a small Debian (or the host's Ubuntu) with Node and npm, made from apt and npm alone,
-# because no image registry can be counted on. Built once, kept by the hash of its recipe: this file.
+# because no image registry can be counted on. Built once, kept by the hash of its recipe: this file, comments apart.
 # shellcheck shell=bash
 
 NODE_MAJOR=22
@@ -7,7 +7,7 @@ NPM_MAJOR=10
 BASE_PACKAGES=ca-certificates,git,procps,ripgrep,busybox-static
 
 image_name()  { printf 'cagematch-base:%s' "$(codename)"; }
-recipe_hash() { { cat "$RIG/lib/image.sh"; codename; uname -m; } | sha256sum | cut -c1-12; }
+recipe_hash() { { grep -v '^ *#' "$RIG/lib/image.sh"; codename; uname -m; } | sha256sum | cut -c1-12; }
 
 build_image() { # sets IMAGE_DIR, which then holds rootfs.tar and meta.tar
   RECIPE=$(recipe_hash)
@@ -54,6 +54,7 @@ bootstrap() { # ADD TARBALL
   (( ${#sources[@]} )) || fail "no Debian or Ubuntu archive found among the apt sources" "apt-get update"
   local slim=() path
   for path in man doc info locale lintian linda bug; do slim+=("--dpkgopt=path-exclude=/usr/share/$path/*"); done
+  # shellcheck disable=SC2016  # "$1" is for mmdebstrap's shell
   quietly mmdebstrap --quiet --mode=root --variant=minbase --include="$BASE_PACKAGES" "${slim[@]}" \
     --aptopt='Acquire::Languages "none"' \
     --customize-hook="cp -a '$add'/. \"\$1\"" \

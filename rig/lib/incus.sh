@@ -6,20 +6,22 @@ DEFAULT_INCUS_SOCK=/run/incus/unix.socket   # where a client looks first when IN
 INCUS_FOREIGN=
 
 incus_up() {
+  set_env CAGEMATCH_INCUS_BASE cagematch-base
   if incus_is_foreign; then
     INCUS_FOREIGN=yes
+    set_env INCUS_DIR
     note "an Incus daemon already answers: used as it is"
     return
   fi
   if ! incus_answers; then
     incus_sweep
     mkdir -p "$OUR_INCUS"
-    # Its helpers lie beside it, and a custom INCUS_DIR keeps database, sockets and mounts in one place.
+    # Its helpers lie beside it; INCUS_DIR keeps database, sockets, logs and mounts in one place of our own.
     detach "$STATE/log/incusd.log" env INCUS_DIR="$OUR_INCUS" PATH="$(dirname "$(incusd)"):$PATH" "$(incusd)" --group root
     wait_for 60 incus_answers || fail "incusd did not come up in 60 s" "tail -20 $STATE/log/incusd.log"
-    our_pids incusd "--group root" >"$RUN/incus.pid"
-    change "incusd started, pid $(head -1 "$RUN/incus.pid")"
+    change "incusd started, pid $(incus_daemon_pids)"
   fi
+  set_env INCUS_DIR "$OUR_INCUS"
   incus_preseed
   link_if_free "$DEFAULT_INCUS_SOCK" "$OUR_INCUS/unix.socket"
 }
@@ -56,7 +58,8 @@ incus_import() {
     [[ -z $have ]] || quietly inc image delete cagematch-base </dev/null || true
     quietly inc image import "$IMAGE_DIR/meta.tar" "$IMAGE_DIR/rootfs.tar" --alias cagematch-base </dev/null ||
       fail "incus could not import the base image" "tail -5 $LOG"
-    remember incus-image cagematch-base; change "incus image cagematch-base"
+    [[ -z $INCUS_FOREIGN ]] || remember incus-image-elsewhere cagematch-base
+    change "image cagematch-base in incus"
   fi
   incus_trial || fail "incus cannot run the base image" "tail -5 $LOG; tail -20 $STATE/log/incusd.log"
 }
@@ -69,4 +72,49 @@ incus_trial() { # boots it and asks for lo; also the first launch after an impor
     quietly inc exec "$name" -- node -e 'require("net").createServer().listen(0, "127.0.0.1", function () { require("net").connect(this.address().port, "127.0.0.1", () => process.exit(0)) })' </dev/null || ok=1
   inc delete -f "$name" >/dev/null 2>&1 </dev/null || true
   return "$ok"
+}
+
+# ── after a hard kill: instances and their helpers go on; the daemon takes them up again when it comes back ─
+incus_daemon_pids() { # the daemon itself, not the helpers and monitors that are forked from the same file
+  local pid
+  for pid in $(our_pids incusd "INCUS_DIR=$OUR_INCUS" environ); do
+    is_process "$pid" incusd "--group" && printf '%s\n' "$pid"
+  done
+  return 0
+}
+
+incus_sweep() {
+  local pids; mapfile -t pids < <(incus_daemon_pids)
+  stop_pids 10 "${pids[@]}"
+  rm -f "$OUR_INCUS/unix.socket"
+}
+
+incus_kill_instances() { # what the daemon, now gone, left running: each monitor's container, then monitors and proxies
+  local pids; mapfile -t pids < <(our_pids incusd "INCUS_DIR=$OUR_INCUS" environ; our_pids incusd "$OUR_INCUS/")
+  (( ${#pids[@]} )) || return 0
+  local inits; mapfile -t inits < <(children_of "${pids[@]}")
+  kill -KILL "${inits[@]}" 2>/dev/null || true
+  stop_pids 5 "${pids[@]}"
+}
+
+incus_down() { # [purge]
+  local pids; mapfile -t pids < <(incus_daemon_pids)
+  if (( ${#pids[@]} )); then
+    if incus_answers; then
+      quietly inc stop --all --force </dev/null || true
+      quietly timeout 30 env INCUS_DIR="$OUR_INCUS" incus admin shutdown --timeout 20 </dev/null || true
+    fi
+    stop_pids 20 "${pids[@]}"; change "incusd stopped"
+  fi
+  incus_kill_instances
+  unmount_under "$OUR_INCUS"
+  local loop
+  for loop in $(losetup -n -O NAME,BACK-FILE | awk -v dir="$OUR_INCUS/" 'index($2, dir) == 1 { print $1 }'); do
+    losetup -d "$loop" 2>>"$LOG" || true
+  done
+  rm -f "$OUR_INCUS/unix.socket"
+  if [[ ${1:-} == purge ]]; then
+    if recalls incus-image-elsewhere cagematch-base; then INCUS_FOREIGN=yes inc image delete cagematch-base </dev/null >>"$LOG" 2>&1 || true; fi
+    rm -rf "$OUR_INCUS"
+  fi
 }

@@ -24,7 +24,7 @@ install_packages() { # PART…
 
   private_apt_sources
   # One source that is out of reach must not stop us: what counts is whether the packages can be had.
-  apt update || detail "apt-get update complained; going on"
+  apt_get update || detail "apt-get update complained; going on"
   local plain=() incus=()
   for word in "${missing[@]}"; do
     if ! installable "${word#\?}"; then
@@ -35,25 +35,25 @@ install_packages() { # PART…
     case $word in incus-*) incus+=("$word") ;; *) plain+=("${word#\?}") ;; esac
   done
   hold_services
-  if (( ${#plain[@]} )); then install "${plain[@]}"; fi
+  if (( ${#plain[@]} )); then apt_install "${plain[@]}"; fi
   if (( ${#incus[@]} )); then install_incus "${incus[@]}"; fi
   release_services
 }
 
-install() {
-  apt install "$@" || fail "apt-get could not install: $*" "grep -n '^E:' $LOG | tail"
+apt_install() {
+  apt_get install "$@" || fail "apt-get could not install: $*" "grep -n '^E:' $LOG | tail"
   local name; for name; do [[ $name == -* || $name == *-backports ]] || remember package "$name"; done
   local names=(); for name; do [[ $name == -* || $name == *-backports ]] || names+=("$name"); done
   change "packages: ${names[*]}"
 }
 
 install_incus() { # Debian 12 has it only in backports; Debian 13 and Ubuntu 24.04 in their own archive
-  if installable incus-base; then install "$@"; return; fi
+  if installable incus-base; then apt_install "$@"; return; fi
   local suite; suite=$(codename)-backports
   add_backports "$suite" || fail "Incus is not in this machine's apt sources, and no Debian source was found to derive backports from" "see apt-cache policy incus"
-  apt update || true
+  apt_get update || true
   installable incus-base || fail "Incus is neither in this distribution nor in $suite" "rig/up docker podman gvisor native"
-  install -t "$suite" "$@"
+  apt_install -t "$suite" "$@"
 }
 
 # ── private sources: the machine's, plus at most one of ours; nothing in /etc/apt is touched ────────────
@@ -68,7 +68,7 @@ private_apt_sources() {
 }
 installed_from_backports() { dpkg-query -W -f '${Version}' incus-base 2>/dev/null | grep '~bpo' >/dev/null; }
 
-apt() {
+apt_get() {
   DEBIAN_FRONTEND=noninteractive quietly apt-get -y -q --no-install-recommends \
     -o Dir::Etc::SourceParts="$PARTS" -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 \
     -o Dpkg::Options::=--force-confold "$@"
@@ -77,6 +77,7 @@ apt() {
 installable() { apt-cache -o Dir::Etc::SourceParts="$PARTS" policy "$1" | grep 'Candidate: [^(]' >/dev/null; }
 
 distribution_sources() { # the distribution's own archives, whatever file format or mirror they are written with: URI SUITE COMPONENT
+  # shellcheck disable=SC2016
   apt-get indextargets --format '$(ORIGIN) $(REPO_URI) $(CODENAME) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
     awk -v host="$(codename)" '($1 == "Debian" || $1 == "Ubuntu") && ($3 ~ "^" host || $4 ~ "^" host) { print $2, $4, $5 }' | sort -u
 }

@@ -7,6 +7,9 @@ rootless_uid() { id -u "$ROOTLESS_USER" 2>/dev/null; }
 rootless_run() { printf '%s/user-%s' "$RUN" "$(rootless_uid)"; }
 
 podman_up() {
+  set_env CAGEMATCH_BASE_IMAGE "$(image_name)"
+  set_env CONTAINERS_CONF "$PODMAN_CONF"
+  set_env CAGEMATCH_ROOTLESS_USER "$ROOTLESS_USER"
   podman_config
   podman_after_reboot
   ensure_user
@@ -74,6 +77,19 @@ ensure_user() {
   local dir
   mkdir -p "$ROOTLESS_HOME" && chown "$ROOTLESS_USER:" "$ROOTLESS_HOME"
   dir=$(rootless_run); mkdir -p "$dir"; chown "$ROOTLESS_USER:" "$dir"; chmod 700 "$dir"
+  # With no storage.conf anywhere (Debian ships none) rootless podman copies every layer whole (vfs, observed).
+  local store=$ROOTLESS_HOME/.config/containers
+  if [[ ! -f $store/storage.conf ]]; then
+    mkdir -p "$store"; printf '[storage]\ndriver = "overlay"\n' >"$store/storage.conf"
+    chown -R "$ROOTLESS_USER:" "$ROOTLESS_HOME/.config"
+  fi
+  open_tun
+}
+open_tun() { # udev makes it 0666; where no udev runs it stays root's, and no ordinary user gets a network (observed)
+  [[ -c /dev/net/tun ]] || { mkdir -p /dev/net; mknod /dev/net/tun c 10 200 2>/dev/null || return 0; }
+  local mode; mode=$(stat -c %a /dev/net/tun)
+  [[ $mode != 666 ]] || return 0
+  chmod 666 /dev/net/tun; remember tun-mode "$mode"; change "/dev/net/tun opened to users (mode $mode -> 666)"
 }
 free_range() { # the first 65536 ids that no one has, in either file
   cat /etc/subuid /etc/subgid 2>/dev/null | awk -F: 'BEGIN { free = 100000 } { if ($2 + $3 > free) free = $2 + $3 } END { printf "%.0f", free }'
@@ -94,6 +110,7 @@ podman_import_into() { # AS WHOSE
   quietly "$1" import --change "LABEL cagematch.recipe=$RECIPE" --change 'CMD ["bash"]' \
     --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' - "$name" <"$IMAGE_DIR/rootfs.tar" ||
     fail "$2 could not import the base image" "tail -5 $LOG"
+  quietly "$1" image prune -f --filter label=cagematch.recipe || true   # the one that just lost its name
   change "image $name in $2"
 }
 
@@ -101,9 +118,51 @@ podman_choose_runtime() { # crun 1.8 refuses a hybrid cgroup v1 layout (observed
   local image runtime; image=localhost/$(image_name)
   quietly pod run --rm "$image" true && return
   for runtime in crun runc; do
-    has "$runtime" && quietly pod --runtime "$runtime" run --rm "$image" true || continue
-    podman_config "$runtime"
-    return
+    has "$runtime" || continue
+    if quietly pod --runtime "$runtime" run --rm "$image" true; then podman_config "$runtime"; return; fi
   done
   fail "podman cannot run the base image with crun or runc" "tail -20 $LOG"
+}
+
+# ── down: podman has no daemon, so what is ours is what grew from our image, and the user's processes ───
+podman_down() { # [purge]
+  has podman || return 0
+  local ours; mapfile -t ours < <(pod ps -aq --filter label=cagematch.recipe 2>/dev/null)
+  if (( ${#ours[@]} )); then
+    if [[ ${1:-} == purge ]]; then quietly pod rm -f -t 2 "${ours[@]}" || true
+    else quietly pod stop -t 2 "${ours[@]}" || true; fi
+    change "stopped ${#ours[@]} podman container(s) made from our image"
+  fi
+  if [[ ${1:-} == purge ]]; then
+    mapfile -t ours < <(pod images -q --filter label=cagematch.recipe 2>/dev/null | sort -u)
+    (( ! ${#ours[@]} )) || quietly pod rmi -f "${ours[@]}" || true
+  fi
+  # netavark takes its bridge away with the last container, unless that one was killed
+  if [[ -d /sys/class/net/podman0 && -z $(ls /sys/class/net/podman0/brif) && -z $(pod ps -q 2>/dev/null) ]]; then
+    ip link delete podman0 2>/dev/null || true
+  fi
+  user_down "${1:-}"
+}
+
+user_down() { # [purge]
+  recalls user "$ROOTLESS_USER" && rootless_uid >/dev/null || return 0
+  [[ ! -f $PODMAN_CONF ]] || quietly rootless stop --all -t 2 || true
+  local pids; mapfile -t pids < <(user_pids)
+  stop_pids 5 "${pids[@]}"
+  unmount_under "$ROOTLESS_HOME" "$(rootless_run)"
+  rm -rf "$(rootless_run)"
+  local mode; mode=$(recall tun-mode)
+  if [[ -n $mode ]]; then chmod "$mode" /dev/net/tun; forget tun-mode; fi
+  [[ ${1:-} == purge ]] || return 0
+  quietly userdel "$ROOTLESS_USER" || true
+  local file
+  for file in $(recall subid); do sed -i "/^$ROOTLESS_USER:/d" "$file"; done
+  rm -rf "$ROOTLESS_HOME" "$(dirname "$PODMAN_CONF")"
+  forget user; forget subid
+  change "user $ROOTLESS_USER removed"
+}
+
+user_pids() { # everything that runs as the user, or as one of the ids that were given to it
+  local start; start=$(awk -F: -v user="$ROOTLESS_USER" '$1 == user { print $2 }' /etc/subuid | head -1)
+  ps -eo uid=,pid= | awk -v uid="$(rootless_uid)" -v from="${start:-0}" '$1 == uid || (from > 0 && $1 >= from && $1 < from + 65536) { print $2 }'
 }

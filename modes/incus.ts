@@ -1,0 +1,226 @@
+// Incus: a system container, with an init of its own; `incus:vm` where the server can run virtual machines.
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Command, type Context, defineMode, type ExecStream, type Handle, type LaunchSpec, type Listed } from '../lib/contract.js';
+import { CagematchError } from '../lib/errors.js';
+import { capture, output, stream, whyFailed } from '../lib/exec.js';
+import { readLabels } from '../lib/oci.js';
+
+const VM = 'vm';
+const AGENT_USER = { uid: 1000, gid: 1000 };
+const LAYOUT = { workspace: '/workspace', home: '/home/agent' } as const;
+const HOME_FILES = ['.claude.json', '.claude/settings.json'];
+
+/** The host's end of every sandbox's routed link: the one address that the gateway listens on for this mode. */
+const HOST_ADDRESS = '169.254.78.1';
+const QUICK_MS = 15_000;
+
+export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
+  id: 'incus',
+  title: 'Incus',
+  letter: 'D',
+  isolation: 'system-container',
+  workspace: 'bind',
+  auth: ['env', 'gateway', 'file'],
+  inputs: {
+    INCUS_DIR: { help: "Incus' folder, when it is not the usual one" },
+    CAGEMATCH_INCUS_BASE: { help: 'image that the runner template is built on; default: images:debian/12' },
+  },
+  platforms: ['linux'],
+  summary: '`incus launch`, then `incus exec`: a full Linux with its own init; `incus:vm` is a virtual machine',
+  oneShot: false,
+
+  async detect(ctx) {
+    const asked = await incus(ctx, ['query', '/1.0'], QUICK_MS);
+    if (asked.failure === 'missing') return { status: 'absent', reason: 'no incus command on PATH', hint: 'sudo apt-get install incus (Debian 12: from backports)' };
+    const server = parse<{ auth?: string; environment?: { server_version?: string; driver?: string; storage?: string; kernel_features?: Record<string, string> } }>(asked.stdout);
+    if (!server) return { status: 'broken', reason: `the Incus daemon does not answer: ${whyFailed(asked)}`, hint: 'sudo systemctl start incus (without systemd: sudo rig/up incus)' };
+    if (server.auth !== 'trusted') return { status: 'unconfigured', reason: 'the Incus daemon does not trust this user', hint: 'sudo adduser $USER incus-admin' };
+    const { environment } = server;
+    const driver = environment?.driver ?? '';
+    return {
+      status: 'ready',
+      version: environment?.server_version ?? 'unknown',
+      facts: { driver, storage: environment?.storage ?? 'unknown', idmappedMounts: environment?.kernel_features?.idmapped_mounts === 'true' },
+      variants: driver.includes('qemu') ? [{ id: VM, isolation: 'microvm' }] : [],
+    };
+  },
+
+  async prepare(ctx, options) {
+    const alias = template(ctx);
+    const present = await incus(ctx, ['image', 'info', alias, ...vmFlag(ctx)], QUICK_MS);
+    if (present.end.type === 'exit' && present.end.code === 0) {
+      if (!options?.rebuild) return;
+      await must(ctx, ['image', 'delete', alias], 60_000);
+    }
+    await buildTemplate(ctx, alias);
+  },
+
+  async reach(ctx) {
+    // A routed link needs no bridge, no DHCP and no address in the guest's image; a VM would need the last.
+    if (ctx.variant === VM) return { via: 'inside' };
+    const keeper = `cagematch-keeper-${ctx.labels.match}`;
+    await launch(ctx, keeper, { [LINK]: link(keeper) });
+    // The address exists while an instance has the link; a socket once bound to it outlives it.
+    return { via: 'address', listen: HOST_ADDRESS, url: (port) => `http://${HOST_ADDRESS}:${port}`, release: () => remove(ctx, keeper) };
+  },
+  layout: () => LAYOUT,
+
+  async launch(ctx, spec) {
+    await launch(ctx, spec.name, devices(ctx, spec));
+    if (ctx.variant === VM) await agentUp(ctx, spec.name);
+    for (const file of spec.files) await must(ctx, ['file', 'push', '--create-dirs', '--mode', '0644', file.source, `${spec.name}${file.path}`], 60_000);
+    return { name: spec.name, user: spec.user };
+  },
+  exec: (ctx, handle, command) => exec(ctx, handle.name, handle.user ?? AGENT_USER, command),
+  async collect() {},
+  async destroy(ctx, handle) {
+    await remove(ctx, handle.name);
+    return {};
+  },
+  list,
+  reap: (ctx, listed) => remove(ctx, listed.id),
+  shell: (_ctx, handle) => ['incus', 'exec', handle.name, '--user', '1000', '--cwd', LAYOUT.workspace, '--', 'bash'],
+});
+
+/** stdin is never the caller's: `launch` reads settings from it. */
+function incus(ctx: Context, args: string[], timeoutMs: number, input = '') {
+  return capture(['incus', ...args], { env: ctx.env, timeoutMs, input });
+}
+
+function must(ctx: Context, args: string[], timeoutMs: number, options: { input?: string; code?: CagematchError['code']; hint?: string } = {}): Promise<string> {
+  return output(['incus', ...args], { env: ctx.env, timeoutMs, input: options.input ?? '', code: options.code ?? 'launch-failed', ...(options.hint === undefined ? {} : { hint: options.hint }) });
+}
+
+type Device = Record<string, string>;
+
+async function launch(ctx: Context, name: string, extra: Record<string, Device>): Promise<void> {
+  const config = {
+    'user.cagematch.match': ctx.labels.match,
+    'user.cagematch.mode': ctx.labels.mode,
+    'user.cagematch.owner': ctx.labels.owner,
+    'limits.memory': '4GiB',
+    ...(ctx.variant === VM ? {} : { 'limits.processes': '512' }),
+  };
+  // YAML is a superset of JSON.
+  await must(ctx, ['launch', template(ctx), name, ...vmFlag(ctx)], 120_000, { input: JSON.stringify({ config, devices: extra }) });
+}
+
+const LINK = 'cagematch-link';
+
+function devices(ctx: Context, spec: LaunchSpec): Record<string, Device> {
+  const workspace: Device = { type: 'disk', source: spec.host.workspace, path: LAYOUT.workspace };
+  if (ctx.variant === VM) return { 'cagematch-workspace': workspace };
+  return { 'cagematch-workspace': { ...workspace, shift: 'true' }, [LINK]: link(spec.name) };
+}
+
+function link(name: string): Device {
+  return { type: 'nic', nictype: 'routed', name: 'cagematch0', 'ipv4.address': guestAddress(name), 'ipv4.host_address': HOST_ADDRESS };
+}
+
+/** A link-local address of the sandbox's own, from its name: 169.254.80.0 to 169.254.143.255. */
+function guestAddress(name: string): string {
+  const [high = 0, low = 0] = createHash('sha256').update(name).digest();
+  return `169.254.${80 + (high % 64)}.${1 + (low % 254)}`;
+}
+
+/** A virtual machine takes commands only when the agent in it is up. */
+async function agentUp(ctx: Context, name: string): Promise<void> {
+  const deadline = Date.now() + 90_000;
+  for (;;) {
+    const tried = await incus(ctx, ['exec', name, '--', 'true'], QUICK_MS);
+    if (tried.end.type === 'exit' && tried.end.code === 0) return;
+    if (Date.now() > deadline) throw new CagematchError('launch-failed', `${name} boots, but takes no commands: ${whyFailed(tried)}`);
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}
+
+/**
+ * `incus exec` knows no way to pass a variable by name alone, so the secrets go in on stdin, one a line,
+ * and a shell puts them into the environment.
+ */
+function exec(ctx: Context, name: string, user: LaunchSpec['user'], command: Command): ExecStream {
+  const env = Object.entries(command.env).flatMap(([key, value]) => ['--env', `${key}=${value}`]);
+  const secrets = Object.entries(command.secretEnv);
+  const read = secrets.map(([key]) => `IFS= read -r ${key}; export ${key}; `).join('');
+  const argv: [string, ...string[]] = [
+    'incus', 'exec', name, '--force-noninteractive', '--user', `${user.uid}`, '--group', `${user.gid}`, '--cwd', command.cwd, ...env,
+    '--', '/bin/sh', '-c', `${read}exec "$@" </dev/null`, 'sh', ...command.argv,
+  ];
+  return stream(argv, { env: ctx.env, signal: ctx.signal, input: secrets.map(([, value]) => `${value}\n`).join('') });
+}
+
+async function remove(ctx: Context, name: string): Promise<void> {
+  const removal = await incus(ctx, ['delete', '--force', name], 60_000);
+  const left = await incus(ctx, ['query', `/1.0/instances/${name}`], QUICK_MS);
+  if (left.end.type === 'exit' && left.end.code === 0) throw new CagematchError('destroy-failed', `${name} is still listed: ${whyFailed(removal)}`);
+  if (!/not found/i.test(left.stderr)) throw new CagematchError('destroy-failed', `whether ${name} is gone cannot be told: ${whyFailed(left)}`);
+}
+
+async function list(ctx: Context): Promise<Listed[]> {
+  const all = parse<{ name: string; config: Record<string, string> }[]>(await must(ctx, ['query', '/1.0/instances?recursion=1'], QUICK_MS, { code: 'not-ready' })) ?? [];
+  return all.flatMap(({ name, config }) => {
+    const labels = readLabels(Object.fromEntries(Object.entries(config).map(([key, value]) => [key.replace(/^user\./, ''), value])));
+    return labels.match === undefined ? [] : [{ id: name, kind: 'instance', labels }];
+  });
+}
+
+function vmFlag(ctx: Context): string[] {
+  return ctx.variant === VM ? ['--vm'] : [];
+}
+
+function base(ctx: Context): string {
+  return ctx.env.CAGEMATCH_INCUS_BASE ?? 'images:debian/12';
+}
+
+/** The template's alias: agent version, and a hash of what else it is made of. */
+function template(ctx: Context): string {
+  const hash = createHash('sha256').update(base(ctx)).update(ctx.variant ?? '').update(SETUP);
+  for (const file of HOME_FILES) hash.update(readFileSync(homeFile(ctx, file)));
+  return `cagematch-runner-${ctx.agentVersion.replaceAll('.', '-')}-${hash.digest('hex').slice(0, 8)}`;
+}
+
+function homeFile(ctx: Context, file: string): string {
+  return join(ctx.packageRoot, 'lib/task/home', file);
+}
+
+/** What the Dockerfile does, said to a running instance. */
+const SETUP = `set -e
+if id -un 1000 >/dev/null 2>&1 && [ "$(id -un 1000)" != agent ]; then userdel --remove "$(id -un 1000)" 2>/dev/null || true; fi
+id agent >/dev/null 2>&1 || useradd --create-home --uid 1000 --shell /bin/bash agent
+mkdir -p /workspace /home/agent/.claude
+chown -R agent: /workspace /home/agent
+chmod -R a+rwX /home/agent
+chmod 755 /usr/local/bin/claude
+node --version && claude --version && git --version`;
+
+/** The template gets this machine's own Node and agent, which are the pinned versions and need no network inside. */
+async function buildTemplate(ctx: Context, alias: string): Promise<void> {
+  const problem = { code: 'image-unavailable' as const, hint: 'set CAGEMATCH_INCUS_BASE to a Debian-like image with git that this server has' };
+  if (ctx.agentBinary === undefined || !existsSync(ctx.agentBinary)) throw new CagematchError('image-unavailable', 'the agent CLI is not installed here', 'npm install --include=optional');
+  ctx.say(`building ${alias} (once; a minute or so)`);
+  const builder = `cagematch-build-${ctx.labels.match}`;
+  const labels = Object.fromEntries(Object.entries(ctx.labels).map(([key, value]) => [`user.cagematch.${key}`, value]));
+  try {
+    await must(ctx, ['launch', base(ctx), builder, ...vmFlag(ctx)], 300_000, { ...problem, input: JSON.stringify({ config: labels }) });
+    if (ctx.variant === VM) await agentUp(ctx, builder);
+    const hasNode = await incus(ctx, ['exec', builder, '--', 'sh', '-c', 'command -v node'], QUICK_MS);
+    if (!(hasNode.end.type === 'exit' && hasNode.end.code === 0)) await must(ctx, ['file', 'push', '--mode', '0755', process.execPath, `${builder}/usr/local/bin/node`], 120_000, problem);
+    await must(ctx, ['file', 'push', '--mode', '0755', ctx.agentBinary, `${builder}/usr/local/bin/claude`], 300_000, problem);
+    for (const file of HOME_FILES) await must(ctx, ['file', 'push', '--create-dirs', '--mode', '0644', homeFile(ctx, file), `${builder}${LAYOUT.home}/${file}`], QUICK_MS, problem);
+    await must(ctx, ['exec', builder, '--', '/bin/sh', '-c', SETUP], 60_000, problem);
+    await must(ctx, ['stop', '--force', builder], 60_000, problem);
+    await must(ctx, ['publish', builder, '--alias', alias, '--compression', 'none'], 300_000, problem);
+  } finally {
+    await incus(ctx, ['delete', '--force', builder], 60_000);
+  }
+}
+
+function parse<T>(text: string): T | undefined {
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    return undefined;
+  }
+}

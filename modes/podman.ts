@@ -1,0 +1,160 @@
+// Podman: a container without a daemon; rootless where the caller is no root, or as the variant `rootless`.
+import { readFileSync } from 'node:fs';
+import { type Context, defineMode, type Env, type Reach } from '../lib/contract.js';
+import { capture, output, whyFailed } from '../lib/exec.js';
+import { IMAGE_LAYOUT, labelArgs } from '../lib/oci.js';
+import { type Client, ensureImage, execInContainer, forceRemove, imageName, launchContainer, listContainers, type OciHandle, removeContainer } from '../lib/oci-client.js';
+
+const ROOTLESS = 'rootless';
+/** The host's loopback, as slirp4netns names it inside. */
+const SLIRP_HOST = '10.0.2.2';
+
+interface Info {
+  host?: {
+    security?: { rootless?: boolean };
+    serviceIsRemote?: boolean;
+    ociRuntime?: { name?: string };
+    cgroupVersion?: string;
+    networkBackend?: string;
+    rootlessNetworkCmd?: string;
+  };
+  store?: { graphDriverName?: string };
+  version?: { Version?: string };
+}
+
+export default defineMode<OciHandle>({
+  id: 'podman',
+  title: 'Podman',
+  letter: 'A',
+  isolation: 'container',
+  workspace: 'bind',
+  auth: ['env', 'gateway', 'file'],
+  inputs: {
+    CONTAINERS_CONF: { help: "Podman's own settings file, when it is not the usual one" },
+    CAGEMATCH_BASE_IMAGE: { help: 'base image that the runner image is built on; default: node:22-slim' },
+    CAGEMATCH_ROOTLESS_RUNTIME_DIR: { help: "that user's XDG_RUNTIME_DIR; default: /run/user/<uid>" },
+    CAGEMATCH_ROOTLESS_USER: { help: 'when cagematch runs as root: the user whose rootless Podman is the variant podman:rootless' },
+  },
+  platforms: ['linux', 'darwin', 'win32'],
+  summary: '`podman run --rm`, hardened, on the bridge network; rootless for an ordinary caller, `podman:rootless` for root',
+  oneShot: true,
+
+  async detect(ctx) {
+    const asked = await ask(client(ctx), ctx);
+    if ('problem' in asked) return asked.problem;
+    const { info } = asked;
+    const account = ctx.uid === 0 ? rootlessAccount(ctx) : undefined;
+    const rootless = account && (await ask(clientOf(ctx, account), ctx));
+    return {
+      status: 'ready',
+      version: info.version?.Version ?? 'unknown',
+      facts: {
+        rootless: info.host?.security?.rootless ?? false,
+        remote: info.host?.serviceIsRemote ?? false,
+        runtime: info.host?.ociRuntime?.name ?? 'unknown',
+        storage: info.store?.graphDriverName ?? 'unknown',
+        cgroup: info.host?.cgroupVersion ?? 'unknown',
+        rootlessNetwork: info.host?.rootlessNetworkCmd ?? 'slirp4netns',
+      },
+      variants: rootless && 'info' in rootless ? [{ id: ROOTLESS, isolation: 'container' }] : [],
+    };
+  },
+
+  prepare: (ctx, options) =>
+    ensureImage(client(ctx), ctx, { image: image(ctx), base: ctx.env.CAGEMATCH_BASE_IMAGE, network: 'host', rebuild: options?.rebuild ?? false }),
+
+  async reach(ctx) {
+    if (ctx.facts.remote === true) return { via: 'address', listen: '127.0.0.1', url: (port) => `http://host.containers.internal:${port}` };
+    if (isRootless(ctx)) {
+      // slirp4netns gives the host's loopback this name; pasta forwards the one port.
+      const host = usesPasta(ctx) ? '127.0.0.1' : SLIRP_HOST;
+      return { via: 'address', listen: '127.0.0.1', url: (port) => `http://${host}:${port}` };
+    }
+    return bridgeReach(ctx);
+  },
+  layout: () => IMAGE_LAYOUT,
+  owner: (ctx) => (ctx.variant === ROOTLESS ? rootlessAccount(ctx) : undefined),
+
+  launch: (ctx, spec) =>
+    launchContainer(client(ctx), ctx, spec, {
+      image: image(ctx),
+      labels: ctx.labels,
+      extra: ['--pull', 'never', ...(isRootless(ctx) ? rootlessArgs(ctx, spec.gatewayPort) : [])],
+    }),
+  exec: (ctx, handle, command) => execInContainer(client(ctx), ctx, handle, command),
+  async collect() {},
+  destroy: (ctx, handle) => removeContainer(client(ctx), ctx, handle),
+  list: (ctx) => listContainers(client(ctx)),
+  reap: (ctx, listed) => forceRemove(client(ctx), listed.id),
+  shell: (_ctx, handle) => ['podman', 'exec', '-it', handle.name, 'bash'],
+});
+
+async function ask(via: Client, ctx: Context): Promise<{ info: Info } | { problem: { status: 'absent' | 'broken'; reason: string; hint: string } }> {
+  const asked = await capture([...via.argv, 'info', '--format', 'json'], { env: via.env, signal: ctx.signal, timeoutMs: 10_000, cwd: '/' });
+  if (asked.failure === 'missing') return { problem: { status: 'absent', reason: 'no podman command on PATH', hint: ctx.platform === 'linux' ? 'sudo apt-get install podman' : 'brew install podman' } };
+  if (asked.end.type !== 'exit' || asked.end.code !== 0) {
+    return { problem: { status: 'broken', reason: `podman does not answer: ${whyFailed(asked)}`, hint: ctx.platform === 'linux' ? 'podman info' : 'podman machine start' } };
+  }
+  try {
+    return { info: JSON.parse(asked.stdout) as Info };
+  } catch {
+    return { problem: { status: 'broken', reason: 'podman info printed no JSON', hint: 'podman info --format json' } };
+  }
+}
+
+function client(ctx: Context): Client {
+  const account = ctx.variant === ROOTLESS ? rootlessAccount(ctx) : undefined;
+  return account ? clientOf(ctx, account) : { argv: ['podman'], env: ctx.env, lateEvents: ctx.facts.remote !== true };
+}
+
+interface Account {
+  uid: number;
+  gid: number;
+  home: string;
+}
+
+function clientOf(ctx: Context, account: Account): Client {
+  const { uid, gid } = account;
+  const runtime = ctx.env.CAGEMATCH_ROOTLESS_RUNTIME_DIR ?? `/run/user/${uid}`;
+  const env: Env = { ...ctx.env, HOME: account.home, XDG_RUNTIME_DIR: runtime };
+  return { argv: ['setpriv', '--reuid', `${uid}`, '--regid', `${gid}`, '--clear-groups', 'podman'], env, lateEvents: true };
+}
+
+/** The user that root was told to be rootless as. */
+function rootlessAccount(ctx: Context): Account | undefined {
+  const name = ctx.env.CAGEMATCH_ROOTLESS_USER;
+  if (name === undefined || ctx.platform !== 'linux') return undefined;
+  const line = readFileSync('/etc/passwd', 'utf8').split('\n').find((one) => one.startsWith(`${name}:`));
+  const [, , uid, gid, , home] = line?.split(':') ?? [];
+  return uid === undefined || gid === undefined || home === undefined ? undefined : { uid: Number(uid), gid: Number(gid), home };
+}
+
+function isRootless(ctx: Context): boolean {
+  return ctx.variant === ROOTLESS || ctx.facts.rootless === true;
+}
+
+function usesPasta(ctx: Context): boolean {
+  return String(ctx.facts.rootlessNetwork) === 'pasta';
+}
+
+function rootlessArgs(ctx: Context, gatewayPort: number | undefined): string[] {
+  const reach = gatewayPort === undefined ? [] : ['--network', usesPasta(ctx) ? `pasta:-T,${gatewayPort}` : 'slirp4netns:allow_host_loopback=true'];
+  return ['--userns', 'keep-id', ...reach];
+}
+
+function image(ctx: Context): string {
+  return imageName(ctx, ctx.env.CAGEMATCH_BASE_IMAGE);
+}
+
+/**
+ * The bridge has its address only while a container is on it. One is kept there until the gateway is bound;
+ * the bound socket then outlives the bridge, and works again whenever it comes back.
+ */
+async function bridgeReach(ctx: Context): Promise<Reach> {
+  const via = client(ctx);
+  const call = { env: via.env, timeoutMs: 30_000, cwd: '/', code: 'launch-failed' as const };
+  const gateway = (await output([...via.argv, 'network', 'inspect', 'podman', '--format', '{{(index .Subnets 0).Gateway}}'], call)).trim();
+  const keeper = `cagematch-keeper-${ctx.labels.match}`;
+  await output([...via.argv, 'run', '--detach', '--pull', 'never', '--name', keeper, ...labelArgs(ctx.labels), image(ctx), 'sleep', '60'], call);
+  return { via: 'address', listen: gateway, url: (port) => `http://${gateway}:${port}`, release: () => forceRemove(via, keeper) };
+}
