@@ -16,7 +16,11 @@ const COMMANDS: { command: string; describe: string; load(): Promise<CommandModu
   { command: 'run [modes..]', describe: 'run the task in every runtime, and compare', load: () => import('./commands/run.js') },
   { command: 'detect [modes..]', describe: 'say which runtimes are here', load: () => import('./commands/detect.js') },
   { command: 'doctor', describe: 'look closely at what runs need, and say how to mend it', load: () => import('./commands/doctor.js') },
-  { command: 'token <action>', describe: 'show the credential that a live run would use; push it to a runtime', load: () => import('./commands/token.js') },
+  {
+    command: 'token <action>',
+    describe: 'show the credential that a live run would use; push it to a runtime',
+    load: () => import('./commands/token.js'),
+  },
   { command: 'build [mode]', describe: 'build the image or template of one mode, or of all', load: () => import('./commands/build.js') },
   { command: 'report [match]', describe: 'show a past match again; the newest by default', load: () => import('./commands/report.js') },
   { command: 'clean [modes..]', describe: 'remove what crashed matches have left', load: () => import('./commands/clean.js') },
@@ -27,7 +31,8 @@ process.exitCode = await main(process.argv.slice(2));
 async function main(argv: string[]): Promise<number> {
   const debug = argv.includes('--debug');
   // A reader that closes the pipe early (`| head`) is no error.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', (error: NodeJS.ErrnoException) => error.code === 'EPIPE' || console.error(error));
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => error.code === 'EPIPE' || console.error(error));
   try {
     return await dispatch(argv);
   } catch (error) {
@@ -64,7 +69,9 @@ async function dispatch(argv: string[]): Promise<number> {
 }
 
 function modeNames(): string[] {
-  return readdirSync(new URL('modes/', import.meta.url)).flatMap((file) => (/^[a-z0-9-]+\.(js|ts|mjs)$/.test(file) ? [file.replace(/\.\w+$/, '')] : []));
+  return readdirSync(new URL('modes/', import.meta.url)).flatMap((file) =>
+    /^[a-z0-9-]+\.(js|ts|mjs)$/.test(file) ? [file.replace(/\.\w+$/, '')] : [],
+  );
 }
 
 async function makeIo(): Promise<Io> {

@@ -51,7 +51,15 @@ const settingsSchema = z.object({
   model: z.enum(['auto', 'replay', 'live']),
   allowHost: z.boolean(),
   timeout: wholeNumber('--timeout', 1, 24 * 3600),
-  require: z.string().transform((text) => text.split(',').map((name) => name.trim()).filter(Boolean)).default([]),
+  require: z
+    .string()
+    .transform((text) =>
+      text
+        .split(',')
+        .map((name) => name.trim())
+        .filter(Boolean),
+    )
+    .default([]),
   json: z.string().optional(),
   out: z.string(),
   dryRun: z.boolean(),
@@ -112,7 +120,8 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       versions: { cagematch: version, agent: agentVersion, node: process.version },
       host: takeFingerprint(io.platform),
     });
-    for (const { mode, detection } of detected) record.emit({ type: 'detected', mode: mode.id, letter: mode.letter, title: mode.title, isolation: mode.isolation, detection });
+    for (const { mode, detection } of detected)
+      record.emit({ type: 'detected', mode: mode.id, letter: mode.letter, title: mode.title, isolation: mode.isolation, detection });
     for (const { adapter: _adapter, facts: _facts, ...entry } of plan.entries) record.emit({ type: 'entered', ...entry });
     for (const one of leftOut(plan, detected)) record.emit({ type: 'left-out', ...one });
     await runMatch({
@@ -153,7 +162,12 @@ async function chooseModel(settings: Settings, io: Io) {
   if (settings.model === 'replay') return { name: 'replay' as const, why: '--model replay' };
   if (settings.model === 'live') {
     const found = await findCredential(io.env, io.platform);
-    if ('missing' in found) throw new CagematchError('bad-input', `--model live needs a credential, and none was found in ${found.looked.join(', ')}`, 'set CLAUDE_CODE_OAUTH_TOKEN in .env (claude setup-token prints one)');
+    if ('missing' in found)
+      throw new CagematchError(
+        'bad-input',
+        `--model live needs a credential, and none was found in ${found.looked.join(', ')}`,
+        'set CLAUDE_CODE_OAUTH_TOKEN in .env (claude setup-token prints one)',
+      );
     return { name: 'live' as const, why: `--model live, credential from ${found.credential.where}`, credential: found.credential };
   }
   if (given) return { name: 'live' as const, why: `${given.where} was given; --model replay costs nothing`, credential: given };
@@ -168,7 +182,15 @@ function withoutOpenHost(plan: Plan, model: 'replay' | 'live', allowed: boolean)
   const open = plan.entries.filter((entry) => entry.isolation === 'none');
   return {
     entries: plan.entries.filter((entry) => entry.isolation !== 'none'),
-    missing: [...plan.missing, ...open.map((entry) => ({ entry: entry.entry, required: entry.required, reason: 'a live agent would run here with no walls at all', hint: '--allow-host' }))],
+    missing: [
+      ...plan.missing,
+      ...open.map((entry) => ({
+        entry: entry.entry,
+        required: entry.required,
+        reason: 'a live agent would run here with no walls at all',
+        hint: '--allow-host',
+      })),
+    ],
   };
 }
 
@@ -176,12 +198,28 @@ function leftOut(plan: Plan, detected: Awaited<ReturnType<typeof detectAll>>) {
   const named = plan.missing.map((one) => {
     const found = detected.find(({ mode }) => mode.id === one.entry.split(':')[0]);
     const status = found?.detection.status ?? 'absent';
-    return { entry: one.entry, letter: found?.mode.letter ?? '?', title: found?.mode.title ?? one.entry, status: status === 'ready' ? 'unconfigured' : status, reason: one.reason, hint: one.hint };
+    return {
+      entry: one.entry,
+      letter: found?.mode.letter ?? '?',
+      title: found?.mode.title ?? one.entry,
+      status: status === 'ready' ? 'unconfigured' : status,
+      reason: one.reason,
+      hint: one.hint,
+    };
   });
   const others = detected.flatMap(({ mode, detection }) =>
     detection.status === 'ready' || named.some((one) => one.entry === mode.id)
       ? []
-      : [{ entry: mode.id, letter: mode.letter, title: mode.title, status: detection.status, reason: detection.reason, hint: detection.hint }],
+      : [
+          {
+            entry: mode.id,
+            letter: mode.letter,
+            title: mode.title,
+            status: detection.status,
+            reason: detection.reason,
+            hint: detection.hint,
+          },
+        ],
   );
   return [...named, ...others];
 }
@@ -213,7 +251,11 @@ function save(path: string, text: string): void {
   try {
     writeFileSync(path, text);
   } catch (error) {
-    throw new CagematchError('bad-input', `${path} cannot be written: ${messageOf(error)}`, 'the match is kept: cagematch report --format json');
+    throw new CagematchError(
+      'bad-input',
+      `${path} cannot be written: ${messageOf(error)}`,
+      'the match is kept: cagematch report --format json',
+    );
   }
 }
 

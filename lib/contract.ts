@@ -24,7 +24,7 @@ export type Facts = Record<string, string | number | boolean>;
 
 export type Detection =
   | { status: 'ready'; version: string; facts: Facts; variants?: Variant[] }
-  | { status: 'absent' | 'broken' | 'unconfigured'; /** what was seen */ reason: string; /** one command to type */ hint: string };
+  | { status: 'absent' | 'broken' | 'unconfigured' /** what was seen */; reason: string /** one command to type */; hint: string };
 
 /** How a process inside the sandbox finds the model's endpoint. */
 export type Reach =

@@ -56,7 +56,10 @@ export async function ensureImage(
 ): Promise<void> {
   const call = { env: client.env, cwd: '/', signal: ctx.signal };
   if (!options.rebuild) {
-    const present = await capture([...client.argv, 'image', 'inspect', '--format', '{{.Id}}', options.image], { ...call, timeoutMs: QUICK_MS });
+    const present = await capture([...client.argv, 'image', 'inspect', '--format', '{{.Id}}', options.image], {
+      ...call,
+      timeoutMs: QUICK_MS,
+    });
     if (present.end.type === 'exit' && present.end.code === 0) return;
   }
   ctx.say(`building ${options.image} (once; a minute or so)`);
@@ -100,7 +103,10 @@ export async function launchContainer(client: Client, ctx: Context, spec: Launch
     return { name: spec.name };
   }
   const child = stream(argv, { env: { ...client.env, ...spec.command.secretEnv }, cwd: '/', signal: ctx.signal });
-  const startedAtMs = await Promise.race([events.until('start', spec.name), child.ended.then(() => events.until('start', spec.name, SETTLE_MS))]);
+  const startedAtMs = await Promise.race([
+    events.until('start', spec.name),
+    child.ended.then(() => events.until('start', spec.name, SETTLE_MS)),
+  ]);
   if (startedAtMs === undefined) throw new CagematchError('launch-failed', await lastWords(child));
   return { name: spec.name, process: clientStream(child), ended: child.ended, runningAtMs: startedAtMs };
 }
@@ -117,7 +123,8 @@ async function* clientStream(child: LocalStream): AsyncGenerator<ExecEvent> {
   let words = '';
   for await (const event of child) {
     if (event.type === 'line' && event.stream === 'stderr') words = event.text;
-    if (event.type === 'exit' && event.code === RUNTIME_FAILED) yield { type: 'lost', reason: words || 'the runtime failed', atMs: event.atMs };
+    if (event.type === 'exit' && event.code === RUNTIME_FAILED)
+      yield { type: 'lost', reason: words || 'the runtime failed', atMs: event.atMs };
     else if (event.type === 'signal') yield { type: 'lost', reason: `the runtime's client was killed by ${event.name}`, atMs: event.atMs };
     else yield event;
   }
@@ -156,9 +163,14 @@ export async function forceRemove(client: Client, name: string): Promise<void> {
 
 export async function listContainers(client: Client): Promise<Listed[]> {
   const call = { env: client.env, cwd: '/', timeoutMs: QUICK_MS, code: 'not-ready' as const };
-  const ids = (await output([...client.argv, 'ps', '--all', '--quiet', '--no-trunc', '--filter', labelFilter()], call)).split('\n').filter(Boolean);
+  const ids = (await output([...client.argv, 'ps', '--all', '--quiet', '--no-trunc', '--filter', labelFilter()], call))
+    .split('\n')
+    .filter(Boolean);
   if (ids.length === 0) return [];
-  const inspected = await capture([...client.argv, 'inspect', '--type', 'container', '--format', '{{json .Name}} {{json .Config.Labels}}', ...ids], call);
+  const inspected = await capture(
+    [...client.argv, 'inspect', '--type', 'container', '--format', '{{json .Name}} {{json .Config.Labels}}', ...ids],
+    call,
+  );
   return inspected.stdout.split('\n').flatMap((line) => {
     const at = line.indexOf(' ');
     if (at === -1) return [];
@@ -181,7 +193,10 @@ function watchEvents(client: Client, ctx: Context): Promise<Events> {
   return ctx.keep(`events ${client.argv.join(' ')}`, () => {
     const since = String(Math.floor(Date.now() / 1000) - 1);
     const filters = [labelFilter(ctx.labels.match), ...Object.keys(MOMENTS).map((name) => `event=${name}`)];
-    const child = stream([...client.argv, 'events', '--since', since, ...filters.flatMap((filter) => ['--filter', filter]), '--format', '{{json .}}'], { env: client.env, cwd: '/' });
+    const child = stream(
+      [...client.argv, 'events', '--since', since, ...filters.flatMap((filter) => ['--filter', filter]), '--format', '{{json .}}'],
+      { env: client.env, cwd: '/' },
+    );
     const seen = new Map<string, number>();
     const waiting = new Map<string, Set<(atMs: number | undefined) => void>>();
     let over = false;

@@ -66,5 +66,9 @@ function fromProc(): { pid: number; env: Env }[] {
 }
 
 function pairs(words: string[]): Env {
-  return Object.fromEntries(words.flatMap((word) => (word.startsWith('CAGEMATCH_') && word.includes('=') ? [[word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)]] : [])));
+  return Object.fromEntries(
+    words.flatMap((word) =>
+      word.startsWith('CAGEMATCH_') && word.includes('=') ? [[word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)]] : [],
+    ),
+  );
 }

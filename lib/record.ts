@@ -4,7 +4,9 @@ import { z } from 'zod';
 export const SCHEMA_VERSION = 1;
 
 /** A value that could not be measured, and why; never a 0. */
-export const gapSchema = z.strictObject({ gap: z.enum(['not-reached', 'not-reported', 'no-baseline', 'too-few-runs', 'not-exercised', 'not-applicable']) });
+export const gapSchema = z.strictObject({
+  gap: z.enum(['not-reached', 'not-reported', 'no-baseline', 'too-few-runs', 'not-exercised', 'not-applicable']),
+});
 export type Gap = z.infer<typeof gapSchema>;
 
 const ms = z.union([z.number().nonnegative(), gapSchema]);
@@ -28,7 +30,19 @@ export type Clocks = z.infer<typeof clocksSchema>;
 export type ClockName = keyof Clocks;
 
 /** Whom a failed run blames. */
-export const causeSchema = z.enum(['auth', 'rate-limit', 'model', 'agent', 'sandbox', 'sync', 'verifier', 'harness', 'timeout', 'image', 'interrupted']);
+export const causeSchema = z.enum([
+  'auth',
+  'rate-limit',
+  'model',
+  'agent',
+  'sandbox',
+  'sync',
+  'verifier',
+  'harness',
+  'timeout',
+  'image',
+  'interrupted',
+]);
 export type Cause = z.infer<typeof causeSchema>;
 
 export const outcomeSchema = z.discriminatedUnion('status', [
@@ -54,7 +68,12 @@ export type Leftover = z.infer<typeof leftoverSchema>;
 
 const facts = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
 export const detectionSchema = z.discriminatedUnion('status', [
-  z.object({ status: z.literal('ready'), version: z.string(), facts, variants: z.array(z.object({ id: z.string(), isolation })).optional() }),
+  z.object({
+    status: z.literal('ready'),
+    version: z.string(),
+    facts,
+    variants: z.array(z.object({ id: z.string(), isolation })).optional(),
+  }),
   z.object({ status: z.enum(['absent', 'broken', 'unconfigured']), reason: z.string(), hint: z.string() }),
 ]);
 
@@ -105,13 +124,37 @@ export const eventSchema = z.discriminatedUnion('type', [
     versions: z.strictObject({ cagematch: z.string(), agent: z.string(), node: z.string() }),
     host: fingerprintSchema,
   }),
-  z.strictObject({ ...base, type: z.literal('detected'), mode: z.string(), letter: z.string(), title: z.string(), isolation, detection: detectionSchema }),
+  z.strictObject({
+    ...base,
+    type: z.literal('detected'),
+    mode: z.string(),
+    letter: z.string(),
+    title: z.string(),
+    isolation,
+    detection: detectionSchema,
+  }),
   entrySchema.extend({ ...base, type: z.literal('entered') }),
-  z.strictObject({ ...base, type: z.literal('left-out'), entry: z.string(), letter: z.string(), title: z.string(), status: z.string(), reason: z.string(), hint: z.string() }),
+  z.strictObject({
+    ...base,
+    type: z.literal('left-out'),
+    entry: z.string(),
+    letter: z.string(),
+    title: z.string(),
+    status: z.string(),
+    reason: z.string(),
+    hint: z.string(),
+  }),
   z.strictObject({ ...base, type: z.literal('prepared'), entry: z.string(), imageMs: z.number().nonnegative() }),
   z.strictObject({ ...base, type: z.literal('unprepared'), entry: z.string(), outcome: outcomeSchema }),
   z.strictObject({ ...base, type: z.literal('round-started'), round: z.number().int(), order: z.array(z.string()) }),
-  z.strictObject({ ...base, type: z.literal('run-started'), run: z.string(), entry: z.string(), round: z.number().int(), warmup: z.boolean() }),
+  z.strictObject({
+    ...base,
+    type: z.literal('run-started'),
+    run: z.string(),
+    entry: z.string(),
+    round: z.number().int(),
+    warmup: z.boolean(),
+  }),
   z.strictObject({ ...base, type: z.literal('phase'), run: z.string(), phase: z.enum(['launch', 'work', 'collect', 'destroy']) }),
   z.strictObject({
     ...base,

@@ -2,7 +2,17 @@
 import { type Context, defineMode, type Isolation } from '../lib/contract.js';
 import { capture, whyFailed } from '../lib/exec.js';
 import { IMAGE_LAYOUT } from '../lib/oci.js';
-import { type Client, ensureImage, execInContainer, forceRemove, imageName, launchContainer, listContainers, type OciHandle, removeContainer } from '../lib/oci-client.js';
+import {
+  type Client,
+  ensureImage,
+  execInContainer,
+  forceRemove,
+  imageName,
+  launchContainer,
+  listContainers,
+  type OciHandle,
+  removeContainer,
+} from '../lib/oci-client.js';
 
 /** What is known to put more than the shared kernel between the agent and the host. */
 const ISOLATION: [RegExp, Isolation][] = [
@@ -41,11 +51,19 @@ export default defineMode<OciHandle>({
     const info = parse<Info>(asked.stdout);
     if (!info?.ServerVersion) {
       if (/podman/i.test(asked.stdout + asked.stderr)) return reallyPodman();
-      return { status: 'broken', reason: `the Docker daemon does not answer: ${info?.ServerErrors?.[0] ?? whyFailed(asked)}`, hint: startHint(ctx.platform) };
+      return {
+        status: 'broken',
+        reason: `the Docker daemon does not answer: ${info?.ServerErrors?.[0] ?? whyFailed(asked)}`,
+        hint: startHint(ctx.platform),
+      };
     }
     const host = ctx.env.DOCKER_HOST ?? '';
     if (/^(tcp|ssh|https?):/.test(host)) {
-      return { status: 'unconfigured', reason: `DOCKER_HOST is another machine (${host.split(':')[0]}), which cannot mount this workspace`, hint: 'unset DOCKER_HOST' };
+      return {
+        status: 'unconfigured',
+        reason: `DOCKER_HOST is another machine (${host.split(':')[0]}), which cannot mount this workspace`,
+        hint: 'unset DOCKER_HOST',
+      };
     }
     return {
       status: 'ready',
@@ -56,7 +74,10 @@ export default defineMode<OciHandle>({
         runtime: info.DefaultRuntime ?? 'runc',
         desktop: /Docker Desktop|OrbStack/.test(info.OperatingSystem ?? ''),
         // A runtime that was registered with the host's network cannot use any other.
-        hostNetwork: Object.entries(info.Runtimes ?? {}).filter(([, runtime]) => runtime.runtimeArgs?.includes('--network=host')).map(([id]) => id).join(' '),
+        hostNetwork: Object.entries(info.Runtimes ?? {})
+          .filter(([, runtime]) => runtime.runtimeArgs?.includes('--network=host'))
+          .map(([id]) => id)
+          .join(' '),
       },
       variants: Object.keys(info.Runtimes ?? {})
         .filter((id) => id !== info.DefaultRuntime && !/^io\.containerd\.(runc|runtime)\./.test(id))
@@ -65,13 +86,21 @@ export default defineMode<OciHandle>({
   },
 
   prepare: (ctx, options) =>
-    ensureImage(client(ctx), ctx, { image: image(ctx), base: ctx.env.CAGEMATCH_BASE_IMAGE, network: 'host', rebuild: options?.rebuild ?? false }),
+    ensureImage(client(ctx), ctx, {
+      image: image(ctx),
+      base: ctx.env.CAGEMATCH_BASE_IMAGE,
+      network: 'host',
+      rebuild: options?.rebuild ?? false,
+    }),
 
   async reach(ctx) {
     // Docker Desktop's virtual machine reaches the host's loopback by this name.
     if (ctx.facts.desktop === true) return { via: 'address', listen: '127.0.0.1', url: (port) => `http://host.docker.internal:${port}` };
     if (onHostNetwork(ctx)) return { via: 'address', listen: '127.0.0.1', url: (port) => `http://127.0.0.1:${port}` };
-    const asked = await capture(['docker', 'network', 'inspect', 'bridge', '--format', '{{(index .IPAM.Config 0).Gateway}}'], { env: ctx.env, timeoutMs: 10_000 });
+    const asked = await capture(['docker', 'network', 'inspect', 'bridge', '--format', '{{(index .IPAM.Config 0).Gateway}}'], {
+      env: ctx.env,
+      timeoutMs: 10_000,
+    });
     const gateway = asked.stdout.trim() || '172.17.0.1';
     return { via: 'address', listen: gateway, url: (port) => `http://${gateway}:${port}` };
   },
@@ -101,7 +130,12 @@ function image(ctx: Context): string {
 }
 
 function onHostNetwork(ctx: Context): boolean {
-  return ctx.variant !== undefined && String(ctx.facts.hostNetwork ?? '').split(' ').includes(ctx.variant);
+  return (
+    ctx.variant !== undefined &&
+    String(ctx.facts.hostNetwork ?? '')
+      .split(' ')
+      .includes(ctx.variant)
+  );
 }
 
 function reallyPodman() {

@@ -33,16 +33,30 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
 
   async detect(ctx) {
     const asked = await incus(ctx, ['query', '/1.0'], QUICK_MS);
-    if (asked.failure === 'missing') return { status: 'absent', reason: 'no incus command on PATH', hint: 'sudo apt-get install incus (Debian 12: from backports)' };
-    const server = parse<{ auth?: string; environment?: { server_version?: string; driver?: string; storage?: string; kernel_features?: Record<string, string> } }>(asked.stdout);
-    if (!server) return { status: 'broken', reason: `the Incus daemon does not answer: ${whyFailed(asked)}`, hint: 'sudo systemctl start incus (without systemd: sudo rig/up incus)' };
-    if (server.auth !== 'trusted') return { status: 'unconfigured', reason: 'the Incus daemon does not trust this user', hint: 'sudo adduser $USER incus-admin' };
+    if (asked.failure === 'missing')
+      return { status: 'absent', reason: 'no incus command on PATH', hint: 'sudo apt-get install incus (Debian 12: from backports)' };
+    const server = parse<{
+      auth?: string;
+      environment?: { server_version?: string; driver?: string; storage?: string; kernel_features?: Record<string, string> };
+    }>(asked.stdout);
+    if (!server)
+      return {
+        status: 'broken',
+        reason: `the Incus daemon does not answer: ${whyFailed(asked)}`,
+        hint: 'sudo systemctl start incus (without systemd: sudo rig/up incus)',
+      };
+    if (server.auth !== 'trusted')
+      return { status: 'unconfigured', reason: 'the Incus daemon does not trust this user', hint: 'sudo adduser $USER incus-admin' };
     const { environment } = server;
     const driver = environment?.driver ?? '';
     return {
       status: 'ready',
       version: environment?.server_version ?? 'unknown',
-      facts: { driver, storage: environment?.storage ?? 'unknown', idmappedMounts: environment?.kernel_features?.idmapped_mounts === 'true' },
+      facts: {
+        driver,
+        storage: environment?.storage ?? 'unknown',
+        idmappedMounts: environment?.kernel_features?.idmapped_mounts === 'true',
+      },
       variants: driver.includes('qemu') ? [{ id: VM, isolation: 'microvm' }] : [],
     };
   },
@@ -70,7 +84,8 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
   async launch(ctx, spec) {
     await launch(ctx, spec.name, devices(ctx, spec));
     if (ctx.variant === VM) await agentUp(ctx, spec.name);
-    for (const file of spec.files) await must(ctx, ['file', 'push', '--create-dirs', '--mode', '0644', file.source, `${spec.name}${file.path}`], 60_000);
+    for (const file of spec.files)
+      await must(ctx, ['file', 'push', '--create-dirs', '--mode', '0644', file.source, `${spec.name}${file.path}`], 60_000);
     return { name: spec.name, user: spec.user };
   },
   exec: (ctx, handle, command) => exec(ctx, handle.name, handle.user ?? AGENT_USER, command),
@@ -89,8 +104,19 @@ function incus(ctx: Context, args: string[], timeoutMs: number, input = '') {
   return capture(['incus', ...args], { env: ctx.env, timeoutMs, input });
 }
 
-function must(ctx: Context, args: string[], timeoutMs: number, options: { input?: string; code?: CagematchError['code']; hint?: string } = {}): Promise<string> {
-  return output(['incus', ...args], { env: ctx.env, timeoutMs, input: options.input ?? '', code: options.code ?? 'launch-failed', ...(options.hint === undefined ? {} : { hint: options.hint }) });
+function must(
+  ctx: Context,
+  args: string[],
+  timeoutMs: number,
+  options: { input?: string; code?: CagematchError['code']; hint?: string } = {},
+): Promise<string> {
+  return output(['incus', ...args], {
+    env: ctx.env,
+    timeoutMs,
+    input: options.input ?? '',
+    code: options.code ?? 'launch-failed',
+    ...(options.hint === undefined ? {} : { hint: options.hint }),
+  });
 }
 
 type Device = Record<string, string>;
@@ -145,8 +171,23 @@ function exec(ctx: Context, name: string, user: LaunchSpec['user'], command: Com
   const secrets = Object.entries(command.secretEnv);
   const read = secrets.map(([key]) => `IFS= read -r ${key}; export ${key}; `).join('');
   const argv: [string, ...string[]] = [
-    'incus', 'exec', name, '--force-noninteractive', '--user', `${user.uid}`, '--group', `${user.gid}`, '--cwd', command.cwd, ...env,
-    '--', '/bin/sh', '-c', `${read}exec "$@" </dev/null`, 'sh', ...command.argv,
+    'incus',
+    'exec',
+    name,
+    '--force-noninteractive',
+    '--user',
+    `${user.uid}`,
+    '--group',
+    `${user.gid}`,
+    '--cwd',
+    command.cwd,
+    ...env,
+    '--',
+    '/bin/sh',
+    '-c',
+    `${read}exec "$@" </dev/null`,
+    'sh',
+    ...command.argv,
   ];
   return stream(argv, { env: ctx.env, signal: ctx.signal, input: secrets.map(([, value]) => `${value}\n`).join('') });
 }
@@ -154,12 +195,17 @@ function exec(ctx: Context, name: string, user: LaunchSpec['user'], command: Com
 async function remove(ctx: Context, name: string): Promise<void> {
   const removal = await incus(ctx, ['delete', '--force', name], 60_000);
   const left = await incus(ctx, ['query', `/1.0/instances/${name}`], QUICK_MS);
-  if (left.end.type === 'exit' && left.end.code === 0) throw new CagematchError('destroy-failed', `${name} is still listed: ${whyFailed(removal)}`);
-  if (!/not found/i.test(left.stderr)) throw new CagematchError('destroy-failed', `whether ${name} is gone cannot be told: ${whyFailed(left)}`);
+  if (left.end.type === 'exit' && left.end.code === 0)
+    throw new CagematchError('destroy-failed', `${name} is still listed: ${whyFailed(removal)}`);
+  if (!/not found/i.test(left.stderr))
+    throw new CagematchError('destroy-failed', `whether ${name} is gone cannot be told: ${whyFailed(left)}`);
 }
 
 async function list(ctx: Context): Promise<Listed[]> {
-  const all = parse<{ name: string; config: Record<string, string> }[]>(await must(ctx, ['query', '/1.0/instances?recursion=1'], QUICK_MS, { code: 'not-ready' })) ?? [];
+  const all =
+    parse<{ name: string; config: Record<string, string> }[]>(
+      await must(ctx, ['query', '/1.0/instances?recursion=1'], QUICK_MS, { code: 'not-ready' }),
+    ) ?? [];
   return all.flatMap(({ name, config }) => {
     const labels = readLabels(Object.fromEntries(Object.entries(config).map(([key, value]) => [key.replace(/^user\./, ''), value])));
     return labels.match === undefined ? [] : [{ id: name, kind: 'instance', labels }];
@@ -176,7 +222,10 @@ function base(ctx: Context): string {
 
 /** The template's alias: agent version, and a hash of what else it is made of. */
 function template(ctx: Context): string {
-  const hash = createHash('sha256').update(base(ctx)).update(ctx.variant ?? '').update(SETUP);
+  const hash = createHash('sha256')
+    .update(base(ctx))
+    .update(ctx.variant ?? '')
+    .update(SETUP);
   for (const file of HOME_FILES) hash.update(readFileSync(homeFile(ctx, file)));
   return `cagematch-runner-${ctx.agentVersion.replaceAll('.', '-')}-${hash.digest('hex').slice(0, 8)}`;
 }
@@ -197,8 +246,12 @@ node --version && claude --version && git --version`;
 
 /** The template gets this machine's own Node and agent, which are the pinned versions and need no network inside. */
 async function buildTemplate(ctx: Context, alias: string): Promise<void> {
-  const problem = { code: 'image-unavailable' as const, hint: 'set CAGEMATCH_INCUS_BASE to a Debian-like image with git that this server has' };
-  if (ctx.agentBinary === undefined || !existsSync(ctx.agentBinary)) throw new CagematchError('image-unavailable', 'the agent CLI is not installed here', 'npm install --include=optional');
+  const problem = {
+    code: 'image-unavailable' as const,
+    hint: 'set CAGEMATCH_INCUS_BASE to a Debian-like image with git that this server has',
+  };
+  if (ctx.agentBinary === undefined || !existsSync(ctx.agentBinary))
+    throw new CagematchError('image-unavailable', 'the agent CLI is not installed here', 'npm install --include=optional');
   ctx.say(`building ${alias} (once; a minute or so)`);
   const builder = `cagematch-build-${ctx.labels.match}`;
   const labels = Object.fromEntries(Object.entries(ctx.labels).map(([key, value]) => [`user.cagematch.${key}`, value]));
@@ -206,9 +259,16 @@ async function buildTemplate(ctx: Context, alias: string): Promise<void> {
     await must(ctx, ['launch', base(ctx), builder, ...vmFlag(ctx)], 300_000, { ...problem, input: JSON.stringify({ config: labels }) });
     if (ctx.variant === VM) await agentUp(ctx, builder);
     const hasNode = await incus(ctx, ['exec', builder, '--', 'sh', '-c', 'command -v node'], QUICK_MS);
-    if (!(hasNode.end.type === 'exit' && hasNode.end.code === 0)) await must(ctx, ['file', 'push', '--mode', '0755', process.execPath, `${builder}/usr/local/bin/node`], 120_000, problem);
+    if (!(hasNode.end.type === 'exit' && hasNode.end.code === 0))
+      await must(ctx, ['file', 'push', '--mode', '0755', process.execPath, `${builder}/usr/local/bin/node`], 120_000, problem);
     await must(ctx, ['file', 'push', '--mode', '0755', ctx.agentBinary, `${builder}/usr/local/bin/claude`], 300_000, problem);
-    for (const file of HOME_FILES) await must(ctx, ['file', 'push', '--create-dirs', '--mode', '0644', homeFile(ctx, file), `${builder}${LAYOUT.home}/${file}`], QUICK_MS, problem);
+    for (const file of HOME_FILES)
+      await must(
+        ctx,
+        ['file', 'push', '--create-dirs', '--mode', '0644', homeFile(ctx, file), `${builder}${LAYOUT.home}/${file}`],
+        QUICK_MS,
+        problem,
+      );
     await must(ctx, ['exec', builder, '--', '/bin/sh', '-c', SETUP], 60_000, problem);
     await must(ctx, ['stop', '--force', builder], 60_000, problem);
     await must(ctx, ['publish', builder, '--alias', alias, '--compression', 'none'], 300_000, problem);

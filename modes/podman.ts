@@ -3,7 +3,17 @@ import { readFileSync } from 'node:fs';
 import { type Context, defineMode, type Env, type Reach } from '../lib/contract.js';
 import { capture, output, whyFailed } from '../lib/exec.js';
 import { IMAGE_LAYOUT, labelArgs } from '../lib/oci.js';
-import { type Client, ensureImage, execInContainer, forceRemove, imageName, launchContainer, listContainers, type OciHandle, removeContainer } from '../lib/oci-client.js';
+import {
+  type Client,
+  ensureImage,
+  execInContainer,
+  forceRemove,
+  imageName,
+  launchContainer,
+  listContainers,
+  type OciHandle,
+  removeContainer,
+} from '../lib/oci-client.js';
 
 const ROOTLESS = 'rootless';
 /** The host's loopback, as slirp4netns names it inside. */
@@ -61,7 +71,12 @@ export default defineMode<OciHandle>({
   },
 
   prepare: (ctx, options) =>
-    ensureImage(client(ctx), ctx, { image: image(ctx), base: ctx.env.CAGEMATCH_BASE_IMAGE, network: 'host', rebuild: options?.rebuild ?? false }),
+    ensureImage(client(ctx), ctx, {
+      image: image(ctx),
+      base: ctx.env.CAGEMATCH_BASE_IMAGE,
+      network: 'host',
+      rebuild: options?.rebuild ?? false,
+    }),
 
   async reach(ctx) {
     if (ctx.facts.remote === true) return { via: 'address', listen: '127.0.0.1', url: (port) => `http://host.containers.internal:${port}` };
@@ -89,11 +104,27 @@ export default defineMode<OciHandle>({
   shell: (_ctx, handle) => ['podman', 'exec', '-it', handle.name, 'bash'],
 });
 
-async function ask(via: Client, ctx: Context): Promise<{ info: Info } | { problem: { status: 'absent' | 'broken'; reason: string; hint: string } }> {
+async function ask(
+  via: Client,
+  ctx: Context,
+): Promise<{ info: Info } | { problem: { status: 'absent' | 'broken'; reason: string; hint: string } }> {
   const asked = await capture([...via.argv, 'info', '--format', 'json'], { env: via.env, signal: ctx.signal, timeoutMs: 10_000, cwd: '/' });
-  if (asked.failure === 'missing') return { problem: { status: 'absent', reason: 'no podman command on PATH', hint: ctx.platform === 'linux' ? 'sudo apt-get install podman' : 'brew install podman' } };
+  if (asked.failure === 'missing')
+    return {
+      problem: {
+        status: 'absent',
+        reason: 'no podman command on PATH',
+        hint: ctx.platform === 'linux' ? 'sudo apt-get install podman' : 'brew install podman',
+      },
+    };
   if (asked.end.type !== 'exit' || asked.end.code !== 0) {
-    return { problem: { status: 'broken', reason: `podman does not answer: ${whyFailed(asked)}`, hint: ctx.platform === 'linux' ? 'podman info' : 'podman machine start' } };
+    return {
+      problem: {
+        status: 'broken',
+        reason: `podman does not answer: ${whyFailed(asked)}`,
+        hint: ctx.platform === 'linux' ? 'podman info' : 'podman machine start',
+      },
+    };
   }
   try {
     return { info: JSON.parse(asked.stdout) as Info };
@@ -124,7 +155,9 @@ function clientOf(ctx: Context, account: Account): Client {
 function rootlessAccount(ctx: Context): Account | undefined {
   const name = ctx.env.CAGEMATCH_ROOTLESS_USER;
   if (name === undefined || ctx.platform !== 'linux') return undefined;
-  const line = readFileSync('/etc/passwd', 'utf8').split('\n').find((one) => one.startsWith(`${name}:`));
+  const line = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((one) => one.startsWith(`${name}:`));
   const [, , uid, gid, , home] = line?.split(':') ?? [];
   return uid === undefined || gid === undefined || home === undefined ? undefined : { uid: Number(uid), gid: Number(gid), home };
 }
@@ -138,7 +171,8 @@ function usesPasta(ctx: Context): boolean {
 }
 
 function rootlessArgs(ctx: Context, gatewayPort: number | undefined): string[] {
-  const reach = gatewayPort === undefined ? [] : ['--network', usesPasta(ctx) ? `pasta:-T,${gatewayPort}` : 'slirp4netns:allow_host_loopback=true'];
+  const reach =
+    gatewayPort === undefined ? [] : ['--network', usesPasta(ctx) ? `pasta:-T,${gatewayPort}` : 'slirp4netns:allow_host_loopback=true'];
   return ['--userns', 'keep-id', ...reach];
 }
 
@@ -155,6 +189,9 @@ async function bridgeReach(ctx: Context): Promise<Reach> {
   const call = { env: via.env, timeoutMs: 30_000, cwd: '/', code: 'launch-failed' as const };
   const gateway = (await output([...via.argv, 'network', 'inspect', 'podman', '--format', '{{(index .Subnets 0).Gateway}}'], call)).trim();
   const keeper = `cagematch-keeper-${ctx.labels.match}`;
-  await output([...via.argv, 'run', '--detach', '--pull', 'never', '--name', keeper, ...labelArgs(ctx.labels), image(ctx), 'sleep', '60'], call);
+  await output(
+    [...via.argv, 'run', '--detach', '--pull', 'never', '--name', keeper, ...labelArgs(ctx.labels), image(ctx), 'sleep', '60'],
+    call,
+  );
   return { via: 'address', listen: gateway, url: (port) => `http://${gateway}:${port}`, release: () => forceRemove(via, keeper) };
 }

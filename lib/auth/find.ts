@@ -34,7 +34,8 @@ const oauthBlob = z.object({
 /** Given on purpose: in `.env` or the environment. An API key wins over a token, as in the agent itself. */
 export function givenCredential(env: Env): Credential | undefined {
   if (env.ANTHROPIC_API_KEY) return { kind: 'api-key', secret: env.ANTHROPIC_API_KEY, source: 'environment', where: 'ANTHROPIC_API_KEY' };
-  if (env.CLAUDE_CODE_OAUTH_TOKEN) return { kind: 'oauth', secret: env.CLAUDE_CODE_OAUTH_TOKEN, source: 'environment', where: 'CLAUDE_CODE_OAUTH_TOKEN' };
+  if (env.CLAUDE_CODE_OAUTH_TOKEN)
+    return { kind: 'oauth', secret: env.CLAUDE_CODE_OAUTH_TOKEN, source: 'environment', where: 'CLAUDE_CODE_OAUTH_TOKEN' };
   return undefined;
 }
 
@@ -57,7 +58,10 @@ export async function findCredential(env: Env, platform: NodeJS.Platform): Promi
 // With the account: a second item of the same service, under another account, can hold no login at all.
 async function fromKeychain(env: Env): Promise<Credential | undefined> {
   const account = env.USER ?? userInfo().username;
-  const read = await capture(['security', 'find-generic-password', '-a', account, '-w', '-s', KEYCHAIN_SERVICE], { env, timeoutMs: 10_000 });
+  const read = await capture(['security', 'find-generic-password', '-a', account, '-w', '-s', KEYCHAIN_SERVICE], {
+    env,
+    timeoutMs: 10_000,
+  });
   if (read.end.type !== 'exit' || read.end.code !== 0) return undefined;
   return readBlob(() => read.stdout, 'keychain', KEYCHAIN_SERVICE);
 }

@@ -39,7 +39,12 @@ export function createKeeper(): Keeper {
   };
 }
 
-export function contextFor(around: Surroundings, keeper: Keeper, mode: string, options: { variant?: string | undefined; facts?: Facts } = {}): Context {
+export function contextFor(
+  around: Surroundings,
+  keeper: Keeper,
+  mode: string,
+  options: { variant?: string | undefined; facts?: Facts } = {},
+): Context {
   return {
     env: around.env,
     platform: around.platform,

@@ -10,13 +10,21 @@ export interface Detected {
 }
 
 /** @param boundMs how long one mode may take; the slowest decides how long all take */
-export async function detectAll(modes: Iterable<Mode>, contextOf: (mode: Mode) => Context, boundMs: number = DETECT_MS): Promise<Detected[]> {
+export async function detectAll(
+  modes: Iterable<Mode>,
+  contextOf: (mode: Mode) => Context,
+  boundMs: number = DETECT_MS,
+): Promise<Detected[]> {
   return Promise.all([...modes].map(async (mode) => ({ mode, detection: await detectOne(mode, contextOf(mode), boundMs) })));
 }
 
 async function detectOne(mode: Mode, ctx: Context, boundMs: number): Promise<Detection> {
   if (!mode.platforms.includes(ctx.platform)) {
-    return { status: 'absent', reason: `${mode.title} does not run on ${ctx.platform}`, hint: `use a machine with ${mode.platforms.join(' or ')}` };
+    return {
+      status: 'absent',
+      reason: `${mode.title} does not run on ${ctx.platform}`,
+      hint: `use a machine with ${mode.platforms.join(' or ')}`,
+    };
   }
   const late = new AbortController();
   let timer: NodeJS.Timeout | undefined;

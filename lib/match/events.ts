@@ -22,13 +22,21 @@ const DURABLE = new Set<MatchEvent['type']>(['match-started', 'run-ended', 'matc
  *   when the disk refuses; the match should end.
  * @throws `bad-input` when the folder cannot be made or written
  */
-export function openRecord(folder: string, hooks: { onEvent(event: MatchEvent): void; onFailure?(error: CagematchError): void }, clock: Clock = monotonic): Recorder {
+export function openRecord(
+  folder: string,
+  hooks: { onEvent(event: MatchEvent): void; onFailure?(error: CagematchError): void },
+  clock: Clock = monotonic,
+): Recorder {
   let file: number;
   try {
     mkdirSync(folder, { recursive: true });
     file = openSync(join(folder, 'events.jsonl'), 'a');
   } catch (error) {
-    throw new CagematchError('bad-input', `the output folder ${folder} cannot be written (${codeOf(error)})`, 'name another with --out DIR');
+    throw new CagematchError(
+      'bad-input',
+      `the output folder ${folder} cannot be written (${codeOf(error)})`,
+      'name another with --out DIR',
+    );
   }
   const startMs = clock();
   let failure: CagematchError | undefined;
@@ -38,7 +46,11 @@ export function openRecord(folder: string, hooks: { onEvent(event: MatchEvent): 
       try {
         if (!failure) append(file, `${JSON.stringify(stamped)}\n`, DURABLE.has(stamped.type));
       } catch (error) {
-        failure = new CagematchError('record-failed', `events cannot be written (${codeOf(error)})`, 'free space, or name another folder with --out DIR');
+        failure = new CagematchError(
+          'record-failed',
+          `events cannot be written (${codeOf(error)})`,
+          'free space, or name another folder with --out DIR',
+        );
         hooks.onFailure?.(failure);
       }
       hooks.onEvent(stamped);

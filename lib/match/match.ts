@@ -74,7 +74,9 @@ async function makeReady(settings: MatchSettings, entry: PlannedEntry): Promise<
     const gatewayPort = await gateway.listen(reach.listen).finally(() => reach.release?.());
     return { entry, ctx, reach, gatewayPort };
   } catch (error) {
-    const outcome = settings.signal.aborted ? ({ status: 'failed', cause: 'interrupted', message: 'interrupted by the user' } as const) : failureOf(error);
+    const outcome = settings.signal.aborted
+      ? ({ status: 'failed', cause: 'interrupted', message: 'interrupted by the user' } as const)
+      : failureOf(error);
     record.emit({ type: 'unprepared', entry: entry.entry, outcome });
     return undefined;
   }
@@ -119,7 +121,11 @@ async function sweep(settings: MatchSettings, ready: Ready[]): Promise<void> {
     try {
       for (const listed of await entry.adapter.list(calm)) {
         if (listed.labels.match !== settings.matchId) continue;
-        settings.record.emit({ type: 'warning', code: 'swept', message: `${entry.entry}: removed ${listed.kind} ${listed.id}, which its run had left` });
+        settings.record.emit({
+          type: 'warning',
+          code: 'swept',
+          message: `${entry.entry}: removed ${listed.kind} ${listed.id}, which its run had left`,
+        });
         await entry.adapter.reap(calm, listed);
       }
     } catch (error) {

@@ -1,6 +1,7 @@
 // Which rows the match has, and in which order each round runs them.
-import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { Facts, Isolation, Mode } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import type { Entry } from '../record.js';
@@ -35,16 +36,34 @@ export function planMatch(registry: Registry, detected: Detected[], wanted: stri
     const found = detected.find((candidate) => candidate.mode.id === mode.id)?.detection;
     const isRequired = required.includes(entry);
     if (found?.status !== 'ready') {
-      plan.missing.push({ entry, reason: found?.reason ?? 'not looked for', hint: found?.hint ?? 'cagematch detect', required: isRequired });
+      plan.missing.push({
+        entry,
+        reason: found?.reason ?? 'not looked for',
+        hint: found?.hint ?? 'cagematch detect',
+        required: isRequired,
+      });
       continue;
     }
     const known = found.variants?.find((candidate) => candidate.id === variant);
     if (variant !== undefined && !known) {
       const has = found.variants?.map((candidate) => `${mode.id}:${candidate.id}`).join(' ');
-      plan.missing.push({ entry, reason: `${mode.title} here has no variant ${variant}`, hint: has ? `variants here: ${has}` : `register ${variant} with ${mode.title}`, required: isRequired });
+      plan.missing.push({
+        entry,
+        reason: `${mode.title} here has no variant ${variant}`,
+        hint: has ? `variants here: ${has}` : `register ${variant} with ${mode.title}`,
+        required: isRequired,
+      });
       continue;
     }
-    plan.entries.push(toEntry(mode, { variant, isolation: known?.isolation ?? mode.isolation, facts: found.facts, standIn: isStandIn(found), required: isRequired }));
+    plan.entries.push(
+      toEntry(mode, {
+        variant,
+        isolation: known?.isolation ?? mode.isolation,
+        facts: found.facts,
+        standIn: isStandIn(found),
+        required: isRequired,
+      }),
+    );
   }
   plan.entries.sort((a, b) => order.indexOf(a.mode) - order.indexOf(b.mode) || a.entry.localeCompare(b.entry));
   return plan;
@@ -62,7 +81,10 @@ export function entryName(mode: string, variant: string | undefined): string {
   return variant === undefined ? mode : `${mode}:${variant}`;
 }
 
-function toEntry(mode: Mode, more: { variant: string | undefined; isolation: Isolation; facts: Facts; standIn: boolean; required: boolean }): PlannedEntry {
+function toEntry(
+  mode: Mode,
+  more: { variant: string | undefined; isolation: Isolation; facts: Facts; standIn: boolean; required: boolean },
+): PlannedEntry {
   return {
     entry: entryName(mode.id, more.variant),
     mode: mode.id,
@@ -99,4 +121,3 @@ export function* rounds(seed: number, count: number, entries: readonly string[])
     yield order;
   }
 }
-

@@ -21,7 +21,17 @@ const modeSchema = z.looseObject({
   platforms: z.array(z.string()),
   summary: z.string(),
   oneShot: z.boolean(),
-  detect: fn, prepare: fn, reach: fn, layout: fn, launch: fn, exec: fn, collect: fn, destroy: fn, list: fn, reap: fn, shell: fn,
+  detect: fn,
+  prepare: fn,
+  reach: fn,
+  layout: fn,
+  launch: fn,
+  exec: fn,
+  collect: fn,
+  destroy: fn,
+  list: fn,
+  reap: fn,
+  shell: fn,
 });
 
 export type Registry = ReadonlyMap<string, Mode>;
@@ -44,7 +54,11 @@ async function loadMode(folder: string, file: string): Promise<Mode> {
   const checked = modeSchema.safeParse(mode);
   if (!checked.success) {
     const issue = checked.error.issues[0];
-    throw new CagematchError('bad-input', `modes/${file} is no mode: ${issue?.path.join('.') || 'default export'}: ${issue?.message}`, 'see lib/contract.ts');
+    throw new CagematchError(
+      'bad-input',
+      `modes/${file} is no mode: ${issue?.path.join('.') || 'default export'}: ${issue?.message}`,
+      'see lib/contract.ts',
+    );
   }
   if (checked.data.id !== id) throw new CagematchError('bad-input', `modes/${file} declares the id ${checked.data.id}`, `name it ${id}`);
   return mode as Mode;

@@ -188,7 +188,8 @@ async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched): 
     at.ended = done.endedAtMs;
     live = done.live;
     failure = agentFailure(watched.transcript, done.end);
-    if (done.end.type === 'lost' || watched.transcript.result === undefined) failure ??= blamed('agent', 'the agent ended without a result');
+    if (done.end.type === 'lost' || watched.transcript.result === undefined)
+      failure ??= blamed('agent', 'the agent ended without a result');
     settings.onPhase('collect');
     at.collectCalled = clock();
     await mode.collect(ctx, handle, watched.workspace);
@@ -210,7 +211,12 @@ async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched): 
 }
 
 /** Reads the stream to its end, and stamps the moments that only its lines tell. */
-async function follow(stream: ExecStream, mark: string, watched: Watched, arrived: () => boolean): Promise<{ end: ExecEnd; endedAtMs: number; live: Sync['live'] }> {
+async function follow(
+  stream: ExecStream,
+  mark: string,
+  watched: Watched,
+  arrived: () => boolean,
+): Promise<{ end: ExecEnd; endedAtMs: number; live: Sync['live'] }> {
   const { at, tap, transcript } = watched;
   let live: Sync['live'] = { gap: 'not-reached' };
   let askedAtMs: number | undefined;
@@ -288,7 +294,10 @@ function stopper(signal: AbortSignal, timeoutMs: number) {
 function within<T>(work: Promise<T>, boundMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new CagematchError('destroy-failed', `the runtime did not answer within ${boundMs / 1000} s`)), boundMs);
+    timer = setTimeout(
+      () => reject(new CagematchError('destroy-failed', `the runtime did not answer within ${boundMs / 1000} s`)),
+      boundMs,
+    );
   });
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
@@ -300,7 +309,14 @@ function blamed(cause: Extract<Outcome, { status: 'failed' }>['cause'], message:
 export function failureOf(error: unknown): Outcome {
   const message = messageOf(error);
   if (!(error instanceof CagematchError)) return blamed('harness', message);
-  const cause = error.code === 'collect-failed' ? 'sync' : error.code === 'image-unavailable' ? 'image' : error.code === 'launch-failed' || error.code === 'destroy-failed' ? 'sandbox' : 'harness';
+  const cause =
+    error.code === 'collect-failed'
+      ? 'sync'
+      : error.code === 'image-unavailable'
+        ? 'image'
+        : error.code === 'launch-failed' || error.code === 'destroy-failed'
+          ? 'sandbox'
+          : 'harness';
   return blamed(cause, message, error.hint);
 }
 
@@ -319,4 +335,3 @@ async function leftovers(settings: RunSettings, undestroyed: string | undefined)
     return undestroyed === undefined ? { gap: 'not-reported' } : [{ kind: 'sandbox', id: settings.name }];
   }
 }
-

@@ -13,7 +13,16 @@ export function replayAnswer(cassette: Cassette): Answer {
 }
 
 /** Request headers that are between the agent and us alone, or that fetch sets itself. */
-const OURS = new Set(['host', 'connection', 'authorization', 'x-api-key', 'content-length', 'accept-encoding', 'transfer-encoding', 'expect']);
+const OURS = new Set([
+  'host',
+  'connection',
+  'authorization',
+  'x-api-key',
+  'content-length',
+  'accept-encoding',
+  'transfer-encoding',
+  'expect',
+]);
 
 /**
  * Forwards to the real API. The run's token is taken off and the credential put on here,
@@ -31,7 +40,9 @@ export function liveAnswer(upstream: string, credential: Credential): Answer {
       signal: hungUp.signal,
       ...(body === undefined ? {} : { body: new Uint8Array(body) }),
     });
-    const headers = Object.fromEntries([...answer.headers].filter(([name]) => !['content-encoding', 'content-length', 'transfer-encoding', 'connection'].includes(name)));
+    const headers = Object.fromEntries(
+      [...answer.headers].filter(([name]) => !['content-encoding', 'content-length', 'transfer-encoding', 'connection'].includes(name)),
+    );
     res.writeHead(answer.status, headers);
     if (answer.body) await pipeline(Readable.fromWeb(answer.body as ReadableStream), res);
     else res.end();

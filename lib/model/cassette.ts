@@ -22,10 +22,18 @@ export function readCassette(path: string): Cassette {
   try {
     parsed = JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    throw new CagematchError('bad-input', `cassette ${path} cannot be read: ${messageOf(error)}`, 'record it again, or use the task that cagematch brings');
+    throw new CagematchError(
+      'bad-input',
+      `cassette ${path} cannot be read: ${messageOf(error)}`,
+      'record it again, or use the task that cagematch brings',
+    );
   }
   const checked = cassetteSchema.safeParse(parsed);
   if (checked.success) return checked.data;
   const [issue] = checked.error.issues;
-  throw new CagematchError('bad-input', `cassette ${path} is broken at ${issue?.path.join('.') || 'its top'}: ${issue?.message}`, 'record it again, or use the task that cagematch brings');
+  throw new CagematchError(
+    'bad-input',
+    `cassette ${path} is broken at ${issue?.path.join('.') || 'its top'}: ${issue?.message}`,
+    'record it again, or use the task that cagematch brings',
+  );
 }

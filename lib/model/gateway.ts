@@ -81,7 +81,11 @@ export function createGateway(answer: Answer, options: { port?: number; clock?: 
     async listen(address) {
       let server = servers.get(address);
       if (!server) {
-        server = bind(createServer((req, res) => void serve(req, res)), address, options.port ?? 0);
+        server = bind(
+          createServer((req, res) => void serve(req, res)),
+          address,
+          options.port ?? 0,
+        );
         servers.set(address, server);
       }
       return ((await server).address() as AddressInfo).port;
@@ -106,7 +110,13 @@ function bind(server: Server, address: string, port: number): Promise<Server> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE') {
-        reject(new CagematchError('port-taken', `port ${port} of ${address} is taken`, 'unset CAGEMATCH_GATEWAY_PORT to let the system choose one'));
+        reject(
+          new CagematchError(
+            'port-taken',
+            `port ${port} of ${address} is taken`,
+            'unset CAGEMATCH_GATEWAY_PORT to let the system choose one',
+          ),
+        );
       } else {
         reject(new CagematchError('port-taken', `the gateway cannot listen on ${address}: ${error.code ?? error.message}`));
       }

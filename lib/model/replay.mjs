@@ -102,7 +102,8 @@ export function replyTo(cassette, request) {
 export async function serveReplay(req, res, cassette) {
   const path = (req.url ?? '/').split('?')[0];
   if (req.method === 'HEAD') return void res.writeHead(200).end();
-  if (req.method !== 'POST' || path !== '/v1/messages') return sendError(res, 404, 'not_found_error', `no such route: ${req.method} ${path}`);
+  if (req.method !== 'POST' || path !== '/v1/messages')
+    return sendError(res, 404, 'not_found_error', `no such route: ${req.method} ${path}`);
   /** @type {MessagesRequest & {stream?: boolean}} */
   let request;
   try {
@@ -143,8 +144,14 @@ function toMessage(content, model) {
   );
   const stop = blocks.some((block) => block.type === 'tool_use') ? 'tool_use' : 'end_turn';
   return {
-    id: `msg_replay_${serial}`, type: 'message', role: 'assistant', model, content: blocks,
-    stop_reason: stop, stop_sequence: null, usage: { input_tokens: 1, output_tokens: 1 },
+    id: `msg_replay_${serial}`,
+    type: 'message',
+    role: 'assistant',
+    model,
+    content: blocks,
+    stop_reason: stop,
+    stop_sequence: null,
+    usage: { input_tokens: 1, output_tokens: 1 },
   };
 }
 
@@ -157,9 +164,10 @@ function toEvents(message) {
   const opened = { ...message, content: [], stop_reason: null };
   const blocks = message.content.flatMap((block, index) => {
     const start = block.type === 'text' ? { type: 'text', text: '' } : { ...block, input: {} };
-    const delta = block.type === 'text'
-      ? { type: 'text_delta', text: block.text }
-      : { type: 'input_json_delta', partial_json: JSON.stringify(block.input) };
+    const delta =
+      block.type === 'text'
+        ? { type: 'text_delta', text: block.text }
+        : { type: 'input_json_delta', partial_json: JSON.stringify(block.input) };
     return [
       { type: 'content_block_start', index, content_block: start },
       { type: 'content_block_delta', index, delta },

@@ -1,7 +1,7 @@
 // The match as Markdown, and the generated region of RESULTS.md.
 import { type ClockName, isGap } from '../record.js';
-import { authShort, nameOf, syncShort } from './table.js';
 import type { ModeReport, Report } from './report.js';
+import { authShort, nameOf, syncShort } from './table.js';
 
 export const REGION = { begin: '<!-- cagematch:match -->', end: '<!-- /cagematch:match -->' };
 
@@ -29,10 +29,24 @@ export function renderMarkdown(report: Report): string {
     '',
     'Medians in ms, phase by phase:',
     '',
-    table(['mode', ...PHASES], report.modes.map((mode) => [nameOf(mode), ...PHASES.map((name) => median(mode, name))])),
-    ...section('Failed runs:', report.modes.flatMap((mode) => mode.failures.map(({ run, outcome }) => (outcome.status === 'failed' ? `- \`${run}\`: ${outcome.cause}: ${outcome.message}` : '')))),
-    ...section('Not here:', report.absent.map((one) => `- ${one.letter} \`${one.entry}\`: ${one.reason} → \`${one.hint}\``)),
-    ...section('Warnings:', report.warnings.map((warning) => `- ${warning.message}`)),
+    table(
+      ['mode', ...PHASES],
+      report.modes.map((mode) => [nameOf(mode), ...PHASES.map((name) => median(mode, name))]),
+    ),
+    ...section(
+      'Failed runs:',
+      report.modes.flatMap((mode) =>
+        mode.failures.map(({ run, outcome }) => (outcome.status === 'failed' ? `- \`${run}\`: ${outcome.cause}: ${outcome.message}` : '')),
+      ),
+    ),
+    ...section(
+      'Not here:',
+      report.absent.map((one) => `- ${one.letter} \`${one.entry}\`: ${one.reason} → \`${one.hint}\``),
+    ),
+    ...section(
+      'Warnings:',
+      report.warnings.map((warning) => `- ${warning.message}`),
+    ),
     '',
     `Environment: ${host.cpu}, ${host.cores} cores, ${host.memoryGiB} GiB; ${host.os}, kernel ${host.kernel}, cgroup ${host.cgroup}, virtualization ${host.virtualization}; cagematch ${match.versions.cagematch}, agent ${match.versions.agent}, Node ${match.versions.node}; ${runtimeVersions(report)}.`,
   ].join('\n');

@@ -1,6 +1,21 @@
 // The match as a document: a pure fold of its events, and what --json prints.
 import { z } from 'zod';
-import { authSchema, type ClockName, detectionSchema, entrySchema, type EventOf, eventSchema, fingerprintSchema, type Gap, gapSchema, isGap, leftoverSchema, type MatchEvent, outcomeSchema, syncSchema } from '../record.js';
+import {
+  authSchema,
+  type ClockName,
+  detectionSchema,
+  type EventOf,
+  entrySchema,
+  eventSchema,
+  fingerprintSchema,
+  type Gap,
+  gapSchema,
+  isGap,
+  leftoverSchema,
+  type MatchEvent,
+  outcomeSchema,
+  syncSchema,
+} from '../record.js';
 import { type Summary, summarize } from './statistics.js';
 
 const summarySchema = z.strictObject({
@@ -48,9 +63,19 @@ export const reportSchema = z.strictObject({
   }),
   modes: z.array(modeReportSchema),
   /** Modes and variants without a row of their own, and why. */
-  absent: z.array(z.strictObject({ entry: z.string(), letter: z.string(), title: z.string(), status: z.string(), reason: z.string(), hint: z.string() })),
+  absent: z.array(
+    z.strictObject({ entry: z.string(), letter: z.string(), title: z.string(), status: z.string(), reason: z.string(), hint: z.string() }),
+  ),
   runs: z.array(z.record(z.string(), z.unknown())),
-  comparisons: z.array(z.strictObject({ a: z.string(), b: z.string(), ratio: z.number(), ci95: z.tuple([z.number(), z.number()]).or(gapSchema), separable: z.boolean().or(gapSchema) })),
+  comparisons: z.array(
+    z.strictObject({
+      a: z.string(),
+      b: z.string(),
+      ratio: z.number(),
+      ci95: z.tuple([z.number(), z.number()]).or(gapSchema),
+      separable: z.boolean().or(gapSchema),
+    }),
+  ),
   gaps: z.array(z.strictObject({ entry: z.string(), value: z.string(), gap: z.string() })),
   warnings: z.array(z.strictObject({ code: z.string(), message: z.string() })),
 });
@@ -74,7 +99,8 @@ export function parseEvents(text: string): MatchEvent[] {
     const event = eventSchema.safeParse(parsed);
     if (event.success) return [event.data];
     const version = (parsed as { schemaVersion?: unknown }).schemaVersion;
-    if (version !== undefined && version !== 1) throw new Error(`written by another cagematch (schemaVersion ${version}); this one reads 1`);
+    if (version !== undefined && version !== 1)
+      throw new Error(`written by another cagematch (schemaVersion ${version}); this one reads 1`);
     throw new Error(`line ${index + 1}: ${event.error.issues[0]?.path.join('.')}: ${event.error.issues[0]?.message}`);
   });
 }
@@ -94,12 +120,20 @@ export async function buildReport(events: readonly MatchEvent[]): Promise<Report
     const own = runs.filter((run) => run.entry === entry.entry);
     const passed = own.filter((run) => run.outcome.status === 'passed');
     const phases: ModeReport['phasesMs'] = {};
-    for (const name of CLOCKS) phases[name] = await summarize(passed.map((run) => run.clocks[name]).filter((ms) => typeof ms === 'number'), started.seed);
+    for (const name of CLOCKS)
+      phases[name] = await summarize(
+        passed.map((run) => run.clocks[name]).filter((ms) => typeof ms === 'number'),
+        started.seed,
+      );
     const unprepared = of('unprepared').find((event) => event.entry === entry.entry);
     const last = own.at(-1);
     modes.push({
       ...entry,
-      detection: detected.find((event) => event.mode === entry.mode)?.detection ?? { status: 'absent', reason: 'not detected', hint: 'cagematch detect' },
+      detection: detected.find((event) => event.mode === entry.mode)?.detection ?? {
+        status: 'absent',
+        reason: 'not detected',
+        hint: 'cagematch detect',
+      },
       n: own.length,
       passed: passed.length,
       startupMs: phases.startup ?? { gap: 'not-reached' },
@@ -139,8 +173,20 @@ export async function buildReport(events: readonly MatchEvent[]): Promise<Report
     modes,
     absent: of('left-out').map(({ type: _type, atMs: _atMs, ...rest }) => rest),
     runs: of('run-ended').map(({ type: _type, atMs: _atMs, ...run }) => run),
-    comparisons: await compareAll(modes.map((mode) => mode.entry), runs, started.seed),
-    gaps: modes.flatMap((mode) => Object.entries({ startupMs: mode.startupMs, startupRatio: mode.startupRatio, taxRatio: mode.taxRatio, auth: mode.auth, sync: mode.sync }).flatMap(([value, held]) => (isGap(held) ? [{ entry: mode.entry, value, gap: held.gap }] : []))),
+    comparisons: await compareAll(
+      modes.map((mode) => mode.entry),
+      runs,
+      started.seed,
+    ),
+    gaps: modes.flatMap((mode) =>
+      Object.entries({
+        startupMs: mode.startupMs,
+        startupRatio: mode.startupRatio,
+        taxRatio: mode.taxRatio,
+        auth: mode.auth,
+        sync: mode.sync,
+      }).flatMap(([value, held]) => (isGap(held) ? [{ entry: mode.entry, value, gap: held.gap }] : [])),
+    ),
     warnings: of('warning').map(({ code, message }) => ({ code, message })),
   };
 }
@@ -159,7 +205,8 @@ function paired(runs: readonly Run[], a: string, b: string, value: (run: Run) =>
   return ratios;
 }
 
-const withoutModel = ({ clocks }: Run) => (typeof clocks.total === 'number' && typeof clocks.model === 'number' ? clocks.total - clocks.model : undefined);
+const withoutModel = ({ clocks }: Run) =>
+  typeof clocks.total === 'number' && typeof clocks.model === 'number' ? clocks.total - clocks.model : undefined;
 const startupOf = ({ clocks }: Run) => (typeof clocks.startup === 'number' ? clocks.startup : undefined);
 
 async function tax(runs: readonly Run[], entry: string, baseline: string | undefined, seed: number): Promise<ModeReport['taxRatio']> {

@@ -38,7 +38,9 @@ async function replay(samples: readonly number[]): Promise<{ median: number; min
 function bootstrap(samples: readonly number[], seed: number): [number, number] | Gap {
   if (samples.length < ENOUGH) return { gap: 'too-few-runs' };
   const random = xoroshiro128plus(seed);
-  const medians = Array.from({ length: RESAMPLES }, () => medianOf(samples.map(() => samples[uniformInt(random, 0, samples.length - 1)] as number)));
+  const medians = Array.from({ length: RESAMPLES }, () =>
+    medianOf(samples.map(() => samples[uniformInt(random, 0, samples.length - 1)] as number)),
+  );
   medians.sort((a, b) => a - b);
   const at = (share: number) => medians[Math.min(RESAMPLES - 1, Math.floor(share * RESAMPLES))] as number;
   return [at(0.025), at(0.975)];

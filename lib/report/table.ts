@@ -46,8 +46,30 @@ function renderRows(report: Report, style: Style): string {
 }
 
 function borderless(head: string[], aligned: ('left' | 'right')[]): InstanceType<typeof Table> {
-  const none = Object.fromEntries(['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid'].map((name) => [name, '']));
-  return new Table({ head, chars: { ...none, middle: '  ' }, style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 }, colAligns: aligned });
+  const none = Object.fromEntries(
+    [
+      'top',
+      'top-mid',
+      'top-left',
+      'top-right',
+      'bottom',
+      'bottom-mid',
+      'bottom-left',
+      'bottom-right',
+      'left',
+      'left-mid',
+      'mid',
+      'mid-mid',
+      'right',
+      'right-mid',
+    ].map((name) => [name, '']),
+  );
+  return new Table({
+    head,
+    chars: { ...none, middle: '  ' },
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+    colAligns: aligned,
+  });
 }
 
 export function nameOf(mode: ModeReport): string {
@@ -94,15 +116,23 @@ function renderFailures(report: Report, style: Style): string {
 
 function renderAbsent(report: Report, style: Style): string {
   if (report.absent.length === 0) return '';
-  const lines = report.absent.flatMap((one) => [...wrap(`${one.letter} ${one.entry}: ${one.reason}`, '  ', '      '), ...wrap(one.hint, '      → ', '        ')]);
+  const lines = report.absent.flatMap((one) => [
+    ...wrap(`${one.letter} ${one.entry}: ${one.reason}`, '  ', '      '),
+    ...wrap(one.hint, '      → ', '        '),
+  ]);
   return [style.bold('not here, and what would change that'), ...lines].join('\n');
 }
 
 function renderNotes(report: Report, style: Style): string {
   const { match } = report;
   const warnings = report.warnings.flatMap((warning) => wrap(`warning: ${warning.message}`, '', '  '));
-  const standIns = report.modes.some((mode) => mode.standIn) ? ['(stand-in): a program that enforces a runtime\'s contract; its numbers are no finding'] : [];
-  const how = match.how === 'done' ? [] : [`this match was ${match.how === 'interrupted' ? 'interrupted' : `cut short (${match.how})`}; the rows hold what was finished`];
+  const standIns = report.modes.some((mode) => mode.standIn)
+    ? ["(stand-in): a program that enforces a runtime's contract; its numbers are no finding"]
+    : [];
+  const how =
+    match.how === 'done'
+      ? []
+      : [`this match was ${match.how === 'interrupted' ? 'interrupted' : `cut short (${match.how})`}; the rows hold what was finished`];
   const conditions = `startup: launch to the agent's first model request, median${report.modes.some((mode) => !isGap(mode.startupMs) && !isGap(mode.startupMs.ci95)) ? ' [95 % interval]' : ''}; ${match.runs} round${match.runs === 1 ? '' : 's'}, state ${match.state}, seed ${match.seed}`;
   const model = `model: ${match.model} (${match.modelWhy})`;
   return [...warnings, ...standIns, ...how, ...[conditions, model].flatMap((line) => wrap(line, '', '  ').map(style.faint))].join('\n');

@@ -53,7 +53,13 @@ function readProgram(workspace: string): string | undefined {
   }
 }
 
-function judge(seen: { transcript: Transcript; printed: boolean; written: string | undefined; found: string | undefined; same: boolean }): Outcome {
+function judge(seen: {
+  transcript: Transcript;
+  printed: boolean;
+  written: string | undefined;
+  found: string | undefined;
+  same: boolean;
+}): Outcome {
   const failed = (cause: 'agent' | 'sync' | 'verifier', message: string): Outcome => ({ status: 'failed', cause, message });
   if (seen.written === undefined) return failed('agent', `the agent never wrote ${PROGRAM}`);
   if (seen.found === undefined) return failed('sync', `${PROGRAM} is not on the host after collect`);

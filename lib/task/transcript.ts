@@ -18,7 +18,13 @@ const lineSchema = z.discriminatedUnion('type', [
   z.looseObject({ type: z.literal('system'), subtype: z.string().optional(), claude_code_version: z.string().optional() }),
   z.looseObject({ type: z.literal('assistant'), message: z.looseObject({ content: blocks }) }),
   z.looseObject({ type: z.literal('user'), message: z.looseObject({ content: z.union([z.string(), blocks]) }) }),
-  z.looseObject({ type: z.literal('result'), subtype: z.string(), is_error: z.boolean(), result: z.string().optional(), api_error_status: z.number().nullish() }),
+  z.looseObject({
+    type: z.literal('result'),
+    subtype: z.string(),
+    is_error: z.boolean(),
+    result: z.string().optional(),
+    api_error_status: z.number().nullish(),
+  }),
 ]);
 
 export interface Transcript {
@@ -66,7 +72,11 @@ export function startTranscript(): Transcript & { read(line: string, stream: 'st
       if (event.type === 'user' && typeof event.message.content !== 'string') {
         for (const block of event.message.content) {
           if (block.type !== 'tool_result') continue;
-          this.toolOutputs.push({ tool: tools.get(block.tool_use_id ?? '') ?? 'unknown', text: plain(block.content), isError: block.is_error === true });
+          this.toolOutputs.push({
+            tool: tools.get(block.tool_use_id ?? '') ?? 'unknown',
+            text: plain(block.content),
+            isError: block.is_error === true,
+          });
         }
       }
       if (event.type === 'result') {
@@ -97,7 +107,10 @@ function plain(content: unknown): string {
 }
 
 /** What the agent's own end says, before any file is looked at. Undefined: nothing wrong so far. */
-export function agentFailure(transcript: Transcript, exit: { type: string; code?: number; name?: string; reason?: string }): Outcome | undefined {
+export function agentFailure(
+  transcript: Transcript,
+  exit: { type: string; code?: number; name?: string; reason?: string },
+): Outcome | undefined {
   const failed = (cause: Extract<Outcome, { status: 'failed' }>['cause'], message: string, hint?: string): Outcome => ({
     status: 'failed',
     cause,
@@ -108,14 +121,17 @@ export function agentFailure(transcript: Transcript, exit: { type: string; code?
   if (exit.type === 'lost') return failed('sandbox', `the runtime lost the agent: ${exit.reason}`);
   if (result?.isError) {
     const words = result.text || result.subtype;
-    if (result.apiStatus === 401 || result.apiStatus === 403 || /not logged in|authentication|invalid api key/i.test(words)) return failed('auth', words, 'cagematch token show');
+    if (result.apiStatus === 401 || result.apiStatus === 403 || /not logged in|authentication|invalid api key/i.test(words))
+      return failed('auth', words, 'cagematch token show');
     if (result.apiStatus === 429) return failed('rate-limit', words);
     if (result.apiStatus !== undefined || /^api error/i.test(words)) return failed('model', words);
     return failed('agent', words);
   }
   if (exit.type === 'signal') return failed('agent', `the agent was killed by ${exit.name}`);
-  if (exit.code !== 0) return failed(exit.code === 137 ? 'sandbox' : 'agent', `the agent ended with exit code ${exit.code}${lastWords(transcript)}`);
-  if (!result && transcript.garbage > 0) return failed('agent', `the agent printed ${transcript.garbage} lines that are no stream-json, and no result`);
+  if (exit.code !== 0)
+    return failed(exit.code === 137 ? 'sandbox' : 'agent', `the agent ended with exit code ${exit.code}${lastWords(transcript)}`);
+  if (!result && transcript.garbage > 0)
+    return failed('agent', `the agent printed ${transcript.garbage} lines that are no stream-json, and no result`);
   if (!result) return failed('agent', `the agent ended without a result${lastWords(transcript)}`);
   return undefined;
 }
@@ -128,5 +144,8 @@ function lastWords(transcript: Transcript): string {
 /** One printable line of bounded length: what an agent prints may hold control sequences. */
 function oneLine(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ').trim().slice(0, 300);
+  return text
+    .replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')
+    .trim()
+    .slice(0, 300);
 }

@@ -4,7 +4,7 @@
 ENV_OPEN='# >>> cagematch rig'
 ENV_CLOSE='# <<< cagematch rig'
 
-without_region() { awk -v open="$ENV_OPEN" -v close="$ENV_CLOSE" '$0 == open { skip = 1 } !skip { print } $0 == close { skip = 0 }' "$1"; }
+without_region() { awk -v from="$ENV_OPEN" -v to="$ENV_CLOSE" '$0 == from { skip = 1 } !skip { print } $0 == to { skip = 0 }' "$1"; }
 
 env_write() {
   local fresh; fresh=$(mktemp)
