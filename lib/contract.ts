@@ -8,14 +8,14 @@ export type Isolation = 'none' | 'os-sandbox' | 'container' | 'user-kernel' | 'm
 export type AuthPath = 'env' | 'file' | 'gateway' | 'runtime-proxy' | 'remote-secret';
 
 /** A name that a mode reads from the environment. `.env.example` and the README are made from these. */
-export interface Input {
+interface Input {
   help: string;
   secret?: boolean;
   example?: string;
 }
 
 /** One declared option of a mode changed; written `mode:id`. */
-export interface Variant {
+interface Variant {
   id: string;
   isolation: Isolation;
 }
@@ -77,7 +77,7 @@ export interface Command {
 }
 
 /** A file that has to be inside, outside the workspace, before a command runs. */
-export interface GuestFile {
+interface GuestFile {
   /** Absolute, as seen inside. */
   path: string;
   /** Absolute, on this host. */

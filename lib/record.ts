@@ -43,7 +43,7 @@ export const causeSchema = z.enum([
   'image',
   'interrupted',
 ]);
-export type Cause = z.infer<typeof causeSchema>;
+type Cause = z.infer<typeof causeSchema>;
 
 export const outcomeSchema = z.discriminatedUnion('status', [
   z.strictObject({ status: z.literal('passed') }),

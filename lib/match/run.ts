@@ -13,7 +13,7 @@ import type { Task } from '../task/task.js';
 import { agentFailure, startTranscript } from '../task/transcript.js';
 import { type Moments, measure } from './measure.js';
 
-export type Phase = 'launch' | 'work' | 'collect' | 'destroy';
+type Phase = 'launch' | 'work' | 'collect' | 'destroy';
 
 export interface RunSettings {
   mode: Mode;

@@ -143,9 +143,8 @@ function lastWords(transcript: Transcript): string {
 
 /** One printable line of bounded length: what an agent prints may hold control sequences. */
 function oneLine(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
   return text
-    .replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')
+    .replace(/\p{Cc}+/gu, ' ')
     .trim()
     .slice(0, 300);
 }
