@@ -43,7 +43,6 @@ export const causeSchema = z.enum([
   'image',
   'interrupted',
 ]);
-type Cause = z.infer<typeof causeSchema>;
 
 export const outcomeSchema = z.discriminatedUnion('status', [
   z.strictObject({ status: z.literal('passed') }),

@@ -127,12 +127,15 @@ podman_choose_runtime() { # crun 1.8 refuses a hybrid cgroup v1 layout (observed
 # ── down: podman has no daemon, so what is ours is what grew from our image, and the user's processes ───
 podman_down() { # [purge]
   has podman || return 0
-  local ours; mapfile -t ours < <(pod ps -aq --filter label=cagematch.recipe 2>/dev/null)
+  local ours; mapfile -t ours < <(pod ps -q --filter label=cagematch.recipe 2>/dev/null)
   if (( ${#ours[@]} )); then
-    if [[ ${1:-} == purge ]]; then quietly pod rm -f -t 2 "${ours[@]}" || true
-    else quietly pod stop -t 2 "${ours[@]}" || true; fi
+    quietly pod stop -t 2 "${ours[@]}" || true
     change "stopped ${#ours[@]} podman container(s) made from our image"
   fi
+  # one that was killed together with its monitor keeps its mounts and network namespace until this
+  mapfile -t ours < <(pod ps -aq --filter label=cagematch.recipe 2>/dev/null)
+  (( ! ${#ours[@]} )) || quietly pod container cleanup "${ours[@]}" || true
+  [[ ${1:-} != purge ]] || (( ! ${#ours[@]} )) || quietly pod rm -f "${ours[@]}" || true
   if [[ ${1:-} == purge ]]; then
     mapfile -t ours < <(pod images -q --filter label=cagematch.recipe 2>/dev/null | sort -u)
     (( ! ${#ours[@]} )) || quietly pod rmi -f "${ours[@]}" || true
