@@ -101,11 +101,12 @@ export async function runOnce(settings: RunSettings): Promise<RunResult> {
 function furnish(folder: string, user: { uid: number; gid: number }, ctx: Context): HostPaths {
   const workspace = join(folder, 'workspace');
   const home = join(folder, 'home');
-  mkdirSync(workspace);
+  const tmp = join(folder, 'tmp');
+  for (const one of [workspace, tmp]) mkdirSync(one);
   cpSync(join(packageRoot, 'lib/task/home'), home, { recursive: true });
   own(folder, user, ctx.uid);
   const folders = [ctx.agentBinary, process.execPath].flatMap((binary) => (binary === undefined ? [] : [dirname(binary)]));
-  return { workspace, home, path: [...folders, ctx.env.PATH ?? ''].join(delimiter) };
+  return { workspace, home, tmp, path: [...folders, ctx.env.PATH ?? ''].join(delimiter) };
 }
 
 /** Gives a tree to the user inside; root's own files would be out of its reach. */
