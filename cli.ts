@@ -5,6 +5,8 @@ import type { Argv } from 'yargs';
 import yargs from 'yargs';
 import { EXIT, type Io } from './commands/io.js';
 import { CagematchError } from './lib/errors.js';
+import { nearest } from './lib/nearest.js';
+import { version } from './lib/package.js';
 
 interface CommandModule {
   builder(argv: Argv): Argv;
@@ -17,7 +19,7 @@ const COMMANDS: { command: string; describe: string; load(): Promise<CommandModu
   { command: 'detect [modes..]', describe: 'say which runtimes are here', load: () => import('./commands/detect.js') },
   { command: 'doctor', describe: 'look closely at what runs need, and say how to mend it', load: () => import('./commands/doctor.js') },
   {
-    command: 'token <action>',
+    command: 'token <action> [mode]',
     describe: 'show the credential that a live run would use; push it to a runtime',
     load: () => import('./commands/token.js'),
   },
@@ -44,6 +46,7 @@ async function dispatch(argv: string[]): Promise<number> {
   let code: number = EXIT.done;
   const cli = yargs(argv)
     .scriptName('cagematch')
+    .version(version)
     .usage('$0 <command>\n\nRuns the same coding-agent task in every sandbox you have, and tells you what each one costs.')
     .option('debug', { describe: 'show a stack with an error', boolean: true, global: true, hidden: true })
     .demandCommand(1, 'name a command')
@@ -52,7 +55,9 @@ async function dispatch(argv: string[]): Promise<number> {
     .epilogue(`modes: ${modeNames().join(' ')}`)
     .exitProcess(false)
     .fail((message, error) => {
-      throw error ?? badUsage(message, argv);
+      // yargs gives its own complaints as errors too, when they come from deep inside.
+      if (error && error.name !== 'YError') throw error;
+      throw badUsage(message, argv, optionNames(cli));
     });
   for (const { command, describe, load } of COMMANDS) {
     cli.command({
@@ -89,10 +94,31 @@ async function makeIo(): Promise<Io> {
   };
 }
 
-/** yargs says what is wrong; the hint says where the right words are. */
-function badUsage(message: string, argv: string[]): CagematchError {
-  const command = COMMANDS.map((one) => one.command.split(' ')[0]).find((name) => name === argv[0]);
-  return new CagematchError('bad-input', message, `cagematch ${command === undefined ? '' : `${command} `}--help`);
+/** The options known at this moment: the command's own and the global ones. yargs tells them only to its own parts. */
+function optionNames(cli: Argv): string[] {
+  const { getInternalMethods } = cli as unknown as { getInternalMethods?(): { getOptions?(): { key?: object } } };
+  return Object.keys(getInternalMethods?.call(cli).getOptions?.().key ?? {});
+}
+
+/**
+ * yargs says what is wrong; the hint says what was perhaps meant.
+ * @param options the options that the command knows
+ */
+function badUsage(message: string, argv: string[], options: string[]): CagematchError {
+  const commands = COMMANDS.map((one) => one.command.split(' ')[0] ?? '');
+  const command = commands.find((name) => name === argv[0]);
+  const unknown = /^Unknown arguments?: ([^, ]+)/.exec(message)?.[1];
+  if (unknown === undefined) return new CagematchError('bad-input', message, `cagematch ${command ?? ''} --help`.replace('  ', ' '));
+  if (command === undefined) {
+    const meant = nearest(unknown, commands);
+    return new CagematchError('bad-input', `unknown command: ${unknown}`, meant ? `did you mean ${meant}?` : 'cagematch --help');
+  }
+  const meant = nearest(unknown, options);
+  return new CagematchError(
+    'bad-input',
+    `unknown option of ${command}: ${unknown}`,
+    meant ? `did you mean --${meant}?` : `cagematch ${command} --help`,
+  );
 }
 
 function report(error: unknown, debug: boolean): number {

@@ -1,10 +1,10 @@
 // The OS sandbox: bubblewrap on Linux, Seatbelt on macOS, through Anthropic's own sandbox-runtime (`srt`).
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Command, type Context, defineMode, type Handle, type HostPaths } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { capture, type LocalStream, stream, which, whyFailed } from '../lib/exec.js';
+import { makeFolder, removeFolder } from '../lib/owner.js';
 import { killListed, killSandbox, labelEnv, listProcesses } from '../lib/processes.js';
 
 export default defineMode<Handle & { kill?(): void; settings?: string }>({
@@ -69,13 +69,13 @@ const USERNS_HINT = 'sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0 
 
 /** A home and a temporary folder of its own: the user's ~/.srt-settings.json has no say, and srt's sockets do not stay. */
 async function tryOut(srt: [string, ...string[]], ctx: Context) {
-  const folder = mkdtempSync(join(tmpdir(), 'cagematch-srt-'));
+  const folder = makeFolder('srt');
   const call = { env: { ...ctx.env, HOME: folder, TMPDIR: folder }, signal: ctx.signal, timeoutMs: 10_000 };
   try {
     const [version, tried] = await Promise.all([capture([...srt, '--version'], call), capture([...srt, '-c', 'true'], call)]);
     return { version, tried };
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder(folder);
   }
 }
 

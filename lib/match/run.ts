@@ -1,11 +1,11 @@
 // One run: launch, work, collect, destroy. Whatever happens in between, the sandbox is destroyed and a result comes out.
-import { cpSync, lchownSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, lchownSync, mkdirSync, readdirSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { type Clock, monotonic } from '../clock.js';
 import type { Context, ExecEnd, ExecStream, Handle, HostPaths, LaunchSpec, Mode, Reach } from '../contract.js';
 import { CagematchError, messageOf } from '../errors.js';
 import type { Gateway, Tap } from '../model/gateway.js';
+import { makeFolder, removeFolder } from '../owner.js';
 import { packageRoot } from '../package.js';
 import type { Auth, Clocks, Leftover, Outcome, Sync } from '../record.js';
 import { agentCommand } from '../task/agent.js';
@@ -56,7 +56,7 @@ export function workspaceUser(uid: number | undefined): { uid: number; gid: numb
 export async function runOnce(settings: RunSettings): Promise<RunResult> {
   const clock = settings.clock ?? monotonic;
   const { mode, task, gateway } = settings;
-  const folder = mkdtempSync(join(tmpdir(), 'cagematch-run-'));
+  const folder = makeFolder('run');
   const user = mode.owner?.(settings.ctx) ?? workspaceUser(settings.ctx.uid);
   const tap = gateway.openTap();
   const transcript = startTranscript();
@@ -93,7 +93,7 @@ export async function runOnce(settings: RunSettings): Promise<RunResult> {
   } finally {
     gateway.closeTap(tap);
     over.abort();
-    rmSync(folder, { recursive: true, force: true, maxRetries: 2 });
+    removeFolder(folder);
   }
 }
 

@@ -63,11 +63,15 @@ docker_import() {
   docker_trial "" || fail "docker cannot run the base image" "tail -5 $LOG; tail -20 $STATE/log/dockerd.log"
 }
 
-docker_trial() { # [RUNTIME]: bounded, because a runtime may hang where its platform does not fit (gVisor on kvm, observed)
+# A trial is bounded, because a runtime may hang where its platform does not fit (gVisor on kvm, observed), and does
+# what an agent does: 60 processes under the usual limits. gVisor counts its own host threads against --pids-limit,
+# and with 512 died on them until told to ignore cgroups (observed, ptrace platform).
+docker_trial() { # [RUNTIME]
   local name=cagematch-rig-trial id ok=0
   dock rm -f "$name" >/dev/null 2>&1 || true
-  id=$(dock create --name "$name" ${1:+--runtime="$1"} --memory 512m --pids-limit 512 "$(image_name)" \
-    node -e 'require("fs").writeFileSync("/tmp/a", "b")' 2>>"$LOG") || return 1
+  # shellcheck disable=SC2016
+  id=$(dock create --init --name "$name" ${1:+--runtime="$1"} --memory 1g --pids-limit 512 "$(image_name)" \
+    sh -c 'for i in $(seq 60); do sleep 0.2 & done; wait; node -e "process.exit(0)"' 2>>"$LOG") || return 1
   DOCKER_TIMEOUT=10 quietly dock start -a "$id" || ok=1
   dock rm -f "$name" >/dev/null 2>&1 || true
   # After a start that failed, gVisor's processes and their shim stay behind, and docker has forgotten them (observed).

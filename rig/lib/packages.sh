@@ -4,7 +4,7 @@
 # A word that begins with ? is installed where the distribution has it and done without where not.
 packages_for() {
   case $1 in
-    docker) echo "docker.io runc tini iptables ?crun" ;;      # tini: docker run --init
+    docker) echo "docker.io ?docker-cli runc tini iptables ?crun" ;;   # tini: docker run --init
     gvisor) echo "?runsc" ;;
     podman) echo "podman crun runc catatonit uidmap slirp4netns fuse-overlayfs netavark aardvark-dns iptables ?passt" ;; # catatonit: podman run --init
     incus)  echo "incus-base incus-client ?btrfs-progs iproute2" ;;
@@ -17,8 +17,8 @@ install_packages() { # PART…
   local part word wanted=() missing=() have
   for part; do for word in $(packages_for "$part"); do wanted+=("$word"); done; done
   have=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' 2>/dev/null | awk '/^ii/ { print $2 }')
-  for word in "${wanted[@]}"; do
-    grep -qxF -- "${word#\?}" <<<"$have" || missing+=("$word")
+  for word in $(printf '%s\n' "${wanted[@]}" | sort -u); do
+    grep -qxF -- "${word#\?}" <<<"$have" || recalls no-such-package "${word#\?}" || missing+=("$word")
   done
   (( ${#missing[@]} )) || return 0
 
@@ -29,7 +29,7 @@ install_packages() { # PART…
   for word in "${missing[@]}"; do
     if ! installable "${word#\?}"; then
       [[ $word == \?* || $word == incus-* ]] || fail "apt has no package $word" "apt-cache policy $word"
-      [[ $word == incus-* ]] && incus+=("$word")
+      if [[ $word == incus-* ]]; then incus+=("$word"); else remember no-such-package "${word#\?}"; fi
       continue
     fi
     case $word in incus-*) incus+=("$word") ;; *) plain+=("${word#\?}") ;; esac
@@ -42,8 +42,8 @@ install_packages() { # PART…
 
 apt_install() {
   apt_get install "$@" || fail "apt-get could not install: $*" "grep -n '^E:' $LOG | tail"
-  local name; for name; do [[ $name == -* || $name == *-backports ]] || remember package "$name"; done
-  local names=(); for name; do [[ $name == -* || $name == *-backports ]] || names+=("$name"); done
+  local name names=()
+  for name; do [[ $name == -* || $name == *-backports ]] || { remember package "$name"; names+=("$name"); }; done
   change "packages: ${names[*]}"
 }
 
