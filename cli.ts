@@ -19,7 +19,7 @@ const COMMANDS: { command: string; describe: string; load(): Promise<CommandModu
   { command: 'detect [modes..]', describe: 'say which runtimes are here', load: () => import('./commands/detect.js') },
   { command: 'doctor', describe: 'look closely at what runs need, and say how to mend it', load: () => import('./commands/doctor.js') },
   {
-    command: 'token <action> [mode]',
+    command: 'token [action] [mode]',
     describe: 'show the credential that a live run would use; push it to a runtime',
     load: () => import('./commands/token.js'),
   },
@@ -38,7 +38,7 @@ async function main(argv: string[]): Promise<number> {
   try {
     return await dispatch(argv);
   } catch (error) {
-    return report(error, debug);
+    return report(isUsage(error) ? badUsage(error.message, argv, []) : error, debug);
   }
 }
 
@@ -55,8 +55,7 @@ async function dispatch(argv: string[]): Promise<number> {
     .epilogue(`modes: ${modeNames().join(' ')}`)
     .exitProcess(false)
     .fail((message, error) => {
-      // yargs gives its own complaints as errors too, when they come from deep inside.
-      if (error && error.name !== 'YError') throw error;
+      if (error && !isUsage(error)) throw error;
       throw badUsage(message, argv, optionNames(cli));
     });
   for (const { command, describe, load } of COMMANDS) {
@@ -94,10 +93,15 @@ async function makeIo(): Promise<Io> {
   };
 }
 
-/** The options known at this moment: the command's own and the global ones. yargs tells them only to its own parts. */
+/** yargs throws some of its complaints, from deep inside, as errors of its own. */
+function isUsage(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'YError';
+}
+
+/** The options known at this moment: the command's own and the global ones. */
 function optionNames(cli: Argv): string[] {
-  const { getInternalMethods } = cli as unknown as { getInternalMethods?(): { getOptions?(): { key?: object } } };
-  return Object.keys(getInternalMethods?.call(cli).getOptions?.().key ?? {});
+  const { key } = (cli as unknown as { getOptions(): { key: Record<string, unknown> } }).getOptions();
+  return Object.keys(key);
 }
 
 /**
@@ -108,7 +112,8 @@ function badUsage(message: string, argv: string[], options: string[]): Cagematch
   const commands = COMMANDS.map((one) => one.command.split(' ')[0] ?? '');
   const command = commands.find((name) => name === argv[0]);
   const unknown = /^Unknown arguments?: ([^, ]+)/.exec(message)?.[1];
-  if (unknown === undefined) return new CagematchError('bad-input', message, `cagematch ${command ?? ''} --help`.replace('  ', ' '));
+  if (unknown === undefined)
+    return new CagematchError('bad-input', message.replace(/\s+/g, ' '), `cagematch ${command ?? ''} --help`.replace('  ', ' '));
   if (command === undefined) {
     const meant = nearest(unknown, commands);
     return new CagematchError('bad-input', `unknown command: ${unknown}`, meant ? `did you mean ${meant}?` : 'cagematch --help');

@@ -9,7 +9,11 @@ import { survey } from './survey.js';
 
 export const builder = (argv: Argv) =>
   argv
-    .positional('action', { describe: 'show it, or push it to a mode that stores secrets', choices: ['show', 'push'] as const })
+    .positional('action', {
+      describe: 'show it, or push it to a mode that stores secrets',
+      choices: ['show', 'push'] as const,
+      default: 'show' as const,
+    })
     .positional('mode', { describe: 'push: to which mode', type: 'string' })
     .option('json', { describe: 'as JSON, masked', boolean: true })
     .option('token-only', { describe: 'the secret alone, for a pipe', boolean: true })

@@ -48,8 +48,11 @@ apt_install() {
 }
 
 install_incus() { # Debian 12 has it only in backports; Debian 13 and Ubuntu 24.04 in their own archive
-  if installable incus-base; then apt_install "$@"; return; fi
   local suite; suite=$(codename)-backports
+  if installable incus-base; then
+    if candidate incus-base | grep '~bpo' >/dev/null; then apt_install -t "$suite" "$@"; else apt_install "$@"; fi
+    return
+  fi
   add_backports "$suite" || fail "Incus is not in this machine's apt sources, and no Debian source was found to derive backports from" "see apt-cache policy incus"
   apt_get update || true
   installable incus-base || fail "Incus is neither in this distribution nor in $suite" "rig/up docker podman gvisor native"
@@ -74,7 +77,8 @@ apt_get() {
     -o Dpkg::Options::=--force-confold "$@"
 }
 
-installable() { apt-cache -o Dir::Etc::SourceParts="$PARTS" policy "$1" | grep 'Candidate: [^(]' >/dev/null; }
+candidate() { apt-cache -o Dir::Etc::SourceParts="$PARTS" policy "$1" | awk '$1 == "Candidate:" && $2 != "(none)" { print $2 }'; }
+installable() { [[ -n $(candidate "$1") ]]; }
 
 distribution_sources() { # the distribution's own archives, whatever file format or mirror they are written with: URI SUITE COMPONENT
   # shellcheck disable=SC2016
