@@ -14,7 +14,7 @@ interface CommandModule {
 }
 
 // Loaded only when it is the one: `--help` should not wait for what it does not use.
-const COMMANDS: { command: string; describe: string; load(): Promise<CommandModule> }[] = [
+const COMMANDS: { command: string; describe: string | false; load(): Promise<CommandModule> }[] = [
   { command: 'run [modes..]', describe: 'run the task in every runtime, and compare', load: () => import('./commands/run.js') },
   { command: 'detect [modes..]', describe: 'say which runtimes are here', load: () => import('./commands/detect.js') },
   { command: 'doctor', describe: 'look closely at what runs need, and say how to mend it', load: () => import('./commands/doctor.js') },
@@ -26,6 +26,8 @@ const COMMANDS: { command: string; describe: string; load(): Promise<CommandModu
   { command: 'build [mode]', describe: 'build the image or template of one mode, or of all', load: () => import('./commands/build.js') },
   { command: 'report [match]', describe: 'show a past match again; the newest by default', load: () => import('./commands/report.js') },
   { command: 'clean [modes..]', describe: 'remove what crashed matches have left', load: () => import('./commands/clean.js') },
+  // For those who work on cagematch itself.
+  { command: 'docs', describe: false, load: () => import('./commands/docs.js') },
 ];
 
 process.exitCode = await main(process.argv.slice(2));

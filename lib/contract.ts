@@ -8,7 +8,7 @@ export type Isolation = 'none' | 'os-sandbox' | 'container' | 'user-kernel' | 'm
 export type AuthPath = 'env' | 'file' | 'gateway' | 'runtime-proxy' | 'remote-secret';
 
 /** A name that a mode reads from the environment. `.env.example` and the README are made from these. */
-interface Input {
+export interface Input {
   help: string;
   secret?: boolean;
   example?: string;

@@ -4,6 +4,9 @@
 
 STATE=${CAGEMATCH_RIG_DIR:-/var/lib/cagematch-rig}   # survives: images, stores, logs, the ledger
 RUN=/run/cagematch-rig                               # does not survive a reboot: sockets, pid files
+if [[ $STATE != /var/lib/cagematch-rig ]]; then      # a second rig must not sit on the sockets of the first
+  RUN+=-$(cksum <<<"$STATE" | cut -d' ' -f1)
+fi
 LEDGER=$STATE/ledger                                 # kind<TAB>value, a line for each thing the rig owns
 LOG=$STATE/log/rig.log
 ENV_FILE=$CHECKOUT/.env
@@ -11,7 +14,8 @@ ROOTLESS_USER=cagematch
 SELF=${SELF:-rig}
 
 # ── speaking ────────────────────────────────────────────────────────────────────────────────────────────
-changes=() notes=() in_step= log_open=
+changes=() notes=()
+in_step='' log_open=''
 say()    { printf '%s\n' "$*"; }
 note()   { notes+=("$*"); detail "note: $*"; }
 detail() { printf '%s\n' "$*" >>"$LOG"; }
