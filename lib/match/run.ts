@@ -193,7 +193,7 @@ async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched): 
       failure ??= blamed('agent', 'the agent ended without a result');
     settings.onPhase('collect');
     at.collectCalled = clock();
-    await mode.collect(ctx, handle, watched.workspace);
+    await stop.race(mode.collect(ctx, handle, watched.workspace), async () => {});
     at.collected = clock();
   } catch (error) {
     failure = stop.reason() ?? failure ?? failureOf(error);
