@@ -1,8 +1,8 @@
 // A copy of this project with other files dropped in, compiled; and its command line, called as a user would.
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { execa, type ResultPromise } from 'execa';
+import { execa } from 'execa';
 import { packageRoot } from '../lib/package.js';
 
 export interface House {
@@ -12,10 +12,13 @@ export interface House {
 
 const PARTS = ['cli.ts', 'commands', 'lib', 'modes', 'package.json', 'tsconfig.json', 'tsconfig.build.json', 'Dockerfile', 'fly.toml'];
 
-/** @param extra files to drop in, by path; no other edit is made */
+/**
+ * A house of its own.
+ * @param extra files to drop in, by path; no other edit is made */
 export async function buildHouse(extra: Record<string, string> = {}): Promise<House> {
   const root = mkdtempSync(join(tmpdir(), 'house-'));
-  for (const part of PARTS) cpSync(join(packageRoot, part), join(root, part), { recursive: true });
+  for (const part of PARTS.filter((one) => existsSync(join(packageRoot, one))))
+    cpSync(join(packageRoot, part), join(root, part), { recursive: true });
   symlinkSync(join(packageRoot, 'node_modules'), join(root, 'node_modules'));
   for (const [path, text] of Object.entries(extra)) {
     mkdirSync(dirname(join(root, path)), { recursive: true });

@@ -67,9 +67,9 @@ async function makeReady(settings: MatchSettings, entry: PlannedEntry): Promise<
   const ctx = settings.contextOf(entry);
   try {
     const startedMs = performance.now();
-    await entry.adapter.prepare(ctx);
+    await unlessAborted(entry.adapter.prepare(ctx), settings.signal);
     record.emit({ type: 'prepared', entry: entry.entry, imageMs: Math.round(performance.now() - startedMs) });
-    const reach = await entry.adapter.reach(ctx);
+    const reach = await unlessAborted(entry.adapter.reach(ctx), settings.signal);
     if (reach.via === 'inside') return { entry, ctx, reach, gatewayPort: undefined };
     const gatewayPort = await gateway.listen(reach.listen).finally(() => reach.release?.());
     return { entry, ctx, reach, gatewayPort };
@@ -80,6 +80,18 @@ async function makeReady(settings: MatchSettings, entry: PlannedEntry): Promise<
     record.emit({ type: 'unprepared', entry: entry.entry, outcome });
     return undefined;
   }
+}
+
+/** A mode that hangs must not keep the user from leaving; what it goes on with is swept up at the end. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  work.catch(() => {});
+  return Promise.race([
+    work,
+    new Promise<never>((_, reject) => {
+      if (signal.aborted) reject(signal.reason);
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    }),
+  ]);
 }
 
 async function recordRun(settings: MatchSettings, one: Ready, round: number, warmup: boolean): Promise<void> {

@@ -44,7 +44,7 @@ export interface RunResult {
 /** How long a runtime may take to remove a sandbox before it counts as left over. */
 const DESTROY_MS = 30_000;
 /** How long a launch that the user or the bound has cut short may take to come back with its sandbox. */
-const LAUNCH_GRACE_MS = 10_000;
+const LAUNCH_GRACE_MS = 5_000;
 
 /** Owner of a workspace: the caller, or the image's own user when the caller is root. */
 export function workspaceUser(uid: number | undefined): { uid: number; gid: number } {
