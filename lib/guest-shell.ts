@@ -125,29 +125,38 @@ function lastWords(ran: { code: number; stderr: string }): string {
 export async function* runDetached(shell: GuestShell, base: string, command: Command, signal: AbortSignal): AsyncGenerator<ExecEvent> {
   const lost = (reason: string): ExecEvent => ({ type: 'lost', reason, atMs: monotonic() });
   const folder = `${base}/${randomUUID()}`;
-  const secrets = Object.entries(command.secretEnv);
-  const begun = await shell({
-    script: secrets.map(([name]) => `IFS= read -r ${name}; export ${name}\n`).join('') + START,
-    args: [folder, command.cwd, 'env', ...Object.entries(command.env).map(([name, value]) => `${name}=${value}`), ...command.argv],
-    stdin: secrets.map(([, value]) => `${value}\n`).join(''),
-    repeatable: false,
-  });
-  if (begun.type !== 'ran') return yield lost(begun.reason);
-  if (begun.code !== 0) return yield lost(`the command could not be started: ${lastWords(begun)}`);
-
   const lines: ExecEvent[] = [];
   const streams = (['stdout', 'stderr'] as const).map((name) =>
     takeBytes((text) => lines.push({ type: 'line', stream: name, text, atMs: monotonic() })),
   );
-  for (let late = 0; ; ) {
+  const look = () => {
     const args = [folder, ...streams.map((stream) => String(stream.seen())), String(CHUNK), String(LOOK_TENTHS)];
-    const look = await shell({ script: LOOK, args, repeatable: true });
+    return shell({ script: LOOK, args, repeatable: true });
+  };
+  const secrets = Object.entries(command.secretEnv);
+  // The start looks too: calls may be few.
+  let seen = await shell({
+    script: [
+      ...secrets.map(([name]) => `IFS= read -r ${name}; export ${name}`),
+      START,
+      `set -- "$folder" 0 0 ${CHUNK} ${LOOK_TENTHS}`,
+      LOOK,
+    ].join('\n'),
+    args: [folder, command.cwd, 'env', ...Object.entries(command.env).map(([name, value]) => `${name}=${value}`), ...command.argv],
+    stdin: secrets.map(([, value]) => `${value}\n`).join(''),
+    repeatable: false,
+  });
+  if (seen.type === 'late') return yield lost(seen.reason);
+  for (let late = 0; ; seen = await look()) {
     if (signal.aborted) return yield lost('interrupted');
-    late = look.type === 'late' ? late + 1 : 0;
-    if (look.type === 'lost' || late > MAX_LATE) return yield lost(look.type === 'ran' ? 'no answer' : look.reason);
-    if (look.type === 'late') continue;
-    if (look.code !== 0) return yield lost(`the command's output is gone: ${lastWords(look)}`);
-    const [head = '', ...chunks] = look.stdout.split('\n');
+    if (seen.type === 'late' && late < MAX_LATE) {
+      late += 1;
+      continue;
+    }
+    if (seen.type !== 'ran') return yield lost(seen.reason);
+    if (seen.code !== 0) return yield lost(`the command could not be started, or its output is gone: ${lastWords(seen)}`);
+    late = 0;
+    const [head = '', ...chunks] = seen.stdout.split('\n');
     const [how = '', ...sizes] = head.split(' ');
     for (const [at, stream] of streams.entries()) stream.take(chunks[at] ?? '');
     yield* lines.splice(0);

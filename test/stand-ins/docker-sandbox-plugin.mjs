@@ -18,7 +18,12 @@ async function main([command, ...args]) {
       return 0;
     }
     case 'create': {
-      const flagSpec = { name: { value: true }, template: { short: 't', value: true }, 'pull-template': { value: true }, quiet: { short: 'q' } };
+      const flagSpec = {
+        name: { value: true },
+        template: { short: 't', value: true },
+        'pull-template': { value: true },
+        quiet: { short: 'q' },
+      };
       const { flags, rest } = parseFlags(args, flagSpec);
       const [agent, ...paths] = rest;
       const name = create(openState('docker-sandbox'), { name: flags.name?.at(-1), agent, paths });

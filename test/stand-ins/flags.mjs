@@ -28,7 +28,8 @@ export function parseFlags(args, spec, { interspersed = true } = {}) {
     for (const given of names) {
       const name = long ?? Object.keys(spec).find((one) => spec[one]?.short === given);
       const known = name === undefined ? undefined : spec[name];
-      if (name === undefined || known === undefined) throw new Usage(long === undefined ? `unknown shorthand flag: '${given}' in ${word}` : `unknown flag: --${long}`);
+      if (name === undefined || known === undefined)
+        throw new Usage(long === undefined ? `unknown shorthand flag: '${given}' in ${word}` : `unknown flag: --${long}`);
       const value = known.value ? (inline ?? todo.shift()) : 'true';
       if (value === undefined) throw new Usage(`flag needs an argument: --${name}`);
       flags[name] = [...(flags[name] ?? []), value];

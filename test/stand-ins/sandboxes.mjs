@@ -126,9 +126,13 @@ function readEnv(given) {
  */
 export function copy(state, source, target) {
   const [, name, path] = /^([^/:]+):(\/.*)$/.exec(target) ?? [];
-  if (name === undefined || path === undefined || /^[^/:]+:\//.test(source)) throw new Failed('stand-in: only from the host into a sandbox');
+  if (name === undefined || path === undefined || /^[^/:]+:\//.test(source))
+    throw new Failed('stand-in: only from the host into a sandbox');
   state.find(name);
-  const real = translate(path, [...state.mounts(name), { guest: posix.dirname(path), real: guestFolder(state, name, posix.dirname(path)) }]);
+  const real = translate(path, [
+    ...state.mounts(name),
+    { guest: posix.dirname(path), real: guestFolder(state, name, posix.dirname(path)) },
+  ]);
   if (!existsSync(dirname(real))) throw new Failed(`could not find the directory ${posix.dirname(path)} in ${name}`);
   cpSync(source, real);
 }

@@ -37,7 +37,9 @@ async function main([command, ...args]) {
       if (!existsSync(started)) process.stdout.write('Starting sandboxd daemon...\nDaemon started (PID: 1, socket: sandboxd.sock)\n');
       mkdirSync(started, { recursive: true });
       if (flags.json) process.stdout.write(`${JSON.stringify({ sandboxes: state.all() }, null, 2)}\n`);
-      else for (const { name, agent, status } of state.all()) process.stdout.write(flags.quiet ? `${name}\n` : `${name}  ${agent}  ${status}\n`);
+      else
+        for (const { name, agent, status } of state.all())
+          process.stdout.write(flags.quiet ? `${name}\n` : `${name}  ${agent}  ${status}\n`);
       return 0;
     }
     case 'create': {
