@@ -1,5 +1,5 @@
 // Stand-in for `docker sandbox`, the older plugin of Docker Desktop: no `cp`, no --force, `vms` instead of `sandboxes`.
-import { parseFlags, Usage } from './flags.mjs';
+import { parseFlags, Usage } from './strict-flags.mjs';
 import { asClient, create, exec, openState, remove } from './sandboxes.mjs';
 
 /** @param {string[]} args */

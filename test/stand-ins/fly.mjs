@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseFlags, Usage } from './flags.mjs';
+import { parseFlags, Usage } from './strict-flags.mjs';
 import { asClient, Failed } from './sandboxes.mjs';
 
 const APP = { app: { short: 'a', value: true } };

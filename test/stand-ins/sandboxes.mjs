@@ -2,7 +2,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseFlags, Usage } from './flags.mjs';
+import { parseFlags, Usage } from './strict-flags.mjs';
 import { killJailed, runJailed, translate } from './jail.mjs';
 import { killMarked, markEnv } from './marked.mjs';
 
