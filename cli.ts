@@ -5,6 +5,8 @@ import type { Argv } from 'yargs';
 import yargs from 'yargs';
 import { EXIT, type Io } from './commands/io.js';
 import { CagematchError } from './lib/errors.js';
+import { nearest } from './lib/nearest.js';
+import { version } from './lib/package.js';
 
 interface CommandModule {
   builder(argv: Argv): Argv;
@@ -12,18 +14,20 @@ interface CommandModule {
 }
 
 // Loaded only when it is the one: `--help` should not wait for what it does not use.
-const COMMANDS: { command: string; describe: string; load(): Promise<CommandModule> }[] = [
+const COMMANDS: { command: string; describe: string | false; load(): Promise<CommandModule> }[] = [
   { command: 'run [modes..]', describe: 'run the task in every runtime, and compare', load: () => import('./commands/run.js') },
   { command: 'detect [modes..]', describe: 'say which runtimes are here', load: () => import('./commands/detect.js') },
   { command: 'doctor', describe: 'look closely at what runs need, and say how to mend it', load: () => import('./commands/doctor.js') },
   {
-    command: 'token <action>',
+    command: 'token [action] [mode]',
     describe: 'show the credential that a live run would use; push it to a runtime',
     load: () => import('./commands/token.js'),
   },
   { command: 'build [mode]', describe: 'build the image or template of one mode, or of all', load: () => import('./commands/build.js') },
   { command: 'report [match]', describe: 'show a past match again; the newest by default', load: () => import('./commands/report.js') },
   { command: 'clean [modes..]', describe: 'remove what crashed matches have left', load: () => import('./commands/clean.js') },
+  // For those who work on cagematch itself.
+  { command: 'docs', describe: false, load: () => import('./commands/docs.js') },
 ];
 
 process.exitCode = await main(process.argv.slice(2));
@@ -36,7 +40,7 @@ async function main(argv: string[]): Promise<number> {
   try {
     return await dispatch(argv);
   } catch (error) {
-    return report(error, debug);
+    return report(isUsage(error) ? badUsage(error.message, argv, []) : error, debug);
   }
 }
 
@@ -44,6 +48,7 @@ async function dispatch(argv: string[]): Promise<number> {
   let code: number = EXIT.done;
   const cli = yargs(argv)
     .scriptName('cagematch')
+    .version(version)
     .usage('$0 <command>\n\nRuns the same coding-agent task in every sandbox you have, and tells you what each one costs.')
     .option('debug', { describe: 'show a stack with an error', boolean: true, global: true, hidden: true })
     .demandCommand(1, 'name a command')
@@ -52,7 +57,8 @@ async function dispatch(argv: string[]): Promise<number> {
     .epilogue(`modes: ${modeNames().join(' ')}`)
     .exitProcess(false)
     .fail((message, error) => {
-      throw error ?? badUsage(message, argv);
+      if (error && !isUsage(error)) throw error;
+      throw badUsage(message, argv, optionNames(cli));
     });
   for (const { command, describe, load } of COMMANDS) {
     cli.command({
@@ -89,10 +95,37 @@ async function makeIo(): Promise<Io> {
   };
 }
 
-/** yargs says what is wrong; the hint says where the right words are. */
-function badUsage(message: string, argv: string[]): CagematchError {
-  const command = COMMANDS.map((one) => one.command.split(' ')[0]).find((name) => name === argv[0]);
-  return new CagematchError('bad-input', message, `cagematch ${command === undefined ? '' : `${command} `}--help`);
+/** yargs throws some of its complaints, from deep inside, as errors of its own. */
+function isUsage(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'YError';
+}
+
+/** The options known at this moment: the command's own and the global ones. */
+function optionNames(cli: Argv): string[] {
+  const { key } = (cli as unknown as { getOptions(): { key: Record<string, unknown> } }).getOptions();
+  return Object.keys(key);
+}
+
+/**
+ * yargs says what is wrong; the hint says what was perhaps meant.
+ * @param options the options that the command knows
+ */
+function badUsage(message: string, argv: string[], options: string[]): CagematchError {
+  const commands = COMMANDS.map((one) => one.command.split(' ')[0] ?? '');
+  const command = commands.find((name) => name === argv[0]);
+  const unknown = /^Unknown arguments?: ([^, ]+)/.exec(message)?.[1];
+  if (unknown === undefined)
+    return new CagematchError('bad-input', message.replace(/\s+/g, ' '), `cagematch ${command ?? ''} --help`.replace('  ', ' '));
+  if (command === undefined) {
+    const meant = nearest(unknown, commands);
+    return new CagematchError('bad-input', `unknown command: ${unknown}`, meant ? `did you mean ${meant}?` : 'cagematch --help');
+  }
+  const meant = nearest(unknown, options);
+  return new CagematchError(
+    'bad-input',
+    `unknown option of ${command}: ${unknown}`,
+    meant ? `did you mean --${meant}?` : `cagematch ${command} --help`,
+  );
 }
 
 function report(error: unknown, debug: boolean): number {

@@ -1,6 +1,35 @@
+// `cagematch build`: the image or template of one mode, or of every mode that is ready.
 import type { Argv } from 'yargs';
+import { z } from 'zod';
+import { CagematchError } from '../lib/errors.js';
 import { EXIT, type Io } from './io.js';
-export const builder = (argv: Argv) => argv;
-export async function handler(_args: unknown, _io: Io): Promise<number> {
+import { readSettings } from './settings.js';
+import { survey } from './survey.js';
+
+export const builder = (argv: Argv) =>
+  argv
+    .positional('mode', { describe: 'mode or variant; none: all that are ready', type: 'string' })
+    .option('force', { describe: 'build again, without a cache', boolean: true, default: false });
+
+const settingsSchema = z.object({ mode: z.string().optional(), force: z.boolean() });
+
+export async function handler(args: unknown, io: Io): Promise<number> {
+  const settings = readSettings(settingsSchema, args);
+  const { detected, contextOf, keeper } = await survey(io, settings.mode === undefined ? [] : [settings.mode]);
+  const variant = settings.mode?.split(':')[1];
+  try {
+    for (const found of detected) {
+      if (found.detection.status !== 'ready') {
+        if (settings.mode !== undefined)
+          throw new CagematchError('not-ready', `${settings.mode}: ${found.detection.reason}`, found.detection.hint);
+        continue;
+      }
+      const startedMs = performance.now();
+      await found.mode.prepare(contextOf(found, variant), { rebuild: settings.force });
+      io.out(`${settings.mode ?? found.mode.id}: ready in ${((performance.now() - startedMs) / 1000).toFixed(1)} s\n`);
+    }
+  } finally {
+    await keeper.closeAll();
+  }
   return EXIT.done;
 }

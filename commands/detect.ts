@@ -1,6 +1,31 @@
+// `cagematch detect`: which runtimes are here, and why the others are not.
 import type { Argv } from 'yargs';
-import { EXIT, type Io } from './io.js';
-export const builder = (argv: Argv) => argv;
-export async function handler(_args: unknown, _io: Io): Promise<number> {
+import { z } from 'zod';
+import { isStandIn } from '../lib/match/detect.js';
+import { renderDetected } from '../lib/report/detected.js';
+import { coloured, plain } from '../lib/report/table.js';
+import { EXIT, type Io, wantsColour } from './io.js';
+import { readSettings } from './settings.js';
+import { survey } from './survey.js';
+
+export const builder = (argv: Argv) =>
+  argv
+    .positional('modes', { describe: 'modes to ask; none: all', type: 'string', array: true })
+    .option('json', { describe: 'as JSON', boolean: true, default: false });
+
+const settingsSchema = z.object({ modes: z.array(z.string()).default([]), json: z.boolean() });
+
+export async function handler(args: unknown, io: Io): Promise<number> {
+  const settings = readSettings(settingsSchema, args);
+  const { detected } = await survey(io, settings.modes);
+  const rows = detected.map(({ mode, detection }) => ({
+    mode: mode.id,
+    letter: mode.letter,
+    title: mode.title,
+    isolation: mode.isolation,
+    standIn: isStandIn(detection),
+    detection,
+  }));
+  io.out(settings.json ? `${JSON.stringify(rows, null, 2)}\n` : renderDetected(rows, wantsColour(io, io.outIsTty) ? coloured : plain));
   return EXIT.done;
 }

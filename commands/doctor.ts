@@ -1,6 +1,126 @@
+// `cagematch doctor`: everything that a run needs, looked at one by one, each with what would mend it.
+import { accessSync, constants, statfsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
-import { EXIT, type Io } from './io.js';
+import { findCredential } from '../lib/auth/find.js';
+import { messageOf } from '../lib/errors.js';
+import { capture, whyFailed } from '../lib/exec.js';
+import { readOwnInputs } from '../lib/match/config.js';
+import { createGateway } from '../lib/model/gateway.js';
+import { agentVersion } from '../lib/package.js';
+import { coloured, plain, wrap } from '../lib/report/table.js';
+import { agentBinary } from '../lib/task/agent.js';
+import { EXIT, type Io, wantsColour } from './io.js';
+import { survey } from './survey.js';
+
 export const builder = (argv: Argv) => argv;
-export async function handler(_args: unknown, _io: Io): Promise<number> {
-  return EXIT.done;
+
+/** `needed`: without it nothing runs at all. */
+interface Finding {
+  good: boolean;
+  needed: boolean;
+  text: string;
+  hint?: string;
+}
+
+/** A match's sandboxes and images want room; under this many bytes free, one is told. */
+const ROOM = 2 * 2 ** 30;
+
+export async function handler(_args: unknown, io: Io): Promise<number> {
+  const style = wantsColour(io, io.outIsTty) ? coloured : plain;
+  const findings = [
+    nodeVersion(),
+    await agent(io),
+    await gateway(io),
+    temporary(),
+    results(io),
+    await credential(io),
+    ...(await runtimes(io)),
+  ];
+  for (const { good, text, hint } of findings) {
+    io.out(`${wrap(text, `${good ? style.good('✓') : style.bad('✗')} `, '  ').join('\n')}\n`);
+    if (!good && hint !== undefined) io.out(`${wrap(hint, '    → ', '      ').join('\n')}\n`);
+  }
+  return findings.some((one) => one.needed && !one.good) ? EXIT.failed : EXIT.done;
+}
+
+function nodeVersion(): Finding {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  return {
+    good: major > 20 || (major === 20 && minor >= 19),
+    needed: true,
+    text: `Node ${process.versions.node}`,
+    hint: 'cagematch needs Node 20.19 or newer',
+  };
+}
+
+async function agent(io: Io): Promise<Finding> {
+  const hint = 'npm install --include=optional';
+  const binary = agentBinary(io.platform);
+  if (binary === undefined) return { good: false, needed: false, text: 'the agent CLI is not installed for this platform', hint };
+  const asked = await capture([binary, '--version'], { env: io.env, timeoutMs: 20_000 });
+  const version = asked.stdout.trim().split(' ')[0] ?? '';
+  if (version === agentVersion) return { good: true, needed: false, text: `agent CLI ${version}, as pinned` };
+  return {
+    good: false,
+    needed: false,
+    text: version ? `agent CLI ${version}, but ${agentVersion} is pinned` : `the agent CLI does not run: ${whyFailed(asked)}`,
+    hint,
+  };
+}
+
+async function gateway(io: Io): Promise<Finding> {
+  const probe = createGateway(async () => {}, { port: readOwnInputs(io.env).gatewayPort });
+  try {
+    await probe.listen('127.0.0.1');
+    return { good: true, needed: true, text: 'the gateway can listen on loopback' };
+  } catch (error) {
+    return { good: false, needed: true, text: messageOf(error), hint: 'unset CAGEMATCH_GATEWAY_PORT' };
+  } finally {
+    await probe.close();
+  }
+}
+
+function temporary(): Finding {
+  const { bavail, bsize } = statfsSync(tmpdir());
+  const free = bavail * bsize;
+  return {
+    good: free > ROOM,
+    needed: false,
+    text: `${tmpdir()} has ${(free / 2 ** 30).toFixed(1)} GiB free`,
+    hint: 'free some space, or set TMPDIR',
+  };
+}
+
+function results(io: Io): Finding {
+  const folder = resolve(io.cwd);
+  try {
+    accessSync(folder, constants.W_OK);
+    return { good: true, needed: true, text: `match folders can be written under ${folder}` };
+  } catch {
+    return { good: false, needed: true, text: `${folder} cannot be written`, hint: 'run from another folder, or use run --out DIR' };
+  }
+}
+
+async function credential(io: Io): Promise<Finding> {
+  const found = await findCredential(io.env, io.platform);
+  if ('missing' in found) return { good: true, needed: false, text: 'no credential found: matches are replayed, which needs none' };
+  const { kind, where, expiresAt } = found.credential;
+  const expired = expiresAt !== undefined && expiresAt.getTime() < Date.now();
+  return {
+    good: !expired,
+    needed: false,
+    text: `${kind} credential in ${where}${expired ? ', expired' : ''}`,
+    hint: 'claude /login, or claude setup-token',
+  };
+}
+
+async function runtimes(io: Io): Promise<Finding[]> {
+  const { detected } = await survey(io, []);
+  return detected.map(({ mode, detection }) =>
+    detection.status === 'ready'
+      ? { good: true, needed: false, text: `${mode.id}: ${mode.title} ${detection.version}` }
+      : { good: false, needed: mode.isolation === 'none', text: `${mode.id}: ${detection.reason}`, hint: detection.hint },
+  );
 }

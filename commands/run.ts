@@ -13,7 +13,7 @@ import { detectAll } from '../lib/match/detect.js';
 import { openRecord } from '../lib/match/events.js';
 import { takeFingerprint } from '../lib/match/fingerprint.js';
 import { newMatchId, runMatch } from '../lib/match/match.js';
-import { checkRequired, type Plan, planMatch, rounds } from '../lib/match/plan.js';
+import { checkAnything, checkRequired, type Plan, planMatch, rounds } from '../lib/match/plan.js';
 import { loadModes, parseWanted } from '../lib/match/registry.js';
 import { liveAnswer, replayAnswer } from '../lib/model/answers.js';
 import { readCassette } from '../lib/model/cassette.js';
@@ -26,12 +26,12 @@ import { buildReport, type Report } from '../lib/report/report.js';
 import { coloured, plain, renderTable } from '../lib/report/table.js';
 import { helloTask } from '../lib/task/hello.js';
 import { EXIT, type Io, wantsColour } from './io.js';
-import { wholeNumber } from './numbers.js';
+import { readSettings, wholeNumber } from './settings.js';
 
 export const builder = (argv: Argv) =>
   argv
     .positional('modes', { describe: 'modes or variants (docker:runsc); none: all that are ready', type: 'string', array: true })
-    .option('runs', { describe: 'rounds; each runs every mode once', default: '1', requiresArg: true, string: true })
+    .option('runs', { describe: 'rounds; each runs every mode once', default: '3', requiresArg: true, string: true })
     .option('warmup', { describe: 'rounds that are not counted, first', default: '0', requiresArg: true, string: true })
     .option('seed', { describe: 'seed of the order within the rounds; default: a fresh one', requiresArg: true, string: true })
     .option('model', { describe: 'who answers the agent', choices: ['auto', 'replay', 'live'] as const, default: 'auto' as const })
@@ -68,7 +68,7 @@ const settingsSchema = z.object({
 type Settings = z.infer<typeof settingsSchema>;
 
 export async function handler(args: unknown, io: Io): Promise<number> {
-  const settings = settingsSchema.parse(args);
+  const settings = readSettings(settingsSchema, args);
   const seed = settings.seed ?? Math.floor(Math.random() * 2 ** 31);
   const own = readOwnInputs(io.env);
   const task = helloTask(packageRoot);
@@ -92,6 +92,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     const detected = await detectAll(asked, (mode) => contextFor(around, keeper, mode.id));
     const plan = withoutOpenHost(planMatch(registry, detected, settings.modes, settings.require), model.name, settings.allowHost);
     checkRequired(plan);
+    checkAnything(plan);
     if (settings.dryRun) {
       io.out(describePlan(plan, seed, settings.runs));
       return EXIT.done;

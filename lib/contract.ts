@@ -8,7 +8,7 @@ export type Isolation = 'none' | 'os-sandbox' | 'container' | 'user-kernel' | 'm
 export type AuthPath = 'env' | 'file' | 'gateway' | 'runtime-proxy' | 'remote-secret';
 
 /** A name that a mode reads from the environment. `.env.example` and the README are made from these. */
-interface Input {
+export interface Input {
   help: string;
   secret?: boolean;
   example?: string;
@@ -51,6 +51,8 @@ export interface Labels {
 export interface Layout {
   workspace: string;
   home: string;
+  /** Folder for temporary files, where the sandbox shares the host's. */
+  tmp?: string;
   /** PATH inside, where the sandbox does not bring its own. */
   path?: string;
 }
@@ -61,6 +63,8 @@ export interface HostPaths {
   workspace: string;
   /** A fresh agent home, absolute. */
   home: string;
+  /** A fresh folder for temporary files, absolute; gone with the run. */
+  tmp: string;
   /** PATH with the agent's binary and this Node first. */
   path: string;
 }

@@ -1,14 +1,14 @@
 // Drives a command line that speaks the container dialect: image, sandbox, events, leftovers. Names no runtime.
 import { createHash } from 'node:crypto';
-import { chmodSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monotonic } from './clock.js';
 import type { Closable, Command, Context, Env, ExecEvent, ExecStream, Handle, LaunchSpec, Listed } from './contract.js';
 import { CagematchError } from './errors.js';
 import { capture, type LocalStream, output, stream, whyFailed } from './exec.js';
 import { execArgs, labelFilter, type RunOptions, readLabels, runArgs } from './oci.js';
+import { makeFolder, removeFolder } from './owner.js';
 
 /** How to call the client: its program with global options, and the environment that it needs. */
 export interface Client {
@@ -63,7 +63,7 @@ export async function ensureImage(
     if (present.end.type === 'exit' && present.end.code === 0) return;
   }
   ctx.say(`building ${options.image} (once; a minute or so)`);
-  const folder = mkdtempSync(join(tmpdir(), 'cagematch-build-'));
+  const folder = makeFolder('build');
   try {
     await fillBuildContext(ctx, folder);
     // The builder may be another user's.
@@ -78,7 +78,7 @@ export async function ensureImage(
       hint: 'set CAGEMATCH_BASE_IMAGE to a Debian-like image with Node 22 that this machine has, or check the network',
     });
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder(folder);
   }
 }
 

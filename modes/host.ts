@@ -27,6 +27,7 @@ export default defineMode<Handle & { kill?(): void }>({
     return { via: 'address', listen: '127.0.0.1', url: (port) => `http://127.0.0.1:${port}` };
   },
   layout: (_ctx, host) => host,
+  owner: (ctx) => (ctx.uid === undefined ? undefined : { uid: ctx.uid, gid: process.getgid?.() ?? ctx.uid }),
 
   async launch(ctx, spec) {
     if (!spec.command) return { name: spec.name };

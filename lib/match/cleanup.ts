@@ -29,9 +29,12 @@ export function onInterrupt(say: (line: string) => void, leave: () => never): In
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const name of signals) process.on(name, listener);
+  // A mode that waits for ever may hold nothing that keeps Node running; it would leave without cleaning up.
+  const awake = setInterval(() => {}, 2 ** 30);
   return {
     signal: controller.signal,
     dispose: () => {
+      clearInterval(awake);
       for (const name of signals) process.off(name, listener);
     },
   };

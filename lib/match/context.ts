@@ -1,7 +1,6 @@
 // What a mode is given to work with, and the things that live as long as a match.
-import { readFileSync } from 'node:fs';
-import { uptime } from 'node:os';
 import type { Closable, Context, Env, Facts } from '../contract.js';
+import { ownerOf } from '../owner.js';
 import { agentVersion, packageRoot } from '../package.js';
 import { agentBinary } from '../task/agent.js';
 
@@ -59,37 +58,4 @@ export function contextFor(
     say: around.say,
     keep: (key, open) => keeper.keep(`${mode}:${options.variant ?? ''} ${key}`, open),
   };
-}
-
-/** `<pid>:<bootid>`: a pid alone comes back after a reboot. */
-export function ownerOf(pid: number): string {
-  return `${pid}:${bootId()}`;
-}
-
-/** Is the harness that made something still there? */
-export function ownerAlive(owner: string): boolean {
-  const [pid, boot] = owner.split(':');
-  if (boot !== bootId()) return false;
-  try {
-    process.kill(Number(pid), 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-let knownBootId: string | undefined;
-
-function bootId(): string {
-  knownBootId ??= readBootId();
-  return knownBootId;
-}
-
-function readBootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    // Minutes: the clock and the uptime drift a little against each other.
-    return `boot-${Math.round((Date.now() / 1000 - uptime()) / 60)}`;
-  }
 }

@@ -28,7 +28,7 @@ function cgroupVersion(): string {
 }
 
 function virtualization(): string {
-  if (existsSync('/.dockerenv') || existsSync('/run/.containerenv')) return 'container';
+  if (existsSync('/run/.containerenv') || /^overlay \/ /m.test(read('/proc/mounts'))) return 'container';
   const vendor = read('/sys/class/dmi/id/sys_vendor').trim();
   if (/\bhypervisor\b/.test(read('/proc/cpuinfo'))) return vendor ? `vm (${vendor})` : 'vm';
   return vendor ? 'none' : 'unknown';

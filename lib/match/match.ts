@@ -67,9 +67,9 @@ async function makeReady(settings: MatchSettings, entry: PlannedEntry): Promise<
   const ctx = settings.contextOf(entry);
   try {
     const startedMs = performance.now();
-    await entry.adapter.prepare(ctx);
+    await unlessAborted(entry.adapter.prepare(ctx), settings.signal);
     record.emit({ type: 'prepared', entry: entry.entry, imageMs: Math.round(performance.now() - startedMs) });
-    const reach = await entry.adapter.reach(ctx);
+    const reach = await unlessAborted(entry.adapter.reach(ctx), settings.signal);
     if (reach.via === 'inside') return { entry, ctx, reach, gatewayPort: undefined };
     const gatewayPort = await gateway.listen(reach.listen).finally(() => reach.release?.());
     return { entry, ctx, reach, gatewayPort };
@@ -79,6 +79,22 @@ async function makeReady(settings: MatchSettings, entry: PlannedEntry): Promise<
       : failureOf(error);
     record.emit({ type: 'unprepared', entry: entry.entry, outcome });
     return undefined;
+  }
+}
+
+/** A mode that hangs must not keep the user from leaving; what it goes on with is swept up at the end. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  work.catch(() => {});
+  let stop: () => void = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
   }
 }
 

@@ -109,6 +109,17 @@ export function checkRequired(plan: Plan): void {
   throw new CagematchError('not-ready', `required but not ready: ${first.entry}: ${first.reason}${also}`, first.hint);
 }
 
+/** @throws `not-ready` when nothing of what was asked for is there */
+export function checkAnything(plan: Plan): void {
+  const [first] = plan.missing;
+  if (plan.entries.length > 0) return;
+  throw new CagematchError(
+    'not-ready',
+    first ? `nothing to run: ${first.entry}: ${first.reason}` : 'nothing to run: no runtime is ready',
+    first?.hint ?? 'cagematch detect',
+  );
+}
+
 /** The order of every round: each runs every entry once, in a shuffle that the seed decides. */
 export function* rounds(seed: number, count: number, entries: readonly string[]): Generator<string[]> {
   const random = xoroshiro128plus(seed);

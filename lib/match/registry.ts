@@ -2,10 +2,10 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import leven from 'leven';
 import { z } from 'zod';
 import type { Mode } from '../contract.js';
 import { CagematchError } from '../errors.js';
+import { nearest } from '../nearest.js';
 
 const modesFolder = fileURLToPath(new URL('../../modes/', import.meta.url));
 
@@ -76,11 +76,10 @@ export function parseWanted(registry: Registry, entry: string): Wanted {
   const [id = '', variant] = entry.split(':', 2);
   const mode = registry.get(id);
   if (mode) return { entry, mode, variant: variant === '' ? undefined : variant };
-  throw new CagematchError('bad-input', `unknown mode: ${entry}`, didYouMean(id, [...registry.keys()]));
-}
-
-export function didYouMean(word: string, names: string[]): string {
-  const nearest = names.map((name) => ({ name, distance: leven(word, name) })).sort((a, b) => a.distance - b.distance)[0];
-  if (nearest && nearest.distance <= Math.max(2, Math.floor(word.length / 2))) return `did you mean ${nearest.name}?`;
-  return `modes: ${names.join(' ')}`;
+  const meant = nearest(id, [...registry.keys()]);
+  throw new CagematchError(
+    'bad-input',
+    `unknown mode: ${entry}`,
+    meant ? `did you mean ${meant}?` : `modes: ${[...registry.keys()].join(' ')}`,
+  );
 }

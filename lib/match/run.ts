@@ -1,11 +1,11 @@
 // One run: launch, work, collect, destroy. Whatever happens in between, the sandbox is destroyed and a result comes out.
-import { cpSync, lchownSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, lchownSync, mkdirSync, readdirSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { type Clock, monotonic } from '../clock.js';
 import type { Context, ExecEnd, ExecStream, Handle, HostPaths, LaunchSpec, Mode, Reach } from '../contract.js';
 import { CagematchError, messageOf } from '../errors.js';
 import type { Gateway, Tap } from '../model/gateway.js';
+import { makeFolder, removeFolder } from '../owner.js';
 import { packageRoot } from '../package.js';
 import type { Auth, Clocks, Leftover, Outcome, Sync } from '../record.js';
 import { agentCommand } from '../task/agent.js';
@@ -44,7 +44,7 @@ export interface RunResult {
 /** How long a runtime may take to remove a sandbox before it counts as left over. */
 const DESTROY_MS = 30_000;
 /** How long a launch that the user or the bound has cut short may take to come back with its sandbox. */
-const LAUNCH_GRACE_MS = 10_000;
+const LAUNCH_GRACE_MS = 5_000;
 
 /** Owner of a workspace: the caller, or the image's own user when the caller is root. */
 export function workspaceUser(uid: number | undefined): { uid: number; gid: number } {
@@ -56,7 +56,7 @@ export function workspaceUser(uid: number | undefined): { uid: number; gid: numb
 export async function runOnce(settings: RunSettings): Promise<RunResult> {
   const clock = settings.clock ?? monotonic;
   const { mode, task, gateway } = settings;
-  const folder = mkdtempSync(join(tmpdir(), 'cagematch-run-'));
+  const folder = makeFolder('run');
   const user = mode.owner?.(settings.ctx) ?? workspaceUser(settings.ctx.uid);
   const tap = gateway.openTap();
   const transcript = startTranscript();
@@ -93,7 +93,7 @@ export async function runOnce(settings: RunSettings): Promise<RunResult> {
   } finally {
     gateway.closeTap(tap);
     over.abort();
-    rmSync(folder, { recursive: true, force: true, maxRetries: 2 });
+    removeFolder(folder);
   }
 }
 
@@ -101,11 +101,12 @@ export async function runOnce(settings: RunSettings): Promise<RunResult> {
 function furnish(folder: string, user: { uid: number; gid: number }, ctx: Context): HostPaths {
   const workspace = join(folder, 'workspace');
   const home = join(folder, 'home');
-  mkdirSync(workspace);
+  const tmp = join(folder, 'tmp');
+  for (const one of [workspace, tmp]) mkdirSync(one);
   cpSync(join(packageRoot, 'lib/task/home'), home, { recursive: true });
   own(folder, user, ctx.uid);
   const folders = [ctx.agentBinary, process.execPath].flatMap((binary) => (binary === undefined ? [] : [dirname(binary)]));
-  return { workspace, home, path: [...folders, ctx.env.PATH ?? ''].join(delimiter) };
+  return { workspace, home, tmp, path: [...folders, ctx.env.PATH ?? ''].join(delimiter) };
 }
 
 /** Gives a tree to the user inside; root's own files would be out of its reach. */
@@ -192,7 +193,7 @@ async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched): 
       failure ??= blamed('agent', 'the agent ended without a result');
     settings.onPhase('collect');
     at.collectCalled = clock();
-    await mode.collect(ctx, handle, watched.workspace);
+    await stop.race(mode.collect(ctx, handle, watched.workspace), async () => {});
     at.collected = clock();
   } catch (error) {
     failure = stop.reason() ?? failure ?? failureOf(error);

@@ -3,7 +3,7 @@ import { type ClockName, isGap } from '../record.js';
 import type { ModeReport, Report } from './report.js';
 import { authShort, nameOf, syncShort } from './table.js';
 
-export const REGION = { begin: '<!-- cagematch:match -->', end: '<!-- /cagematch:match -->' };
+const REGION = { begin: '<!-- cagematch:match -->', end: '<!-- /cagematch:match -->' };
 
 const PHASES: ClockName[] = ['launch', 'firstProcess', 'startup', 'work', 'exit', 'collect', 'teardown', 'total'];
 
@@ -78,10 +78,10 @@ function median(mode: ModeReport, name: ClockName): string {
   return summary === undefined || isGap(summary) ? '–' : String(Math.round(summary.median));
 }
 
-/** The document with what stands between the markers replaced; undefined where it has no markers. */
-export function replaceRegion(document: string, content: string): string | undefined {
-  const begin = document.indexOf(REGION.begin);
-  const end = document.indexOf(REGION.end);
+/** The document with what stands between two markers replaced; undefined where it has no such markers. */
+export function replaceRegion(document: string, content: string, region: { begin: string; end: string } = REGION): string | undefined {
+  const begin = document.indexOf(region.begin);
+  const end = document.indexOf(region.end);
   if (begin === -1 || end < begin) return undefined;
-  return `${document.slice(0, begin + REGION.begin.length)}\n${content}\n${document.slice(end)}`;
+  return `${document.slice(0, begin + region.begin.length)}\n${content}\n${document.slice(end)}`;
 }

@@ -45,7 +45,7 @@ function renderRows(report: Report, style: Style): string {
   return table.toString();
 }
 
-function borderless(head: string[], aligned: ('left' | 'right')[]): InstanceType<typeof Table> {
+export function borderless(head: string[], aligned: ('left' | 'right')[]): InstanceType<typeof Table> {
   const none = Object.fromEntries(
     [
       'top',

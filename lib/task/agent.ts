@@ -35,6 +35,8 @@ export function agentCommand(options: {
     // The agent refuses to skip permissions as root without it; the same everywhere, so that no mode differs.
     IS_SANDBOX: '1',
     ...(layout.path === undefined ? {} : { PATH: layout.path }),
+    // The agent keeps scratch files in a folder of its own; nothing of a run may stay on the host.
+    ...(layout.tmp === undefined ? {} : { TMPDIR: layout.tmp, CLAUDE_CODE_TMPDIR: layout.tmp }),
     ...(options.gatewayUrl === undefined ? {} : { ANTHROPIC_BASE_URL: options.gatewayUrl }),
   };
   return {

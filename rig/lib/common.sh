@@ -4,6 +4,9 @@
 
 STATE=${CAGEMATCH_RIG_DIR:-/var/lib/cagematch-rig}   # survives: images, stores, logs, the ledger
 RUN=/run/cagematch-rig                               # does not survive a reboot: sockets, pid files
+if [[ $STATE != /var/lib/cagematch-rig ]]; then      # a second rig must not sit on the sockets of the first
+  RUN+=-$(cksum <<<"$STATE" | cut -d' ' -f1)
+fi
 LEDGER=$STATE/ledger                                 # kind<TAB>value, a line for each thing the rig owns
 LOG=$STATE/log/rig.log
 ENV_FILE=$CHECKOUT/.env
@@ -11,7 +14,8 @@ ROOTLESS_USER=cagematch
 SELF=${SELF:-rig}
 
 # ── speaking ────────────────────────────────────────────────────────────────────────────────────────────
-changes=() notes=() in_step=
+changes=() notes=()
+in_step='' log_open=''
 say()    { printf '%s\n' "$*"; }
 note()   { notes+=("$*"); detail "note: $*"; }
 detail() { printf '%s\n' "$*" >>"$LOG"; }
@@ -22,7 +26,7 @@ fail() { # MESSAGE [HINT]
   [[ -z $in_step ]] || echo
   { printf '✖ %s: %s\n' "$SELF" "$1"
     [[ -z ${2:-} ]] || printf '  hint: %s\n' "$2"
-    [[ ! -f $LOG ]] || printf '  details: %s\n' "$LOG"; } >&2
+    [[ -z $log_open ]] || printf '  details: %s\n' "$LOG"; } >&2
   exit 1
 }
 
@@ -128,6 +132,7 @@ require_root() { (( EUID == 0 )) || fail "needs root, it starts system daemons" 
 
 open_state() { # folders, log, and one rig at a time
   mkdir -p "$STATE/log" "$RUN" && chmod 755 "$STATE" "$RUN"
+  log_open=yes
   printf '\n===== %s %s =====\n' "$SELF" "$(date -u +%FT%TZ)" >>"$LOG"
   exec 9>"$STATE/lock"
   flock -w 300 9 || fail "another rig/up or rig/down has been running for five minutes" "ps -ef | grep rig/"

@@ -7,6 +7,7 @@ ENV_CLOSE='# <<< cagematch rig'
 without_region() { awk -v from="$ENV_OPEN" -v to="$ENV_CLOSE" '$0 == from { skip = 1 } !skip { print } $0 == to { skip = 0 }' "$1"; }
 
 env_write() {
+  [[ -s $STATE/env ]] || return 0
   local fresh; fresh=$(mktemp)
   if [[ -f $ENV_FILE ]]; then without_region "$ENV_FILE" >"$fresh"; fi
   { printf '%s\n' "$ENV_OPEN"; cat "$STATE/env"; printf '%s\n' "$ENV_CLOSE"; } >>"$fresh"

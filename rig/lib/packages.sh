@@ -4,7 +4,7 @@
 # A word that begins with ? is installed where the distribution has it and done without where not.
 packages_for() {
   case $1 in
-    docker) echo "docker.io runc tini iptables ?crun" ;;      # tini: docker run --init
+    docker) echo "docker.io ?docker-cli runc tini iptables ?crun" ;;   # tini: docker run --init
     gvisor) echo "?runsc" ;;
     podman) echo "podman crun runc catatonit uidmap slirp4netns fuse-overlayfs netavark aardvark-dns iptables ?passt" ;; # catatonit: podman run --init
     incus)  echo "incus-base incus-client ?btrfs-progs iproute2" ;;
@@ -17,8 +17,8 @@ install_packages() { # PART…
   local part word wanted=() missing=() have
   for part; do for word in $(packages_for "$part"); do wanted+=("$word"); done; done
   have=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' 2>/dev/null | awk '/^ii/ { print $2 }')
-  for word in "${wanted[@]}"; do
-    grep -qxF -- "${word#\?}" <<<"$have" || missing+=("$word")
+  for word in $(printf '%s\n' "${wanted[@]}" | sort -u); do
+    grep -qxF -- "${word#\?}" <<<"$have" || recalls no-such-package "${word#\?}" || missing+=("$word")
   done
   (( ${#missing[@]} )) || return 0
 
@@ -29,7 +29,7 @@ install_packages() { # PART…
   for word in "${missing[@]}"; do
     if ! installable "${word#\?}"; then
       [[ $word == \?* || $word == incus-* ]] || fail "apt has no package $word" "apt-cache policy $word"
-      [[ $word == incus-* ]] && incus+=("$word")
+      if [[ $word == incus-* ]]; then incus+=("$word"); else remember no-such-package "${word#\?}"; fi
       continue
     fi
     case $word in incus-*) incus+=("$word") ;; *) plain+=("${word#\?}") ;; esac
@@ -42,14 +42,17 @@ install_packages() { # PART…
 
 apt_install() {
   apt_get install "$@" || fail "apt-get could not install: $*" "grep -n '^E:' $LOG | tail"
-  local name; for name; do [[ $name == -* || $name == *-backports ]] || remember package "$name"; done
-  local names=(); for name; do [[ $name == -* || $name == *-backports ]] || names+=("$name"); done
+  local name names=()
+  for name; do [[ $name == -* || $name == *-backports ]] || { remember package "$name"; names+=("$name"); }; done
   change "packages: ${names[*]}"
 }
 
 install_incus() { # Debian 12 has it only in backports; Debian 13 and Ubuntu 24.04 in their own archive
-  if installable incus-base; then apt_install "$@"; return; fi
   local suite; suite=$(codename)-backports
+  if installable incus-base; then
+    if candidate incus-base | grep '~bpo' >/dev/null; then apt_install -t "$suite" "$@"; else apt_install "$@"; fi
+    return
+  fi
   add_backports "$suite" || fail "Incus is not in this machine's apt sources, and no Debian source was found to derive backports from" "see apt-cache policy incus"
   apt_get update || true
   installable incus-base || fail "Incus is neither in this distribution nor in $suite" "rig/up docker podman gvisor native"
@@ -74,7 +77,8 @@ apt_get() {
     -o Dpkg::Options::=--force-confold "$@"
 }
 
-installable() { apt-cache -o Dir::Etc::SourceParts="$PARTS" policy "$1" | grep 'Candidate: [^(]' >/dev/null; }
+candidate() { apt-cache -o Dir::Etc::SourceParts="$PARTS" policy "$1" | awk '$1 == "Candidate:" && $2 != "(none)" { print $2 }'; }
+installable() { [[ -n $(candidate "$1") ]]; }
 
 distribution_sources() { # the distribution's own archives, whatever file format or mirror they are written with: URI SUITE COMPONENT
   # shellcheck disable=SC2016

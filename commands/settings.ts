@@ -1,0 +1,20 @@
+// The border where argv becomes settings: what is wrong is said in one line.
+import { z } from 'zod';
+import { CagematchError } from '../lib/errors.js';
+
+/** @throws `bad-input` with the first thing that is wrong */
+export function readSettings<T extends z.ZodType>(schema: T, args: unknown): z.infer<T> {
+  const read = schema.safeParse(args);
+  if (read.success) return read.data;
+  throw new CagematchError('bad-input', read.error.issues[0]?.message ?? 'unreadable arguments', 'cagematch --help');
+}
+
+/** A whole number as it stands in argv, within bounds. */
+export function wholeNumber(name: string, min: number, max: number) {
+  const said = `${name} takes a whole number from ${min} to ${max}`;
+  return z
+    .string(said)
+    .regex(/^\d+$/, said)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, said);
+}

@@ -1,0 +1,34 @@
+// What the smaller commands share: the modes that were named, asked what they are, outside any match.
+import type { Context } from '../lib/contract.js';
+import { contextFor, createKeeper, type Keeper, type Surroundings } from '../lib/match/context.js';
+import { type Detected, detectAll } from '../lib/match/detect.js';
+import { loadModes, parseWanted } from '../lib/match/registry.js';
+import type { Io } from './io.js';
+
+export interface Survey {
+  detected: Detected[];
+  keeper: Keeper;
+  contextOf(found: Detected, variant?: string): Context;
+}
+
+/** @param names modes or variants; none: every mode */
+export async function survey(io: Io, names: string[]): Promise<Survey> {
+  const registry = await loadModes();
+  const asked = names.length > 0 ? new Set(names.map((name) => parseWanted(registry, name).mode)) : registry.values();
+  const around: Surroundings = {
+    env: io.env,
+    platform: io.platform,
+    uid: io.uid,
+    match: 'none',
+    signal: new AbortController().signal,
+    say: (line) => io.err(`${line}\n`),
+  };
+  const keeper = createKeeper();
+  const detected = await detectAll(asked, (mode) => contextFor(around, keeper, mode.id));
+  return {
+    detected,
+    keeper,
+    contextOf: ({ mode, detection }, variant) =>
+      contextFor(around, keeper, mode.id, { variant, facts: detection.status === 'ready' ? detection.facts : {} }),
+  };
+}

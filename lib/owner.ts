@@ -1,0 +1,65 @@
+// Who made something: a pid of this boot, so that what a dead harness left can be told from a live one's.
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir, uptime } from 'node:os';
+import { join } from 'node:path';
+
+/** `<pid>:<bootid>`: a pid alone comes back after a reboot. */
+export function ownerOf(pid: number): string {
+  return `${pid}:${bootId()}`;
+}
+
+/** Is the harness that made something still there? */
+export function ownerAlive(owner: string): boolean {
+  const [pid, boot] = owner.split(':');
+  if (boot !== bootId()) return false;
+  try {
+    process.kill(Number(pid), 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+let knownBootId: string | undefined;
+
+function bootId(): string {
+  knownBootId ??= readBootId();
+  return knownBootId;
+}
+
+function readBootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    // Minutes: the clock and the uptime drift a little against each other.
+    return `boot-${Math.round((Date.now() / 1000 - uptime()) / 60)}`;
+  }
+}
+
+const PREFIX = 'cagematch-';
+const OWNER_FILE = '.owner';
+
+/** A new temporary folder that `staleFolders` finds when its owner is dead. */
+export function makeFolder(purpose: string): string {
+  const folder = mkdtempSync(join(tmpdir(), `${PREFIX}${purpose}-`));
+  writeFileSync(join(folder, OWNER_FILE), ownerOf(process.pid));
+  return folder;
+}
+
+export function removeFolder(folder: string): void {
+  rmSync(folder, { recursive: true, force: true, maxRetries: 2 });
+}
+
+/** Temporary folders of harnesses that are no more. */
+export function staleFolders(): string[] {
+  return readdirSync(tmpdir())
+    .filter((name) => name.startsWith(PREFIX))
+    .map((name) => join(tmpdir(), name))
+    .filter((folder) => {
+      try {
+        return !ownerAlive(readFileSync(join(folder, OWNER_FILE), 'utf8'));
+      } catch {
+        return false; // Not one of ours, or not readable: not ours to remove.
+      }
+    });
+}

@@ -1,0 +1,40 @@
+// Which runtimes are here, for a person.
+import type { z } from 'zod';
+import type { detectionSchema } from '../record.js';
+import { borderless, type Style, wrap } from './table.js';
+
+export interface DetectedRow {
+  mode: string;
+  letter: string;
+  title: string;
+  isolation: string;
+  standIn: boolean;
+  detection: z.infer<typeof detectionSchema>;
+}
+
+export function renderDetected(rows: readonly DetectedRow[], style: Style): string {
+  const table = borderless(['mode', 'isolation', 'status', 'version', 'variants'].map(style.bold), [
+    'left',
+    'left',
+    'left',
+    'left',
+    'left',
+  ]);
+  for (const { mode, letter, isolation, detection, standIn } of rows) {
+    const ready = detection.status === 'ready';
+    const variants = ready ? (detection.variants ?? []).map((variant) => `${mode}:${variant.id}`).join(' ') : '';
+    table.push([
+      `${letter} ${mode}${standIn ? ' (stand-in)' : ''}`,
+      isolation,
+      (ready ? style.good : style.bad)(detection.status),
+      ready ? detection.version : '–',
+      variants,
+    ]);
+  }
+  const missing = rows.flatMap(({ mode, detection }) =>
+    detection.status === 'ready'
+      ? []
+      : [...wrap(`${mode}: ${detection.reason}`, '  ', '      '), ...wrap(detection.hint, '      → ', '        ')],
+  );
+  return `${table.toString()}\n${missing.length > 0 ? `\n${missing.join('\n')}\n` : ''}`;
+}

@@ -1,0 +1,115 @@
+// The OS sandbox: bubblewrap on Linux, Seatbelt on macOS, through Anthropic's own sandbox-runtime (`srt`).
+import { rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type Command, type Context, defineMode, type Handle, type HostPaths } from '../lib/contract.js';
+import { CagematchError } from '../lib/errors.js';
+import { capture, type LocalStream, stream, which, whyFailed } from '../lib/exec.js';
+import { makeFolder, removeFolder } from '../lib/owner.js';
+import { killListed, killSandbox, labelEnv, listProcesses } from '../lib/processes.js';
+
+export default defineMode<Handle & { kill?(): void; settings?: string }>({
+  id: 'native',
+  title: 'OS sandbox',
+  letter: 'N',
+  isolation: 'os-sandbox',
+  workspace: 'bind',
+  auth: ['env', 'file', 'gateway'],
+  inputs: {},
+  platforms: ['linux', 'darwin'],
+  summary: '`srt`: bubblewrap (Linux) or Seatbelt (macOS) around a process of this machine; network by allow-list',
+  oneShot: true,
+
+  async detect(ctx) {
+    const srt = srtPath(ctx);
+    if (srt === undefined)
+      return { status: 'unconfigured', reason: 'the srt command is not installed', hint: 'npm install --include=optional' };
+    if (ctx.agentBinary === undefined) {
+      return { status: 'unconfigured', reason: 'the agent CLI is not installed for this platform', hint: 'npm install --include=optional' };
+    }
+    const missing =
+      ctx.platform === 'linux' ? Object.entries(LINUX_TOOLS).filter(([program]) => which(program, ctx.env) === undefined) : [];
+    if (missing.length > 0) {
+      const hint = `sudo apt-get install ${missing.map(([, debian]) => debian).join(' ')}`;
+      return { status: 'absent', reason: `srt needs ${missing.map(([program]) => program).join(', ')}, not on PATH`, hint };
+    }
+    const { version, tried } = await tryOut(srt, ctx);
+    if (tried.end.type === 'exit' && tried.end.code === 0)
+      return { status: 'ready', version: version.stdout.trim() || 'unknown', facts: {} };
+    return { status: 'broken', reason: `srt cannot run a command: ${whyFailed(tried)}`, hint: USERNS_HINT };
+  },
+  async prepare() {},
+  async reach() {
+    return { via: 'address', listen: '127.0.0.1', url: (port) => `http://127.0.0.1:${port}` };
+  },
+  layout: (_ctx, host) => host,
+  owner: (ctx) => (ctx.uid === undefined ? undefined : { uid: ctx.uid, gid: process.getgid?.() ?? ctx.uid }),
+
+  async launch(ctx, spec) {
+    const settings = writeSettings(spec.host, spec.gatewayPort);
+    if (!spec.command) return { name: spec.name, settings };
+    const child = start(ctx, spec.name, settings, spec.command);
+    await child.spawned;
+    return { name: spec.name, settings, process: child, kill: child.kill };
+  },
+  exec: (ctx, handle, command) => start(ctx, handle.name, handle.settings ?? '', command),
+  async collect() {},
+  async destroy(ctx, handle) {
+    handle.kill?.();
+    if (!(await killSandbox(ctx, handle.name))) throw new CagematchError('destroy-failed', `processes of ${handle.name} will not end`);
+    if (handle.settings !== undefined) rmSync(handle.settings, { force: true });
+    return {};
+  },
+  list: listProcesses,
+  reap: async (_ctx, listed) => killListed(listed),
+  shell: (ctx, handle) => [...(srtPath(ctx) ?? ['srt']), '-s', handle.settings ?? '', '-c', '/bin/sh -i'],
+});
+
+const LINUX_TOOLS = { bwrap: 'bubblewrap', socat: 'socat', rg: 'ripgrep' };
+const USERNS_HINT = 'sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu 24.04), or see srt --debug';
+
+/** A home and a temporary folder of its own: the user's ~/.srt-settings.json has no say, and srt's sockets do not stay. */
+async function tryOut(srt: [string, ...string[]], ctx: Context) {
+  const folder = makeFolder('srt');
+  const call = { env: { ...ctx.env, HOME: folder, TMPDIR: folder }, signal: ctx.signal, timeoutMs: 10_000 };
+  try {
+    const [version, tried] = await Promise.all([capture([...srt, '--version'], call), capture([...srt, '-c', 'true'], call)]);
+    return { version, tried };
+  } finally {
+    removeFolder(folder);
+  }
+}
+
+/** `srt` on PATH, else the one that was installed with this package. */
+function srtPath(ctx: Context): [string, ...string[]] | undefined {
+  const installed = join(ctx.packageRoot, 'node_modules/.bin');
+  const found = which('srt', ctx.env) ?? which('srt', { PATH: installed });
+  return found === undefined ? undefined : [found];
+}
+
+/** One file a sandbox, beside its workspace: the gateway is all that it may reach. */
+function writeSettings(host: HostPaths, gatewayPort: number | undefined): string {
+  const path = join(dirname(host.workspace), 'srt.json');
+  const settings = {
+    network: { allowedDomains: gatewayPort === undefined ? [] : [`127.0.0.1:${gatewayPort}`], deniedDomains: [] },
+    filesystem: { denyRead: [], allowWrite: [host.workspace, host.home, host.tmp], denyWrite: [] },
+  };
+  writeFileSync(path, JSON.stringify(settings), { mode: 0o600 });
+  return path;
+}
+
+/**
+ * srt names loopback in no_proxy while it cuts the network, so that the gateway would be asked directly, and not be there:
+ * the names are unset inside.
+ */
+function start(ctx: Context, name: string, settings: string, command: Command): LocalStream {
+  const inside = ['env', '-u', 'no_proxy', '-u', 'NO_PROXY', ...command.argv].map(quote).join(' ');
+  return stream([...(srtPath(ctx) ?? ['srt']), '-s', settings, '-c', inside] as [string, ...string[]], {
+    env: { ...command.env, ...command.secretEnv, ...labelEnv(ctx.labels, name) },
+    cwd: command.cwd,
+    signal: ctx.signal,
+  });
+}
+
+function quote(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,118 @@
+// Ctrl-C, once and twice, in every phase, through the built binary: nothing stays, and what was finished is kept.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseEvents } from '../lib/report/report.js';
+import { buildHouse, cagematch, type House, standSomewhere } from './house.js';
+
+/**
+ * The host mode again, which keeps a file as its sandbox and waits for ever in the phase that STICKY names,
+ * from the second run on.
+ */
+const STICKY_MODE = `
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import host from './host.js';
+import { defineMode, type Context, type Listed } from '../lib/contract.js';
+
+const for_ever = () => new Promise<never>(() => {});
+let runs = 0;
+const stick = async (ctx: Context, phase: string) => {
+  if (ctx.env.STICKY !== phase || (phase !== 'prepare' && runs < 2)) return;
+  writeFileSync(join(ctx.env.STICKY_FOLDER ?? '', 'stuck'), '');
+  if (phase !== 'destroy') await for_ever();
+};
+const box = (ctx: Context, name: string) => join(ctx.env.STICKY_FOLDER ?? '', 'box-' + name);
+
+export default defineMode({
+  ...host,
+  id: 'sticky',
+  title: 'Sticky',
+  oneShot: false,
+  async prepare(ctx) { await stick(ctx, 'prepare'); },
+  async launch(ctx, spec) {
+    runs += 1;
+    writeFileSync(box(ctx, spec.name), '');
+    await stick(ctx, 'launch');
+    return host.launch(ctx, spec);
+  },
+  async *exec(ctx, handle, command) {
+    await stick(ctx, 'work');
+    yield* host.exec(ctx, handle, command);
+  },
+  async collect(ctx) { await stick(ctx, 'collect'); },
+  async destroy(ctx, handle) {
+    await stick(ctx, 'destroy');
+    rmSync(box(ctx, handle.name), { force: true });
+    return host.destroy(ctx, handle);
+  },
+  async list(ctx): Promise<Listed[]> {
+    const folder = ctx.env.STICKY_FOLDER ?? '';
+    return readdirSync(folder).filter((name) => name.startsWith('box-')).map((name) => ({ id: name.slice(4), kind: 'box', labels: ctx.labels }));
+  },
+});
+`;
+
+let house: House;
+beforeAll(async () => {
+  house = await buildHouse({ 'modes/sticky.ts': STICKY_MODE });
+});
+afterAll(() => house.close());
+
+async function interrupt(phase: string, times: number, signal: NodeJS.Signals = 'SIGINT') {
+  const place = standSomewhere();
+  try {
+    const child = cagematch(house, ['run', 'sticky', '--runs', '4', '--model', 'replay', '--json', 'out.json'], {
+      cwd: place.cwd,
+      env: { STICKY: phase, STICKY_FOLDER: place.cwd, TMPDIR: place.cwd },
+    });
+    await until(() => existsSync(join(place.cwd, 'stuck')));
+    for (let press = 0; press < times; press += 1) child.kill(signal);
+    const { exitCode, stderr } = await child;
+    const [match] = existsSync(join(place.cwd, 'results')) ? readdirSync(join(place.cwd, 'results')) : [];
+    const events = match === undefined ? [] : parseEvents(readFileSync(join(place.cwd, 'results', match, 'events.jsonl'), 'utf8'));
+    return {
+      exitCode,
+      stderr,
+      events,
+      left: readdirSync(place.cwd).filter((name) => /^(box|cagematch)-/.test(name)),
+      json: existsSync(join(place.cwd, 'out.json')),
+    };
+  } finally {
+    place.close();
+  }
+}
+
+async function until(seen: () => boolean): Promise<void> {
+  const deadline = Date.now() + 30_000;
+  while (!seen()) {
+    if (Date.now() > deadline) throw new Error('never happened');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+describe.each([1, 2])('Ctrl-C pressed %i times', (times) => {
+  it.each(['launch', 'work', 'collect', 'destroy'])('in %s: exit 130, the sandbox gone, the finished run kept', async (phase) => {
+    const { exitCode, events, left, json } = await interrupt(phase, times);
+    expect(exitCode).toBe(130);
+    expect(left).toEqual([]);
+    const runs = events.filter((event) => event.type === 'run-ended');
+    expect(runs[0]?.outcome).toEqual({ status: 'passed' });
+    expect(events.at(-1)).toMatchObject({ type: 'match-ended', how: 'interrupted' });
+    expect(json).toBe(true);
+  });
+
+  it('in prepare: exit 130, nothing was launched', async () => {
+    const { exitCode, events, left } = await interrupt('prepare', times);
+    expect(exitCode).toBe(130);
+    expect(left).toEqual([]);
+    expect(events.filter((event) => event.type === 'run-started')).toEqual([]);
+    expect(events.at(-1)).toMatchObject({ type: 'match-ended', how: 'interrupted' });
+  });
+});
+
+it('SIGTERM ends a match as Ctrl-C does', async () => {
+  const { exitCode, left } = await interrupt('work', 1, 'SIGTERM');
+  expect(exitCode).toBe(130);
+  expect(left).toEqual([]);
+});
