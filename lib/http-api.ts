@@ -97,7 +97,7 @@ export function whyRefused(answer: Answer): string {
 }
 
 /** How long each call has to wait for its turn: one stamp a key says when its allowance is whole again. */
-function createPacer(now: () => number = () => performance.now()) {
+export function createPacer(now: () => number = () => performance.now()) {
   const wholeAtMs = new Map<string, number>();
   return {
     reserve({ key, perSecond, burst }: Call['pace']): number {

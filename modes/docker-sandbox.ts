@@ -1,12 +1,12 @@
 // Docker Sandbox: a microVM with a Docker of its own; driven by `sbx`, or by Docker Desktop's older `docker sandbox`.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, posix } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { posix } from 'node:path';
 import { type Command, type Context, defineMode, type ExecEvent, type ExecStream, type LaunchSpec, type Listed } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { type Captured, capture, type LocalStream, stream, whyFailed } from '../lib/exec.js';
 import { dropLabels, keepLabels, keptLabels } from '../lib/kept-labels.js';
 import { execArgs } from '../lib/oci.js';
+import { makeFolder, ownerAlive, removeFolder } from '../lib/owner.js';
 
 type Cli = 'sbx' | 'docker sandbox';
 
@@ -56,13 +56,13 @@ export default defineMode({
     if (!options?.rebuild && (await hasTemplate(ctx, cli))) return;
     // Nothing pulls a template but a sandbox that is made from it.
     ctx.say('making one sandbox, so that its template is here (the first time it is pulled)');
-    const folder = mkdtempSync(join(tmpdir(), 'cagematch-prepare-'));
+    const folder = makeFolder('prepare');
     const name = `cagematch-${ctx.labels.match}-prepare`;
     try {
       await create(ctx, cli, name, folder, 'image-unavailable');
     } finally {
       await remove(ctx, cli, name);
-      rmSync(folder, { recursive: true, force: true });
+      removeFolder(folder);
     }
   },
 
@@ -250,6 +250,8 @@ async function list(ctx: Context): Promise<Listed[]> {
   const names = readList(await must(ctx, cli, ['ls', '--json'], QUICK_MS, 'not-ready'));
   if (!names) throw new CagematchError('not-ready', `${cli} ls --json printed no list`, `${cli} ls --json`);
   const kept = keptLabels(ctx);
+  // Gone without us: removed by hand, or never made.
+  for (const [name, { owner = '' }] of kept) if (!names.includes(name) && !ownerAlive(owner)) dropLabels(ctx, name);
   return names.flatMap((id) => {
     const match = NAME.exec(id)?.[1];
     const labels = kept.get(id) ?? (match === undefined ? undefined : { match, mode: ctx.labels.mode });

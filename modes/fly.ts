@@ -1,6 +1,5 @@
 // Fly.io: a microVM on somebody else's machine, through the Machines API; the workspace is copied there and back.
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pack, unpack } from '../lib/archive.js';
 import { type Context, defineMode, type Handle, type Listed } from '../lib/contract.js';
@@ -10,6 +9,7 @@ import { copyIn, copyOut, type GuestShell, runDetached, unpackInside } from '../
 import { type Answer, type HttpApi, openHttpApi, whyRefused } from '../lib/http-api.js';
 import { IMAGE_LAYOUT } from '../lib/oci.js';
 import { fillBuildContext, imageName } from '../lib/oci-client.js';
+import { makeFolder, removeFolder } from '../lib/owner.js';
 
 /** What the API allows for every action on one machine, and on one app; reading a machine is allowed more. */
 const ACTION = { perSecond: 1, burst: 3 };
@@ -71,8 +71,9 @@ export default defineMode<FlyHandle>({
   },
 
   async prepare(ctx, options) {
-    // Whether the image is in Fly's registry shows when a machine is made; building it costs the user money, so it is asked for.
-    if (options?.rebuild) await build(ctx);
+    // Whether the image is in Fly's registry shows when a machine is made. Building it costs the user money,
+    // so a match never does; `cagematch build fly` asks for it, and Fly's own cache makes the second time short.
+    if (options) await build(ctx, options.rebuild ?? false);
   },
 
   reach: async () => ({ via: 'inside' }),
@@ -318,27 +319,18 @@ function flyCli(
   return output([program, ...args], { env: ctx.env, signal: ctx.signal, ...options });
 }
 
-async function build(ctx: Context): Promise<void> {
+async function build(ctx: Context, fresh: boolean): Promise<void> {
   const app = appOf(ctx) ?? '';
-  const folder = mkdtempSync(join(tmpdir(), 'cagematch-build-'));
+  const folder = makeFolder('build');
   ctx.say(`building ${imageOf(ctx)} with Fly's builder, and pushing it`);
   try {
     await fillBuildContext(ctx, folder);
     copyFileSync(join(ctx.packageRoot, 'fly.toml'), join(folder, 'fly.toml'));
-    const args = [
-      'deploy',
-      '--build-only',
-      '--push',
-      '--image-label',
-      label(ctx),
-      '--app',
-      app,
-      '--build-arg',
-      `AGENT_VERSION=${ctx.agentVersion}`,
-    ];
-    const hint = { code: 'image-unavailable' as const, timeoutMs: 20 * 60_000 };
-    await flyCli(ctx, args, { cwd: folder, onLine: ctx.say, ...hint });
+    const args = ['deploy', '--build-only', '--push', '--image-label', label(ctx), '--app', app, ...(fresh ? ['--no-cache'] : [])];
+    args.push('--build-arg', `AGENT_VERSION=${ctx.agentVersion}`);
+    const bounds = { code: 'image-unavailable' as const, timeoutMs: 20 * 60_000 };
+    await flyCli(ctx, args, { cwd: folder, onLine: ctx.say, ...bounds });
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder(folder);
   }
 }

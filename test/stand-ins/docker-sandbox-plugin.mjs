@@ -1,6 +1,7 @@
 // Stand-in for `docker sandbox`, the older plugin of Docker Desktop: no `cp`, no --force, `vms` instead of `sandboxes`.
-import { parseFlags, Usage } from './strict-flags.mjs';
+
 import { asClient, create, exec, openState, remove } from './sandboxes.mjs';
+import { parseFlags, Usage } from './strict-flags.mjs';
 
 /** @param {string[]} args */
 async function main([command, ...args]) {

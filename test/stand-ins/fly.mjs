@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseFlags, Usage } from './strict-flags.mjs';
 import { asClient, Failed } from './sandboxes.mjs';
+import { parseFlags, Usage } from './strict-flags.mjs';
 
 const APP = { app: { short: 'a', value: true } };
 
@@ -31,6 +31,7 @@ function main([command, ...args]) {
         'build-arg': { value: true },
         'remote-only': {},
         'local-only': {},
+        'no-cache': {},
       };
       const { flags, rest } = parseFlags(args, flagSpec);
       const folder = rest[0] ?? process.cwd();

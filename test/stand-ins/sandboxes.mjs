@@ -1,10 +1,10 @@
 // What both stand-ins for Docker's sandboxes share: sandboxes as folders of CAGEMATCH_STAND_IN_STATE, commands that really run.
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseFlags, Usage } from './strict-flags.mjs';
 import { killJailed, runJailed, translate } from './jail.mjs';
 import { killMarked, markEnv } from './marked.mjs';
+import { parseFlags, Usage } from './strict-flags.mjs';
 
 /** @typedef {{name: string, agent: string, status: 'running' | 'stopped', workspaces: string[]}} Sandbox */
 
@@ -164,6 +164,9 @@ export function remove(state, name) {
  * @param {() => Promise<number> | number} main
  */
 export async function asClient(program, main) {
+  const folder = process.env.CAGEMATCH_STAND_IN_STATE;
+  // Every call is noted, so that a test can look for what must not be in an argv.
+  if (folder) appendFileSync(join(folder, 'calls.jsonl'), `${JSON.stringify([program, ...process.argv.slice(2)])}\n`);
   try {
     process.exitCode = await main();
   } catch (error) {

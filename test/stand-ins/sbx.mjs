@@ -2,8 +2,8 @@
 // CAGEMATCH_STAND_IN_FAULT makes it fail as the real one was seen to fail.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseFlags, Usage } from './strict-flags.mjs';
 import { asClient, copy, create, exec, Failed, openState, remove } from './sandboxes.mjs';
+import { parseFlags, Usage } from './strict-flags.mjs';
 
 const VERSION = 'v0.39.0-stand-in 0000000000000000000000000000000000000000';
 const fault = process.env.CAGEMATCH_STAND_IN_FAULT ?? '';
