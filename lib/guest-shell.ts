@@ -6,14 +6,14 @@ import type { Command, ExecEvent } from './contract.js';
 import { CagematchError } from './errors.js';
 import { lineSplitter } from './exec.js';
 
-export type Ran =
+type Ran =
   | { type: 'ran'; code: number; stdout: string; stderr: string }
   /** The guest did not answer within its bound; it may answer the next time. */
   | { type: 'late'; reason: string }
   /** There is no guest any more, or no way to it. */
   | { type: 'lost'; reason: string };
 
-export interface Script {
+interface Script {
   script: string;
   args: string[];
   stdin?: string;

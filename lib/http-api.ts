@@ -10,7 +10,7 @@ const MAX_WAIT_MS = 30_000;
 /** Our own pace is a little slower than what is allowed: the network can bring two calls closer together. */
 const MARGIN = 1.05;
 
-export interface Pace {
+interface Pace {
   perSecond: number;
   burst: number;
 }

@@ -182,9 +182,11 @@ async function call(ctx: Context, request: Request): Promise<Answer> {
 async function must<T>(ctx: Context, code: CagematchError['code'], request: Request): Promise<T> {
   const answer = await call(ctx, request);
   if (answer.status !== undefined && answer.status >= 200 && answer.status < 300) return answer.body as T;
+  const words = whyRefused(answer);
+  if (code === 'launch-failed' && /manifest|unable to (resolve|pull)|image .*not found/i.test(words))
+    throw new CagematchError('image-unavailable', `Fly.io cannot get ${imageOf(ctx)} (${words})`, 'npm run fly:build');
   const trouble = diagnose(appOf(ctx) ?? '', answer);
-  const image = code === 'launch-failed' && /manifest|image/i.test(trouble.reason);
-  throw new CagematchError(image ? 'image-unavailable' : code, trouble.reason, image ? 'npm run fly:build' : trouble.hint);
+  throw new CagematchError(code, trouble.reason, trouble.hint);
 }
 
 function diagnose(app: string, answer: Answer): { broken: boolean; reason: string; hint: string } {
