@@ -54,7 +54,8 @@ export function openHttpApi(base: string, authorization: string): HttpApi {
         redirect: 'error',
         signal: AbortSignal.any([signal, AbortSignal.timeout(call.timeoutMs)]),
       });
-      const text = (await readBounded(response)).replaceAll(token, '…');
+      const said = await readBounded(response);
+      const text = token === '' ? said : said.replaceAll(token, '…');
       return { status: response.status, body: parse(text), headers: response.headers };
     } catch (error) {
       return { status: undefined, reason: whyUnreachable(error) };

@@ -66,7 +66,7 @@ export default defineMode<FlyHandle>({
     const trouble = answer.status === 200 ? undefined : diagnose(app, answer);
     if (trouble) return { status: trouble.broken ? 'broken' : 'unconfigured', reason: trouble.reason, hint: trouble.hint };
     const server = answer.status === undefined ? '' : (answer.headers.get('server') ?? '');
-    const facts = { app, region: ctx.env.FLY_REGION ?? 'nearest', cli: cli(ctx) ?? 'none' };
+    const facts = { app, region: ctx.env.FLY_REGION || 'nearest', cli: cli(ctx) ?? 'none' };
     return { status: 'ready', version: `Machines API v1${server === '' ? '' : ` (${server})`}`, facts };
   },
 
@@ -91,7 +91,9 @@ export default defineMode<FlyHandle>({
       timeoutMs: 60_000,
       body: {
         name: spec.name,
-        ...(ctx.env.FLY_REGION === undefined ? {} : { region: ctx.env.FLY_REGION }),
+        ...(ctx.env.FLY_REGION ? { region: ctx.env.FLY_REGION } : {}),
+        // Where the model runs beside the agent, the app's own credentials have no business.
+        skip_secrets: spec.files.length > 0,
         config: {
           image: imageOf(ctx),
           init: { exec: ['/bin/sleep', String(LIFE_S)] },
@@ -286,16 +288,15 @@ async function list(ctx: Context): Promise<Listed[]> {
 
 async function remove(ctx: Context, id: string): Promise<void> {
   const deadline = Date.now() + GONE_MS;
-  const deleted = await call(ctx, { method: 'DELETE', path: `/machines/${id}?force=true`, key: `delete ${id}` });
-  for (;;) {
+  for (let deleted: Answer | undefined; ; ) {
     const answer = await get(ctx, id);
-    if (answer.status === 404 || (answer.status === 200 && (answer.body as Machine).state === 'destroyed')) return;
-    if (Date.now() > deadline || ctx.signal.aborted)
-      throw new CagematchError(
-        'destroy-failed',
-        `machine ${id} is still there: ${whyRefused(deleted)}`,
-        `fly machine destroy --force ${id}`,
-      );
+    const state = answer.status === 200 ? (answer.body as Machine).state : undefined;
+    if (answer.status === 404 || state === 'destroyed') return;
+    if (Date.now() > deadline || ctx.signal.aborted) {
+      const why = whyRefused(deleted ?? answer);
+      throw new CagematchError('destroy-failed', `machine ${id} is still there: ${why}`, `fly machine destroy --force ${id}`);
+    }
+    if (state !== 'destroying') deleted = await call(ctx, { method: 'DELETE', path: `/machines/${id}?force=true`, key: `delete ${id}` });
   }
 }
 
