@@ -240,7 +240,7 @@ export function stream(argv: readonly [string, ...string[]], options: SpawnOptio
 }
 
 /** Cuts text into lines; a line past its bound is cut, and its rest is passed over without being kept. */
-function lineSplitter(emit: (line: string) => void) {
+export function lineSplitter(emit: (line: string) => void) {
   let rest = '';
   let cut = false;
   const end = () => {
