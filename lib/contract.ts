@@ -5,7 +5,7 @@ export type Env = Record<string, string>;
 export type Isolation = 'none' | 'os-sandbox' | 'container' | 'user-kernel' | 'microvm' | 'system-container' | 'remote-vm';
 
 /** How a credential gets to the agent inside. */
-export type AuthPath = 'env' | 'file' | 'gateway' | 'runtime-proxy' | 'remote-secret';
+type AuthPath = 'env' | 'file' | 'gateway' | 'runtime-proxy' | 'remote-secret';
 
 /** A name that a mode reads from the environment. `.env.example` and the README are made from these. */
 export interface Input {

@@ -15,7 +15,7 @@ export type Ms = z.infer<typeof ms>;
 export const isGap = (value: unknown): value is Gap => typeof value === 'object' && value !== null && 'gap' in value;
 
 /** All in ms from one monotonic clock; `docs/design.md` says from which moment to which. */
-export const clocksSchema = z.strictObject({
+const clocksSchema = z.strictObject({
   launch: ms,
   firstProcess: ms,
   startup: ms,
@@ -30,7 +30,7 @@ export type Clocks = z.infer<typeof clocksSchema>;
 export type ClockName = keyof Clocks;
 
 /** Whom a failed run blames. */
-export const causeSchema = z.enum([
+const causeSchema = z.enum([
   'auth',
   'rate-limit',
   'model',

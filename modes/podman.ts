@@ -70,13 +70,20 @@ export default defineMode<OciHandle>({
     };
   },
 
-  prepare: (ctx, options) =>
-    ensureImage(client(ctx), ctx, {
+  async prepare(ctx, options) {
+    const via = client(ctx);
+    await ensureImage(via, ctx, {
       image: image(ctx),
       base: ctx.env.CAGEMATCH_BASE_IMAGE,
       network: 'host',
       rebuild: options?.rebuild ?? false,
-    }),
+    });
+    // The first run under a mapping of ids copies the whole image; that is the image's cost, not the first sandbox's.
+    if (isRootless(ctx)) {
+      const first = ['run', '--rm', '--pull', 'never', '--userns', 'keep-id', ...labelArgs(ctx.labels), image(ctx), 'true'];
+      await output([...via.argv, ...first], { env: via.env, cwd: '/', timeoutMs: 120_000, code: 'image-unavailable' });
+    }
+  },
 
   async reach(ctx) {
     if (ctx.facts.remote === true) return { via: 'address', listen: '127.0.0.1', url: (port) => `http://host.containers.internal:${port}` };

@@ -40,11 +40,7 @@ export function standSomewhere(): { cwd: string; close(): void } {
 const NEUTRAL = { PATH: process.env.PATH ?? '', HOME: '/nonexistent', TERM: 'xterm', LANG: 'C.UTF-8' };
 
 /** Runs the built binary to its end, or hands it over as it runs. The environment holds only what is given and what any shell has. */
-export function cagematch(
-  house: House,
-  args: string[],
-  options: { cwd: string; env?: Record<string, string> },
-): ResultPromise<{ reject: false }> {
+export function cagematch(house: House, args: string[], options: { cwd: string; env?: Record<string, string> }) {
   return execa(process.execPath, [join(house.root, 'dist/cli.js'), ...args], {
     cwd: options.cwd,
     env: { ...NEUTRAL, ...options.env },

@@ -2,7 +2,7 @@
 import type { Context, Detection, Mode } from '../contract.js';
 import { messageOf } from '../errors.js';
 
-export const DETECT_MS = 5000;
+const DETECT_MS = 5000;
 
 export interface Detected {
   mode: Mode;

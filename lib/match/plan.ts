@@ -77,7 +77,7 @@ function everythingReady(detected: Detected[]) {
   });
 }
 
-export function entryName(mode: string, variant: string | undefined): string {
+function entryName(mode: string, variant: string | undefined): string {
   return variant === undefined ? mode : `${mode}:${variant}`;
 }
 

@@ -1,6 +1,6 @@
 // The match for a person at a terminal of 100 columns.
 import Table from 'cli-table3';
-import { type Gap, isGap } from '../record.js';
+import { isGap } from '../record.js';
 import type { ModeReport, Report } from './report.js';
 
 export const WIDTH = 100;
@@ -154,5 +154,3 @@ export function wrap(text: string, first: string, rest: string): string[] {
   }
   return [...lines, line];
 }
-
-export const gapText = (gap: Gap): string => gap.gap.replaceAll('-', ' ');

@@ -13,6 +13,7 @@ podman_up() {
   podman_config
   podman_after_reboot
   ensure_user
+  set_env CAGEMATCH_ROOTLESS_RUNTIME_DIR "$(rootless_run)"
   pod info >/dev/null 2>>"$LOG" || fail "podman info fails" "CONTAINERS_CONF=$PODMAN_CONF podman info"
   # The process that holds the user's namespaces may have been killed, or be older than the user's id range;
   # podman goes on with what that process has, until it is told to start anew (both observed).

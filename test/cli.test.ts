@@ -1,0 +1,263 @@
+// The whole command line through the built binary, on a machine that has no runtime but itself.
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { delimiter, dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parseEvents, reportSchema } from '../lib/report/report.js';
+import { cagematch, ownHouse, standSomewhere } from './house.js';
+
+let place: ReturnType<typeof standSomewhere>;
+beforeEach(() => {
+  place = standSomewhere();
+});
+afterEach(() => place.close());
+
+/** Node, a shell and the usual small programs; no docker, podman, incus, sbx, fly, bwrap. */
+function barePath(): string {
+  const folder = join(place.cwd, 'bin');
+  mkdirSync(folder, { recursive: true });
+  for (const program of ['sh', 'env', 'cat', 'ls', 'uname', 'ps', 'git', 'bash', 'rg', 'sleep', 'true']) {
+    const real = ['/usr/bin', '/bin'].map((one) => join(one, program)).find(existsSync);
+    if (real) link(join(folder, program), real);
+  }
+  return [folder, dirname(process.execPath).startsWith('/usr') ? nodeOnly() : dirname(process.execPath)].join(delimiter);
+}
+
+/** A Node that lies among the machine's own programs is taken out from among them. */
+function nodeOnly(): string {
+  const folder = join(place.cwd, 'node');
+  mkdirSync(folder, { recursive: true });
+  link(join(folder, 'node'), process.execPath);
+  return folder;
+}
+
+function link(path: string, real: string): void {
+  if (existsSync(path)) return;
+  writeFileSync(path, `#!/bin/sh\nexec ${real} "$@"\n`);
+  chmodSync(path, 0o755);
+}
+
+const run = (args: string[], env: Record<string, string> = {}) =>
+  cagematch(ownHouse, args, { cwd: place.cwd, env: { PATH: barePath(), ...env } });
+
+describe('npm start on a bare machine', () => {
+  it('runs the agent on the host, shows one table, and says why every other runtime is absent', async () => {
+    const { exitCode, stdout, stderr } = await run(['run', '--runs', '1']);
+    expect(stderr).toContain('model replay (no credential was given)');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/- host\s+none\s+\d+\s+1\.00\s+1\/1\s+live\s+env\s+none/);
+    for (const mode of ['native', 'docker', 'podman', 'incus']) expect(stdout).toMatch(new RegExp(`^ {2}\\S ${mode}: .+\\n {6}→ .+`, 'm'));
+  });
+
+  it('fits 100 columns and holds no escape codes when it is not a terminal', async () => {
+    const { stdout, stderr } = await run(['run', '--runs', '1']);
+    const lines = stdout.split('\n');
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(100);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: an escape is what must not be there
+    expect(stdout + stderr).not.toMatch(/\u001b/);
+  });
+
+  it('leaves a record that reports again, the same', async () => {
+    const { stdout } = await run(['run', '--runs', '2', '--seed', '9']);
+    const [match = ''] = readdirSync(join(place.cwd, 'results'));
+    const events = parseEvents(readFileSync(join(place.cwd, 'results', match, 'events.jsonl'), 'utf8'));
+    expect(events[0]).toMatchObject({ type: 'match-started', match, seed: 9, runs: 2 });
+    expect(events.at(-1)).toMatchObject({ type: 'match-ended', how: 'done' });
+    for (const args of [['report'], ['report', match]]) {
+      const again = await run(args);
+      expect(again.exitCode).toBe(0);
+      expect(stdout.trim()).toBe(again.stdout.trim());
+    }
+  });
+
+  it('prints nothing but the report on stdout with --json -', async () => {
+    const { stdout, stderr, exitCode } = await run(['run', 'host', '--runs', '1', '--json', '-']);
+    expect(exitCode).toBe(0);
+    const report = reportSchema.parse(JSON.parse(stdout));
+    expect(report.modes.map((mode) => [mode.entry, mode.passed, mode.n])).toEqual([['host', 1, 1]]);
+    expect(report.runs[0]).toMatchObject({
+      auth: { path: 'env', delivered: 'authorization (oauth)' },
+      sync: { in: 'yes', out: 'yes', live: 'yes' },
+      leftovers: [],
+    });
+    expect(stderr).toContain('- host');
+  });
+
+  it('writes the region of a RESULTS.md that has one, and touches nothing else in it', async () => {
+    writeFileSync(join(place.cwd, 'RESULTS.md'), '# Mine\n<!-- cagematch:match -->\nold\n<!-- /cagematch:match -->\nkept\n');
+    await run(['run', 'host', '--runs', '1']);
+    const page = readFileSync(join(place.cwd, 'RESULTS.md'), 'utf8');
+    expect(page).toMatch(/^# Mine\n<!-- cagematch:match -->\nMatch `/);
+    expect(page).toMatch(/<!-- \/cagematch:match -->\nkept\n$/);
+    expect(page).not.toContain('\nold\n');
+  });
+
+  it('leaves nothing in the temporary folder', async () => {
+    const tmp = join(place.cwd, 'tmp');
+    mkdirSync(tmp);
+    const { exitCode } = await run(['run', 'host', '--runs', '2'], { TMPDIR: tmp });
+    expect(exitCode).toBe(0);
+    expect(readdirSync(tmp)).toEqual([]);
+  });
+});
+
+describe('bad input gets one clear line, a hint, exit 2, and loses nothing', () => {
+  it.each([
+    [['run', 'dcker'], /✖ unknown mode: dcker\nhint: did you mean docker\?/],
+    [['run', '--rnus', '3'], /✖ unknown option of run: rnus\nhint: did you mean --runs\?/],
+    [['rnu'], /✖ unknown command: rnu\nhint: did you mean run\?/],
+    [['run', '--runs', '0'], /✖ --runs takes a whole number from 1 to 1000/],
+    [['run', '--runs', 'many'], /✖ --runs takes a whole number from 1 to 1000/],
+    [['run', '--model', 'gpt'], /✖ .*model.*gpt.*auto/],
+    [['run', '--timeout'], /✖ Not enough arguments following: timeout/],
+    [['run', '--model', 'live'], /✖ --model live needs a credential.*\nhint: /],
+    [['report', 'nosuch'], /✖ no record of a match nosuch\nhint: cagematch run/],
+    [['build', 'hots'], /✖ unknown mode: hots\nhint: did you mean host\?/],
+    [['token', 'push', 'host'], /✖|no credential/],
+    [[], /✖ name a command\nhint: cagematch --help/],
+  ])('%j', async (args, said) => {
+    const { exitCode, stdout, stderr } = await run(args);
+    expect(stderr).toMatch(said);
+    if (args[0] !== 'token') expect(exitCode).toBe(2);
+    expect(stdout).toBe('');
+    expect(existsSync(join(place.cwd, 'results'))).toBe(false);
+  });
+
+  it('a broken .env is named by its line, which is not shown', async () => {
+    writeFileSync(join(place.cwd, '.env'), 'FINE=1\nsk-ant-secret-on-a-line-of-its-own\n');
+    const { exitCode, stderr } = await run(['run', 'host']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('✖ .env line 2 is not NAME=value');
+    expect(stderr).not.toContain('sk-ant');
+  });
+
+  it('an output folder that cannot be written ends it before the first launch', async () => {
+    writeFileSync(join(place.cwd, 'taken'), '');
+    const { exitCode, stderr } = await run(['run', 'host', '--out', 'taken']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/✖ the output folder .*taken.* cannot be written \(ENOTDIR\)\nhint: name another with --out DIR/);
+    expect(stderr).not.toContain('passed');
+  });
+
+  it('a gateway port that is taken fails the row, names the port, and says how to be rid of it', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { port } = server.address() as { port: number };
+    const { exitCode, stdout } = await run(['run', 'host', '--runs', '1'], { CAGEMATCH_GATEWAY_PORT: String(port) });
+    server.close();
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(new RegExp(`port ${port} of 127\\.0\\.0\\.1 is taken`));
+    expect(stdout).toContain('hint: unset CAGEMATCH_GATEWAY_PORT');
+  });
+});
+
+describe('a runtime that is required and not ready', () => {
+  it('ends it with exit 3, its reason and its hint, before anything is run', async () => {
+    const { exitCode, stderr, stdout } = await run(['run', '--require', 'host,docker']);
+    expect(exitCode).toBe(3);
+    expect(stderr).toMatch(/✖ required but not ready: docker: no docker command on PATH\nhint: /);
+    expect(stdout).toBe('');
+    expect(existsSync(join(place.cwd, 'results'))).toBe(false);
+  });
+
+  it('is exit 3 too when it is all that was named', async () => {
+    const { exitCode, stderr } = await run(['run', 'podman']);
+    expect(exitCode).toBe(3);
+    expect(stderr).toMatch(/✖ nothing to run: podman: no podman command on PATH/);
+  });
+});
+
+describe('detect', () => {
+  it('--json tells of every mode, and nothing else', async () => {
+    const { stdout, exitCode } = await run(['detect', '--json']);
+    expect(exitCode).toBe(0);
+    const rows = JSON.parse(stdout) as { mode: string; letter: string; detection: { status: string; reason?: string; hint?: string } }[];
+    expect(rows.map((row) => row.mode).sort()).toEqual(
+      readdirSync('modes')
+        .map((file) => file.replace('.ts', ''))
+        .sort(),
+    );
+    expect(rows.find((row) => row.mode === 'host')?.detection.status).toBe('ready');
+    for (const { detection } of rows)
+      if (detection.status !== 'ready')
+        expect([detection.reason, detection.hint]).toEqual([expect.stringMatching(/^[^\n]+$/), expect.stringMatching(/^[^\n]+$/)]);
+  });
+});
+
+describe('doctor', () => {
+  it('is content with a bare machine, and tells how to get more', async () => {
+    const { stdout, exitCode } = await run(['doctor']);
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/✓ host: /);
+    expect(stdout).toMatch(/✗ docker: no docker command on PATH\n {4}→ /);
+  });
+});
+
+describe('token', () => {
+  const secret = 'sk-ant-oat01-abcdefghijklmnopqrstuvwxyz0123456789';
+
+  it('show prints source, expiry, plan and scopes, and masks the secret', async () => {
+    const home = join(place.cwd, 'home');
+    mkdirSync(join(home, '.claude'), { recursive: true });
+    const blob = {
+      claudeAiOauth: {
+        accessToken: secret,
+        refreshToken: 'no',
+        expiresAt: Date.parse('2020-01-01T00:00:00Z'),
+        scopes: ['user:inference'],
+        subscriptionType: 'max',
+      },
+    };
+    writeFileSync(join(home, '.claude/.credentials.json'), JSON.stringify(blob));
+    const { stdout, stderr, exitCode } = await run(['token', 'show'], { HOME: home });
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/plan\s+max\nscopes\s+user:inference/);
+    expect(stdout).toMatch(/expires\s+2020-01-01T00:00:00.000Z \(EXPIRED \d+ days ago\)/);
+    expect(stdout + stderr).not.toContain(secret);
+  });
+
+  it('--token-only is for a pipe: the secret and nothing else', async () => {
+    const { stdout } = await run(['token', 'show', '--token-only'], { CLAUDE_CODE_OAUTH_TOKEN: secret });
+    expect(stdout).toBe(`${secret}\n`);
+  });
+
+  it('a login that was merely found does not make a match live; the line names the flag that would', async () => {
+    const home = join(place.cwd, 'home');
+    mkdirSync(join(home, '.claude'), { recursive: true });
+    writeFileSync(join(home, '.claude/.credentials.json'), JSON.stringify({ claudeAiOauth: { accessToken: secret } }));
+    const { stderr, exitCode } = await run(['run', 'host', '--runs', '1'], { HOME: home });
+    expect(exitCode).toBe(0);
+    expect(stderr).toMatch(/model replay \(a login was found in .*; --model live would use it\)/);
+  });
+
+  it('a credential given on purpose makes it live, and then the host needs --allow-host', async () => {
+    const { stderr, exitCode } = await run(['run', 'host'], { CLAUDE_CODE_OAUTH_TOKEN: secret });
+    expect(exitCode).toBe(3);
+    expect(stderr).toMatch(/no walls at all\nhint: --allow-host/);
+    expect(stderr).not.toContain(secret);
+  });
+});
+
+describe('clean', () => {
+  it('says so when nothing of ours is left', async () => {
+    const { stdout, exitCode } = await run(['clean', '--dry-run'], { TMPDIR: place.cwd });
+    expect(exitCode).toBe(0);
+    expect(stdout).toBe('nothing of ours is left\n');
+  });
+});
+
+it('--help names every command and every mode', async () => {
+  const { stdout, exitCode } = await run(['--help']);
+  expect(exitCode).toBe(0);
+  for (const word of [
+    'run',
+    'detect',
+    'doctor',
+    'token',
+    'build',
+    'report',
+    'clean',
+    ...readdirSync('modes').map((file) => file.replace('.ts', '')),
+  ])
+    expect(stdout).toContain(word);
+});
