@@ -25,8 +25,14 @@ export async function listProcesses(ctx: Context): Promise<Listed[]> {
   return found;
 }
 
-/** Kills one of what `listProcesses` gave. */
-export function killListed(listed: Listed): void {
+/** Kills one of what `listProcesses` gave, and waits until it is no longer listed; a process that only the kernel can end is given 2 s. */
+export async function reapProcess(ctx: Context, listed: Listed): Promise<void> {
+  const deadline = Date.now() + 2000;
+  do killListed(listed);
+  while (Date.now() < deadline && (await listProcesses(ctx)).some(({ id }) => id === listed.id));
+}
+
+function killListed(listed: Listed): void {
   const pid = Number(/ pid (\d+)$/.exec(listed.id)?.[1]);
   try {
     process.kill(pid, 'SIGKILL');
