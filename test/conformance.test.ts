@@ -204,7 +204,7 @@ describe.concurrent.each(targets)('$name', (target) => {
     await mode.collect(arena.ctx, idle.handle, idle.host.workspace);
     const made = join(idle.host.workspace, 'deep/made.bin');
     expect(createHash('sha256').update(readFileSync(made)).digest('hex')).toBe(told.stdout[0]);
-    expect({ uid: statSync(made).uid, gid: statSync(made).gid }).toEqual(arena.user);
+    expect({ uid: statSync(made).uid, gid: statSync(made).gid }).toEqual({ uid: arena.user.uid, gid: arena.user.gid });
   });
 
   row(target, 'the files that the spec names are inside', async () => {
@@ -252,8 +252,9 @@ describe.concurrent.each(targets)('$name', (target) => {
       }
 
       for (const listed of await arena.listed(other.name)) await mode.reap(arena.ctx, listed);
-      expect(failed((await running.ended).end)).toBe(true);
       expect(await arena.listed(other.name)).toEqual([]);
+      await mode.destroy(arena.ctx, other.handle);
+      expect(failed((await running.ended).end)).toBe(true);
       expect(await arena.listed(idle.name)).not.toEqual([]);
 
       await mode.destroy(arena.ctx, idle.handle);

@@ -372,6 +372,7 @@ function commandsOf(dialect) {
     }
     enter(container.id, child.pid);
     const code = await codeOf(child);
+    if (process.env.CAGEMATCH_STAND_IN_DEAF_EXEC !== undefined && code === 137) await forever();
     leave(container.id, child.pid);
     return code;
   }
@@ -540,7 +541,7 @@ function commandsOf(dialect) {
     };
     const watcher = watch(log, follow);
     follow();
-    if (one('until') === undefined) await new Promise(() => {});
+    if (one('until') === undefined) await forever();
     watcher.close();
     closeSync(file);
     return 0;
@@ -616,6 +617,10 @@ function podmanInfo() {
     store: { graphDriverName: 'stand-in' },
     version: { Version: VERSION },
   };
+}
+
+function forever() {
+  return new Promise(() => setInterval(() => {}, 2 ** 30));
 }
 
 function proxies() {
