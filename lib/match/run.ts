@@ -47,7 +47,7 @@ const DESTROY_MS = 30_000;
 const LAUNCH_GRACE_MS = 5_000;
 
 /** Owner of a workspace: the caller, or the image's own user when the caller is root. */
-function workspaceUser(uid: number | undefined): { uid: number; gid: number } {
+export function workspaceUser(uid: number | undefined): { uid: number; gid: number } {
   const agent = { uid: 1000, gid: 1000 };
   return uid === undefined || uid === 0 ? agent : { uid, gid: process.getgid?.() ?? uid };
 }
