@@ -69,11 +69,10 @@ export function startTranscript(): Transcript & { read(line: string, stream: 'st
         return { result: false };
       }
       if (line.trim() === '') return { result: false };
-      const parsed = lineSchema.safeParse(parseJson(line));
-      if (!parsed.success) {
-        if (parseJson(line) === undefined) this.garbage += 1;
-        return { result: false };
-      }
+      const json = parseJson(line);
+      if (json === undefined) this.garbage += 1;
+      const parsed = lineSchema.safeParse(json);
+      if (!parsed.success) return { result: false };
       const event = parsed.data;
       if (event.type === 'system' && event.claude_code_version !== undefined) this.agentVersion = event.claude_code_version;
       if (event.type === 'assistant') {
