@@ -42,7 +42,7 @@ interface Row {
 /** Runs a match of one round with a fake agent for each row, on the real host mode. */
 async function match(
   rows: Row[],
-  options: { timeoutMs?: number; uid?: number; around?: (run: () => Promise<void>) => Promise<void> } = {},
+  options: { timeoutMs?: number; uid?: number; runs?: number; around?: (run: () => Promise<void>) => Promise<void> } = {},
 ) {
   const folder = temporaryFolder();
   const matchId = newMatchId();
@@ -86,7 +86,7 @@ async function match(
       model: 'replay',
       matchId,
       seed: 1,
-      runs: 1,
+      runs: options.runs ?? 1,
       warmup: 0,
       timeoutMs: options.timeoutMs ?? 30_000,
       signal: new AbortController().signal,
@@ -97,7 +97,8 @@ async function match(
   expect(written).toEqual(events);
   for (const event of events) expect(() => eventSchema.parse(event)).not.toThrow();
   const ended = events.filter((event): event is EventOf<'run-ended'> => event.type === 'run-ended');
-  expect(ended.map((event) => event.entry).sort()).toEqual(named.map(({ name }) => name).sort());
+  expect(new Set(ended.map((event) => event.entry))).toEqual(new Set(named.map(({ name }) => name)));
+  expect(ended).toHaveLength(named.length * (options.runs ?? 1));
   const warnings = events.filter((event): event is EventOf<'warning'> => event.type === 'warning');
   return { ended, events, warnings };
 }
@@ -245,6 +246,22 @@ describe('a match', () => {
       expect(phases[0]).toBe('launch');
       expect(phases.at(-1)).toBe('destroy');
     }
+  });
+
+  test('gives every sandbox a name of its own that every runtime accepts, however long the names of its rows', async () => {
+    const names = join(temporaryFolder(), 'names');
+    const agent = `echo "$CAGEMATCH_SANDBOX" >> ${names}`;
+    const long = 'docker-io-containerd-kata-with-a-long-name-';
+    await match(
+      [
+        { name: `${long}qemu`, agent },
+        { name: `${long}clh`, agent },
+      ],
+      { runs: 2 },
+    );
+    const given = readFileSync(names, 'utf8').trim().split('\n');
+    expect(new Set(given).size).toBe(4);
+    for (const name of given) expect(name).toMatch(/^[a-z][a-zA-Z0-9-]{0,61}[a-zA-Z0-9]$/);
   });
 
   test('goes on when there is no room for a run: that is the failure of the run', async () => {
