@@ -3,9 +3,9 @@ import type { Context, Reach } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import type { Gateway } from '../model/gateway.js';
 import type { Outcome } from '../record.js';
+import { failureOf } from './blame.js';
 import type { Recorder } from './events.js';
 import type { PlannedEntry } from './plan.js';
-import { failureOf } from './run.js';
 
 export interface Ready {
   entry: PlannedEntry;
