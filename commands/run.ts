@@ -1,6 +1,6 @@
 // `cagematch run`: detect, plan, run, measure, report.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { z } from 'zod';
 import { findCredential, givenCredential } from '../lib/auth/find.js';
@@ -89,6 +89,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const keeper = createKeeper();
   const gateway = createGateway(answer, { port: own.gatewayPort });
   try {
+    progress.waiting('looking for runtimes');
     const detected = await detectAll(asked, (mode) => contextFor(around, keeper, mode.id));
     const plan = withoutOpenHost(planMatch(registry, detected, settings.modes, settings.require), model.name, settings.allowHost);
     checkRequired(plan);
@@ -97,6 +98,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       io.out(describePlan(plan, seed, settings.runs));
       return EXIT.done;
     }
+    if (settings.json !== undefined && settings.json !== '-') checkWritable(resolve(io.cwd, settings.json));
     const folder = join(resolve(io.cwd, settings.out), matchId);
     const events: MatchEvent[] = [];
     const record = openRecord(folder, {
@@ -246,6 +248,19 @@ function publish(report: Report, folder: string, settings: Settings, io: Io): vo
   if (!existsSync(page) || report.match.how !== 'done' || report.modes.some((mode) => mode.standIn)) return;
   const updated = replaceRegion(readFileSync(page, 'utf8'), renderMarkdown(report));
   if (updated !== undefined) save(page, updated);
+}
+
+/** Said before the first launch, not after the last. */
+function checkWritable(path: string): void {
+  try {
+    accessSync(existsSync(path) ? path : dirname(path), constants.W_OK);
+  } catch (error) {
+    throw new CagematchError(
+      'bad-input',
+      `${path} cannot be written (${(error as NodeJS.ErrnoException).code})`,
+      'name another with --json FILE',
+    );
+  }
 }
 
 function save(path: string, text: string): void {

@@ -86,7 +86,8 @@ export async function ensureImage(
   }
 }
 
-async function fillBuildContext(ctx: Context, folder: string): Promise<void> {
+/** What the Dockerfile needs, and nothing else of this package. */
+export async function fillBuildContext(ctx: Context, folder: string): Promise<void> {
   copyFileSync(join(ctx.packageRoot, 'Dockerfile'), join(folder, 'Dockerfile'));
   for (const part of ['lib/task/home', 'lib/task/ca']) {
     await cp(join(ctx.packageRoot, part), join(folder, part), { recursive: true });

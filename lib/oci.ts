@@ -22,6 +22,9 @@ export interface RunOptions {
   extra?: string[];
 }
 
+/** Seconds that a sandbox gets to end by itself when it is removed by force: some clients wait that long before they kill. */
+const STOP_TIMEOUT = '1';
+
 /** `run` and all that follows it: one-shot with a command in the spec, else detached and idle. */
 export function runArgs(spec: LaunchSpec, options: RunOptions): string[] {
   const { command } = spec;
@@ -32,6 +35,8 @@ export function runArgs(spec: LaunchSpec, options: RunOptions): string[] {
     spec.name,
     ...labelArgs(options.labels),
     ...HARDENING,
+    '--stop-timeout',
+    STOP_TIMEOUT,
     '--user',
     `${spec.user.uid}:${spec.user.gid}`,
     ...(options.network === undefined ? [] : ['--network', options.network]),

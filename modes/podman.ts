@@ -198,7 +198,21 @@ async function bridgeReach(ctx: Context): Promise<Reach> {
   const gateway = (await output([...via.argv, 'network', 'inspect', 'podman', '--format', '{{(index .Subnets 0).Gateway}}'], call)).trim();
   const keeper = `cagematch-keeper-${ctx.labels.match}`;
   await output(
-    [...via.argv, 'run', '--detach', '--pull', 'never', '--name', keeper, ...labelArgs(ctx.labels), image(ctx), 'sleep', '60'],
+    [
+      ...via.argv,
+      'run',
+      '--detach',
+      '--stop-timeout',
+      '0',
+      '--pull',
+      'never',
+      '--name',
+      keeper,
+      ...labelArgs(ctx.labels),
+      image(ctx),
+      'sleep',
+      '60',
+    ],
     call,
   );
   return { via: 'address', listen: gateway, url: (port) => `http://${gateway}:${port}`, release: () => forceRemove(via, keeper) };

@@ -139,6 +139,13 @@ describe('bad input gets one clear line, a hint, exit 2, and loses nothing', () 
     expect(stderr).not.toContain('passed');
   });
 
+  it('so does a file for the report', async () => {
+    const { exitCode, stderr } = await run(['run', 'host', '--json', 'no/such/folder/out.json']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/✖ .*out\.json cannot be written \(ENOENT\)\nhint: name another with --json FILE/);
+    expect(stderr).not.toContain('passed');
+  });
+
   it('a gateway port that is taken fails the row, names the port, and says how to be rid of it', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));

@@ -1,13 +1,14 @@
 // The flow of a match: prepare every row, run the rounds, sweep up. Emits events; prints nothing.
 import { randomBytes } from 'node:crypto';
-import type { Context, Reach } from '../contract.js';
+import type { Context } from '../contract.js';
 import { messageOf } from '../errors.js';
 import type { Gateway } from '../model/gateway.js';
 import type { Auth, EventOf } from '../record.js';
 import type { Task } from '../task/task.js';
 import type { Recorder } from './events.js';
 import { type PlannedEntry, rounds } from './plan.js';
-import { failureOf, runOnce } from './run.js';
+import { makeReady, type Ready } from './ready.js';
+import { runOnce } from './run.js';
 
 export interface MatchSettings {
   entries: PlannedEntry[];
@@ -24,13 +25,6 @@ export interface MatchSettings {
   signal: AbortSignal;
 }
 
-interface Ready {
-  entry: PlannedEntry;
-  ctx: Context;
-  reach: Reach;
-  gatewayPort: number | undefined;
-}
-
 /** `20261121-031502-4f2a`: sorts by time, and tells two of one second apart. */
 export function newMatchId(now: Date = new Date()): string {
   const stamp = now.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
@@ -41,9 +35,12 @@ export function newMatchId(now: Date = new Date()): string {
 export async function runMatch(settings: MatchSettings): Promise<void> {
   const { record, signal } = settings;
   const ready: Ready[] = [];
+  const begun: { entry: PlannedEntry; ctx: Context }[] = [];
   for (const entry of settings.entries) {
     if (signal.aborted) break;
-    const one = await makeReady(settings, entry);
+    const ctx = settings.contextOf(entry);
+    begun.push({ entry, ctx });
+    const one = await makeReady(entry, ctx, { record, gateway: settings.gateway, signal });
     if (one) ready.push(one);
   }
   const byName = new Map(ready.map((one) => [one.entry.entry, one]));
@@ -59,43 +56,7 @@ export async function runMatch(settings: MatchSettings): Promise<void> {
       await recordRun(settings, one, round, round <= settings.warmup);
     }
   }
-  await sweep(settings, ready);
-}
-
-async function makeReady(settings: MatchSettings, entry: PlannedEntry): Promise<Ready | undefined> {
-  const { record, gateway } = settings;
-  const ctx = settings.contextOf(entry);
-  try {
-    const startedMs = performance.now();
-    await unlessAborted(entry.adapter.prepare(ctx), settings.signal);
-    record.emit({ type: 'prepared', entry: entry.entry, imageMs: Math.round(performance.now() - startedMs) });
-    const reach = await unlessAborted(entry.adapter.reach(ctx), settings.signal);
-    if (reach.via === 'inside') return { entry, ctx, reach, gatewayPort: undefined };
-    const gatewayPort = await gateway.listen(reach.listen).finally(() => reach.release?.());
-    return { entry, ctx, reach, gatewayPort };
-  } catch (error) {
-    const outcome = settings.signal.aborted
-      ? ({ status: 'failed', cause: 'interrupted', message: 'interrupted by the user' } as const)
-      : failureOf(error);
-    record.emit({ type: 'unprepared', entry: entry.entry, outcome });
-    return undefined;
-  }
-}
-
-/** A mode that hangs must not keep the user from leaving; what it goes on with is swept up at the end. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  work.catch(() => {});
-  let stop: () => void = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
+  await sweep(settings, begun);
 }
 
 async function recordRun(settings: MatchSettings, one: Ready, round: number, warmup: boolean): Promise<void> {
@@ -131,8 +92,8 @@ function sandboxName(matchId: string, entry: PlannedEntry, round: number): strin
 }
 
 /** What an interrupted launch may have left after all: everything that bears this match's label goes. */
-async function sweep(settings: MatchSettings, ready: Ready[]): Promise<void> {
-  for (const { entry, ctx } of ready) {
+async function sweep(settings: MatchSettings, begun: { entry: PlannedEntry; ctx: Context }[]): Promise<void> {
+  for (const { entry, ctx } of begun) {
     const calm: Context = { ...ctx, signal: new AbortController().signal };
     try {
       for (const listed of await entry.adapter.list(calm)) {

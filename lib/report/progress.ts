@@ -5,6 +5,8 @@ export interface Progress {
   onEvent(event: MatchEvent): void;
   /** A line from elsewhere, such as a build's. */
   say(line: string): void;
+  /** What is waited for; shown on a terminal only. */
+  waiting(text: string): void;
   /** Takes the live line away. */
   end(): void;
 }
@@ -70,6 +72,7 @@ export function createProgress(write: (text: string) => void, live: boolean): Pr
       }
     },
     say: line,
+    waiting: status,
     end: clear,
   };
 }

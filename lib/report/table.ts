@@ -42,7 +42,7 @@ function renderRows(report: Report, style: Style): string {
       mode.leftovers.length === 0 ? 'none' : style.bad(leftoversShort(mode)),
     ]);
   }
-  return table.toString();
+  return trimmed(table);
 }
 
 export function borderless(head: string[], aligned: ('left' | 'right')[]): InstanceType<typeof Table> {
@@ -70,6 +70,15 @@ export function borderless(head: string[], aligned: ('left' | 'right')[]): Insta
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
     colAligns: aligned,
   });
+}
+
+/** The table's text without the blanks that fill its last column. */
+export function trimmed(table: { toString(): string }): string {
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
 }
 
 export function nameOf(mode: ModeReport): string {

@@ -1,0 +1,339 @@
+// Fly.io: a microVM on somebody else's machine, through the Machines API; the workspace is copied there and back.
+import { copyFileSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pack, unpack } from '../lib/archive.js';
+import { type Context, defineMode, type Handle, type Listed } from '../lib/contract.js';
+import { CagematchError } from '../lib/errors.js';
+import { output, which } from '../lib/exec.js';
+import { copyIn, copyOut, type GuestShell, runDetached, unpackInside } from '../lib/guest-shell.js';
+import { type Answer, type HttpApi, openHttpApi, whyRefused } from '../lib/http-api.js';
+import { IMAGE_LAYOUT } from '../lib/oci.js';
+import { fillBuildContext, imageName } from '../lib/oci-client.js';
+import { makeFolder, removeFolder } from '../lib/owner.js';
+
+/** What the API allows for every action on one machine, and on one app; reading a machine is allowed more. */
+const ACTION = { perSecond: 1, burst: 3 };
+const READING = { perSecond: 5, burst: 10 };
+const QUICK_MS = 15_000;
+const STARTED_MS = 300_000;
+const GONE_MS = 25_000;
+/** Commands of more than half a minute have been cut off by the API; ours last this long at most, in seconds. */
+const EXEC_S = 25;
+/** Up to here the workspace goes in with the machine's own configuration. */
+const INLINE = 96 * 1024;
+/** More than any run may last: a machine whose harness has died ends and removes itself. */
+const LIFE_S = 25 * 3600;
+/** Files that are there before the first command, and what commands leave. Not one folder: init and commands may be different users. */
+const [BROUGHT, MADE] = ['/tmp/cagematch', '/tmp/cagematch-out'];
+const ARCHIVE = 'workspace.tgz';
+
+interface FlyHandle extends Handle {
+  machine?: string;
+}
+
+interface Machine {
+  id: string;
+  name: string;
+  state: string;
+  config?: { metadata?: Record<string, string> };
+  events?: { type?: string; request?: { exit_event?: { exit_code?: number; oom_killed?: boolean } } }[];
+}
+
+export default defineMode<FlyHandle>({
+  id: 'fly',
+  title: 'Fly.io',
+  letter: 'C',
+  isolation: 'remote-vm',
+  workspace: 'copy',
+  auth: ['remote-secret', 'env'],
+  inputs: {
+    FLY_API_TOKEN: { help: 'token of the Fly.io app (fly tokens create deploy)', secret: true },
+    CAGEMATCH_FLY_APP: { help: 'Fly.io app that holds the machines; default: the one that fly.toml names', example: 'my-cagematch' },
+    FLY_REGION: { help: 'region of the machines; default: the nearest', example: 'fra' },
+    FLY_FLAPS_BASE_URL: { help: 'address of the Machines API; default: https://api.machines.dev' },
+  },
+  platforms: ['linux', 'darwin', 'win32'],
+  summary: 'a machine of the Fly.io app through the Machines API; the workspace is copied in and back',
+  oneShot: false,
+
+  async detect(ctx) {
+    const app = appOf(ctx);
+    if (app === undefined)
+      return { status: 'unconfigured', reason: 'no Fly.io app is named', hint: 'set CAGEMATCH_FLY_APP, or app in fly.toml' };
+    if (!ctx.env.FLY_API_TOKEN)
+      return { status: 'unconfigured', reason: 'FLY_API_TOKEN is not set', hint: `fly tokens create deploy -a ${app} -x 720h` };
+    const answer = await call(ctx, { method: 'GET', path: '', key: 'app', pace: READING, timeoutMs: 4500 });
+    const trouble = answer.status === 200 ? undefined : diagnose(app, answer);
+    if (trouble) return { status: trouble.broken ? 'broken' : 'unconfigured', reason: trouble.reason, hint: trouble.hint };
+    const server = answer.status === undefined ? '' : (answer.headers.get('server') ?? '');
+    const facts = { app, region: ctx.env.FLY_REGION || 'nearest', cli: cli(ctx) ?? 'none' };
+    return { status: 'ready', version: `Machines API v1${server === '' ? '' : ` (${server})`}`, facts };
+  },
+
+  async prepare(ctx, options) {
+    // Whether the image is in Fly's registry shows when a machine is made. Building it costs the user money,
+    // so a match never does; `cagematch build fly` asks for it, and Fly's own cache makes the second time short.
+    if (options) await build(ctx, options.rebuild ?? false);
+  },
+
+  reach: async () => ({ via: 'inside' }),
+  layout: () => IMAGE_LAYOUT,
+
+  async launch(ctx, spec) {
+    const archive = await pack(spec.host.workspace);
+    const inline = archive.length <= INLINE;
+    const content: { path: string; bytes: Buffer }[] = spec.files.map((file) => ({ path: file.path, bytes: readFileSync(file.source) }));
+    if (inline) content.push({ path: `${BROUGHT}/${ARCHIVE}`, bytes: archive });
+    const made = await must<Machine>(ctx, 'launch-failed', {
+      method: 'POST',
+      path: '/machines',
+      key: 'create',
+      timeoutMs: 60_000,
+      body: {
+        name: spec.name,
+        ...(ctx.env.FLY_REGION ? { region: ctx.env.FLY_REGION } : {}),
+        // Where the model runs beside the agent, the app's own credentials have no business.
+        skip_secrets: spec.files.length > 0,
+        config: {
+          image: imageOf(ctx),
+          init: { exec: ['/bin/sleep', String(LIFE_S)] },
+          guest: { cpu_kind: 'shared', cpus: 2, memory_mb: 4096 },
+          restart: { policy: 'no' },
+          auto_destroy: true,
+          metadata: metadata(ctx),
+          // No secret is among them: the configuration outlives the run in the API's records.
+          files: content.map(({ path, bytes }) => ({ guest_path: path, raw_value: bytes.toString('base64'), mode: 0o644 })),
+        },
+      },
+    });
+    await started(ctx, made.id);
+    const shell = shellOf(ctx, made.id);
+    const folder = inline ? BROUGHT : MADE;
+    if (!inline) await copyIn(shell, archive, `${folder}/${ARCHIVE}`);
+    await unpackInside(shell, `${folder}/${ARCHIVE}`, IMAGE_LAYOUT.workspace);
+    return { name: spec.name, machine: made.id };
+  },
+  async *exec(ctx, handle, command) {
+    yield* runDetached(shellOf(ctx, await machineOf(ctx, handle)), MADE, command, ctx.signal);
+  },
+  async collect(ctx, handle, into) {
+    const shell = shellOf(ctx, await machineOf(ctx, handle));
+    await unpack(await copyOut(shell, IMAGE_LAYOUT.workspace, `${MADE}/${ARCHIVE}`), into);
+  },
+  async destroy(ctx, handle) {
+    for (const id of handle.machine === undefined ? await machinesNamed(ctx, handle.name) : [handle.machine]) await remove(ctx, id);
+    return {};
+  },
+  list,
+  reap: (ctx, listed) => remove(ctx, listed.id.split(' ').at(-1) ?? ''),
+  shell: (ctx, handle) => [
+    'fly',
+    'ssh',
+    'console',
+    '--app',
+    appOf(ctx) ?? '',
+    ...(handle.machine ? ['--machine', handle.machine] : ['--select']),
+  ],
+
+  async pushSecret(ctx, name, value) {
+    const app = appOf(ctx) ?? '';
+    // `-` makes the CLI read the value from stdin; staged, it reaches the machines that are made from now on.
+    await flyCli(ctx, ['secrets', 'set', `${name}=-`, '--stage', '--app', app], { input: value, code: 'not-ready', timeoutMs: 60_000 });
+    return `${name} is staged for ${app}`;
+  },
+});
+
+function appOf(ctx: Context): string | undefined {
+  if (ctx.env.CAGEMATCH_FLY_APP) return ctx.env.CAGEMATCH_FLY_APP;
+  try {
+    return /^\s*app\s*=\s*["']([^"']+)["']/m.exec(readFileSync(join(ctx.packageRoot, 'fly.toml'), 'utf8'))?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
+interface Request {
+  method: 'GET' | 'POST' | 'DELETE';
+  /** Below the app. */
+  path: string;
+  /** Action, and the machine where it is one machine's. */
+  key: string;
+  pace?: typeof ACTION;
+  body?: unknown;
+  timeoutMs?: number;
+  repeatable?: boolean;
+}
+
+/** One client a match: what the API allows is shared by all runs. */
+async function call(ctx: Context, request: Request): Promise<Answer> {
+  const token = ctx.env.FLY_API_TOKEN ?? '';
+  const base = ctx.env.FLY_FLAPS_BASE_URL ?? 'https://api.machines.dev';
+  const api = await ctx.keep<HttpApi>(`api ${base}`, () => openHttpApi(base, token.startsWith('FlyV1 ') ? token : `Bearer ${token}`));
+  const { method, path, body, repeatable } = request;
+  return api.call({
+    method,
+    path: `/v1/apps/${encodeURIComponent(appOf(ctx) ?? '')}${path}`,
+    ...(body === undefined ? {} : { body }),
+    pace: { key: request.key, ...(request.pace ?? ACTION) },
+    timeoutMs: request.timeoutMs ?? QUICK_MS,
+    repeatable: repeatable ?? method !== 'POST',
+    signal: ctx.signal,
+  });
+}
+
+async function must<T>(ctx: Context, code: CagematchError['code'], request: Request): Promise<T> {
+  const answer = await call(ctx, request);
+  if (answer.status !== undefined && answer.status >= 200 && answer.status < 300) return answer.body as T;
+  const words = whyRefused(answer);
+  if (code === 'launch-failed' && /manifest|unable to (resolve|pull)|image .*not found/i.test(words))
+    throw new CagematchError('image-unavailable', `Fly.io cannot get ${imageOf(ctx)} (${words})`, 'npm run fly:build');
+  const trouble = diagnose(appOf(ctx) ?? '', answer);
+  throw new CagematchError(code, trouble.reason, trouble.hint);
+}
+
+function diagnose(app: string, answer: Answer): { broken: boolean; reason: string; hint: string } {
+  const words = whyRefused(answer);
+  if (answer.status === 401)
+    return { broken: false, reason: `Fly.io refuses the token (${words})`, hint: `fly tokens create deploy -a ${app} -x 720h` };
+  if (answer.status === 403 || (answer.status === 404 && !/machine|manifest|image/i.test(words)))
+    return {
+      broken: false,
+      reason: `the token sees no Fly.io app ${app} (${words})`,
+      hint: 'fly launch --copy-config --no-deploy (name the app in fly.toml first)',
+    };
+  if (/insufficient|capacity/i.test(words))
+    return { broken: true, reason: `Fly.io has no room (${words})`, hint: 'set FLY_REGION to another' };
+  return {
+    broken: true,
+    reason: `the Machines API does not answer as it should: ${words}`,
+    hint: 'see status.flyio.net, or check the network',
+  };
+}
+
+/** Keys without dots: they are also the names of query parameters. */
+function metadata(ctx: Context) {
+  const { match, mode, owner } = ctx.labels;
+  return { cagematch_match: match, cagematch_mode: mode, cagematch_owner: owner };
+}
+
+function get(ctx: Context, id: string): Promise<Answer> {
+  return call(ctx, { method: 'GET', path: `/machines/${id}`, key: `get ${id}`, pace: READING });
+}
+
+/** The API waits for us, a minute at a time. */
+async function started(ctx: Context, id: string): Promise<void> {
+  const deadline = Date.now() + STARTED_MS;
+  for (;;) {
+    const path = `/machines/${id}/wait?state=started&timeout=60`;
+    const answer = await call(ctx, { method: 'GET', path, key: `wait ${id}`, timeoutMs: 70_000 });
+    if (answer.status === 200) return;
+    const why = await whyNotRunning(ctx, id);
+    if (answer.status !== 408 || why !== undefined || Date.now() > deadline)
+      throw new CagematchError('launch-failed', `the machine does not start: ${why ?? whyRefused(answer)}`);
+  }
+}
+
+/** Undefined while it runs, starts, or cannot be asked. */
+async function whyNotRunning(ctx: Context, id: string): Promise<string | undefined> {
+  const answer = await get(ctx, id);
+  if (answer.status === 404) return 'the machine is gone';
+  if (answer.status !== 200) return undefined;
+  const { state, events } = answer.body as Machine;
+  if (['created', 'creating', 'starting', 'started'].includes(state)) return undefined;
+  const exit = events?.find((event) => event.type === 'exit')?.request?.exit_event;
+  return `the machine is ${state}${exit?.oom_killed ? ', out of memory' : ''}`;
+}
+
+/** The API's own exec: it shows nothing before the command is over, and HTTP 200 says nothing of how that ended. */
+function shellOf(ctx: Context, id: string): GuestShell {
+  return async ({ script, args, stdin, repeatable }) => {
+    const body = { command: ['/bin/sh', '-c', script, 'cagematch', ...args], timeout: EXEC_S, ...(stdin === undefined ? {} : { stdin }) };
+    const timeoutMs = (EXEC_S + 10) * 1000;
+    const answer = await call(ctx, { method: 'POST', path: `/machines/${id}/exec`, key: `exec ${id}`, body, timeoutMs, repeatable });
+    if (answer.status === 200) {
+      const { exit_code: code = 0, stdout = '', stderr = '' } = answer.body as { exit_code?: number; stdout?: string; stderr?: string };
+      return { type: 'ran', code, stdout, stderr };
+    }
+    const gone = await whyNotRunning(ctx, id);
+    if (gone === undefined && answer.status === 408) return { type: 'late', reason: whyRefused(answer) };
+    return { type: 'lost', reason: gone ?? diagnose(appOf(ctx) ?? '', answer).reason };
+  };
+}
+
+/** A handle whose launch failed half-way knows the name only. */
+async function machineOf(ctx: Context, handle: FlyHandle): Promise<string> {
+  const id = handle.machine ?? (await machinesNamed(ctx, handle.name))[0];
+  if (id === undefined) throw new CagematchError('launch-failed', `there is no machine ${handle.name}`);
+  return id;
+}
+
+async function machinesNamed(ctx: Context, name: string): Promise<string[]> {
+  return (await ours(ctx)).filter((machine) => machine.name === name).map(({ id }) => id);
+}
+
+async function ours(ctx: Context): Promise<Machine[]> {
+  const path = `/machines?metadata.cagematch_mode=${ctx.labels.mode}`;
+  const all = await must<Machine[]>(ctx, 'not-ready', { method: 'GET', path, key: 'list' });
+  // A server that knew no such filter would give every machine of the app.
+  return all.filter(({ state, config }) => state !== 'destroyed' && config?.metadata?.cagematch_mode === ctx.labels.mode);
+}
+
+async function list(ctx: Context): Promise<Listed[]> {
+  return (await ours(ctx)).map(({ id, name, config }) => {
+    const { cagematch_match: match, cagematch_owner: owner } = config?.metadata ?? {};
+    const labels = { mode: ctx.labels.mode, ...(match === undefined ? {} : { match }), ...(owner === undefined ? {} : { owner }) };
+    return { id: `${name} ${id}`, kind: 'machine', labels };
+  });
+}
+
+async function remove(ctx: Context, id: string): Promise<void> {
+  const deadline = Date.now() + GONE_MS;
+  for (let deleted: Answer | undefined; ; ) {
+    const answer = await get(ctx, id);
+    const state = answer.status === 200 ? (answer.body as Machine).state : undefined;
+    if (answer.status === 404 || state === 'destroyed') return;
+    if (Date.now() > deadline || ctx.signal.aborted) {
+      const why = whyRefused(deleted ?? answer);
+      throw new CagematchError('destroy-failed', `machine ${id} is still there: ${why}`, `fly machine destroy --force ${id}`);
+    }
+    if (state !== 'destroying') deleted = await call(ctx, { method: 'DELETE', path: `/machines/${id}?force=true`, key: `delete ${id}` });
+  }
+}
+
+function imageOf(ctx: Context): string {
+  return `registry.fly.io/${appOf(ctx)}:${label(ctx)}`;
+}
+
+function label(ctx: Context): string {
+  return imageName(ctx, undefined).split(':')[1] ?? 'latest';
+}
+
+function cli(ctx: Context): 'fly' | 'flyctl' | undefined {
+  return (['fly', 'flyctl'] as const).find((name) => which(name, ctx.env) !== undefined);
+}
+
+function flyCli(
+  ctx: Context,
+  args: string[],
+  options: { input?: string; cwd?: string; code: CagematchError['code']; timeoutMs: number; onLine?: (line: string) => void },
+): Promise<string> {
+  const program = cli(ctx);
+  if (program === undefined) throw new CagematchError(options.code, 'no fly command on PATH', 'curl -L https://fly.io/install.sh | sh');
+  return output([program, ...args], { env: ctx.env, signal: ctx.signal, ...options });
+}
+
+async function build(ctx: Context, fresh: boolean): Promise<void> {
+  const app = appOf(ctx) ?? '';
+  const folder = makeFolder('build');
+  ctx.say(`building ${imageOf(ctx)} with Fly's builder, and pushing it`);
+  try {
+    await fillBuildContext(ctx, folder);
+    copyFileSync(join(ctx.packageRoot, 'fly.toml'), join(folder, 'fly.toml'));
+    const args = ['deploy', '--build-only', '--push', '--image-label', label(ctx), '--app', app, ...(fresh ? ['--no-cache'] : [])];
+    args.push('--build-arg', `AGENT_VERSION=${ctx.agentVersion}`);
+    const bounds = { code: 'image-unavailable' as const, timeoutMs: 20 * 60_000 };
+    await flyCli(ctx, args, { cwd: folder, onLine: ctx.say, ...bounds });
+  } finally {
+    removeFolder(folder);
+  }
+}

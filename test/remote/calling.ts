@@ -1,0 +1,40 @@
+// Calls one mode directly, as a match would, in an environment of the test's own.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Context, ExecEvent, ExecStream, LaunchSpec } from '../../lib/contract.js';
+import { contextFor, createKeeper } from '../../lib/match/context.js';
+
+/** @param more what a test wants otherwise than on this machine */
+export function contextOf(mode: string, env: Record<string, string>, more: Partial<Context> = {}): Context & { close(): Promise<void> } {
+  const keeper = createKeeper();
+  const around = {
+    env,
+    platform: 'linux' as const,
+    uid: process.getuid?.(),
+    match: '20260102-030405-abcd',
+    signal: new AbortController().signal,
+  };
+  return { ...contextFor({ ...around, say: () => {} }, keeper, mode), ...more, close: keeper.closeAll };
+}
+
+/** A launch of a sandbox with an empty workspace. */
+export function specOf(name: string): LaunchSpec & { close(): void } {
+  const folder = mkdtempSync(join(tmpdir(), 'remote-'));
+  return {
+    name,
+    host: { workspace: folder, home: '/nonexistent', tmp: '/nonexistent', path: '' },
+    files: [],
+    user: { uid: 1000, gid: 1000 },
+    close: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+export async function readAll(stream: ExecStream): Promise<{ stdout: string[]; stderr: string[]; end: Omit<ExecEvent, 'atMs'> }> {
+  const lines = { stdout: [] as string[], stderr: [] as string[] };
+  for await (const { atMs: _, ...event } of stream) {
+    if (event.type !== 'line') return { ...lines, end: event };
+    lines[event.stream].push(event.text);
+  }
+  throw new Error('the stream broke off');
+}
