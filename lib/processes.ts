@@ -26,13 +26,6 @@ export async function listProcesses(ctx: Context): Promise<Listed[]> {
   return found;
 }
 
-/** Kills one of what `listProcesses` gave, and waits until it is no longer listed; a process that only the kernel can end is given 2 s. */
-export async function reapProcess(ctx: Context, listed: Listed): Promise<void> {
-  const deadline = Date.now() + 2000;
-  do killListed(listed);
-  while (Date.now() < deadline && (await listProcesses(ctx)).some(({ id }) => id === listed.id));
-}
-
 /** Processes that a harness started which is no more: clients of runtimes, for the most part. */
 export async function listOrphans(platform: NodeJS.Platform, env: Env): Promise<Listed[]> {
   return (await environments({ platform, env })).flatMap(({ pid, env: own }) => {
@@ -41,7 +34,14 @@ export async function listOrphans(platform: NodeJS.Platform, env: Env): Promise<
   });
 }
 
-/** Kills one of what `listProcesses` gave. */
+/** Kills one of what `listProcesses` gave, and waits until it is no longer listed; a process that only the kernel can end is given 2 s. */
+export async function reapProcess(ctx: Context, listed: Listed): Promise<void> {
+  const deadline = Date.now() + 2000;
+  do killListed(listed);
+  while (Date.now() < deadline && (await listProcesses(ctx)).some(({ id }) => id === listed.id));
+}
+
+/** Kills one of what the lists above gave. */
 export function killListed(listed: Listed): void {
   const pid = Number(/ pid (\d+)$/.exec(listed.id)?.[1]);
   try {

@@ -32,7 +32,7 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
   oneShot: false,
 
   async detect(ctx) {
-    const asked = await incus(ctx, ['query', '/1.0'], QUICK_MS);
+    const asked = await capture(['incus', 'query', '/1.0'], { env: ctx.env, signal: ctx.signal, timeoutMs: QUICK_MS });
     if (asked.failure === 'missing')
       return { status: 'absent', reason: 'no incus command on PATH', hint: 'sudo apt-get install incus (Debian 12: from backports)' };
     const server = parse<{
