@@ -22,7 +22,7 @@ export function translate(text, mounts) {
 }
 
 /** PATH inside: the pinned agent, this Node, then the machine's own programs; never the stand-ins themselves. */
-function guestPath() {
+export function guestPath() {
   const require = createRequire(import.meta.url);
   const agents = ['', '-musl'].flatMap((suffix) => {
     try {
@@ -35,13 +35,15 @@ function guestPath() {
 }
 
 /**
- * Starts a command in the jail, leading a process group of its own.
- * @param {{argv: string[], env: Record<string, string>, cwd: string, mounts: Mount[], stdio: import('node:child_process').StdioOptions}} options
+ * Starts a command in the jail, leading a process group of its own; as `user` where the caller may choose.
+ * @param {{argv: string[], env: Record<string, string>, cwd: string, mounts: Mount[],
+ *   stdio: import('node:child_process').StdioOptions, user?: {uid: number, gid: number} | undefined}} options
  */
-export function runJailed({ argv, env, cwd, mounts, stdio }) {
+export function runJailed({ argv, env, cwd, mounts, stdio, user }) {
   const [file = 'true', ...args] = argv.map((word) => translate(word, mounts));
   const inside = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, translate(value, mounts)]));
-  return spawn(file, args, { cwd: translate(cwd, mounts), env: { PATH: guestPath(), ...inside }, stdio, detached: true });
+  const as = user !== undefined && process.getuid?.() === 0 ? user : {};
+  return spawn(file, args, { cwd: translate(cwd, mounts), env: { PATH: guestPath(), ...inside }, stdio, detached: true, ...as });
 }
 
 /** @param {number | undefined} pid */
