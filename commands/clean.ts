@@ -3,6 +3,7 @@ import type { Argv } from 'yargs';
 import { z } from 'zod';
 import { messageOf } from '../lib/errors.js';
 import { ownerAlive, removeFolder, staleFolders } from '../lib/owner.js';
+import { killListed, listOrphans } from '../lib/processes.js';
 import { EXIT, type Io } from './io.js';
 import { readSettings } from './settings.js';
 import { survey } from './survey.js';
@@ -41,6 +42,11 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     }
   }
   if (settings.modes.length === 0) {
+    for (const orphan of await listOrphans(io.platform, io.env)) {
+      found += 1;
+      if (!settings.dryRun) killListed(orphan);
+      io.out(`${verb} ${orphan.kind} ${orphan.id}\n`);
+    }
     for (const folder of staleFolders()) {
       found += 1;
       if (!settings.dryRun) removeFolder(folder);

@@ -5,6 +5,7 @@ import { execa } from 'execa';
 import { monotonic } from './clock.js';
 import type { Env, ExecEnd, ExecEvent, ExecStream } from './contract.js';
 import { CagematchError } from './errors.js';
+import { OWNER_VARIABLE, ownerOf } from './owner.js';
 
 /** The longest line kept whole, in characters; the rest of a longer one is dropped and said so. */
 const MAX_LINE = 4 * 1024 * 1024;
@@ -53,7 +54,8 @@ function start(argv: readonly [string, ...string[]], options: SpawnOptions) {
   const [file, ...args] = argv;
   const { input } = options;
   const child = execa(file, args, {
-    env: options.env,
+    // A client that outlives a killed harness is known by this (see lib/processes.ts).
+    env: { ...options.env, [OWNER_VARIABLE]: ownerOf(process.pid) },
     extendEnv: false,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.user === undefined ? {} : { uid: options.user.uid, gid: options.user.gid }),

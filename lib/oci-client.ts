@@ -22,6 +22,8 @@ export interface OciHandle extends Handle {
   process?: ExecStream;
   /** Resolves when the client of the one-shot form has ended. */
   ended?: Promise<unknown>;
+  /** Clients of `exec` that have not ended. */
+  clients?: Set<LocalStream>;
 }
 
 const QUICK_MS = 15_000;
@@ -34,6 +36,8 @@ const SETTLE_MS = 500;
 
 /** Exit code by which the client says that the runtime itself failed, not the command. */
 const RUNTIME_FAILED = 125;
+/** Exit codes after which the command may never have run: the runtime failed, or the program could not be started. */
+const NEVER_RAN = [RUNTIME_FAILED, 126, 127];
 
 /** What an image is made of; a change of any of it is another image. */
 const RECIPE = ['Dockerfile', 'lib/task/home/.claude.json', 'lib/task/home/.claude/settings.json'];
@@ -104,12 +108,24 @@ export async function launchContainer(client: Client, ctx: Context, spec: Launch
     return { name: spec.name };
   }
   const child = stream(argv, { env: { ...client.env, ...spec.command.secretEnv }, cwd: '/', signal: ctx.signal });
-  const startedAtMs = await Promise.race([
+  const runningAtMs = await Promise.race([
     events.until('start', spec.name),
     child.ended.then(() => events.until('start', spec.name, SETTLE_MS)),
   ]);
-  if (startedAtMs === undefined) throw new CagematchError('launch-failed', await lastWords(child));
-  return { name: spec.name, process: clientStream(child), ended: child.ended, runningAtMs: startedAtMs };
+  if (runningAtMs === undefined && !(await startedUntold(client, spec.name, child)))
+    throw new CagematchError('launch-failed', await lastWords(child));
+  return { name: spec.name, process: clientStream(child), ended: child.ended, ...(runningAtMs === undefined ? {} : { runningAtMs }) };
+}
+
+/** Events can be lost: the runtime is asked, until it says running or the client's end says what became of it. */
+async function startedUntold(client: Client, name: string, child: LocalStream): Promise<boolean> {
+  for (;;) {
+    const end = await Promise.race([child.ended, pause(50)]);
+    if (end) return end.type === 'exit' && !NEVER_RAN.includes(end.code);
+    const argv: [string, ...string[]] = [...client.argv, 'inspect', '--type', 'container', '--format', '{{.State.Running}}', name];
+    const asked = await capture(argv, { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
+    if (asked.stdout.trim() === 'true') return true;
+  }
 }
 
 async function lastWords(child: LocalStream): Promise<string> {
@@ -131,9 +147,14 @@ async function* clientStream(child: LocalStream): AsyncGenerator<ExecEvent> {
   }
 }
 
-export function execInContainer(client: Client, ctx: Context, handle: Handle, command: Command): ExecStream {
+export function execInContainer(client: Client, ctx: Context, handle: OciHandle, command: Command): ExecStream {
   const argv: [string, ...string[]] = [...client.argv, ...execArgs(handle.name, command)];
-  return clientStream(stream(argv, { env: { ...client.env, ...command.secretEnv }, cwd: '/', signal: ctx.signal }));
+  const child = stream(argv, { env: { ...client.env, ...command.secretEnv }, cwd: '/', signal: ctx.signal });
+  handle.clients ??= new Set();
+  const { clients } = handle;
+  clients.add(child);
+  void child.ended.then(() => clients.delete(child));
+  return clientStream(child);
 }
 
 /**
@@ -141,6 +162,15 @@ export function execInContainer(client: Client, ctx: Context, handle: Handle, co
  * so that the common case costs no further call.
  */
 export async function removeContainer(client: Client, ctx: Context, handle: OciHandle): Promise<{ goneAtMs?: number }> {
+  const gone = await confirmRemoval(client, ctx, handle);
+  // Docker 20.10 with gVisor was seen to leave `exec` waiting for a container that was no more.
+  const clients = [...(handle.clients ?? [])];
+  if (clients.length > 0) await Promise.race([Promise.all(clients.map(({ ended }) => ended)), pause(SETTLE_MS)]);
+  for (const one of handle.clients ?? []) one.kill();
+  return gone;
+}
+
+async function confirmRemoval(client: Client, ctx: Context, handle: OciHandle): Promise<{ goneAtMs?: number }> {
   const events = await watchEvents(client, ctx);
   const over = handle.ended !== undefined && (await Promise.race([handle.ended, pause(0)])) !== undefined;
   const goneAtMs = await events.until('gone', handle.name, over ? 3 * SETTLE_MS : 0);

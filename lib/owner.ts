@@ -3,6 +3,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir, uptime } from 'node:os';
 import { join } from 'node:path';
 
+/** Set for every process that a harness starts, and inherited by what these start on this machine. */
+export const OWNER_VARIABLE = 'CAGEMATCH_OWNER';
+
 /** `<pid>:<bootid>`: a pid alone comes back after a reboot. */
 export function ownerOf(pid: number): string {
   return `${pid}:${bootId()}`;

@@ -2,8 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Context, Env, Labels, Listed } from './contract.js';
 import { capture } from './exec.js';
+import { OWNER_VARIABLE, ownerAlive } from './owner.js';
 
-const NAMES = { match: 'CAGEMATCH_MATCH', mode: 'CAGEMATCH_MODE', owner: 'CAGEMATCH_OWNER' } as const;
+const NAMES = { match: 'CAGEMATCH_MATCH', mode: 'CAGEMATCH_MODE', owner: OWNER_VARIABLE } as const;
 const SANDBOX = 'CAGEMATCH_SANDBOX';
 
 /** What a process has to have in its environment to be found again; children inherit it. */
@@ -25,7 +26,22 @@ export async function listProcesses(ctx: Context): Promise<Listed[]> {
   return found;
 }
 
-/** Kills one of what `listProcesses` gave. */
+/** Processes that a harness started which is no more: clients of runtimes, for the most part. */
+export async function listOrphans(platform: NodeJS.Platform, env: Env): Promise<Listed[]> {
+  return (await environments({ platform, env })).flatMap(({ pid, env: own }) => {
+    const { [NAMES.owner]: owner } = own;
+    return owner === undefined || ownerAlive(owner) ? [] : [{ id: `client pid ${pid}`, kind: 'process', labels: { owner } }];
+  });
+}
+
+/** Kills one of what `listProcesses` gave, and waits until it is no longer listed; a process that only the kernel can end is given 2 s. */
+export async function reapProcess(ctx: Context, listed: Listed): Promise<void> {
+  const deadline = Date.now() + 2000;
+  do killListed(listed);
+  while (Date.now() < deadline && (await listProcesses(ctx)).some(({ id }) => id === listed.id));
+}
+
+/** Kills one of what the lists above gave. */
 export function killListed(listed: Listed): void {
   const pid = Number(/ pid (\d+)$/.exec(listed.id)?.[1]);
   try {
@@ -46,7 +62,7 @@ export async function killSandbox(ctx: Context, sandbox: string): Promise<boolea
   return false;
 }
 
-async function environments(ctx: Context): Promise<{ pid: number; env: Env }[]> {
+async function environments(ctx: Pick<Context, 'platform' | 'env'>): Promise<{ pid: number; env: Env }[]> {
   if (ctx.platform === 'linux') return fromProc();
   const listed = await capture(['ps', 'axeww', '-o', 'pid=,command='], { env: ctx.env, timeoutMs: 5000 });
   return listed.stdout.split('\n').map((line) => ({ pid: Number.parseInt(line, 10), env: pairs(line.split(' ')) }));
@@ -58,7 +74,7 @@ function fromProc(): { pid: number; env: Env }[] {
     .flatMap((name) => {
       try {
         const text = readFileSync(`/proc/${name}/environ`, 'latin1');
-        return text.includes(SANDBOX) ? [{ pid: Number(name), env: pairs(text.split('\0')) }] : [];
+        return text.includes(OWNER_VARIABLE) ? [{ pid: Number(name), env: pairs(text.split('\0')) }] : [];
       } catch {
         return []; // Gone, or another user's.
       }

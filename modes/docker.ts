@@ -50,7 +50,7 @@ export default defineMode<OciHandle>({
     if (asked.failure === 'missing') return { status: 'absent', reason: 'no docker command on PATH', hint: installHint(ctx.platform) };
     const info = parse<Info>(asked.stdout);
     if (!info?.ServerVersion) {
-      if (/podman/i.test(asked.stdout + asked.stderr)) return reallyPodman();
+      if (speaksAsPodman(info, asked.stdout + asked.stderr)) return reallyPodman();
       return {
         status: 'broken',
         reason: `the Docker daemon does not answer: ${info?.ServerErrors?.[0] ?? whyFailed(asked)}`,
@@ -136,6 +136,12 @@ function onHostNetwork(ctx: Context): boolean {
       .split(' ')
       .includes(ctx.variant)
   );
+}
+
+/** podman-docker answers in Podman's own form. A socket of Podman that a real Docker client cannot reach is another matter. */
+function speaksAsPodman(info: object | undefined, text: string): boolean {
+  if (info && 'host' in info && 'store' in info && 'version' in info) return true;
+  return /podman/i.test(text) && !/Docker daemon/.test(text);
 }
 
 function reallyPodman() {

@@ -2,7 +2,7 @@
 import { type Command, type Context, defineMode, type Handle } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { stream } from '../lib/exec.js';
-import { killListed, killSandbox, labelEnv, listProcesses } from '../lib/processes.js';
+import { killSandbox, labelEnv, listProcesses, reapProcess } from '../lib/processes.js';
 
 export default defineMode<Handle & { kill?(): void }>({
   id: 'host',
@@ -43,7 +43,7 @@ export default defineMode<Handle & { kill?(): void }>({
     return {};
   },
   list: listProcesses,
-  reap: async (_ctx, listed) => killListed(listed),
+  reap: reapProcess,
   shell: () => ['/bin/sh', '-i'],
 });
 

@@ -12,7 +12,6 @@ const AGENT_USER = { uid: 1000, gid: 1000 };
 const LAYOUT = { workspace: '/workspace', home: '/home/agent' } as const;
 const HOME_FILES = ['.claude.json', '.claude/settings.json'];
 
-/** The host's end of every sandbox's routed link: the one address that the gateway listens on for this mode. */
 const HOST_ADDRESS = '169.254.78.1';
 const QUICK_MS = 15_000;
 
@@ -26,13 +25,14 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
   inputs: {
     INCUS_DIR: { help: "Incus' folder, when it is not the usual one" },
     CAGEMATCH_INCUS_BASE: { help: 'image that the runner template is built on; default: images:debian/12' },
+    CAGEMATCH_INCUS_HOST_ADDRESS: { help: `this host's end of the sandboxes' link, when ${HOST_ADDRESS} is taken; link-local` },
   },
   platforms: ['linux'],
   summary: '`incus launch`, then `incus exec`: a full Linux with its own init; `incus:vm` is a virtual machine',
   oneShot: false,
 
   async detect(ctx) {
-    const asked = await incus(ctx, ['query', '/1.0'], QUICK_MS);
+    const asked = await capture(['incus', 'query', '/1.0'], { env: ctx.env, signal: ctx.signal, timeoutMs: QUICK_MS });
     if (asked.failure === 'missing')
       return { status: 'absent', reason: 'no incus command on PATH', hint: 'sudo apt-get install incus (Debian 12: from backports)' };
     const server = parse<{
@@ -75,9 +75,10 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
     // A routed link needs no bridge, no DHCP and no address in the guest's image; a VM would need the last.
     if (ctx.variant === VM) return { via: 'inside' };
     const keeper = `cagematch-keeper-${ctx.labels.match}`;
-    await launch(ctx, keeper, { [LINK]: link(keeper) });
+    await launch(ctx, keeper, { [LINK]: link(ctx, keeper) });
+    const address = hostAddress(ctx);
     // The address exists while an instance has the link; a socket once bound to it outlives it.
-    return { via: 'address', listen: HOST_ADDRESS, url: (port) => `http://${HOST_ADDRESS}:${port}`, release: () => remove(ctx, keeper) };
+    return { via: 'address', listen: address, url: (port) => `http://${address}:${port}`, release: () => remove(ctx, keeper) };
   },
   layout: () => LAYOUT,
 
@@ -138,11 +139,16 @@ const LINK = 'cagematch-link';
 function devices(ctx: Context, spec: LaunchSpec): Record<string, Device> {
   const workspace: Device = { type: 'disk', source: spec.host.workspace, path: LAYOUT.workspace };
   if (ctx.variant === VM) return { 'cagematch-workspace': workspace };
-  return { 'cagematch-workspace': { ...workspace, shift: 'true' }, [LINK]: link(spec.name) };
+  return { 'cagematch-workspace': { ...workspace, shift: 'true' }, [LINK]: link(ctx, spec.name) };
 }
 
-function link(name: string): Device {
-  return { type: 'nic', nictype: 'routed', name: 'cagematch0', 'ipv4.address': guestAddress(name), 'ipv4.host_address': HOST_ADDRESS };
+function link(ctx: Context, name: string): Device {
+  return { type: 'nic', nictype: 'routed', name: 'cagematch0', 'ipv4.address': guestAddress(name), 'ipv4.host_address': hostAddress(ctx) };
+}
+
+/** The host's end of every sandbox's routed link: the one address that the gateway listens on for this mode. */
+function hostAddress(ctx: Context): string {
+  return ctx.env.CAGEMATCH_INCUS_HOST_ADDRESS ?? HOST_ADDRESS;
 }
 
 /** A link-local address of the sandbox's own, from its name: 169.254.80.0 to 169.254.143.255. */

@@ -5,7 +5,7 @@ import { type Command, type Context, defineMode, type Handle, type HostPaths } f
 import { CagematchError } from '../lib/errors.js';
 import { capture, type LocalStream, stream, which, whyFailed } from '../lib/exec.js';
 import { makeFolder, removeFolder } from '../lib/owner.js';
-import { killListed, killSandbox, labelEnv, listProcesses } from '../lib/processes.js';
+import { killSandbox, labelEnv, listProcesses, reapProcess } from '../lib/processes.js';
 
 export default defineMode<Handle & { kill?(): void; settings?: string }>({
   id: 'native',
@@ -60,7 +60,7 @@ export default defineMode<Handle & { kill?(): void; settings?: string }>({
     return {};
   },
   list: listProcesses,
-  reap: async (_ctx, listed) => killListed(listed),
+  reap: reapProcess,
   shell: (ctx, handle) => [...(srtPath(ctx) ?? ['srt']), '-s', handle.settings ?? '', '-c', '/bin/sh -i'],
 });
 

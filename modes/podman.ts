@@ -101,7 +101,8 @@ export default defineMode<OciHandle>({
     launchContainer(client(ctx), ctx, spec, {
       image: image(ctx),
       labels: ctx.labels,
-      extra: ['--pull', 'never', ...(isRootless(ctx) ? rootlessArgs(ctx, spec.gatewayPort) : [])],
+      // Podman would hand the caller's proxies on, and the passwords in them.
+      extra: ['--pull', 'never', '--http-proxy=false', ...(isRootless(ctx) ? rootlessArgs(ctx, spec.gatewayPort) : [])],
     }),
   exec: (ctx, handle, command) => execInContainer(client(ctx), ctx, handle, command),
   async collect() {},

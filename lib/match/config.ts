@@ -14,9 +14,15 @@ export const OWN_INPUTS = {
   CAGEMATCH_UPSTREAM: { help: 'base URL of the API in live mode; default: https://api.anthropic.com' },
 };
 
+const notAPort = 'a port is a whole number from 0 to 65535';
 const ownSchema = z.object({
-  CAGEMATCH_GATEWAY_PORT: z.coerce.number().int().min(0).max(65535).optional(),
-  CAGEMATCH_UPSTREAM: z.url().optional(),
+  CAGEMATCH_GATEWAY_PORT: z
+    .string()
+    .regex(/^\d{1,5}$/, notAPort)
+    .transform(Number)
+    .refine((port) => port <= 65535, notAPort)
+    .optional(),
+  CAGEMATCH_UPSTREAM: z.url({ protocol: /^https?$/, error: 'not a URL that begins with https:// or http://' }).optional(),
 });
 
 /**
@@ -44,23 +50,25 @@ function readDotenv(path: string): Env {
 
 /** dotenv passes over what it cannot read; a user would rather know. The number only: the line may hold a secret. */
 function firstBadLine(text: string): number | undefined {
-  let open: string | undefined;
-  for (const [index, line] of text.split('\n').entries()) {
+  let open: { quote: string; line: number } | undefined;
+  for (const [index, line] of text.split(/\r?\n/).entries()) {
     if (open !== undefined) {
-      if (line.includes(open)) open = undefined;
+      if (line.includes(open.quote)) open = undefined;
       continue;
     }
     if (/^\s*(#.*)?$/.test(line)) continue;
     const value = /^\s*(?:export\s+)?[\w.-]+\s*=\s*(.*?)\s*$/.exec(line)?.[1];
     if (value === undefined) return index + 1;
     const quote = /^(["'`])/.exec(value)?.[1];
-    if (quote !== undefined && !value.slice(1).includes(quote)) open = quote;
+    if (quote !== undefined && !value.slice(1).includes(quote)) open = { quote, line: index + 1 };
   }
-  return open === undefined ? undefined : text.split('\n').length;
+  return open?.line;
 }
 
+/** @throws `bad-input` that names the variable; an empty one counts as unset */
 export function readOwnInputs(env: Env): { gatewayPort: number; upstream: string } {
-  const read = ownSchema.safeParse(env);
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const read = ownSchema.safeParse(given);
   if (!read.success) {
     const issue = read.error.issues[0];
     throw new CagematchError('bad-input', `${issue?.path.join('.')}: ${issue?.message}`, 'correct it in .env or the environment');

@@ -1,5 +1,5 @@
 // The flow of a match: prepare every row, run the rounds, sweep up. Emits events; prints nothing.
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { Context } from '../contract.js';
 import { messageOf } from '../errors.js';
 import type { Gateway } from '../model/gateway.js';
@@ -88,7 +88,11 @@ function authPath(model: 'replay' | 'live', entry: PlannedEntry): Auth['path'] {
 
 /** A name that every runtime accepts: letters, digits and dashes, at most 63 long, a letter first. */
 function sandboxName(matchId: string, entry: PlannedEntry, round: number): string {
-  return `cagematch-${matchId}-${entry.entry}-${round}`.replace(/[^a-zA-Z0-9-]+/g, '-').slice(0, 63);
+  const clean = entry.entry.replace(/[^a-zA-Z0-9-]+/g, '-');
+  const room = 63 - `cagematch-${matchId}--${round}`.length;
+  // What is cut off is what tells long names apart.
+  const short = () => `${clean.slice(0, room - 7)}-${createHash('sha256').update(entry.entry).digest('hex').slice(0, 6)}`;
+  return `cagematch-${matchId}-${clean.length > room ? short() : clean}-${round}`;
 }
 
 /** What an interrupted launch may have left after all: everything that bears this match's label goes. */

@@ -4,7 +4,7 @@ import type { Clocks, Ms } from '../record.js';
 
 /** Moments on the match's clock, in ms; absent: never seen. */
 export interface Moments {
-  launchCalled: number;
+  launchCalled?: number;
   running?: number;
   firstProcess?: number;
   firstRequest?: number;

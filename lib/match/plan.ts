@@ -77,7 +77,7 @@ function everythingReady(detected: Detected[]) {
   });
 }
 
-function entryName(mode: string, variant: string | undefined): string {
+export function entryName(mode: string, variant: string | undefined): string {
   return variant === undefined ? mode : `${mode}:${variant}`;
 }
 

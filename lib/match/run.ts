@@ -47,23 +47,52 @@ const DESTROY_MS = 30_000;
 const LAUNCH_GRACE_MS = 5_000;
 
 /** Owner of a workspace: the caller, or the image's own user when the caller is root. */
-function workspaceUser(uid: number | undefined): { uid: number; gid: number } {
+export function workspaceUser(uid: number | undefined): { uid: number; gid: number } {
   const agent = { uid: 1000, gid: 1000 };
   return uid === undefined || uid === 0 ? agent : { uid, gid: process.getgid?.() ?? uid };
 }
 
 /** Never throws: a run that fails in any way is a result. */
 export async function runOnce(settings: RunSettings): Promise<RunResult> {
+  let folder: string;
+  try {
+    folder = makeFolder('run');
+  } catch (error) {
+    return unlaunched(settings, error);
+  }
+  const result = await runIn(folder, settings);
+  try {
+    removeFolder(folder);
+    return result;
+  } catch {
+    // Files that another user made inside can be out of our reach.
+    const others = 'gap' in result.leftovers ? [] : result.leftovers;
+    return { ...result, leftovers: [...others, { kind: 'folder', id: folder }] };
+  }
+}
+
+/** A run that ended before anything was asked of the runtime. */
+function unlaunched(settings: RunSettings, error: unknown): RunResult {
+  const gap = { gap: 'not-reached' } as const;
+  return {
+    outcome: blamed('harness', messageOf(error)),
+    clocks: measure({}),
+    auth: { path: settings.authPath, delivered: gap },
+    sync: { in: gap, out: gap, live: gap },
+    leftovers: [],
+  };
+}
+
+async function runIn(folder: string, settings: RunSettings): Promise<RunResult> {
   const clock = settings.clock ?? monotonic;
   const { mode, task, gateway } = settings;
-  const folder = makeFolder('run');
-  const user = mode.owner?.(settings.ctx) ?? workspaceUser(settings.ctx.uid);
   const tap = gateway.openTap();
   const transcript = startTranscript();
   // Ends what the run's own clients still do once its sandbox is gone.
   const over = new AbortController();
   const ctx: Context = { ...settings.ctx, signal: over.signal };
   try {
+    const user = mode.owner?.(settings.ctx) ?? workspaceUser(settings.ctx.uid);
     const host = furnish(folder, user, settings.ctx);
     const { nonce } = task.seed(host.workspace);
     own(host.workspace, user, settings.ctx.uid);
@@ -81,19 +110,10 @@ export async function runOnce(settings: RunSettings): Promise<RunResult> {
       leftovers: await leftovers(settings, work.undestroyed),
     };
   } catch (error) {
-    const outcome: Outcome = { status: 'failed', cause: 'harness', message: messageOf(error) };
-    const gap = { gap: 'not-reached' } as const;
-    return {
-      outcome,
-      clocks: measure({ launchCalled: clock() }),
-      auth: { path: settings.authPath, delivered: gap },
-      sync: { in: gap, out: gap, live: gap },
-      leftovers: await leftovers(settings, undefined),
-    };
+    return { ...unlaunched(settings, error), leftovers: await leftovers(settings, undefined) };
   } finally {
     gateway.closeTap(tap);
     over.abort();
-    removeFolder(folder);
   }
 }
 

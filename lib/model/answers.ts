@@ -4,9 +4,10 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import type { Credential } from '../auth/find.js';
+import { messageOf } from '../errors.js';
 import type { Cassette } from './cassette.js';
 import type { Answer } from './gateway.js';
-import { readBody, serveReplay } from './replay.mjs';
+import { readBody, sendError, serveReplay } from './replay.mjs';
 
 export function replayAnswer(cassette: Cassette): Answer {
   return (req, res) => serveReplay(req, res, cassette);
@@ -31,14 +32,20 @@ const OURS = new Set([
  */
 export function liveAnswer(upstream: string, credential: Credential): Answer {
   return async (req, res) => {
+    const url = upstreamUrl(upstream, req.url ?? '/');
+    if (!url) return sendError(res, 400, 'invalid_request_error', 'the request target has to be a path');
     const body = req.method === 'POST' ? await readBody(req) : undefined;
     const hungUp = new AbortController();
     res.once('close', () => hungUp.abort());
-    const answer = await fetch(new URL(req.url ?? '/', upstream), {
+    const answer = await fetch(url, {
       method: req.method ?? 'GET',
+      // Followed from here, a redirect would take the credential along.
+      redirect: 'manual',
       headers: { ...forwarded(req), ...credentialHeaders(credential) },
       signal: hungUp.signal,
       ...(body === undefined ? {} : { body: new Uint8Array(body) }),
+    }).catch((error: Error) => {
+      throw new Error(`${url.origin} does not answer: ${messageOf(error.cause ?? error)}`, { cause: error });
     });
     const headers = Object.fromEntries(
       [...answer.headers].filter(([name]) => !['content-encoding', 'content-length', 'transfer-encoding', 'connection'].includes(name)),
@@ -47,6 +54,14 @@ export function liveAnswer(upstream: string, credential: Credential): Answer {
     if (answer.body) await pipeline(Readable.fromWeb(answer.body as ReadableStream), res);
     else res.end();
   };
+}
+
+/**
+ * The API's own path, below the base URL's. A target that names a host (`//host/`, `http://host/`) is the agent's
+ * try at having the credential sent there: it is a path of the API, or refused.
+ */
+function upstreamUrl(upstream: string, target: string): URL | undefined {
+  return target.startsWith('/') ? new URL(`${upstream.replace(/\/+$/, '')}${target}`) : undefined;
 }
 
 function forwarded(req: IncomingMessage): Record<string, string> {

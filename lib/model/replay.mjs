@@ -108,6 +108,7 @@ export async function serveReplay(req, res, cassette) {
   let request;
   try {
     request = JSON.parse((await readBody(req)).toString('utf8'));
+    if (!isRequest(request)) throw new Error('no list of messages');
   } catch (error) {
     return sendError(res, 400, 'invalid_request_error', `unreadable request body: ${error instanceof Error ? error.message : error}`);
   }
@@ -118,6 +119,12 @@ export async function serveReplay(req, res, cassette) {
   res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
   for (const event of toEvents(message)) res.write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
   res.end();
+}
+
+/** @param {unknown} value */
+function isRequest(value) {
+  if (typeof value !== 'object' || value === null || !('messages' in value) || !Array.isArray(value.messages)) return false;
+  return value.messages.every((message) => typeof message === 'object' && message !== null);
 }
 
 /**

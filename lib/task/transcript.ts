@@ -1,4 +1,5 @@
 // Reads the agent's stream-json line by line and keeps what a verdict needs. The border to guest output.
+import { stripVTControlCharacters } from 'node:util';
 import { z } from 'zod';
 import type { Outcome } from '../record.js';
 
@@ -40,9 +41,23 @@ export interface Transcript {
 }
 
 const LAST_WORDS = 2000;
+/** The most that is kept of what tools were given and gave back, in characters; of more, the oldest goes first. */
+const MAX_KEPT = 16 * 1024 * 1024;
+
+/** Adds to a list, whose oldest go when it holds more than is kept. */
+function keeper<T>(sizeOf: (one: T) => number) {
+  let held = 0;
+  return (list: T[], one: T): void => {
+    list.push(one);
+    held += sizeOf(one);
+    while (held > MAX_KEPT && list.length > 1) held -= sizeOf(list.shift() as T);
+  };
+}
 
 export function startTranscript(): Transcript & { read(line: string, stream: 'stdout' | 'stderr'): { result: boolean } } {
   const tools = new Map<string, string>();
+  const keepWrite = keeper<Transcript['writes'][number]>((write) => write.content.length);
+  const keepOutput = keeper<Transcript['toolOutputs'][number]>((output) => output.text.length);
   return {
     writes: [],
     toolOutputs: [],
@@ -54,11 +69,10 @@ export function startTranscript(): Transcript & { read(line: string, stream: 'st
         return { result: false };
       }
       if (line.trim() === '') return { result: false };
-      const parsed = lineSchema.safeParse(parseJson(line));
-      if (!parsed.success) {
-        if (parseJson(line) === undefined) this.garbage += 1;
-        return { result: false };
-      }
+      const json = parseJson(line);
+      if (json === undefined) this.garbage += 1;
+      const parsed = lineSchema.safeParse(json);
+      if (!parsed.success) return { result: false };
       const event = parsed.data;
       if (event.type === 'system' && event.claude_code_version !== undefined) this.agentVersion = event.claude_code_version;
       if (event.type === 'assistant') {
@@ -66,13 +80,13 @@ export function startTranscript(): Transcript & { read(line: string, stream: 'st
           if (block.type !== 'tool_use' || block.id === undefined || block.name === undefined) continue;
           tools.set(block.id, block.name);
           const { file_path: path, content } = block.input ?? {};
-          if (block.name === 'Write' && typeof path === 'string' && typeof content === 'string') this.writes.push({ path, content });
+          if (block.name === 'Write' && typeof path === 'string' && typeof content === 'string') keepWrite(this.writes, { path, content });
         }
       }
       if (event.type === 'user' && typeof event.message.content !== 'string') {
         for (const block of event.message.content) {
           if (block.type !== 'tool_result') continue;
-          this.toolOutputs.push({
+          keepOutput(this.toolOutputs, {
             tool: tools.get(block.tool_use_id ?? '') ?? 'unknown',
             text: plain(block.content),
             isError: block.is_error === true,
@@ -121,10 +135,11 @@ export function agentFailure(
   if (exit.type === 'lost') return failed('sandbox', `the runtime lost the agent: ${exit.reason}`);
   if (result?.isError) {
     const words = result.text || result.subtype;
-    if (result.apiStatus === 401 || result.apiStatus === 403 || /not logged in|authentication|invalid api key/i.test(words))
+    const status = result.apiStatus ?? statusIn(words);
+    if (status === 401 || status === 403 || /not logged in|authentication|invalid api key/i.test(words))
       return failed('auth', words, 'cagematch token show');
-    if (result.apiStatus === 429) return failed('rate-limit', words);
-    if (result.apiStatus !== undefined || /^api error/i.test(words)) return failed('model', words);
+    if (status === 429) return failed('rate-limit', words);
+    if (status !== undefined || /^api error/i.test(words)) return failed('model', words);
     return failed('agent', words);
   }
   if (exit.type === 'signal') return failed('agent', `the agent was killed by ${exit.name}`);
@@ -136,6 +151,12 @@ export function agentFailure(
   return undefined;
 }
 
+/** Not every version of the agent gives the status a field of its own. */
+function statusIn(words: string): number | undefined {
+  const status = /\bAPI Error: (\d{3})\b/.exec(words)?.[1];
+  return status === undefined ? undefined : Number(status);
+}
+
 function lastWords(transcript: Transcript): string {
   const words = transcript.stderr.trim().split('\n').at(-1) ?? '';
   return words === '' ? '' : `: ${words}`;
@@ -143,7 +164,7 @@ function lastWords(transcript: Transcript): string {
 
 /** One printable line of bounded length: what an agent prints may hold control sequences. */
 function oneLine(text: string): string {
-  return text
+  return stripVTControlCharacters(text)
     .replace(/\p{Cc}+/gu, ' ')
     .trim()
     .slice(0, 300);

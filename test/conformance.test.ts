@@ -1,0 +1,328 @@
+// One suite over every mode: against its stand-in, and against the real runtime wherever this machine has it.
+import { createHash } from 'node:crypto';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ExecEnd } from '../lib/contract.js';
+import { CagematchError } from '../lib/errors.js';
+import { type Arena, type Box, openArena, read, SEED, shell, type Told, watchArgv } from './conformance/arena.js';
+import { contextOf, findTargets, HOST_ONLY, HOST_ONLY_MARK, type Target } from './conformance/targets.js';
+
+const { modes, targets, notReal } = await findTargets();
+
+type Verdict = 'pass' | 'fail' | 'not-applicable' | 'unverified';
+const verdicts = new Map<string, Verdict[]>();
+/** Runtimes that are ready, but whose image cannot be had here. */
+const imageless = new Map<string, string>();
+
+/** One row of one target. `applies`: false, or why the sentence says nothing about this mode. */
+function row(target: Target, sentence: string, run: () => Promise<void>, notApplicable?: string | false): void {
+  const note = (verdict: Verdict) => verdicts.set(target.name, [...(verdicts.get(target.name) ?? []), verdict]);
+  test.sequential(sentence, async (context) => {
+    if (notApplicable) {
+      note('not-applicable');
+      context.skip(`not applicable: ${notApplicable}`);
+    }
+    const why = imageless.get(target.name);
+    if (why !== undefined) {
+      note('unverified');
+      context.skip(`unverified: ${why}`);
+    }
+    try {
+      await run();
+      note('pass');
+    } catch (error) {
+      note('fail');
+      throw error;
+    }
+  });
+}
+
+const failed = (end: ExecEnd) => end.type !== 'exit' || end.code !== 0;
+
+describe.each(modes)('$id, with nothing installed', (mode) => {
+  test('detect says what is missing, in one line each for the reason and for what to type', async () => {
+    const empty = mkdtempSync(join(tmpdir(), 'empty-'));
+    const { ctx, keeper } = contextOf({ mode, env: { PATH: empty, HOME: empty }, variant: undefined, facts: {} }, 'none');
+    const startedMs = performance.now();
+    const detection = await mode.detect({ ...ctx, agentBinary: undefined, packageRoot: empty });
+    const tookMs = performance.now() - startedMs;
+    await keeper.closeAll();
+    rmSync(empty, { recursive: true });
+    expect(detection.status).toMatch(/^(absent|broken|unconfigured)$/);
+    if (detection.status === 'ready') return;
+    expect(detection.reason).toMatch(/^\S.+$/);
+    expect(detection.hint).toMatch(/^\S.+$/);
+    expect(tookMs).toBeLessThan(5000);
+  });
+});
+
+describe.concurrent.each(targets)('$name', (target) => {
+  const { mode } = target;
+  let arena: Arena;
+  let idle: Box;
+  const guestFile = { path: '/tmp/cagematch/conformance.txt', source: join(mkdtempSync(join(tmpdir(), 'guest-file-')), 'file.txt') };
+  chmodSync(dirname(guestFile.source), 0o755);
+  writeFileSync(guestFile.source, 'a file for the guest\n', { mode: 0o644 });
+  const noOneShot = !mode.oneShot && 'the runtime has no one-shot form';
+
+  /** A one-shot sandbox, read to its end and destroyed. */
+  async function oneShot(purpose: string, script: string): Promise<Told> {
+    const box = await arena.launch(arena.plan(purpose, (layout) => shell(layout, script)));
+    if (!box.handle.process) throw new Error('launch gave no process');
+    const told = await read(box.handle.process);
+    await mode.destroy(arena.ctx, box.handle);
+    expect(await arena.listed(box.name)).toEqual([]);
+    return told;
+  }
+
+  beforeAll(async () => {
+    try {
+      arena = await openArena(target);
+    } catch (error) {
+      if (!(target.real && error instanceof CagematchError && error.code === 'image-unavailable')) throw error;
+      imageless.set(target.name, error.message);
+      return;
+    }
+    const shares = arena.plan('probe');
+    const files = shares.layout.workspace === shares.host.workspace ? [] : [guestFile];
+    idle = await arena.launch(arena.plan('idle', undefined, files));
+  }, 120_000);
+  afterAll(async () => {
+    await arena?.close();
+    await target.close();
+    rmSync(dirname(guestFile.source), { recursive: true, force: true });
+  });
+
+  row(target, 'detect says ready, with a version', async () => {
+    const detection = await mode.detect(arena.ctx);
+    expect(detection).toMatchObject({ status: 'ready', version: expect.stringMatching(target.real ? /\S/ : /stand-in/) });
+  });
+
+  row(target, 'prepare does nothing the second time', async () => {
+    arena.said.length = 0;
+    await mode.prepare(arena.ctx);
+    expect(arena.said).toEqual([]);
+  });
+
+  row(
+    target,
+    'a one-shot command prints on both streams, its last line without a newline too, and its code comes out',
+    async () => {
+      const told = await oneShot('oneshot', 'echo out; echo err >&2; printf tail; exit 7');
+      expect(told).toMatchObject({ stdout: ['out', 'tail'], end: { type: 'exit', code: 7 } });
+      expect(told.stderr).toContain('err');
+    },
+    noOneShot,
+  );
+
+  row(
+    target,
+    'a one-shot command that succeeds exits 0',
+    async () => expect((await oneShot('success', 'exit 0')).end).toEqual({ type: 'exit', code: 0 }),
+    noOneShot,
+  );
+
+  row(
+    target,
+    'a one-shot command that is killed by a signal never seems to have succeeded',
+    async () => expectSignal((await oneShot('killed', 'kill -9 $$')).end),
+    noOneShot,
+  );
+
+  row(
+    target,
+    'a one-shot program that does not exist is a failed launch or a failed command',
+    async () => {
+      const plan = arena.plan('missing', (layout) => ({ ...shell(layout, ''), argv: ['no-such-program-9d1f'] }));
+      const end = await arena.launch(plan).then(
+        async (box) => (await read(box.handle.process ?? mode.exec(arena.ctx, box.handle, plan.spec.command as never))).end,
+        (error) => error,
+      );
+      if (end instanceof Error) expect(end).toMatchObject({ code: 'launch-failed' });
+      else expect(failed(end)).toBe(true);
+      await mode.destroy(arena.ctx, { name: plan.name });
+      expect(await arena.listed(plan.name)).toEqual([]);
+    },
+    noOneShot,
+  );
+
+  row(target, 'a sandbox without a command idles and takes one command after another', async () => {
+    const first = await arena.sh(idle, 'echo one; echo two >&2');
+    expect(first).toMatchObject({ stdout: ['one'], end: { type: 'exit', code: 0 } });
+    expect(first.stderr).toContain('two');
+    expect(await arena.sh(idle, 'printf "no newline"; exit 7')).toMatchObject({ stdout: ['no newline'], end: { type: 'exit', code: 7 } });
+  });
+
+  row(target, 'a command that is killed by a signal never seems to have succeeded', async () => {
+    expectSignal((await arena.sh(idle, 'kill -9 $$')).end);
+  });
+
+  row(target, 'a program that does not exist never seems to have succeeded', async () => {
+    expect(failed((await read(arena.stream(idle, ['no-such-program-9d1f']))).end)).toBe(true);
+  });
+
+  row(target, 'what is set is there inside, and nothing of the host is', async () => {
+    const told = await arena.sh(idle, 'env', { env: { GIVEN: 'plain = value' }, secretEnv: { SECRET: 'hidden value' } });
+    expect(told.stdout).toContain('GIVEN=plain = value');
+    expect(told.stdout).toContain('SECRET=hidden value');
+    expect(told.stdout.filter((line) => line.includes(HOST_ONLY_MARK))).toEqual([]);
+    expect(told.stdout.filter((line) => Object.keys(HOST_ONLY).includes(line.split('=', 1)[0] ?? ''))).toEqual(
+      // srt leads its own proxy inside.
+      told.stdout.filter((line) => mode.isolation === 'os-sandbox' && line.startsWith('HTTPS_PROXY=')),
+    );
+  });
+
+  row(target, 'a secret gets in, and is in no argv on this host', async () => {
+    const secret = `conformance-secret-${createHash('sha256').update(target.name).digest('hex').slice(0, 16)}`;
+    const watching = watchArgv(secret);
+    const script = 'printf %s "$SECRET" | wc -c';
+    const length = (text: string | undefined) => Number(text?.trim());
+    if (mode.oneShot) {
+      const box = await arena.launch(arena.plan('secret', (layout) => shell(layout, script, { secretEnv: { SECRET: secret } })));
+      expect(length((await read(box.handle.process as never)).stdout[0])).toBe(secret.length);
+      await mode.destroy(arena.ctx, box.handle);
+    }
+    expect(length((await arena.sh(idle, script, { secretEnv: { SECRET: secret } })).stdout[0])).toBe(secret.length);
+    expect(watching.stop()).toEqual([]);
+    if (target.argvLog !== undefined) expect(readFileSync(target.argvLog, 'utf8')).not.toContain(secret);
+  });
+
+  row(target, 'the workspace is inside, and is where commands start', async () => {
+    const told = await arena.sh(idle, 'cat deep/er/seed.txt; [ "$(pwd -P)" = "$(cd "$1" && pwd -P)" ] && echo here', {
+      args: [idle.layout.workspace],
+    });
+    expect(told.stdout).toEqual([SEED.trim(), 'here']);
+  });
+
+  row(target, 'what is written inside is on the host after collect: the same bytes, and the owner of the workspace', async () => {
+    const program =
+      "const b=Buffer.alloc(100003,i=>0);for(let i=0;i<b.length;i++)b[i]=(i*31)%256;require('fs').writeFileSync('deep/made.bin',b);console.log(require('crypto').createHash('sha256').update(b).digest('hex'))";
+    const told = await arena.sh(idle, 'node -e "$1"', { args: [program] });
+    expect(told.end).toEqual({ type: 'exit', code: 0 });
+    await mode.collect(arena.ctx, idle.handle, idle.host.workspace);
+    const made = join(idle.host.workspace, 'deep/made.bin');
+    expect(createHash('sha256').update(readFileSync(made)).digest('hex')).toBe(told.stdout[0]);
+    expect({ uid: statSync(made).uid, gid: statSync(made).gid }).toEqual({ uid: arena.user.uid, gid: arena.user.gid });
+  });
+
+  row(target, 'the files that the spec names are inside', async () => {
+    if (idle.spec.files.length === 0) return;
+    expect((await arena.sh(idle, 'cat "$1"', { args: [guestFile.path] })).stdout).toEqual(['a file for the guest']);
+  });
+
+  row(target, 'twenty megabytes of output come out whole and in order', async () => {
+    const program =
+      "const p='x'.repeat(990);let i=0;const go=()=>{while(i<20000)if(!process.stdout.write(String(i++).padStart(9,'0')+p+'\\n'))return process.stdout.once('drain',go)};go()";
+    const told = await arena.sh(idle, 'node -e "$1"', { args: [program] });
+    expect(told.end).toEqual({ type: 'exit', code: 0 });
+    expect(told.stdout.length).toBe(20_000);
+    expect(told.stdout.findIndex((line, index) => line.length !== 999 || Number(line.slice(0, 9)) !== index)).toBe(-1);
+  });
+
+  row(target, 'the address that reach names answers inside', async () => {
+    if (arena.reach.via === 'inside') return;
+    const url = arena.reach.url(arena.port ?? 0);
+    const told = await arena.sh(idle, 'node -e "$1" "$2"', { args: [FETCH, url] });
+    expect(told).toMatchObject({ stdout: ['reached'], end: { type: 'exit', code: 0 } });
+  });
+
+  row(target, 'there is an argv for a terminal inside', async () => {
+    const argv = mode.shell(arena.ctx, idle.handle);
+    expect(argv.length).toBeGreaterThan(0);
+    expect(argv.every((word) => word !== '')).toBe(true);
+  });
+
+  row(
+    target,
+    'two sandboxes do not mix; each is listed with its labels; one is reaped without the other; destroy ends a running command',
+    async () => {
+      const other = await arena.launch(arena.plan('other'));
+      await Promise.all([arena.sh(idle, 'echo idle > mine.txt'), arena.sh(other, 'echo other > mine.txt')]);
+      const [mine, theirs] = await Promise.all([arena.sh(idle, 'cat mine.txt'), arena.sh(other, 'cat mine.txt')]);
+      expect([mine.stdout, theirs.stdout]).toEqual([['idle'], ['other']]);
+
+      const [running, doomed] = [await beginSleeping(arena, other), await beginSleeping(arena, idle)];
+      const { match, owner } = arena.ctx.labels;
+      for (const name of [idle.name, other.name]) {
+        const listed = await arena.listed(name);
+        expect(listed.length).toBeGreaterThan(0);
+        for (const { labels } of listed) expect(labels).toEqual({ match, owner, mode: mode.id });
+      }
+
+      for (const listed of await arena.listed(other.name)) await mode.reap(arena.ctx, listed);
+      expect(await arena.listed(other.name)).toEqual([]);
+      await mode.destroy(arena.ctx, other.handle);
+      expect(failed((await running.ended).end)).toBe(true);
+      expect(await arena.listed(idle.name)).not.toEqual([]);
+
+      await mode.destroy(arena.ctx, idle.handle);
+      expect(failed((await doomed.ended).end)).toBe(true);
+      expect(await arena.listed(idle.name)).toEqual([]);
+    },
+  );
+
+  row(target, 'destroy may be called again, and for a name that never was', async () => {
+    await mode.destroy(arena.ctx, idle.handle);
+    await mode.destroy(arena.ctx, { name: `${idle.name}-never` });
+    expect(await arena.listed(idle.name)).toEqual([]);
+  });
+
+  row(target, 'a launch that fails says so, and leaves nothing after destroy', async () => {
+    const plan = arena.plan('failing', (layout) => ({ ...shell(layout, 'exit 0'), argv: ['/no/such/program'], cwd: '/no/such/folder' }));
+    const ctx = { ...arena.ctx, agentVersion: '0.0.0-none', agentBinary: undefined };
+    const error = await mode.launch(ctx, plan.spec).then(
+      () => undefined,
+      (thrown) => thrown,
+    );
+    expect(error).toBeInstanceOf(CagematchError);
+    expect(error.code).toMatch(/^(launch-failed|image-unavailable)$/);
+    expect(error.message).toMatch(/^\S.+$/);
+    await mode.destroy(ctx, { name: plan.name });
+    expect(await arena.listed(plan.name)).toEqual([]);
+  });
+});
+
+/** Without a proxy where the way is direct; through it where the sandbox has no other (Node's own fetch knows none). */
+const FETCH = `
+const target = new URL(process.argv[1]);
+const proxy = process.env.HTTP_PROXY || process.env.http_proxy;
+const at = proxy ? new URL(proxy) : target;
+const auth = at.username ? { 'proxy-authorization': 'Basic ' + Buffer.from(decodeURIComponent(at.username) + ':' + decodeURIComponent(at.password)).toString('base64') } : {};
+require('http').get({ host: at.hostname, port: at.port, path: proxy ? target.href : target.pathname, headers: { host: target.host, ...auth } }, (res) => {
+  let text = '';
+  res.on('data', (part) => (text += part)).on('end', () => console.log(text));
+});
+`;
+
+function expectSignal(end: ExecEnd): void {
+  if (end.type === 'exit') expect(end.code).toBe(137);
+  else expect(end).toEqual({ type: 'signal', name: 'SIGKILL' });
+}
+
+/** Resolves when the command is under way. */
+function beginSleeping(arena: Arena, box: Box): Promise<{ ended: Promise<Told> }> {
+  return new Promise((resolve, reject) => {
+    const ended = read(arena.stream(box, ['/bin/sh', '-c', 'echo begun; sleep 300']), (line) => line === 'begun' && resolve({ ended }));
+    void ended.then(({ stderr }) => reject(new Error(`ended at once: ${stderr.join(' ')}`)));
+  });
+}
+
+test('every runtime that CAGEMATCH_CONFORMANCE_REQUIRE names was exercised for real, and so was the host', () => {
+  const required = ['host', ...(process.env.CAGEMATCH_CONFORMANCE_REQUIRE ?? '').split(',').filter(Boolean)];
+  expect(required.filter((name) => !verdicts.get(name)?.includes('pass'))).toEqual([]);
+});
+
+afterAll(() => {
+  const lines = targets.map(({ name, real }) => {
+    const all = verdicts.get(name) ?? [];
+    const count = (verdict: Verdict) => all.filter((one) => one === verdict).length;
+    const why = imageless.get(name);
+    if (why !== undefined) return `  unverified ${name.padEnd(28)} ${why}`;
+    return `  ${real ? 'real      ' : 'stand-in  '} ${name.padEnd(28)} ${count('pass')} pass, ${count('fail')} fail, ${count('not-applicable')} not applicable`;
+  });
+  const standIns = new Set(targets.filter(({ real }) => !real).map(({ mode }) => mode.id));
+  const missing = notReal.map(({ mode, why }) => `  ${standIns.has(mode) ? 'not real  ' : 'unverified'} ${mode.padEnd(28)} ${why}`);
+  console.log(['conformance: what was exercised', ...lines.sort(), ...missing].join('\n'));
+});

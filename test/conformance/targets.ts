@@ -1,0 +1,97 @@
+// What the conformance suite runs against: every mode's stand-in, and every runtime of this machine that is ready.
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Env, Facts, Mode } from '../../lib/contract.js';
+import { loadEnv } from '../../lib/match/config.js';
+import { contextFor, createKeeper } from '../../lib/match/context.js';
+import { detectAll } from '../../lib/match/detect.js';
+import { entryName } from '../../lib/match/plan.js';
+import { loadModes } from '../../lib/match/registry.js';
+import { packageRoot } from '../../lib/package.js';
+
+export interface Target {
+  /** `docker`, `docker:runsc`, `docker (stand-in)`. */
+  name: string;
+  mode: Mode;
+  real: boolean;
+  variant: string | undefined;
+  facts: Facts;
+  env: Env;
+  /** Where a stand-in notes the argv of its calls. */
+  argvLog?: string;
+  close(): Promise<void>;
+}
+
+/** What only the host may know; each would be worth stealing. None may be seen inside. */
+export const HOST_ONLY: Env = {
+  ANTHROPIC_API_KEY: 'sk-ant-host-only-9d1f',
+  CLAUDE_CODE_OAUTH_TOKEN: 'sk-ant-oat01-host-only-9d1f',
+  AWS_SECRET_ACCESS_KEY: 'aws-host-only-9d1f',
+  HTTPS_PROXY: 'http://user:password-host-only-9d1f@127.0.0.1:9',
+  CONFORMANCE_CANARY: 'canary-host-only-9d1f',
+};
+export const HOST_ONLY_MARK = 'host-only-9d1f';
+
+export function contextOf(target: Pick<Target, 'mode' | 'env' | 'variant' | 'facts'>, match: string, keeper = createKeeper()) {
+  const said: string[] = [];
+  const ctx = contextFor(
+    {
+      env: { ...target.env, ...HOST_ONLY },
+      platform: process.platform,
+      uid: process.getuid?.(),
+      match,
+      signal: new AbortController().signal,
+      say: (line) => said.push(line),
+    },
+    keeper,
+    target.mode.id,
+    { variant: target.variant, facts: target.facts },
+  );
+  return { ctx, keeper, said };
+}
+
+export interface Targets {
+  modes: Mode[];
+  targets: Target[];
+  /** Modes and what keeps their real runtime from being exercised here. */
+  notReal: { mode: string; why: string }[];
+}
+
+export async function findTargets(): Promise<Targets> {
+  const modes = [...(await loadModes()).values()];
+  const found: Targets = { modes, targets: [], notReal: [] };
+  const env = loadEnv(packageRoot, process.env);
+  const detected = await detectAll(modes, (mode) => contextOf({ mode, env, variant: undefined, facts: {} }, 'none').ctx);
+  for (const { mode, detection } of detected) {
+    if (detection.status !== 'ready') found.notReal.push({ mode: mode.id, why: `${detection.status}: ${detection.reason}` });
+    else
+      for (const variant of [undefined, ...(detection.variants ?? []).map(({ id }) => id)])
+        found.targets.push({
+          name: entryName(mode.id, variant),
+          mode,
+          real: true,
+          variant,
+          facts: detection.facts,
+          env,
+          close: async () => {},
+        });
+  }
+  for (const mode of modes) {
+    const target = await openStandIn(mode);
+    if (target) found.targets.push(target);
+  }
+  return found;
+}
+
+async function openStandIn(mode: Mode): Promise<Target | undefined> {
+  const file = new URL(`../stand-ins/${mode.id}.ts`, import.meta.url);
+  if (!existsSync(fileURLToPath(file))) return undefined;
+  const { standIn } = (await import(file.href)) as { standIn(): Promise<{ env: Env; close(): Promise<void> }> };
+  const { env, close } = await standIn();
+  const target = { name: `${mode.id} (stand-in)`, mode, real: false, variant: undefined, facts: {}, env, close };
+  // Read once, as a match does; whether it says ready is a sentence of the suite.
+  const [one] = await detectAll([mode], () => contextOf(target, 'none').ctx);
+  const facts = one?.detection.status === 'ready' ? one.detection.facts : {};
+  const log = env.CAGEMATCH_STAND_IN_STATE;
+  return { ...target, facts, ...(log === undefined ? {} : { argvLog: `${log}/argv.jsonl` }) };
+}

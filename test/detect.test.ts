@@ -1,0 +1,401 @@
+// What each mode says of this machine, asked through the very commands it would use: here small programs on a PATH of the test's own.
+import { join } from 'node:path';
+import { describe, expect, test, vi } from 'vitest';
+import type { Context, Detection, Mode } from '../lib/contract.js';
+import { detectAll, isStandIn } from '../lib/match/detect.js';
+import { detectionSchema } from '../lib/record.js';
+import docker from '../modes/docker.js';
+import host from '../modes/host.js';
+import incus from '../modes/incus.js';
+import native from '../modes/native.js';
+import podman from '../modes/podman.js';
+import { fakeCommands, saying } from './fake-commands.js';
+import { modeContext } from './mode-context.js';
+import { isRunning, pidIn } from './processes.js';
+import { temporaryFolder } from './temporary-folder.js';
+
+/** Asks one mode, with only these programs on PATH. */
+async function ask(mode: Mode, programs: Record<string, string>, given: Partial<Context> = {}): Promise<Detection> {
+  const env = { ...given.env, PATH: fakeCommands(programs) };
+  const [found] = await detectAll([mode], () => modeContext(mode.id, { ...given, env }));
+  const detection = found?.detection;
+  expect(() => detectionSchema.parse(detection)).not.toThrow();
+  if (!detection) throw new Error('nothing was detected');
+  if (detection.status !== 'ready') {
+    expect(`${detection.reason}${detection.hint}`).not.toMatch(/\n/);
+    expect(detection.reason).not.toBe('');
+    expect(detection.hint).not.toBe('');
+  }
+  return detection;
+}
+
+const json = (value: unknown) => saying({ stdout: JSON.stringify(value) });
+
+describe('docker', () => {
+  /** What `docker info --format '{{json .}}'` prints, shortened. */
+  const INFO = {
+    ID: 'f6a1',
+    Driver: 'overlay2',
+    CgroupVersion: '1',
+    OperatingSystem: 'Debian GNU/Linux 12 (bookworm)',
+    ServerVersion: '20.10.24+dfsg1',
+    DefaultRuntime: 'runc',
+    Runtimes: { runc: { path: 'runc' } },
+    ClientInfo: { Version: '28.2.2' },
+  };
+  /** What it prints when no daemon answers: a whole answer of empty values. */
+  const NO_DAEMON = { ID: '', Driver: '', OperatingSystem: '', ServerVersion: '', Runtimes: null, ClientInfo: { Version: '28.2.2' } };
+  const REFUSED = 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?';
+
+  test('without the command it is absent, with the hint of the platform', async () => {
+    const onLinux = await ask(docker, {});
+    expect(onLinux).toEqual({ status: 'absent', reason: 'no docker command on PATH', hint: 'sudo apt-get install docker.io' });
+    const onMac = await ask(docker, {}, { platform: 'darwin' });
+    expect(onMac).toMatchObject({ status: 'absent', hint: expect.stringContaining('Docker Desktop') });
+  });
+
+  test.each([
+    ['on stderr, as client 28 does', saying({ stdout: JSON.stringify(NO_DAEMON), stderr: REFUSED, code: 1 })],
+    ['among ServerErrors, as others do', saying({ stdout: JSON.stringify({ ...NO_DAEMON, ServerErrors: [REFUSED] }), code: 1 })],
+    ['with exit code 0, as old ones do', saying({ stdout: JSON.stringify({ ServerErrors: [REFUSED], ClientInfo: {} }) })],
+    ['in words alone', saying({ stderr: REFUSED, code: 1 })],
+  ])('a daemon that does not run is broken, whether it is told %s', async (_how, script) => {
+    const onLinux = await ask(docker, { docker: script });
+    expect(onLinux).toMatchObject({ status: 'broken', hint: expect.stringContaining('systemctl start docker') });
+    expect(onLinux).toMatchObject({ reason: `the Docker daemon does not answer: ${REFUSED}` });
+    expect(await ask(docker, { docker: script }, { platform: 'darwin' })).toMatchObject({ hint: 'start Docker Desktop' });
+  });
+
+  test('one whose socket is not for this user is broken, in its own words', async () => {
+    const denied = 'permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock';
+    const found = await ask(docker, { docker: saying({ stdout: JSON.stringify({ ...NO_DAEMON, ServerErrors: [denied] }), code: 1 }) });
+    expect(found).toMatchObject({ status: 'broken', reason: expect.stringContaining('permission denied') });
+  });
+
+  test('one that answers is ready, with its version and facts', async () => {
+    expect(await ask(docker, { docker: json(INFO) })).toMatchObject({
+      status: 'ready',
+      version: '20.10.24+dfsg1',
+      facts: { storage: 'overlay2', cgroup: '1', runtime: 'runc', desktop: false, hostNetwork: '' },
+      variants: [],
+    });
+    expect(await ask(docker, { docker: json({ ...INFO, OperatingSystem: 'Docker Desktop' }) })).toMatchObject({ facts: { desktop: true } });
+  });
+
+  test('every other OCI runtime of the daemon is a variant, with what it isolates by', async () => {
+    const runtimes = {
+      'io.containerd.runc.v2': { path: 'runc' },
+      'io.containerd.runtime.v1.linux': { path: 'runc' },
+      runc: { path: 'runc' },
+      crun: { path: '/usr/bin/crun' },
+      runsc: { path: '/usr/bin/runsc', runtimeArgs: ['--platform=ptrace', '--network=host'] },
+      kata: { runtimeType: 'io.containerd.kata.v2' },
+      'io.containerd.kata-qemu.v2': {},
+    };
+    const found = await ask(docker, { docker: json({ ...INFO, Runtimes: runtimes }) });
+    expect(found).toMatchObject({
+      facts: { hostNetwork: 'runsc' },
+      variants: [
+        { id: 'crun', isolation: 'container' },
+        { id: 'runsc', isolation: 'user-kernel' },
+        { id: 'kata', isolation: 'microvm' },
+        { id: 'io.containerd.kata-qemu.v2', isolation: 'microvm' },
+      ],
+    });
+  });
+
+  test('the default runtime is no variant, whichever it is', async () => {
+    const found = await ask(docker, { docker: json({ ...INFO, DefaultRuntime: 'crun', Runtimes: { runc: {}, crun: {} } }) });
+    expect(found).toMatchObject({ facts: { runtime: 'crun' }, variants: [{ id: 'runc', isolation: 'container' }] });
+  });
+
+  test.each(['tcp://10.0.0.2:2376', 'ssh://user@build-machine', 'https://10.0.0.2'])(
+    'a daemon on another machine cannot mount a workspace of this one: %s',
+    async (address) => {
+      const found = await ask(docker, { docker: json(INFO) }, { env: { DOCKER_HOST: address } });
+      expect(found).toMatchObject({
+        status: 'unconfigured',
+        reason: expect.stringContaining('another machine'),
+        hint: 'unset DOCKER_HOST',
+      });
+      expect(JSON.stringify(found)).not.toContain('user@');
+    },
+  );
+
+  test('another socket of this machine is no other machine', async () => {
+    const found = await ask(docker, { docker: json(INFO) }, { env: { DOCKER_HOST: 'unix:///run/user/1000/docker.sock' } });
+    expect(found.status).toBe('ready');
+  });
+
+  /** What Podman 4.3 prints for the same command, shortened; nothing of it need have Podman's name in it. */
+  const PODMAN = {
+    host: { buildahVersion: '1.28.2', ociRuntime: { name: 'crun' }, security: { rootless: true } },
+    store: { graphDriverName: 'overlay', graphRoot: '/var/lib/containers/storage' },
+    version: { APIVersion: '4.3.1', Version: '4.3.1' },
+  };
+
+  test.each([
+    ['in its JSON', json(PODMAN)],
+    [
+      'in its greeting',
+      saying({ stdout: JSON.stringify(PODMAN), stderr: 'Emulate Docker CLI using podman. Create /etc/containers/nodocker to quiet msg.' }),
+    ],
+    ['while it fails', saying({ stderr: 'Emulate Docker CLI using podman.\nError: cannot connect', code: 125 })],
+  ])('a docker command that is really Podman says so %s', async (_where, script) => {
+    expect(await ask(docker, { docker: script })).toEqual({
+      status: 'absent',
+      reason: 'the docker command here is really Podman',
+      hint: 'cagematch run podman',
+    });
+  });
+
+  test('a real Docker client that was pointed at a socket of Podman is not Podman', async () => {
+    const words = 'Cannot connect to the Docker daemon at unix:///run/user/1000/podman/podman.sock. Is the docker daemon running?';
+    const script = saying({ stdout: JSON.stringify(NO_DAEMON), stderr: words, code: 1 });
+    expect(await ask(docker, { docker: script })).toMatchObject({ status: 'broken', reason: expect.stringContaining(words) });
+  });
+
+  test('something that prints no sense is broken, in its own words', async () => {
+    const found = await ask(docker, { docker: saying({ stdout: 'segmentation fault', code: 139 }) });
+    expect(found).toMatchObject({ status: 'broken', reason: expect.stringContaining('segmentation fault') });
+    expect(await ask(docker, { docker: 'exit 0' })).toMatchObject({ status: 'broken' });
+    expect(await ask(docker, { docker: saying({ stdout: 'null' }) })).toMatchObject({ status: 'broken' });
+  });
+});
+
+describe('podman', () => {
+  const INFO = {
+    host: {
+      security: { rootless: false },
+      serviceIsRemote: false,
+      ociRuntime: { name: 'runc' },
+      cgroupVersion: 'v1',
+      networkBackend: 'netavark',
+    },
+    store: { graphDriverName: 'overlay' },
+    version: { Version: '4.3.1' },
+  };
+
+  test('without the command it is absent, with the hint of the platform', async () => {
+    expect(await ask(podman, {})).toEqual({
+      status: 'absent',
+      reason: 'no podman command on PATH',
+      hint: 'sudo apt-get install podman',
+    });
+    expect(await ask(podman, {}, { platform: 'darwin' })).toMatchObject({ hint: 'brew install podman' });
+  });
+
+  test('one that fails is broken, in its own words', async () => {
+    const script = saying({ stderr: 'Error: default OCI runtime "crun" not found: invalid argument', code: 125 });
+    expect(await ask(podman, { podman: script })).toMatchObject({
+      status: 'broken',
+      reason: 'podman does not answer: Error: default OCI runtime "crun" not found: invalid argument',
+    });
+    expect(await ask(podman, { podman: script }, { platform: 'darwin' })).toMatchObject({ hint: 'podman machine start' });
+  });
+
+  test('one that prints no JSON is broken', async () => {
+    expect(await ask(podman, { podman: saying({ stdout: 'host: {}' }) })).toMatchObject({
+      status: 'broken',
+      reason: 'podman info printed no JSON',
+    });
+  });
+
+  test('one that answers is ready, and says whether it is rootless', async () => {
+    expect(await ask(podman, { podman: json(INFO) })).toMatchObject({
+      status: 'ready',
+      version: '4.3.1',
+      facts: { rootless: false, remote: false, runtime: 'runc', storage: 'overlay', cgroup: 'v1', rootlessNetwork: 'slirp4netns' },
+      variants: [],
+    });
+    const rootless = { ...INFO, host: { ...INFO.host, security: { rootless: true }, rootlessNetworkCmd: 'pasta' } };
+    expect(await ask(podman, { podman: json(rootless) })).toMatchObject({ facts: { rootless: true, rootlessNetwork: 'pasta' } });
+  });
+
+  test('root with a rootless user has the variant, where that user’s Podman answers', async () => {
+    const given = { uid: 0, env: { CAGEMATCH_ROOTLESS_USER: 'nobody' } };
+    const asUser = await ask(podman, { podman: json(INFO), setpriv: json(INFO) }, given);
+    expect(asUser).toMatchObject({ variants: [{ id: 'rootless', isolation: 'container' }] });
+    const broken = saying({ stderr: 'cannot find newuidmap', code: 125 });
+    expect(await ask(podman, { podman: json(INFO), setpriv: broken }, given)).toMatchObject({ status: 'ready', variants: [] });
+    const unknown = { uid: 0, env: { CAGEMATCH_ROOTLESS_USER: 'no-such-user' } };
+    expect(await ask(podman, { podman: json(INFO), setpriv: json(INFO) }, unknown)).toMatchObject({ status: 'ready', variants: [] });
+  });
+});
+
+describe('incus', () => {
+  const SERVER = {
+    auth: 'trusted',
+    environment: { server_version: '6.0.4', driver: 'lxc', storage: 'dir', kernel_features: { idmapped_mounts: 'true' } },
+  };
+
+  test('without the command it is absent', async () => {
+    expect(await ask(incus, {})).toMatchObject({ status: 'absent', reason: 'no incus command on PATH' });
+  });
+
+  test('a server that does not run is broken, in its own words', async () => {
+    const words = "Error: The incus daemon doesn't appear to be started (socket path: /var/lib/incus/unix.socket)";
+    expect(await ask(incus, { incus: saying({ stderr: words, code: 1 }) })).toMatchObject({
+      status: 'broken',
+      reason: `the Incus daemon does not answer: ${words}`,
+      hint: expect.stringContaining('systemctl start incus'),
+    });
+  });
+
+  test('a server that does not trust this user is unconfigured', async () => {
+    expect(await ask(incus, { incus: json({ auth: 'untrusted' }) })).toEqual({
+      status: 'unconfigured',
+      reason: 'the Incus daemon does not trust this user',
+      hint: 'sudo adduser $USER incus-admin',
+    });
+  });
+
+  test('one that answers is ready; where its driver knows QEMU, a virtual machine is a variant', async () => {
+    expect(await ask(incus, { incus: json(SERVER) })).toEqual({
+      status: 'ready',
+      version: '6.0.4',
+      facts: { driver: 'lxc', storage: 'dir', idmappedMounts: true },
+      variants: [],
+    });
+    const both = { ...SERVER, environment: { ...SERVER.environment, driver: 'lxc | qemu' } };
+    expect(await ask(incus, { incus: json(both) })).toMatchObject({ variants: [{ id: 'vm', isolation: 'microvm' }] });
+  });
+});
+
+describe('native', () => {
+  const TOOLS = { bwrap: 'exit 0', socat: 'exit 0', rg: 'exit 0' };
+  const WORKS = saying({ stdout: '0.0.78' });
+  const given = { agentBinary: '/somewhere/claude' };
+
+  test('without bubblewrap and its like it is absent on Linux, with one line that installs what is missing', async () => {
+    expect(await ask(native, { srt: WORKS, rg: 'exit 0' }, given)).toEqual({
+      status: 'absent',
+      reason: 'srt needs bwrap, socat, not on PATH',
+      hint: 'sudo apt-get install bubblewrap socat',
+    });
+    expect(await ask(native, { srt: WORKS, bwrap: 'exit 0', socat: 'exit 0' }, given)).toMatchObject({
+      hint: 'sudo apt-get install ripgrep',
+    });
+  });
+
+  test('macOS needs none of them', async () => {
+    expect(await ask(native, { srt: WORKS }, { ...given, platform: 'darwin' })).toMatchObject({ status: 'ready', version: '0.0.78' });
+  });
+
+  test('without srt, or without the agent, it is unconfigured', async () => {
+    const nowhere = { ...given, packageRoot: temporaryFolder() };
+    expect(await ask(native, TOOLS, nowhere)).toMatchObject({ status: 'unconfigured', reason: 'the srt command is not installed' });
+    const noAgent = await ask(native, { ...TOOLS, srt: WORKS }, { agentBinary: undefined });
+    expect(noAgent).toMatchObject({
+      status: 'unconfigured',
+      reason: expect.stringContaining('agent CLI'),
+      hint: expect.stringContaining('npm'),
+    });
+  });
+
+  test('an srt that cannot put up its walls is broken, in its own words', async () => {
+    const words = 'bwrap: setting up uid map: Permission denied';
+    const srt = `case $1 in --version) echo 0.0.78;; *) echo '${words}' >&2; exit 1;; esac`;
+    expect(await ask(native, { ...TOOLS, srt }, given)).toMatchObject({
+      status: 'broken',
+      reason: `srt cannot run a command: ${words}`,
+      hint: expect.stringContaining('apparmor_restrict_unprivileged_userns'),
+    });
+  });
+
+  test('is tried out with a home of its own: settings of the user have no say', async () => {
+    const srt = 'case $1 in --version) echo 0.0.78;; *) [ "$HOME" != /home/of-the-user ] && [ -d "$HOME" ];; esac';
+    expect(await ask(native, { ...TOOLS, srt }, { ...given, env: { HOME: '/home/of-the-user' } })).toMatchObject({ status: 'ready' });
+  });
+});
+
+describe('host', () => {
+  test('is ready where the agent is installed, and says how to install it where not', async () => {
+    expect(await ask(host, {}, { agentBinary: '/somewhere/claude' })).toMatchObject({ status: 'ready', version: process.version });
+    expect(await ask(host, {}, { agentBinary: undefined })).toEqual({
+      status: 'unconfigured',
+      reason: 'the agent CLI is not installed for this platform',
+      hint: 'npm install --include=optional',
+    });
+  });
+});
+
+describe('all modes together', () => {
+  test('a mode that is not for this platform is absent, and is not asked', async () => {
+    const asked = vi.fn(incus.detect);
+    const [found] = await detectAll([{ ...incus, detect: asked }], () => modeContext('incus', { platform: 'darwin' }));
+    expect(found?.detection).toEqual({ status: 'absent', reason: 'Incus does not run on darwin', hint: 'use a machine with linux' });
+    expect(asked).not.toHaveBeenCalled();
+  });
+
+  test.each([
+    ['throws', () => Promise.reject(new Error('first line\nsecond line'))],
+    [
+      'throws at once',
+      () => {
+        throw new Error('first line\nsecond line');
+      },
+    ],
+  ])('a mode whose detect %s is broken, in one line, and the others are answered', async (_how, detect) => {
+    const found = await detectAll([{ ...host, id: 'faulty', detect }, host], (mode) => modeContext(mode.id, { agentBinary: '/somewhere' }));
+    expect(found.map(({ mode, detection }) => [mode.id, detection.status])).toEqual([
+      ['faulty', 'broken'],
+      ['host', 'ready'],
+    ]);
+    expect(found[0]?.detection).toMatchObject({ reason: 'first line' });
+  });
+
+  test('they are asked at once: each may wait for the others', async () => {
+    const meeting = temporaryFolder();
+    const all = ['docker', 'podman', 'incus'];
+    const arrive = (name: string, answer: string) =>
+      [`: > ${join(meeting, name)}`, ...all.map((one) => `until [ -e ${join(meeting, one)} ]; do /bin/sleep 0.02; done`), answer].join(
+        '\n',
+      );
+    const PATH = fakeCommands({
+      docker: arrive('docker', json({ ServerVersion: '1' })),
+      podman: arrive('podman', json({ version: { Version: '1' } })),
+      incus: arrive('incus', json({ auth: 'trusted' })),
+    });
+    const found = await detectAll([docker, podman, incus], (mode) => modeContext(mode.id, { env: { PATH } }));
+    expect(found.map(({ detection }) => detection.status)).toEqual(['ready', 'ready', 'ready']);
+  });
+
+  test('one that hangs is given up at the bound, with the others answered, and what it started is ended', async () => {
+    const pids = temporaryFolder();
+    const hang = (name: string) => `echo $$ > ${join(pids, name)}\nexec /bin/sleep 60`;
+    const PATH = fakeCommands({
+      docker: hang('docker'),
+      podman: hang('podman'),
+      incus: hang('incus'),
+      srt: hang('srt'),
+      bwrap: '',
+      socat: '',
+      rg: '',
+    });
+    const BOUND_MS = 1000;
+    const startedMs = performance.now();
+    const found = await detectAll(
+      [docker, podman, incus, native, host],
+      (mode) => modeContext(mode.id, { env: { PATH }, agentBinary: '/somewhere/claude' }),
+      BOUND_MS,
+    );
+    expect(performance.now() - startedMs).toBeLessThan(2 * BOUND_MS);
+    expect(found.map(({ mode, detection }) => [mode.id, detection.status])).toEqual([
+      ['docker', 'broken'],
+      ['podman', 'broken'],
+      ['incus', 'broken'],
+      ['native', 'broken'],
+      ['host', 'ready'],
+    ]);
+    expect(found[0]?.detection).toEqual({ status: 'broken', reason: 'no answer within 1 s', hint: 'restart its daemon' });
+    for (const name of ['docker', 'podman', 'incus', 'srt'])
+      await vi.waitFor(() => expect(isRunning(pidIn(join(pids, name))), `${name} still runs`).toBe(false));
+  });
+
+  test('a stand-in says so in its version', () => {
+    expect(isStandIn({ status: 'ready', version: '28.0 (stand-in)', facts: {} })).toBe(true);
+    expect(isStandIn({ status: 'ready', version: '28.0', facts: {} })).toBe(false);
+    expect(isStandIn({ status: 'absent', reason: 'a stand-in', hint: '' })).toBe(false);
+  });
+});

@@ -1,0 +1,516 @@
+// The gateway: who may ask, what is answered, what is measured; and live, what reaches the API and what does not.
+import { Agent, createServer, type IncomingHttpHeaders, type RequestOptions, request } from 'node:http';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import type { Credential } from '../lib/auth/find.js';
+import { liveAnswer, replayAnswer } from '../lib/model/answers.js';
+import type { Cassette } from '../lib/model/cassette.js';
+import { type Answer, createGateway } from '../lib/model/gateway.js';
+
+const CASSETTE: Cassette = {
+  schemaVersion: 1,
+  task: 'test',
+  model: 'claude-test',
+  exchanges: [
+    {
+      content: [
+        { type: 'text', text: 'I\'ll write it: "quoted", naïve, 🥊.' },
+        { type: 'tool_use', name: 'Write', input: { file_path: '{{cwd}}/a.txt', content: 'b\n' } },
+      ],
+    },
+    { content: [{ type: 'text', text: 'Done.' }] },
+  ],
+};
+
+const FIRST = { model: 'claude-asked', messages: [{ role: 'user', content: 'Primary working directory: /work here\nPlatform: linux' }] };
+const TURN = { role: 'assistant', content: 'a turn' };
+
+async function started(answer: Answer = replayAnswer(CASSETTE), options: Parameters<typeof createGateway>[1] = {}) {
+  const gateway = createGateway(answer, options);
+  onTestFinished(() => gateway.close());
+  const port = await gateway.listen('127.0.0.1');
+  return { gateway, port, tap: gateway.openTap(), url: `http://127.0.0.1:${port}` };
+}
+
+function post(url: string, token: string | undefined, body: unknown = FIRST, headers: Record<string, string> = {}): Promise<Response> {
+  return fetch(`${url}/v1/messages?beta=true`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...headers },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  });
+}
+
+interface Body {
+  content?: { text?: string }[];
+  error?: { type: string; message: string };
+}
+
+async function bodyOf(answer: Response): Promise<Body> {
+  return (await answer.json()) as Body;
+}
+
+interface Raw {
+  status: number;
+  headers: IncomingHttpHeaders;
+  body: string;
+}
+
+/** A request as it is, without what fetch would tidy up. */
+function raw(options: RequestOptions, write: (body: { write(chunk: Buffer): void }) => void = () => {}): Promise<Raw> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ host: '127.0.0.1', ...options }, (answer) => {
+      let body = '';
+      answer.setEncoding('utf8').on('data', (text: string) => {
+        body += text;
+      });
+      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body }));
+    });
+    asked.on('error', reject);
+    write(asked);
+    asked.end();
+  });
+}
+
+interface StreamEvent {
+  type: string;
+  index?: number;
+  message?: Record<string, unknown>;
+  content_block?: Record<string, unknown>;
+  delta?: Record<string, unknown>;
+}
+
+/** What a client of the Messages API makes of a stream. */
+function assemble(stream: string) {
+  const events = stream
+    .split('\n\n')
+    .filter((chunk) => chunk !== '')
+    .map((chunk) => {
+      const [, name, data] = /^event: (\w+)\ndata: (.*)$/.exec(chunk) ?? [];
+      const event = JSON.parse(data ?? 'null') as StreamEvent;
+      expect(event.type).toBe(name);
+      return event;
+    });
+  const blocks: Record<string, unknown>[] = [];
+  let input = '';
+  let stop: unknown;
+  for (const event of events) {
+    if (event.type === 'content_block_start') {
+      blocks[event.index ?? -1] = { ...event.content_block };
+      input = '';
+    }
+    const block = blocks[event.index ?? -1];
+    if (event.delta?.type === 'text_delta' && block) block.text = `${block.text}${event.delta.text}`;
+    if (event.delta?.type === 'input_json_delta') input += String(event.delta.partial_json);
+    if (event.type === 'content_block_stop' && block?.type === 'tool_use') block.input = JSON.parse(input);
+    if (event.type === 'message_delta') stop = event.delta?.stop_reason;
+  }
+  return { types: events.map((event) => event.type), opened: events[0]?.message, blocks, stop };
+}
+
+describe('who may ask', () => {
+  test('a request without a token is refused', async () => {
+    const { url, tap } = await started();
+    const answer = await post(url, undefined);
+    expect(answer.status).toBe(401);
+    expect(await answer.json()).toMatchObject({ type: 'error', error: { type: 'authentication_error' } });
+    expect(tap).toMatchObject({ requests: 0, modelMs: 0 });
+    expect(tap).not.toHaveProperty('firstRequestAtMs');
+  });
+
+  test('a token of nobody and a token of another gateway are refused', async () => {
+    const { url, tap } = await started();
+    const other = await started();
+    expect((await post(url, `${tap.token}x`)).status).toBe(401);
+    expect((await post(url, other.tap.token)).status).toBe(401);
+    expect((await post(url, tap.token)).status).toBe(200);
+  });
+
+  test("each run's requests are counted on its own tap, and one run's end does not shut out another", async () => {
+    const { url, gateway, tap } = await started();
+    const second = gateway.openTap();
+    await post(url, second.token);
+    expect([tap.requests, second.requests]).toEqual([0, 1]);
+    gateway.closeTap(tap);
+    expect((await post(url, tap.token)).status).toBe(401);
+    expect((await post(url, second.token)).status).toBe(200);
+  });
+
+  test('it tells by which header the token came, and whether it was taken for a subscription', async () => {
+    const { url, gateway } = await started();
+    const seen = async (headers: (token: string) => Record<string, string>) => {
+      const tap = gateway.openTap();
+      await post(url, undefined, FIRST, headers(tap.token));
+      return tap.credential;
+    };
+    expect(await seen((token) => ({ 'x-api-key': token }))).toEqual({ header: 'x-api-key', oauth: false });
+    expect(await seen((token) => ({ authorization: `Bearer ${token}`, 'anthropic-beta': 'a-1,oauth-2025-04-20' }))).toEqual({
+      header: 'authorization',
+      oauth: true,
+    });
+    expect(await seen((token) => ({ authorization: `Bearer ${token}`, 'x-api-key': 'something' }))).toEqual({
+      header: 'both',
+      oauth: false,
+    });
+  });
+
+  test('HEAD / is answered to anybody: the agent asks it before it has said who it is', async () => {
+    const { url, tap } = await started();
+    const answer = await fetch(url, { method: 'HEAD' });
+    expect(answer.status).toBe(200);
+    expect(tap.requests).toBe(0);
+  });
+});
+
+describe('replay', () => {
+  test('the stream is a valid one, and adds up to the message of the cassette', async () => {
+    const { url, tap } = await started();
+    const answer = await post(url, tap.token, { ...FIRST, stream: true });
+    expect(answer.headers.get('content-type')).toBe('text/event-stream');
+    const { types, opened, blocks, stop } = assemble(await answer.text());
+    expect(types).toEqual([
+      'message_start',
+      'content_block_start',
+      'content_block_delta',
+      'content_block_stop',
+      'content_block_start',
+      'content_block_delta',
+      'content_block_stop',
+      'message_delta',
+      'message_stop',
+    ]);
+    expect(opened).toMatchObject({ type: 'message', role: 'assistant', model: 'claude-asked', content: [], stop_reason: null });
+    expect(blocks).toEqual([
+      { type: 'text', text: 'I\'ll write it: "quoted", naïve, 🥊.' },
+      { type: 'tool_use', id: expect.any(String), name: 'Write', input: { file_path: '/work here/a.txt', content: 'b\n' } },
+    ]);
+    expect(stop).toBe('tool_use');
+  });
+
+  test('asked without a stream, it answers the same message whole', async () => {
+    const { url, tap } = await started();
+    const answer = await post(url, tap.token, { ...FIRST, messages: [...FIRST.messages, TURN] });
+    expect(await answer.json()).toMatchObject({ type: 'message', content: [{ type: 'text', text: 'Done.' }], stop_reason: 'end_turn' });
+  });
+
+  test('a retried request gets the same exchange again', async () => {
+    const { url, tap } = await started();
+    const texts = await Promise.all([0, 1, 2].map(async () => (await bodyOf(await post(url, tap.token))).content?.[0]?.text));
+    expect(new Set(texts).size).toBe(1);
+  });
+
+  test('a cassette that has run out is told in words', async () => {
+    const { url, tap } = await started();
+    const answer = await post(url, tap.token, { ...FIRST, messages: [...FIRST.messages, TURN, TURN] });
+    expect(answer.status).toBe(400);
+    expect((await bodyOf(answer)).error).toEqual({
+      type: 'invalid_request_error',
+      message: 'the cassette holds 2 exchanges; the agent asked for number 3',
+    });
+  });
+
+  test('a request that names no working directory is told that the cassette needs one', async () => {
+    const { url, tap } = await started();
+    const answer = await post(url, tap.token, { messages: [{ role: 'user', content: 'hi' }] });
+    expect(answer.status).toBe(400);
+    expect((await bodyOf(answer)).error?.message).toMatch(/names no working directory/);
+  });
+
+  test.each(['{"messages": [', 'null', '[]', '"text"', '{"messages": "hello"}', '{"messages": [null]}', ''])(
+    'a body that is no request is refused, and the gateway goes on: %s',
+    async (body) => {
+      const { url, tap } = await started();
+      const answer = await post(url, tap.token, body);
+      expect(answer.status).toBe(400);
+      expect((await bodyOf(answer)).error?.message).toMatch(/unreadable request body/);
+      expect((await post(url, tap.token)).status).toBe(200);
+    },
+  );
+
+  test('a body past 32 MiB is refused in words', async () => {
+    const { port, tap } = await started();
+    const mebibyte = Buffer.alloc(1024 * 1024, 32);
+    const answer = await raw({ port, path: '/v1/messages', method: 'POST', headers: { authorization: `Bearer ${tap.token}` } }, (body) => {
+      for (let sent = 0; sent < 33; sent += 1) body.write(mebibyte);
+    });
+    expect(answer.status).toBe(400);
+    expect(answer.body).toMatch(/larger than 32 MiB/);
+  });
+
+  test('a route that the API does not have is 404', async () => {
+    const { url, tap } = await started();
+    const answer = await fetch(`${url}/v1/elsewhere`, { headers: { 'x-api-key': tap.token } });
+    expect(answer.status).toBe(404);
+    expect((await bodyOf(answer)).error?.message).toBe('no such route: GET /v1/elsewhere');
+  });
+});
+
+describe('the clocks', () => {
+  /** An answer that the test lets go when it wants, on a clock that the test moves. */
+  async function held() {
+    const time = { now: 0 };
+    const open: (() => Promise<void>)[] = [];
+    const answer: Answer = (_req, res) => {
+      const closed = new Promise<void>((resolve) => res.once('close', resolve));
+      open.push(async () => {
+        res.writeHead(200).end('{}');
+        await closed;
+      });
+      return Promise.resolve();
+    };
+    const { url, tap } = await started(answer, { clock: () => time.now });
+    const asking: Promise<Response>[] = [];
+    return {
+      tap,
+      async ask(atMs: number) {
+        time.now = atMs;
+        const before = open.length;
+        asking.push(post(url, tap.token));
+        await vi.waitFor(() => expect(open.length).toBe(before + 1));
+      },
+      async release(which: number, atMs: number) {
+        time.now = atMs;
+        await open[which]?.();
+        await asking[which];
+      },
+    };
+  }
+
+  test('model time is counted while a request is under way, and not between requests', async () => {
+    const { tap, ask, release } = await held();
+    await ask(100);
+    await release(0, 130);
+    await ask(1000);
+    await release(1, 1007);
+    expect(tap.modelMs).toBe(37);
+  });
+
+  test('requests that overlap are counted once', async () => {
+    const { tap, ask, release } = await held();
+    await ask(10);
+    await ask(20);
+    await release(0, 30);
+    expect(tap.modelMs).toBe(0);
+    await release(1, 50);
+    expect(tap.modelMs).toBe(40);
+  });
+
+  test('the first request is stamped when it arrives, and once', async () => {
+    const { tap, ask, release } = await held();
+    await ask(10);
+    await release(0, 20);
+    await ask(500);
+    await release(1, 501);
+    expect(tap).toMatchObject({ firstRequestAtMs: 10, requests: 2 });
+  });
+});
+
+describe('where it listens', () => {
+  test.runIf(process.platform === 'linux')('only the asked address answers', async () => {
+    const gateway = createGateway(replayAnswer(CASSETTE));
+    onTestFinished(() => gateway.close());
+    const port = await gateway.listen('127.0.0.1');
+    await expect(raw({ host: '127.0.0.2', port, method: 'HEAD', path: '/' })).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    expect((await raw({ host: '127.0.0.1', port, method: 'HEAD', path: '/' })).status).toBe(200);
+  });
+
+  test('an address asked twice is one server', async () => {
+    const { gateway, port } = await started();
+    expect(await gateway.listen('127.0.0.1')).toBe(port);
+  });
+
+  test('a taken port is told with what to do', async () => {
+    const holder = createTcpServer().listen(0, '127.0.0.1');
+    onTestFinished(() => void holder.close());
+    await new Promise((resolve) => holder.once('listening', resolve));
+    const { port } = holder.address() as AddressInfo;
+    const gateway = createGateway(replayAnswer(CASSETTE), { port });
+    await expect(gateway.listen('127.0.0.1')).rejects.toMatchObject({
+      name: 'CagematchError',
+      code: 'port-taken',
+      message: `port ${port} of 127.0.0.1 is taken`,
+      hint: expect.stringContaining('CAGEMATCH_GATEWAY_PORT'),
+    });
+    await gateway.close();
+  });
+
+  test('an address that this machine does not have is an error of ours, not a crash', async () => {
+    const gateway = createGateway(replayAnswer(CASSETTE));
+    await expect(gateway.listen('192.0.2.1')).rejects.toMatchObject({ name: 'CagematchError', message: /192\.0\.2\.1.*EADDRNOTAVAIL/ });
+    await gateway.close();
+  });
+});
+
+describe('its end', () => {
+  test('comes though connections are kept alive', async () => {
+    const { gateway, port, tap } = await started();
+    const agent = new Agent({ keepAlive: true });
+    onTestFinished(() => agent.destroy());
+    await raw({ port, method: 'GET', path: '/', agent, headers: { 'x-api-key': tap.token } });
+    expect(Object.keys(agent.freeSockets)).toHaveLength(1);
+    await gateway.close();
+    await expect(raw({ port, method: 'HEAD', path: '/' })).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  test('comes though a request was never answered', async () => {
+    let arrived = () => {};
+    const arrival = new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    const { gateway, url, tap } = await started(async () => arrived());
+    const asked = expect(post(url, tap.token)).rejects.toThrow();
+    await arrival;
+    await gateway.close();
+    await asked;
+  });
+});
+
+describe('live', () => {
+  const OAUTH: Credential = { kind: 'oauth', secret: 'to-be-replaced', source: 'environment', where: 'CLAUDE_CODE_OAUTH_TOKEN' };
+
+  interface Seen {
+    url: string | undefined;
+    headers: IncomingHttpHeaders;
+  }
+
+  /** The API is a second gateway; its run token is the user's credential. */
+  async function live(kind: Credential['kind'], upstreamAnswer: Answer = replayAnswer(CASSETTE), prefix = '') {
+    const seen: Seen[] = [];
+    const upstream = await started((req, res) => {
+      seen.push({ url: req.url, headers: req.headers });
+      return upstreamAnswer(req, res);
+    });
+    const credential: Credential = { ...OAUTH, kind, secret: upstream.tap.token };
+    const front = await started(liveAnswer(`${upstream.url}${prefix}`, credential));
+    return { ...front, seen, credential, upstream };
+  }
+
+  /** Somebody who would like to have a credential. */
+  async function thief() {
+    const stolen: IncomingHttpHeaders[] = [];
+    const server = createServer((req, res) => {
+      stolen.push(req.headers);
+      res.end('{}');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    return { stolen, host: `127.0.0.1:${(server.address() as AddressInfo).port}` };
+  }
+
+  test.each([
+    ['api-key', 'x-api-key', (secret: string) => secret, 'authorization'],
+    ['oauth', 'authorization', (secret: string) => `Bearer ${secret}`, 'x-api-key'],
+  ] as const)('the credential (%s) is put on as %s, and the token of the run stays here', async (kind, header, value, other) => {
+    const { url, tap, seen, credential } = await live(kind);
+    const answer = await post(url, tap.token, FIRST, { 'x-api-key': tap.token, 'anthropic-version': '2023-06-01' });
+    expect(await answer.json()).toMatchObject({ content: [{ type: 'text' }, { type: 'tool_use' }] });
+    expect(seen).toHaveLength(1);
+    expect(seen[0]?.url).toBe('/v1/messages?beta=true');
+    expect(seen[0]?.headers[header]).toBe(value(credential.secret));
+    expect(seen[0]?.headers[other]).toBeUndefined();
+    expect(seen[0]?.headers['anthropic-version']).toBe('2023-06-01');
+    expect(JSON.stringify(seen)).not.toContain(tap.token);
+  });
+
+  test('without the token of a run nothing is forwarded', async () => {
+    const { url, seen, credential } = await live('oauth');
+    expect((await post(url, credential.secret)).status).toBe(401);
+    expect((await post(url, undefined)).status).toBe(401);
+    expect(seen).toEqual([]);
+  });
+
+  test('the path of the base URL is kept', async () => {
+    const { url, tap, seen } = await live('oauth', replayAnswer(CASSETTE), '/proxy/anthropic/');
+    await post(url, tap.token);
+    expect(seen[0]?.url).toBe('/proxy/anthropic/v1/messages?beta=true');
+  });
+
+  test.each(['//HOST/v1/messages', 'http://HOST/v1/messages', '\\\\HOST/v1'])(
+    'an agent cannot have the credential sent elsewhere by the path it asks for: %s',
+    async (path) => {
+      const { port, tap } = await live('api-key');
+      const { stolen, host } = await thief();
+      await raw({ port, path: path.replace('HOST', host), method: 'GET', headers: { 'x-api-key': tap.token } });
+      expect(stolen).toEqual([]);
+    },
+  );
+
+  test('a redirect is the agent’s business: the credential does not follow it', async () => {
+    const { stolen, host } = await thief();
+    const { port, tap } = await live('api-key', async (_req, res) => void res.writeHead(307, { location: `http://${host}/` }).end());
+    const answer = await raw({ port, path: '/v1/models', method: 'GET', headers: { 'x-api-key': tap.token } });
+    expect(answer.status).toBe(307);
+    expect(stolen).toEqual([]);
+  });
+
+  test('a stream passes as it comes, before the API has ended it', async () => {
+    let finish = () => {};
+    const { url, tap } = await live('oauth', async (_req, res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      res.write('event: ping\ndata: {"type":"ping"}\n\n');
+      finish = () => void res.end('event: message_stop\ndata: {"type":"message_stop"}\n\n');
+    });
+    const answer = await post(url, tap.token, { ...FIRST, stream: true });
+    const reader = (answer.body as ReadableStream<Uint8Array>).getReader();
+    const first = await reader.read();
+    expect(Buffer.from(first.value ?? []).toString()).toBe('event: ping\ndata: {"type":"ping"}\n\n');
+    finish();
+    const rest = await reader.read();
+    expect(Buffer.from(rest.value ?? []).toString()).toContain('message_stop');
+  });
+
+  test.each([401, 429, 500, 529])('an answer %i of the API is passed on whole, and noted', async (status) => {
+    const body = JSON.stringify({ type: 'error', error: { type: 'some_error', message: 'because' } });
+    const { url, tap } = await live(
+      'oauth',
+      async (_req, res) => void res.writeHead(status, { 'content-type': 'application/json', 'retry-after': '7' }).end(body),
+    );
+    const answer = await post(url, tap.token);
+    expect(answer.status).toBe(status);
+    expect(answer.headers.get('retry-after')).toBe('7');
+    expect(await answer.text()).toBe(body);
+    expect(tap.upstreamStatus).toBe(status);
+  });
+
+  test('an API that is not there is 502, with a reason', async () => {
+    const gone = await started();
+    await gone.gateway.close();
+    const { url, tap } = await started(liveAnswer(gone.url, OAUTH));
+    const answer = await post(url, tap.token);
+    expect(answer.status).toBe(502);
+    expect((await bodyOf(answer)).error).toEqual({ type: 'api_error', message: expect.stringMatching(/127\.0\.0\.1.*ECONNREFUSED/) });
+  });
+
+  test('an API that breaks off in the middle breaks off for the agent too', async () => {
+    const { url, tap } = await live('oauth', async (_req, res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      res.write('event: ping\n', () => res.destroy());
+    });
+    const answer = await post(url, tap.token);
+    await expect(answer.text()).rejects.toThrow();
+  });
+
+  test('an agent that hangs up is not asked for any longer', async () => {
+    let arrived = () => {};
+    const arrival = new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    let left = () => {};
+    const leaving = new Promise<void>((resolve) => {
+      left = resolve;
+    });
+    const { port, tap } = await live('oauth', async (_req, res) => {
+      res.once('close', left);
+      arrived();
+    });
+    const asked = request({ host: '127.0.0.1', port, path: '/v1/messages', method: 'POST', headers: { 'x-api-key': tap.token } });
+    asked.on('error', () => {});
+    asked.end('{}');
+    await arrival;
+    asked.destroy();
+    await leaving;
+    await vi.waitFor(() => expect(tap.modelMs).toBeGreaterThan(0));
+  });
+});

@@ -1,0 +1,3 @@
+import { openStandIn, type StandIn } from './stand-in.js';
+
+export const standIn = (): Promise<StandIn> => openStandIn('podman');
