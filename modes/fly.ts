@@ -8,7 +8,7 @@ import { output, which } from '../lib/exec.js';
 import { copyIn, copyOut, type GuestShell, runDetached, unpackInside } from '../lib/guest-shell.js';
 import { type Answer, type HttpApi, openHttpApi, whyRefused } from '../lib/http-api.js';
 import { IMAGE_LAYOUT } from '../lib/oci.js';
-import { fillBuildContext, imageName } from '../lib/oci-client.js';
+import { fillBuildContext, imageName } from '../lib/oci-image.js';
 import { makeFolder, removeFolder } from '../lib/owner.js';
 
 /** What the API allows for every action on one machine, and on one app; reading a machine is allowed more. */
