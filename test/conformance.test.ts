@@ -272,7 +272,9 @@ describe.concurrent.each(targets)('$name', (target) => {
   row(target, 'a launch that fails says so, and leaves nothing after destroy', async () => {
     const plan = arena.plan('failing', (layout) => ({ ...shell(layout, 'exit 0'), argv: ['/no/such/program'], cwd: '/no/such/folder' }));
     const ctx = { ...arena.ctx, agentVersion: '0.0.0-none', agentBinary: undefined };
-    const error = await mode.launch(ctx, plan.spec).then(
+    // Neither the image nor the workspace is there: whichever the runtime needs first.
+    const spec = { ...plan.spec, host: { ...plan.spec.host, workspace: `${plan.host.workspace}-missing` } };
+    const error = await mode.launch(ctx, spec).then(
       () => undefined,
       (thrown) => thrown,
     );
