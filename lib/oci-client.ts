@@ -130,7 +130,10 @@ async function startedUntold(client: Client, name: string, child: LocalStream): 
 
 async function lastWords(child: LocalStream): Promise<string> {
   const lines: string[] = [];
-  for await (const event of child) if (event.type === 'line' && event.text.trim() !== '') lines.push(event.text.trim());
+  for await (const event of child) {
+    if (event.type === 'lost') return event.reason;
+    if (event.type === 'line' && event.text.trim() !== '') lines.push(event.text.trim());
+  }
   const words = lines.filter((line) => !/^(Run '|See '|time=)/.test(line)).at(-1) ?? lines.at(-1);
   return words?.slice(0, 300) ?? 'the container never started and the client said nothing';
 }

@@ -1,0 +1,103 @@
+// Imports point one way, and no runtime is named outside its own file.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { packageRoot } from '../lib/package.js';
+import { readSources, violations } from './imports.js';
+
+const roots: string[] = [];
+afterEach(() => {
+  for (const root of roots.splice(0)) rmSync(root, { recursive: true });
+});
+
+/** A small tree in which all is well, with some files in place of others. */
+function planted(files: Record<string, string>): string[] {
+  const root = mkdtempSync(join(tmpdir(), 'planted-'));
+  roots.push(root);
+  const whole = {
+    'cli.ts': "const run = () => import('./commands/run.js'); run();",
+    'commands/run.ts': "import { match } from '../lib/match/match.js'; match();",
+    'lib/exec.ts': "import { spawn } from 'node:child_process'; export const exec = spawn;",
+    'lib/record.ts': 'export interface Record { mode: string }',
+    'lib/match/match.ts':
+      "import { exec } from '../exec.js'; import { table } from '../report/table.js'; export const match = () => exec(table);",
+    'lib/match/run.ts': "export { exec } from '../exec.js';",
+    'lib/report/table.ts': "import type { Record } from '../record.js'; export const table: string = {} as Record & string;",
+    'modes/alpha.ts': "import { exec } from '../lib/exec.js'; export default { id: 'alpha', exec };",
+    'modes/beta.ts': "export default { id: 'beta' };",
+    ...files,
+  };
+  for (const [path, text] of Object.entries(whole)) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  }
+  return violations(readSources(root));
+}
+
+test('in this project every import points down, and no mode is named in lib/', () => {
+  const sources = readSources(packageRoot);
+  expect(sources.size).toBeGreaterThan(40);
+  expect(sources.get('cli.ts')?.imports).toContain('commands/run.ts');
+  expect(sources.get('lib/match/run.ts')?.imports).toContain('lib/errors.ts');
+  // The HTTP header of that name, not the mode.
+  expect(violations(sources)).toEqual(['lib/model/answers.ts names the mode host']);
+});
+
+describe('each rule can fail', () => {
+  test('and a tree in which all is well breaks none', () => {
+    expect(planted({})).toEqual([]);
+  });
+
+  test.each([
+    ['a command that imports the command line', 'commands/run.ts', "import '../cli.js';", 'commands/run.ts imports cli.ts'],
+    [
+      'a wing that imports a command',
+      'lib/match/match.ts',
+      "import '../../commands/run.js';",
+      'lib/match/match.ts imports commands/run.ts',
+    ],
+    [
+      'a wing that imports a mode',
+      'lib/match/match.ts',
+      "import a from '../../modes/alpha.js'; a;",
+      'lib/match/match.ts imports modes/alpha.ts',
+    ],
+    ['the ground floor that imports a wing', 'lib/exec.ts', "import './match/match.js';", 'lib/exec.ts imports lib/match/match.ts'],
+    [
+      'a type is an import too',
+      'lib/exec.ts',
+      "import type { T } from './match/run.js'; export type U = T;",
+      'lib/exec.ts imports lib/match/run.ts',
+    ],
+    ['so is what is handed on', 'lib/exec.ts', "export * from './match/run.js';", 'lib/exec.ts imports lib/match/run.ts'],
+    [
+      'so is what is loaded later',
+      'lib/exec.ts',
+      "export const later = () => import('./match/run.js');",
+      'lib/exec.ts imports lib/match/run.ts',
+    ],
+    [
+      'a mode that imports another',
+      'modes/beta.ts',
+      "import alpha from './alpha.js'; export default alpha;",
+      'modes/beta.ts imports modes/alpha.ts',
+    ],
+    ['a mode that imports a wing', 'modes/beta.ts', "import '../lib/match/run.js';", 'modes/beta.ts imports lib/match/run.ts'],
+    ['a mode that imports a command', 'modes/beta.ts', "import '../commands/run.js';", 'modes/beta.ts imports commands/run.ts'],
+    ['the command line that imports a mode', 'cli.ts', "import './modes/alpha.js';", 'cli.ts imports modes/alpha.ts'],
+    ['a mode named in lib/', 'lib/match/match.ts', "export const first = 'alpha';", 'lib/match/match.ts names the mode alpha'],
+    ['a variant named in lib/', 'lib/match/match.ts', 'export const first = `beta:one`;', 'lib/match/match.ts names the mode beta'],
+  ])('%s', (_, path, text, said) => {
+    expect(planted({ [path]: text })).toContain(said);
+  });
+
+  test('a report that leads to what runs things, over whatever way', () => {
+    const said = planted({ 'lib/record.ts': "export * from './clock.js';", 'lib/clock.ts': "import './exec.js';" });
+    expect(said).toContain('lib/report/table.ts leads to lib/exec.ts: lib/report/table.ts → lib/record.ts → lib/clock.ts → lib/exec.ts');
+  });
+
+  test('and a mode named in a comment, or an import that stands in a text, is none', () => {
+    expect(planted({ 'lib/exec.ts': "// alpha, 'beta'\nexport const text = \"import './match/run.js'\"; /* 'alpha' */" })).toEqual([]);
+  });
+});

@@ -1,0 +1,201 @@
+// Processes: bounded, told truly, and never left behind.
+import { describe, expect, test } from 'vitest';
+import type { ExecEvent } from '../lib/contract.js';
+import { capture, output, stream, which, whyFailed } from '../lib/exec.js';
+
+const env = { PATH: process.env.PATH ?? '' };
+const sh = (script: string): [string, string, string] => ['/bin/sh', '-c', script];
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Killed is not yet gone; what cannot be killed fails the test at its bound. */
+async function gone(pid: number): Promise<boolean> {
+  const deadline = performance.now() + 2000;
+  while (alive(pid) && performance.now() < deadline) await new Promise((resolve) => setImmediate(resolve));
+  return !alive(pid);
+}
+
+async function all(events: AsyncIterable<ExecEvent>): Promise<ExecEvent[]> {
+  const read: ExecEvent[] = [];
+  for await (const event of events) read.push(event);
+  return read;
+}
+
+const texts = (events: ExecEvent[], name = 'stdout') =>
+  events.flatMap((event) => (event.type === 'line' && event.stream === name ? [event.text] : []));
+
+describe('capture', () => {
+  test('keeps what a program printed on each stream, and its code', async () => {
+    const result = await capture(sh('echo out; echo err >&2; exit 7'), { env, timeoutMs: 5000 });
+    expect(result).toEqual({ end: { type: 'exit', code: 7 }, stdout: 'out\n', stderr: 'err\n' });
+  });
+
+  test('tells a signal as a signal', async () => {
+    expect((await capture(sh('kill -TERM $$'), { env, timeoutMs: 5000 })).end).toEqual({ type: 'signal', name: 'SIGTERM' });
+  });
+
+  test('says that a program is missing, and never throws', async () => {
+    const result = await capture(['no-such-program-9d1f'], { env, timeoutMs: 5000 });
+    expect(result).toMatchObject({ failure: 'missing', end: { type: 'lost' } });
+    expect(whyFailed(result)).toBe('not found on PATH');
+  });
+
+  test('gives the program its input, and nothing of our own stdin otherwise', async () => {
+    expect((await capture(['cat'], { env, timeoutMs: 5000, input: 'one\ntwo' })).stdout).toBe('one\ntwo');
+    expect((await capture(['cat'], { env, timeoutMs: 5000 })).stdout).toBe('');
+  });
+
+  test('is bounded, and kills what the program started too', async () => {
+    const startedMs = performance.now();
+    const result = await capture(sh('sleep 300 & echo $!; sleep 300'), { env, timeoutMs: 300 });
+    expect(performance.now() - startedMs).toBeLessThan(3000);
+    expect(result.failure).toBe('timeout');
+    expect(result.end).toEqual({ type: 'signal', name: 'SIGKILL' });
+    expect(await gone(Number(result.stdout))).toBe(true);
+  });
+
+  test('does not wait for a grandchild that holds stdout', async () => {
+    const startedMs = performance.now();
+    const result = await capture(sh('sleep 300 & echo $!'), { env, timeoutMs: 20_000 });
+    expect(performance.now() - startedMs).toBeLessThan(5000);
+    expect(result.end).toEqual({ type: 'exit', code: 0 });
+    process.kill(Number(result.stdout), 'SIGKILL');
+  });
+
+  test('is cut short by its signal, group and all', async () => {
+    const abort = new AbortController();
+    let grandchild = 0;
+    const result = await capture(sh('sleep 300 & echo $!; wait'), {
+      env,
+      timeoutMs: 20_000,
+      signal: abort.signal,
+      onLine(line) {
+        grandchild = Number(line);
+        abort.abort();
+      },
+    });
+    expect(result.end).toEqual({ type: 'signal', name: 'SIGKILL' });
+    expect(await gone(grandchild)).toBe(true);
+  });
+
+  test('starts nothing that lives when its signal has gone off before', async () => {
+    const result = await capture(sh('sleep 300'), { env, timeoutMs: 20_000, signal: AbortSignal.abort() });
+    expect(result.end).toEqual({ type: 'signal', name: 'SIGKILL' });
+  });
+
+  test('keeps only so much of what is printed without end', async () => {
+    const result = await capture(sh('head -c 30000000 /dev/zero'), { env, timeoutMs: 20_000 });
+    expect(result.end).toEqual({ type: 'exit', code: 0 });
+    expect(result.stdout.length).toBeLessThan(10_000_000);
+  });
+
+  test('hands the child only the environment that is given', async () => {
+    const { stdout } = await capture(['/usr/bin/env'], { env: { GIVEN: 'yes' }, timeoutMs: 5000 });
+    expect(stdout.split('\n').filter((line) => line !== '' && !line.startsWith('CAGEMATCH_OWNER='))).toEqual(['GIVEN=yes']);
+  });
+});
+
+test("output throws the program's own last words, with the hint", async () => {
+  const failing = output(sh('echo one >&2; echo two >&2; exit 3'), { env, timeoutMs: 5000, code: 'launch-failed', hint: 'try again' });
+  await expect(failing).rejects.toMatchObject({ code: 'launch-failed', hint: 'try again', message: '/bin/sh -c: two' });
+});
+
+describe('stream', () => {
+  test('gives lines as they come, the unfinished one too, and then one end', async () => {
+    const events = await all(stream(sh('printf "one\\r\\ntwo\\n\\nlast"; echo err >&2; exit 2'), { env }));
+    expect(texts(events)).toEqual(['one', 'two', '', 'last']);
+    expect(texts(events, 'stderr')).toEqual(['err']);
+    expect(events.filter(({ type }) => type !== 'line')).toEqual([expect.objectContaining({ type: 'exit', code: 2 })]);
+    expect(events.at(-1)).toMatchObject({ type: 'exit' });
+  });
+
+  test('a line arrives while the program still runs', async () => {
+    const running = stream(['cat', '/dev/stdin'], { env, input: 'first\n' });
+    expect(texts(await all(running))).toEqual(['first']);
+    const slow = stream(sh('echo begun; sleep 300'), { env });
+    for await (const event of slow) {
+      if (event.type !== 'line') expect(event).toMatchObject({ type: 'signal', name: 'SIGKILL' });
+      else {
+        expect(event.text).toBe('begun');
+        slow.kill();
+      }
+    }
+  });
+
+  test('a missing program is lost, and so says `spawned`', async () => {
+    const missing = stream(['no-such-program-9d1f'], { env });
+    await expect(missing.spawned).rejects.toMatchObject({ code: 'launch-failed' });
+    expect(await all(missing)).toEqual([expect.objectContaining({ type: 'lost', reason: expect.stringContaining('ENOENT') })]);
+  });
+
+  test('ends though a grandchild holds stdout', async () => {
+    const startedMs = performance.now();
+    const events = await all(stream(sh('sleep 300 & echo $!'), { env }));
+    expect(events.at(-1)).toMatchObject({ type: 'exit', code: 0 });
+    expect(performance.now() - startedMs).toBeLessThan(5000);
+    process.kill(Number(texts(events)[0]), 'SIGKILL');
+  });
+
+  test('abort kills the whole group', async () => {
+    const abort = new AbortController();
+    const pids: number[] = [];
+    for await (const event of stream(sh('sleep 300 & echo $!; wait'), { env, signal: abort.signal })) {
+      if (event.type === 'line') {
+        pids.push(Number(event.text));
+        abort.abort();
+      } else expect(event).toMatchObject({ type: 'signal', name: 'SIGKILL' });
+    }
+    expect(await gone(pids[0] ?? process.pid)).toBe(true);
+  });
+
+  test('a line past its bound is cut and says so; the next one is whole', async () => {
+    const [long = '', next] = texts(await all(stream(sh('head -c 6000000 /dev/zero | tr "\\0" x; echo; echo next'), { env })));
+    expect(long.length).toBeLessThan(4.3 * 1024 * 1024);
+    expect(long).toMatch(/x … \[line cut\]$/);
+    expect(next).toBe('next');
+  });
+
+  test('fifty megabytes pass a slow reader in order, and are not held in memory', async () => {
+    // 50 MB in lines of a hundred: the reader stops now and then, the child has to wait.
+    const program = 'for (let i = 0; i < 500000; i++) process.stdout.write(String(i).padStart(99, "0") + "\\n")';
+    const before = process.memoryUsage().rss;
+    let lines = 0;
+    let most = 0;
+    for await (const event of stream([process.execPath, '-e', program], { env })) {
+      if (event.type !== 'line') {
+        expect(event).toMatchObject({ type: 'exit', code: 0 });
+        continue;
+      }
+      if (Number(event.text) !== lines || event.text.length !== 99) throw new Error(`line ${lines} is ${event.text}`);
+      lines += 1;
+      if (lines % 1000 === 0) {
+        await new Promise((resolve) => setImmediate(resolve));
+        most = Math.max(most, process.memoryUsage().rss - before);
+      }
+    }
+    expect(lines).toBe(500_000);
+    expect(most).toBeLessThan(200 * 1024 * 1024);
+  });
+
+  test('output that nobody reads makes the child wait instead of filling memory', async () => {
+    const before = process.memoryUsage().rss;
+    const unread = stream(sh('yes | head -c 300000000'), { env });
+    const ended = await Promise.race([unread.ended.then(() => 'ended'), new Promise((resolve) => setTimeout(resolve, 700, 'waiting'))]);
+    expect(ended).toBe('waiting');
+    expect(process.memoryUsage().rss - before).toBeLessThan(150 * 1024 * 1024);
+    unread.kill();
+  });
+});
+
+test('which finds what can be run on the PATH that is given, and nothing else', () => {
+  expect(which('sh', { PATH: '/bin' })).toBe('/bin/sh');
+  expect(which('sh', { PATH: '/no/such/folder' })).toBeUndefined();
+  expect(which('sh', {})).toBeUndefined();
+});
