@@ -1,10 +1,7 @@
 // `cagematch run`: detect, plan, run, measure, report.
-import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { z } from 'zod';
-import { findCredential, givenCredential } from '../lib/auth/find.js';
-import { CagematchError, messageOf } from '../lib/errors.js';
 import { killAll } from '../lib/exec.js';
 import { onInterrupt } from '../lib/match/cleanup.js';
 import { readOwnInputs } from '../lib/match/config.js';
@@ -13,19 +10,19 @@ import { detectAll } from '../lib/match/detect.js';
 import { openRecord } from '../lib/match/events.js';
 import { takeFingerprint } from '../lib/match/fingerprint.js';
 import { newMatchId, runMatch } from '../lib/match/match.js';
-import { checkAnything, checkRequired, type Plan, planMatch, rounds } from '../lib/match/plan.js';
+import { checkAnything, checkRequired, leftOut, type Plan, planMatch, rounds, withoutOpenHost } from '../lib/match/plan.js';
 import { loadModes, parseWanted } from '../lib/match/registry.js';
 import { liveAnswer, replayAnswer } from '../lib/model/answers.js';
 import { readCassette } from '../lib/model/cassette.js';
 import { createGateway } from '../lib/model/gateway.js';
 import { agentVersion, packageRoot, version } from '../lib/package.js';
 import type { MatchEvent } from '../lib/record.js';
-import { renderMarkdown, replaceRegion } from '../lib/report/markdown.js';
 import { createProgress } from '../lib/report/progress.js';
 import { buildReport, type Report } from '../lib/report/report.js';
-import { coloured, plain, renderTable } from '../lib/report/table.js';
 import { helloTask } from '../lib/task/hello.js';
-import { EXIT, type Io, wantsColour } from './io.js';
+import { EXIT, type Io } from './io.js';
+import { chooseModel } from './model.js';
+import { checkWritable, publish } from './publish.js';
 import { readSettings, wholeNumber } from './settings.js';
 
 export const builder = (argv: Argv) =>
@@ -65,14 +62,12 @@ const settingsSchema = z.object({
   dryRun: z.boolean(),
 });
 
-type Settings = z.infer<typeof settingsSchema>;
-
 export async function handler(args: unknown, io: Io): Promise<number> {
   const settings = readSettings(settingsSchema, args);
   const seed = settings.seed ?? Math.floor(Math.random() * 2 ** 31);
   const own = readOwnInputs(io.env);
   const task = helloTask(packageRoot);
-  const model = await chooseModel(settings, io);
+  const model = await chooseModel(settings.model, io);
   const answer = model.credential ? liveAnswer(own.upstream, model.credential) : replayAnswer(readCassette(task.cassette));
 
   const registry = await loadModes();
@@ -159,120 +154,11 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   }
 }
 
-/** One line always says which model answers, and why. */
-async function chooseModel(settings: Settings, io: Io) {
-  const given = givenCredential(io.env);
-  if (settings.model === 'replay') return { name: 'replay' as const, why: '--model replay' };
-  if (settings.model === 'live') {
-    const found = await findCredential(io.env, io.platform);
-    if ('missing' in found)
-      throw new CagematchError(
-        'bad-input',
-        `--model live needs a credential, and none was found in ${found.looked.join(', ')}`,
-        'set CLAUDE_CODE_OAUTH_TOKEN in .env (claude setup-token prints one)',
-      );
-    return { name: 'live' as const, why: `--model live, credential from ${found.credential.where}`, credential: found.credential };
-  }
-  if (given) return { name: 'live' as const, why: `${given.where} was given; --model replay costs nothing`, credential: given };
-  const found = await findCredential(io.env, io.platform);
-  const why = 'missing' in found ? 'no credential was given' : `a login was found in ${found.credential.where}; --model live would use it`;
-  return { name: 'replay' as const, why };
-}
-
-/** A live model does what it likes; without walls it needs to be asked for. */
-function withoutOpenHost(plan: Plan, model: 'replay' | 'live', allowed: boolean): Plan {
-  if (model === 'replay' || allowed) return plan;
-  const open = plan.entries.filter((entry) => entry.isolation === 'none');
-  return {
-    entries: plan.entries.filter((entry) => entry.isolation !== 'none'),
-    missing: [
-      ...plan.missing,
-      ...open.map((entry) => ({
-        entry: entry.entry,
-        required: entry.required,
-        reason: 'a live agent would run here with no walls at all',
-        hint: '--allow-host',
-      })),
-    ],
-  };
-}
-
-function leftOut(plan: Plan, detected: Awaited<ReturnType<typeof detectAll>>) {
-  const named = plan.missing.map((one) => {
-    const found = detected.find(({ mode }) => mode.id === one.entry.split(':')[0]);
-    const status = found?.detection.status ?? 'absent';
-    return {
-      entry: one.entry,
-      letter: found?.mode.letter ?? '?',
-      title: found?.mode.title ?? one.entry,
-      status: status === 'ready' ? 'unconfigured' : status,
-      reason: one.reason,
-      hint: one.hint,
-    };
-  });
-  const others = detected.flatMap(({ mode, detection }) =>
-    detection.status === 'ready' || named.some((one) => one.entry === mode.id)
-      ? []
-      : [
-          {
-            entry: mode.id,
-            letter: mode.letter,
-            title: mode.title,
-            status: detection.status,
-            reason: detection.reason,
-            hint: detection.hint,
-          },
-        ],
-  );
-  return [...named, ...others];
-}
-
 function describePlan(plan: Plan, seed: number, runs: number): string {
   const names = plan.entries.map((entry) => entry.entry);
   const order = [...rounds(seed, runs, names)].map((round, index) => `round ${index + 1}: ${round.join(' ')}`);
   const missing = plan.missing.map((one) => `left out: ${one.entry}: ${one.reason} → ${one.hint}`);
   return `${[`seed ${seed}`, ...order, ...missing].join('\n')}\n`;
-}
-
-function publish(report: Report, folder: string, settings: Settings, io: Io): void {
-  const json = `${JSON.stringify(report, null, 2)}\n`;
-  const toStdout = settings.json === '-';
-  if (toStdout) io.out(json);
-  else if (settings.json !== undefined) save(resolve(io.cwd, settings.json), json);
-  const table = (tty: boolean) => renderTable(report, wantsColour(io, tty) ? coloured : plain);
-  if (toStdout) io.err(table(io.errIsTty));
-  else io.out(`\n${table(io.outIsTty)}`);
-  io.err(`record: ${folder}\n`);
-  const page = join(io.cwd, 'RESULTS.md');
-  // A stand-in's number is never a finding, and half a match is none either.
-  if (!existsSync(page) || report.match.how !== 'done' || report.modes.some((mode) => mode.standIn)) return;
-  const updated = replaceRegion(readFileSync(page, 'utf8'), renderMarkdown(report));
-  if (updated !== undefined) save(page, updated);
-}
-
-/** Said before the first launch, not after the last. */
-function checkWritable(path: string): void {
-  try {
-    accessSync(existsSync(path) ? path : dirname(path), constants.W_OK);
-  } catch (error) {
-    throw new CagematchError(
-      'bad-input',
-      `${path} cannot be written (${(error as NodeJS.ErrnoException).code})`,
-      'name another with --json FILE',
-    );
-  }
-}
-
-function save(path: string, text: string): void {
-  try {
-    writeFileSync(path, text);
-  } catch (error) {
-    throw new CagematchError(
-      'bad-input',
-      `${path} cannot be written: ${messageOf(error)}`,
-      'the match is kept: cagematch report --format json',
-    );
-  }
 }
 
 /** Required rows must pass whole; without any, every row that was run must. */

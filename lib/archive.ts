@@ -1,5 +1,5 @@
 // A folder as a tar archive and back again; what comes back was made by strangers and may not leave the folder.
-import { lchownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { lchownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, type Stats } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { create, extract, Parser, type ReadEntry } from 'tar';
 import { CagematchError, messageOf } from './errors.js';
@@ -8,10 +8,19 @@ import { CagematchError, messageOf } from './errors.js';
 const MAX_BYTES = 2 * 1024 ** 3;
 const MAX_ENTRIES = 500_000;
 
-/** A folder's content, gzipped. Links are packed as links; owners are left out. */
+/**
+ * A folder's files, folders and links, gzipped; links are packed as links, owners are left out.
+ * @throws `launch-failed` for a file that cannot be read
+ */
 export async function pack(folder: string): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of create({ cwd: folder, gzip: true, portable: true, strict: true }, ['.'])) chunks.push(chunk);
+  const filter = (_path: string, entry: Stats | ReadEntry) =>
+    !('isFile' in entry) || entry.isFile() || entry.isDirectory() || entry.isSymbolicLink();
+  try {
+    for await (const chunk of create({ cwd: folder, gzip: true, portable: true, strict: true, filter }, ['.'])) chunks.push(chunk);
+  } catch (error) {
+    throw new CagematchError('launch-failed', `the workspace cannot be packed: ${messageOf(error)}`);
+  }
   return Buffer.concat(chunks);
 }
 

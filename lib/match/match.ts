@@ -40,7 +40,7 @@ export async function runMatch(settings: MatchSettings): Promise<void> {
     if (signal.aborted) break;
     const ctx = settings.contextOf(entry);
     begun.push({ entry, ctx });
-    const one = await makeReady(entry, ctx, { record, gateway: settings.gateway, signal });
+    const one = await makeReady(entry, ctx, { record, gateway: settings.gateway, model: settings.model, signal });
     if (one) ready.push(one);
   }
   const byName = new Map(ready.map((one) => [one.entry.entry, one]));

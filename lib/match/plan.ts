@@ -120,6 +120,55 @@ export function checkAnything(plan: Plan): void {
   );
 }
 
+/** A live model does what it likes; without walls it needs to be asked for. */
+export function withoutOpenHost(plan: Plan, model: 'replay' | 'live', allowed: boolean): Plan {
+  if (model === 'replay' || allowed) return plan;
+  const open = plan.entries.filter((entry) => entry.isolation === 'none');
+  return {
+    entries: plan.entries.filter((entry) => entry.isolation !== 'none'),
+    missing: [
+      ...plan.missing,
+      ...open.map((entry) => ({
+        entry: entry.entry,
+        required: entry.required,
+        reason: 'a live agent would run here with no walls at all',
+        hint: '--allow-host',
+      })),
+    ],
+  };
+}
+
+/** Everything without a row: what was named and is missing, and every other mode that is not ready. */
+export function leftOut(plan: Plan, detected: readonly Detected[]) {
+  const named = plan.missing.map((one) => {
+    const found = detected.find(({ mode }) => mode.id === one.entry.split(':')[0]);
+    const status = found?.detection.status ?? 'absent';
+    return {
+      entry: one.entry,
+      letter: found?.mode.letter ?? '?',
+      title: found?.mode.title ?? one.entry,
+      status: status === 'ready' ? 'unconfigured' : status,
+      reason: one.reason,
+      hint: one.hint,
+    };
+  });
+  const others = detected.flatMap(({ mode, detection }) =>
+    detection.status === 'ready' || named.some((one) => one.entry === mode.id)
+      ? []
+      : [
+          {
+            entry: mode.id,
+            letter: mode.letter,
+            title: mode.title,
+            status: detection.status,
+            reason: detection.reason,
+            hint: detection.hint,
+          },
+        ],
+  );
+  return [...named, ...others];
+}
+
 /** The order of every round: each runs every entry once, in a shuffle that the seed decides. */
 export function* rounds(seed: number, count: number, entries: readonly string[]): Generator<string[]> {
   const random = xoroshiro128plus(seed);

@@ -1,10 +1,11 @@
 // Makes a row ready: its image present, the gateway bound where the mode can reach it.
 import type { Context, Reach } from '../contract.js';
+import { CagematchError } from '../errors.js';
 import type { Gateway } from '../model/gateway.js';
 import type { Outcome } from '../record.js';
+import { failureOf } from './blame.js';
 import type { Recorder } from './events.js';
 import type { PlannedEntry } from './plan.js';
-import { failureOf } from './run.js';
 
 export interface Ready {
   entry: PlannedEntry;
@@ -22,7 +23,7 @@ const INTERRUPTED: Outcome = { status: 'failed', cause: 'interrupted', message: 
 export async function makeReady(
   entry: PlannedEntry,
   ctx: Context,
-  match: { record: Recorder; gateway: Gateway; signal: AbortSignal },
+  match: { record: Recorder; gateway: Gateway; model: 'replay' | 'live'; signal: AbortSignal },
 ): Promise<Ready | undefined> {
   const { record, gateway, signal } = match;
   try {
@@ -30,6 +31,9 @@ export async function makeReady(
     await unlessAborted(entry.adapter.prepare(ctx), signal);
     record.emit({ type: 'prepared', entry: entry.entry, imageMs: Math.round(performance.now() - startedMs) });
     const reach = await unlessAborted(entry.adapter.reach(ctx), signal, release);
+    if (reach.via === 'inside' && match.model === 'live') {
+      throw new CagematchError('not-ready', 'its guests cannot reach the gateway, and only a replay can run inside them', '--model replay');
+    }
     if (reach.via === 'inside') return { entry, ctx, reach, gatewayPort: undefined };
     const gatewayPort = await gateway.listen(reach.listen).finally(() => release(reach));
     return { entry, ctx, reach, gatewayPort };

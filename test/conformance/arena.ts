@@ -18,7 +18,7 @@ import type {
   Reach,
 } from '../../lib/contract.js';
 import { createKeeper } from '../../lib/match/context.js';
-import { workspaceUser } from '../../lib/match/run.js';
+import { workspaceUser } from '../../lib/match/furnish.js';
 import { packageRoot } from '../../lib/package.js';
 import { contextOf, type Target } from './targets.js';
 

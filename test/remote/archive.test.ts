@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { execa } from 'execa';
 import { Header } from 'tar';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { pack, unpack } from '../../lib/archive.js';
@@ -59,6 +60,16 @@ describe('a workspace that went there and back', () => {
     expect(lstatSync(join(into, 'a/file')).mode & 0o777).toBe(0o755);
     expect(readlinkSync(join(into, 'a/link'))).toBe('../a/file');
     expect(readdirSync(root).sort()).toEqual(['there', 'workspace']);
+  });
+
+  it('leaves out what is no file, folder or link, and says which file it cannot read', async () => {
+    const there = join(root, 'there');
+    mkdirSync(there);
+    writeFileSync(join(there, 'file'), '');
+    await execa('mkfifo', [join(there, 'pipe')]);
+    await unpack(await pack(there), into);
+    expect(readdirSync(into)).toEqual(['file']);
+    await expect(pack(join(root, 'nowhere'))).rejects.toMatchObject({ code: 'launch-failed', message: expect.stringContaining('nowhere') });
   });
 
   it('replaces a link of the host by what came back, and does not write through it', async () => {

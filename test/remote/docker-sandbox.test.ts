@@ -21,7 +21,7 @@ afterAll(() => house.close());
 
 /** What the stand-in was called with, one command line a call. */
 function calls(stand: StandIn): string[][] {
-  const text = readFileSync(join(stand.env.CAGEMATCH_STAND_IN_STATE ?? '', 'calls.jsonl'), 'utf8');
+  const text = readFileSync(join(stand.env.CAGEMATCH_STAND_IN_STATE ?? '', 'argv.jsonl'), 'utf8');
   return text
     .trimEnd()
     .split('\n')

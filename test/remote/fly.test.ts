@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFil
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { agentVersion } from '../../lib/package.js';
 import type { Report } from '../../lib/report/report.js';
 import fly from '../../modes/fly.js';
 import { buildHouse, cagematch, type House, standSomewhere } from '../house.js';
@@ -147,7 +148,7 @@ describe('a machine', () => {
 
   it('of somebody else in the same app is left alone', async () => {
     const config = {
-      image: `registry.fly.io/${stand.api.app}:x`,
+      image: `registry.fly.io/${stand.api.app}:${agentVersion}-x`,
       init: { exec: ['/bin/sleep', '60'] },
       metadata: { purpose: 'production' },
     };
@@ -259,7 +260,7 @@ describe("Fly's command line", () => {
     expect(words).toBe(`CLAUDE_CODE_OAUTH_TOKEN is staged for ${stand.api.app}`);
     const digest = createHash('sha256').update('s3cret').digest('hex');
     expect(noted().at(-1)).toEqual({ secret: 'CLAUDE_CODE_OAUTH_TOKEN', app: stand.api.app, staged: true, fromStdin: true, digest });
-    expect(readFileSync(join(stand.env.CAGEMATCH_STAND_IN_STATE ?? '', 'calls.jsonl'), 'utf8')).not.toContain('s3cret');
+    expect(readFileSync(join(stand.env.CAGEMATCH_STAND_IN_STATE ?? '', 'argv.jsonl'), 'utf8')).not.toContain('s3cret');
   });
 
   it('is said to be missing where it is', async () => {
@@ -287,12 +288,14 @@ describe('the stand-in refuses what the real API does not know:', () => {
   it('another token, another app, fields of its own invention', async () => {
     expect((await ask('GET', '', undefined, 'x')).status).toBe(401);
     expect((await fetch(`${stand.api.url}/v1/apps/other`, { headers: { authorization: `Bearer ${stand.api.token}` } })).status).toBe(404);
-    const refused = await ask('POST', '/machines', { config: { image: `registry.fly.io/${stand.api.app}:x`, secrets: {} } });
+    const refused = await ask('POST', '/machines', {
+      config: { image: `registry.fly.io/${stand.api.app}:${agentVersion}-x`, secrets: {} },
+    });
     expect(refused).toMatchObject({ status: 400, body: { error: expect.stringContaining('config') } });
   });
 
   it('waits out of range, waits for `stopped` without the instance, and late ones', async () => {
-    const config = { image: `registry.fly.io/${stand.api.app}:x`, init: { exec: ['/bin/sleep', '60'] } };
+    const config = { image: `registry.fly.io/${stand.api.app}:${agentVersion}-x`, init: { exec: ['/bin/sleep', '60'] } };
     const { id } = (await ask('POST', '/machines', { config })).body;
     expect((await ask('GET', `/machines/${id}/wait?state=started&timeout=90`)).status).toBe(400);
     expect((await ask('GET', `/machines/${id}/wait?state=stopped&timeout=1`)).status).toBe(400);

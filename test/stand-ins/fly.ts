@@ -1,8 +1,9 @@
 // The environment in which the fly mode finds its stand-in: the Machines API on the loopback, and a `fly` command.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { agentVersion } from '../../lib/package.js';
 import { startFlyApi } from './fly-api.mjs';
 
 export async function standIn(options: Parameters<typeof startFlyApi>[0] = {}): Promise<{
@@ -10,8 +11,10 @@ export async function standIn(options: Parameters<typeof startFlyApi>[0] = {}): 
   api: Awaited<ReturnType<typeof startFlyApi>>;
   close(): Promise<void>;
 }> {
-  const api = await startFlyApi(options);
+  // Images of other agents were never pushed.
+  const api = await startFlyApi({ images: (image) => image.includes(`:${agentVersion}-`), ...options });
   const state = mkdtempSync(join(tmpdir(), 'cagematch-stand-in-'));
+  writeFileSync(join(state, 'argv.jsonl'), '');
   return {
     api,
     env: {

@@ -1,5 +1,16 @@
 // What both stand-ins for Docker's sandboxes share: sandboxes as folders of CAGEMATCH_STAND_IN_STATE, commands that really run.
-import { appendFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, isAbsolute, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { killJailed, runJailed, translate } from './jail.mjs';
@@ -59,9 +70,23 @@ export function create(state, { name, agent, paths }) {
   if (existsSync(state.folderOf(sandbox))) throw new Failed(`sandbox '${sandbox}' already exists`);
   for (const mount of state.mounts(sandbox)) mkdirSync(dirname(mount.real), { recursive: true });
   cpSync(join(packageRoot, 'lib/task/home'), join(state.folderOf(sandbox), 'root/home/agent'), { recursive: true });
+  // Whoever works inside has the id of the workspace's owner, as through a shared folder of the real one.
+  own(join(state.folderOf(sandbox), 'root'), ownerOf(paths[0] ?? '/'));
   // Nothing keeps it running: it has stopped by itself before anyone comes to use it.
   state.save({ name: sandbox, agent, status: 'stopped', workspaces: paths });
   return sandbox;
+}
+
+/** @param {string} path */
+function ownerOf(path) {
+  const { uid, gid } = statSync(path);
+  return { uid, gid };
+}
+
+/** @param {string} path @param {{uid: number, gid: number}} user */
+function own(path, user) {
+  if (process.getuid?.() !== 0) return;
+  for (const name of ['', ...readdirSync(path, { recursive: true, encoding: 'utf8' })]) chownSync(join(path, name), user.uid, user.gid);
 }
 
 /** Flags as those of `docker exec`. */
@@ -95,6 +120,7 @@ export async function exec(state, args) {
     // The workspace is shared so that what is made in it is its owner's.
     user: sandbox.workspaces[0] === undefined ? undefined : statSync(sandbox.workspaces[0]),
     stdio: [flags.interactive ? 'inherit' : 'ignore', 'inherit', 'inherit'],
+    user: ownerOf(sandbox.workspaces[0] ?? '/'),
   });
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => killJailed(child.pid));
   return await new Promise((resolve) => {
@@ -168,7 +194,7 @@ export function remove(state, name) {
 export async function asClient(program, main) {
   const folder = process.env.CAGEMATCH_STAND_IN_STATE;
   // Every call is noted, so that a test can look for what must not be in an argv.
-  if (folder) appendFileSync(join(folder, 'calls.jsonl'), `${JSON.stringify([program, ...process.argv.slice(2)])}\n`);
+  if (folder) appendFileSync(join(folder, 'argv.jsonl'), `${JSON.stringify([program, ...process.argv.slice(2)])}\n`);
   try {
     process.exitCode = await main();
   } catch (error) {

@@ -1,0 +1,50 @@
+// Where the report of a finished match goes: the screen, a file, the page of results.
+import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { CagematchError, messageOf } from '../lib/errors.js';
+import { renderMarkdown, replaceRegion } from '../lib/report/markdown.js';
+import type { Report } from '../lib/report/report.js';
+import { coloured, plain, renderTable } from '../lib/report/table.js';
+import { type Io, wantsColour } from './io.js';
+
+/** `json`: a file, or `-` for stdout, which then holds nothing else. */
+export function publish(report: Report, folder: string, settings: { json?: string | undefined }, io: Io): void {
+  const json = `${JSON.stringify(report, null, 2)}\n`;
+  const toStdout = settings.json === '-';
+  if (toStdout) io.out(json);
+  else if (settings.json !== undefined) save(resolve(io.cwd, settings.json), json);
+  const table = (tty: boolean) => renderTable(report, wantsColour(io, tty) ? coloured : plain);
+  if (toStdout) io.err(table(io.errIsTty));
+  else io.out(`\n${table(io.outIsTty)}`);
+  io.err(`record: ${folder}\n`);
+  const page = join(io.cwd, 'RESULTS.md');
+  // A stand-in's number is never a finding, and half a match is none either.
+  if (!existsSync(page) || report.match.how !== 'done' || report.modes.some((mode) => mode.standIn)) return;
+  const updated = replaceRegion(readFileSync(page, 'utf8'), renderMarkdown(report));
+  if (updated !== undefined) save(page, updated);
+}
+
+/** Said before the first launch, not after the last. */
+export function checkWritable(path: string): void {
+  try {
+    accessSync(existsSync(path) ? path : dirname(path), constants.W_OK);
+  } catch (error) {
+    throw new CagematchError(
+      'bad-input',
+      `${path} cannot be written (${(error as NodeJS.ErrnoException).code})`,
+      'name another with --json FILE',
+    );
+  }
+}
+
+function save(path: string, text: string): void {
+  try {
+    writeFileSync(path, text);
+  } catch (error) {
+    throw new CagematchError(
+      'bad-input',
+      `${path} cannot be written: ${messageOf(error)}`,
+      'the match is kept: cagematch report --format json',
+    );
+  }
+}

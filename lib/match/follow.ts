@@ -1,0 +1,62 @@
+// Reads what a sandbox prints: the agent's own lines into the transcript, and the moments that only these lines tell.
+import type { Clock } from '../clock.js';
+import type { ExecEnd, ExecStream } from '../contract.js';
+import type { Tap } from '../model/gateway.js';
+import type { Sync } from '../record.js';
+import type { startTranscript } from '../task/transcript.js';
+import type { Moments } from './measure.js';
+
+export interface Watched {
+  at: Moments;
+  tap: Tap;
+  transcript: ReturnType<typeof startTranscript>;
+  workspace: string;
+  clock: Clock;
+}
+
+/** Reads the stream to its end, and stamps the moments that only its lines tell. */
+export async function follow(
+  stream: ExecStream,
+  mark: string,
+  watched: Watched,
+  arrived: () => boolean,
+): Promise<{ end: ExecEnd; endedAtMs: number; live: Sync['live'] }> {
+  const { at, tap, transcript } = watched;
+  let live: Sync['live'] = { gap: 'not-reached' };
+  let askedAtMs: number | undefined;
+  for await (const event of stream) {
+    if (event.type !== 'line') {
+      const { atMs, ...end } = event;
+      return { end, endedAtMs: atMs, live };
+    }
+    if (event.stream === 'stdout' && event.text.startsWith(`${mark} `)) {
+      const [what = '', ...rest] = event.text.slice(mark.length + 1).split(' ');
+      if (what === 'first-process') at.firstProcess ??= event.atMs;
+      if (what === 'request') {
+        at.firstRequest ??= event.atMs;
+        askedAtMs = event.atMs;
+        tap.requests += 1;
+        tap.credential ??= readCredential(rest.join(' '));
+      }
+      if (what === 'answered' && askedAtMs !== undefined) {
+        tap.modelMs += event.atMs - askedAtMs;
+        askedAtMs = undefined;
+      }
+      continue;
+    }
+    if (transcript.read(event.text, event.stream).result) {
+      at.result = event.atMs;
+      live = arrived() ? 'yes' : 'no';
+    }
+  }
+  return { end: { type: 'lost', reason: 'the stream broke off' }, endedAtMs: watched.clock(), live };
+}
+
+function readCredential(text: string): { header: string; oauth: boolean } {
+  try {
+    const { header, oauth } = JSON.parse(text) as { header?: unknown; oauth?: unknown };
+    return { header: String(header), oauth: oauth === true };
+  } catch {
+    return { header: 'unknown', oauth: false };
+  }
+}

@@ -1,0 +1,75 @@
+// What a run is given before it is launched: folders on this host, and the same words to every runtime.
+import { cpSync, lchownSync, mkdirSync, readdirSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import type { Command, Context, HostPaths, LaunchSpec, Mode, Reach } from '../contract.js';
+import { packageRoot } from '../package.js';
+import { agentCommand } from '../task/agent.js';
+import type { Task } from '../task/task.js';
+
+/** Owner of a workspace: the caller, or the image's own user when the caller is root. */
+export function workspaceUser(uid: number | undefined): { uid: number; gid: number } {
+  const agent = { uid: 1000, gid: 1000 };
+  return uid === undefined || uid === 0 ? agent : { uid, gid: process.getgid?.() ?? uid };
+}
+
+/** The run's folders: a workspace, and an agent home with the same bytes as the image's. */
+export function furnish(folder: string, user: { uid: number; gid: number }, ctx: Context): HostPaths {
+  const workspace = join(folder, 'workspace');
+  const home = join(folder, 'home');
+  const tmp = join(folder, 'tmp');
+  for (const one of [workspace, tmp]) mkdirSync(one);
+  cpSync(join(packageRoot, 'lib/task/home'), home, { recursive: true });
+  own(folder, user, ctx.uid);
+  const folders = [ctx.agentBinary, process.execPath].flatMap((binary) => (binary === undefined ? [] : [dirname(binary)]));
+  return { workspace, home, tmp, path: [...folders, ctx.env.PATH ?? ''].join(delimiter) };
+}
+
+/** Gives a tree to the user inside; root's own files would be out of its reach. */
+export function own(path: string, user: { uid: number; gid: number }, uid: number | undefined): void {
+  if (uid !== 0) return;
+  for (const name of ['', ...readdirSync(path, { recursive: true, encoding: 'utf8' })]) lchownSync(join(path, name), user.uid, user.gid);
+}
+
+export interface LaidOut {
+  spec: LaunchSpec;
+  command: Command;
+  /** A line of output that begins with it is ours, not the agent's. */
+  mark: string;
+}
+
+/** @param token the run's own, which opens the gateway for it */
+export function layOut(
+  settings: { mode: Mode; ctx: Context; reach: Reach; gatewayPort: number | undefined; task: Task; name: string },
+  host: HostPaths,
+  user: { uid: number; gid: number },
+  token: string,
+): LaidOut {
+  const { mode, ctx, reach, gatewayPort, task } = settings;
+  const layout = mode.layout(ctx, host);
+  const mark = `@${settings.name}`;
+  const inside = reach.via === 'inside' ? { script: '/tmp/cagematch/inside.mjs', cassette: '/tmp/cagematch/cassette.json' } : undefined;
+  const command = agentCommand({
+    prompt: task.prompt,
+    layout,
+    mark,
+    token,
+    ...(reach.via === 'address' && gatewayPort !== undefined ? { gatewayUrl: reach.url(gatewayPort) } : {}),
+    ...(inside ? { inside } : {}),
+  });
+  const source = (file: string) => join(packageRoot, 'lib/model', file);
+  const spec: LaunchSpec = {
+    name: settings.name,
+    host,
+    user,
+    files: inside
+      ? [
+          { path: inside.script, source: source('inside.mjs') },
+          { path: '/tmp/cagematch/replay.mjs', source: source('replay.mjs') },
+          { path: inside.cassette, source: task.cassette },
+        ]
+      : [],
+    ...(gatewayPort === undefined ? {} : { gatewayPort }),
+    ...(mode.oneShot ? { command } : {}),
+  };
+  return { spec, command, mark };
+}
