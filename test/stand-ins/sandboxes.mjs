@@ -117,8 +117,6 @@ export async function exec(state, args) {
     env: { HOME: '/home/agent', ...markEnv(state.folderOf(name)), ...readEnv(flags.env ?? []) },
     cwd: flags.workdir?.at(-1) ?? sandbox.workspaces[0] ?? '/',
     mounts: state.mounts(name),
-    // The workspace is shared so that what is made in it is its owner's.
-    user: sandbox.workspaces[0] === undefined ? undefined : statSync(sandbox.workspaces[0]),
     stdio: [flags.interactive ? 'inherit' : 'ignore', 'inherit', 'inherit'],
     user: ownerOf(sandbox.workspaces[0] ?? '/'),
   });
