@@ -16,18 +16,19 @@ const verdicts = new Map<string, Verdict[]>();
 /** Runtimes that are ready, but whose image cannot be had here. */
 const imageless = new Map<string, string>();
 
-/** One row of one target. `applies`: false, or why the sentence says nothing about this mode. */
-function row(target: Target, sentence: string, run: () => Promise<void>, notApplicable?: string | false): void {
+/** One row of one target. `notApplicable`: why the sentence says nothing about this mode, if so. */
+function row(target: Target, sentence: string, run: () => Promise<void>, notApplicable: () => string | false = () => false): void {
   const note = (verdict: Verdict) => verdicts.set(target.name, [...(verdicts.get(target.name) ?? []), verdict]);
   test.sequential(sentence, async (context) => {
-    if (notApplicable) {
-      note('not-applicable');
-      context.skip(`not applicable: ${notApplicable}`);
-    }
-    const why = imageless.get(target.name);
-    if (why !== undefined) {
+    const unverified = imageless.get(target.name);
+    if (unverified !== undefined) {
       note('unverified');
-      context.skip(`unverified: ${why}`);
+      context.skip(`unverified: ${unverified}`);
+    }
+    const why = notApplicable();
+    if (why !== false) {
+      note('not-applicable');
+      context.skip(`not applicable: ${why}`);
     }
     try {
       await run();
@@ -65,7 +66,8 @@ describe.concurrent.each(targets)('$name', (target) => {
   const guestFile = { path: '/tmp/cagematch/conformance.txt', source: join(mkdtempSync(join(tmpdir(), 'guest-file-')), 'file.txt') };
   chmodSync(dirname(guestFile.source), 0o755);
   writeFileSync(guestFile.source, 'a file for the guest\n', { mode: 0o644 });
-  const noOneShot = !mode.oneShot && 'the runtime has no one-shot form';
+  const sharesFiles = mode.isolation === 'none' || mode.isolation === 'os-sandbox';
+  const noOneShot = () => !mode.oneShot && 'the runtime has no one-shot form';
 
   /** A one-shot sandbox, read to its end and destroyed. */
   async function oneShot(purpose: string, script: string): Promise<Told> {
@@ -85,9 +87,7 @@ describe.concurrent.each(targets)('$name', (target) => {
       imageless.set(target.name, error.message);
       return;
     }
-    const shares = arena.plan('probe');
-    const files = shares.layout.workspace === shares.host.workspace ? [] : [guestFile];
-    idle = await arena.launch(arena.plan('idle', undefined, files));
+    idle = await arena.launch(arena.plan('idle', undefined, sharesFiles ? [] : [guestFile]));
   }, 120_000);
   afterAll(async () => {
     await arena?.close();
@@ -207,10 +207,12 @@ describe.concurrent.each(targets)('$name', (target) => {
     expect({ uid: statSync(made).uid, gid: statSync(made).gid }).toEqual({ uid: arena.user.uid, gid: arena.user.gid });
   });
 
-  row(target, 'the files that the spec names are inside', async () => {
-    if (idle.spec.files.length === 0) return;
-    expect((await arena.sh(idle, 'cat "$1"', { args: [guestFile.path] })).stdout).toEqual(['a file for the guest']);
-  });
+  row(
+    target,
+    'the files that the spec names are inside',
+    async () => expect((await arena.sh(idle, 'cat "$1"', { args: [guestFile.path] })).stdout).toEqual(['a file for the guest']),
+    () => sharesFiles && 'the sandbox shares the files of the host',
+  );
 
   row(target, 'megabytes of output come out whole and in order', async () => {
     // A far machine's output is asked for piece by piece.
@@ -223,12 +225,16 @@ describe.concurrent.each(targets)('$name', (target) => {
     expect(told.stdout.findIndex((line, index) => line.length !== 999 || Number(line.slice(0, 9)) !== index)).toBe(-1);
   });
 
-  row(target, 'the address that reach names answers inside', async () => {
-    if (arena.reach.via === 'inside') return;
-    const url = arena.reach.url(arena.port ?? 0);
-    const told = await arena.sh(idle, 'node -e "$1" "$2"', { args: [FETCH, url] });
-    expect(told).toMatchObject({ stdout: ['reached'], end: { type: 'exit', code: 0 } });
-  });
+  row(
+    target,
+    'the address that reach names answers inside',
+    async () => {
+      const url = arena.reach.via === 'address' ? arena.reach.url(arena.port ?? 0) : '';
+      const told = await arena.sh(idle, 'node -e "$1" "$2"', { args: [FETCH, url] });
+      expect(told).toMatchObject({ stdout: ['reached'], end: { type: 'exit', code: 0 } });
+    },
+    () => arena.reach.via === 'inside' && 'the model runs inside',
+  );
 
   row(target, 'there is an argv for a terminal inside', async () => {
     const argv = mode.shell(arena.ctx, idle.handle);

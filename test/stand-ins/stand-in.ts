@@ -1,5 +1,5 @@
 // Opens a stand-in: an environment whose PATH finds it before the real program, and a state folder of its own.
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,8 +11,11 @@ export interface StandIn {
 
 const bin = fileURLToPath(new URL('bin/', import.meta.url));
 
-/** @param program its name in bin/ */
-export async function openStandIn(program: string, env: Record<string, string> = {}): Promise<StandIn> {
+/**
+ * @param program its name in bin/
+ * @param found programs that only have to be found on PATH
+ */
+export async function openStandIn(program: string, env: Record<string, string> = {}, found: string[] = []): Promise<StandIn> {
   const folder = mkdtempSync(join(tmpdir(), 'stand-in-'));
   // Whoever is the user inside has to get through.
   chmodSync(folder, 0o755);
@@ -20,6 +23,7 @@ export async function openStandIn(program: string, env: Record<string, string> =
   const path = join(folder, 'bin');
   for (const one of [state, path]) mkdirSync(one);
   symlinkSync(join(bin, program), join(path, program));
+  for (const name of found) writeFileSync(join(path, name), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
   return {
     env: {
       PATH: [path, dirname(process.execPath), '/usr/local/bin', '/usr/bin', '/bin'].join(delimiter),
