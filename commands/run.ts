@@ -86,6 +86,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   try {
     progress.waiting('looking for runtimes');
     const detected = await detectAll(asked, (mode) => contextFor(around, keeper, mode.id));
+    if (signal.aborted) return EXIT.interrupted;
     const plan = withoutOpenHost(planMatch(registry, detected, settings.modes, settings.require), model.name, settings.allowHost);
     checkRequired(plan);
     checkAnything(plan);

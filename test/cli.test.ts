@@ -247,9 +247,22 @@ describe('token', () => {
 
 describe('clean', () => {
   it('says so when nothing of ours is left', async () => {
-    const { stdout, exitCode } = await run(['clean', '--dry-run'], { TMPDIR: place.cwd });
+    const { stdout, exitCode } = await run(['clean', 'host', '--dry-run']);
     expect(exitCode).toBe(0);
     expect(stdout).toBe('nothing of ours is left\n');
+  });
+
+  it('shows what a dead match left with --dry-run, and removes it without', async () => {
+    const tmp = join(place.cwd, 'tmp');
+    const left = join(tmp, 'cagematch-run-abc');
+    mkdirSync(left, { recursive: true });
+    writeFileSync(join(left, '.owner'), '999999:another-boot');
+    const shown = await run(['clean', '--dry-run'], { TMPDIR: tmp });
+    expect(shown.stdout).toContain(`would remove folder ${left}`);
+    expect(existsSync(left)).toBe(true);
+    const removed = await run(['clean'], { TMPDIR: tmp });
+    expect(removed.stdout).toContain(`removed folder ${left}`);
+    expect(existsSync(left)).toBe(false);
   });
 });
 

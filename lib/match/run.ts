@@ -162,10 +162,11 @@ async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched): 
   }
 }
 
+/** What the gateway saw. Where the model runs beside the agent, the mode's own way was not used at all. */
 function delivered(tap: Tap, reach: Reach): Auth['delivered'] {
+  if (reach.via === 'inside') return { gap: 'not-exercised' };
   if (!tap.credential) return { gap: 'not-reached' };
-  const how = `${tap.credential.header}${tap.credential.oauth ? ' (oauth)' : ''}`;
-  return reach.via === 'inside' ? `${how}, inside` : how;
+  return `${tap.credential.header}${tap.credential.oauth ? ' (oauth)' : ''}`;
 }
 
 /** What the runtime still lists of this run, whatever `destroy` said. */

@@ -25,7 +25,7 @@ export function renderTable(report: Report, style: Style = plain): string {
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
 
-const HEAD = ['mode', 'isolation', 'startup ms', '× host', 'success', 'sync', 'auth', 'leftovers'];
+const HEAD = ['mode', 'isolation', 'startup ms', '× host', 'passed', 'sync', 'auth', 'leftovers'];
 
 function renderRows(report: Report, style: Style): string {
   if (report.modes.length === 0) return 'nothing was run';
@@ -97,11 +97,19 @@ export function fitted(table: InstanceType<typeof Table>): InstanceType<typeof T
     const widest = Math.max(...widths);
     widths[widths.indexOf(widest)] = widest - 1;
   }
-  Object.assign(table.options, { colWidths: widths, wordWrap: true, wrapOnWordBoundary: false });
+  // Between words where every word has room; a word that has none would be cut short, so then anywhere.
+  const roomy = rows.every((cells) => cells.every((cell, column) => longestWord(cell) <= (widths[column] ?? 0)));
+  Object.assign(table.options, { colWidths: widths, wordWrap: true, wrapOnWordBoundary: roomy });
   return table;
 }
 
 const sum = (numbers: number[]) => numbers.reduce((total, one) => total + one, 0);
+const longestWord = (cell: string) =>
+  Math.max(
+    ...stripVTControlCharacters(cell)
+      .split(/\s+/)
+      .map((word) => word.length),
+  );
 const longestLine = (cell: string) => stripVTControlCharacters(cell).length;
 
 export function nameOf(mode: ModeReport): string {

@@ -51,7 +51,7 @@ describe.each(VARIANTS)('a match over %s', (variant) => {
     const [row] = (JSON.parse(ran.stdout) as Report).modes;
     expect(row).toMatchObject({ standIn: true, n: 2, passed: 2, leftovers: [], sync: { in: 'yes', out: 'yes', live: 'yes' } });
     expect(row?.detection).toMatchObject({ status: 'ready', facts: { cli: variant } });
-    expect(row?.auth).toMatchObject({ delivered: 'authorization (oauth), inside' });
+    expect(row?.auth).toEqual({ path: 'runtime-proxy', delivered: { gap: 'not-exercised' } });
     expect(ran.exitCode).toBe(0);
     expect(await sandboxesOf(stand, variant)).not.toContain('cagematch');
     expect(readdirSync(join(stand.env.XDG_STATE_HOME ?? '', 'cagematch/sandboxes/docker-sandbox'))).toEqual([]);

@@ -38,7 +38,7 @@ describe('a match', () => {
     const { row, exitCode } = await run();
     expect(row).toMatchObject({ standIn: true, n: 1, passed: 1, leftovers: [], sync: { in: 'yes', out: 'yes', live: 'no' } });
     expect(row.detection).toMatchObject({ status: 'ready', version: 'Machines API v1 (Fly/stand-in)', facts: { app: stand.api.app } });
-    expect(row.auth).toMatchObject({ delivered: 'authorization (oauth), inside' });
+    expect(row.auth).toEqual({ path: 'remote-secret', delivered: { gap: 'not-exercised' } });
     expect(exitCode).toBe(0);
     expect(stand.api.machines()).toEqual([]);
     // Our pace is the API's: it never had to say no.
