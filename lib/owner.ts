@@ -14,7 +14,8 @@ export function ownerOf(pid: number): string {
 /** Is the harness that made something still there? */
 export function ownerAlive(owner: string): boolean {
   const [pid, boot] = owner.split(':');
-  if (boot !== bootId()) return false;
+  // 0 and negative numbers would ask about whole groups of processes.
+  if (boot !== bootId() || !/^[1-9]\d*$/.test(pid ?? '')) return false;
   try {
     process.kill(Number(pid), 0);
     return true;
@@ -60,7 +61,9 @@ export function staleFolders(): string[] {
     .map((name) => join(tmpdir(), name))
     .filter((folder) => {
       try {
-        return !ownerAlive(readFileSync(join(folder, OWNER_FILE), 'utf8'));
+        const owner = readFileSync(join(folder, OWNER_FILE), 'utf8');
+        // Empty: its owner is writing it just now.
+        return owner !== '' && !ownerAlive(owner);
       } catch {
         return false; // Not one of ours, or not readable: not ours to remove.
       }

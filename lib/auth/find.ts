@@ -1,4 +1,5 @@
 // Finds the user's own credential: environment, then macOS Keychain, then the agent's credentials file.
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -47,23 +48,31 @@ export async function findCredential(env: Env, platform: NodeJS.Platform): Promi
   if (platform === 'darwin') {
     const held = await fromKeychain(env);
     if (held) return { credential: held };
-    looked.push(`Keychain item "${KEYCHAIN_SERVICE}"`);
+    looked.push(`Keychain item "${keychainService(env)}"`);
   }
-  const path = join(env.CLAUDE_CONFIG_DIR ?? join(env.HOME ?? homedir(), '.claude'), '.credentials.json');
+  // Empty counts as unset: a path that begins with nothing would be looked for in the current folder.
+  const path = join(env.CLAUDE_CONFIG_DIR || join(env.HOME || homedir(), '.claude'), '.credentials.json');
   looked.push(path);
   const filed = readBlob(() => readFileSync(path, 'utf8'), 'file', path);
   return filed ? { credential: filed } : { missing: 'no credential found', looked };
 }
 
+/** The agent keeps the login of another settings folder in an item of its own. */
+function keychainService(env: Env): string {
+  const folder = env.CLAUDE_SECURESTORAGE_CONFIG_DIR || env.CLAUDE_CONFIG_DIR;
+  return folder ? `${KEYCHAIN_SERVICE}-${createHash('sha256').update(folder).digest('hex').slice(0, 8)}` : KEYCHAIN_SERVICE;
+}
+
 // With the account: a second item of the same service, under another account, can hold no login at all.
 async function fromKeychain(env: Env): Promise<Credential | undefined> {
-  const account = env.USER ?? userInfo().username;
-  const read = await capture(['security', 'find-generic-password', '-a', account, '-w', '-s', KEYCHAIN_SERVICE], {
+  const account = env.USER || userInfo().username;
+  const service = keychainService(env);
+  const read = await capture(['security', 'find-generic-password', '-a', account, '-w', '-s', service], {
     env,
     timeoutMs: 10_000,
   });
   if (read.end.type !== 'exit' || read.end.code !== 0) return undefined;
-  return readBlob(() => read.stdout, 'keychain', KEYCHAIN_SERVICE);
+  return readBlob(() => read.stdout, 'keychain', service);
 }
 
 function readBlob(read: () => string, source: 'keychain' | 'file', where: string): Credential | undefined {
@@ -89,5 +98,5 @@ function readBlob(read: () => string, source: 'keychain' | 'file', where: string
 
 /** Enough of a secret to recognise it by, never enough to use it. */
 export function mask(secret: string): string {
-  return secret.length > 24 ? `${secret.slice(0, 13)}…${secret.slice(-4)}` : '…';
+  return secret.length > 40 ? `${secret.slice(0, 13)}…${secret.slice(-4)}` : '…';
 }

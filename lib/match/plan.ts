@@ -27,6 +27,7 @@ export interface Plan {
 export function planMatch(registry: Registry, detected: Detected[], wanted: string[], required: string[]): Plan {
   const named = [...new Set([...wanted, ...required])].map((entry) => parseWanted(registry, entry));
   const candidates = wanted.length > 0 ? named : [...everythingReady(detected), ...named];
+  const needed = new Set(required.map((entry) => parseWanted(registry, entry).entry));
   const plan: Plan = { entries: [], missing: [] };
   const order = [...registry.keys()];
   const seen = new Set<string>();
@@ -34,7 +35,7 @@ export function planMatch(registry: Registry, detected: Detected[], wanted: stri
     if (seen.has(entry)) continue;
     seen.add(entry);
     const found = detected.find((candidate) => candidate.mode.id === mode.id)?.detection;
-    const isRequired = required.includes(entry);
+    const isRequired = needed.has(entry);
     if (found?.status !== 'ready') {
       plan.missing.push({
         entry,

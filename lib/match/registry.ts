@@ -66,6 +66,7 @@ async function loadMode(folder: string, file: string): Promise<Mode> {
 
 /** A mode or variant as the user wrote it: `name` or `name:variant`. */
 export interface Wanted {
+  /** In its one spelling: `docker:` is `docker`. */
   entry: string;
   mode: Mode;
   variant: string | undefined;
@@ -73,9 +74,10 @@ export interface Wanted {
 
 /** @throws `bad-input` with the nearest name for one that is unknown */
 export function parseWanted(registry: Registry, entry: string): Wanted {
-  const [id = '', variant] = entry.split(':', 2);
+  const [id = '', ...rest] = entry.split(':');
+  const variant = rest.join(':') || undefined;
   const mode = registry.get(id);
-  if (mode) return { entry, mode, variant: variant === '' ? undefined : variant };
+  if (mode) return { entry: variant === undefined ? id : `${id}:${variant}`, mode, variant };
   const meant = nearest(id, [...registry.keys()]);
   throw new CagematchError(
     'bad-input',

@@ -18,7 +18,7 @@ export function runtimesTable(modes: Iterable<Declared>): string {
       mode.platforms.join(', '),
       mode.summary,
     ];
-    return `| ${cells.join(' | ')} |`;
+    return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   });
   return [
     '| mode | letter | runtime | isolation | workspace | auth, in order | platforms | what it runs |',

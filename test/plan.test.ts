@@ -1,0 +1,189 @@
+// Which rows a match has, what is told of those it lacks, and in which order its rounds run them.
+import { describe, expect, test } from 'vitest';
+import type { Detection } from '../lib/contract.js';
+import type { Detected } from '../lib/match/detect.js';
+import { checkAnything, checkRequired, planMatch, rounds } from '../lib/match/plan.js';
+import { loadModes, parseWanted } from '../lib/match/registry.js';
+import { thrownBy } from './thrown.js';
+
+const registry = await loadModes();
+
+const ready = (variants: string[] = [], version = '1.0'): Detection => ({
+  status: 'ready',
+  version,
+  facts: { of: 'this machine' },
+  variants: variants.map((id) => ({ id, isolation: 'user-kernel' })),
+});
+const absent: Detection = { status: 'absent', reason: 'no such command', hint: 'install it' };
+
+function detected(answers: Record<string, Detection>): Detected[] {
+  return Object.entries(answers).map(([id, detection]) => ({ mode: parseWanted(registry, id).mode, detection }));
+}
+
+const HERE = detected({ host: ready(), docker: ready(['runsc', 'kata']), podman: ready(), incus: absent });
+
+function planned(wanted: string[], required: string[] = [], here = HERE) {
+  const plan = planMatch(registry, here, wanted, required);
+  return { plan, rows: plan.entries.map((entry) => entry.entry) };
+}
+
+describe('the rows', () => {
+  test('are, when none is named, everything that is ready, variants included, the baseline first', () => {
+    const { plan, rows } = planned([]);
+    expect(rows[0]).toBe('host');
+    expect([...rows].sort()).toEqual(['docker', 'docker:kata', 'docker:runsc', 'host', 'podman']);
+    expect(plan.missing).toEqual([]);
+  });
+
+  test('are only what is named, when something is; a mode named is that mode without its variants', () => {
+    expect(planned(['docker']).rows).toEqual(['docker']);
+    expect(planned(['docker:runsc', 'host']).rows).toEqual(['host', 'docker:runsc']);
+  });
+
+  test('a variant has the isolation that it was detected with, and the facts of its mode', () => {
+    const [entry] = planned(['docker:runsc']).plan.entries;
+    expect(entry).toMatchObject({
+      entry: 'docker:runsc',
+      mode: 'docker',
+      variant: 'runsc',
+      isolation: 'user-kernel',
+      facts: { of: 'this machine' },
+      required: false,
+      standIn: false,
+    });
+    expect(planned(['docker']).plan.entries[0]).toMatchObject({ isolation: 'container' });
+    expect(planned(['docker']).plan.entries[0]).not.toHaveProperty('variant');
+  });
+
+  test('stand one time each, however often and in whatever spelling they are named', () => {
+    expect(planned(['docker', 'docker', 'docker:', 'docker:runsc', 'docker:runsc']).rows).toEqual(['docker', 'docker:runsc']);
+    expect(planned(['host'], ['host']).rows).toEqual(['host']);
+  });
+
+  test('a stand-in is known as one', () => {
+    const [entry] = planned(['docker'], [], detected({ docker: ready([], '28.0 (stand-in)') })).plan.entries;
+    expect(entry).toMatchObject({ standIn: true });
+  });
+});
+
+describe('what is required', () => {
+  test('joins what is named, and is marked', () => {
+    const { plan, rows } = planned(['docker'], ['podman']);
+    expect(rows).toEqual(['docker', 'podman']);
+    expect(plan.entries.map((entry) => entry.required)).toEqual([false, true]);
+  });
+
+  test('joins everything that is ready, when nothing is named', () => {
+    const { plan } = planned([], ['docker:runsc']);
+    expect(plan.entries.filter((entry) => entry.required).map((entry) => entry.entry)).toEqual(['docker:runsc']);
+    expect(plan.entries.length).toBe(5);
+  });
+
+  test('is required in whatever spelling', () => {
+    expect(planned(['docker'], ['docker:']).plan.entries).toMatchObject([{ entry: 'docker', required: true }]);
+  });
+
+  test('and missing ends the match, naming all that is missing, with the first one’s hint', () => {
+    const { plan } = planned([], ['incus', 'docker:krun', 'podman']);
+    expect(plan.missing.map(({ entry, required }) => [entry, required])).toEqual([
+      ['incus', true],
+      ['docker:krun', true],
+    ]);
+    expect(thrownBy(() => checkRequired(plan))).toMatchObject({
+      code: 'not-ready',
+      message: 'required but not ready: incus: no such command; docker:krun: Docker here has no variant krun',
+      hint: 'install it',
+    });
+  });
+
+  test('and there is no error', () => {
+    expect(() => checkRequired(planned([], ['docker']).plan)).not.toThrow();
+    expect(() => checkRequired(planned(['incus', 'docker']).plan)).not.toThrow();
+  });
+});
+
+describe('what is missing', () => {
+  test('is told with its reason when it was named, and not otherwise', () => {
+    expect(planned(['incus', 'host']).plan).toMatchObject({
+      entries: [{ entry: 'host' }],
+      missing: [{ entry: 'incus', reason: 'no such command', hint: 'install it', required: false }],
+    });
+  });
+
+  test('a variant that is not here is told with those that are', () => {
+    expect(planned(['docker:krun']).plan.missing).toMatchObject([{ hint: 'variants here: docker:runsc docker:kata' }]);
+    expect(planned(['podman:krun']).plan.missing).toMatchObject([{ hint: 'register krun with Podman' }]);
+  });
+
+  test('more than one colon is no variant that happens to begin so', () => {
+    expect(planned(['docker:runsc:fast']).plan).toMatchObject({ entries: [], missing: [{ entry: 'docker:runsc:fast' }] });
+  });
+
+  test('a match with no row at all says why', () => {
+    expect(thrownBy(() => checkAnything(planned(['incus']).plan))).toMatchObject({
+      code: 'not-ready',
+      message: 'nothing to run: incus: no such command',
+      hint: 'install it',
+    });
+    expect(thrownBy(() => checkAnything(planned([], [], []).plan))).toMatchObject({ message: 'nothing to run: no runtime is ready' });
+    expect(() => checkAnything(planned(['incus', 'host']).plan)).not.toThrow();
+  });
+});
+
+describe('a name that is unknown', () => {
+  test.each([
+    ['dokcer', 'did you mean docker?'],
+    ['podmann:rootless', 'did you mean podman?'],
+    ['xxxxxxxxxxxx', expect.stringMatching(/^modes: host /)],
+    ['', expect.stringMatching(/./)],
+  ])('is told with the nearest, or with all: %j', (name, hint) => {
+    expect(thrownBy(() => planned([name]))).toMatchObject({ code: 'bad-input', message: `unknown mode: ${name}`, hint });
+  });
+
+  test('of a thing that every object has is unknown too', () => {
+    expect(thrownBy(() => planned(['constructor'])).message).toBe('unknown mode: constructor');
+  });
+});
+
+describe('the rounds', () => {
+  const names = ['host', 'native', 'docker', 'podman', 'incus'];
+  const order = (seed: number, count = 10, entries = names) => [...rounds(seed, count, entries)];
+
+  test('run every row once each, and are the same for the same seed', () => {
+    for (let seed = 0; seed < 50; seed += 1) {
+      const all = order(seed);
+      expect(all).toHaveLength(10);
+      for (const round of all) expect([...round].sort()).toEqual([...names].sort());
+      expect(order(seed)).toEqual(all);
+      expect(order(seed, 3), 'fewer rounds are the first of more').toEqual(all.slice(0, 3));
+    }
+  });
+
+  test('differ from round to round, and from seed to seed', () => {
+    const seeds = Array.from({ length: 50 }, (_, seed) => JSON.stringify(order(seed)));
+    expect(new Set(seeds).size).toBe(50);
+    for (let seed = 0; seed < 50; seed += 1) expect(new Set(order(seed).map(String)).size).toBeGreaterThan(1);
+  });
+
+  test('give every row its share of every place', () => {
+    const firsts = new Map<string, number>();
+    const lasts = new Map<string, number>();
+    for (let seed = 0; seed < 50; seed += 1) {
+      for (const round of order(seed, 20)) {
+        firsts.set(round[0] ?? '', (firsts.get(round[0] ?? '') ?? 0) + 1);
+        lasts.set(round.at(-1) ?? '', (lasts.get(round.at(-1) ?? '') ?? 0) + 1);
+      }
+    }
+    // 1000 rounds, 5 rows: 200 each; six standard deviations are 76.
+    for (const counts of [firsts, lasts])
+      for (const name of names) expect(Math.abs((counts.get(name) ?? 0) - 200), `${name} ${counts.get(name)}`).toBeLessThan(76);
+  });
+
+  test('leave the list of rows as it was', () => {
+    const entries = Object.freeze([...names]);
+    expect(() => order(1, 5, [...entries])).not.toThrow();
+    expect(order(1, 0)).toEqual([]);
+    expect(order(1, 2, [])).toEqual([[], []]);
+    expect(order(1, 2, ['one'])).toEqual([['one'], ['one']]);
+  });
+});
