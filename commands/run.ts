@@ -16,7 +16,7 @@ import { liveAnswer, replayAnswer } from '../lib/model/answers.js';
 import { readCassette } from '../lib/model/cassette.js';
 import { createGateway } from '../lib/model/gateway.js';
 import { agentVersion, packageRoot, version } from '../lib/package.js';
-import type { MatchEvent } from '../lib/record.js';
+import { type MatchEvent, SCHEMA_VERSION } from '../lib/record.js';
 import { createProgress } from '../lib/report/progress.js';
 import { buildReport, type Report } from '../lib/report/report.js';
 import { helloTask } from '../lib/task/hello.js';
@@ -105,7 +105,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     });
     record.emit({
       type: 'match-started',
-      schemaVersion: 1,
+      schemaVersion: SCHEMA_VERSION,
       match: matchId,
       startedAt: new Date().toISOString(),
       seed,

@@ -1,5 +1,5 @@
 // Argument lists for command lines that speak the container dialect; names no runtime.
-import type { Command, Labels, LaunchSpec } from './contract.js';
+import type { Command, Env, Labels, LaunchSpec } from './contract.js';
 
 /** Where the image keeps the workspace and the agent's home (see the Dockerfile). */
 export const IMAGE_LAYOUT = { workspace: '/workspace', home: '/home/agent' } as const;
@@ -12,6 +12,14 @@ const IDLE: [string, ...string[]] = ['sleep', 'infinity'];
  * Memory is bounded without a swap bound, which many kernels cannot account for.
  */
 const HARDENING = ['--init', '--cap-drop=ALL', '--security-opt', 'no-new-privileges', '--pids-limit', '512', '--memory', '4g'];
+
+/** How to call the client: its program with global options, and the environment that it needs. */
+export interface Client {
+  argv: [string, ...string[]];
+  env: Env;
+  /** The client tells events late (it polls), but stamps them with this machine's clock: the stamp is the better time. */
+  lateEvents?: boolean;
+}
 
 export interface RunOptions {
   image: string;

@@ -1,18 +1,9 @@
 // Docker: a container with the host's kernel; every other OCI runtime that the daemon lists is a variant.
 import { type Context, defineMode, type Isolation } from '../lib/contract.js';
 import { capture, whyFailed } from '../lib/exec.js';
-import { IMAGE_LAYOUT } from '../lib/oci.js';
-import {
-  type Client,
-  ensureImage,
-  execInContainer,
-  forceRemove,
-  imageName,
-  launchContainer,
-  listContainers,
-  type OciHandle,
-  removeContainer,
-} from '../lib/oci-client.js';
+import { type Client, IMAGE_LAYOUT } from '../lib/oci.js';
+import { execInContainer, forceRemove, launchContainer, listContainers, type OciHandle, removeContainer } from '../lib/oci-client.js';
+import { ensureImage, imageName } from '../lib/oci-image.js';
 
 /** What is known to put more than the shared kernel between the agent and the host. */
 const ISOLATION: [RegExp, Isolation][] = [

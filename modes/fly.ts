@@ -8,7 +8,7 @@ import { output, which } from '../lib/exec.js';
 import { copyIn, copyOut, type GuestShell, runDetached, unpackInside } from '../lib/guest-shell.js';
 import { type Answer, type HttpApi, openHttpApi, whyRefused } from '../lib/http-api.js';
 import { IMAGE_LAYOUT } from '../lib/oci.js';
-import { fillBuildContext, imageName } from '../lib/oci-client.js';
+import { fillBuildContext, imageName } from '../lib/oci-image.js';
 import { makeFolder, removeFolder } from '../lib/owner.js';
 
 /** What the API allows for every action on one machine, and on one app; reading a machine is allowed more. */
@@ -26,6 +26,8 @@ const LIFE_S = 25 * 3600;
 /** Files that are there before the first command, and what commands leave. Not one folder: init and commands may be different users. */
 const [BROUGHT, MADE] = ['/tmp/cagematch', '/tmp/cagematch-out'];
 const ARCHIVE = 'workspace.tgz';
+
+const NO_TOKEN = 'FLY_API_TOKEN is not set';
 
 interface FlyHandle extends Handle {
   machine?: string;
@@ -60,8 +62,6 @@ export default defineMode<FlyHandle>({
     const app = appOf(ctx);
     if (app === undefined)
       return { status: 'unconfigured', reason: 'no Fly.io app is named', hint: 'set CAGEMATCH_FLY_APP, or app in fly.toml' };
-    if (!ctx.env.FLY_API_TOKEN)
-      return { status: 'unconfigured', reason: 'FLY_API_TOKEN is not set', hint: `fly tokens create deploy -a ${app} -x 720h` };
     const answer = await call(ctx, { method: 'GET', path: '', key: 'app', pace: READING, timeoutMs: 4500 });
     const trouble = answer.status === 200 ? undefined : diagnose(app, answer);
     if (trouble) return { status: trouble.broken ? 'broken' : 'unconfigured', reason: trouble.reason, hint: trouble.hint };
@@ -166,7 +166,8 @@ interface Request {
 
 /** One client a match: what the API allows is shared by all runs. */
 async function call(ctx: Context, request: Request): Promise<Answer> {
-  const token = ctx.env.FLY_API_TOKEN ?? '';
+  const token = ctx.env.FLY_API_TOKEN;
+  if (!token) return { status: undefined, reason: NO_TOKEN };
   const base = ctx.env.FLY_FLAPS_BASE_URL ?? 'https://api.machines.dev';
   const api = await ctx.keep<HttpApi>(`api ${base}`, () => openHttpApi(base, token.startsWith('FlyV1 ') ? token : `Bearer ${token}`));
   const { method, path, body, repeatable } = request;
@@ -193,8 +194,10 @@ async function must<T>(ctx: Context, code: CagematchError['code'], request: Requ
 
 function diagnose(app: string, answer: Answer): { broken: boolean; reason: string; hint: string } {
   const words = whyRefused(answer);
-  if (answer.status === 401)
-    return { broken: false, reason: `Fly.io refuses the token (${words})`, hint: `fly tokens create deploy -a ${app} -x 720h` };
+  if (words === NO_TOKEN) return { broken: false, reason: words, hint: tokenHint(app) };
+  if (answer.status === undefined)
+    return { broken: true, reason: `the Machines API does not answer: ${words}`, hint: 'check the network, or FLY_FLAPS_BASE_URL' };
+  if (answer.status === 401) return { broken: false, reason: `Fly.io refuses the token (${words})`, hint: tokenHint(app) };
   if (answer.status === 403 || (answer.status === 404 && !/machine|manifest|image/i.test(words)))
     return {
       broken: false,
@@ -206,8 +209,12 @@ function diagnose(app: string, answer: Answer): { broken: boolean; reason: strin
   return {
     broken: true,
     reason: `the Machines API does not answer as it should: ${words}`,
-    hint: 'see status.flyio.net, or check the network',
+    hint: 'see status.flyio.net',
   };
+}
+
+function tokenHint(app: string): string {
+  return `fly tokens create deploy -a ${app} -x 720h`;
 }
 
 /** Keys without dots: they are also the names of query parameters. */

@@ -2,18 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { type Context, defineMode, type Env, type Reach } from '../lib/contract.js';
 import { capture, output, whyFailed } from '../lib/exec.js';
-import { IMAGE_LAYOUT, labelArgs } from '../lib/oci.js';
-import {
-  type Client,
-  ensureImage,
-  execInContainer,
-  forceRemove,
-  imageName,
-  launchContainer,
-  listContainers,
-  type OciHandle,
-  removeContainer,
-} from '../lib/oci-client.js';
+import { type Client, IMAGE_LAYOUT, labelArgs } from '../lib/oci.js';
+import { execInContainer, forceRemove, launchContainer, listContainers, type OciHandle, removeContainer } from '../lib/oci-client.js';
+import { ensureImage, imageName } from '../lib/oci-image.js';
 
 const ROOTLESS = 'rootless';
 /** The host's loopback, as slirp4netns names it inside. */

@@ -7,7 +7,7 @@ const text = z.strictObject({ type: z.literal('text'), text: z.string() });
 const toolUse = z.strictObject({ type: z.literal('tool_use'), name: z.string().min(1), input: z.record(z.string(), z.unknown()) });
 
 /** `{{cwd}}` in any string stands for the working directory that the agent names in its request. */
-export const cassetteSchema = z.strictObject({
+const cassetteSchema = z.strictObject({
   schemaVersion: z.literal(1),
   task: z.string().min(1),
   model: z.string().min(1),

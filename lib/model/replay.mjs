@@ -82,7 +82,7 @@ function fill(value, cwd) {
  * @param {MessagesRequest} request
  * @returns {{content: Block[]} | {error: string}}
  */
-export function replyTo(cassette, request) {
+function replyTo(cassette, request) {
   const turn = (request.messages ?? []).filter((message) => message.role === 'assistant').length;
   const exchange = cassette.exchanges[turn];
   if (!exchange) return { error: `the cassette holds ${cassette.exchanges.length} exchanges; the agent asked for number ${turn + 1}` };

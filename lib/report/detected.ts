@@ -1,7 +1,7 @@
 // Which runtimes are here, for a person.
 import type { z } from 'zod';
 import type { detectionSchema } from '../record.js';
-import { borderless, type Style, trimmed, wrap } from './table.js';
+import { borderless, fitted, type Style, trimmed, wrap } from './table.js';
 
 export interface DetectedRow {
   mode: string;
@@ -36,5 +36,5 @@ export function renderDetected(rows: readonly DetectedRow[], style: Style): stri
       ? []
       : [...wrap(`${mode}: ${detection.reason}`, '  ', '      '), ...wrap(detection.hint, '      → ', '        ')],
   );
-  return `${trimmed(table)}\n${missing.length > 0 ? `\n${missing.join('\n')}\n` : ''}`;
+  return `${trimmed(fitted(table))}\n${missing.length > 0 ? `\n${missing.join('\n')}\n` : ''}`;
 }

@@ -1,7 +1,7 @@
 // The match as Markdown, and the generated region of RESULTS.md.
 import { type ClockName, isGap } from '../record.js';
 import type { ModeReport, Report } from './report.js';
-import { authShort, nameOf, syncShort } from './table.js';
+import { authShort, nameOf, printable, syncShort } from './table.js';
 
 const REGION = { begin: '<!-- cagematch:match -->', end: '<!-- /cagematch:match -->' };
 
@@ -23,7 +23,7 @@ export function renderMarkdown(report: Report): string {
         `${mode.passed}/${mode.n}`,
         syncShort(mode.sync),
         authShort(mode),
-        mode.leftovers.length === 0 ? 'none' : String(mode.leftovers.length),
+        isGap(mode.leftovers) ? '–' : mode.leftovers.length === 0 ? 'none' : String(mode.leftovers.length),
       ]),
     ),
     '',
@@ -36,16 +36,18 @@ export function renderMarkdown(report: Report): string {
     ...section(
       'Failed runs:',
       report.modes.flatMap((mode) =>
-        mode.failures.map(({ run, outcome }) => (outcome.status === 'failed' ? `- \`${run}\`: ${outcome.cause}: ${outcome.message}` : '')),
+        mode.failures.map(({ run, outcome }) =>
+          outcome.status === 'failed' ? `- \`${run}\`: ${outcome.cause}: ${text(outcome.message)}` : '',
+        ),
       ),
     ),
     ...section(
       'Not here:',
-      report.absent.map((one) => `- ${one.letter} \`${one.entry}\`: ${one.reason} → \`${one.hint}\``),
+      report.absent.map((one) => `- ${one.letter} \`${one.entry}\`: ${text(one.reason)} → ${code(one.hint)}`),
     ),
     ...section(
       'Warnings:',
-      report.warnings.map((warning) => `- ${warning.message}`),
+      report.warnings.map((warning) => `- ${text(warning.message)}`),
     ),
     '',
     `Environment: ${host.cpu}, ${host.cores} cores, ${host.memoryGiB} GiB; ${host.os}, kernel ${host.kernel}, cgroup ${host.cgroup}, virtualization ${host.virtualization}; cagematch ${match.versions.cagematch}, agent ${match.versions.agent}, Node ${match.versions.node}; ${runtimeVersions(report)}.`,
@@ -65,6 +67,17 @@ function section(title: string, lines: string[]): string[] {
 function table(head: string[], rows: string[][]): string {
   const line = (cells: string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+/** Words that others chose: no markup of theirs, and no marker that would end our region. */
+function text(words: string): string {
+  return printable(words).replaceAll('<', '&lt;');
+}
+
+/** A span of code; one that holds backticks needs more of them around it. */
+function code(words: string): string {
+  const plain = printable(words).replaceAll('<!--', '< !--');
+  return plain.includes('`') ? `\`\` ${plain} \`\`` : `\`${plain}\``;
 }
 
 function interval(summary: ModeReport['startupMs']): string {

@@ -40,7 +40,8 @@ const modeReportSchema = entrySchema.extend({
   imageMs: z.number().or(gapSchema),
   auth: authSchema.or(gapSchema),
   sync: syncSchema.or(gapSchema),
-  leftovers: z.array(leftoverSchema),
+  /** A gap where the runtime could not say what it still lists. */
+  leftovers: z.array(leftoverSchema).or(gapSchema),
   failures: z.array(z.strictObject({ run: z.string(), outcome: outcomeSchema })),
 });
 
@@ -87,8 +88,9 @@ const CLOCKS: ClockName[] = ['launch', 'firstProcess', 'startup', 'work', 'model
 
 /** Reads events.jsonl. A last line that a crash cut short is left out; any other broken line is an error. */
 export function parseEvents(text: string): MatchEvent[] {
-  const lines = text.split('\n').filter((line) => line !== '');
+  const lines = text.trimEnd().split('\n');
   return lines.flatMap((line, index) => {
+    if (line === '') return [];
     let parsed: unknown;
     try {
       parsed = JSON.parse(line);
@@ -98,7 +100,7 @@ export function parseEvents(text: string): MatchEvent[] {
     }
     const event = eventSchema.safeParse(parsed);
     if (event.success) return [event.data];
-    const version = (parsed as { schemaVersion?: unknown }).schemaVersion;
+    const version = (parsed as { schemaVersion?: unknown } | null)?.schemaVersion;
     if (version !== undefined && version !== 1)
       throw new Error(`written by another cagematch (schemaVersion ${version}); this one reads 1`);
     throw new Error(`line ${index + 1}: ${event.error.issues[0]?.path.join('.')}: ${event.error.issues[0]?.message}`);
@@ -143,7 +145,7 @@ export async function buildReport(events: readonly MatchEvent[]): Promise<Report
       imageMs: of('prepared').find((event) => event.entry === entry.entry)?.imageMs ?? { gap: 'not-reached' },
       auth: (passed.at(-1) ?? last)?.auth ?? { gap: 'not-reached' },
       sync: worstSync(own),
-      leftovers: own.flatMap((run) => (isGap(run.leftovers) ? [] : run.leftovers)),
+      leftovers: allLeftovers(own),
       failures: [
         ...(unprepared ? [{ run: `${entry.entry} prepare`, outcome: unprepared.outcome }] : []),
         ...own.filter((run) => run.outcome.status === 'failed').map((run) => ({ run: run.run, outcome: run.outcome })),
@@ -185,6 +187,7 @@ export async function buildReport(events: readonly MatchEvent[]): Promise<Report
         taxRatio: mode.taxRatio,
         auth: mode.auth,
         sync: mode.sync,
+        leftovers: mode.leftovers,
       }).flatMap(([value, held]) => (isGap(held) ? [{ entry: mode.entry, value, gap: held.gap }] : [])),
     ),
     warnings: of('warning').map(({ code, message }) => ({ code, message })),
@@ -226,6 +229,13 @@ async function compareAll(entries: string[], runs: readonly Run[], seed: number)
     }
   }
   return comparisons;
+}
+
+/** What is known to be left counts; only where nothing is known of some run, nothing is said. */
+function allLeftovers(runs: readonly Run[]): ModeReport['leftovers'] {
+  if (runs.length === 0) return { gap: 'not-reached' };
+  const known = runs.flatMap((run) => (isGap(run.leftovers) ? [] : run.leftovers));
+  return known.length === 0 && runs.some((run) => isGap(run.leftovers)) ? { gap: 'not-reported' } : known;
 }
 
 /** One row stands for all of its runs: a direction that failed once did not hold. */

@@ -1,6 +1,7 @@
 // The match for a person at a terminal of 100 columns.
+import { stripVTControlCharacters } from 'node:util';
 import Table from 'cli-table3';
-import { isGap } from '../record.js';
+import { isGap, type Leftover } from '../record.js';
 import type { ModeReport, Report } from './report.js';
 
 export const WIDTH = 100;
@@ -39,10 +40,15 @@ function renderRows(report: Report, style: Style): string {
       (all ? style.good : style.bad)(`${mode.passed}/${mode.n}`),
       syncShort(mode.sync),
       authShort(mode),
-      mode.leftovers.length === 0 ? 'none' : style.bad(leftoversShort(mode)),
+      leftoversCell(mode, style),
     ]);
   }
-  return trimmed(table);
+  return trimmed(fitted(table));
+}
+
+function leftoversCell({ leftovers }: ModeReport, style: Style): string {
+  if (isGap(leftovers)) return '–';
+  return leftovers.length === 0 ? 'none' : style.bad(leftoversShort(leftovers));
 }
 
 export function borderless(head: string[], aligned: ('left' | 'right')[]): InstanceType<typeof Table> {
@@ -81,6 +87,23 @@ export function trimmed(table: { toString(): string }): string {
     .join('\n');
 }
 
+/** The table within the width of a page: where it is wider, its widest columns wrap; nothing is cut off. */
+export function fitted(table: InstanceType<typeof Table>): InstanceType<typeof Table> {
+  const rows = [table.options.head, ...(table as unknown as string[][])];
+  const widths = table.options.head.map((_, column) => Math.max(...rows.map((cells) => longestLine(cells[column] ?? ''))));
+  const gaps = 2 * (widths.length - 1);
+  if (sum(widths) + gaps <= WIDTH) return table;
+  while (sum(widths) + gaps > WIDTH) {
+    const widest = Math.max(...widths);
+    widths[widths.indexOf(widest)] = widest - 1;
+  }
+  Object.assign(table.options, { colWidths: widths, wordWrap: true, wrapOnWordBoundary: false });
+  return table;
+}
+
+const sum = (numbers: number[]) => numbers.reduce((total, one) => total + one, 0);
+const longestLine = (cell: string) => stripVTControlCharacters(cell).length;
+
 export function nameOf(mode: ModeReport): string {
   return mode.standIn ? `${mode.entry} (stand-in)` : mode.entry;
 }
@@ -106,9 +129,9 @@ export function authShort(mode: ModeReport): string {
   return isGap(mode.auth.delivered) ? `${mode.auth.path} ?` : mode.auth.path;
 }
 
-function leftoversShort(mode: ModeReport): string {
+function leftoversShort(leftovers: Leftover[]): string {
   const counts = new Map<string, number>();
-  for (const { kind } of mode.leftovers) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  for (const { kind } of leftovers) counts.set(kind, (counts.get(kind) ?? 0) + 1);
   return [...counts].map(([kind, count]) => `${count} ${kind}`).join(', ');
 }
 
@@ -147,12 +170,17 @@ function renderNotes(report: Report, style: Style): string {
   return [...warnings, ...standIns, ...how, ...[conditions, model].flatMap((line) => wrap(line, '', '  ').map(style.faint))].join('\n');
 }
 
+/** What a runtime or an agent said may hold control sequences; a report holds none but its own. */
+export function printable(text: string): string {
+  return stripVTControlCharacters(text).replace(/\p{Cc}+/gu, ' ');
+}
+
 /** Breaks a text into lines of at most 100 columns; a word that is longer stands alone. */
 export function wrap(text: string, first: string, rest: string): string[] {
   const lines: string[] = [];
   let line = first;
   let empty = true;
-  for (const word of text.split(/\s+/)) {
+  for (const word of printable(text).split(/\s+/)) {
     if (!empty && line.length + 1 + word.length > WIDTH) {
       lines.push(line);
       line = rest;

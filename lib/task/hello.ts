@@ -8,7 +8,7 @@ import type { Transcript } from './transcript.js';
 
 const PROGRAM = 'hello.mjs';
 
-export const TEST_PROMPT = [
+const TEST_PROMPT = [
   `Create a file named ${PROGRAM} in the current directory, with the Write tool.`,
   'It must read nonce.txt, which lies beside it, and print one line that holds a greeting and that nonce.',
   `Then run it once with the Bash tool: node ${PROGRAM}`,

@@ -182,6 +182,18 @@ describe('a machine', () => {
   });
 });
 
+it('without a token nobody is asked', async () => {
+  const stand = await standIn();
+  const ctx = contextOf('fly', { ...stand.env, FLY_API_TOKEN: '' });
+  const spec = specOf('cagematch-20260102-030405-abcd-fly-3');
+  const refused = { code: 'launch-failed', message: 'FLY_API_TOKEN is not set', hint: expect.stringContaining('fly tokens create deploy') };
+  await expect(fly.launch(ctx, spec)).rejects.toMatchObject(refused);
+  await expect(fly.list(ctx)).rejects.toMatchObject({ code: 'not-ready' });
+  expect(stand.api.requests).toEqual([]);
+  spec.close();
+  await stand.close();
+});
+
 describe('detection', () => {
   let stand: StandIn;
   beforeAll(async () => {

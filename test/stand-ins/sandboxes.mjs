@@ -118,6 +118,7 @@ export async function exec(state, args) {
     cwd: flags.workdir?.at(-1) ?? sandbox.workspaces[0] ?? '/',
     mounts: state.mounts(name),
     stdio: [flags.interactive ? 'inherit' : 'ignore', 'inherit', 'inherit'],
+    // The workspace is shared so that what is made in it is its owner's.
     user: ownerOf(sandbox.workspaces[0] ?? '/'),
   });
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => killJailed(child.pid));

@@ -1,0 +1,72 @@
+// The runner image: its name, and building it with a command line that speaks the container dialect.
+import { createHash } from 'node:crypto';
+import { chmodSync, copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { cp } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Context } from './contract.js';
+import { capture, output } from './exec.js';
+import type { Client } from './oci.js';
+import { watchEvents } from './oci-events.js';
+import { makeFolder, removeFolder } from './owner.js';
+
+const QUICK_MS = 15_000;
+const BUILD_MS = 15 * 60_000;
+
+/** What an image is made of; a change of any of it is another image. */
+const RECIPE = ['Dockerfile', 'lib/task/home/.claude.json', 'lib/task/home/.claude/settings.json'];
+
+/** The runner image's name, whole: agent version and a hash of the recipe and its base. */
+export function imageName(ctx: Context, base: string | undefined): string {
+  const hash = createHash('sha256').update(base ?? '');
+  for (const file of RECIPE) hash.update(readFileSync(join(ctx.packageRoot, file)));
+  return `cagematch-runner:${ctx.agentVersion}-${hash.digest('hex').slice(0, 8)}`;
+}
+
+/**
+ * The runner image, built when it is missing. From here on the match listens to the runtime's events:
+ * the first launch should not pay for that.
+ * @param options `network`: for the build's steps. `base`: replaces the Dockerfile's own base image.
+ */
+export async function ensureImage(
+  client: Client,
+  ctx: Context,
+  options: { image: string; base: string | undefined; network: string; rebuild: boolean },
+): Promise<void> {
+  await watchEvents(client, ctx);
+  const call = { env: client.env, cwd: '/', signal: ctx.signal };
+  if (!options.rebuild) {
+    const present = await capture([...client.argv, 'image', 'inspect', '--format', '{{.Id}}', options.image], {
+      ...call,
+      timeoutMs: QUICK_MS,
+    });
+    if (present.end.type === 'exit' && present.end.code === 0) return;
+  }
+  ctx.say(`building ${options.image} (once; a minute or so)`);
+  const folder = makeFolder('build');
+  try {
+    await fillBuildContext(ctx, folder);
+    // The builder may be another user's.
+    chmodSync(folder, 0o755);
+    const args = ['build', '--tag', options.image, '--network', options.network, '--build-arg', `AGENT_VERSION=${ctx.agentVersion}`];
+    if (options.base !== undefined) args.push('--build-arg', `BASE_IMAGE=${options.base}`);
+    if (options.rebuild) args.push('--no-cache');
+    await output([...client.argv, ...args, folder], {
+      ...call,
+      timeoutMs: BUILD_MS,
+      code: 'image-unavailable',
+      hint: 'set CAGEMATCH_BASE_IMAGE to a Debian-like image with Node 22 that this machine has, or check the network',
+    });
+  } finally {
+    removeFolder(folder);
+  }
+}
+
+/** What the Dockerfile needs, and nothing else of this package. */
+export async function fillBuildContext(ctx: Context, folder: string): Promise<void> {
+  copyFileSync(join(ctx.packageRoot, 'Dockerfile'), join(folder, 'Dockerfile'));
+  for (const part of ['lib/task/home', 'lib/task/ca']) {
+    await cp(join(ctx.packageRoot, part), join(folder, part), { recursive: true });
+  }
+  const bundle = ctx.env.NODE_EXTRA_CA_CERTS;
+  if (bundle !== undefined && existsSync(bundle)) copyFileSync(bundle, join(folder, 'lib/task/ca/bundle.crt'));
+}
