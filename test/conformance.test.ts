@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ExecEnd } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
@@ -10,6 +10,15 @@ import { type Arena, type Box, openArena, read, SEED, shell, type Told, watchArg
 import { contextOf, findTargets, HOST_ONLY, HOST_ONLY_MARK, type Target } from './conformance/targets.js';
 
 const { modes, targets, notReal } = await findTargets();
+/** Where a file for the guests lies; any user may read it. */
+const shelf = mkdtempSync(join(tmpdir(), 'guest-file-'));
+chmodSync(shelf, 0o755);
+writeFileSync(join(shelf, 'file.txt'), 'a file for the guest\n', { mode: 0o644 });
+// Here and not in the suites: a filter may leave some of them out.
+afterAll(async () => {
+  await Promise.all(targets.map(({ close }) => close()));
+  rmSync(shelf, { recursive: true });
+});
 
 type Verdict = 'pass' | 'fail' | 'not-applicable' | 'unverified';
 const verdicts = new Map<string, Verdict[]>();
@@ -63,9 +72,7 @@ describe.concurrent.each(targets)('$name', (target) => {
   const { mode } = target;
   let arena: Arena;
   let idle: Box;
-  const guestFile = { path: '/tmp/cagematch/conformance.txt', source: join(mkdtempSync(join(tmpdir(), 'guest-file-')), 'file.txt') };
-  chmodSync(dirname(guestFile.source), 0o755);
-  writeFileSync(guestFile.source, 'a file for the guest\n', { mode: 0o644 });
+  const guestFile = { path: '/tmp/cagematch/conformance.txt', source: join(shelf, 'file.txt') };
   const sharesFiles = mode.isolation === 'none' || mode.isolation === 'os-sandbox';
   const noOneShot = () => !mode.oneShot && 'the runtime has no one-shot form';
 
@@ -91,8 +98,6 @@ describe.concurrent.each(targets)('$name', (target) => {
   }, 120_000);
   afterAll(async () => {
     await arena?.close();
-    await target.close();
-    rmSync(dirname(guestFile.source), { recursive: true, force: true });
   });
 
   row(target, 'detect says ready, with a version', async () => {
