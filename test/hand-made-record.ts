@@ -3,7 +3,7 @@ import type { Clocks, Entry, EventOf, MatchEvent, Outcome } from '../lib/record.
 
 const GAP = { gap: 'not-reached' } as const;
 
-export const NOWHERE: Clocks = {
+const NOWHERE: Clocks = {
   launch: GAP,
   firstProcess: GAP,
   startup: GAP,
