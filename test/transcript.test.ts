@@ -69,9 +69,9 @@ describe('a transcript', () => {
     expect(transcript.result).toBeUndefined();
   });
 
-  test('counts what is no JSON, and passes over JSON that it does not know', () => {
+  test('counts what is no JSON object, and passes over objects that it does not know', () => {
     const lines = ['Segmentation fault', '{"type":"assist', '', '   ', '{"type":"rate_limit_event"}', 'null', '[]', '42', apiRetry(529)];
-    expect(read(lines)).toMatchObject({ garbage: 2, toolOutputs: [], writes: [] });
+    expect(read(lines)).toMatchObject({ garbage: 5, toolOutputs: [], writes: [] });
   });
 
   test('the output of a tool that was never called is of an unknown tool', () => {

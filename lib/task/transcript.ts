@@ -34,7 +34,7 @@ export interface Transcript {
   writes: { path: string; content: string }[];
   toolOutputs: { tool: string; text: string; isError: boolean }[];
   result?: { isError: boolean; subtype: string; text: string; apiStatus?: number };
-  /** Lines on stdout that are no JSON at all. */
+  /** Lines on stdout that are no JSON object. */
   garbage: number;
   /** The last words on stderr, for a failure's message. */
   stderr: string;
@@ -69,8 +69,11 @@ export function startTranscript(): Transcript & { read(line: string, stream: 'st
         return { result: false };
       }
       if (line.trim() === '') return { result: false };
-      const json = parseJson(line);
-      if (json === undefined) this.garbage += 1;
+      const json = parseObject(line);
+      if (json === undefined) {
+        this.garbage += 1;
+        return { result: false };
+      }
       const parsed = lineSchema.safeParse(json);
       if (!parsed.success) return { result: false };
       const event = parsed.data;
@@ -106,7 +109,9 @@ export function startTranscript(): Transcript & { read(line: string, stream: 'st
   };
 }
 
-function parseJson(line: string): unknown {
+// An agent that babbles does so fast: what cannot be an object costs no exception.
+function parseObject(line: string): unknown {
+  if (!line.startsWith('{')) return undefined;
   try {
     return JSON.parse(line);
   } catch {
