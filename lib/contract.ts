@@ -18,6 +18,8 @@ export interface Input {
 interface Variant {
   id: string;
   isolation: Isolation;
+  /** Seen, but not known to work: run only when it is named. */
+  onRequest?: boolean;
 }
 
 export type Facts = Record<string, string | number | boolean>;

@@ -1,12 +1,24 @@
 // Podman: a container without a daemon; rootless where the caller is no root, or as the variant `rootless`.
 import { readFileSync } from 'node:fs';
-import { type Context, defineMode, type Env, type Reach } from '../lib/contract.js';
-import { capture, output, whyFailed } from '../lib/exec.js';
+import { type Context, defineMode, type Env, type Isolation, type Reach } from '../lib/contract.js';
+import { capture, output, which, whyFailed } from '../lib/exec.js';
 import { type Client, IMAGE_LAYOUT, labelArgs } from '../lib/oci.js';
 import { execInContainer, forceRemove, launchContainer, listContainers, type OciHandle, removeContainer } from '../lib/oci-client.js';
 import { ensureImage, imageName } from '../lib/oci-image.js';
 
 const ROOTLESS = 'rootless';
+
+/**
+ * OCI runtimes that Podman can be told to use. It does not say which of them work (crun refuses a hybrid cgroup
+ * layout, krun needs KVM), so those found on PATH are variants on request.
+ */
+const RUNTIMES: Record<string, Isolation> = {
+  crun: 'container',
+  runc: 'container',
+  youki: 'container',
+  runsc: 'user-kernel',
+  krun: 'microvm',
+};
 /** The host's loopback, as slirp4netns names it inside. */
 const SLIRP_HOST = '10.0.2.2';
 
@@ -37,7 +49,8 @@ export default defineMode<OciHandle>({
     CAGEMATCH_ROOTLESS_USER: { help: 'when cagematch runs as root: the user whose rootless Podman is the variant podman:rootless' },
   },
   platforms: ['linux', 'darwin', 'win32'],
-  summary: '`podman run --rm`, hardened, on the bridge network; rootless for an ordinary caller, `podman:rootless` for root',
+  summary:
+    '`podman run --rm`, hardened, on the bridge network; rootless for an ordinary caller, `podman:rootless` for root; other OCI runtimes on request (`podman:crun`)',
   oneShot: true,
 
   async detect(ctx) {
@@ -57,7 +70,10 @@ export default defineMode<OciHandle>({
         cgroup: info.host?.cgroupVersion ?? 'unknown',
         rootlessNetwork: info.host?.rootlessNetworkCmd ?? 'slirp4netns',
       },
-      variants: rootless && 'info' in rootless ? [{ id: ROOTLESS, isolation: 'container' }] : [],
+      variants: [
+        ...(rootless && 'info' in rootless ? [{ id: ROOTLESS, isolation: 'container' as const }] : []),
+        ...otherRuntimes(ctx, info),
+      ],
     };
   },
 
@@ -134,7 +150,15 @@ async function ask(
 
 function client(ctx: Context): Client {
   const account = ctx.variant === ROOTLESS ? rootlessAccount(ctx) : undefined;
-  return account ? clientOf(ctx, account) : { argv: ['podman'], env: ctx.env, lateEvents: ctx.facts.remote !== true };
+  if (account) return clientOf(ctx, account);
+  const runtime = ctx.variant !== undefined && ctx.variant in RUNTIMES ? ['--runtime', ctx.variant] : [];
+  return { argv: ['podman', ...runtime], env: ctx.env, lateEvents: ctx.facts.remote !== true };
+}
+
+function otherRuntimes(ctx: Context, info: Info) {
+  return Object.entries(RUNTIMES)
+    .filter(([name]) => name !== info.host?.ociRuntime?.name && !info.host?.serviceIsRemote && which(name, ctx.env) !== undefined)
+    .map(([id, isolation]) => ({ id, isolation, onRequest: true }));
 }
 
 interface Account {
@@ -184,27 +208,18 @@ function image(ctx: Context): string {
  * the bound socket then outlives the bridge, and works again whenever it comes back.
  */
 async function bridgeReach(ctx: Context): Promise<Reach> {
-  const via = client(ctx);
+  // The bridge is the same under any OCI runtime: the keeper takes Podman's own.
+  const via: Client = { argv: ['podman'], env: ctx.env };
   const call = { env: via.env, timeoutMs: 30_000, cwd: '/', code: 'launch-failed' as const };
   const gateway = (await output([...via.argv, 'network', 'inspect', 'podman', '--format', '{{(index .Subnets 0).Gateway}}'], call)).trim();
-  const keeper = `cagematch-keeper-${ctx.labels.match}`;
-  await output(
-    [
-      ...via.argv,
-      'run',
-      '--detach',
-      '--stop-timeout',
-      '0',
-      '--pull',
-      'never',
-      '--name',
-      keeper,
-      ...labelArgs(ctx.labels),
-      image(ctx),
-      'sleep',
-      '60',
-    ],
-    call,
-  );
-  return { via: 'address', listen: gateway, url: (port) => `http://${gateway}:${port}`, release: () => forceRemove(via, keeper) };
+  const keeper = `cagematch-keeper-${ctx.labels.match}-${ctx.variant ?? 'default'}`;
+  const options = ['--detach', '--stop-timeout', '0', '--pull', 'never', '--name', keeper, ...labelArgs(ctx.labels)];
+  const release = () => forceRemove(via, keeper);
+  try {
+    await output([...via.argv, 'run', ...options, image(ctx), 'sleep', '60'], call);
+  } catch (error) {
+    await release();
+    throw error;
+  }
+  return { via: 'address', listen: gateway, url: (port) => `http://${gateway}:${port}`, release };
 }

@@ -21,7 +21,7 @@ export interface Plan {
 }
 
 /**
- * @param wanted entries as typed; empty: every mode that is ready, with all its variants
+ * @param wanted entries as typed; empty: every mode that is ready, with all its variants but those on request
  * @param required entries without which the match is not worth running; they are added to `wanted`
  */
 export function planMatch(registry: Registry, detected: Detected[], wanted: string[], required: string[]): Plan {
@@ -73,7 +73,7 @@ export function planMatch(registry: Registry, detected: Detected[], wanted: stri
 function everythingReady(detected: Detected[]) {
   return detected.flatMap(({ mode, detection }) => {
     if (detection.status !== 'ready') return [];
-    const variants = detection.variants ?? [];
+    const variants = (detection.variants ?? []).filter((variant) => !variant.onRequest);
     return [undefined, ...variants.map((variant) => variant.id)].map((variant) => ({ entry: entryName(mode.id, variant), mode, variant }));
   });
 }

@@ -87,6 +87,7 @@ export function createGateway(answer: Answer, options: { port?: number; clock?: 
           options.port ?? 0,
         );
         servers.set(address, server);
+        server.catch(() => servers.delete(address));
       }
       return ((await server).address() as AddressInfo).port;
     },

@@ -65,7 +65,7 @@ export async function findTargets(): Promise<Targets> {
   for (const { mode, detection } of detected) {
     if (detection.status !== 'ready') found.notReal.push({ mode: mode.id, why: `${detection.status}: ${detection.reason}` });
     else
-      for (const variant of [undefined, ...(detection.variants ?? []).map(({ id }) => id)])
+      for (const variant of [undefined, ...(detection.variants ?? []).filter(({ onRequest }) => !onRequest).map(({ id }) => id)])
         found.targets.push({
           name: entryName(mode.id, variant),
           mode,
