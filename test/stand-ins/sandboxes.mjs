@@ -121,7 +121,12 @@ export async function exec(state, args) {
     // The workspace is shared so that what is made in it is its owner's.
     user: ownerOf(sandbox.workspaces[0] ?? '/'),
   });
+  // Kept by number as well as by mark: the environment of another user's process cannot be read everywhere.
+  const running = join(state.folderOf(name), 'running', String(child.pid));
+  mkdirSync(dirname(running), { recursive: true });
+  writeFileSync(running, '');
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, () => killJailed(child.pid));
+  child.on('exit', () => rmSync(running, { force: true }));
   return await new Promise((resolve) => {
     child.on('error', (error) => {
       process.stderr.write(`OCI runtime exec failed: ${error.message}\n`);
@@ -181,6 +186,8 @@ function guestFolder(state, name, path) {
  */
 export function remove(state, name) {
   state.find(name);
+  const running = join(state.folderOf(name), 'running');
+  for (const pid of existsSync(running) ? readdirSync(running) : []) killJailed(Number(pid));
   killMarked(state.folderOf(name));
   rmSync(state.folderOf(name), { recursive: true, force: true });
 }
