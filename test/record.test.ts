@@ -212,6 +212,23 @@ describe('the report', () => {
     );
   });
 
+  test('a live match is held against the OS sandbox where it has no open host', async () => {
+    const rows = [
+      ...row('srt', { isolation: 'os-sandbox' }),
+      ...row('docker'),
+      ran('srt', 1, { startup: 100 }),
+      ran('docker', 1, { startup: 250 }),
+      ended(),
+    ];
+    const live = await reportOf([started({ model: 'live' }), ...rows]);
+    expect(live.report.match.baseline).toBe('srt');
+    expect(live.modeOf('docker').startupRatio).toBe(2.5);
+    expect(renderTable(live.report)).toContain('× srt');
+    const replayed = await reportOf([started(), ...rows]);
+    expect(replayed.report.match.baseline).toBeUndefined();
+    expect(replayed.modeOf('docker').startupRatio).toEqual({ gap: 'no-baseline' });
+  });
+
   test('a measured 0 is a 0, and no gap', async () => {
     const { modeOf } = await reportOf([started(), ...baseline(), ran('host', 1, { startup: 10, collect: 0 }), ended()]);
     expect(modeOf('host').phasesMs.collect).toMatchObject({ median: 0, samples: [0] });

@@ -1,7 +1,7 @@
 // The match as Markdown, and the generated region of RESULTS.md.
 import { type ClockName, isGap } from '../record.js';
 import type { ModeReport, Report } from './report.js';
-import { authShort, nameOf, printable, syncShort } from './table.js';
+import { authShort, nameOf, printable, ratioHead, syncShort } from './table.js';
 
 const REGION = { begin: '<!-- cagematch:match -->', end: '<!-- /cagematch:match -->' };
 
@@ -14,7 +14,7 @@ export function renderMarkdown(report: Report): string {
     `Match \`${match.id}\`: task \`${match.task}\`, ${match.runs} round${match.runs === 1 ? '' : 's'} in seeded random order (seed ${match.seed}), state ${match.state}, model ${match.model}.`,
     '',
     table(
-      ['mode', 'isolation', 'startup ms [95 %]', '× host', 'success', 'sync', 'auth', 'leftovers'],
+      ['mode', 'isolation', 'startup ms [95 %]', ratioHead(report), 'passed', 'sync', 'auth', 'leftovers'],
       report.modes.map((mode) => [
         `${mode.letter} ${nameOf(mode)}`,
         mode.isolation,

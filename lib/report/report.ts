@@ -59,6 +59,8 @@ export const reportSchema = z.strictObject({
     modelWhy: z.string(),
     task: z.string(),
     state: z.string(),
+    /** The row that all others are held against. */
+    baseline: z.string().optional(),
     host: fingerprintSchema,
     versions: z.record(z.string(), z.string()),
   }),
@@ -115,7 +117,7 @@ export async function buildReport(events: readonly MatchEvent[]): Promise<Report
   const entries = of('entered');
   const detected = of('detected');
   const runs = of('run-ended').filter((run) => !run.warmup);
-  const baseline = entries.find((entry) => entry.isolation === 'none')?.entry;
+  const baseline = baselineOf(entries, started.model);
 
   const modes: ModeReport[] = [];
   for (const { type: _type, atMs: _atMs, ...entry } of entries) {
@@ -169,6 +171,7 @@ export async function buildReport(events: readonly MatchEvent[]): Promise<Report
       modelWhy: started.modelWhy,
       task: started.task,
       state: started.state,
+      ...(baseline === undefined ? {} : { baseline }),
       host: started.host,
       versions: started.versions,
     },
@@ -211,6 +214,12 @@ function paired(runs: readonly Run[], a: string, b: string, value: (run: Run) =>
 const withoutModel = ({ clocks }: Run) =>
   typeof clocks.total === 'number' && typeof clocks.model === 'number' ? clocks.total - clocks.model : undefined;
 const startupOf = ({ clocks }: Run) => (typeof clocks.startup === 'number' ? clocks.startup : undefined);
+
+/** No isolation; a live match, which leaves that out unless it is asked for, takes the least there is. */
+function baselineOf(entries: readonly EventOf<'entered'>[], model: 'replay' | 'live'): string | undefined {
+  const order = model === 'live' ? ['none', 'os-sandbox'] : ['none'];
+  return order.flatMap((isolation) => entries.filter((entry) => entry.isolation === isolation))[0]?.entry;
+}
 
 async function tax(runs: readonly Run[], entry: string, baseline: string | undefined, seed: number): Promise<ModeReport['taxRatio']> {
   if (baseline === undefined) return { gap: 'no-baseline' };

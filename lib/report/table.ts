@@ -25,11 +25,13 @@ export function renderTable(report: Report, style: Style = plain): string {
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
 
-const HEAD = ['mode', 'isolation', 'startup ms', '× host', 'passed', 'sync', 'auth', 'leftovers'];
+/** Over the ratio's column: what the ratio is to. */
+export const ratioHead = ({ match }: Report) => `× ${match.baseline ?? 'baseline'}`;
 
 function renderRows(report: Report, style: Style): string {
   if (report.modes.length === 0) return 'nothing was run';
-  const table = borderless(HEAD.map(style.bold), ['left', 'left', 'right', 'right', 'right', 'left', 'left', 'left']);
+  const head = ['mode', 'isolation', 'startup ms', ratioHead(report), 'passed', 'sync', 'auth', 'leftovers'];
+  const table = borderless(head.map(style.bold), ['left', 'left', 'right', 'right', 'right', 'left', 'left', 'left']);
   for (const mode of report.modes) {
     const all = mode.n > 0 && mode.passed === mode.n;
     table.push([
