@@ -129,17 +129,30 @@ export async function listContainers(client: Client): Promise<Listed[]> {
   const ids = (await output([...client.argv, 'ps', '--all', '--quiet', '--no-trunc', '--filter', labelFilter()], call))
     .split('\n')
     .filter(Boolean);
-  if (ids.length === 0) return [];
-  const inspected = await capture(
-    [...client.argv, 'inspect', '--type', 'container', '--format', '{{json .Name}} {{json .Config.Labels}}', ...ids],
-    call,
-  );
-  return inspected.stdout.split('\n').flatMap((line) => {
-    const at = line.indexOf(' ');
-    if (at === -1) return [];
+  // One by one: a client that cannot find one of several may tell of none.
+  return (await Promise.all(ids.map((id) => inspectOne(client, id)))).flat();
+}
+
+/** Nothing for a container that has gone since it was listed. */
+async function inspectOne(client: Client, id: string): Promise<Listed[]> {
+  const argv: [string, ...string[]] = [
+    ...client.argv,
+    'inspect',
+    '--type',
+    'container',
+    '--format',
+    '{{json .Name}} {{json .Config.Labels}}',
+    id,
+  ];
+  const inspected = await capture(argv, { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
+  const line = inspected.stdout.trim();
+  const at = line.indexOf(' ');
+  if (inspected.end.type === 'exit' && inspected.end.code === 0 && at !== -1) {
     const name = String(JSON.parse(line.slice(0, at))).replace(/^\//, '');
     return [{ id: name, kind: 'container', labels: readLabels(JSON.parse(line.slice(at + 1))) }];
-  });
+  }
+  if (/no such|not found|does not exist/i.test(inspected.stderr)) return [];
+  throw new CagematchError('not-ready', `${id} cannot be inspected: ${whyFailed(inspected)}`);
 }
 
 function pause(ms: number): Promise<undefined> {

@@ -1,8 +1,10 @@
 // What a container client must survive: a runtime that tells no events, and an `exec` that never hears of its container's end.
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadModes } from '../lib/match/registry.js';
+import { listContainers } from '../lib/oci-client.js';
 import { type Arena, openArena, read, shell } from './conformance/arena.js';
 import { openStandIn, type StandIn } from './stand-ins/stand-in.js';
 
@@ -61,4 +63,27 @@ test('destroy ends a command whose client never hears that its sandbox is gone',
   await begun;
   await target.mode.destroy(ctx, box.handle);
   expect((await reading).end).toMatchObject({ type: 'lost' });
+});
+
+test.each([
+  ['that says so', 'echo "Error: no such container $id" >&2; exit 125', ['stays']],
+  ['that is another trouble', 'echo "Error: database is locked" >&2; exit 125', 'threw'],
+])('of two containers of which one cannot be inspected, for a reason %s, none is lost in silence', async (_why, trouble, listed) => {
+  const folder = mkdtempSync(join(tmpdir(), 'client-'));
+  const script = `#!/bin/sh
+case "$1" in
+  ps) echo vanished; echo stays;;
+  inspect) for id; do :; done
+    case "$*" in *vanished*) ${trouble};; esac
+    echo '"stays" {"cagematch.match":"m1"}';;
+esac
+`;
+  writeFileSync(join(folder, 'client'), script, { mode: 0o755 });
+  const listing = listContainers({ argv: [join(folder, 'client')], env: { PATH: process.env.PATH ?? '' } });
+  const answer = await listing.then(
+    (all) => all.map(({ id }) => id),
+    () => 'threw',
+  );
+  rmSync(folder, { recursive: true });
+  expect(answer).toEqual(listed);
 });

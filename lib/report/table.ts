@@ -26,7 +26,7 @@ export function renderTable(report: Report, style: Style = plain): string {
 }
 
 /** Over the ratio's column: what the ratio is to. */
-export const ratioHead = ({ match }: Report) => `× ${match.baseline ?? 'baseline'}`;
+export const ratioHead = ({ match }: Report) => `× ${match.baseline ?? 'base'}`;
 
 function renderRows(report: Report, style: Style): string {
   if (report.modes.length === 0) return 'nothing was run';
