@@ -125,7 +125,7 @@ export async function capture(
     if (child.pid !== undefined) killGroup(child.pid, 'SIGKILL');
   }, options.timeoutMs);
   const { missing, ...end } = await ended(child);
-  if (!missing) await Promise.race([Promise.all(closed), after(200)]);
+  if (!missing) await Promise.race([Promise.all(closed), turns(20)]);
   clearTimeout(timer);
   child.stdout?.destroy();
   child.stderr?.destroy();
@@ -133,8 +133,12 @@ export async function capture(
   return { end, ...kept, ...(failure === undefined ? {} : { failure }) };
 }
 
-function after(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+/**
+ * Ten milliseconds and a turn of the event loop, so many times. A bound in time alone would be over at once when the
+ * loop had stalled, and what the child had printed, but nobody had read yet, would be lost.
+ */
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setTimeout(resolve, 10).unref());
 }
 
 /** What the program printed on stdout, or a thrown `code` with its own last words. */
@@ -204,7 +208,7 @@ export function stream(argv: readonly [string, ...string[]], options: SpawnOptio
   void over.then(async ({ missing, ...end }) => {
     const atMs = monotonic();
     // A grandchild may hold the pipes; what it prints later is nobody's output.
-    if (!missing) await Promise.race([Promise.all(closed), after(500)]);
+    if (!missing) await Promise.race([Promise.all(closed), turns(50)]);
     child.stdout?.destroy();
     child.stderr?.destroy();
     finished = true;
