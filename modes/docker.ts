@@ -1,6 +1,7 @@
 // Docker: a container with the host's kernel; every other OCI runtime that the daemon lists is a variant.
 import { type Context, defineMode, type Isolation } from '../lib/contract.js';
 import { capture, whyFailed } from '../lib/exec.js';
+import { parseJson } from '../lib/json.js';
 import { type Client, IMAGE_LAYOUT } from '../lib/oci.js';
 import { execInContainer, forceRemove, launchContainer, listContainers, type OciHandle, removeContainer } from '../lib/oci-client.js';
 import { ensureImage, imageName } from '../lib/oci-image.js';
@@ -39,7 +40,7 @@ export default defineMode<OciHandle>({
   async detect(ctx) {
     const asked = await capture(['docker', 'info', '--format', '{{json .}}'], { env: ctx.env, signal: ctx.signal, timeoutMs: 10_000 });
     if (asked.failure === 'missing') return { status: 'absent', reason: 'no docker command on PATH', hint: installHint(ctx.platform) };
-    const info = parse<Info>(asked.stdout);
+    const info = parseJson<Info>(asked.stdout);
     if (!info?.ServerVersion) {
       if (speaksAsPodman(info, asked.stdout + asked.stderr)) return reallyPodman();
       return {
@@ -145,12 +146,4 @@ function installHint(platform: NodeJS.Platform): string {
 
 function startHint(platform: NodeJS.Platform): string {
   return platform === 'linux' ? 'sudo systemctl start docker (without systemd: sudo rig/up docker)' : 'start Docker Desktop';
-}
-
-function parse<T>(text: string): T | undefined {
-  try {
-    return JSON.parse(text) as T;
-  } catch {
-    return undefined;
-  }
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type Command, type Context, defineMode, type ExecStream, type Handle, type LaunchSpec, type Listed } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { capture, output, stream, whyFailed } from '../lib/exec.js';
+import { parseJson } from '../lib/json.js';
 import { readLabels } from '../lib/oci.js';
 
 const VM = 'vm';
@@ -35,7 +36,7 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
     const asked = await capture(['incus', 'query', '/1.0'], { env: ctx.env, signal: ctx.signal, timeoutMs: QUICK_MS });
     if (asked.failure === 'missing')
       return { status: 'absent', reason: 'no incus command on PATH', hint: 'sudo apt-get install incus (Debian 12: from backports)' };
-    const server = parse<{
+    const server = parseJson<{
       auth?: string;
       environment?: { server_version?: string; driver?: string; storage?: string; kernel_features?: Record<string, string> };
     }>(asked.stdout);
@@ -209,7 +210,7 @@ async function remove(ctx: Context, name: string): Promise<void> {
 
 async function list(ctx: Context): Promise<Listed[]> {
   const all =
-    parse<{ name: string; config: Record<string, string> }[]>(
+    parseJson<{ name: string; config: Record<string, string> }[]>(
       await must(ctx, ['query', '/1.0/instances?recursion=1'], QUICK_MS, { code: 'not-ready' }),
     ) ?? [];
   return all.flatMap(({ name, config }) => {
@@ -280,13 +281,5 @@ async function buildTemplate(ctx: Context, alias: string): Promise<void> {
     await must(ctx, ['publish', builder, '--alias', alias, '--compression', 'none'], 300_000, problem);
   } finally {
     await incus(ctx, ['delete', '--force', builder], 60_000);
-  }
-}
-
-function parse<T>(text: string): T | undefined {
-  try {
-    return JSON.parse(text) as T;
-  } catch {
-    return undefined;
   }
 }

@@ -1,6 +1,7 @@
 // Reads the agent's stream-json line by line and keeps what a verdict needs. The border to guest output.
 import { stripVTControlCharacters } from 'node:util';
 import { z } from 'zod';
+import { parseJson } from '../json.js';
 import type { Outcome } from '../record.js';
 
 const blocks = z.array(
@@ -111,12 +112,7 @@ export function startTranscript(): Transcript & { read(line: string, stream: 'st
 
 // An agent that babbles does so fast: what cannot be an object costs no exception.
 function parseObject(line: string): unknown {
-  if (!line.startsWith('{')) return undefined;
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
+  return line.startsWith('{') ? parseJson(line) : undefined;
 }
 
 function plain(content: unknown): string {
