@@ -2,8 +2,8 @@
 import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { CagematchError, messageOf } from '../lib/errors.js';
+import type { Report } from '../lib/report/document.js';
 import { renderMarkdown, replaceRegion } from '../lib/report/markdown.js';
-import type { Report } from '../lib/report/report.js';
 import { coloured, plain, renderTable } from '../lib/report/table.js';
 import { type Io, wantsColour } from './io.js';
 

@@ -17,8 +17,9 @@ import { readCassette } from '../lib/model/cassette.js';
 import { createGateway } from '../lib/model/gateway.js';
 import { agentVersion, packageRoot, version } from '../lib/package.js';
 import { type MatchEvent, SCHEMA_VERSION } from '../lib/record.js';
+import type { Report } from '../lib/report/document.js';
 import { createProgress } from '../lib/report/progress.js';
-import { buildReport, type Report } from '../lib/report/report.js';
+import { buildReport } from '../lib/report/report.js';
 import { helloTask } from '../lib/task/hello.js';
 import { EXIT, type Io } from './io.js';
 import { chooseModel } from './model.js';
@@ -111,7 +112,9 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       startedAt: new Date().toISOString(),
       seed,
       runs: settings.runs,
+      until: 'count',
       warmup: settings.warmup,
+      concurrency: 1,
       model: model.name,
       modelWhy: model.why,
       task: task.id,

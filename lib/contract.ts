@@ -22,6 +22,16 @@ interface Variant {
   onRequest?: boolean;
 }
 
+/** What a match file or a caller may change for one entry; a mode declares which of these it knows. */
+export interface EntryOptions {
+  /** The runtime's own name of a network: bridge, host, none … */
+  network?: string | undefined;
+  /** /tmp of the sandbox in memory. */
+  tmpfs?: boolean | undefined;
+  cpus?: number | undefined;
+  memoryMiB?: number | undefined;
+}
+
 export type Facts = Record<string, string | number | boolean>;
 
 export type Detection =
@@ -152,6 +162,8 @@ export interface Context {
   agentBinary: string | undefined;
   labels: Labels;
   variant: string | undefined;
+  /** Only those that the mode declares are ever set. */
+  options: EntryOptions;
   /** What `detect` said. Empty before it. */
   facts: Facts;
   signal: AbortSignal;
@@ -178,10 +190,14 @@ export interface Mode<H extends Handle = Handle> {
   summary: string;
   /** True where the runtime has a one-shot form (`docker run`); false where it is launch, then exec. */
   oneShot: boolean;
+  /** Which options an entry of this mode may have; absent: none. */
+  options?: (keyof EntryOptions)[];
   /** Asks the runtime itself. Never throws; the caller bounds it to 5 s. */
   detect(ctx: Context): Promise<Detection>;
-  /** Image or template present. Idempotent. `rebuild` builds it again. */
-  prepare(ctx: Context, options?: { rebuild?: boolean }): Promise<void>;
+  /** Image or template present. Idempotent. `rebuild` builds it again. `image`: its digest, where there is one. */
+  prepare(ctx: Context, options?: { rebuild?: boolean }): Promise<{ image?: string }>;
+  /** Image or template gone, as on a machine that never had it; present where `prepare` makes one. Idempotent. */
+  evict?(ctx: Context): Promise<void>;
   reach(ctx: Context): Promise<Reach>;
   layout(ctx: Context, host: HostPaths): Layout;
   /** Who has to own the workspace, where that is neither the caller nor, for root, the image's user. */
@@ -196,6 +212,13 @@ export interface Mode<H extends Handle = Handle> {
    * `goneAtMs`: since when, where the runtime itself tells it.
    */
   destroy(ctx: Context, handle: H): Promise<{ goneAtMs?: number }>;
+  /**
+   * Roots of the trees of processes on this host that are the sandbox: its monitor, sentry or VMM and all below, the runtime's
+   * client not. Present where this host can see them.
+   */
+  processes?(ctx: Context, handle: H): Promise<number[]>;
+  /** What the image and this one idle sandbox take on disk, in bytes; present where the runtime tells it. */
+  disk?(ctx: Context, handle: H): Promise<{ imageBytes?: number; sandboxBytes?: number }>;
   /** Everything that bears our labels, of any match and owner. */
   list(ctx: Context): Promise<Listed[]>;
   /** Removes one of what `list` gave. */

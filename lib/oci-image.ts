@@ -23,7 +23,7 @@ export function imageName(ctx: Context, base: string | undefined): string {
 }
 
 /**
- * The runner image, built when it is missing. From here on the match listens to the runtime's events:
+ * The runner image, built when it is missing; gives its digest. From here on the match listens to the runtime's events:
  * the first launch should not pay for that.
  * @param options `network`: for the build's steps. `base`: replaces the Dockerfile's own base image.
  */
@@ -31,16 +31,16 @@ export async function ensureImage(
   client: Client,
   ctx: Context,
   options: { image: string; base: string | undefined; network: string; rebuild: boolean },
-): Promise<void> {
+): Promise<{ image?: string }> {
   await watchEvents(client, ctx);
   const call = { env: client.env, cwd: '/', signal: ctx.signal };
-  if (!options.rebuild) {
-    const present = await capture([...client.argv, 'image', 'inspect', '--format', '{{.Id}}', options.image], {
-      ...call,
-      timeoutMs: QUICK_MS,
-    });
-    if (present.end.type === 'exit' && present.end.code === 0) return;
-  }
+  const digest = async () => {
+    const argv: [string, ...string[]] = [...client.argv, 'image', 'inspect', '--format', '{{.Id}}', options.image];
+    const asked = await capture(argv, { ...call, timeoutMs: QUICK_MS });
+    return asked.end.type === 'exit' && asked.end.code === 0 ? { image: asked.stdout.trim() } : undefined;
+  };
+  const present = options.rebuild ? undefined : await digest();
+  if (present) return present;
   ctx.say(`building ${options.image} (once; a minute or so)`);
   const folder = makeFolder('build');
   try {
@@ -59,6 +59,7 @@ export async function ensureImage(
   } finally {
     removeFolder(folder);
   }
+  return (await digest()) ?? {};
 }
 
 /** What the Dockerfile needs, and nothing else of this package. */

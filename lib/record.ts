@@ -5,7 +5,20 @@ export const SCHEMA_VERSION = 1;
 
 /** A value that could not be measured, and why; never a 0. */
 export const gapSchema = z.strictObject({
-  gap: z.enum(['not-reached', 'not-reported', 'no-baseline', 'too-few-runs', 'not-exercised', 'not-applicable']),
+  gap: z.enum([
+    'not-reached',
+    'not-reported',
+    'no-baseline',
+    'too-few-runs',
+    'not-exercised',
+    'not-applicable',
+    // Of costs: nobody looked; or why nobody could.
+    'not-captured',
+    'other-machine',
+    'not-attributable',
+    'platform',
+    'vanished',
+  ]),
 });
 export type Gap = z.infer<typeof gapSchema>;
 
@@ -16,6 +29,8 @@ export const isGap = (value: unknown): value is Gap => typeof value === 'object'
 
 /** All in ms from one monotonic clock; `docs/design.md` says from which moment to which. */
 const clocksSchema = z.strictObject({
+  /** Only where the image was absent at the start of the run (`cold`). */
+  image: ms.default({ gap: 'not-applicable' }),
   launch: ms,
   firstProcess: ms,
   startup: ms,
@@ -28,6 +43,37 @@ const clocksSchema = z.strictObject({
 });
 export type Clocks = z.infer<typeof clocksSchema>;
 export type ClockName = keyof Clocks;
+
+const amount = z.union([z.number().nonnegative(), gapSchema]);
+
+/**
+ * What the sandbox's own processes used, its monitor, sentry or VMM included and the runtime's client not, from launch
+ * (`warm`: from exec) until the agent's result. Peak: the sum of every process' own peak of resident memory.
+ */
+export const costSchema = z.strictObject({ memoryPeakBytes: amount, cpuUserMs: amount, cpuSystemMs: amount });
+export type Cost = z.infer<typeof costSchema>;
+
+/** What an image and one idle sandbox take on disk. */
+export const diskSchema = z.strictObject({ imageBytes: amount, sandboxBytes: amount });
+export type Disk = z.infer<typeof diskSchema>;
+
+/** `prepared`: image present, new sandbox. `warm`: the sandbox idles, the agent is exec'd. `cold`: image absent. */
+export const stateSchema = z.enum(['prepared', 'warm', 'cold']);
+export type State = z.infer<typeof stateSchema>;
+
+/** What may be changed for one entry, where its mode knows how. */
+export const optionsSchema = z.strictObject({
+  /** The runtime's own name of a network: bridge, host, none … */
+  network: z.string().min(1).optional(),
+  /** /tmp of the sandbox in memory. */
+  tmpfs: z.boolean().optional(),
+  cpus: z.number().positive().optional(),
+  memoryMiB: z.number().int().positive().optional(),
+});
+export type EntryOptions = z.infer<typeof optionsSchema>;
+
+/** Averages over 1, 5 and 15 minutes. */
+const loadSchema = z.tuple([z.number(), z.number(), z.number()]);
 
 /** Whom a failed run blames. */
 const causeSchema = z.enum([
@@ -88,11 +134,15 @@ export const fingerprintSchema = z.strictObject({
 });
 export type Fingerprint = z.infer<typeof fingerprintSchema>;
 
-/** One row's identity: a mode, or a variant of it. */
+/** One row's identity: a mode, or a variant of it; under a label, where it is entered more than once (`docker:runsc@a`). */
 export const entrySchema = z.strictObject({
   entry: z.string(),
   mode: z.string(),
   variant: z.string().optional(),
+  label: z.string().optional(),
+  options: optionsSchema.default({}),
+  state: stateSchema.default('prepared'),
+  task: z.string().default('hello'),
   letter: z.string(),
   title: z.string(),
   isolation,
@@ -106,6 +156,9 @@ export type Entry = z.infer<typeof entrySchema>;
 /** `atMs`: since the match started. */
 const base = { atMs: z.number() };
 
+/** How many runs of the entry were started at once; 1 but in a burst. */
+const level = z.number().int().positive().default(1);
+
 export const eventSchema = z.discriminatedUnion('type', [
   z.strictObject({
     ...base,
@@ -114,14 +167,22 @@ export const eventSchema = z.discriminatedUnion('type', [
     match: z.string(),
     startedAt: z.string(),
     seed: z.number().int(),
+    /** The most rounds there may be. */
     runs: z.number().int().positive(),
+    /** `count`: that many. `precise`: until every row's startup is known well enough. */
+    until: z.enum(['count', 'precise']).default('count'),
     warmup: z.number().int().nonnegative(),
+    /** The highest level of a burst. */
+    concurrency: z.number().int().positive().default(1),
     model: z.enum(['replay', 'live']),
     modelWhy: z.string(),
     task: z.string(),
-    state: z.literal('prepared'),
-    versions: z.strictObject({ cagematch: z.string(), agent: z.string(), node: z.string() }),
+    /** Of the rows that say nothing else. */
+    state: stateSchema,
+    /** `commit`: of cagematch's own checkout, where it is one. */
+    versions: z.strictObject({ cagematch: z.string(), agent: z.string(), node: z.string(), commit: z.string().optional() }),
     host: fingerprintSchema,
+    load: loadSchema.optional(),
   }),
   z.strictObject({
     ...base,
@@ -143,9 +204,39 @@ export const eventSchema = z.discriminatedUnion('type', [
     reason: z.string(),
     hint: z.string(),
   }),
-  z.strictObject({ ...base, type: z.literal('prepared'), entry: z.string(), imageMs: z.number().nonnegative() }),
+  z.strictObject({
+    ...base,
+    type: z.literal('prepared'),
+    entry: z.string(),
+    imageMs: z.number().nonnegative(),
+    /** The digest or fingerprint by which the runtime knows the image. */
+    image: z.string().optional(),
+  }),
   z.strictObject({ ...base, type: z.literal('unprepared'), entry: z.string(), outcome: outcomeSchema }),
+  /** In a burst, what is at a higher level than 1 is written `docker*4`. */
   z.strictObject({ ...base, type: z.literal('round-started'), round: z.number().int(), order: z.array(z.string()) }),
+  /** A level of a burst that this machine has no room for. */
+  z.strictObject({ ...base, type: z.literal('level-left-out'), entry: z.string(), level, reason: z.string() }),
+  /** All runs of one level in one round have ended. `wallMs`: from the first launch to the last teardown. */
+  z.strictObject({
+    ...base,
+    type: z.literal('wave-ended'),
+    entry: z.string(),
+    round: z.number().int(),
+    warmup: z.boolean(),
+    level,
+    wallMs: z.number().nonnegative(),
+    passed: z.number().int().nonnegative(),
+  }),
+  /** The rounds are over. `precise`: every interval is narrow enough. `wide`: the rows whose interval is not. */
+  z.strictObject({
+    ...base,
+    type: z.literal('settled'),
+    round: z.number().int(),
+    how: z.enum(['precise', 'limit']),
+    wide: z.array(z.string()),
+  }),
+  z.strictObject({ ...base, type: z.literal('appraised'), entry: z.string(), disk: diskSchema }),
   z.strictObject({
     ...base,
     type: z.literal('run-started'),
@@ -153,8 +244,14 @@ export const eventSchema = z.discriminatedUnion('type', [
     entry: z.string(),
     round: z.number().int(),
     warmup: z.boolean(),
+    level,
   }),
-  z.strictObject({ ...base, type: z.literal('phase'), run: z.string(), phase: z.enum(['launch', 'work', 'collect', 'destroy']) }),
+  z.strictObject({
+    ...base,
+    type: z.literal('phase'),
+    run: z.string(),
+    phase: z.enum(['prepare', 'launch', 'work', 'collect', 'destroy']),
+  }),
   z.strictObject({
     ...base,
     type: z.literal('run-ended'),
@@ -162,14 +259,22 @@ export const eventSchema = z.discriminatedUnion('type', [
     entry: z.string(),
     round: z.number().int(),
     warmup: z.boolean(),
+    level,
     outcome: outcomeSchema,
     clocks: clocksSchema,
+    cost: costSchema.or(gapSchema).default({ gap: 'not-captured' }),
     auth: authSchema,
     sync: syncSchema,
     leftovers: z.array(leftoverSchema).or(gapSchema),
   }),
   z.strictObject({ ...base, type: z.literal('warning'), code: z.string(), message: z.string() }),
-  z.strictObject({ ...base, type: z.literal('match-ended'), endedAt: z.string(), how: z.enum(['done', 'interrupted', 'failed']) }),
+  z.strictObject({
+    ...base,
+    type: z.literal('match-ended'),
+    endedAt: z.string(),
+    how: z.enum(['done', 'interrupted', 'failed']),
+    load: loadSchema.optional(),
+  }),
 ]);
 
 export type MatchEvent = z.infer<typeof eventSchema>;

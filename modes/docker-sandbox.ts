@@ -53,7 +53,7 @@ export default defineMode({
 
   async prepare(ctx, options) {
     const cli = await client(ctx);
-    if (!options?.rebuild && (await hasTemplate(ctx, cli))) return;
+    if (!options?.rebuild && (await hasTemplate(ctx, cli))) return {};
     // Nothing pulls a template but a sandbox that is made from it.
     ctx.say('making one sandbox, so that its template is here (the first time it is pulled)');
     const folder = makeFolder('prepare');
@@ -64,6 +64,7 @@ export default defineMode({
       await remove(ctx, cli, name);
       removeFolder(folder);
     }
+    return {};
   },
 
   // Its network is a proxy that knows no way to this host's loopback.

@@ -74,6 +74,7 @@ export default defineMode<FlyHandle>({
     // Whether the image is in Fly's registry shows when a machine is made. Building it costs the user money,
     // so a match never does; `cagematch build fly` asks for it, and Fly's own cache makes the second time short.
     if (options) await build(ctx, options.rebuild ?? false);
+    return {};
   },
 
   reach: async () => ({ via: 'inside' }),

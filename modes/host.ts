@@ -22,7 +22,9 @@ export default defineMode<Handle & { kill?(): void }>({
     }
     return { status: 'ready', version: process.version, facts: { agent: ctx.agentVersion } };
   },
-  async prepare() {},
+  async prepare() {
+    return {};
+  },
   async reach() {
     return { via: 'address', listen: '127.0.0.1', url: (port) => `http://127.0.0.1:${port}` };
   },

@@ -64,12 +64,11 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
 
   async prepare(ctx, options) {
     const alias = template(ctx);
-    const present = await incus(ctx, ['image', 'info', alias, ...vmFlag(ctx)], QUICK_MS);
-    if (present.end.type === 'exit' && present.end.code === 0) {
-      if (!options?.rebuild) return;
-      await must(ctx, ['image', 'delete', alias], 60_000);
-    }
+    const present = await fingerprint(ctx, alias);
+    if (present && !options?.rebuild) return present;
+    if (present) await must(ctx, ['image', 'delete', alias], 60_000);
     await buildTemplate(ctx, alias);
+    return (await fingerprint(ctx, alias)) ?? {};
   },
 
   async reach(ctx) {
@@ -225,6 +224,13 @@ function vmFlag(ctx: Context): string[] {
 
 function base(ctx: Context): string {
   return ctx.env.CAGEMATCH_INCUS_BASE ?? 'images:debian/12';
+}
+
+/** Undefined where there is no such image. */
+async function fingerprint(ctx: Context, alias: string): Promise<{ image: string } | undefined> {
+  const asked = await incus(ctx, ['query', `/1.0/images/aliases/${alias}`], QUICK_MS);
+  const target = parseJson<{ target?: string }>(asked.stdout)?.target;
+  return asked.end.type === 'exit' && asked.end.code === 0 && target !== undefined ? { image: target } : undefined;
 }
 
 /** The template's alias: agent version, and a hash of what else it is made of. */

@@ -37,7 +37,9 @@ export default defineMode<Handle & { kill?(): void; settings?: string }>({
       return { status: 'ready', version: version.stdout.trim() || 'unknown', facts: {} };
     return { status: 'broken', reason: `srt cannot run a command: ${whyFailed(tried)}`, hint: USERNS_HINT };
   },
-  async prepare() {},
+  async prepare() {
+    return {};
+  },
   async reach() {
     return { via: 'address', listen: '127.0.0.1', url: (port) => `http://127.0.0.1:${port}` };
   },

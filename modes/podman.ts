@@ -79,7 +79,7 @@ export default defineMode<OciHandle>({
 
   async prepare(ctx, options) {
     const via = client(ctx);
-    await ensureImage(via, ctx, {
+    const made = await ensureImage(via, ctx, {
       image: image(ctx),
       base: ctx.env.CAGEMATCH_BASE_IMAGE,
       network: 'host',
@@ -90,6 +90,7 @@ export default defineMode<OciHandle>({
       const first = ['run', '--rm', '--pull', 'never', '--userns', 'keep-id', ...labelArgs(ctx.labels), image(ctx), 'true'];
       await output([...via.argv, ...first], { env: via.env, cwd: '/', timeoutMs: 120_000, code: 'image-unavailable' });
     }
+    return made;
   },
 
   async reach(ctx) {

@@ -4,6 +4,7 @@ import type { Clocks, Entry, EventOf, MatchEvent, Outcome } from '../lib/record.
 const GAP = { gap: 'not-reached' } as const;
 
 const NOWHERE: Clocks = {
+  image: { gap: 'not-applicable' },
   launch: GAP,
   firstProcess: GAP,
   startup: GAP,
@@ -23,6 +24,8 @@ export const started = (change: Partial<EventOf<'match-started'>> = {}): MatchEv
   startedAt: '2026-11-21T04:00:00.000Z',
   seed: 7,
   runs: 3,
+  until: 'count',
+  concurrency: 1,
   warmup: 0,
   model: 'replay',
   modelWhy: '--model replay',
@@ -51,6 +54,9 @@ export function row(entry: string, change: Partial<Entry> = {}): MatchEvent[] {
     title: mode,
     isolation: 'container',
     workspace: 'bind',
+    options: {},
+    state: 'prepared',
+    task: 'hello',
     required: false,
     standIn: false,
     ...change,
@@ -87,6 +93,8 @@ export function ran(
     entry,
     round,
     warmup: false,
+    level: 1,
+    cost: { gap: 'not-captured' },
     outcome: { status: 'passed' },
     clocks: { ...NOWHERE, ...clocks },
     auth: { path: 'env', delivered: 'authorization (oauth)' },

@@ -1,5 +1,5 @@
 // What a mode is given to work with, and the things that live as long as a match.
-import type { Closable, Context, Env, Facts } from '../contract.js';
+import type { Closable, Context, EntryOptions, Env, Facts } from '../contract.js';
 import { ownerOf } from '../owner.js';
 import { agentVersion, packageRoot } from '../package.js';
 import { agentBinary } from '../task/agent.js';
@@ -42,7 +42,7 @@ export function contextFor(
   around: Surroundings,
   keeper: Keeper,
   mode: string,
-  options: { variant?: string | undefined; facts?: Facts } = {},
+  options: { variant?: string | undefined; options?: EntryOptions; facts?: Facts } = {},
 ): Context {
   return {
     env: around.env,
@@ -53,6 +53,7 @@ export function contextFor(
     agentBinary: agentBinary(around.platform),
     labels: { match: around.match, mode, owner: ownerOf(process.pid) },
     variant: options.variant,
+    options: options.options ?? {},
     facts: options.facts ?? {},
     signal: around.signal,
     say: around.say,

@@ -63,7 +63,7 @@ async function recordRun(settings: MatchSettings, one: Ready, round: number, war
   const { record } = settings;
   const { entry } = one;
   const run = `${entry.entry}#${round}`;
-  record.emit({ type: 'run-started', run, entry: entry.entry, round, warmup });
+  record.emit({ type: 'run-started', run, entry: entry.entry, round, warmup, level: 1 });
   const result = await runOnce({
     mode: entry.adapter,
     ctx: one.ctx,
@@ -77,7 +77,16 @@ async function recordRun(settings: MatchSettings, one: Ready, round: number, war
     signal: settings.signal,
     onPhase: (phase) => record.emit({ type: 'phase', run, phase }),
   });
-  const ended: Omit<EventOf<'run-ended'>, 'atMs'> = { type: 'run-ended', run, entry: entry.entry, round, warmup, ...result };
+  const ended: Omit<EventOf<'run-ended'>, 'atMs'> = {
+    type: 'run-ended',
+    run,
+    entry: entry.entry,
+    round,
+    warmup,
+    level: 1,
+    cost: { gap: 'not-captured' },
+    ...result,
+  };
   record.emit(ended);
 }
 

@@ -20,6 +20,7 @@ export interface Moments {
 
 export function measure(at: Moments): Clocks {
   return {
+    image: { gap: 'not-applicable' },
     launch: between(at.launchCalled, at.running),
     firstProcess: between(at.launchCalled, at.firstProcess),
     startup: between(at.launchCalled, at.firstRequest),

@@ -28,8 +28,8 @@ export async function makeReady(
   const { record, gateway, signal } = match;
   try {
     const startedMs = performance.now();
-    await unlessAborted(entry.adapter.prepare(ctx), signal);
-    record.emit({ type: 'prepared', entry: entry.entry, imageMs: Math.round(performance.now() - startedMs) });
+    const made = await unlessAborted(entry.adapter.prepare(ctx), signal);
+    record.emit({ type: 'prepared', entry: entry.entry, imageMs: Math.round(performance.now() - startedMs), ...made });
     const reach = await unlessAborted(entry.adapter.reach(ctx), signal, release);
     if (reach.via === 'inside' && match.model === 'live') {
       throw new CagematchError('not-ready', 'its guests cannot reach the gateway, and only a replay can run inside them', '--model replay');

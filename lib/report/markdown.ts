@@ -1,6 +1,6 @@
 // The match as Markdown, and the generated region of RESULTS.md.
 import { type ClockName, isGap } from '../record.js';
-import type { ModeReport, Report } from './report.js';
+import type { ModeReport, Report } from './document.js';
 import { authShort, nameOf, printable, ratioHead, syncShort } from './table.js';
 
 const REGION = { begin: '<!-- cagematch:match -->', end: '<!-- /cagematch:match -->' };

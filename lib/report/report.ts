@@ -1,92 +1,9 @@
-// The match as a document: a pure fold of its events, and what --json prints.
-import { z } from 'zod';
-import {
-  authSchema,
-  type ClockName,
-  detectionSchema,
-  type EventOf,
-  entrySchema,
-  eventSchema,
-  fingerprintSchema,
-  type Gap,
-  gapSchema,
-  isGap,
-  leftoverSchema,
-  type MatchEvent,
-  outcomeSchema,
-  syncSchema,
-} from '../record.js';
+// The match as a document: a pure fold of its events.
+import { type ClockName, type EventOf, eventSchema, type Gap, isGap, type MatchEvent } from '../record.js';
+import type { ModeReport, Report } from './document.js';
 import { type Summary, summarize } from './statistics.js';
 
-const summarySchema = z.strictObject({
-  median: z.number(),
-  ci95: z.tuple([z.number(), z.number()]).or(gapSchema),
-  min: z.number(),
-  max: z.number(),
-  samples: z.array(z.number()),
-});
-
-const ratioSchema = z.strictObject({ median: z.number(), ci95: z.tuple([z.number(), z.number()]).or(gapSchema) });
-
-const modeReportSchema = entrySchema.extend({
-  detection: detectionSchema,
-  n: z.number().int(),
-  passed: z.number().int(),
-  startupMs: summarySchema.or(gapSchema),
-  /** Median startup over the baseline's. */
-  startupRatio: z.number().or(gapSchema),
-  taxRatio: ratioSchema.or(gapSchema),
-  phasesMs: z.record(z.string(), summarySchema.or(gapSchema)),
-  imageMs: z.number().or(gapSchema),
-  auth: authSchema.or(gapSchema),
-  sync: syncSchema.or(gapSchema),
-  /** A gap where the runtime could not say what it still lists. */
-  leftovers: z.array(leftoverSchema).or(gapSchema),
-  failures: z.array(z.strictObject({ run: z.string(), outcome: outcomeSchema })),
-});
-
-/** Printed by `run --json`, and by `report --format json`. */
-export const reportSchema = z.strictObject({
-  schemaVersion: z.literal(1),
-  match: z.strictObject({
-    id: z.string(),
-    startedAt: z.string(),
-    endedAt: z.string().optional(),
-    how: z.enum(['done', 'interrupted', 'failed', 'crashed']),
-    seed: z.number(),
-    runs: z.number(),
-    model: z.enum(['replay', 'live']),
-    modelWhy: z.string(),
-    task: z.string(),
-    state: z.string(),
-    /** The row that all others are held against. */
-    baseline: z.string().optional(),
-    host: fingerprintSchema,
-    versions: z.record(z.string(), z.string()),
-  }),
-  modes: z.array(modeReportSchema),
-  /** Modes and variants without a row of their own, and why. */
-  absent: z.array(
-    z.strictObject({ entry: z.string(), letter: z.string(), title: z.string(), status: z.string(), reason: z.string(), hint: z.string() }),
-  ),
-  runs: z.array(z.record(z.string(), z.unknown())),
-  comparisons: z.array(
-    z.strictObject({
-      a: z.string(),
-      b: z.string(),
-      ratio: z.number(),
-      ci95: z.tuple([z.number(), z.number()]).or(gapSchema),
-      separable: z.boolean().or(gapSchema),
-    }),
-  ),
-  gaps: z.array(z.strictObject({ entry: z.string(), value: z.string(), gap: z.string() })),
-  warnings: z.array(z.strictObject({ code: z.string(), message: z.string() })),
-});
-
-export type Report = z.infer<typeof reportSchema>;
-export type ModeReport = z.infer<typeof modeReportSchema>;
-
-const CLOCKS: ClockName[] = ['launch', 'firstProcess', 'startup', 'work', 'model', 'exit', 'collect', 'teardown', 'total'];
+const CLOCKS: ClockName[] = ['image', 'launch', 'firstProcess', 'startup', 'work', 'model', 'exit', 'collect', 'teardown', 'total'];
 
 /** Reads events.jsonl. A last line that a crash cut short is left out; any other broken line is an error. */
 export function parseEvents(text: string): MatchEvent[] {
@@ -142,8 +59,20 @@ export async function buildReport(events: readonly MatchEvent[]): Promise<Report
       passed: passed.length,
       startupMs: phases.startup ?? { gap: 'not-reached' },
       startupRatio: { gap: 'no-baseline' },
+      startupDifferenceMs: { gap: 'no-baseline' },
+      bootMs: { gap: 'not-captured' },
+      taxMs: { gap: 'no-baseline' },
+      workRatio: { gap: 'no-baseline' },
+      cost: {
+        memoryPeakBytes: { gap: 'not-captured' },
+        cpuMs: { gap: 'not-captured' },
+        imageBytes: { gap: 'not-captured' },
+        sandboxBytes: { gap: 'not-captured' },
+      },
+      outliers: [],
       taxRatio: await tax(runs, entry.entry, baseline, started.seed),
       phasesMs: phases,
+      ...imageOf(of('prepared').find((event) => event.entry === entry.entry)),
       imageMs: of('prepared').find((event) => event.entry === entry.entry)?.imageMs ?? { gap: 'not-reached' },
       auth: (passed.at(-1) ?? last)?.auth ?? { gap: 'not-reached' },
       sync: worstSync(own),
@@ -167,13 +96,20 @@ export async function buildReport(events: readonly MatchEvent[]): Promise<Report
       how: ended?.how ?? 'crashed',
       seed: started.seed,
       runs: started.runs,
+      until: started.until,
+      rounds: of('round-started').length - started.warmup,
+      warmup: started.warmup,
+      concurrency: started.concurrency,
       model: started.model,
       modelWhy: started.modelWhy,
       task: started.task,
       state: started.state,
       ...(baseline === undefined ? {} : { baseline }),
       host: started.host,
-      versions: started.versions,
+      versions: Object.fromEntries(
+        Object.entries(started.versions).flatMap(([name, version]) => (version === undefined ? [] : [[name, version]])),
+      ),
+      load: { before: started.load, after: ended?.load },
     },
     modes,
     absent: of('left-out').map(({ type: _type, atMs: _atMs, ...rest }) => rest),
@@ -183,6 +119,8 @@ export async function buildReport(events: readonly MatchEvent[]): Promise<Report
       runs,
       started.seed,
     ),
+    burst: [],
+    recommendation: { pareto: [], dominated: [], breakEven: [], profiles: [], silent: [] },
     gaps: modes.flatMap((mode) =>
       Object.entries({
         startupMs: mode.startupMs,
@@ -215,6 +153,8 @@ const withoutModel = ({ clocks }: Run) =>
   typeof clocks.total === 'number' && typeof clocks.model === 'number' ? clocks.total - clocks.model : undefined;
 const startupOf = ({ clocks }: Run) => (typeof clocks.startup === 'number' ? clocks.startup : undefined);
 
+const imageOf = (prepared: EventOf<'prepared'> | undefined) => (prepared?.image === undefined ? {} : { image: prepared.image });
+
 /** No isolation; a live match, which leaves that out unless it is asked for, takes the least there is. */
 function baselineOf(entries: readonly EventOf<'entered'>[], model: 'replay' | 'live'): string | undefined {
   const order = model === 'live' ? ['none', 'os-sandbox'] : ['none'];
@@ -234,7 +174,16 @@ async function compareAll(entries: string[], runs: readonly Run[], seed: number)
       const ratio: Summary | Gap = await summarize(paired(runs, a, b, startupOf), seed);
       if (isGap(ratio)) continue;
       const separable = isGap(ratio.ci95) ? ratio.ci95 : ratio.ci95[0] > 1 || ratio.ci95[1] < 1;
-      comparisons.push({ a, b, ratio: ratio.median, ci95: ratio.ci95, separable });
+      comparisons.push({
+        a,
+        b,
+        n: ratio.samples.length,
+        ratio: ratio.median,
+        ci95: ratio.ci95,
+        differenceMs: { median: 0, ci95: { gap: 'not-captured' } },
+        separable,
+        total: { gap: 'not-captured' },
+      });
     }
   }
   return comparisons;

@@ -3,16 +3,9 @@ import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { Bench } from 'tinybench';
 import type { Gap } from '../record.js';
+import type { Summary } from './document.js';
 
-export interface Summary {
-  median: number;
-  /** Bootstrap 95 % interval of the median; a gap under three samples. */
-  ci95: [number, number] | Gap;
-  min: number;
-  max: number;
-  /** In the order in which they were measured; nothing is dropped. */
-  samples: number[];
-}
+export type { Summary };
 
 const RESAMPLES = 2000;
 const ENOUGH = 3;
@@ -21,7 +14,15 @@ const ENOUGH = 3;
 export async function summarize(samples: readonly number[], seed: number): Promise<Summary | Gap> {
   if (samples.length === 0) return { gap: 'not-reached' };
   const { median, min, max } = await replay(samples);
-  return { median, ci95: bootstrap(samples, seed), min, max, samples: [...samples] };
+  return {
+    median,
+    ci95: bootstrap(samples, seed),
+    min,
+    max,
+    p95: { gap: 'too-few-runs' },
+    p99: { gap: 'too-few-runs' },
+    samples: [...samples],
+  };
 }
 
 /** tinybench owns the formulas; the samples are ours, replayed through it. Async: it calls any other function once too often. */

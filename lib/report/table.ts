@@ -2,7 +2,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import Table from 'cli-table3';
 import { isGap, type Leftover } from '../record.js';
-import type { ModeReport, Report } from './report.js';
+import type { ModeReport, Report } from './document.js';
 
 export const WIDTH = 100;
 

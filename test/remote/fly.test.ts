@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { agentVersion } from '../../lib/package.js';
-import type { Report } from '../../lib/report/report.js';
+import type { Report } from '../../lib/report/document.js';
 import fly from '../../modes/fly.js';
 import { buildHouse, cagematch, type House, standSomewhere } from '../house.js';
 import { standIn } from '../stand-ins/fly.js';

@@ -1,0 +1,171 @@
+// The report of a match as a document: what --json prints, in zod. `docs/schema/report.json` is made from it.
+import { z } from 'zod';
+import {
+  authSchema,
+  detectionSchema,
+  entrySchema,
+  fingerprintSchema,
+  gapSchema,
+  leftoverSchema,
+  outcomeSchema,
+  stateSchema,
+  syncSchema,
+} from '../record.js';
+
+/** Bootstrap 95 % interval of the median; a gap under three samples. */
+const interval = z.tuple([z.number(), z.number()]).or(gapSchema);
+
+export const summarySchema = z.strictObject({
+  median: z.number(),
+  ci95: interval,
+  min: z.number(),
+  max: z.number(),
+  /** A gap under 20 samples. */
+  p95: z.number().or(gapSchema),
+  /** A gap under 100 samples. */
+  p99: z.number().or(gapSchema),
+  /** In the order in which they were measured; nothing is dropped. */
+  samples: z.array(z.number()),
+});
+export type Summary = z.infer<typeof summarySchema>;
+
+/** Of paired values: the median of the pairs' ratios or differences. */
+export const pairedSchema = z.strictObject({ median: z.number(), ci95: interval });
+export type Paired = z.infer<typeof pairedSchema>;
+
+const summary = summarySchema.or(gapSchema);
+const paired = pairedSchema.or(gapSchema);
+const amount = z.number().or(gapSchema);
+/** A gap with fewer pairs than a 95 % interval of a median can be made of. */
+const separable = z.boolean().or(gapSchema);
+
+export const modeReportSchema = entrySchema.extend({
+  detection: detectionSchema,
+  /** Digest of the image that was run. */
+  image: z.string().optional(),
+  n: z.number().int(),
+  passed: z.number().int(),
+  startupMs: summary,
+  /** Median startup over the baseline's. */
+  startupRatio: amount,
+  /** Per round, against the baseline. */
+  startupDifferenceMs: paired,
+  /** The agent's own part of startup: first process to first request. */
+  bootMs: summary,
+  /** (total − model) against the baseline in the same round. */
+  taxRatio: paired,
+  taxMs: paired,
+  /** (work − model) against the baseline in the same round. */
+  workRatio: paired,
+  phasesMs: z.record(z.string(), summary),
+  imageMs: amount,
+  cost: z.strictObject({ memoryPeakBytes: summary, cpuMs: summary, imageBytes: amount, sandboxBytes: amount }),
+  /** Startups beyond Tukey's fences (1.5 interquartile ranges); they are in every number above. */
+  outliers: z.array(z.strictObject({ run: z.string(), ms: z.number() })),
+  auth: authSchema.or(gapSchema),
+  sync: syncSchema.or(gapSchema),
+  /** A gap where the runtime could not say what it still lists. */
+  leftovers: z.array(leftoverSchema).or(gapSchema),
+  failures: z.array(z.strictObject({ run: z.string(), outcome: outcomeSchema })),
+});
+export type ModeReport = z.infer<typeof modeReportSchema>;
+
+const comparisonSchema = z.strictObject({
+  a: z.string(),
+  b: z.string(),
+  /** Rounds in which both passed. */
+  n: z.number().int(),
+  /** Of startup, a over b, paired by round. */
+  ratio: z.number(),
+  ci95: interval,
+  differenceMs: pairedSchema,
+  separable,
+  /** The same of (total − model). */
+  total: z.strictObject({ ratio: z.number(), ci95: interval, differenceMs: pairedSchema, separable }).or(gapSchema),
+});
+
+const burstSchema = z.strictObject({
+  entry: z.string(),
+  levels: z.array(
+    z.strictObject({
+      level: z.number().int(),
+      n: z.number().int(),
+      passed: z.number().int(),
+      /** Of every wave: runs that passed, over the time from first launch to last teardown. */
+      runsPerMinute: summary,
+      startupMs: summary,
+    }),
+  ),
+  leftOut: z.array(z.strictObject({ level: z.number().int(), reason: z.string() })),
+  /** The level after which more at once no longer brings more a minute (10 %). */
+  stopsAt: z.number().int().or(gapSchema),
+});
+
+const recommendationSchema = z.strictObject({
+  /** Rows that no other beats in isolation, startup, tax, success and sync at once. */
+  pareto: z.array(z.string()),
+  dominated: z.array(z.strictObject({ entry: z.string(), by: z.string() })),
+  breakEven: z.array(
+    z.strictObject({
+      entry: z.string(),
+      against: z.string(),
+      /** `negligible`: longer work makes the extra startup less than 5 % of it. `overtakes`: longer work makes `entry` the faster. */
+      kind: z.enum(['negligible', 'overtakes']),
+      workMs: z.number(),
+    }),
+  ),
+  profiles: z.array(
+    z.strictObject({
+      profile: z.enum(['short tasks', 'long tasks', 'hostile code', 'many in parallel']),
+      sentence: z.string(),
+      /** The rows that the sentence rests on. */
+      rows: z.array(z.string()),
+    }),
+  ),
+  /** Why there is no sentence for a profile. */
+  silent: z.array(z.strictObject({ profile: z.string(), why: z.string() })),
+});
+export type Recommendation = z.infer<typeof recommendationSchema>;
+
+const load = z.tuple([z.number(), z.number(), z.number()]).optional();
+
+/** Printed by `run --json`, and by `report --format json`. */
+export const reportSchema = z.strictObject({
+  schemaVersion: z.literal(1),
+  match: z.strictObject({
+    id: z.string(),
+    startedAt: z.string(),
+    endedAt: z.string().optional(),
+    how: z.enum(['done', 'interrupted', 'failed', 'crashed']),
+    seed: z.number(),
+    /** The most rounds there could be. */
+    runs: z.number(),
+    until: z.enum(['count', 'precise']),
+    /** Rounds that were begun, warm-up not counted. */
+    rounds: z.number(),
+    warmup: z.number(),
+    concurrency: z.number(),
+    model: z.enum(['replay', 'live']),
+    modelWhy: z.string(),
+    task: z.string(),
+    state: stateSchema,
+    /** The row that all others are held against. */
+    baseline: z.string().optional(),
+    host: fingerprintSchema,
+    versions: z.record(z.string(), z.string()),
+    load: z.strictObject({ before: load, after: load }),
+  }),
+  modes: z.array(modeReportSchema),
+  /** Modes and variants without a row of their own, and why. */
+  absent: z.array(
+    z.strictObject({ entry: z.string(), letter: z.string(), title: z.string(), status: z.string(), reason: z.string(), hint: z.string() }),
+  ),
+  /** Every run as it was recorded, in order; empty where only the summaries were asked for. */
+  runs: z.array(z.record(z.string(), z.unknown())),
+  comparisons: z.array(comparisonSchema),
+  burst: z.array(burstSchema),
+  recommendation: recommendationSchema,
+  gaps: z.array(z.strictObject({ entry: z.string(), value: z.string(), gap: z.string() })),
+  warnings: z.array(z.strictObject({ code: z.string(), message: z.string() })),
+});
+export type Report = z.infer<typeof reportSchema>;
