@@ -50,8 +50,8 @@ export interface Tab {
   look(width: number, scheme: 'light' | 'dark'): Promise<void>;
   /** The value of an expression, as JSON. */
   evaluate<T>(expression: string): Promise<T>;
-  /** PNG of the whole page, base64. */
-  picture(): Promise<string>;
+  /** PNGs of the whole page in slices from the top, base64. */
+  pictures(sliceHeight: number): Promise<string[]>;
 }
 
 export interface Browser {
@@ -160,7 +160,8 @@ async function openTab(wire: Wire): Promise<Tab> {
       const there = new Promise<void>((resolve) => {
         loaded = resolve;
       });
-      await call('Page.navigate', { url });
+      const { errorText } = await call('Page.navigate', { url });
+      if (errorText !== undefined) throw new Error(`${url}: ${errorText}`);
       await there;
       // Two frames: what the style asks for is asked for when it is drawn.
       await call('Runtime.evaluate', {
@@ -178,11 +179,15 @@ async function openTab(wire: Wire): Promise<Tab> {
       if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails));
       return (result as Params).value as T;
     },
-    async picture() {
+    async pictures(sliceHeight) {
       const { cssContentSize } = await call('Page.getLayoutMetrics');
       const { width, height } = cssContentSize as { width: number; height: number };
-      const { data } = await call('Page.captureScreenshot', { captureBeyondViewport: true, clip: { x: 0, y: 0, width, height, scale: 1 } });
-      return String(data);
+      const slices: string[] = [];
+      for (let y = 0; y < height; y += sliceHeight) {
+        const clip = { x: 0, y, width, height: Math.min(sliceHeight, height - y), scale: 1 };
+        slices.push(String((await call('Page.captureScreenshot', { captureBeyondViewport: true, clip })).data));
+      }
+      return slices;
     },
   };
 }

@@ -224,7 +224,7 @@ export function sampleReport(n = 10, { burst = true } = {}): Report {
     },
   });
   fly.phasesMs.firstProcess = gap('not-reported');
-  if (n > 2 && typeof docker.startupMs === 'object' && !('gap' in docker.startupMs)) {
+  if (n > 5 && typeof docker.startupMs === 'object' && !('gap' in docker.startupMs)) {
     const far = [...docker.startupMs.samples];
     far[1] = 912.4;
     far[n - 1] = 1004.9;
@@ -292,7 +292,9 @@ export function sampleReport(n = 10, { burst = true } = {}): Report {
     ],
     runs: [],
     comparisons: comparisonsOf(modes, n),
-    burst: burst ? [curve('docker', 70, 4), curve('podman', 58, 2, true), curve('docker:runsc', 24, undefined), curve('fly', 40, 8)] : [],
+    burst: burst
+      ? [curve('docker', 70, 4), curve('podman', 58, 2, true), curve('docker:runsc', 24, undefined), curve('fly', 40, undefined)]
+      : [],
     recommendation: {
       pareto: ['host', 'docker', 'docker:runsc'],
       dominated: [{ entry: 'incus', by: 'docker' }],

@@ -18,7 +18,7 @@ export function bars(quantities: readonly Quantity[], report: Report, rows: Rows
     ...quantity,
     scale: scaleFromZero(quantity.values.flatMap(({ value }) => (isGap(value) ? [] : [value]))),
   }));
-  return markup`<table class="bars"><thead><tr><th scope="col">mode</th>${columns.map(({ head }) => markup`<th scope="col">${head}</th>`)}</tr></thead>
+  return markup`<table class="bars ${quantities.length === 1 ? 'single' : ''}"><thead><tr><th scope="col">mode</th>${columns.map(({ head }) => markup`<th scope="col">${head}</th>`)}</tr></thead>
 <tbody>${report.modes.map(
     ({ entry, standIn }, index) =>
       markup`<tr><th scope="row">${rows.link(entry)}</th>${columns.map(({ head, values, text, scale }) => {

@@ -28,7 +28,7 @@ export function burstSection(report: Report, rows: Rows): Markup | undefined {
   const time = times(startup.scale.max);
   const left = burst.flatMap(({ entry, leftOut }) => leftOut.map((one) => ({ entry, ...one })));
   return markup`<section aria-labelledby="burst"><h2 id="burst">Burst</h2>
-<figure><figcaption>Runs that passed a minute, and median startup in ${time.unit}, by how many were started at once; bars are 95 % intervals. Levels stand evenly spaced. All rows have the same scales; the grey curves are the other rows.</figcaption>
+<figure><figcaption>Runs that passed a minute, and median startup in ${time.unit}, by how many were started at once; bars are 95 % intervals. Levels stand evenly spaced; one in brackets was left out. A cross is a level at which runs failed. All rows have the same scales; the grey curves are the other rows.</figcaption>
 <div class="panels">${burst.map((one) => panel(one))}</div>
 ${left.length === 0 ? undefined : markup`<p><b>Left out</b></p><ul class="plain">${left.map(({ entry, level, reason }) => markup`<li>${rows.link(entry)}, ${level} at once: ${reason}</li>`)}</ul>`}
 <details open><summary>The same in numbers</summary><div class="scroll"><table class="dense"><thead><tr><th scope="col">mode</th><th scope="col" class="num">at once</th><th scope="col" class="num">passed</th><th scope="col" class="num">runs a minute</th><th scope="col" class="num">startup, ${time.unit}</th><th scope="col" class="num">p95</th></tr></thead>
@@ -56,7 +56,7 @@ ${curve(one, startup, ({ startupMs }) => startupMs, `startup, ${time.unit}`, tim
 ${typeof own.stopsAt === 'number' ? markup`<line class="stop" x1="${axes.x(own.stopsAt)}" x2="${axes.x(own.stopsAt)}" y1="${TOP}" y2="${BOTTOM}"/>` : undefined}
 ${burst.filter((other) => other !== own).map((other) => lines(other, axes, of, 'other'))}${lines(own, axes, of, 'own')}${points(own, axes, of, text)}
 <g class="axis">${scale.ticks.map((tick, index) => (index === 0 ? undefined : markup`<text x="0" y="${Number(y(tick)) - 3}">${text(tick)}${index === scale.ticks.length - 1 ? ` ${what}` : ''}</text>`))}
-${axes.levels.map((level) => markup`<text x="${axes.x(level)}" y="${BOTTOM + 16}" text-anchor="middle">${level}${own.levels.some((one) => one.level === level) ? '' : ' –'}</text>`)}</g></svg>`;
+${axes.levels.map((level) => markup`<text x="${axes.x(level)}" y="${BOTTOM + 16}" text-anchor="middle">${own.levels.some((one) => one.level === level) ? level : `(${level})`}</text>`)}</g></svg>`;
   }
 
   function numbers({ entry }: Burst, { level, n, passed, runsPerMinute, startupMs }: Level): Markup {

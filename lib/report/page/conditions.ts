@@ -26,7 +26,7 @@ export function conditionsSection(report: Report, rows: Rows): Markup {
   return markup`<section aria-labelledby="conditions"><h2 id="conditions">The fingerprint</h2>
 <p class="note">Numbers of two matches compare only as far as these agree.</p>
 <dl class="facts">${facts.map(([name, value]) => markup`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
-<div class="cards"><table class="list"><thead><tr><th scope="col">mode</th><th scope="col">runtime</th><th scope="col">image</th><th scope="col">facts</th></tr></thead>
+<div class="cards"><table class="list"><colgroup><col class="c-name"><col class="c-mid"><col class="c-long"><col></colgroup><thead><tr><th scope="col">mode</th><th scope="col">runtime</th><th scope="col">image</th><th scope="col">facts</th></tr></thead>
 <tbody>${report.modes.map(
     (mode) =>
       markup`<tr><th scope="row">${rows.link(mode.entry)}</th><td data-head="runtime">${runtime(mode)}</td><td data-head="image">${mode.image === undefined ? markup`<span class="gap">none recorded</span>` : markup`<code>${mode.image}</code>`}</td><td data-head="facts">${told(mode)}</td></tr>`,

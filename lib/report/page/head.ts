@@ -13,7 +13,7 @@ const ENDED: Record<Report['match']['how'], string> = {
 
 export function title(report: Report): Markup {
   const { match } = report;
-  const rounds = `${match.rounds}${match.until === 'precise' ? `, until precise (at most ${match.runs})` : ` of ${match.runs}`}${match.warmup > 0 ? `, after ${match.warmup} of warm-up` : ''}`;
+  const rounds = `${match.rounds}${match.until === 'precise' ? `, until precise (at most ${match.runs})` : ` of ${match.runs}`}${match.warmup > 0 ? `, and ${match.warmup} of warm-up` : ''}`;
   const facts: [string, Markup | string][] = [
     ['started', when(match.startedAt)],
     ['ended', match.endedAt === undefined ? markup`<span class="gap">no end in the record</span>` : when(match.endedAt)],
@@ -47,7 +47,7 @@ export function recommendation({ recommendation: said }: Report, rows: Rows): Ma
 ${profiles.length === 0 ? markup`<p>The numbers of this match recommend nothing.</p>` : undefined}
 <dl class="advice">${profiles.map(
     ({ profile, sentence, rows: cited }) =>
-      markup`<div><dt>${profile}</dt><dd>${sentence} <span class="cited">rests on ${listed(cited.map(rows.link))}</span></dd></div>`,
+      markup`<div><dt>${profile}</dt><dd>${sentence} <span class="cited">(rests on ${listed(cited.map(rows.link))})</span></dd></div>`,
   )}${silent.map(({ profile, why }) => markup`<div class="silent"><dt>${profile}</dt><dd>No sentence: ${why}</dd></div>`)}</dl>
 <ul class="plain">
 ${pareto.length === 0 ? undefined : markup`<li>No other row beats these in isolation, startup, tax, success and sync at once: ${listed(pareto.map(rows.link))}.</li>`}

@@ -3,7 +3,7 @@ import { type Gap, isGap } from '../../record.js';
 import type { Report } from '../document.js';
 import { type Markup, markup } from './markup.js';
 import type { Rows } from './rows.js';
-import { gapWords, interval, middle, orGap, signed, times } from './words.js';
+import { gapWords, interval, middle, orGap, plural, signed, times } from './words.js';
 
 type Comparison = Report['comparisons'][number];
 type Pair = Pick<Comparison, 'ratio' | 'ci95' | 'differenceMs' | 'separable'>;
@@ -18,10 +18,11 @@ ${comparisons.length > 0 && alike.length + unknown.length === 0 ? markup`<p>None
 <ul class="plain">${alike.map(
     ({ a, b, n, ratio, ci95 }) =>
       markup`<li>${rows.link(a)} and ${rows.link(b)}: ratio of startups ${number(ratio)}${interval(ci95, number)}, <b>not separable at n=${n}</b></li>`,
-  )}${unknown.map(
-    ({ a, b, n, ratio, separable }) =>
-      markup`<li>${rows.link(a)} and ${rows.link(b)}: ratio ${number(ratio)}, <b>cannot be said at n=${n}</b>${isGap(separable) ? ` (${gapWords(separable.gap)})` : ''}</li>`,
-  )}</ul>
+  )}${
+    unknown.length === 0
+      ? undefined
+      : markup`<li>${plural(unknown.length, 'pair')} of ${comparisons.length}: <b>cannot be said</b>, ${[...new Set(unknown.map(({ separable }) => (isGap(separable) ? gapWords(separable.gap) : '')))].join('; ')}</li>`
+  }</ul>
 ${comparisons.length === 0 ? undefined : matrix(report, rows)}</section>`;
 }
 

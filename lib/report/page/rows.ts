@@ -16,15 +16,16 @@ export interface Rows {
 export function rowsOf(report: Report): Rows {
   const places = new Map(report.modes.map((mode, index) => [mode.entry, { mode, id: `row-${index + 1}` }]));
   const isStandIn = (entry: string) => places.get(entry)?.mode.standIn === true;
-  const name = (entry: string) => markup`<span class="entry">${entry}</span>${isStandIn(entry) ? markup` ${STAND_IN}` : undefined}`;
   const id = (entry: string) => places.get(entry)?.id;
+  const marked = (entry: string, shown: Markup) => markup`${shown}${isStandIn(entry) ? markup` ${STAND_IN}` : undefined}`;
+  const name = (entry: string) => marked(entry, markup`<span class="entry">${entry}</span>`);
   return {
     id,
     name,
     spoken: (entry) => `${entry}${isStandIn(entry) ? ' (stand-in)' : ''}`,
     link: (entry) => {
       const place = id(entry);
-      return place === undefined ? name(entry) : markup`<a href="#${place}">${name(entry)}</a>`;
+      return place === undefined ? name(entry) : marked(entry, markup`<a class="entry" href="#${place}">${entry}</a>`);
     },
     isStandIn,
   };

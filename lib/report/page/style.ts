@@ -8,7 +8,7 @@ const COLOURS = markup`
 --start:#0072b2;--boot:#56b4e9;--work:#009e73;--end:#e69f00;--collect:#cc79a7;--hatch:#00395c;--hatch-end:#7a4f00;--hatch-work:#00523c;--hatch-collect:#7a2f57}
 @media screen and (prefers-color-scheme:dark){:root{
 --page:#13161a;--text:#e4e7eb;--muted:#a0a9b4;--rule:#343b44;--grid:#262c33;--soft:#1b2026;--link:#7cb7ff;--bad:#ff9d8a;--good:#7ddc9a;--tag:#ffd27a;--tag-page:#3a2c08;
---mark:#56b4e9;--band:#0072b2;--edge:#b9c2cc;--other:#49525c;
+--mark:#56b4e9;--band:#3d9be0;--edge:#b9c2cc;--other:#49525c;
 --start:#2f8fd0;--boot:#7cc8f2;--work:#00a67a;--end:#e69f00;--collect:#d68bb4;--hatch:#0b4a73;--hatch-end:#5c3b00;--hatch-work:#00432f;--hatch-collect:#6b2449}}
 `;
 
@@ -16,7 +16,7 @@ const TEXT = markup`
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;text-size-adjust:100%;scroll-behavior:auto}
 body{margin:0 auto;max-width:76rem;padding:1.75rem clamp(1rem,3vw,2.5rem) 3rem;background:var(--page);color:var(--text);
-font:0.9375rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue","Noto Sans","Liberation Sans",Arial,sans-serif;font-variant-numeric:tabular-nums lining-nums;overflow-wrap:anywhere}
+font:0.9375rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue","Noto Sans","Liberation Sans",Arial,sans-serif;font-variant-numeric:tabular-nums lining-nums;overflow-wrap:break-word}
 a{color:var(--link);text-decoration-thickness:1px;text-underline-offset:2px}
 a:focus-visible,summary:focus-visible,.scroll:focus-visible{outline:2px solid var(--link);outline-offset:2px}
 h1{font-size:1.6rem;line-height:1.2;margin:0 0 .4rem;letter-spacing:-.01em}
@@ -27,6 +27,7 @@ section{border-top:1px solid var(--rule);padding-top:1.1rem;margin-top:1.9rem}
 small,.small{font-size:.8125rem;color:var(--muted);line-height:1.4}
 th small,td small{display:block;font-weight:400}
 code{font:.8125rem/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
+h1,p,dd,li,th[scope=row],.list td,.entry,code{overflow-wrap:anywhere}
 .kicker{margin:0;color:var(--muted);font-size:.8125rem;letter-spacing:.02em}
 .lead{max-width:60rem}
 .note,figcaption{font-size:.8125rem;line-height:1.5;color:var(--muted);max-width:60rem;margin:.35rem 0 .6rem}
@@ -35,16 +36,16 @@ code{font:.8125rem/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans 
 .bad{color:var(--bad);font-weight:600}
 .good{color:var(--good)}
 .ci{color:var(--muted);font-size:.8125rem;white-space:nowrap}
-.tag{display:inline-block;font-size:.6875rem;font-weight:600;line-height:1.35;padding:0 .35em;border:1px solid currentColor;border-radius:3px;color:var(--tag);background:var(--tag-page);white-space:nowrap;vertical-align:.08em}
+.tag{display:inline-block;font-size:.6875rem;font-weight:600;line-height:1.35;padding:0 .35em;border:1px solid currentColor;border-radius:3px;color:var(--tag);background:var(--tag-page);white-space:nowrap;text-indent:0;vertical-align:.08em}
 .letter{color:var(--muted);font-weight:400}
 .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
 .defs{position:absolute}
 figure{margin:0 0 1.2rem}
 dl{margin:0}dd{margin:0}
-.facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(11rem,100%),1fr));gap:.5rem 1.5rem;margin:.9rem 0}
+.facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(12.5rem,46%),1fr));gap:.5rem 1.5rem;margin:.9rem 0}
 .facts dt{font-size:.75rem;color:var(--muted);line-height:1.3}
 .advice{display:grid;gap:.55rem;margin:.4rem 0 .9rem}
-.advice>div{display:grid;grid-template-columns:8.5rem 1fr;gap:0 1rem}
+.advice>div{display:grid;grid-template-columns:9.5rem 1fr;gap:0 1rem}
 .advice dt{font-weight:600}
 .advice .silent{color:var(--muted)}
 .cited{font-size:.8125rem;color:var(--muted)}
@@ -63,19 +64,23 @@ th{text-align:left;font-weight:600;vertical-align:baseline}
 td{vertical-align:baseline}
 thead th{font-size:.75rem;font-weight:400;color:var(--muted);line-height:1.3;vertical-align:bottom}
 .num{text-align:right}
-.summary th,.summary td,.list th,.list td{padding:.4rem .9rem .4rem 0;border-bottom:1px solid var(--grid)}
+.summary th,.summary td,.list th,.list td{padding:.4rem .65rem .4rem 0;border-bottom:1px solid var(--grid)}
 .summary thead th,.list thead th,.dense thead th,.bars thead th{border-bottom:1px solid var(--rule)}
 .summary tr>:last-child,.list tr>:last-child{padding-right:0}
-.summary td.num{white-space:nowrap}
-.summary th:first-child{min-width:8rem}
+.summary{font-size:.8125rem}.summary small,.summary .gap,.summary .ci{font-size:.75rem}
+.summary th[scope=row]{min-width:9rem}
+.summary td.free{min-width:5.6rem;overflow-wrap:anywhere}.summary thead th{max-width:7rem;overflow-wrap:break-word}
+.summary td:not(.free){white-space:nowrap}.summary td .gap{white-space:normal}
 .summary tr:target{background:var(--soft);box-shadow:inset 3px 0 var(--link)}
 .summary tr:target th{padding-left:.6rem}
-.list th{width:11rem}
-.list td:last-child{max-width:36rem}
+.list{table-layout:fixed}
+.list .c-name{width:11.5rem}.list .c-short{width:8rem}.list .c-mid{width:13rem}.list .c-long{width:19rem}
+.cards{overflow-x:auto}
 .scroll{overflow-x:auto;max-width:100%}
 .dense{width:auto;min-width:min(100%,40rem);font-size:.8125rem}
 .dense th,.dense td{padding:.25rem 1.1rem .25rem 0;border-bottom:1px solid var(--grid);white-space:nowrap}
-.dense th .entry,.dense td .entry,.matrix .entry{display:inline-block;max-width:14rem;white-space:normal;min-width:min-content}
+.dense .entry,.matrix .entry{display:inline-block;max-width:14rem;white-space:normal;overflow-wrap:break-word}
+.dense th,.matrix th{overflow-wrap:normal!important}
 .matrix{width:auto;font-size:.8125rem;border-spacing:3px;border-collapse:separate}
 .matrix th,.matrix td{padding:.3rem .55rem;min-width:6.4rem;vertical-align:middle}
 .matrix td{background:var(--soft);text-align:center;line-height:1.35}
@@ -97,6 +102,7 @@ thead th{font-size:.75rem;font-weight:400;color:var(--muted);line-height:1.3;ver
 .bars th[scope=row]{width:11.5rem}
 .bars td>.amount{display:block;line-height:1.2}
 .bars svg{display:block}
+.bars.single{max-width:44rem}
 `;
 
 const DRAWING = markup`
@@ -107,7 +113,7 @@ svg text.gap{font-size:.8125rem}
 .dot.outlier{fill:var(--page);fill-opacity:1;stroke:var(--mark);stroke-width:1.5}
 .hollow .dot{fill:var(--page);fill-opacity:1;stroke:var(--mark);stroke-width:1.4}
 .hollow .dot.outlier{stroke-dasharray:2 1}
-.band{fill:var(--band);fill-opacity:.35}
+.band{fill:var(--band);fill-opacity:.4}
 .median{stroke:var(--text);stroke-width:2}
 .part{stroke:var(--edge);stroke-width:1}
 .start,.c-start{fill:var(--start)}.boot{fill:url(#fill-boot)}.unsplit{fill:url(#fill-unsplit)}.work{fill:url(#fill-work)}.end{fill:url(#fill-end)}.collect{fill:url(#fill-collect)}
@@ -123,7 +129,8 @@ rect.amount{fill:var(--mark);fill-opacity:.8}
 .panel{min-width:0}
 .panel svg{display:block;overflow:visible}
 .panel p{margin:.15rem 0}
-.panel-title{font-weight:600;border-bottom:1px solid var(--rule)}
+.panel svg+svg{margin-top:.7rem}
+.panel-title{margin-bottom:.5rem!important;font-weight:600;border-bottom:1px solid var(--rule)}
 .curve line{stroke-linecap:round}
 .curve.own line{stroke:var(--mark);stroke-width:2}
 .curve.other line{stroke:var(--other);stroke-width:1}
@@ -134,22 +141,22 @@ rect.amount{fill:var(--mark);fill-opacity:.8}
 `;
 
 const NARROW = markup`
-@media (max-width:68rem){
+@media (max-width:74rem){
 .summary,.summary tbody{display:block}
 .summary thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 .summary tr{display:grid;grid-template-columns:repeat(auto-fill,minmax(8.5rem,1fr));gap:.35rem 1rem;padding:.7rem 0;border-bottom:1px solid var(--rule)}
-.summary th,.summary td,.summary td.num{padding:0;border:0;text-align:left;white-space:normal;min-width:0}
-.summary th[scope=row]{grid-column:1/-1}
-.summary th small{display:inline;margin-left:.5rem}
+.summary th,.summary td,.summary td:not(.free){padding:0;border:0;text-align:left;white-space:normal;min-width:0}
+.summary th[scope=row]{grid-column:1/-1;font-size:.875rem}
+.summary small{display:inline;margin-left:.35rem}
 .summary td::before{content:attr(data-head);display:block;font-size:.75rem;color:var(--muted);line-height:1.3}}
 @media (max-width:48rem){
-.list,.list tbody,.bars,.bars tbody{display:block}
+.list colgroup{display:none}.list,.list tbody,.bars,.bars tbody{display:block}
 .list thead,.bars thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 .list tr{display:block;padding:.55rem 0;border-bottom:1px solid var(--rule)}
 .list th,.list td{display:block;width:auto;max-width:none;padding:.1rem 0;border:0}
 .list td::before{content:attr(data-head) " ";font-size:.75rem;color:var(--muted)}
 .bars tr{display:grid;grid-template-columns:1fr 1fr;gap:.3rem 1.25rem;padding:.55rem 0;border-bottom:1px solid var(--rule)}
-.bars th[scope=row]{grid-column:1/-1;width:auto}
+.bars th[scope=row]{grid-column:1/-1;width:auto}.bars.single tr{grid-template-columns:2fr 3fr}.bars.single th[scope=row]{grid-column:1}.bars.single td::before{content:none!important}
 .bars th,.bars td{padding:0;border:0;min-width:0}
 .bars td::before{content:attr(data-head);display:block;font-size:.75rem;color:var(--muted);line-height:1.3}
 .plot,.plot thead,.plot tbody{display:block}.plot colgroup{display:none}

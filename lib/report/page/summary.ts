@@ -9,6 +9,8 @@ import { bytes, middle, orGap, seconds, signed, times } from './words.js';
 interface Column {
   head: string;
   number?: boolean;
+  /** Words of others, of any length. */
+  free?: boolean;
   cell(mode: ModeReport): Markup | string;
 }
 
@@ -23,7 +25,7 @@ export function summaryTable(report: Report, rows: Rows): Markup {
     { head: 'passed', number: true, cell: passed },
     { head: 'sync', cell: (mode) => orGap(mode.sync, (sync) => syncShort(sync)) },
     { head: 'auth', cell: (mode) => orGap(mode.auth, () => authShort(mode)) },
-    { head: 'leftovers', cell: (mode) => orGap(mode.leftovers, leftovers) },
+    { head: 'leftovers', free: true, cell: (mode) => orGap(mode.leftovers, leftovers) },
     { head: 'peak memory', number: true, cell: ({ cost }) => orGap(cost.memoryPeakBytes, ({ median }) => bytes(median)) },
     { head: 'CPU', number: true, cell: ({ cost }) => orGap(cost.cpuMs, ({ median }) => seconds(median)) },
     { head: 'disk', number: true, cell: disk },
@@ -35,9 +37,9 @@ ${standInNote(report)}${fewRuns(report)}
 <tbody>${report.modes.map(
     (mode) =>
       markup`<tr id="${rows.id(mode.entry)}"><th scope="row"><span class="letter">${mode.letter}</span> ${rows.name(mode.entry)}${aside(
-        [mode.title === mode.entry ? '' : mode.title, particulars(mode, match)].filter(Boolean).join(' · '),
+        [mode.title.toLowerCase() === mode.mode ? '' : mode.title, particulars(mode, match)].filter(Boolean).join(' · '),
       )}</th>${columns.map(
-        ({ head, number, cell }) => markup`<td class="${number ? 'num' : ''}" data-head="${head}">${cell(mode)}</td>`,
+        ({ head, number, free, cell }) => markup`<td class="${number ? 'num' : free ? 'free' : ''}" data-head="${head}">${cell(mode)}</td>`,
       )}</tr>`,
   )}</tbody></table></div>
 <p class="note">Startup: from launch to the agent’s first model request, median [95 % bootstrap interval]. Tax: (total − model time) over the baseline’s in the same round, and the difference. Sync: <i>live</i> files are seen outside at once, <i>at collect</i> after the agent has ended. Memory and CPU: medians of the sandbox’s own processes. Disk: image + one idle sandbox.</p>
@@ -71,7 +73,7 @@ function disk({ cost }: ModeReport): Markup {
   const { imageBytes, sandboxBytes } = cost;
   if (isGap(imageBytes) && isGap(sandboxBytes)) return orGap<number>(imageBytes, bytes);
   const part = (value: number | Gap) => (isGap(value) ? '?' : bytes(value));
-  return markup`${part(imageBytes)} + ${part(sandboxBytes)}`;
+  return markup`${part(imageBytes)}<small>+ ${part(sandboxBytes)}</small>`;
 }
 
 /** What an interval of few samples is worth. */
