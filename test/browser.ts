@@ -37,7 +37,7 @@ interface Message {
 }
 
 /** What a page did besides showing itself. */
-export interface Seen {
+interface Seen {
   /** URLs that were asked for, the page itself included. */
   requests: string[];
   /** Lines of the console, exceptions and violated policies. */
@@ -47,11 +47,9 @@ export interface Seen {
 export interface Tab {
   /** Loads and waits until it is there. */
   open(url: string): Promise<Seen>;
-  look(width: number, scheme: 'light' | 'dark'): Promise<void>;
+  look(width: number, scheme: 'light' | 'dark', medium?: 'screen' | 'print'): Promise<void>;
   /** The value of an expression, as JSON. */
   evaluate<T>(expression: string): Promise<T>;
-  /** PNGs of the whole page in slices from the top, base64. */
-  pictures(sliceHeight: number): Promise<string[]>;
 }
 
 export interface Browser {
@@ -170,24 +168,14 @@ async function openTab(wire: Wire): Promise<Tab> {
       });
       return seen;
     },
-    async look(width, scheme) {
+    async look(width, scheme, medium = 'screen') {
       await call('Emulation.setDeviceMetricsOverride', { width, height: 900, deviceScaleFactor: 1, mobile: width < 600 });
-      await call('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] });
+      await call('Emulation.setEmulatedMedia', { media: medium, features: [{ name: 'prefers-color-scheme', value: scheme }] });
     },
     async evaluate<T>(expression: string) {
       const { result, exceptionDetails } = await call('Runtime.evaluate', { expression, returnByValue: true, awaitPromise: true });
       if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails));
       return (result as Params).value as T;
-    },
-    async pictures(sliceHeight) {
-      const { cssContentSize } = await call('Page.getLayoutMetrics');
-      const { width, height } = cssContentSize as { width: number; height: number };
-      const slices: string[] = [];
-      for (let y = 0; y < height; y += sliceHeight) {
-        const clip = { x: 0, y, width, height: Math.min(sliceHeight, height - y), scale: 1 };
-        slices.push(String((await call('Page.captureScreenshot', { captureBeyondViewport: true, clip })).data));
-      }
-      return slices;
     },
   };
 }

@@ -6,8 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Report, reportSchema } from '../lib/report/document.js';
 import { renderHtml } from '../lib/report/html.js';
 import { type Browser, browserIsRequired, findBrowser, startBrowser, type Tab } from './browser.js';
+import { HOSTILE, hostileReport, LONG } from './hostile-report.js';
 import { DOTS, HEADINGS, OUTSIDE, PLACES, STRANGERS, TOO_FAINT, TOO_WIDE, UNMARKED, UNNAMED } from './page-inspections.js';
-import { HOSTILE, hostileReport, LONG, sampleReport } from './sample-report.js';
+import { sampleReport } from './sample-report.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 const program = findBrowser(process.env);
@@ -130,7 +131,7 @@ describe.skipIf(program === undefined)('the page in a real browser', () => {
     ['hostile words', hostileReport],
   ];
 
-  test.each(PAGES)('asks for nothing but itself, says nothing, and fits every width: %s', async (_, report) => {
+  test.each(PAGES)('asks for nothing but itself, says nothing, and fits every screen and a sheet of paper: %s', async (_, report) => {
     const { strangers, complaints } = await open(renderHtml(report()));
     for (const scheme of SCHEMES) {
       for (const width of WIDTHS) {
@@ -138,6 +139,9 @@ describe.skipIf(program === undefined)('the page in a real browser', () => {
         expect({ width, scheme, tooWide: await tab.evaluate(TOO_WIDE) }).toEqual({ width, scheme, tooWide: [] });
       }
     }
+    // A sheet of A4, on which nothing scrolls and nothing can be unfolded.
+    await tab.look(794, 'light', 'print');
+    expect(await tab.evaluate(TOO_WIDE)).toEqual([]);
     expect({ strangers, complaints }).toEqual({ strangers: [], complaints: [] });
   });
 

@@ -1,10 +1,9 @@
 // Markup in which every value is escaped: the one place where words of others become HTML.
 import { printable } from '../table.js';
 
-/** HTML that was made here; nothing else counts as HTML. */
-export class Markup {
+/** HTML that was made here; nobody else can make any, and nothing else counts as HTML. */
+class Markup {
   readonly #text: string;
-  /** Only `markup` calls it. */
   constructor(text: string) {
     this.#text = text;
   }
@@ -13,7 +12,9 @@ export class Markup {
   }
 }
 
-export type Part = Markup | string | number | undefined | readonly Part[];
+export type { Markup };
+
+type Part = Markup | string | number | undefined | readonly Part[];
 
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 

@@ -174,7 +174,9 @@ const PAPER = markup`
 body{max-width:none;padding:0;font-size:9.5pt}
 section,figure,tr,.panel{break-inside:avoid}section{margin-top:1rem}
 a{color:inherit;text-decoration:none}
-.scroll{overflow:visible}
+.scroll,.cards{overflow:visible}
+.dense,.matrix{font-size:.6875rem;min-width:0}.matrix{width:100%}.dense th,.dense td,.ci{white-space:normal}.dense th,.dense td{padding-right:.4rem}
+.matrix th,.matrix td{min-width:0;padding:.2rem}.dense th,.matrix th,.dense td{overflow-wrap:break-word!important}.matrix .entry,.dense .entry{overflow-wrap:anywhere}
 details::details-content{content-visibility:visible;height:auto}
 summary{display:none}
 .tag,.matrix td{print-color-adjust:exact;-webkit-print-color-adjust:exact}}

@@ -42,7 +42,7 @@ ${standInNote(report)}${fewRuns(report)}
         ({ head, number, free, cell }) => markup`<td class="${number ? 'num' : free ? 'free' : ''}" data-head="${head}">${cell(mode)}</td>`,
       )}</tr>`,
   )}</tbody></table></div>
-<p class="note">Startup: from launch to the agent’s first model request, median [95 % bootstrap interval]. Tax: (total − model time) over the baseline’s in the same round, and the difference. Sync: <i>live</i> files are seen outside at once, <i>at collect</i> after the agent has ended. Memory and CPU: medians of the sandbox’s own processes. Disk: image + one idle sandbox.</p>
+<p class="note">Startup: from launch to the agent’s first model request, median [95 % interval]. Tax: (total − model time) over the baseline’s in the same round, and the difference. Sync: <i>live</i> files are seen outside at once, <i>at collect</i> after the agent has ended. Memory and CPU: medians of the sandbox’s own processes. Disk: image + one idle sandbox.</p>
 </section>`;
 }
 

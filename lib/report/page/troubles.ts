@@ -37,16 +37,21 @@ function absent({ absent: missing }: Report): Markup | undefined {
   )}</tbody></table></div>`;
 }
 
-/** By row and cause: most rows lack several values for one reason. */
-function gaps({ gaps: all }: Report, rows: Rows): Markup | undefined {
+/** Once for all rows that lack the same values for one reason: most lack the same. */
+function gaps({ gaps: all, modes }: Report, rows: Rows): Markup | undefined {
   if (all.length === 0) return undefined;
-  const byRow = grouped(all, ({ entry }) => entry);
+  const byValue = [...grouped(all, ({ value, gap }) => JSON.stringify([gap, value])).values()];
+  const byRows = grouped(byValue, (own) => JSON.stringify([own[0]?.gap, own.map(({ entry }) => entry)]));
+  const where = (entries: string[]) =>
+    entries.length === modes.length && modes.length > 1
+      ? 'every row'
+      : markup`${entries.map((entry, index) => markup`${index === 0 ? '' : ', '}${rows.link(entry)}`)}`;
   return markup`<h3>Not measured</h3>
-<div class="cards"><table class="list"><colgroup><col class="c-name"><col></colgroup><thead><tr><th scope="col">mode</th><th scope="col">values, and why they are missing</th></tr></thead>
-<tbody>${[...byRow].map(([entry, own]) => {
-    const byCause = grouped(own, ({ gap }) => gap);
-    return markup`<tr><th scope="row">${rows.link(entry)}</th><td data-head="missing"><ul class="plain">${[...byCause].map(([cause, values]) => markup`<li>${values.map(({ value }) => value).join(', ')}: ${gapWords(cause)}</li>`)}</ul></td></tr>`;
-  })}</tbody></table></div>`;
+<div class="cards"><table class="list"><colgroup><col class="c-long"><col class="c-long"><col></colgroup><thead><tr><th scope="col">in</th><th scope="col">why</th><th scope="col">values</th></tr></thead>
+<tbody>${[...byRows.values()].map(
+    (same) =>
+      markup`<tr><th scope="row">${where(same[0]?.map(({ entry }) => entry) ?? [])}</th><td data-head="why">${gapWords(same[0]?.[0]?.gap ?? '')}</td><td data-head="values">${same.map((own) => own[0]?.value).join(', ')}</td></tr>`,
+  )}</tbody></table></div>`;
 }
 
 function grouped<T>(items: readonly T[], key: (item: T) => string): Map<string, T[]> {

@@ -43,7 +43,6 @@ export function bytes(value: number): string {
 }
 
 export const seconds = (ms: number): string => `${(ms / 1000).toFixed(2)} s`;
-export const ratio = (value: number): string => `${value.toFixed(2)}×`;
 export const signed = (text: string, value: number): string => (value > 0 ? `+${text}` : text.replace(/^-/, '−'));
 
 /** `[590–653]`, small; nothing where there is none. */
