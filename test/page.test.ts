@@ -3,6 +3,9 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Io } from '../commands/io.js';
+import { handler as report } from '../commands/report.js';
+import { packageRoot } from '../lib/package.js';
 import { type Report, reportSchema } from '../lib/report/document.js';
 import { renderHtml } from '../lib/report/html.js';
 import { type Browser, browserIsRequired, findBrowser, startBrowser, type Tab } from './browser.js';
@@ -42,8 +45,8 @@ describe('a browser', () => {
 
 describe('the text of the page', () => {
   test('the samples are reports', () => {
-    for (const report of [sampleReport(3), sampleReport(10), sampleReport(40), hostileReport()])
-      expect(reportSchema.safeParse(report).error).toBeUndefined();
+    for (const sample of [sampleReport(3), sampleReport(10), sampleReport(40), hostileReport()])
+      expect(reportSchema.safeParse(sample).error).toBeUndefined();
   });
 
   test('intervals of fewer than six runs come with what they can cover at most', () => {
@@ -100,8 +103,8 @@ describe('the text of the page', () => {
   });
 
   test('no number that is none ever shows', () => {
-    for (const report of [sampleReport(1), sampleReport(3), sampleReport(40), hostileReport()])
-      expect(renderHtml(report)).not.toMatch(/NaN|undefined|Infinity|\[object/);
+    for (const sample of [sampleReport(1), sampleReport(3), sampleReport(40), hostileReport()])
+      expect(renderHtml(sample)).not.toMatch(/NaN|undefined|Infinity|\[object/);
   });
 });
 
@@ -131,8 +134,8 @@ describe.skipIf(program === undefined)('the page in a real browser', () => {
     ['hostile words', hostileReport],
   ];
 
-  test.each(PAGES)('asks for nothing but itself, says nothing, and fits every screen and a sheet of paper: %s', async (_, report) => {
-    const { strangers, complaints } = await open(renderHtml(report()));
+  test.each(PAGES)('asks for nothing but itself, says nothing, and fits every screen and a sheet of paper: %s', async (_, sample) => {
+    const { strangers, complaints } = await open(renderHtml(sample()));
     for (const scheme of SCHEMES) {
       for (const width of WIDTHS) {
         await tab.look(width, scheme);
@@ -156,10 +159,10 @@ describe.skipIf(program === undefined)('the page in a real browser', () => {
   });
 
   test('every row has its name, its mark if it is a stand-in, and a dot for each of its runs where the scale says', async () => {
-    const report = sampleReport(40);
-    await open(renderHtml(report));
+    const sample = sampleReport(40);
+    await open(renderHtml(sample));
     await tab.look(1280, 'light');
-    const wanted = report.modes.map((mode) => [mode.entry, 'gap' in mode.startupMs ? 0 : mode.startupMs.samples.length]);
+    const wanted = sample.modes.map((mode) => [mode.entry, 'gap' in mode.startupMs ? 0 : mode.startupMs.samples.length]);
     expect(wanted.filter(([, count]) => count === 40)).toHaveLength(6);
     expect(await tab.evaluate(DOTS)).toEqual(wanted);
     expect(await tab.evaluate('document.querySelectorAll(".plot .outlier").length')).toBe(2);
@@ -207,6 +210,21 @@ describe.skipIf(program === undefined)('the page in a real browser', () => {
     expect(await tab.evaluate(UNNAMED)).toHaveLength(3);
     expect(await tab.evaluate(`(${UNMARKED})(['fly'])`)).toEqual({ named: 1, unmarked: ['fly'] });
     expect(await tab.evaluate(OUTSIDE)).not.toEqual([]);
+  });
+
+  test('report --format html of a real match, the one that this repository holds, is such a page', async () => {
+    let html = '';
+    const io = { out: (text: string) => (html += text), cwd: packageRoot, outIsTty: false } as unknown as Io;
+    expect(await report({ format: 'html', out: 'results' }, io)).toBe(0);
+    expect(await open(html)).toEqual({ strangers: [], complaints: [] });
+    for (const width of [390, 1280]) {
+      await tab.look(width, 'dark');
+      expect(await tab.evaluate(TOO_WIDE)).toEqual([]);
+      expect(await tab.evaluate(TOO_FAINT)).toMatchObject({ faint: [] });
+    }
+    const dots = await tab.evaluate<[string, number][]>(DOTS);
+    expect(dots.map(([name]) => name)).toContain('host');
+    expect(dots.every(([, count]) => count > 0)).toBe(true);
   });
 
   test('no address of another place stands in it', async () => {

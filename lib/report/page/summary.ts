@@ -1,6 +1,7 @@
 // The table: one row a mode, what it costs and what it holds.
 import { type Gap, isGap } from '../../record.js';
 import type { ModeReport, Report } from '../document.js';
+import { ENOUGH_TO_SEPARATE, mostCoverage } from '../statistics.js';
 import { authShort, syncShort } from '../table.js';
 import { type Markup, markup } from './markup.js';
 import { particulars, type Rows, standInNote } from './rows.js';
@@ -80,9 +81,9 @@ function disk({ cost }: ModeReport): Markup {
 function fewRuns(report: Report): Markup | undefined {
   const few = report.modes
     .flatMap(({ startupMs }) => (isGap(startupMs) || isGap(startupMs.ci95) ? [] : [startupMs.samples.length]))
-    .filter((n) => n < 6);
+    .filter((n) => n < ENOUGH_TO_SEPARATE);
   if (few.length === 0) return undefined;
   const n = Math.min(...few);
-  const most = Number((100 * (1 - 2 ** (1 - n))).toFixed(1));
-  return markup`<p class="note warn">Some intervals are made of fewer than 6 runs. An interval of a median that is made of n samples cannot lie outside of them, so it covers the true median at most 1 − 2<sup>1−n</sup> of the time: at n=${n} at most ${most} %, whatever the method. Do not read these as 95 %.</p>`;
+  const most = Number((100 * mostCoverage(n)).toFixed(1));
+  return markup`<p class="note warn">Some intervals are made of fewer than ${ENOUGH_TO_SEPARATE} runs. An interval of a median that is made of n samples cannot lie outside of them, so it covers the true median at most 1 − 2<sup>1−n</sup> of the time: at n=${n} at most ${most} %, whatever the method. Do not read these as 95 %.</p>`;
 }
