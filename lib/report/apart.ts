@@ -9,7 +9,7 @@ interface Apart {
   what: 'startup' | 'total';
   /** Rows of which no two could be told apart; a row may stand in several groups. */
   groups: string[][];
-  /** Rounds in which both of a pair passed: least and most of all pairs that were looked at. */
+  /** Rounds in which both of a pair passed, least and most: of the pairs in the groups; of all pairs, where there is no group. */
   n: [number, number];
 }
 
@@ -21,9 +21,9 @@ function apartOf({ comparisons }: Pick<Report, 'comparisons'>): Apart[] {
       return isGap(told) ? [] : [{ a, b, n, told }];
     });
     if (pairs.length === 0) return [];
-    const counts = pairs.map(({ n }) => n);
-    const alike = pairs.filter(({ told }) => !told).map(({ a, b }): [string, string] => [a, b]);
-    return [{ what, groups: cliques(alike), n: [Math.min(...counts), Math.max(...counts)] }];
+    const alike = pairs.filter(({ told }) => !told);
+    const counts = (alike.length > 0 ? alike : pairs).map(({ n }) => n);
+    return [{ what, groups: cliques(alike.map(({ a, b }) => [a, b])), n: [Math.min(...counts), Math.max(...counts)] }];
   });
 }
 

@@ -1,6 +1,6 @@
 // What a burst showed, for a terminal: a column for each level, and in words where it stops.
 import { isGap } from '../record.js';
-import { listed, middle, whole } from './cells.js';
+import { listed, middle, rate, whole } from './cells.js';
 import type { Report } from './document.js';
 import { borderless, fitted, type Style, trimmed, wrap } from './lines.js';
 
@@ -21,7 +21,7 @@ export function burstTable({ burst }: Report): { levels: number[]; rows: { entry
     const failed = one.levels.some(({ n, passed }) => passed < n);
     const p95 = one.levels.some(({ startupMs }) => !isGap(startupMs) && !isGap(startupMs.p95));
     return [
-      line('runs/min', ({ runsPerMinute }) => middle(runsPerMinute)),
+      line('runs/min', ({ runsPerMinute }) => middle(runsPerMinute, rate)),
       line('startup ms', ({ startupMs }) => whole(startupMs)),
       ...(p95 ? [line('p95 ms', ({ startupMs }) => (isGap(startupMs) ? '–' : whole(startupMs.p95)))] : []),
       ...(failed ? [line('failed', ({ n, passed }) => `${n - passed}/${n}`)] : []),

@@ -12,6 +12,13 @@ export const ratioHead = ({ match }: Report) => `× ${match.baseline ?? 'base'}`
 /** Whether the whole of a run can be held against the baseline's: beside another row only. */
 export const isTaxed = ({ match, modes }: Report) => modes.some((mode) => mode.entry !== match.baseline && !isGap(mode.taxRatio));
 
+/** A count of which one is not little. */
+export const rate = (value: number) => (value < 10 ? value.toFixed(1) : String(Math.round(value)));
+
+/** The entry, and its state where that is not the match's. */
+export const called = ({ entry, state }: ModeReport, { match }: Pick<Report, 'match'>) =>
+  state === match.state ? entry : `${entry} (${state})`;
+
 /** Unit and all; from 10 s on in seconds, from 2 minutes on in minutes. */
 export function duration(ms: number): string {
   if (ms < 10_000) return `${Math.round(ms)} ms`;

@@ -8,7 +8,7 @@ const VALUES = ['peak memory', 'CPU s', 'image', 'sandbox'] as const;
 
 type Cost = Record<(typeof VALUES)[number], { shown: string; held: unknown }>;
 
-export function costOf({ cost }: ModeReport): Cost {
+function costOf({ cost }: ModeReport): Cost {
   const shown = <V>(held: V, show: (value: Exclude<V, { gap: unknown }>) => string) => ({
     held,
     shown: isGap(held) ? '–' : show(held as Exclude<V, { gap: unknown }>),

@@ -6,7 +6,7 @@ import { authShort, isTaxed, middle, nameOf, ratio, ratioHead, settingsOf, syncS
 import { costTable } from './cost-block.js';
 import type { ModeReport, Report } from './document.js';
 import { printable } from './lines.js';
-import { interval, roundsOf } from './notes.js';
+import { interval, roundsOf, totalHead } from './notes.js';
 import { recommendationLines } from './recommendation-block.js';
 import { segmentsOf } from './segments.js';
 
@@ -21,6 +21,7 @@ export function renderMarkdown(report: Report): string {
     `Match \`${match.id}\`: task \`${match.task}\`, ${roundsOf(report)} in seeded random order (seed ${match.seed})${match.warmup === 0 ? '' : `, ${match.warmup} before it not counted`}, state ${match.state}, model ${match.model}.`,
     '',
     rowTable(report),
+    ...(isTaxed(report) ? ['', `${totalHead(report)}.`] : []),
     ...(few === undefined ? [] : ['', `${few}.`]),
     ...section(
       'Not as the others:',

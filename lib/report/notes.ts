@@ -1,6 +1,5 @@
 // Under which conditions a match was measured: the last lines of its table.
 import { isGap } from '../record.js';
-import { isTaxed } from './cells.js';
 import type { Report } from './document.js';
 import { type Style, wrap } from './lines.js';
 import { ENOUGH_TO_SEPARATE } from './statistics.js';
@@ -8,7 +7,8 @@ import { ENOUGH_TO_SEPARATE } from './statistics.js';
 /** `--runs auto` goes on until every startup is known to this share of its median. */
 const PRECISE = 0.05;
 
-export function renderNotes(report: Report, style: Style): string {
+/** @param taxed whether whole runs are shown beside the startups */
+export function renderNotes(report: Report, style: Style, taxed: boolean): string {
   const { match } = report;
   const warnings = report.warnings.flatMap((warning) => wrap(`warning: ${warning.message}`, '', '  '));
   const standIns = report.modes.some((mode) => mode.standIn)
@@ -22,14 +22,17 @@ export function renderNotes(report: Report, style: Style): string {
     ...warnings,
     ...standIns,
     ...how,
-    ...[conditions(report), `model: ${match.model} (${match.modelWhy})`].flatMap((line) => wrap(line, '', '  ').map(style.faint)),
+    ...[conditions(report, taxed), `model: ${match.model} (${match.modelWhy})`].flatMap((line) => wrap(line, '', '  ').map(style.faint)),
   ].join('\n');
 }
 
-function conditions(report: Report): string {
+/** What the column of whole runs holds. */
+export const totalHead = ({ match }: Report) => `total ×: launch to gone without model time, against ${match.baseline} in the same round`;
+
+function conditions(report: Report, taxed: boolean): string {
   const { match } = report;
   const from = match.state === 'warm' ? 'exec into the idle sandbox' : 'launch';
-  const total = isTaxed(report) ? [`total ×: launch to gone without model time, against ${match.baseline} in the same round`] : [];
+  const total = taxed ? [totalHead(report)] : [];
   const warmup = match.warmup === 0 ? [] : [`${match.warmup} warm-up`];
   const load = match.load.before && match.load.after ? [`load ${match.load.before[0].toFixed(1)} → ${match.load.after[0].toFixed(1)}`] : [];
   return [

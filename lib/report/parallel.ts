@@ -1,6 +1,6 @@
 // What a match's bursts say of many sandboxes at once: which row gets most done a minute, at which level, and what fails then.
 import { isGap } from '../record.js';
-import { bytes, listed, middle } from './cells.js';
+import { bytes, called, listed, middle, rate } from './cells.js';
 import type { ModeReport, Report, Summary } from './document.js';
 import type { Field, Said } from './profiles.js';
 import { ENOUGH_TO_SEPARATE } from './statistics.js';
@@ -21,15 +21,17 @@ export function parallel({ report, candidates }: Pick<Field, 'report' | 'candida
   if (!best || others.length === 0) return { why: 'runs a minute are known of fewer than two isolated rows' };
   const waves = Math.min(...peaks.map(({ perMinute }) => perMinute.samples.length));
   if (waves < ENOUGH_TO_SEPARATE) return { why: `n=${waves} waves a level: below n=${ENOUGH_TO_SEPARATE} no two rows can be told apart` };
-  const alike = others.filter((other) => !below(other, best)).map(({ row }) => row.entry);
-  if (alike.length === others.length) return { why: `${best.row.entry} is ahead, but its interval overlaps with that of every other row` };
+  const alike = others.filter((other) => !below(other, best)).map(({ row }) => row);
+  if (alike.length === others.length)
+    return { why: `${called(best.row, report)} is ahead, but its interval overlaps with that of every other row` };
   const { level, perMinute, row } = best;
   const failed = level.n - level.passed;
   const memory = isGap(row.cost.memoryPeakBytes) ? '' : `, ${bytes(row.cost.memoryPeakBytes.median)} of memory a run`;
-  const overlap = alike.length === 0 ? '' : `; ${listed(alike)} cannot be told apart from it at n=${waves} waves`;
+  const overlap =
+    alike.length === 0 ? '' : `; ${listed(alike.map((one) => called(one, report)))} cannot be told apart from it at n=${waves} waves`;
   return {
-    sentence: `${row.entry} gets most done, ${middle(perMinute)} runs a minute with ${level.level} at once, ${failed === 0 ? 'none' : failed} of ${level.n} failed${memory}${overlap}`,
-    rows: [row.entry, ...alike],
+    sentence: `${called(row, report)} gets most done, ${middle(perMinute, rate)} runs a minute with ${level.level} at once, ${failed === 0 ? 'none' : failed} of ${level.n} failed${memory}${overlap}`,
+    rows: [row, ...alike].map(({ entry }) => entry),
   };
 }
 

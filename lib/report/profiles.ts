@@ -2,7 +2,7 @@
 
 import { isGap } from '../record.js';
 import { worksFaster } from './break-even.js';
-import { duration, listed, middle, ratio, roughly } from './cells.js';
+import { called, duration, listed, middle, ratio, roughly } from './cells.js';
 import type { ModeReport, Recommendation, Report } from './document.js';
 import { parallel } from './parallel.js';
 import { segmentsOf } from './segments.js';
@@ -55,13 +55,13 @@ function noChoice({ report, candidates }: Field): string | undefined {
 }
 
 /** Of few pairs nothing can be told, however far apart they seem. */
-export function tooFew(rows: readonly ModeReport[]): string | undefined {
+function tooFew(rows: readonly ModeReport[]): string | undefined {
   const n = Math.min(...rows.map((row) => row.passed));
   return n < ENOUGH_TO_SEPARATE ? `n=${n}: below n=${ENOUGH_TO_SEPARATE} no two rows can be told apart` : undefined;
 }
 
 /** The lowest of start and end; what it is paid for, on a short task. */
-function shortTasks({ candidates, base, scale }: Field): Said {
+function shortTasks({ report, candidates, base, scale }: Field): Said {
   const few = tooFew(candidates);
   if (few !== undefined) return { why: few };
   const known = candidates.flatMap((row) => {
@@ -73,15 +73,15 @@ function shortTasks({ candidates, base, scale }: Field): Said {
   const alike = others
     .map(({ row }) => row)
     .filter((row) => scale.startup(best.row.entry, row.entry) !== 'less' && scale.total(best.row.entry, row.entry) !== 'less');
-  if (alike.length === others.length) return { why: `${best.row.entry} is ahead, but cannot be told apart from any other row` };
+  if (alike.length === others.length) return { why: `${called(best.row, report)} is ahead, but cannot be told apart from any other row` };
   return {
-    sentence: `${best.row.entry} starts in ${startOf(best.row, base)}, and is gone ${duration(best.end)} after the result${notTold(alike, best.row)}`,
+    sentence: `${called(best.row, report)} starts in ${startOf(best.row, base)}, and is gone ${duration(best.end)} after the result${notTold(alike, best.row, report)}`,
     rows: rowsOf([best.row, ...alike], base),
   };
 }
 
 /** The lowest ratio of work; how it starts is by then no matter. */
-function longTasks({ candidates, base, scale, breakEven }: Field): Said {
+function longTasks({ report, candidates, base, scale, breakEven }: Field): Said {
   if (!base) return { why: 'no baseline to hold the work against' };
   const few = tooFew([...candidates, base]);
   if (few !== undefined) return { why: few };
@@ -89,17 +89,18 @@ function longTasks({ candidates, base, scale, breakEven }: Field): Said {
   const [best, ...others] = known.sort((one, other) => one.rate - other.rate);
   if (!best || others.length === 0) return { why: 'work is known of fewer than two isolated rows' };
   const alike = others.map(({ row }) => row).filter((row) => !worksFaster(best.row, row, base, scale));
-  if (alike.length === others.length) return { why: `${best.row.entry} is ahead, but its work cannot be told apart from any other row's` };
+  if (alike.length === others.length)
+    return { why: `${called(best.row, report)} is ahead, but its work cannot be told apart from any other row's` };
   const after = breakEven.find((one) => one.kind === 'negligible' && one.entry === best.row.entry);
   const start = after ? `; from ${roughly(after.workMs)} of work on, its extra start-up is under 5 %` : '';
   return {
-    sentence: `${best.row.entry} works at ${middle(best.row.workRatio, (value) => value.toFixed(2))} × ${base.entry}, the least${start}${notTold(alike, best.row)}`,
+    sentence: `${called(best.row, report)} works at ${middle(best.row.workRatio, (value) => value.toFixed(2))} × ${base.entry}, the least${start}${notTold(alike, best.row, report)}`,
     rows: rowsOf([best.row, ...alike], base),
   };
 }
 
 /** The strongest isolation, which is declared and so known at any n; within it the fastest, which is not. */
-function hostileCode({ candidates, base, scale }: Field): Said {
+function hostileCode({ report, candidates, base, scale }: Field): Said {
   const strongest = Math.max(...candidates.map((row) => STRENGTH[row.isolation]));
   const [best, ...others] = candidates
     .filter((row) => STRENGTH[row.isolation] === strongest && !isGap(row.startupMs))
@@ -108,10 +109,10 @@ function hostileCode({ candidates, base, scale }: Field): Said {
   const few = others.length > 0 ? tooFew([best, ...others]) : undefined;
   if (few !== undefined) return { why: `${listed([best, ...others].map((row) => row.entry))} are as strong, and ${few}` };
   const alike = others.filter((row) => scale.startup(best.entry, row.entry) !== 'less');
-  const kernel = strongest <= STRENGTH.container ? '; no row here has a kernel of its own' : '';
-  const among = others.length > 0 ? `the fastest of the strongest isolation here` : 'the strongest isolation here';
+  const kernel = strongest <= STRENGTH.container ? "; it shares this machine's kernel" : '';
+  const among = others.length > 0 ? 'the fastest of the strongest isolation' : 'the strongest isolation';
   return {
-    sentence: `${best.entry} is ${among} (${best.isolation}, ${best.passed}/${best.n} passed), and starts in ${startOf(best, base)}${notTold(alike, best)}${kernel}; isolation is what the runtime declares, and was not yet tried from inside`,
+    sentence: `${called(best, report)} is ${among} that passed in every run (${best.isolation}, ${best.passed}/${best.n}), and starts in ${startOf(best, base)}${notTold(alike, best, report)}${kernel}; isolation is what the runtime declares, and was not yet tried from inside`,
     rows: rowsOf([best, ...alike], base),
   };
 }
@@ -126,8 +127,8 @@ function startOf({ startupMs, startupRatio }: ModeReport, base: ModeReport | und
 }
 
 /** @param of n is its own count of runs: all of them passed */
-export function notTold(alike: readonly ModeReport[], of: ModeReport): string {
-  return alike.length === 0 ? '' : `; ${listed(alike.map((row) => row.entry))} cannot be told apart from it at n=${of.passed}`;
+function notTold(alike: readonly ModeReport[], of: ModeReport, report: Pick<Report, 'match'>): string {
+  return alike.length === 0 ? '' : `; ${listed(alike.map((row) => called(row, report)))} cannot be told apart from it at n=${of.passed}`;
 }
 
 const rowsOf = (rows: readonly ModeReport[], base: ModeReport | undefined) => [

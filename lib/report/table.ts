@@ -15,8 +15,9 @@ export { coloured, plain, WIDTH } from './lines.js';
 
 /** A block for each thing that there is something to say of. */
 export function renderTable(report: Report, style: Style = plain): string {
+  const table = rowsOf(report, style);
   const parts = [
-    renderRows(report, style),
+    [table.text, ...settings(report), ...coverageLines(report)].join('\n'),
     renderFailures(report, style),
     renderRecommendation(report, style),
     renderTime(report, style),
@@ -25,25 +26,24 @@ export function renderTable(report: Report, style: Style = plain): string {
     renderApart(report, style),
     renderOutliers(report, style),
     renderAbsent(report, style),
-    renderNotes(report, style),
+    renderNotes(report, style, table.taxed),
   ];
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
 
-function renderRows(report: Report, style: Style): string {
-  if (report.modes.length === 0) return 'nothing was run';
-  const whole = rows(report, style, true);
-  const few = coverage(report);
-  return [
-    trimmed(fits(whole) ? whole : fitted(rows(report, style, false))),
-    ...settings(report),
-    ...(few === undefined ? [] : ['', ...wrap(few, '', '  ')]),
-  ].join('\n');
+/** `taxed`: there was room for what a whole run costs. */
+function rowsOf(report: Report, style: Style): { text: string; taxed: boolean } {
+  if (report.modes.length === 0) return { text: 'nothing was run', taxed: false };
+  const whole = isTaxed(report) ? rows(report, style, true) : undefined;
+  return whole && fits(whole) ? { text: trimmed(whole), taxed: true } : { text: trimmed(fitted(rows(report, style, false))), taxed: false };
 }
 
-/** @param tax whether to show it where there is one */
-function rows(report: Report, style: Style, tax: boolean): ReturnType<typeof borderless> {
-  const taxed = tax && isTaxed(report);
+function coverageLines(report: Report): string[] {
+  const few = coverage(report);
+  return few === undefined ? [] : ['', ...wrap(few, '', '  ')];
+}
+
+function rows(report: Report, style: Style, taxed: boolean): ReturnType<typeof borderless> {
   const head = ['mode', 'isolation', 'startup ms', ratioHead(report), ...(taxed ? ['total ×'] : []), 'passed', 'sync', 'auth', 'leftovers'];
   const table = borderless(head.map(style.bold), [
     ...(['left', 'left', 'right', 'right'] as const),
