@@ -32,8 +32,8 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
   const warnings: Report['warnings'] = [];
   const runs: Report['runs'] = [];
   const tallyOf = (entry: string) => {
-    let tally = tallies.get(entry);
-    if (!tally) tallies.set(entry, (tally = createTally()));
+    const tally = tallies.get(entry) ?? createTally();
+    tallies.set(entry, tally);
     return tally;
   };
 

@@ -21,12 +21,10 @@ interface Pairs {
 /** Ratios and differences, a to b, of the rounds that both have a number of; a ratio needs something to be held against. */
 export function pairUp(a: Tally, b: Tally, series: Series): Pairs {
   const others = series(b);
-  const placeOf = new Map<number, number>();
-  for (const [place, round] of b.rounds.entries()) if (!placeOf.has(round)) placeOf.set(round, place);
   const pairs: Pairs = { ratios: [], differences: [] };
   const own = series(a);
   for (const [place, round] of a.rounds.entries()) {
-    const other = others[placeOf.get(round) ?? -1] ?? Number.NaN;
+    const other = others[b.placeOf(round) ?? -1] ?? Number.NaN;
     const value = own[place] as number;
     if (Number.isNaN(value) || Number.isNaN(other)) continue;
     pairs.differences.push(value - other);

@@ -4,10 +4,10 @@ import { CagematchError } from '../errors.js';
 import { eventSchema, type MatchEvent, SCHEMA_VERSION } from '../record.js';
 
 /**
- * Takes a record's text in pieces and tells its events in order. A last line that a crash cut short is left out.
- * @param quick leaves out the events that no number is made of (`run-started`, `phase`): they are checked, and not told
+ * Takes a record's text in pieces and tells its events in order. A last line that a crash cut short is left out. Every
+ * line is parsed and checked whole, also those that no number is made of.
  */
-export function createLineReader(onEvent: (event: MatchEvent) => void, quick = false) {
+export function createLineReader(onEvent: (event: MatchEvent) => void) {
   let rest = '';
   let number = 0;
   /** A broken line is an error as soon as another follows it. */
@@ -16,7 +16,6 @@ export function createLineReader(onEvent: (event: MatchEvent) => void, quick = f
     number += 1;
     if (line === '') return;
     if (broken) throw broken;
-    if (quick && PLAIN.test(line)) return;
     let parsed: unknown;
     try {
       parsed = JSON.parse(line);
@@ -46,13 +45,6 @@ export function createLineReader(onEvent: (event: MatchEvent) => void, quick = f
   };
 }
 
-/** What the schema takes for `run-started` and `phase`, as `lib/match/events.ts` writes it: a line that fits has no escapes and needs no parsing. */
-const NUMBER = '-?(?:0|[1-9]\\d{0,14})(?:\\.\\d{1,9})?';
-const TEXT = '"[ !#-\\[\\]-~]*"';
-const PLAIN = new RegExp(
-  `^\\{(?:"type":"phase","run":${TEXT},"phase":"(?:prepare|launch|work|collect|destroy)"|"type":"run-started","run":${TEXT},"entry":${TEXT},"round":-?(?:0|[1-9]\\d{0,14}),"warmup":(?:true|false)(?:,"level":[1-9]\\d{0,14})?),"atMs":${NUMBER}\\}$`,
-);
-
 function wrong(parsed: unknown, number: number, issue: { path: PropertyKey[]; message: string } | undefined): Error {
   const { schemaVersion, versions } = (parsed ?? {}) as { schemaVersion?: unknown; versions?: { cagematch?: unknown } };
   if (schemaVersion === undefined || schemaVersion === SCHEMA_VERSION)
@@ -69,8 +61,8 @@ function wrong(parsed: unknown, number: number, issue: { path: PropertyKey[]; me
  * Reads a record from its file.
  * @throws what the file system says, or what is wrong with a line
  */
-export async function readRecord(path: string, onEvent: (event: MatchEvent) => void, quick = false): Promise<void> {
-  const reader = createLineReader(onEvent, quick);
+export async function readRecord(path: string, onEvent: (event: MatchEvent) => void): Promise<void> {
+  const reader = createLineReader(onEvent);
   for await (const piece of createReadStream(path, { encoding: 'utf8', highWaterMark: 1 << 18 })) reader.push(piece as string);
   reader.end();
 }

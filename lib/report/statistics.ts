@@ -42,16 +42,38 @@ export function summarizePairs(values: ArrayLike<number>, seed: number, why: Gap
 }
 
 /**
- * The percentile bootstrap's 95 % interval. Up to RESAMPLED_UP_TO samples it is resampled. Above, it is read off at two
- * ranks: a resample's median is at most the k-th value as often as a binomial count of n draws at k/n is at least n/2, so
- * its distribution is known, and n/2 ± 1.96 √n/2 are its ends.
+ * The 95 % interval of a median: the percentile bootstrap's, never narrower than the exact one between two of the samples
+ * (binomial; from six samples on). The bootstrap alone holds the median in 87 of 100 cases at n=7 and 93 at n=10, and would
+ * tell apart too many rows that are the same.
+ *
+ * Up to RESAMPLED_UP_TO samples it is resampled. Above, it is read off at two ranks: a resample's median is at most the k-th
+ * value as often as a binomial count of n draws at k/n is at least n/2, so its distribution is known, and n/2 ± 1.96 √n/2
+ * are its ends, which there are the exact interval's too.
  */
 function intervalOfMedian(sorted: number[], seed: number): Interval | Gap {
   const count = sorted.length;
   if (count < ENOUGH.interval) return { gap: 'too-few-runs' };
-  if (count <= RESAMPLED_UP_TO) return middleOf(resampledMedians(sorted, seed));
-  const reach = (Z * Math.sqrt(count)) / 2;
-  return [sorted[Math.floor(count / 2 - reach)] as number, sorted[Math.ceil(count / 2 + reach) - 1] as number];
+  const at = (rank: number) => sorted[rank] as number;
+  if (count > RESAMPLED_UP_TO) {
+    const rank = Math.floor(count / 2 - (Z * Math.sqrt(count)) / 2);
+    return [at(rank), at(count - 1 - rank)];
+  }
+  const [low, high] = middleOf(resampledMedians(sorted, seed));
+  const rank = exactRank(count);
+  return rank === undefined ? [low, high] : [Math.min(low, at(rank)), Math.max(high, at(count - 1 - rank))];
+}
+
+/** The highest rank (from 0) below which the median lies in at most 2.5 of 100 cases; undefined where it does more often below the least. */
+function exactRank(count: number): number | undefined {
+  let below = 2 ** -count;
+  let each = below;
+  let rank = -1;
+  while (below <= 0.025) {
+    rank += 1;
+    each *= (count - rank) / (rank + 1);
+    below += each;
+  }
+  return rank < 0 ? undefined : rank;
 }
 
 /** How often, at best, an interval made of n samples holds the median: no such interval reaches past its extremes. */

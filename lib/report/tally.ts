@@ -54,6 +54,8 @@ export interface Tally {
   levelOf(level: number): LevelTally;
   /** Of the passed runs, one place each, in the same order as every quantity's. */
   rounds: number[];
+  /** Where in these a round stands; undefined where it did not pass. */
+  placeOf(round: number): number | undefined;
   names: string[];
   quantity(name: Quantity): Float64Array;
   /** Why the first of those that lack one of these lacks it; `not-reached` where no run passed. */
@@ -65,6 +67,7 @@ export interface Tally {
 export function createTally(): Tally {
   const columns = Object.fromEntries([...CLOCKS, ...COSTS].map((name) => [name, createColumn()])) as Record<Quantity, Column>;
   const known: Exclude<ModeReport['leftovers'], Gap> = [];
+  const places = new Map<number, number>();
   let someUnknown = false;
   let told = false;
   let passedAuth = false;
@@ -81,11 +84,12 @@ export function createTally(): Tally {
     failures: [],
     levels: new Map(),
     levelOf(level) {
-      let of = tally.levels.get(level);
-      if (!of) tally.levels.set(level, (of = { n: 0, passed: 0, startup: createColumn(), perMinute: createColumn() }));
-      return of;
+      const one = tally.levels.get(level) ?? { n: 0, passed: 0, startup: createColumn(), perMinute: createColumn() };
+      tally.levels.set(level, one);
+      return one;
     },
     rounds: [],
+    placeOf: (round) => places.get(round),
     names: [],
     quantity: (name) => columns[name].values(),
     why: (...names) => names.map((name) => columns[name].why()).find((why) => why !== undefined) ?? { gap: 'not-reached' },
@@ -108,6 +112,7 @@ export function createTally(): Tally {
       tally.sync = worse(tally.sync, run.sync);
       if (!passed) return;
       tally.passed += 1;
+      if (!places.has(run.round)) places.set(run.round, tally.rounds.length);
       tally.rounds.push(run.round);
       tally.names.push(run.run);
       for (const name of CLOCKS) columns[name].push(run.clocks[name]);
