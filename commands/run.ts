@@ -76,7 +76,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const required = settings.require.map((name) => parseWanted(registry, name).mode);
   const asked = wanted.length > 0 ? new Set([...wanted, ...required]) : registry.values();
 
-  const progress = createProgress(io.err, io.errIsTty);
+  const progress = createProgress(io.err, io.errIsTty, io.errColumns);
   const interrupt = onInterrupt(progress.say, () => io.leave(EXIT.interrupted));
   const stop = new AbortController();
   const signal = AbortSignal.any([interrupt.signal, stop.signal]);
