@@ -91,6 +91,8 @@ async function match(mode: Mode, options: { runs?: number; signal?: AbortSignal;
       seed: 1,
       warmup: 0,
       runs: options.runs ?? 1,
+      until: 'count',
+      concurrency: 1,
       timeoutMs: options.timeoutMs ?? 30_000,
       signal: options.signal ?? new AbortController().signal,
     });

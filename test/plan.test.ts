@@ -23,7 +23,12 @@ function detected(answers: Record<string, Detection>): Detected[] {
 const HERE = detected({ host: ready(), docker: ready(['runsc', 'kata']), podman: ready(), incus: absent });
 
 function planned(wanted: string[], required: string[] = [], here = HERE) {
-  const plan = planMatch(registry, here, wanted, required);
+  const plan = planMatch(
+    registry,
+    here,
+    wanted.map((name) => ({ name })),
+    required,
+  );
   return { plan, rows: plan.entries.map((entry) => entry.entry) };
 }
 
