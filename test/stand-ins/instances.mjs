@@ -139,7 +139,7 @@ async function launch(args) {
   if (!/^[a-zA-Z][a-zA-Z0-9-]{0,62}$/.test(name) || name.endsWith('-')) refuse(`Failed instance creation: Invalid instance name: ${name}`);
   for (const [key, value] of Object.entries(given.config)) {
     if (typeof value !== 'string') refuse(`json: cannot unmarshal into Go struct field InstancePut.config of type string: ${key}`);
-    if (!/^(user\.|limits\.(memory|processes|cpu)$|security\.|raw\.lxc$|boot\.|environment\.)/.test(key))
+    if (!/^(user\.|limits\.(memory|processes|cpu|cpu\.allowance)$|security\.|raw\.lxc$|boot\.|environment\.)/.test(key))
       refuse(`Failed instance creation: Invalid config: Unknown configuration key: ${key}`);
   }
   for (const [key, device] of Object.entries(given.devices)) checkDevice(key, device);
