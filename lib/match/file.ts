@@ -97,7 +97,11 @@ const fileSchema = z.strictObject({
 export function readMatchFile(name: string, cwd: string, registry: Registry): MatchFile {
   const content = parse(name, readText(name, cwd));
   const read = fileSchema.safeParse(content);
-  if (!read.success) throw mistake(name, read.error.issues[0]);
+  if (!read.success) {
+    const { issues } = read.error;
+    // A key that is mistyped is also one that is missing: the first says more.
+    throw mistake(name, content, issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]);
+  }
   const { modes, ...settings } = read.data;
   for (const [index, required] of (settings.require ?? []).entries())
     atPlace(`${name}: require[${index}]`, () => parseWanted(registry, required));
@@ -137,7 +141,7 @@ function placeOf(path: readonly PropertyKey[]): string {
   return path.map((part, index) => (typeof part === 'number' ? `[${part}]` : `${index === 0 ? '' : '.'}${String(part)}`)).join('');
 }
 
-function mistake(name: string, issue: z.core.$ZodIssue | undefined): CagematchError {
+function mistake(name: string, content: unknown, issue: z.core.$ZodIssue | undefined): CagematchError {
   const path = issue?.path ?? [];
   const place = placeOf(path);
   const at = place === '' ? name : `${name}: ${place}`;
@@ -151,11 +155,15 @@ function mistake(name: string, issue: z.core.$ZodIssue | undefined): CagematchEr
   const takes = TAKES[key];
   if (!takes) return new CagematchError('bad-input', `${name}: a match file is made of keys`, 'modes: [host, docker]');
   // The name of a row is its one key that must be there.
-  if (key === 'mode' && issue?.code === 'invalid_type' && issue.input === undefined)
+  if (key === 'mode' && valueAt(content, path) === undefined)
     return new CagematchError('bad-input', `${name}: ${placeOf(path.slice(0, -1))} names no mode`, takes.example);
   if (key === 'modes' && path.length === 2)
     return new CagematchError('bad-input', `${at} takes a name, or keys with a mode`, 'mode: docker');
   return new CagematchError('bad-input', `${at} takes ${takes.words}`, takes.example);
+}
+
+function valueAt(content: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce((value, part) => (value as Record<PropertyKey, unknown> | undefined)?.[part], content);
 }
 
 function toAsked(name: string, rows: Row[], registry: Registry): Asked[] {
