@@ -85,6 +85,11 @@ function query(args) {
     const all = loadAll('instances');
     return answer(parameters.includes('recursion=1') ? all.map(describe) : all.map(({ name }) => `/1.0/instances/${name}`));
   }
+  const alias = /^\/1\.0\/images\/aliases\/([^/]+)$/.exec(path)?.[1];
+  if (alias !== undefined) {
+    const image = load('aliases', alias);
+    return image ? answer({ name: alias, type: 'container', target: image.fingerprint }) : refuse('Image alias not found');
+  }
   const name = /^\/1\.0\/instances\/([^/]+)$/.exec(path)?.[1];
   if (name === undefined) refuse('not found');
   const instance = load('instances', name);
