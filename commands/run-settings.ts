@@ -7,7 +7,7 @@ import type { Asked } from '../lib/match/plan.js';
 import { parseWanted, type Registry } from '../lib/match/registry.js';
 import { type State, stateSchema } from '../lib/record.js';
 import { TASKS } from '../lib/task/task.js';
-import { readSettings, wholeNumber } from './settings.js';
+import { readSettings, wholeNumber, wholeNumberOr } from './settings.js';
 
 /** What holds where nobody says anything else. yargs is not told: what it fills in looks as if it had been typed. */
 const OTHERWISE = {
@@ -57,14 +57,13 @@ export const builder = (argv: Argv) =>
     .option('out', { describe: 'where match folders go', default: 'results', ...text })
     .option('dry-run', { describe: 'say what would be run, and stop', boolean: true, default: false });
 
-const bounded = (name: keyof typeof BOUNDS) =>
-  wholeNumber(`--${name}`, BOUNDS[name][0], BOUNDS[name][1], name === 'runs' ? ', or auto' : '');
+const bounded = (name: keyof typeof BOUNDS) => wholeNumber(`--${name}`, BOUNDS[name][0], BOUNDS[name][1]);
 const once = (name: string) => z.string(`--${name} is given more than once`);
 
 const typedSchema = z.object({
   modes: z.array(z.string()).default([]),
   file: once('file').optional(),
-  runs: z.literal('auto').or(bounded('runs')).optional(),
+  runs: wholeNumberOr('auto', '--runs', ...BOUNDS.runs).optional(),
   warmup: bounded('warmup').optional(),
   seed: bounded('seed').optional(),
   state: z.enum(stateSchema.options, '--state is given more than once').optional(),

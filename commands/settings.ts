@@ -9,12 +9,18 @@ export function readSettings<T extends z.ZodType>(schema: T, args: unknown): z.i
   throw new CagematchError('bad-input', read.error.issues[0]?.message ?? 'unreadable arguments', 'cagematch --help');
 }
 
-/** A whole number as it stands in argv, within bounds. `orElse`: what the caller takes besides, for the message. */
-export function wholeNumber(name: string, min: number, max: number, orElse = '') {
-  const said = `${name} takes a whole number from ${min} to ${max}${orElse}`;
+/** A whole number as it stands in argv, within bounds. */
+export function wholeNumber(name: string, min: number, max: number) {
+  const said = `${name} takes a whole number from ${min} to ${max}`;
   return z
     .string(said)
     .regex(/^\d+$/, said)
     .transform(Number)
     .refine((value) => value >= min && value <= max, said);
+}
+
+/** The same, or one word instead of a number. */
+export function wholeNumberOr<W extends string>(word: W, name: string, min: number, max: number) {
+  const said = `${name} takes a whole number from ${min} to ${max}, or ${word}`;
+  return z.union([z.literal(word), wholeNumber(name, min, max)], said);
 }
