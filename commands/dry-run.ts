@@ -7,18 +7,21 @@ import type { RunSettings } from './run-settings.js';
 export function describePlan(plan: Plan, seed: number, settings: RunSettings): string {
   const { runs, warmup, until, concurrency } = settings;
   const names = plan.entries.map((entry) => entry.entry);
+  const steps = levels(concurrency);
+  // As the match shuffles them: every row at every level is one turn of a round.
+  const turns = names.flatMap((name) => steps.map((level) => (level === 1 ? name : `${name}*${level}`)));
   const widths = { entry: widest(names), isolation: widest(plan.entries.map((entry) => entry.isolation)) };
   const rows = plan.entries.map((entry) =>
     ['row', entry.entry.padEnd(widths.entry), entry.isolation.padEnd(widths.isolation), ...said(entry)].join(' ').trimEnd(),
   );
-  const order = [...rounds(seed, warmup + runs, names)].map((round, index) => {
+  const order = [...rounds(seed, warmup + runs, turns)].map((round, index) => {
     const which = index < warmup ? `warm-up ${index + 1}` : `round ${index + 1 - warmup}`;
     return `${which}: ${round.join(' ')}`;
   });
   return `${[
     `seed ${seed}`,
     ...rows,
-    ...(concurrency > 1 ? [`levels, of every row in every round: ${levels(concurrency).join(' ')}`] : []),
+    ...(concurrency > 1 ? [`levels, of every row in every round: ${steps.join(' ')}`] : []),
     ...(until === 'precise' ? [`rounds until every interval is within 5 %, at most ${runs}`] : []),
     ...order,
     ...plan.missing.map((one) => `left out: ${one.entry}: ${one.reason} → ${one.hint}`),
