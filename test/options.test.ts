@@ -1,14 +1,17 @@
 // The options of one entry: what each runtime is told of them, and which are refused because they would have no effect.
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Context, EntryOptions, LaunchSpec, Mode } from '../lib/contract.js';
 import { loadModes } from '../lib/match/registry.js';
 import { runArgs } from '../lib/oci.js';
+import { reportSchema } from '../lib/report/document.js';
 import { openArena } from './conformance/arena.js';
 import { fakeCommands, saying } from './fake-commands.js';
+import { cagematch, ownHouse, standSomewhere } from './house.js';
 import { modeContext } from './mode-context.js';
 import { contextOf, specOf } from './remote/calling.js';
+import { standIn as openDocker } from './stand-ins/docker.js';
 import { standIn as openSandboxes } from './stand-ins/docker-sandbox.js';
 import { standIn as openFly } from './stand-ins/fly.js';
 import { standIn as openIncus } from './stand-ins/incus.js';
@@ -239,4 +242,35 @@ describe('what a runtime that is not here is told', () => {
       await close();
     }
   });
+});
+
+test('a match file’s options reach the runtime, row by row', async () => {
+  const stand = await openDocker();
+  const place = standSomewhere();
+  try {
+    const rows = ['{mode: docker, label: a, memory: 2g, cpus: 1.5, tmpfs: true}', '{mode: docker, label: b, network: none}'];
+    writeFileSync(join(place.cwd, 'match.yaml'), `runs: 1\nmodel: replay\nmodes: [${rows.join(', ')}]\n`);
+    const { stdout, stderr } = await cagematch(ownHouse, ['run', '-f', 'match.yaml', '--json', '-'], { cwd: place.cwd, env: stand.env });
+    const report = reportSchema.parse(JSON.parse(stdout));
+    expect(
+      report.modes.map(({ entry, options, passed }) => [entry, options, passed]),
+      stderr,
+    ).toEqual([
+      ['docker@a', { memoryMiB: 2048, cpus: 1.5, tmpfs: true }, 1],
+      ['docker@b', { network: 'none' }, 1],
+    ]);
+    const calls = readFileSync(join(stand.env.CAGEMATCH_STAND_IN_STATE ?? '', 'argv.jsonl'), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as string[]).join(' '))
+      .filter((line) => line.startsWith('run '));
+    const [a, b] = ['-docker-a-', '-docker-b-'].map((part) => calls.find((line) => line.includes(part)));
+    expect(a).toMatch(/ --memory 2048m --cpus 1\.5 --tmpfs \/tmp:/);
+    expect(a).not.toContain('--network');
+    expect(b).toMatch(/ --memory 4096m .*--network none /);
+    expect(b).not.toMatch(/--cpus|--tmpfs/);
+  } finally {
+    place.close();
+    await stand.close();
+  }
 });
