@@ -105,7 +105,7 @@ async function match(mode: Mode, options: { runs?: number; signal?: AbortSignal;
   return { events, runs, phases: events.flatMap((event) => (event.type === 'phase' ? [event.phase] : [])) };
 }
 
-it('give every row a sandbox name of its own that every runtime takes, however alike the rows are called', async () => {
+it('every row gets a sandbox name of its own that every runtime takes, however alike the rows are called', async () => {
   const names: string[] = [];
   const refusing: Mode = {
     ...host,
