@@ -1,8 +1,8 @@
 // The table: one row a mode, what it costs and what it holds.
 import { type Gap, isGap } from '../../record.js';
+import { authShort, syncShort } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
 import { ENOUGH_TO_SEPARATE, mostCoverage } from '../statistics.js';
-import { authShort, syncShort } from '../table.js';
 import { type Markup, markup } from './markup.js';
 import { particulars, type Rows, standInNote } from './rows.js';
 import { bytes, middle, orGap, seconds, signed, times } from './words.js';
