@@ -3,8 +3,17 @@ import { type Context, defineMode, type Isolation } from '../lib/contract.js';
 import { capture, whyFailed } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
 import { type Client, IMAGE_LAYOUT } from '../lib/oci.js';
-import { execInContainer, forceRemove, launchContainer, listContainers, type OciHandle, removeContainer } from '../lib/oci-client.js';
+import {
+  execInContainer,
+  forceRemove,
+  launchContainer,
+  listContainers,
+  monitorsOf,
+  type OciHandle,
+  removeContainer,
+} from '../lib/oci-client.js';
 import { ensureImage, imageName } from '../lib/oci-image.js';
+import { commandLines } from '../lib/process-tree.js';
 
 /** What is known to put more than the shared kernel between the agent and the host. */
 const ISOLATION: [RegExp, Isolation][] = [
@@ -108,6 +117,7 @@ export default defineMode<OciHandle>({
   exec: (ctx, handle, command) => execInContainer(client(ctx), ctx, handle, command),
   async collect() {},
   destroy: (ctx, handle) => removeContainer(client(ctx), ctx, handle),
+  processes: async (_ctx, handle) => monitorsOf(handle, commandLines()),
   list: (ctx) => listContainers(client(ctx)),
   reap: (ctx, listed) => forceRemove(client(ctx), listed.id),
   shell: (_ctx, handle) => ['docker', 'exec', '-it', handle.name, 'bash'],

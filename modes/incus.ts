@@ -1,12 +1,13 @@
 // Incus: a system container, with an init of its own; `incus:vm` where the server can run virtual machines.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type Command, type Context, defineMode, type ExecStream, type Handle, type LaunchSpec, type Listed } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { capture, output, stream, whyFailed } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
 import { readLabels } from '../lib/oci.js';
+import { commandLines } from '../lib/process-tree.js';
 
 const VM = 'vm';
 const AGENT_USER = { uid: 1000, gid: 1000 };
@@ -95,6 +96,7 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
     await remove(ctx, handle.name);
     return {};
   },
+  processes: async (_ctx, handle) => commandLines().flatMap(({ pid, argv }) => (serves(argv, handle.name) ? [pid] : [])),
   list,
   reap: (ctx, listed) => remove(ctx, listed.id),
   shell: (_ctx, handle) => ['incus', 'exec', handle.name, '--user', '1000', '--cwd', LAYOUT.workspace, '--', 'bash'],
@@ -155,6 +157,14 @@ function hostAddress(ctx: Context): string {
 function guestAddress(name: string): string {
   const [high = 0, low = 0] = createHash('sha256').update(name).digest();
   return `169.254.${80 + (high % 64)}.${1 + (low % 254)}`;
+}
+
+/** Is it the instance's monitor, its virtual machine, or what brings a command into it? Our own client is none of these. */
+function serves(argv: string[], name: string): boolean {
+  // The monitor has put its title in the place of its arguments.
+  const words = argv.join(' ').split(' ');
+  if (basename(words[0] ?? '') === 'incus') return false;
+  return words.some((word) => word === name || word.startsWith(`${name},`) || word.includes(`/${name}/`));
 }
 
 /** A virtual machine takes commands only when the agent in it is up. */

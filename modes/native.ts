@@ -7,7 +7,7 @@ import { capture, type LocalStream, stream, which, whyFailed } from '../lib/exec
 import { makeFolder, removeFolder } from '../lib/owner.js';
 import { killSandbox, labelEnv, listProcesses, reapProcess } from '../lib/processes.js';
 
-export default defineMode<Handle & { kill?(): void; settings?: string }>({
+export default defineMode<Handle & { pid?: number | undefined; kill?(): void; settings?: string }>({
   id: 'native',
   title: 'OS sandbox',
   letter: 'N',
@@ -51,15 +51,22 @@ export default defineMode<Handle & { kill?(): void; settings?: string }>({
     if (!spec.command) return { name: spec.name, settings };
     const child = start(ctx, spec.name, settings, spec.command);
     await child.spawned;
-    return { name: spec.name, settings, process: child, kill: child.kill };
+    return { name: spec.name, settings, process: child, pid: child.pid, kill: child.kill };
   },
-  exec: (ctx, handle, command) => start(ctx, handle.name, handle.settings ?? '', command),
+  exec(ctx, handle, command) {
+    const child = start(ctx, handle.name, handle.settings ?? '', command);
+    handle.pid = child.pid;
+    return child;
+  },
   async collect() {},
   async destroy(ctx, handle) {
     handle.kill?.();
     if (!(await killSandbox(ctx, handle.name))) throw new CagematchError('destroy-failed', `processes of ${handle.name} will not end`);
     if (handle.settings !== undefined) rmSync(handle.settings, { force: true });
     return {};
+  },
+  async processes(_ctx, handle) {
+    return handle.pid === undefined ? [] : [handle.pid];
   },
   list: listProcesses,
   reap: reapProcess,

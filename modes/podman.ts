@@ -3,8 +3,17 @@ import { readFileSync } from 'node:fs';
 import { type Context, defineMode, type Env, type Isolation, type Reach } from '../lib/contract.js';
 import { capture, output, which, whyFailed } from '../lib/exec.js';
 import { type Client, IMAGE_LAYOUT, labelArgs } from '../lib/oci.js';
-import { execInContainer, forceRemove, launchContainer, listContainers, type OciHandle, removeContainer } from '../lib/oci-client.js';
+import {
+  execInContainer,
+  forceRemove,
+  launchContainer,
+  listContainers,
+  monitorsOf,
+  type OciHandle,
+  removeContainer,
+} from '../lib/oci-client.js';
 import { ensureImage, imageName } from '../lib/oci-image.js';
+import { childrenOf, commandLines } from '../lib/process-tree.js';
 
 const ROOTLESS = 'rootless';
 
@@ -115,6 +124,14 @@ export default defineMode<OciHandle>({
   exec: (ctx, handle, command) => execInContainer(client(ctx), ctx, handle, command),
   async collect() {},
   destroy: (ctx, handle) => removeContainer(client(ctx), ctx, handle),
+  async processes(_ctx, handle) {
+    const all = commandLines();
+    const monitors = monitorsOf(handle, all);
+    // A rootless container's network is a process of its own beside it, which is told the container's first process.
+    const inside = childrenOf(monitors).map(String);
+    const networks = all.filter(({ argv }) => /(^|\/)slirp4netns$/.test(argv[0] ?? '') && argv.some((word) => inside.includes(word)));
+    return [...monitors, ...networks.map(({ pid }) => pid)];
+  },
   list: (ctx) => listContainers(client(ctx)),
   reap: (ctx, listed) => forceRemove(client(ctx), listed.id),
   shell: (_ctx, handle) => ['podman', 'exec', '-it', handle.name, 'bash'],

@@ -84,7 +84,6 @@ async function recordRun(settings: MatchSettings, one: Ready, round: number, war
     round,
     warmup,
     level: 1,
-    cost: { gap: 'not-captured' },
     ...result,
   };
   record.emit(ended);
