@@ -81,8 +81,12 @@ function readProcess(pid: number, proc: string): Used | undefined {
   const fields = statFields(pid, proc);
   if (fields.length === 0) return undefined;
   const ticks = (first: number) => (Number(fields[first]) + Number(fields[first + 2])) * TICK_MS;
-  const peak = /^VmHWM:\s+(\d+) kB/m.exec(read(`${proc}/${pid}/status`))?.[1];
-  return { memoryPeakBytes: Number(peak ?? 0) * 1024, cpuUserMs: ticks(11), cpuSystemMs: ticks(12) };
+  return { memoryPeakBytes: memoryPeakOf(pid, proc), cpuUserMs: ticks(11), cpuSystemMs: ticks(12) };
+}
+
+/** The most of resident memory that one process ever had, in bytes; 0 when it has ended. */
+export function memoryPeakOf(pid: number, proc = '/proc'): number {
+  return Number(/^VmHWM:\s+(\d+) kB/m.exec(read(`${proc}/${pid}/status`))?.[1] ?? 0) * 1024;
 }
 
 function parentOf(pid: number, proc: string): number {

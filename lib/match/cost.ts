@@ -1,6 +1,6 @@
 // What a run's sandbox has used until the agent's result: memory and CPU of its own processes on this host.
 import type { Context, Handle, Mode } from '../contract.js';
-import { readTree, type Tree } from '../process-tree.js';
+import { memoryPeakOf, readTree, type Tree } from '../process-tree.js';
 import type { Cost, Gap } from '../record.js';
 
 /** Reads one sandbox' processes at the few moments that count. Never throws, and waits for nothing in the run's way. */
@@ -11,7 +11,7 @@ export interface Meter {
   baseline(): Promise<void>;
   /** Something of ours runs inside: finds out which processes the sandbox is. */
   begin(): void;
-  /** The agent is at work. What it is now tells later whether the agent was still there at the end. */
+  /** A line of the agent at work. Its memory is looked at, as it may be gone before its result has come through all pipes. */
   look(): void;
   /** The agent's result has just come. */
   end(): void;
@@ -23,7 +23,8 @@ export function openMeter(mode: Pick<Mode, 'processes' | 'isolation'>, ctx: Cont
   let sandbox: Handle | undefined;
   let roots: number[] | undefined;
   let before = { user: 0, system: 0 };
-  let atWork: Tree | undefined;
+  /** The largest process at the agent's first line, and its peak at the last. */
+  let largest: { pid: number; memoryPeakBytes: number } | undefined;
   let atEnd: Tree | undefined;
   let ended = false;
 
@@ -55,7 +56,9 @@ export function openMeter(mode: Pick<Mode, 'processes' | 'isolation'>, ctx: Cont
       });
     },
     look() {
-      if (roots) atWork ??= readTree(roots);
+      if (!roots) return;
+      largest ??= largestOf(readTree(roots));
+      if (largest) largest.memoryPeakBytes = memoryPeakOf(largest.pid) || largest.memoryPeakBytes;
     },
     end,
     cost() {
@@ -64,7 +67,7 @@ export function openMeter(mode: Pick<Mode, 'processes' | 'isolation'>, ctx: Cont
       if (!atEnd || atEnd.size === 0) return { gap: 'vanished' };
       const { user, system } = cpuOf(atEnd);
       return {
-        memoryPeakBytes: memoryPeak(atWork, atEnd),
+        memoryPeakBytes: memoryPeak(atEnd, largest),
         cpuUserMs: Math.max(0, user - before.user),
         cpuSystemMs: Math.max(0, system - before.system),
       };
@@ -82,11 +85,17 @@ function cpuOf(tree: Tree): { user: number; system: number } {
   return { user: sum(used.map((one) => one.cpuUserMs)), system: sum(used.map((one) => one.cpuSystemMs)) };
 }
 
-/** Who has ended leaves its time with its parent, but takes its peak of memory along: without the largest of all, there is no sum. */
-function memoryPeak(atWork: Tree | undefined, atEnd: Tree): Cost['memoryPeakBytes'] {
-  const [largest] = [...(atWork ?? [])].toSorted(([, a], [, b]) => b.memoryPeakBytes - a.memoryPeakBytes);
-  if (largest && !atEnd.get(largest[0])?.memoryPeakBytes) return { gap: 'vanished' };
-  const peak = sum([...atEnd.values()].map((one) => one.memoryPeakBytes));
+function largestOf(tree: Tree): { pid: number; memoryPeakBytes: number } | undefined {
+  return [...tree]
+    .map(([pid, { memoryPeakBytes }]) => ({ pid, memoryPeakBytes }))
+    .toSorted((a, b) => b.memoryPeakBytes - a.memoryPeakBytes)[0];
+}
+
+/** Who has ended leaves its time with its parent, but takes its memory along: the largest counts with what it had when the agent last spoke. */
+function memoryPeak(atEnd: Tree, largest: { pid: number; memoryPeakBytes: number } | undefined): Cost['memoryPeakBytes'] {
+  const peaks = new Map([...atEnd].map(([pid, used]) => [pid, used.memoryPeakBytes]));
+  if (largest && !peaks.get(largest.pid)) peaks.set(largest.pid, largest.memoryPeakBytes);
+  const peak = sum([...peaks.values()]);
   return peak > 0 ? peak : { gap: 'vanished' };
 }
 
