@@ -55,6 +55,23 @@ export async function launchContainer(client: Client, ctx: Context, spec: Launch
   };
 }
 
+/** Bytes that the image takes, and that this container has added to it; nothing where the runtime does not say. */
+export async function containerDisk(
+  client: Client,
+  image: string,
+  handle: OciHandle,
+): Promise<{ imageBytes?: number; sandboxBytes?: number }> {
+  const ask = async (...args: string[]) => {
+    const asked = await capture([...client.argv, ...args], { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
+    return asked.end.type === 'exit' && asked.end.code === 0 && /^\d+$/.test(asked.stdout.trim()) ? Number(asked.stdout) : undefined;
+  };
+  const [imageBytes, sandboxBytes] = await Promise.all([
+    ask('image', 'inspect', '--format', '{{.Size}}', image),
+    ask('inspect', '--type', 'container', '--size', '--format', '{{.SizeRw}}', handle.name),
+  ]);
+  return { ...(imageBytes === undefined ? {} : { imageBytes }), ...(sandboxBytes === undefined ? {} : { sandboxBytes }) };
+}
+
 function withId(id: string | undefined): { id?: string } {
   return id === undefined ? {} : { id };
 }

@@ -4,6 +4,7 @@ import { capture, whyFailed } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
 import { type Client, IMAGE_LAYOUT } from '../lib/oci.js';
 import {
+  containerDisk,
   execInContainer,
   forceRemove,
   launchContainer,
@@ -118,6 +119,7 @@ export default defineMode<OciHandle>({
   async collect() {},
   destroy: (ctx, handle) => removeContainer(client(ctx), ctx, handle),
   processes: async (_ctx, handle) => monitorsOf(handle, commandLines()),
+  disk: (ctx, handle) => containerDisk(client(ctx), image(ctx), handle),
   list: (ctx) => listContainers(client(ctx)),
   reap: (ctx, listed) => forceRemove(client(ctx), listed.id),
   shell: (_ctx, handle) => ['docker', 'exec', '-it', handle.name, 'bash'],

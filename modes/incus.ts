@@ -97,6 +97,7 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
     return {};
   },
   processes: async (_ctx, handle) => commandLines().flatMap(({ pid, argv }) => (serves(argv, handle.name) ? [pid] : [])),
+  disk,
   list,
   reap: (ctx, listed) => remove(ctx, listed.id),
   shell: (_ctx, handle) => ['incus', 'exec', handle.name, '--user', '1000', '--cwd', LAYOUT.workspace, '--', 'bash'],
@@ -157,6 +158,25 @@ function hostAddress(ctx: Context): string {
 function guestAddress(name: string): string {
   const [high = 0, low = 0] = createHash('sha256').update(name).digest();
   return `169.254.${80 + (high % 64)}.${1 + (low % 254)}`;
+}
+
+/** The usage of an instance is told by storage that keeps count of it (ZFS; Btrfs and directories with quotas). */
+async function disk(ctx: Context, handle: Handle): Promise<{ imageBytes?: number; sandboxBytes?: number }> {
+  const ask = async <T>(path: string) => parseJson<T>((await incus(ctx, ['query', path], QUICK_MS)).stdout);
+  const image = async () => {
+    const known = await fingerprint(ctx, template(ctx));
+    return known && ask<{ size?: number }>(`/1.0/images/${known.image}`);
+  };
+  const [made, state] = await Promise.all([
+    image(),
+    ask<{ disk?: Record<string, { usage?: number }> | null }>(`/1.0/instances/${handle.name}/state`),
+  ]);
+  const usage = state?.disk?.root?.usage;
+  // Where nobody counts, it says 0 or -1.
+  return {
+    ...(made?.size === undefined ? {} : { imageBytes: made.size }),
+    ...(usage !== undefined && usage > 0 ? { sandboxBytes: usage } : {}),
+  };
 }
 
 /** Is it the instance's monitor, its virtual machine, or what brings a command into it? Our own client is none of these. */

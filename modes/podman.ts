@@ -4,6 +4,7 @@ import { type Context, defineMode, type Env, type Isolation, type Reach } from '
 import { capture, output, which, whyFailed } from '../lib/exec.js';
 import { type Client, IMAGE_LAYOUT, labelArgs } from '../lib/oci.js';
 import {
+  containerDisk,
   execInContainer,
   forceRemove,
   launchContainer,
@@ -132,6 +133,7 @@ export default defineMode<OciHandle>({
     const networks = all.filter(({ argv }) => /(^|\/)slirp4netns$/.test(argv[0] ?? '') && argv.some((word) => inside.includes(word)));
     return [...monitors, ...networks.map(({ pid }) => pid)];
   },
+  disk: (ctx, handle) => containerDisk(client(ctx), image(ctx), handle),
   list: (ctx) => listContainers(client(ctx)),
   reap: (ctx, listed) => forceRemove(client(ctx), listed.id),
   shell: (_ctx, handle) => ['podman', 'exec', '-it', handle.name, 'bash'],
