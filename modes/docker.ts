@@ -1,6 +1,6 @@
 // Docker: a container with the host's kernel; every other OCI runtime that the daemon lists is a variant.
 import { type Context, defineMode, type Isolation } from '../lib/contract.js';
-import { capture, whyFailed } from '../lib/exec.js';
+import { capture, which, whyFailed } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
 import { type Client, IMAGE_LAYOUT } from '../lib/oci.js';
 import {
@@ -15,6 +15,7 @@ import {
 } from '../lib/oci-client.js';
 import { ensureImage, imageName } from '../lib/oci-image.js';
 import { commandLines } from '../lib/process-tree.js';
+import { programVersion, versionFacts, versionIn, versionsOnPath } from '../lib/program-version.js';
 
 /** What is known to put more than the shared kernel between the agent and the host. */
 const ISOLATION: [RegExp, Isolation][] = [
@@ -28,7 +29,9 @@ interface Info {
   Driver?: string;
   CgroupVersion?: string;
   DefaultRuntime?: string;
-  Runtimes?: Record<string, { runtimeArgs?: string[] | null }>;
+  Runtimes?: Record<string, { path?: string; runtimeArgs?: string[] | null }>;
+  RuncCommit?: { ID?: string };
+  ContainerdCommit?: { ID?: string };
   ServerErrors?: string[];
 }
 
@@ -48,6 +51,8 @@ export default defineMode<OciHandle>({
   oneShot: true,
 
   async detect(ctx) {
+    // What other OCI runtimes are called as a rule is asked beside the daemon, not after it.
+    const usual = which('docker', ctx.env) === undefined ? Promise.resolve(new Map()) : versionsOnPath(['runsc', 'crun'], ctx);
     const asked = await capture(['docker', 'info', '--format', '{{json .}}'], { env: ctx.env, signal: ctx.signal, timeoutMs: 10_000 });
     if (asked.failure === 'missing') return { status: 'absent', reason: 'no docker command on PATH', hint: installHint(ctx.platform) };
     const info = parseJson<Info>(asked.stdout);
@@ -74,7 +79,8 @@ export default defineMode<OciHandle>({
         storage: info.Driver ?? 'unknown',
         cgroup: info.CgroupVersion ?? 'unknown',
         runtime: info.DefaultRuntime ?? 'runc',
-        desktop: /Docker Desktop|OrbStack/.test(info.OperatingSystem ?? ''),
+        ...(await versions(info, await usual, ctx)),
+        desktop: isDesktop(info),
         // A runtime that was registered with the host's network cannot use any other.
         hostNetwork: Object.entries(info.Runtimes ?? {})
           .filter(([, runtime]) => runtime.runtimeArgs?.includes('--network=host'))
@@ -124,6 +130,30 @@ export default defineMode<OciHandle>({
   reap: (ctx, listed) => forceRemove(client(ctx), listed.id),
   shell: (_ctx, handle) => ['docker', 'exec', '-it', handle.name, 'bash'],
 });
+
+function isDesktop(info: Info): boolean {
+  return /Docker Desktop|OrbStack/.test(info.OperatingSystem ?? '');
+}
+
+/** Of what the daemon rests on. It tells of its default; others are asked by the path that they are registered with. */
+async function versions(info: Info, usual: Map<string, string>, ctx: Context): Promise<Record<string, string>> {
+  const found: Record<string, string | undefined> = {
+    containerd: commit(info.ContainerdCommit),
+    runc: commit(info.RuncCommit),
+  };
+  const others = Object.entries(info.Runtimes ?? {}).filter(([id, { path }]) => path !== undefined && !/^io\.containerd\.|^runc$/.test(id));
+  // A virtual machine's programs are not this machine's.
+  for (const [id, { path = '' }] of isDesktop(info) ? [] : others) {
+    const program = path.includes('/') ? path : which(path, ctx.env);
+    if (program !== undefined) found[id] = usual.get(program) ?? (await programVersion(program, ctx));
+  }
+  return versionFacts(found);
+}
+
+/** A package's version, or the commit that it was built from. */
+function commit(told: { ID?: string } | undefined): string | undefined {
+  return versionIn(told?.ID) ?? /^[0-9a-f]{7,}$/.exec(told?.ID ?? '')?.[0];
+}
 
 function client(ctx: Context): Client {
   return { argv: ['docker'], env: ctx.env };

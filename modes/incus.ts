@@ -8,6 +8,7 @@ import { capture, output, stream, whyFailed } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
 import { readLabels } from '../lib/oci.js';
 import { commandLines } from '../lib/process-tree.js';
+import { versionFacts } from '../lib/program-version.js';
 
 const VM = 'vm';
 const AGENT_USER = { uid: 1000, gid: 1000 };
@@ -39,7 +40,14 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
       return { status: 'absent', reason: 'no incus command on PATH', hint: 'sudo apt-get install incus (Debian 12: from backports)' };
     const server = parseJson<{
       auth?: string;
-      environment?: { server_version?: string; driver?: string; storage?: string; kernel_features?: Record<string, string> };
+      environment?: {
+        server_version?: string;
+        driver?: string;
+        driver_version?: string;
+        storage?: string;
+        storage_version?: string;
+        kernel_features?: Record<string, string>;
+      };
     }>(asked.stdout);
     if (!server)
       return {
@@ -57,6 +65,7 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
       facts: {
         driver,
         storage: environment?.storage ?? 'unknown',
+        ...versionFacts({ driver: environment?.driver_version, storage: environment?.storage_version }),
         idmappedMounts: environment?.kernel_features?.idmapped_mounts === 'true',
       },
       variants: driver.includes('qemu') ? [{ id: VM, isolation: 'microvm' }] : [],

@@ -6,6 +6,7 @@ import { CagematchError } from '../lib/errors.js';
 import { capture, type LocalStream, stream, which, whyFailed } from '../lib/exec.js';
 import { makeFolder, removeFolder } from '../lib/owner.js';
 import { killSandbox, labelEnv, listProcesses, reapProcess } from '../lib/processes.js';
+import { programVersion, versionFacts } from '../lib/program-version.js';
 
 export default defineMode<Handle & { pid?: number | undefined; kill?(): void; settings?: string }>({
   id: 'native',
@@ -32,9 +33,9 @@ export default defineMode<Handle & { pid?: number | undefined; kill?(): void; se
       const hint = `sudo apt-get install ${missing.map(([, debian]) => debian).join(' ')}`;
       return { status: 'absent', reason: `srt needs ${missing.map(([program]) => program).join(', ')}, not on PATH`, hint };
     }
-    const { version, tried } = await tryOut(srt, ctx);
+    const { version, tried, walls } = await tryOut(srt, ctx);
     if (tried.end.type === 'exit' && tried.end.code === 0)
-      return { status: 'ready', version: version.stdout.trim() || 'unknown', facts: {} };
+      return { status: 'ready', version: version.stdout.trim() || 'unknown', facts: versionFacts(walls) };
     return { status: 'broken', reason: `srt cannot run a command: ${whyFailed(tried)}`, hint: USERNS_HINT };
   },
   async prepare() {
@@ -81,8 +82,12 @@ async function tryOut(srt: [string, ...string[]], ctx: Context) {
   const folder = makeFolder('srt');
   const call = { env: { ...ctx.env, HOME: folder, TMPDIR: folder }, signal: ctx.signal, timeoutMs: 10_000 };
   try {
-    const [version, tried] = await Promise.all([capture([...srt, '--version'], call), capture([...srt, '-c', 'true'], call)]);
-    return { version, tried };
+    const [version, tried, bubblewrap] = await Promise.all([
+      capture([...srt, '--version'], call),
+      capture([...srt, '-c', 'true'], call),
+      ctx.platform === 'linux' ? programVersion('bwrap', ctx) : undefined,
+    ]);
+    return { version, tried, walls: { bubblewrap } };
   } finally {
     removeFolder(folder);
   }

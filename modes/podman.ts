@@ -1,5 +1,6 @@
 // Podman: a container without a daemon; rootless where the caller is no root, or as the variant `rootless`.
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { type Context, defineMode, type Env, type Isolation, type Reach } from '../lib/contract.js';
 import { capture, output, which, whyFailed } from '../lib/exec.js';
 import { type Client, IMAGE_LAYOUT, labelArgs } from '../lib/oci.js';
@@ -15,6 +16,7 @@ import {
 } from '../lib/oci-client.js';
 import { ensureImage, imageName } from '../lib/oci-image.js';
 import { childrenOf, commandLines } from '../lib/process-tree.js';
+import { versionFacts, versionIn, versionsOnPath } from '../lib/program-version.js';
 
 const ROOTLESS = 'rootless';
 
@@ -36,7 +38,8 @@ interface Info {
   host?: {
     security?: { rootless?: boolean };
     serviceIsRemote?: boolean;
-    ociRuntime?: { name?: string };
+    ociRuntime?: { name?: string; version?: string };
+    conmon?: { version?: string };
     cgroupVersion?: string;
     networkBackend?: string;
     rootlessNetworkCmd?: string;
@@ -64,15 +67,26 @@ export default defineMode<OciHandle>({
   oneShot: true,
 
   async detect(ctx) {
-    const asked = await ask(client(ctx), ctx);
+    const account = ctx.uid === 0 ? rootlessAccount(ctx) : undefined;
+    // All at once: the slowest of them decides how long it takes.
+    const [asked, rootless, others] = await Promise.all([
+      ask(client(ctx), ctx),
+      account && ask(clientOf(ctx, account), ctx),
+      which('podman', ctx.env) === undefined ? new Map<string, string>() : versionsOnPath(Object.keys(RUNTIMES), ctx),
+    ]);
     if ('problem' in asked) return asked.problem;
     const { info } = asked;
-    const account = ctx.uid === 0 ? rootlessAccount(ctx) : undefined;
-    const rootless = account && (await ask(clientOf(ctx, account), ctx));
+    const { ociRuntime, conmon } = info.host ?? {};
     return {
       status: 'ready',
       version: info.version?.Version ?? 'unknown',
       facts: {
+        ...versionFacts({
+          ...Object.fromEntries([...others].map(([path, version]) => [basename(path), version])),
+          conmon: versionIn(conmon?.version),
+          ...(ociRuntime?.name === undefined ? {} : { [ociRuntime.name]: versionIn(ociRuntime.version) }),
+        }),
+        ...(rootless && 'info' in rootless ? { rootlessStorage: rootless.info.store?.graphDriverName ?? 'unknown' } : {}),
         rootless: info.host?.security?.rootless ?? false,
         remote: info.host?.serviceIsRemote ?? false,
         runtime: info.host?.ociRuntime?.name ?? 'unknown',
