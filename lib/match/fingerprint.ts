@@ -39,7 +39,7 @@ export function readCommit(root: string): string | undefined {
   let text = read(join(own, 'HEAD')).trim();
   for (let depth = 0; depth < 5; depth += 1) {
     if (/^[0-9a-f]{40}(?:[0-9a-f]{24})?$/.test(text)) return text;
-    const ref = /^ref: (refs\/\S+)$/.exec(text)?.[1];
+    const ref = /^ref: (refs\/(?!\S*\.\.)\S+)$/.exec(text)?.[1];
     if (ref === undefined) return undefined;
     text = folders.map((folder) => looseRef(folder, ref) || packedRef(folder, ref)).find(Boolean) ?? '';
   }
