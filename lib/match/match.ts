@@ -5,6 +5,7 @@ import { messageOf } from '../errors.js';
 import type { Gateway } from '../model/gateway.js';
 import type { Auth, EventOf } from '../record.js';
 import type { Task } from '../task/task.js';
+import { appraise } from './appraise.js';
 import type { Recorder } from './events.js';
 import { type PlannedEntry, rounds } from './plan.js';
 import { makeReady, type Ready } from './ready.js';
@@ -61,7 +62,25 @@ export async function runMatch(settings: MatchSettings): Promise<void> {
       await recordRun(settings, one, round, round <= settings.warmup);
     }
   }
+  await appraiseAll(settings, ready);
   await sweep(settings, begun);
+}
+
+/** What the rows take on disk. Rows that differ in their label alone are asked once. */
+async function appraiseAll(settings: MatchSettings, ready: Ready[]): Promise<void> {
+  const known = new Map<string, ReturnType<typeof appraise>>();
+  for (const one of ready) {
+    const { entry } = one;
+    const { record, matchId, signal, task } = settings;
+    if (signal.aborted) return;
+    const same = JSON.stringify([entry.mode, entry.variant, entry.options]);
+    const asked = known.get(same) ?? appraise({ ...one, mode: entry.adapter }, { task, signal, name: sandboxName(matchId, entry, 0) });
+    known.set(same, asked);
+    const { disk, problem } = await asked;
+    if (signal.aborted) return;
+    if (problem !== undefined) record.emit({ type: 'warning', code: 'not-appraised', message: `${entry.entry}: ${problem}` });
+    record.emit({ type: 'appraised', entry: entry.entry, disk });
+  }
 }
 
 async function recordRun(settings: MatchSettings, one: Ready, round: number, warmup: boolean): Promise<void> {
@@ -89,7 +108,6 @@ async function recordRun(settings: MatchSettings, one: Ready, round: number, war
     round,
     warmup,
     level: 1,
-    cost: { gap: 'not-captured' },
     ...result,
   };
   record.emit(ended);
