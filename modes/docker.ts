@@ -1,10 +1,22 @@
 // Docker: a container with the host's kernel; every other OCI runtime that the daemon lists is a variant.
-import { type Context, defineMode, type Isolation } from '../lib/contract.js';
-import { capture, whyFailed } from '../lib/exec.js';
+import { type Context, defineMode, type Isolation, type Reach } from '../lib/contract.js';
+import { CagematchError } from '../lib/errors.js';
+import { capture, which, whyFailed } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
 import { type Client, IMAGE_LAYOUT } from '../lib/oci.js';
-import { execInContainer, forceRemove, launchContainer, listContainers, type OciHandle, removeContainer } from '../lib/oci-client.js';
-import { ensureImage, imageName } from '../lib/oci-image.js';
+import {
+  containerDisk,
+  execInContainer,
+  forceRemove,
+  launchContainer,
+  listContainers,
+  monitorsOf,
+  type OciHandle,
+  removeContainer,
+} from '../lib/oci-client.js';
+import { ensureImage, evictImage, imageName } from '../lib/oci-image.js';
+import { commandLines } from '../lib/process-tree.js';
+import { programVersion, versionFacts, versionIn, versionsOnPath } from '../lib/program-version.js';
 
 /** What is known to put more than the shared kernel between the agent and the host. */
 const ISOLATION: [RegExp, Isolation][] = [
@@ -18,7 +30,9 @@ interface Info {
   Driver?: string;
   CgroupVersion?: string;
   DefaultRuntime?: string;
-  Runtimes?: Record<string, { runtimeArgs?: string[] | null }>;
+  Runtimes?: Record<string, { path?: string; runtimeArgs?: string[] | null }>;
+  RuncCommit?: { ID?: string };
+  ContainerdCommit?: { ID?: string };
   ServerErrors?: string[];
 }
 
@@ -36,8 +50,11 @@ export default defineMode<OciHandle>({
   platforms: ['linux', 'darwin', 'win32'],
   summary: '`docker run --rm`, hardened, on the bridge network; OCI runtimes of the daemon are variants (`docker:runsc`)',
   oneShot: true,
+  options: ['network', 'tmpfs', 'cpus', 'memoryMiB'],
 
   async detect(ctx) {
+    // What other OCI runtimes are called as a rule is asked beside the daemon, not after it.
+    const usual = which('docker', ctx.env) === undefined ? Promise.resolve(new Map()) : versionsOnPath(['runsc', 'crun'], ctx);
     const asked = await capture(['docker', 'info', '--format', '{{json .}}'], { env: ctx.env, signal: ctx.signal, timeoutMs: 10_000 });
     if (asked.failure === 'missing') return { status: 'absent', reason: 'no docker command on PATH', hint: installHint(ctx.platform) };
     const info = parseJson<Info>(asked.stdout);
@@ -64,10 +81,15 @@ export default defineMode<OciHandle>({
         storage: info.Driver ?? 'unknown',
         cgroup: info.CgroupVersion ?? 'unknown',
         runtime: info.DefaultRuntime ?? 'runc',
-        desktop: /Docker Desktop|OrbStack/.test(info.OperatingSystem ?? ''),
+        ...(await versions(info, await usual, ctx)),
+        desktop: isDesktop(info),
         // A runtime that was registered with the host's network cannot use any other.
         hostNetwork: Object.entries(info.Runtimes ?? {})
           .filter(([, runtime]) => runtime.runtimeArgs?.includes('--network=host'))
+          .map(([id]) => id)
+          .join(' '),
+        ignoresLimits: Object.entries(info.Runtimes ?? {})
+          .filter(([, runtime]) => runtime.runtimeArgs?.includes('--ignore-cgroups'))
           .map(([id]) => id)
           .join(' '),
       },
@@ -77,24 +99,24 @@ export default defineMode<OciHandle>({
     };
   },
 
-  prepare: (ctx, options) =>
-    ensureImage(client(ctx), ctx, {
+  async prepare(ctx, options) {
+    checkOptions(ctx);
+    return ensureImage(client(ctx), ctx, {
       image: image(ctx),
       base: ctx.env.CAGEMATCH_BASE_IMAGE,
       network: 'host',
       rebuild: options?.rebuild ?? false,
-    }),
+    });
+  },
+  evict: (ctx) => evictImage(client(ctx), ctx, image(ctx)),
 
   async reach(ctx) {
+    const network = networkOf(ctx);
+    if (network === 'none') return { via: 'inside' };
     // Docker Desktop's virtual machine reaches the host's loopback by this name.
     if (ctx.facts.desktop === true) return { via: 'address', listen: '127.0.0.1', url: (port) => `http://host.docker.internal:${port}` };
-    if (onHostNetwork(ctx)) return { via: 'address', listen: '127.0.0.1', url: (port) => `http://127.0.0.1:${port}` };
-    const asked = await capture(['docker', 'network', 'inspect', 'bridge', '--format', '{{(index .IPAM.Config 0).Gateway}}'], {
-      env: ctx.env,
-      timeoutMs: 10_000,
-    });
-    const gateway = asked.stdout.trim() || '172.17.0.1';
-    return { via: 'address', listen: gateway, url: (port) => `http://${gateway}:${port}` };
+    if (network === 'host') return { via: 'address', listen: '127.0.0.1', url: (port) => `http://127.0.0.1:${port}` };
+    return bridgeReach(ctx, network === 'default' ? undefined : network);
   },
   layout: () => IMAGE_LAYOUT,
 
@@ -102,16 +124,43 @@ export default defineMode<OciHandle>({
     launchContainer(client(ctx), ctx, spec, {
       image: image(ctx),
       labels: ctx.labels,
-      ...(onHostNetwork(ctx) ? { network: 'host' } : {}),
+      ...ctx.options,
+      network: networkOf(ctx),
       extra: ['--pull', 'never', ...(ctx.variant === undefined ? [] : ['--runtime', ctx.variant])],
     }),
   exec: (ctx, handle, command) => execInContainer(client(ctx), ctx, handle, command),
   async collect() {},
   destroy: (ctx, handle) => removeContainer(client(ctx), ctx, handle),
+  processes: async (_ctx, handle) => monitorsOf(handle, commandLines()),
+  disk: (ctx, handle) => containerDisk(client(ctx), image(ctx), handle),
   list: (ctx) => listContainers(client(ctx)),
   reap: (ctx, listed) => forceRemove(client(ctx), listed.id),
   shell: (_ctx, handle) => ['docker', 'exec', '-it', handle.name, 'bash'],
 });
+
+function isDesktop(info: Info): boolean {
+  return /Docker Desktop|OrbStack/.test(info.OperatingSystem ?? '');
+}
+
+/** Of what the daemon rests on. It tells of its default; others are asked by the path that they are registered with. */
+async function versions(info: Info, usual: Map<string, string>, ctx: Context): Promise<Record<string, string>> {
+  const found: Record<string, string | undefined> = {
+    containerd: commit(info.ContainerdCommit),
+    runc: commit(info.RuncCommit),
+  };
+  const others = Object.entries(info.Runtimes ?? {}).filter(([id, { path }]) => path !== undefined && !/^io\.containerd\.|^runc$/.test(id));
+  // A virtual machine's programs are not this machine's.
+  for (const [id, { path = '' }] of isDesktop(info) ? [] : others) {
+    const program = path.includes('/') ? path : which(path, ctx.env);
+    if (program !== undefined) found[id] = usual.get(program) ?? (await programVersion(program, ctx));
+  }
+  return versionFacts(found);
+}
+
+/** A package's version, or the commit that it was built from. */
+function commit(told: { ID?: string } | undefined): string | undefined {
+  return versionIn(told?.ID) ?? /^[0-9a-f]{7,}$/.exec(told?.ID ?? '')?.[0];
+}
 
 function client(ctx: Context): Client {
   return { argv: ['docker'], env: ctx.env };
@@ -121,13 +170,48 @@ function image(ctx: Context): string {
   return imageName(ctx, ctx.env.CAGEMATCH_BASE_IMAGE);
 }
 
-function onHostNetwork(ctx: Context): boolean {
-  return (
-    ctx.variant !== undefined &&
-    String(ctx.facts.hostNetwork ?? '')
-      .split(' ')
-      .includes(ctx.variant)
-  );
+/** Value of `--network`; undefined: Docker's default bridge. */
+function networkOf(ctx: Context): string | undefined {
+  return ctx.options.network ?? (isAmong(ctx, 'hostNetwork') ? 'host' : undefined);
+}
+
+/** Is the OCI runtime one of those that a fact lists? */
+function isAmong(ctx: Context, fact: 'hostNetwork' | 'ignoresLimits'): boolean {
+  return String(ctx.facts[fact] ?? '')
+    .split(' ')
+    .includes(runtimeOf(ctx));
+}
+
+function runtimeOf(ctx: Context): string {
+  return ctx.variant ?? String(ctx.facts.runtime);
+}
+
+/** @throws `not-ready` for an option that would be taken and then have no effect */
+function checkOptions(ctx: Context): void {
+  const { network, cpus, memoryMiB } = ctx.options;
+  if (isAmong(ctx, 'hostNetwork') && network !== undefined && network !== 'host')
+    throw new CagematchError(
+      'not-ready',
+      `${runtimeOf(ctx)} is registered with --network=host and knows no other network`,
+      'network: host',
+    );
+  if (isAmong(ctx, 'ignoresLimits') && (cpus !== undefined || memoryMiB !== undefined))
+    throw new CagematchError(
+      'not-ready',
+      `${runtimeOf(ctx)} is registered with --ignore-cgroups: cpus and memory would have no effect`,
+      `register ${runtimeOf(ctx)} without --ignore-cgroups`,
+    );
+}
+
+/** The bridge's own address, which is this host's. */
+async function bridgeReach(ctx: Context, network = 'bridge'): Promise<Reach> {
+  const format = '{{(index .IPAM.Config 0).Gateway}}';
+  const asked = await capture(['docker', 'network', 'inspect', network, '--format', format], { env: ctx.env, timeoutMs: 10_000 });
+  const told = asked.stdout.trim();
+  if (told === '' && network !== 'bridge')
+    throw new CagematchError('not-ready', `Docker tells no address of this host on the network ${network}`, 'docker network ls');
+  const gateway = told || '172.17.0.1';
+  return { via: 'address', listen: gateway, url: (port) => `http://${gateway}:${port}` };
 }
 
 /** podman-docker answers in Podman's own form. A socket of Podman that a real Docker client cannot reach is another matter. */

@@ -1,12 +1,14 @@
 // Incus: a system container, with an init of its own; `incus:vm` where the server can run virtual machines.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type Command, type Context, defineMode, type ExecStream, type Handle, type LaunchSpec, type Listed } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { capture, output, stream, whyFailed } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
 import { readLabels } from '../lib/oci.js';
+import { commandLines } from '../lib/process-tree.js';
+import { versionFacts } from '../lib/program-version.js';
 
 const VM = 'vm';
 const AGENT_USER = { uid: 1000, gid: 1000 };
@@ -31,6 +33,7 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
   platforms: ['linux'],
   summary: '`incus launch`, then `incus exec`: a full Linux with its own init; `incus:vm` is a virtual machine',
   oneShot: false,
+  options: ['tmpfs', 'cpus', 'memoryMiB'],
 
   async detect(ctx) {
     const asked = await capture(['incus', 'query', '/1.0'], { env: ctx.env, signal: ctx.signal, timeoutMs: QUICK_MS });
@@ -38,7 +41,14 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
       return { status: 'absent', reason: 'no incus command on PATH', hint: 'sudo apt-get install incus (Debian 12: from backports)' };
     const server = parseJson<{
       auth?: string;
-      environment?: { server_version?: string; driver?: string; storage?: string; kernel_features?: Record<string, string> };
+      environment?: {
+        server_version?: string;
+        driver?: string;
+        driver_version?: string;
+        storage?: string;
+        storage_version?: string;
+        kernel_features?: Record<string, string>;
+      };
     }>(asked.stdout);
     if (!server)
       return {
@@ -56,6 +66,7 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
       facts: {
         driver,
         storage: environment?.storage ?? 'unknown',
+        ...versionFacts({ driver: environment?.driver_version, storage: environment?.storage_version }),
         idmappedMounts: environment?.kernel_features?.idmapped_mounts === 'true',
       },
       variants: driver.includes('qemu') ? [{ id: VM, isolation: 'microvm' }] : [],
@@ -63,13 +74,15 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
   },
 
   async prepare(ctx, options) {
+    checkOptions(ctx);
     const alias = template(ctx);
     const present = await fingerprint(ctx, alias);
     if (present && !options?.rebuild) return present;
-    if (present) await must(ctx, ['image', 'delete', alias], 60_000);
+    await evict(ctx);
     await buildTemplate(ctx, alias);
     return (await fingerprint(ctx, alias)) ?? {};
   },
+  evict,
 
   async reach(ctx) {
     // A routed link needs no bridge, no DHCP and no address in the guest's image; a VM would need the last.
@@ -95,6 +108,8 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
     await remove(ctx, handle.name);
     return {};
   },
+  processes: async (_ctx, handle) => commandLines().flatMap(({ pid, argv }) => (serves(argv, handle.name) ? [pid] : [])),
+  disk,
   list,
   reap: (ctx, listed) => remove(ctx, listed.id),
   shell: (_ctx, handle) => ['incus', 'exec', handle.name, '--user', '1000', '--cwd', LAYOUT.workspace, '--', 'bash'],
@@ -127,11 +142,33 @@ async function launch(ctx: Context, name: string, extra: Record<string, Device>)
     'user.cagematch.match': ctx.labels.match,
     'user.cagematch.mode': ctx.labels.mode,
     'user.cagematch.owner': ctx.labels.owner,
-    'limits.memory': '4GiB',
-    ...(ctx.variant === VM ? {} : { 'limits.processes': '512' }),
+    ...limits(ctx),
   };
   // YAML is a superset of JSON.
   await must(ctx, ['launch', template(ctx), name, ...vmFlag(ctx)], 120_000, { input: JSON.stringify({ config, devices: extra }) });
+}
+
+function limits(ctx: Context): Record<string, string> {
+  const { cpus, memoryMiB, tmpfs } = ctx.options;
+  const memory = { 'limits.memory': memoryMiB === undefined ? '4GiB' : `${memoryMiB}MiB` };
+  if (ctx.variant === VM) return { ...memory, ...(cpus === undefined ? {} : { 'limits.cpu': `${cpus}` }) };
+  return {
+    ...memory,
+    'limits.processes': '512',
+    // A share of time, as containers mean it elsewhere; `limits.cpu` would pin whole processors.
+    ...(cpus === undefined ? {} : { 'limits.cpu.allowance': `${Math.max(1, Math.round(cpus * 100))}ms/100ms` }),
+    // 6.0 knows no device for it.
+    ...(tmpfs ? { 'raw.lxc': 'lxc.mount.entry = tmpfs tmp tmpfs rw,nosuid,nodev,mode=1777,create=dir 0 0' } : {}),
+  };
+}
+
+/** @throws `not-ready` for an option that a virtual machine cannot have */
+function checkOptions(ctx: Context): void {
+  if (ctx.variant !== VM) return;
+  const { cpus, tmpfs } = ctx.options;
+  if (tmpfs) throw new CagematchError('not-ready', 'a virtual machine of Incus mounts its own /tmp', 'leave out tmpfs');
+  if (cpus !== undefined && !Number.isInteger(cpus))
+    throw new CagematchError('not-ready', `a virtual machine has whole processors, not ${cpus}`, `cpus: ${Math.ceil(cpus)}`);
 }
 
 const LINK = 'cagematch-link';
@@ -155,6 +192,33 @@ function hostAddress(ctx: Context): string {
 function guestAddress(name: string): string {
   const [high = 0, low = 0] = createHash('sha256').update(name).digest();
   return `169.254.${80 + (high % 64)}.${1 + (low % 254)}`;
+}
+
+/** The usage of an instance is told by storage that keeps count of it (ZFS; Btrfs and directories with quotas). */
+async function disk(ctx: Context, handle: Handle): Promise<{ imageBytes?: number; sandboxBytes?: number }> {
+  const ask = async <T>(path: string) => parseJson<T>((await incus(ctx, ['query', path], QUICK_MS)).stdout);
+  const image = async () => {
+    const known = await fingerprint(ctx, template(ctx));
+    return known && ask<{ size?: number }>(`/1.0/images/${known.image}`);
+  };
+  const [made, state] = await Promise.all([
+    image(),
+    ask<{ disk?: Record<string, { usage?: number }> | null }>(`/1.0/instances/${handle.name}/state`),
+  ]);
+  const usage = state?.disk?.root?.usage;
+  // Where nobody counts, it says 0 or -1.
+  return {
+    ...(made?.size === undefined ? {} : { imageBytes: made.size }),
+    ...(usage !== undefined && usage > 0 ? { sandboxBytes: usage } : {}),
+  };
+}
+
+/** Is it the instance's monitor, its virtual machine, or what brings a command into it? Our own client is none of these. */
+function serves(argv: string[], name: string): boolean {
+  // The monitor has put its title in the place of its arguments.
+  const words = argv.join(' ').split(' ');
+  if (basename(words[0] ?? '') === 'incus') return false;
+  return words.some((word) => word === name || word.startsWith(`${name},`) || word.includes(`/${name}/`));
 }
 
 /** A virtual machine takes commands only when the agent in it is up. */
@@ -231,6 +295,13 @@ async function fingerprint(ctx: Context, alias: string): Promise<{ image: string
   const asked = await incus(ctx, ['query', `/1.0/images/aliases/${alias}`], QUICK_MS);
   const target = parseJson<{ target?: string }>(asked.stdout)?.target;
   return asked.end.type === 'exit' && asked.end.code === 0 && target !== undefined ? { image: target } : undefined;
+}
+
+/** @throws `image-unavailable` when the template is there and will not go */
+async function evict(ctx: Context): Promise<void> {
+  const alias = template(ctx);
+  if (!(await fingerprint(ctx, alias))) return;
+  await must(ctx, ['image', 'delete', alias], 60_000, { code: 'image-unavailable' });
 }
 
 /** The template's alias: agent version, and a hash of what else it is made of. */

@@ -5,6 +5,7 @@ import { messageOf } from '../errors.js';
 import type { Gateway } from '../model/gateway.js';
 import type { Auth, EventOf } from '../record.js';
 import type { Task } from '../task/task.js';
+import { appraise } from './appraise.js';
 import type { Recorder } from './events.js';
 import { type PlannedEntry, rounds } from './plan.js';
 import { makeReady, type Ready } from './ready.js';
@@ -19,8 +20,13 @@ export interface MatchSettings {
   model: 'replay' | 'live';
   matchId: string;
   seed: number;
+  /** The most rounds that count. */
   runs: number;
+  /** `precise`: fewer rounds, when every row's startup is known well enough before. */
+  until: 'count' | 'precise';
   warmup: number;
+  /** The highest level of a burst: how many runs of one row are started at once; 1: no burst. */
+  concurrency: number;
   timeoutMs: number;
   signal: AbortSignal;
 }
@@ -56,7 +62,25 @@ export async function runMatch(settings: MatchSettings): Promise<void> {
       await recordRun(settings, one, round, round <= settings.warmup);
     }
   }
+  await appraiseAll(settings, ready);
   await sweep(settings, begun);
+}
+
+/** What the rows take on disk. Rows that differ in their label alone are asked once. */
+async function appraiseAll(settings: MatchSettings, ready: Ready[]): Promise<void> {
+  const known = new Map<string, ReturnType<typeof appraise>>();
+  for (const one of ready) {
+    const { entry } = one;
+    const { record, matchId, signal, task } = settings;
+    if (signal.aborted) return;
+    const same = JSON.stringify([entry.mode, entry.variant, entry.options]);
+    const asked = known.get(same) ?? appraise({ ...one, mode: entry.adapter }, { task, signal, name: sandboxName(matchId, entry, 0) });
+    known.set(same, asked);
+    const { disk, problem } = await asked;
+    if (signal.aborted) return;
+    if (problem !== undefined) record.emit({ type: 'warning', code: 'not-appraised', message: `${entry.entry}: ${problem}` });
+    record.emit({ type: 'appraised', entry: entry.entry, disk });
+  }
 }
 
 async function recordRun(settings: MatchSettings, one: Ready, round: number, warmup: boolean): Promise<void> {
@@ -84,7 +108,6 @@ async function recordRun(settings: MatchSettings, one: Ready, round: number, war
     round,
     warmup,
     level: 1,
-    cost: { gap: 'not-captured' },
     ...result,
   };
   record.emit(ended);
@@ -97,11 +120,12 @@ function authPath(model: 'replay' | 'live', entry: PlannedEntry): Auth['path'] {
 
 /** A name that every runtime accepts: letters, digits and dashes, at most 63 long, a letter first. */
 function sandboxName(matchId: string, entry: PlannedEntry, round: number): string {
-  const clean = entry.entry.replace(/[^a-zA-Z0-9-]+/g, '-');
+  const clean = entry.entry.toLowerCase().replace(/[^a-z0-9-]+/g, '-');
   const room = 63 - `cagematch-${matchId}--${round}`.length;
-  // What is cut off is what tells long names apart.
+  // What was replaced or is cut off is what tells names apart: docker@a is not docker-a.
+  const whole = clean === entry.entry && clean.length <= room;
   const short = () => `${clean.slice(0, room - 7)}-${createHash('sha256').update(entry.entry).digest('hex').slice(0, 6)}`;
-  return `cagematch-${matchId}-${clean.length > room ? short() : clean}-${round}`;
+  return `cagematch-${matchId}-${whole ? clean : short()}-${round}`;
 }
 
 /** What an interrupted launch may have left after all: everything that bears this match's label goes. */

@@ -4,11 +4,12 @@ import type { Context, Handle, Mode, Reach } from '../contract.js';
 import { messageOf } from '../errors.js';
 import type { Gateway, Tap } from '../model/gateway.js';
 import { makeFolder, removeFolder } from '../owner.js';
-import type { Auth, Clocks, Leftover, Outcome, Sync } from '../record.js';
+import type { Auth, Clocks, Cost, Gap, Leftover, Outcome, Sync } from '../record.js';
 import type { Task } from '../task/task.js';
 import { agentFailure, startTranscript } from '../task/transcript.js';
 import { blamed, failureOf } from './blame.js';
 import { stopper, within } from './bounds.js';
+import { openMeter } from './cost.js';
 import { follow, type Watched } from './follow.js';
 import { furnish, type LaidOut, layOut, own, workspaceUser } from './furnish.js';
 import { type Moments, measure } from './measure.js';
@@ -36,6 +37,7 @@ export interface RunSettings {
 export interface RunResult {
   outcome: Outcome;
   clocks: Clocks;
+  cost: Cost | Gap;
   auth: Auth;
   sync: Sync;
   leftovers: Leftover[] | { gap: 'not-reported' };
@@ -71,6 +73,7 @@ function unlaunched(settings: RunSettings, error: unknown): RunResult {
   return {
     outcome: blamed('harness', messageOf(error)),
     clocks: measure({}),
+    cost: gap,
     auth: { path: settings.authPath, delivered: gap },
     sync: { in: gap, out: gap, live: gap },
     leftovers: [],
@@ -92,13 +95,15 @@ async function runIn(folder: string, settings: RunSettings): Promise<RunResult> 
     own(host.workspace, user, settings.ctx.uid);
     const plan = layOut(settings, host, user, tap.token);
     const at: Moments = { launchCalled: clock() };
-    const work = await attempt({ ...settings, ctx }, plan, { at, tap, transcript, workspace: host.workspace, clock });
+    const meter = openMeter(mode, ctx);
+    const work = await attempt({ ...settings, ctx }, plan, { at, tap, transcript, workspace: host.workspace, clock, meter });
     if (tap.firstRequestAtMs !== undefined) at.firstRequest ??= tap.firstRequestAtMs;
     if (tap.requests > 0) at.modelMs = tap.modelMs;
     const verdict = task.verify(host.workspace, nonce, transcript);
     return {
       outcome: work.failure ?? verdict.outcome,
       clocks: measure(at),
+      cost: meter.cost(),
       auth: { path: settings.authPath, delivered: delivered(tap, settings.reach) },
       sync: { ...verdict.sync, live: work.live },
       leftovers: await leftovers(settings, work.undestroyed),
@@ -134,6 +139,7 @@ async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched): 
     });
     at.running = handle.runningAtMs ?? clock();
     settings.onPhase('work');
+    watched.meter.launched(handle);
     const stream = handle.process ?? mode.exec(ctx, handle, plan.command);
     const working = follow(stream, plan.mark, watched, () => settings.task.arrived(watched.workspace));
     const done = await stop.race(working, async () => {});
