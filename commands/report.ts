@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { createCsv, type Exporter } from '../lib/report/csv.js';
 import type { Report } from '../lib/report/document.js';
 import type { Fold } from '../lib/report/fold.js';
+import { renderHtml } from '../lib/report/html.js';
 import { renderHyperfine } from '../lib/report/hyperfine.js';
 import { createJson } from '../lib/report/json.js';
 import { renderMarkdown } from '../lib/report/markdown.js';
@@ -21,6 +22,7 @@ type Format =
 const FORMATS = {
   table: { whole: (report, _, io) => renderTable(report, wantsColour(io, io.outIsTty) ? coloured : plain) },
   markdown: { whole: (report) => `${renderMarkdown(report)}\n` },
+  html: { whole: (report) => renderHtml(report) },
   json: { stream: async (write, report) => createJson(write, await report()) },
   csv: { stream: async (write) => createCsv(write) },
   hyperfine: { whole: (report, fold) => renderHyperfine(report, fold.tallyOf) },
