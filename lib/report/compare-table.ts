@@ -2,7 +2,7 @@
 import { isGap } from '../record.js';
 import { type ComparedRow, type ComparisonDocument, MEASURES, type Measure, type Measured } from './comparison.js';
 import { ENOUGH_TO_SEPARATE } from './statistics.js';
-import { borderless, fitted, plain, type Style, trimmed, wrap } from './table.js';
+import { borderless, fitted, plain, type Style, trimmed, wrap } from './lines.js';
 
 export function renderComparison(document: ComparisonDocument, style: Style = plain): string {
   const { differences, notCompared, onlyIn, warnings } = document;
