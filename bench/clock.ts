@@ -97,8 +97,8 @@ async function compare(field: Field, row: Row, listener: Listener, options: Opti
 
 async function verdict(entry: string, clock: string, differences: number[], asked: number): Promise<Verdict> {
   if (differences.length === 0) throw new Error(`no event of ${clock} was told`);
-  const signed = await medianOf(differences);
-  const { median } = await medianOf(differences.map(Math.abs));
+  const signed = medianOf(differences);
+  const { median } = medianOf(differences.map(Math.abs));
   const spread = `${short(quantile(differences, 0.05))} to ${short(quantile(differences, 0.95))}`;
   return {
     name: `${entry} ${clock}, ours later than its stamp`,

@@ -37,7 +37,7 @@ async function help(options: Options, cwd: string): Promise<Verdict> {
       ours.push(b);
     }
   }
-  const { ci95 } = await medianOf(ours.map((value, index) => value / (bare[index] as number)));
+  const { ci95 } = medianOf(ours.map((value, index) => value / (bare[index] as number)));
   return {
     name: 'cagematch --help / node -e 0',
     value: median(ours) / median(bare),
@@ -64,7 +64,7 @@ async function detect(options: Options, cwd: string): Promise<Verdict> {
     }
   }
   const [slowest, times] = [...alone].reduce((a, b) => (median(b[1]) > median(a[1]) ? b : a));
-  const { ci95 } = await medianOf(all.map((value, index) => value / (times[index] as number)));
+  const { ci95 } = medianOf(all.map((value, index) => value / (times[index] as number)));
   const each = [...alone].map(([mode, ms]) => `${mode} ${short(median(ms))}`).join(', ');
   return {
     name: `cagematch detect / detect ${slowest}`,

@@ -38,7 +38,7 @@ export const benchmark: Benchmark = {
         theirs.push(b);
         if (round % 10 === 0) options.say(`${round} of ${n} pairs: ${short(median(ours))} and ${short(median(theirs))} ms`);
       }
-      const { ci95 } = await medianOf(ours.map((value, index) => value / (theirs[index] as number)));
+      const { ci95 } = medianOf(ours.map((value, index) => value / (theirs[index] as number)));
       return [
         {
           name: 'total of docker in a match / hyperfine on the same argv',

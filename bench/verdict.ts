@@ -50,8 +50,8 @@ export function short(value: number): string {
 const SEED = 1;
 
 /** Median and its interval; the interval is undefined under three samples. */
-export async function medianOf(samples: readonly number[]): Promise<{ median: number; ci95: [number, number] | undefined }> {
-  const summary = await summarize(samples, SEED);
+export function medianOf(samples: readonly number[]): { median: number; ci95: [number, number] | undefined } {
+  const summary = summarize(samples, SEED);
   if ('gap' in summary) throw new Error('no samples');
   return { median: summary.median, ci95: 'gap' in summary.ci95 ? undefined : summary.ci95 };
 }

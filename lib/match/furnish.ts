@@ -24,13 +24,6 @@ export function furnish(folder: string, user: { uid: number; gid: number }, ctx:
   return { workspace, home, tmp, path: [...folders, ctx.env.PATH ?? ''].join(delimiter) };
 }
 
-/** `cpSync` checks every file against every parent: it took 4 ms of each run for two small files. */
-function copyTree(from: string, to: string): void {
-  mkdirSync(to);
-  for (const one of readdirSync(from, { withFileTypes: true }))
-    (one.isDirectory() ? copyTree : copyFileSync)(join(from, one.name), join(to, one.name));
-}
-
 /** Gives a tree to the user inside; root's own files would be out of its reach. */
 export function own(path: string, user: { uid: number; gid: number }, uid: number | undefined): void {
   if (uid !== 0) return;
@@ -79,4 +72,11 @@ export function layOut(
     ...(mode.oneShot ? { command } : {}),
   };
   return { spec, command, mark };
+}
+
+/** `cpSync` checks every file against every parent: it took 4 ms of each run for two small files. */
+function copyTree(from: string, to: string): void {
+  mkdirSync(to);
+  for (const one of readdirSync(from, { withFileTypes: true }))
+    (one.isDirectory() ? copyTree : copyFileSync)(join(from, one.name), join(to, one.name));
 }
