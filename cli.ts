@@ -87,6 +87,7 @@ async function makeIo(): Promise<Io> {
     err: (text) => void process.stderr.write(text),
     outIsTty: process.stdout.isTTY === true,
     errIsTty: process.stderr.isTTY === true,
+    errColumns: () => process.stderr.columns || 100,
     cwd: process.cwd(),
     env: loadEnv(process.cwd(), process.env),
     platform: process.platform,

@@ -15,8 +15,8 @@ const settingsSchema = z.object({ mode: z.string().optional(), force: z.boolean(
 
 export async function handler(args: unknown, io: Io): Promise<number> {
   const settings = readSettings(settingsSchema, args);
-  const { detected, contextOf, keeper } = await survey(io, settings.mode === undefined ? [] : [settings.mode]);
-  const variant = settings.mode?.split(':')[1];
+  const { detected, wanted, contextOf, keeper } = await survey(io, settings.mode === undefined ? [] : [settings.mode]);
+  const variant = wanted[0]?.variant;
   try {
     for (const found of detected) {
       if (found.detection.status !== 'ready') {

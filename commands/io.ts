@@ -8,6 +8,8 @@ export interface Io {
   err(text: string): void;
   outIsTty: boolean;
   errIsTty: boolean;
+  /** Of the terminal behind `err`, now; 100 where there is none. */
+  errColumns(): number;
   cwd: string;
   /** The shell's environment with .env below it. */
   env: Env;

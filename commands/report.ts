@@ -1,75 +1,93 @@
 // `cagematch report`: a past match again, from nothing but its record.
-import { readdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { z } from 'zod';
 import { CagematchError, messageOf } from '../lib/errors.js';
+import { createCsv, type Exporter } from '../lib/report/csv.js';
+import type { Report } from '../lib/report/document.js';
+import { createFold, type Fold } from '../lib/report/fold.js';
+import { renderHtml } from '../lib/report/html.js';
+import { renderHyperfine } from '../lib/report/hyperfine.js';
+import { createJson } from '../lib/report/json.js';
 import { renderMarkdown } from '../lib/report/markdown.js';
-import { buildReport, parseEvents } from '../lib/report/report.js';
 import { coloured, plain, renderTable } from '../lib/report/table.js';
+import { createTrace } from '../lib/report/trace.js';
 import { EXIT, type Io, wantsColour } from './io.js';
+import { type Found, findRecord, readFound } from './records.js';
 import { readSettings } from './settings.js';
 
-const FORMATS = ['table', 'markdown', 'json'] as const;
+/** What is made of the whole match; or of its events as they are read, however many there are. */
+type Format =
+  | { whole(report: Report, fold: Fold, io: Io): string }
+  | { stream(write: (text: string) => void, report: () => Promise<Report>): Promise<Exporter> };
+
+const FORMATS = {
+  table: { whole: (report, _, io) => renderTable(report, wantsColour(io, io.outIsTty) ? coloured : plain) },
+  markdown: { whole: (report) => `${renderMarkdown(report)}\n` },
+  html: { whole: (report) => renderHtml(report) },
+  json: { stream: async (write, report) => createJson(write, await report()) },
+  csv: { stream: async (write) => createCsv(write) },
+  hyperfine: { whole: (report, fold) => renderHyperfine(report, fold.tallyOf) },
+  trace: { stream: async (write) => createTrace(write) },
+} as const satisfies Record<string, Format>;
+
+const NAMES = Object.keys(FORMATS) as (keyof typeof FORMATS)[];
 
 export const builder = (argv: Argv) =>
   argv
-    .positional('match', { describe: "a match's id or folder; none: the newest", type: 'string' })
-    .option('format', { describe: 'how to show it', choices: FORMATS, default: 'table' as const })
-    .option('out', { describe: 'where match folders are', default: 'results', requiresArg: true, string: true });
+    .positional('match', { describe: "a match's id, its folder or its events.jsonl; none: the newest", type: 'string' })
+    .option('format', {
+      describe: 'how to show it; hyperfine: for its plotting scripts, trace: for ui.perfetto.dev',
+      choices: NAMES,
+      default: 'table' as const,
+    })
+    .option('out', { describe: 'where match folders are', default: 'results', requiresArg: true, string: true })
+    .example('$0 report --format csv > runs.csv', 'one line a run');
 
-const settingsSchema = z.object({ match: z.string().optional(), format: z.enum(FORMATS), out: z.string() });
+const settingsSchema = z.object({ match: z.string().optional(), format: z.enum(NAMES), out: z.string() });
 
 export async function handler(args: unknown, io: Io): Promise<number> {
   const settings = readSettings(settingsSchema, args);
-  const folder = resolve(io.cwd, settings.out);
-  const match = settings.match ?? newest(folder);
-  const text = read(match, folder, io.cwd);
-  const report = await buildReport(parse(text, match));
-  if (settings.format === 'json') io.out(`${JSON.stringify(report, null, 2)}\n`);
-  else if (settings.format === 'markdown') io.out(`${renderMarkdown(report)}\n`);
-  else io.out(renderTable(report, wantsColour(io, io.outIsTty) ? coloured : plain));
+  const found = findRecord(settings.match, settings.out, io.cwd);
+  const format: Format = FORMATS[settings.format];
+  if ('whole' in format) {
+    const fold = await foldOf(found);
+    io.out(format.whole(finished(fold, found), fold, io));
+    return EXIT.done;
+  }
+  const pieces = inPieces(io.out);
+  const exporter = await format.stream(pieces.write, async () => finished(await foldOf(found), found));
+  await readFound(found, exporter.push);
+  exporter.end();
+  pieces.end();
   return EXIT.done;
 }
 
-function newest(folder: string): string {
-  const matches = list(folder);
-  const last = matches.at(-1);
-  if (last === undefined) throw new CagematchError('bad-input', `no match found in ${folder}`, 'cagematch run');
-  return last;
+async function foldOf(found: Found): Promise<Fold> {
+  const fold = createFold();
+  await readFound(found, fold.push);
+  return fold;
 }
 
-function list(folder: string): string[] {
+function finished(fold: Fold, { name }: Found): Report {
   try {
-    return readdirSync(folder)
-      .filter((name) => /^\d{8}-\d{6}-/.test(name))
-      .sort();
-  } catch {
-    return [];
-  }
-}
-
-function read(match: string, folder: string, cwd: string): string {
-  for (const place of [join(folder, match), resolve(cwd, match)]) {
-    try {
-      return readFileSync(join(place, 'events.jsonl'), 'utf8');
-    } catch (error) {
-      if (!['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? ''))
-        throw new CagematchError('bad-input', messageOf(error));
-    }
-  }
-  const known = list(folder);
-  throw new CagematchError(
-    'bad-input',
-    `no record of a match ${match}`,
-    known.length > 0 ? `the newest are ${known.slice(-3).join(' ')}` : 'cagematch run',
-  );
-}
-
-function parse(text: string, match: string) {
-  try {
-    return parseEvents(text);
+    return fold.finish();
   } catch (error) {
-    throw new CagematchError('bad-input', `the record of ${match} cannot be read: ${messageOf(error)}`);
+    throw new CagematchError('bad-input', `the record of ${name} cannot be read: ${messageOf(error)}`);
   }
+}
+
+/** A system call for every line would take longer than all else. */
+function inPieces(out: (text: string) => void) {
+  let held = '';
+  return {
+    write(text: string) {
+      held += text;
+      if (held.length < 1 << 16) return;
+      out(held);
+      held = '';
+    },
+    end() {
+      if (held !== '') out(held);
+    },
+  };
 }

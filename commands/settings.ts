@@ -18,3 +18,9 @@ export function wholeNumber(name: string, min: number, max: number) {
     .transform(Number)
     .refine((value) => value >= min && value <= max, said);
 }
+
+/** The same, or one word instead of a number. */
+export function wholeNumberOr<W extends string>(word: W, name: string, min: number, max: number) {
+  const said = `${name} takes a whole number from ${min} to ${max}, or ${word}`;
+  return z.union([z.literal(word), wholeNumber(name, min, max)], said);
+}

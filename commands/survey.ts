@@ -2,11 +2,13 @@
 import type { Context } from '../lib/contract.js';
 import { contextFor, createKeeper, type Keeper, type Surroundings } from '../lib/match/context.js';
 import { type Detected, detectAll } from '../lib/match/detect.js';
-import { loadModes, parseWanted } from '../lib/match/registry.js';
+import { loadModes, parseWanted, type Wanted } from '../lib/match/registry.js';
 import type { Io } from './io.js';
 
 export interface Survey {
   detected: Detected[];
+  /** What the names mean. */
+  wanted: Wanted[];
   keeper: Keeper;
   contextOf(found: Detected, variant?: string): Context;
 }
@@ -14,7 +16,8 @@ export interface Survey {
 /** @param names modes or variants; none: every mode */
 export async function survey(io: Io, names: string[]): Promise<Survey> {
   const registry = await loadModes();
-  const asked = names.length > 0 ? new Set(names.map((name) => parseWanted(registry, name).mode)) : registry.values();
+  const wanted = names.map((name) => parseWanted(registry, name));
+  const asked = wanted.length > 0 ? new Set(wanted.map(({ mode }) => mode)) : registry.values();
   const around: Surroundings = {
     env: io.env,
     platform: io.platform,
@@ -27,6 +30,7 @@ export async function survey(io: Io, names: string[]): Promise<Survey> {
   const detected = await detectAll(asked, (mode) => contextFor(around, keeper, mode.id));
   return {
     detected,
+    wanted,
     keeper,
     contextOf: ({ mode, detection }, variant) =>
       contextFor(around, keeper, mode.id, { variant, facts: detection.status === 'ready' ? detection.facts : {} }),

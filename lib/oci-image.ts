@@ -4,12 +4,14 @@ import { chmodSync, copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from './contract.js';
-import { capture, output } from './exec.js';
+import { CagematchError } from './errors.js';
+import { capture, output, whyFailed } from './exec.js';
 import type { Client } from './oci.js';
 import { watchEvents } from './oci-events.js';
 import { makeFolder, removeFolder } from './owner.js';
 
 const QUICK_MS = 15_000;
+const REMOVE_MS = 60_000;
 const BUILD_MS = 15 * 60_000;
 
 /** What an image is made of; a change of any of it is another image. */
@@ -34,12 +36,7 @@ export async function ensureImage(
 ): Promise<{ image?: string }> {
   await watchEvents(client, ctx);
   const call = { env: client.env, cwd: '/', signal: ctx.signal };
-  const digest = async () => {
-    const argv: [string, ...string[]] = [...client.argv, 'image', 'inspect', '--format', '{{.Id}}', options.image];
-    const asked = await capture(argv, { ...call, timeoutMs: QUICK_MS });
-    return asked.end.type === 'exit' && asked.end.code === 0 ? { image: asked.stdout.trim() } : undefined;
-  };
-  const present = options.rebuild ? undefined : await digest();
+  const present = options.rebuild ? undefined : await digest(client, ctx, options.image);
   if (present) return present;
   ctx.say(`building ${options.image} (once; a minute or so)`);
   const folder = makeFolder('build');
@@ -47,9 +44,10 @@ export async function ensureImage(
     await fillBuildContext(ctx, folder);
     // The builder may be another user's.
     chmodSync(folder, 0o755);
-    const args = ['build', '--tag', options.image, '--network', options.network, '--build-arg', `AGENT_VERSION=${ctx.agentVersion}`];
+    // Without the layers of builds before: how long it takes where there were none is what `image` tells.
+    const args = ['build', '--no-cache', '--tag', options.image, '--network', options.network];
+    args.push('--build-arg', `AGENT_VERSION=${ctx.agentVersion}`);
     if (options.base !== undefined) args.push('--build-arg', `BASE_IMAGE=${options.base}`);
-    if (options.rebuild) args.push('--no-cache');
     await output([...client.argv, ...args, folder], {
       ...call,
       timeoutMs: BUILD_MS,
@@ -59,7 +57,31 @@ export async function ensureImage(
   } finally {
     removeFolder(folder);
   }
-  return (await digest()) ?? {};
+  return (await digest(client, ctx, options.image)) ?? {};
+}
+
+/** Undefined where there is no such image. */
+async function digest(client: Client, ctx: Context, image: string): Promise<{ image: string } | undefined> {
+  const argv: [string, ...string[]] = [...client.argv, 'image', 'inspect', '--format', '{{.Id}}', image];
+  const asked = await capture(argv, { env: client.env, cwd: '/', signal: ctx.signal, timeoutMs: QUICK_MS });
+  return asked.end.type === 'exit' && asked.end.code === 0 ? { image: asked.stdout.trim() } : undefined;
+}
+
+/**
+ * The runner image gone, its base and all else of the user's left. Never by force: with some clients that would take
+ * the containers of others too.
+ * @throws `image-unavailable` when it is in use
+ */
+export async function evictImage(client: Client, ctx: Context, image: string): Promise<void> {
+  if ((await digest(client, ctx, image)) === undefined) return;
+  const removal = await capture([...client.argv, 'image', 'rm', image], {
+    env: client.env,
+    cwd: '/',
+    signal: ctx.signal,
+    timeoutMs: REMOVE_MS,
+  });
+  if ((await digest(client, ctx, image)) !== undefined)
+    throw new CagematchError('image-unavailable', `${image} cannot be removed: ${whyFailed(removal)}`, 'cagematch clean');
 }
 
 /** What the Dockerfile needs, and nothing else of this package. */

@@ -1,5 +1,5 @@
 // Argument lists for command lines that speak the container dialect; names no runtime.
-import type { Command, Env, Labels, LaunchSpec } from './contract.js';
+import type { Command, EntryOptions, Env, Labels, LaunchSpec } from './contract.js';
 
 /** Where the image keeps the workspace and the agent's home (see the Dockerfile). */
 export const IMAGE_LAYOUT = { workspace: '/workspace', home: '/home/agent' } as const;
@@ -7,11 +7,13 @@ export const IMAGE_LAYOUT = { workspace: '/workspace', home: '/home/agent' } as 
 /** What keeps a sandbox alive that waits for `exec`. */
 const IDLE: [string, ...string[]] = ['sleep', 'infinity'];
 
-/**
- * The walls that every container starts with; a task needs none of what they take away.
- * Memory is bounded without a swap bound, which many kernels cannot account for.
- */
-const HARDENING = ['--init', '--cap-drop=ALL', '--security-opt', 'no-new-privileges', '--pids-limit', '512', '--memory', '4g'];
+/** The walls that every container starts with; a task needs none of what they take away. */
+const HARDENING = ['--init', '--cap-drop=ALL', '--security-opt', 'no-new-privileges', '--pids-limit', '512'];
+/** Memory is bounded without a swap bound, which many kernels cannot account for. */
+const MEMORY_MIB = 4096;
+
+/** Where an entry asks for it: /tmp for every user, and for programs that are run from there. */
+const TMPFS = '/tmp:rw,exec,nosuid,nodev,mode=1777';
 
 /** How to call the client: its program with global options, and the environment that it needs. */
 export interface Client {
@@ -21,11 +23,10 @@ export interface Client {
   lateEvents?: boolean;
 }
 
-export interface RunOptions {
+/** `network`: value of the flag; absent: the runtime's default. */
+export interface RunOptions extends EntryOptions {
   image: string;
   labels: Labels;
-  /** Value of `--network`; absent: the runtime's default. */
-  network?: string;
   /** Options that only this runtime has. */
   extra?: string[];
 }
@@ -43,6 +44,10 @@ export function runArgs(spec: LaunchSpec, options: RunOptions): string[] {
     spec.name,
     ...labelArgs(options.labels),
     ...HARDENING,
+    '--memory',
+    `${options.memoryMiB ?? MEMORY_MIB}m`,
+    ...(options.cpus === undefined ? [] : ['--cpus', `${options.cpus}`]),
+    ...(options.tmpfs ? ['--tmpfs', TMPFS] : []),
     '--stop-timeout',
     STOP_TIMEOUT,
     '--user',

@@ -35,6 +35,7 @@ export default defineMode({
   platforms: ['darwin', 'linux', 'win32'],
   summary: '`sbx create`, then `sbx exec`: a microVM; without sbx the older `docker sandbox` of Docker Desktop',
   oneShot: false,
+  options: ['cpus', 'memoryMiB'],
 
   async detect(ctx) {
     const found = await identify(ctx);
@@ -53,6 +54,7 @@ export default defineMode({
 
   async prepare(ctx, options) {
     const cli = await client(ctx);
+    checkOptions(ctx, cli);
     if (!options?.rebuild && (await hasTemplate(ctx, cli))) return {};
     // Nothing pulls a template but a sandbox that is made from it.
     ctx.say('making one sandbox, so that its template is here (the first time it is pulled)');
@@ -186,11 +188,26 @@ async function must(
   throw new CagematchError(code, `${cli} ${args[0]}: ${trouble?.reason ?? whyFailed(result)}`, trouble?.hint);
 }
 
+/** @throws `not-ready` for an option that the client at hand does not know */
+function checkOptions(ctx: Context, cli: Cli): void {
+  const { cpus, memoryMiB } = ctx.options;
+  if (cli !== 'sbx' && (cpus !== undefined || memoryMiB !== undefined))
+    throw new CagematchError('not-ready', `${cli} gives every sandbox the same cpus and memory`, INSTALL[ctx.platform]);
+  if (cpus !== undefined && !Number.isInteger(cpus))
+    throw new CagematchError('not-ready', `a microVM has whole processors, not ${cpus}`, `cpus: ${Math.ceil(cpus)}`);
+}
+
 /** `create` and `exec`, never `run`: that one is for a terminal. */
 async function create(ctx: Context, cli: Cli, name: string, workspace: string, code: CagematchError['code']): Promise<void> {
   const template = ctx.env.CAGEMATCH_SANDBOX_TEMPLATE;
   keepLabels(ctx, name);
-  const flags = ['--quiet', '--name', name, ...(template === undefined ? [] : ['--template', template])];
+  const { cpus, memoryMiB } = ctx.options;
+  const flags = [
+    ...['--quiet', '--name', name],
+    ...(template === undefined ? [] : ['--template', template]),
+    ...(cpus === undefined ? [] : ['--cpus', `${cpus}`]),
+    ...(memoryMiB === undefined ? [] : ['--memory', `${memoryMiB}m`]),
+  ];
   await must(ctx, cli, ['create', ...flags, AGENT, workspace], CREATE_MS, code);
 }
 

@@ -1,5 +1,6 @@
 // Docker: a container with the host's kernel; every other OCI runtime that the daemon lists is a variant.
-import { type Context, defineMode, type Isolation } from '../lib/contract.js';
+import { type Context, defineMode, type Isolation, type Reach } from '../lib/contract.js';
+import { CagematchError } from '../lib/errors.js';
 import { capture, which, whyFailed } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
 import { type Client, IMAGE_LAYOUT } from '../lib/oci.js';
@@ -13,7 +14,7 @@ import {
   type OciHandle,
   removeContainer,
 } from '../lib/oci-client.js';
-import { ensureImage, imageName } from '../lib/oci-image.js';
+import { ensureImage, evictImage, imageName } from '../lib/oci-image.js';
 import { commandLines } from '../lib/process-tree.js';
 import { programVersion, versionFacts, versionIn, versionsOnPath } from '../lib/program-version.js';
 
@@ -49,6 +50,7 @@ export default defineMode<OciHandle>({
   platforms: ['linux', 'darwin', 'win32'],
   summary: '`docker run --rm`, hardened, on the bridge network; OCI runtimes of the daemon are variants (`docker:runsc`)',
   oneShot: true,
+  options: ['network', 'tmpfs', 'cpus', 'memoryMiB'],
 
   async detect(ctx) {
     // What other OCI runtimes are called as a rule is asked beside the daemon, not after it.
@@ -86,6 +88,10 @@ export default defineMode<OciHandle>({
           .filter(([, runtime]) => runtime.runtimeArgs?.includes('--network=host'))
           .map(([id]) => id)
           .join(' '),
+        ignoresLimits: Object.entries(info.Runtimes ?? {})
+          .filter(([, runtime]) => runtime.runtimeArgs?.includes('--ignore-cgroups'))
+          .map(([id]) => id)
+          .join(' '),
       },
       variants: Object.keys(info.Runtimes ?? {})
         .filter((id) => id !== info.DefaultRuntime && !/^io\.containerd\.(runc|runtime)\./.test(id))
@@ -93,24 +99,24 @@ export default defineMode<OciHandle>({
     };
   },
 
-  prepare: (ctx, options) =>
-    ensureImage(client(ctx), ctx, {
+  async prepare(ctx, options) {
+    checkOptions(ctx);
+    return ensureImage(client(ctx), ctx, {
       image: image(ctx),
       base: ctx.env.CAGEMATCH_BASE_IMAGE,
       network: 'host',
       rebuild: options?.rebuild ?? false,
-    }),
+    });
+  },
+  evict: (ctx) => evictImage(client(ctx), ctx, image(ctx)),
 
   async reach(ctx) {
+    const network = networkOf(ctx);
+    if (network === 'none') return { via: 'inside' };
     // Docker Desktop's virtual machine reaches the host's loopback by this name.
     if (ctx.facts.desktop === true) return { via: 'address', listen: '127.0.0.1', url: (port) => `http://host.docker.internal:${port}` };
-    if (onHostNetwork(ctx)) return { via: 'address', listen: '127.0.0.1', url: (port) => `http://127.0.0.1:${port}` };
-    const asked = await capture(['docker', 'network', 'inspect', 'bridge', '--format', '{{(index .IPAM.Config 0).Gateway}}'], {
-      env: ctx.env,
-      timeoutMs: 10_000,
-    });
-    const gateway = asked.stdout.trim() || '172.17.0.1';
-    return { via: 'address', listen: gateway, url: (port) => `http://${gateway}:${port}` };
+    if (network === 'host') return { via: 'address', listen: '127.0.0.1', url: (port) => `http://127.0.0.1:${port}` };
+    return bridgeReach(ctx, network === 'default' ? undefined : network);
   },
   layout: () => IMAGE_LAYOUT,
 
@@ -118,7 +124,8 @@ export default defineMode<OciHandle>({
     launchContainer(client(ctx), ctx, spec, {
       image: image(ctx),
       labels: ctx.labels,
-      ...(onHostNetwork(ctx) ? { network: 'host' } : {}),
+      ...ctx.options,
+      network: networkOf(ctx),
       extra: ['--pull', 'never', ...(ctx.variant === undefined ? [] : ['--runtime', ctx.variant])],
     }),
   exec: (ctx, handle, command) => execInContainer(client(ctx), ctx, handle, command),
@@ -163,13 +170,48 @@ function image(ctx: Context): string {
   return imageName(ctx, ctx.env.CAGEMATCH_BASE_IMAGE);
 }
 
-function onHostNetwork(ctx: Context): boolean {
-  return (
-    ctx.variant !== undefined &&
-    String(ctx.facts.hostNetwork ?? '')
-      .split(' ')
-      .includes(ctx.variant)
-  );
+/** Value of `--network`; undefined: Docker's default bridge. */
+function networkOf(ctx: Context): string | undefined {
+  return ctx.options.network ?? (isAmong(ctx, 'hostNetwork') ? 'host' : undefined);
+}
+
+/** Is the OCI runtime one of those that a fact lists? */
+function isAmong(ctx: Context, fact: 'hostNetwork' | 'ignoresLimits'): boolean {
+  return String(ctx.facts[fact] ?? '')
+    .split(' ')
+    .includes(runtimeOf(ctx));
+}
+
+function runtimeOf(ctx: Context): string {
+  return ctx.variant ?? String(ctx.facts.runtime);
+}
+
+/** @throws `not-ready` for an option that would be taken and then have no effect */
+function checkOptions(ctx: Context): void {
+  const { network, cpus, memoryMiB } = ctx.options;
+  if (isAmong(ctx, 'hostNetwork') && network !== undefined && network !== 'host')
+    throw new CagematchError(
+      'not-ready',
+      `${runtimeOf(ctx)} is registered with --network=host and knows no other network`,
+      'network: host',
+    );
+  if (isAmong(ctx, 'ignoresLimits') && (cpus !== undefined || memoryMiB !== undefined))
+    throw new CagematchError(
+      'not-ready',
+      `${runtimeOf(ctx)} is registered with --ignore-cgroups: cpus and memory would have no effect`,
+      `register ${runtimeOf(ctx)} without --ignore-cgroups`,
+    );
+}
+
+/** The bridge's own address, which is this host's. */
+async function bridgeReach(ctx: Context, network = 'bridge'): Promise<Reach> {
+  const format = '{{(index .IPAM.Config 0).Gateway}}';
+  const asked = await capture(['docker', 'network', 'inspect', network, '--format', format], { env: ctx.env, timeoutMs: 10_000 });
+  const told = asked.stdout.trim();
+  if (told === '' && network !== 'bridge')
+    throw new CagematchError('not-ready', `Docker tells no address of this host on the network ${network}`, 'docker network ls');
+  const gateway = told || '172.17.0.1';
+  return { via: 'address', listen: gateway, url: (port) => `http://${gateway}:${port}` };
 }
 
 /** podman-docker answers in Podman's own form. A socket of Podman that a real Docker client cannot reach is another matter. */

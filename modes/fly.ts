@@ -57,6 +57,7 @@ export default defineMode<FlyHandle>({
   platforms: ['linux', 'darwin', 'win32'],
   summary: 'a machine of the Fly.io app through the Machines API; the workspace is copied in and back',
   oneShot: false,
+  options: ['cpus', 'memoryMiB'],
 
   async detect(ctx) {
     const app = appOf(ctx);
@@ -71,6 +72,7 @@ export default defineMode<FlyHandle>({
   },
 
   async prepare(ctx, options) {
+    guestOf(ctx);
     // Whether the image is in Fly's registry shows when a machine is made. Building it costs the user money,
     // so a match never does; `cagematch build fly` asks for it, and Fly's own cache makes the second time short.
     if (options) await build(ctx, options.rebuild ?? false);
@@ -98,7 +100,7 @@ export default defineMode<FlyHandle>({
         config: {
           image: imageOf(ctx),
           init: { exec: ['/bin/sleep', String(LIFE_S)] },
-          guest: { cpu_kind: 'shared', cpus: 2, memory_mb: 4096 },
+          guest: guestOf(ctx),
           restart: { policy: 'no' },
           auto_destroy: true,
           metadata: metadata(ctx),
@@ -151,6 +153,25 @@ function appOf(ctx: Context): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Sizes that Fly.io sells with shared processors. */
+const SIZES = { cpus: [1, 2, 4, 8], stepMiB: 256, mostMiBEach: 2048 };
+
+/** @throws `not-ready` for a size that Fly.io does not sell */
+function guestOf(ctx: Context) {
+  const { cpus = 2 } = ctx.options;
+  const { stepMiB, mostMiBEach } = SIZES;
+  const memory = ctx.options.memoryMiB ?? Math.min(4096, cpus * mostMiBEach);
+  if (!SIZES.cpus.includes(cpus))
+    throw new CagematchError('not-ready', `Fly.io has machines with ${SIZES.cpus.join(', ')} processors, not ${cpus}`, 'cpus: 2');
+  if (memory % stepMiB !== 0 || memory < cpus * stepMiB || memory > cpus * mostMiBEach)
+    throw new CagematchError(
+      'not-ready',
+      `Fly.io gives ${cpus} shared processors ${cpus * stepMiB} to ${cpus * mostMiBEach} MiB, in steps of ${stepMiB}; not ${memory}`,
+      `memory: ${cpus * mostMiBEach}m`,
+    );
+  return { cpu_kind: 'shared', cpus, memory_mb: memory };
 }
 
 interface Request {

@@ -33,6 +33,7 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
   platforms: ['linux'],
   summary: '`incus launch`, then `incus exec`: a full Linux with its own init; `incus:vm` is a virtual machine',
   oneShot: false,
+  options: ['tmpfs', 'cpus', 'memoryMiB'],
 
   async detect(ctx) {
     const asked = await capture(['incus', 'query', '/1.0'], { env: ctx.env, signal: ctx.signal, timeoutMs: QUICK_MS });
@@ -73,13 +74,15 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
   },
 
   async prepare(ctx, options) {
+    checkOptions(ctx);
     const alias = template(ctx);
     const present = await fingerprint(ctx, alias);
     if (present && !options?.rebuild) return present;
-    if (present) await must(ctx, ['image', 'delete', alias], 60_000);
+    await evict(ctx);
     await buildTemplate(ctx, alias);
     return (await fingerprint(ctx, alias)) ?? {};
   },
+  evict,
 
   async reach(ctx) {
     // A routed link needs no bridge, no DHCP and no address in the guest's image; a VM would need the last.
@@ -139,11 +142,33 @@ async function launch(ctx: Context, name: string, extra: Record<string, Device>)
     'user.cagematch.match': ctx.labels.match,
     'user.cagematch.mode': ctx.labels.mode,
     'user.cagematch.owner': ctx.labels.owner,
-    'limits.memory': '4GiB',
-    ...(ctx.variant === VM ? {} : { 'limits.processes': '512' }),
+    ...limits(ctx),
   };
   // YAML is a superset of JSON.
   await must(ctx, ['launch', template(ctx), name, ...vmFlag(ctx)], 120_000, { input: JSON.stringify({ config, devices: extra }) });
+}
+
+function limits(ctx: Context): Record<string, string> {
+  const { cpus, memoryMiB, tmpfs } = ctx.options;
+  const memory = { 'limits.memory': memoryMiB === undefined ? '4GiB' : `${memoryMiB}MiB` };
+  if (ctx.variant === VM) return { ...memory, ...(cpus === undefined ? {} : { 'limits.cpu': `${cpus}` }) };
+  return {
+    ...memory,
+    'limits.processes': '512',
+    // A share of time, as containers mean it elsewhere; `limits.cpu` would pin whole processors.
+    ...(cpus === undefined ? {} : { 'limits.cpu.allowance': `${Math.max(1, Math.round(cpus * 100))}ms/100ms` }),
+    // 6.0 knows no device for it.
+    ...(tmpfs ? { 'raw.lxc': 'lxc.mount.entry = tmpfs tmp tmpfs rw,nosuid,nodev,mode=1777,create=dir 0 0' } : {}),
+  };
+}
+
+/** @throws `not-ready` for an option that a virtual machine cannot have */
+function checkOptions(ctx: Context): void {
+  if (ctx.variant !== VM) return;
+  const { cpus, tmpfs } = ctx.options;
+  if (tmpfs) throw new CagematchError('not-ready', 'a virtual machine of Incus mounts its own /tmp', 'leave out tmpfs');
+  if (cpus !== undefined && !Number.isInteger(cpus))
+    throw new CagematchError('not-ready', `a virtual machine has whole processors, not ${cpus}`, `cpus: ${Math.ceil(cpus)}`);
 }
 
 const LINK = 'cagematch-link';
@@ -270,6 +295,13 @@ async function fingerprint(ctx: Context, alias: string): Promise<{ image: string
   const asked = await incus(ctx, ['query', `/1.0/images/aliases/${alias}`], QUICK_MS);
   const target = parseJson<{ target?: string }>(asked.stdout)?.target;
   return asked.end.type === 'exit' && asked.end.code === 0 && target !== undefined ? { image: target } : undefined;
+}
+
+/** @throws `image-unavailable` when the template is there and will not go */
+async function evict(ctx: Context): Promise<void> {
+  const alias = template(ctx);
+  if (!(await fingerprint(ctx, alias))) return;
+  await must(ctx, ['image', 'delete', alias], 60_000, { code: 'image-unavailable' });
 }
 
 /** The template's alias: agent version, and a hash of what else it is made of. */

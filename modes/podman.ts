@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type Context, defineMode, type Env, type Isolation, type Reach } from '../lib/contract.js';
+import { CagematchError } from '../lib/errors.js';
 import { capture, output, which, whyFailed } from '../lib/exec.js';
 import { type Client, IMAGE_LAYOUT, labelArgs } from '../lib/oci.js';
 import {
@@ -14,7 +15,7 @@ import {
   type OciHandle,
   removeContainer,
 } from '../lib/oci-client.js';
-import { ensureImage, imageName } from '../lib/oci-image.js';
+import { ensureImage, evictImage, imageName } from '../lib/oci-image.js';
 import { childrenOf, commandLines } from '../lib/process-tree.js';
 import { versionFacts, versionIn, versionsOnPath } from '../lib/program-version.js';
 
@@ -65,6 +66,7 @@ export default defineMode<OciHandle>({
   summary:
     '`podman run --rm`, hardened, on the bridge network; rootless for an ordinary caller, `podman:rootless` for root; other OCI runtimes on request (`podman:crun`)',
   oneShot: true,
+  options: ['network', 'tmpfs', 'cpus', 'memoryMiB'],
 
   async detect(ctx) {
     const account = ctx.uid === 0 ? rootlessAccount(ctx) : undefined;
@@ -102,6 +104,7 @@ export default defineMode<OciHandle>({
   },
 
   async prepare(ctx, options) {
+    checkOptions(ctx);
     const via = client(ctx);
     const made = await ensureImage(via, ctx, {
       image: image(ctx),
@@ -116,15 +119,18 @@ export default defineMode<OciHandle>({
     }
     return made;
   },
+  evict: (ctx) => evictImage(client(ctx), ctx, image(ctx)),
 
   async reach(ctx) {
+    const { network } = ctx.options;
+    if (network === 'none') return { via: 'inside' };
     if (ctx.facts.remote === true) return { via: 'address', listen: '127.0.0.1', url: (port) => `http://host.containers.internal:${port}` };
-    if (isRootless(ctx)) {
+    if (isRootless(ctx) || network === 'host') {
       // slirp4netns gives the host's loopback this name; pasta forwards the one port.
-      const host = usesPasta(ctx) ? '127.0.0.1' : SLIRP_HOST;
+      const host = network === 'host' || userNetwork(ctx) === 'pasta' ? '127.0.0.1' : SLIRP_HOST;
       return { via: 'address', listen: '127.0.0.1', url: (port) => `http://${host}:${port}` };
     }
-    return bridgeReach(ctx);
+    return bridgeReach(ctx, network === 'bridge' ? undefined : network);
   },
   layout: () => IMAGE_LAYOUT,
   owner: (ctx) => (ctx.variant === ROOTLESS ? rootlessAccount(ctx) : undefined),
@@ -133,8 +139,10 @@ export default defineMode<OciHandle>({
     launchContainer(client(ctx), ctx, spec, {
       image: image(ctx),
       labels: ctx.labels,
+      ...ctx.options,
+      network: networkOf(ctx, spec.gatewayPort),
       // Podman would hand the caller's proxies on, and the passwords in them.
-      extra: ['--pull', 'never', '--http-proxy=false', ...(isRootless(ctx) ? rootlessArgs(ctx, spec.gatewayPort) : [])],
+      extra: ['--pull', 'never', '--http-proxy=false', ...(isRootless(ctx) ? ['--userns', 'keep-id'] : [])],
     }),
   exec: (ctx, handle, command) => execInContainer(client(ctx), ctx, handle, command),
   async collect() {},
@@ -223,14 +231,34 @@ function isRootless(ctx: Context): boolean {
   return ctx.variant === ROOTLESS || ctx.facts.rootless === true;
 }
 
-function usesPasta(ctx: Context): boolean {
-  return String(ctx.facts.rootlessNetwork) === 'pasta';
+/** What makes the network of a rootless container: asked for, or Podman's default. */
+function userNetwork(ctx: Context): string {
+  return ctx.options.network ?? (String(ctx.facts.rootlessNetwork) === 'pasta' ? 'pasta' : 'slirp4netns');
 }
 
-function rootlessArgs(ctx: Context, gatewayPort: number | undefined): string[] {
-  const reach =
-    gatewayPort === undefined ? [] : ['--network', usesPasta(ctx) ? `pasta:-T,${gatewayPort}` : 'slirp4netns:allow_host_loopback=true'];
-  return ['--userns', 'keep-id', ...reach];
+/** Value of `--network`; undefined: Podman's default. */
+function networkOf(ctx: Context, gatewayPort: number | undefined): string | undefined {
+  const { network } = ctx.options;
+  if (!isRootless(ctx) || gatewayPort === undefined || network === 'host' || network === 'none') return network;
+  return userNetwork(ctx) === 'pasta' ? `pasta:-T,${gatewayPort}` : 'slirp4netns:allow_host_loopback=true';
+}
+
+/** @throws `not-ready` for an option that would be taken and then have no effect, or cut the agent off from its model */
+function checkOptions(ctx: Context): void {
+  if (!isRootless(ctx)) return;
+  const { network, cpus, memoryMiB } = ctx.options;
+  if (network !== undefined && !['host', 'none', 'slirp4netns', 'pasta'].includes(network))
+    throw new CagematchError(
+      'not-ready',
+      `no address of this host can be reached from rootless Podman's network ${network}`,
+      'network: host, none, slirp4netns or pasta',
+    );
+  if (ctx.facts.cgroup === 'v1' && (cpus !== undefined || memoryMiB !== undefined))
+    throw new CagematchError(
+      'not-ready',
+      'rootless Podman ignores cpus and memory on cgroup v1',
+      'boot with systemd.unified_cgroup_hierarchy=1',
+    );
 }
 
 function image(ctx: Context): string {
@@ -241,13 +269,20 @@ function image(ctx: Context): string {
  * The bridge has its address only while a container is on it. One is kept there until the gateway is bound;
  * the bound socket then outlives the bridge, and works again whenever it comes back.
  */
-async function bridgeReach(ctx: Context): Promise<Reach> {
+async function bridgeReach(ctx: Context, network = 'podman'): Promise<Reach> {
   // The bridge is the same under any OCI runtime: the keeper takes Podman's own.
   const via: Client = { argv: ['podman'], env: ctx.env };
   const call = { env: via.env, timeoutMs: 30_000, cwd: '/', code: 'launch-failed' as const };
-  const gateway = (await output([...via.argv, 'network', 'inspect', 'podman', '--format', '{{(index .Subnets 0).Gateway}}'], call)).trim();
+  const asked = await capture([...via.argv, 'network', 'inspect', network, '--format', '{{(index .Subnets 0).Gateway}}'], call);
+  const gateway = asked.stdout.trim();
+  if (gateway === '')
+    throw new CagematchError(
+      'not-ready',
+      `Podman tells no address of this host on the network ${network}: ${whyFailed(asked)}`,
+      'podman network ls',
+    );
   const keeper = `cagematch-keeper-${ctx.labels.match}-${ctx.variant ?? 'default'}`;
-  const options = ['--detach', '--stop-timeout', '0', '--pull', 'never', '--name', keeper, ...labelArgs(ctx.labels)];
+  const options = ['--detach', '--stop-timeout', '0', '--pull', 'never', '--network', network, '--name', keeper, ...labelArgs(ctx.labels)];
   const release = () => forceRemove(via, keeper);
   try {
     await output([...via.argv, 'run', ...options, image(ctx), 'sleep', '60'], call);

@@ -90,6 +90,8 @@ async function match(
       matchId,
       seed: 1,
       runs: options.runs ?? 1,
+      until: 'count',
+      concurrency: 1,
       warmup: 0,
       timeoutMs: options.timeoutMs ?? 30_000,
       signal: new AbortController().signal,

@@ -109,6 +109,17 @@ describe('bad input gets one clear line, a hint, exit 2, and loses nothing', () 
     [['rnu'], /✖ unknown command: rnu\nhint: did you mean run\?/],
     [['run', '--runs', '0'], /✖ --runs takes a whole number from 1 to 1000/],
     [['run', '--runs', 'many'], /✖ --runs takes a whole number from 1 to 1000/],
+    [['run', '--runs', 'Auto'], /✖ --runs takes a whole number from 1 to 1000, or auto\nhint: /],
+    [['run', '--runs', '3', '--runs', '4'], /✖ --runs takes a whole number from 1 to 1000, or auto/],
+    [['run', '--concurrency', '65'], /✖ --concurrency takes a whole number from 1 to 64\nhint: /],
+    [['run', '--concurrency', '0'], /✖ --concurrency takes a whole number from 1 to 64/],
+    [['run', '--concurrency', '2', '--state', 'cold'], /✖ runs in the state cold cannot be at once: .*\nhint: --concurrency 1/],
+    [['run', '--state', 'hot'], /✖ .*state.*hot.*prepared.*warm.*cold/],
+    [['run', '--state', 'warm', '--state', 'cold'], /✖ --state is given more than once/],
+    [['run', 'docker@'], /✖ docker@: there is no label after the @\nhint: docker@a/],
+    [['run', '--require', 'docker@a_b'], /✖ docker@a_b: a label is made of letters, digits and dashes\nhint: docker@a/],
+    [['run', '-f', 'nosuch.yaml'], /✖ there is no match file nosuch\.yaml\nhint: /],
+    [['run', '--file'], /✖ Not enough arguments following: file/],
     [['run', '--model', 'gpt'], /✖ .*model.*gpt.*auto/],
     [['run', '--timeout'], /✖ Not enough arguments following: timeout/],
     [['run', '--model', 'live'], /✖ --model live needs a credential.*\nhint: /],
@@ -156,6 +167,76 @@ describe('bad input gets one clear line, a hint, exit 2, and loses nothing', () 
     expect(exitCode).toBe(1);
     expect(stdout).toMatch(new RegExp(`port ${port} of 127\\.0\\.0\\.1 is taken`));
     expect(stdout).toContain('hint: unset CAGEMATCH_GATEWAY_PORT');
+  });
+});
+
+describe('a match file', () => {
+  const write = (text: string) => writeFileSync(join(place.cwd, 'match.yaml'), text);
+
+  it('gives rows and settings; a flag that is typed wins, one that is not does not', async () => {
+    write('runs: 2\nwarmup: 1\nseed: 7\nmodel: replay\nconcurrency: 3\nmodes: [host@a, {mode: host, label: b, state: warm}]\n');
+    const { stdout, exitCode, stderr } = await run(['run', '-f', 'match.yaml', '--dry-run', '--runs', '1', '--require', 'host']);
+    expect(stderr).toBe('');
+    expect(exitCode).toBe(0);
+    const [seed, first, second, levels, warmup, round, ...rest] = stdout.trimEnd().split('\n');
+    expect(seed).toBe('seed 7');
+    expect(first).toMatch(/^row host@a +none +prepared +hello +\(required\)$/);
+    expect(second).toMatch(/^row host@b +none +warm +hello +\(required\)$/);
+    expect(levels).toMatch(/^levels.*: 1 2 3$/);
+    const turns = (line = '') =>
+      line
+        .replace(/^[a-z-]+ 1: /, '')
+        .split(' ')
+        .sort();
+    expect([warmup?.slice(0, 10), round?.slice(0, 8)]).toEqual(['warm-up 1:', 'round 1:']);
+    for (const line of [warmup, round]) expect(turns(line)).toEqual(['host@a', 'host@a*2', 'host@a*3', 'host@b', 'host@b*2', 'host@b*3']);
+    expect(rest).toEqual([]);
+    expect(existsSync(join(place.cwd, 'results'))).toBe(false);
+  });
+
+  it('that says `runs: auto` goes on to 50 rounds at most', async () => {
+    write('runs: auto\nmodes: [host]\n');
+    const { stdout } = await run(['run', '-f', 'match.yaml', '--dry-run']);
+    expect(stdout).toContain('rounds until every interval is within 5 %, at most 50');
+    expect(stdout.match(/^round \d+: host$/gm)).toHaveLength(50);
+  });
+
+  it('shows the options of its rows with --dry-run', async () => {
+    const bin = join(place.cwd, 'bin');
+    mkdirSync(bin, { recursive: true });
+    writeFileSync(join(bin, 'docker'), '#!/bin/sh\necho \'{"ServerVersion":"1.0"}\'\n', { mode: 0o755 });
+    write('modes: [{mode: docker, label: a, network: host, tmpfs: true, cpus: 1.5, memory: 2g}]\n');
+    const { stdout } = await run(['run', '-f', 'match.yaml', '--dry-run']);
+    expect(stdout).toMatch(/^row docker@a container prepared hello network host, tmpfs yes, cpus 1\.5, memory 2048 MiB$/m);
+  });
+
+  it('may leave the rows to the command line, but not name them beside it', async () => {
+    write('seed: 7\n');
+    expect((await run(['run', 'host', '-f', 'match.yaml', '--dry-run'])).stdout).toMatch(/^seed 7\nrow host /);
+    write('modes: [host@a]\n');
+    const { stderr, exitCode } = await run(['run', 'host', '-f', 'match.yaml']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/^✖ rows are named twice: host here, and modes in match\.yaml\nhint: /);
+  });
+
+  it('with a mistake is bad input that names file, place and key', async () => {
+    write('modes: [host, {mode: docker, netwrok: host}]\n');
+    const { stderr, exitCode } = await run(['run', '-f', 'match.yaml']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toBe('✖ match.yaml: modes[1]: unknown key netwrok\nhint: did you mean network?\n');
+  });
+});
+
+describe('rows under labels', () => {
+  it('are run and reported each on its own, and the record tells what they are', async () => {
+    const { stdout, exitCode } = await run(['run', 'host@a', 'host@B', '--runs', '1', '--require', 'host', '--json', '-']);
+    expect(exitCode).toBe(0);
+    const report = reportSchema.parse(JSON.parse(stdout));
+    expect(report.modes.map(({ entry, mode, label, required, passed }) => [entry, mode, label, required, passed])).toEqual([
+      ['host@a', 'host', 'a', true, 1],
+      ['host@B', 'host', 'B', true, 1],
+    ]);
+    expect(report.match).toMatchObject({ state: 'prepared', until: 'count', concurrency: 1, runs: 1 });
   });
 });
 

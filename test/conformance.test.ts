@@ -4,10 +4,11 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ExecEnd, ExecStream } from '../lib/contract.js';
+import type { EntryOptions, ExecEnd, ExecStream } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { childrenOf, readTree } from '../lib/process-tree.js';
 import { type Arena, type Box, openArena, read, SEED, shell, type Told, watchArgv } from './conformance/arena.js';
+import { limitsOf } from './conformance/limits.js';
 import { contextOf, findTargets, HOST_ONLY, HOST_ONLY_MARK, type Target } from './conformance/targets.js';
 
 const { modes, targets, notReal } = await findTargets();
@@ -241,6 +242,44 @@ describe.concurrent.each(targets)('$name', (target) => {
       expect(told).toMatchObject({ stdout: ['reached'], end: { type: 'exit', code: 0 } });
     },
     () => arena.reach.via === 'inside' && 'the model runs inside',
+  );
+
+  row(
+    target,
+    'the options that the mode knows are in force inside, or refused before anything is launched',
+    async () => {
+      const taken = async (options: EntryOptions) => {
+        const ctx = { ...arena.ctx, env: target.env, options };
+        const refusal = await mode.prepare(ctx).then(
+          () => undefined,
+          (error: unknown) => error,
+        );
+        if (refusal !== undefined) expect(refusal).toMatchObject({ code: 'not-ready', hint: expect.stringMatching(/./) });
+        return refusal === undefined;
+      };
+      const sized: EntryOptions = {};
+      for (const [option, value] of Object.entries({ tmpfs: true, cpus: 1, memoryMiB: 1024 })) {
+        if (!mode.options?.includes(option as keyof EntryOptions) || !(await taken({ [option]: value }))) continue;
+        Object.assign(sized, { [option]: value });
+      }
+      await arena.withOptions('sized', sized, async (box, sh) => {
+        if (!target.real) return; // That it takes the options is what a stand-in can show.
+        if (sized.tmpfs) {
+          const script =
+            'grep -c "^[^ ]* /tmp tmpfs " /proc/mounts; printf "#!/bin/sh\\necho ran\\n" >/tmp/own; chmod +x /tmp/own; /tmp/own';
+          expect(await sh(script)).toMatchObject({ stdout: ['1', 'ran'], end: { type: 'exit', code: 0 } });
+        }
+        const seen = await limitsOf(box.name, sh);
+        if (sized.memoryMiB !== undefined) expect(seen.memoryBytes).toBe(sized.memoryMiB * 2 ** 20);
+        if (sized.cpus !== undefined) expect(seen.cpus).toBe(sized.cpus);
+      });
+      if (mode.options?.includes('network') && (await taken({ network: 'none' }))) {
+        await arena.withOptions('alone', { network: 'none' }, async (_, sh) => {
+          if (target.real) expect((await sh("sed -n 's/^ *\\([^ ]*\\):.*/\\1/p' /proc/net/dev")).stdout).toEqual(['lo']);
+        });
+      }
+    },
+    () => !mode.options && 'it has no options',
   );
 
   const MEASURED =

@@ -50,7 +50,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-async function match(mode: Mode, options: { runs?: number; signal?: AbortSignal; timeoutMs?: number } = {}) {
+async function match(mode: Mode, options: { runs?: number; signal?: AbortSignal; timeoutMs?: number; entries?: string[] } = {}) {
   const task = helloTask(packageRoot);
   const gateway = createGateway(replayAnswer(readCassette(task.cassette)));
   const keeper = createKeeper();
@@ -81,7 +81,7 @@ async function match(mode: Mode, options: { runs?: number; signal?: AbortSignal;
   };
   try {
     await runMatch({
-      entries: [entry],
+      entries: (options.entries ?? [entry.entry]).map((name) => ({ ...entry, entry: name })),
       contextOf: () => contextFor(around, keeper, mode.id),
       record,
       gateway,
@@ -91,6 +91,8 @@ async function match(mode: Mode, options: { runs?: number; signal?: AbortSignal;
       seed: 1,
       warmup: 0,
       runs: options.runs ?? 1,
+      until: 'count',
+      concurrency: 1,
       timeoutMs: options.timeoutMs ?? 30_000,
       signal: options.signal ?? new AbortController().signal,
     });
@@ -102,6 +104,23 @@ async function match(mode: Mode, options: { runs?: number; signal?: AbortSignal;
   const runs = events.filter((event): event is EventOf<'run-ended'> => event.type === 'run-ended');
   return { events, runs, phases: events.flatMap((event) => (event.type === 'phase' ? [event.phase] : [])) };
 }
+
+it('every row gets a sandbox name of its own that every runtime takes, however alike the rows are called', async () => {
+  const names: string[] = [];
+  const refusing: Mode = {
+    ...host,
+    async launch(_ctx, spec) {
+      names.push(spec.name);
+      throw new CagematchError('launch-failed', 'not today');
+    },
+  };
+  const rows = ['docker-a', 'docker@a', 'docker:a', 'docker@A', `docker:runsc@${'x'.repeat(60)}1`, `docker:runsc@${'x'.repeat(60)}2`];
+  await match(refusing, { entries: rows });
+  expect(names).toHaveLength(rows.length);
+  expect(new Set(names.map((name) => name.toLowerCase())).size).toBe(rows.length);
+  for (const name of names) expect(name).toMatch(/^[a-z][a-z0-9-]{0,61}[a-z0-9]$/);
+  expect(names).toContain(`cagematch-t${process.pid}-docker-a-1`);
+});
 
 const never = () => new Promise<never>(() => {});
 

@@ -1,8 +1,8 @@
 // Which rows a match has, what is told of those it lacks, and in which order its rounds run them.
 import { describe, expect, test } from 'vitest';
-import type { Detection } from '../lib/contract.js';
+import type { Detection, Mode } from '../lib/contract.js';
 import type { Detected } from '../lib/match/detect.js';
-import { checkAnything, checkRequired, planMatch, rounds } from '../lib/match/plan.js';
+import { type Asked, checkAnything, checkRequired, levels, planMatch, rounds } from '../lib/match/plan.js';
 import { loadModes, parseWanted } from '../lib/match/registry.js';
 import { thrownBy } from './thrown.js';
 
@@ -22,8 +22,9 @@ function detected(answers: Record<string, Detection>): Detected[] {
 
 const HERE = detected({ host: ready(), docker: ready(['runsc', 'kata']), podman: ready(), incus: absent });
 
-function planned(wanted: string[], required: string[] = [], here = HERE) {
-  const plan = planMatch(registry, here, wanted, required);
+function planned(wanted: (string | Asked)[], required: string[] = [], here = HERE, otherwise?: Parameters<typeof planMatch>[4]) {
+  const asked = wanted.map((one) => (typeof one === 'string' ? { name: one } : one));
+  const plan = planMatch(registry, here, asked, required, otherwise);
   return { plan, rows: plan.entries.map((entry) => entry.entry) };
 }
 
@@ -100,6 +101,123 @@ describe('what is required', () => {
     expect(() => checkRequired(planned([], ['docker']).plan)).not.toThrow();
     expect(() => checkRequired(planned(['incus', 'docker']).plan)).not.toThrow();
   });
+});
+
+describe('rows under labels', () => {
+  test('are rows of their own, of the same mode and variant', () => {
+    const { plan, rows } = planned(['docker@b', 'docker@a', 'docker:runsc@a', 'docker', 'host']);
+    expect(rows).toEqual(['host', 'docker', 'docker:runsc@a', 'docker@a', 'docker@b']);
+    expect(plan.entries[2]).toMatchObject({ mode: 'docker', variant: 'runsc', label: 'a', isolation: 'user-kernel' });
+    expect(plan.entries[3]).toMatchObject({ mode: 'docker', label: 'a', facts: { of: 'this machine' } });
+    expect(plan.entries[3]).not.toHaveProperty('variant');
+    expect(plan.entries[1]).not.toHaveProperty('label');
+  });
+
+  test('stand one time each, as rows without labels do', () => {
+    expect(planned(['docker@a', 'docker@a', 'docker:@a']).rows).toEqual(['docker@a']);
+  });
+
+  test('are left out under their whole name', () => {
+    expect(planned(['incus@a', 'docker:krun@a']).plan.missing.map(({ entry, mode }) => [entry, mode])).toEqual([
+      ['incus@a', 'incus'],
+      ['docker:krun@a', 'docker'],
+    ]);
+  });
+
+  test.each([
+    ['docker@', 'docker@: there is no label after the @', 'docker@a'],
+    ['docker:runsc@', 'docker:runsc@: there is no label after the @', 'docker:runsc@a'],
+    ['docker@a@b', 'docker@a@b: a label is made of letters, digits and dashes', 'docker@a'],
+    ['docker@-a', 'docker@-a: a label is made of letters, digits and dashes', 'docker@a'],
+    ['docker@a:runsc', 'docker@a:runsc: a label is made of letters, digits and dashes', 'docker@a'],
+    ['docker@a b', 'docker@a b: a label is made of letters, digits and dashes', 'docker@a'],
+    ['dokcer@a', 'unknown mode: dokcer@a', 'did you mean docker?'],
+  ])('with an odd label are bad input: %j', (name, message, hint) => {
+    expect(thrownBy(() => planned([name]))).toMatchObject({ code: 'bad-input', message, hint });
+  });
+
+  const requiredOf = (wanted: string[], required: string[]) =>
+    planned(wanted, required).plan.entries.map(({ entry, required: is }) => [entry, is]);
+
+  test('are what a required name without a label means: no further row joins', () => {
+    expect(requiredOf(['docker@a', 'docker@b', 'docker:runsc@a'], ['docker'])).toEqual([
+      ['docker:runsc@a', false],
+      ['docker@a', true],
+      ['docker@b', true],
+    ]);
+    expect(requiredOf(['docker@a', 'docker:runsc@a'], ['docker:runsc'])).toEqual([
+      ['docker:runsc@a', true],
+      ['docker@a', false],
+    ]);
+  });
+
+  test('can be required one by one; one that was not entered joins', () => {
+    expect(requiredOf(['docker@a', 'docker@b'], ['docker@b'])).toEqual([
+      ['docker@a', false],
+      ['docker@b', true],
+    ]);
+    expect(requiredOf(['docker'], ['docker@b'])).toEqual([
+      ['docker', false],
+      ['docker@b', true],
+    ]);
+  });
+
+  test('that are required and missing end the match', () => {
+    expect(thrownBy(() => checkRequired(planned(['incus@a', 'host'], ['incus']).plan)).message).toMatch(/required but not ready: incus@a/);
+  });
+});
+
+describe('the state of a row', () => {
+  const warm = { state: 'warm', task: 'hello' } as const;
+  const cold = { state: 'cold', task: 'hello' } as const;
+  const known = (id: string, more: Partial<Mode> = {}): Detected => ({
+    mode: { ...parseWanted(registry, id).mode, ...more },
+    detection: ready(),
+  });
+  const statesOf = (plan: ReturnType<typeof planMatch>) => plan.entries.map(({ entry, state }) => `${entry} ${state}`);
+
+  test('is that of the match, unless the row has one of its own', () => {
+    const { plan } = planned(['docker@a', { name: 'docker@b', state: 'warm' }], [], HERE, cold);
+    expect(statesOf(plan)).toEqual(['docker@a cold', 'docker@b warm']);
+    expect(statesOf(planned(['docker']).plan)).toEqual(['docker prepared']);
+  });
+
+  test('is no warm one where the workspace is copied when the sandbox is made', () => {
+    const { plan } = planned(['fly', 'docker'], [], [known('fly'), known('docker')], warm);
+    expect(statesOf(plan)).toEqual(['docker warm']);
+    expect(plan.missing).toMatchObject([
+      { entry: 'fly', mode: 'fly', reason: expect.stringMatching(/workspace/), hint: '--state prepared', required: false },
+    ]);
+  });
+
+  test('is no cold one where the image cannot be taken away; a mode without an image stays', () => {
+    const here = [known('host'), known('docker'), known('fly')];
+    const { plan } = planned([], [], here, cold);
+    expect(statesOf(plan)).toEqual(['host cold', 'docker cold']);
+    expect(plan.missing).toMatchObject([{ entry: 'fly', hint: '--state prepared' }]);
+  });
+
+  test('that a required row cannot be in ends the match', () => {
+    expect(thrownBy(() => checkRequired(planned([], ['fly'], [known('fly')], warm).plan))).toMatchObject({ code: 'not-ready' });
+  });
+});
+
+test('options and task of a row go with it', () => {
+  const { plan } = planned([{ name: 'docker@a', options: { cpus: 1.5, tmpfs: true }, task: 'hello' }, 'docker@b']);
+  expect(plan.entries.map(({ options, task }) => [options, task])).toEqual([
+    [{ cpus: 1.5, tmpfs: true }, 'hello'],
+    [{}, 'hello'],
+  ]);
+});
+
+test.each([
+  [1, [1]],
+  [2, [1, 2]],
+  [4, [1, 2, 4]],
+  [6, [1, 2, 4, 6]],
+  [64, [1, 2, 4, 8, 16, 32, 64]],
+])('a ramp to %i has the levels %j', (highest, expected) => {
+  expect(levels(highest)).toEqual(expected);
 });
 
 describe('what is missing', () => {

@@ -19,7 +19,7 @@ const NO_HOOKS = { onEvent: () => {} };
 
 async function reportOf(events: MatchEvent[]) {
   for (const event of events) eventSchema.parse(event);
-  const report = await buildReport(events);
+  const report = buildReport(events);
   expect(reportSchema.parse(JSON.parse(JSON.stringify(report)))).toEqual(report);
   const modeOf = (entry: string) => {
     const mode = report.modes.find((one) => one.entry === entry);
@@ -116,12 +116,18 @@ describe('reading back', () => {
   test('a record of another version says so, and which this one reads', () => {
     const [first, ...rest] = ALL.map(line);
     const other = first?.replace('"schemaVersion":1', '"schemaVersion":2');
-    expect(() => parseEvents([other, ...rest].join('\n'))).toThrow('written by another cagematch (schemaVersion 2); this one reads 1');
+    expect(thrownBy(() => parseEvents([other, ...rest].join('\n')))).toMatchObject({
+      code: 'bad-input',
+      message: 'written by cagematch 0.1.0 (schemaVersion 2); this one reads 1',
+      hint: 'npx cagematch@0.1.0 report',
+    });
+    const nameless = other?.replace('"cagematch":"0.1.0"', '"cagematch":"; rm -rf /"');
+    expect(() => parseEvents([nameless, ...rest].join('\n'))).toThrow('written by another cagematch (schemaVersion 2); this one reads 1');
   });
 
-  test('an empty record, or one without its beginning, is an error in words', async () => {
+  test('an empty record, or one without its beginning, is an error in words', () => {
     expect(parseEvents('')).toEqual([]);
-    await expect(buildReport([])).rejects.toThrow('the record does not begin with match-started');
+    expect(() => buildReport([])).toThrow('the record does not begin with match-started');
   });
 });
 
@@ -166,8 +172,17 @@ describe('the report', () => {
       ended(),
     ]);
     expect(modeOf('docker').taxRatio).toEqual({ median: 2, ci95: { gap: 'too-few-runs' } });
+    const few = { ci95: { gap: 'too-few-runs' }, separable: { gap: 'too-few-runs' } };
     expect(report.comparisons).toEqual([
-      { a: 'host', b: 'docker', ratio: 0.5, ci95: { gap: 'too-few-runs' }, separable: { gap: 'too-few-runs' } },
+      {
+        a: 'host',
+        b: 'docker',
+        n: 1,
+        ratio: 0.5,
+        differenceMs: { median: -100, ci95: { gap: 'too-few-runs' } },
+        ...few,
+        total: { ratio: 0.5, differenceMs: { median: -100, ci95: { gap: 'too-few-runs' } }, ...few },
+      },
     ]);
   });
 
@@ -306,7 +321,7 @@ describe('the report', () => {
 
   test('the same record is the same report, every time', async () => {
     const events = [started(), ...baseline(), ...row('docker'), ...three('host', [1, 5, 9]), ...three('docker', [4, 7, 20]), ended()];
-    expect(await buildReport(events)).toEqual(await buildReport(events));
+    expect(buildReport(events)).toEqual(buildReport(events));
   });
 
   test('a record without its end is of a match that crashed', async () => {

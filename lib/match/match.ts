@@ -20,8 +20,13 @@ export interface MatchSettings {
   model: 'replay' | 'live';
   matchId: string;
   seed: number;
+  /** The most rounds that count. */
   runs: number;
+  /** `precise`: fewer rounds, when every row's startup is known well enough before. */
+  until: 'count' | 'precise';
   warmup: number;
+  /** The highest level of a burst: how many runs of one row are started at once; 1: no burst. */
+  concurrency: number;
   timeoutMs: number;
   signal: AbortSignal;
 }
@@ -115,11 +120,12 @@ function authPath(model: 'replay' | 'live', entry: PlannedEntry): Auth['path'] {
 
 /** A name that every runtime accepts: letters, digits and dashes, at most 63 long, a letter first. */
 function sandboxName(matchId: string, entry: PlannedEntry, round: number): string {
-  const clean = entry.entry.replace(/[^a-zA-Z0-9-]+/g, '-');
+  const clean = entry.entry.toLowerCase().replace(/[^a-z0-9-]+/g, '-');
   const room = 63 - `cagematch-${matchId}--${round}`.length;
-  // What is cut off is what tells long names apart.
+  // What was replaced or is cut off is what tells names apart: docker@a is not docker-a.
+  const whole = clean === entry.entry && clean.length <= room;
   const short = () => `${clean.slice(0, room - 7)}-${createHash('sha256').update(entry.entry).digest('hex').slice(0, 6)}`;
-  return `cagematch-${matchId}-${clean.length > room ? short() : clean}-${round}`;
+  return `cagematch-${matchId}-${whole ? clean : short()}-${round}`;
 }
 
 /** What an interrupted launch may have left after all: everything that bears this match's label goes. */

@@ -2,106 +2,133 @@
 
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import type { Facts, Isolation, Mode } from '../contract.js';
+import type { EntryOptions, Facts, Mode } from '../contract.js';
 import { CagematchError } from '../errors.js';
-import type { Entry } from '../record.js';
+import type { Entry, State } from '../record.js';
 import type { Detected } from './detect.js';
 import { isStandIn } from './detect.js';
-import { parseWanted, type Registry } from './registry.js';
+import { entryName, parseWanted, type Registry, type Wanted } from './registry.js';
 
 export interface PlannedEntry extends Entry {
   adapter: Mode;
   facts: Facts;
 }
 
-export interface Plan {
-  entries: PlannedEntry[];
-  /** What was asked for by name and is not ready, with its reason. */
-  missing: { entry: string; reason: string; hint: string; required: boolean }[];
+/** A row as it was asked for; what it leaves open is as in the rest of the match. */
+export interface Asked {
+  /** As typed: `docker`, `docker:runsc@a`. */
+  name: string;
+  options?: EntryOptions;
+  state?: State | undefined;
+  task?: string | undefined;
 }
 
+export interface Plan {
+  entries: PlannedEntry[];
+  /** What was asked for and has no row, with its reason. */
+  missing: { entry: string; mode: string; reason: string; hint: string; required: boolean }[];
+}
+
+type Candidate = Wanted & Omit<Asked, 'name'>;
+
 /**
- * @param wanted entries as typed; empty: every mode that is ready, with all its variants but those on request
- * @param required entries without which the match is not worth running; they are added to `wanted`
+ * @param asked rows; empty: every mode that is ready, with all its variants but those on request
+ * @param required names without which the match is not worth running. Without a label it means every row of that mode
+ *   and variant, however labelled; what has no row yet joins.
+ * @param otherwise state and task of the rows that say nothing of their own
  */
-export function planMatch(registry: Registry, detected: Detected[], wanted: string[], required: string[]): Plan {
-  const named = [...new Set([...wanted, ...required])].map((entry) => parseWanted(registry, entry));
-  const candidates = wanted.length > 0 ? named : [...everythingReady(detected), ...named];
-  const needed = new Set(required.map((entry) => parseWanted(registry, entry).entry));
+export function planMatch(
+  registry: Registry,
+  detected: Detected[],
+  asked: readonly Asked[],
+  required: readonly string[],
+  otherwise: { state: State; task: string } = { state: 'prepared', task: 'hello' },
+): Plan {
+  const needed = required.map((name) => parseWanted(registry, name));
+  const first: Candidate[] =
+    asked.length > 0 ? asked.map(({ name, ...more }) => ({ ...parseWanted(registry, name), ...more })) : everythingReady(detected);
+  const candidates: Candidate[] = [...first, ...needed.filter((need) => !first.some((row) => meets(row, need)))];
   const plan: Plan = { entries: [], missing: [] };
   const order = [...registry.keys()];
   const seen = new Set<string>();
-  for (const { entry, mode, variant } of candidates) {
-    if (seen.has(entry)) continue;
-    seen.add(entry);
-    const found = detected.find((candidate) => candidate.mode.id === mode.id)?.detection;
-    const isRequired = needed.has(entry);
-    if (found?.status !== 'ready') {
-      plan.missing.push({
-        entry,
-        reason: found?.reason ?? 'not looked for',
-        hint: found?.hint ?? 'cagematch detect',
-        required: isRequired,
-      });
+  for (const candidate of candidates) {
+    if (seen.has(candidate.entry)) continue;
+    seen.add(candidate.entry);
+    const { entry, mode, variant, label } = candidate;
+    const { detection } = detected.find((one) => one.mode.id === mode.id) ?? {};
+    const isRequired = needed.some((need) => meets(candidate, need));
+    const state = candidate.state ?? otherwise.state;
+    const without = whyNotReady(candidate, detection) ?? whyNotInState(mode, state);
+    if (without || detection?.status !== 'ready') {
+      plan.missing.push({ entry, mode: mode.id, required: isRequired, ...(without ?? NOT_LOOKED_FOR) });
       continue;
     }
-    const known = found.variants?.find((candidate) => candidate.id === variant);
-    if (variant !== undefined && !known) {
-      const has = found.variants?.map((candidate) => `${mode.id}:${candidate.id}`).join(' ');
-      plan.missing.push({
-        entry,
-        reason: `${mode.title} here has no variant ${variant}`,
-        hint: has ? `variants here: ${has}` : `register ${variant} with ${mode.title}`,
-        required: isRequired,
-      });
-      continue;
-    }
-    plan.entries.push(
-      toEntry(mode, {
-        variant,
-        isolation: known?.isolation ?? mode.isolation,
-        facts: found.facts,
-        standIn: isStandIn(found),
-        required: isRequired,
-      }),
-    );
+    const known = detection.variants?.find((one) => one.id === variant);
+    plan.entries.push({
+      entry,
+      mode: mode.id,
+      ...(variant === undefined ? {} : { variant }),
+      ...(label === undefined ? {} : { label }),
+      options: candidate.options ?? {},
+      state,
+      task: candidate.task ?? otherwise.task,
+      letter: mode.letter,
+      title: mode.title,
+      isolation: known?.isolation ?? mode.isolation,
+      workspace: mode.workspace,
+      required: isRequired,
+      standIn: isStandIn(detection),
+      adapter: mode,
+      facts: detection.facts,
+    });
   }
   plan.entries.sort((a, b) => order.indexOf(a.mode) - order.indexOf(b.mode) || a.entry.localeCompare(b.entry));
   return plan;
 }
 
-function everythingReady(detected: Detected[]) {
+function everythingReady(detected: readonly Detected[]): Wanted[] {
   return detected.flatMap(({ mode, detection }) => {
     if (detection.status !== 'ready') return [];
     const variants = (detection.variants ?? []).filter((variant) => !variant.onRequest);
-    return [undefined, ...variants.map((variant) => variant.id)].map((variant) => ({ entry: entryName(mode.id, variant), mode, variant }));
+    return [undefined, ...variants.map((variant) => variant.id)].map((variant) => ({
+      entry: entryName(mode.id, variant),
+      mode,
+      variant,
+      label: undefined,
+    }));
   });
 }
 
-export function entryName(mode: string, variant: string | undefined): string {
-  return variant === undefined ? mode : `${mode}:${variant}`;
+function meets(row: Wanted, need: Wanted): boolean {
+  return row.mode.id === need.mode.id && row.variant === need.variant && (need.label === undefined || row.label === need.label);
 }
 
-function toEntry(
-  mode: Mode,
-  more: { variant: string | undefined; isolation: Isolation; facts: Facts; standIn: boolean; required: boolean },
-): PlannedEntry {
+interface Without {
+  reason: string;
+  hint: string;
+}
+
+const NOT_LOOKED_FOR: Without = { reason: 'not looked for', hint: 'cagematch detect' };
+
+function whyNotReady({ mode, variant }: Wanted, detection: Detected['detection'] | undefined): Without | undefined {
+  if (detection?.status !== 'ready') return detection && { reason: detection.reason, hint: detection.hint };
+  if (variant === undefined || detection.variants?.some(({ id }) => id === variant)) return undefined;
+  const has = detection.variants?.map(({ id }) => `${mode.id}:${id}`).join(' ');
   return {
-    entry: entryName(mode.id, more.variant),
-    mode: mode.id,
-    ...(more.variant === undefined ? {} : { variant: more.variant }),
-    options: {},
-    state: 'prepared',
-    task: 'hello',
-    letter: mode.letter,
-    title: mode.title,
-    isolation: more.isolation,
-    workspace: mode.workspace,
-    required: more.required,
-    standIn: more.standIn,
-    adapter: mode,
-    facts: more.facts,
+    reason: `${mode.title} here has no variant ${variant}`,
+    hint: has ? `variants here: ${has}` : `register ${variant} with ${mode.title}`,
   };
+}
+
+/** Without an image there is nothing to be absent: such a mode stays as the row that the others are held against. */
+function whyNotInState(mode: Mode, state: State): Without | undefined {
+  const hint = '--state prepared';
+  if (state === 'warm' && mode.workspace === 'copy')
+    return { reason: 'it gets its workspace when a sandbox is made, so that none can wait for one', hint };
+  const hasImage = mode.isolation !== 'none' && mode.isolation !== 'os-sandbox';
+  if (state === 'cold' && hasImage && !mode.evict)
+    return { reason: 'cagematch cannot take its image away, so that no run of it is cold', hint };
+  return undefined;
 }
 
 /** @throws `not-ready` that names every required runtime that is missing, the first one's reason and hint */
@@ -134,6 +161,7 @@ export function withoutOpenHost(plan: Plan, model: 'replay' | 'live', allowed: b
       ...plan.missing,
       ...open.map((entry) => ({
         entry: entry.entry,
+        mode: entry.mode,
         required: entry.required,
         reason: 'a live agent would run here with no walls at all',
         hint: '--allow-host',
@@ -145,7 +173,7 @@ export function withoutOpenHost(plan: Plan, model: 'replay' | 'live', allowed: b
 /** Everything without a row: what was named and is missing, and every other mode that is not ready. */
 export function leftOut(plan: Plan, detected: readonly Detected[]) {
   const named = plan.missing.map((one) => {
-    const found = detected.find(({ mode }) => mode.id === one.entry.split(':')[0]);
+    const found = detected.find(({ mode }) => mode.id === one.mode);
     const status = found?.detection.status ?? 'absent';
     return {
       entry: one.entry,
@@ -184,4 +212,10 @@ export function* rounds(seed: number, count: number, entries: readonly string[])
     }
     yield order;
   }
+}
+
+/** The levels of a ramp: 1, 2, 4 and so on, and the highest itself. */
+export function levels(highest: number): number[] {
+  const doubled = Array.from({ length: 1 + Math.floor(Math.log2(highest)) }, (_, power) => 2 ** power);
+  return doubled.at(-1) === highest ? doubled : [...doubled, highest];
 }

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { Mode } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import { nearest } from '../nearest.js';
+import { optionsSchema } from '../record.js';
 
 const modesFolder = fileURLToPath(new URL('../../modes/', import.meta.url));
 
@@ -21,6 +22,7 @@ const modeSchema = z.looseObject({
   platforms: z.array(z.string()),
   summary: z.string(),
   oneShot: z.boolean(),
+  options: z.array(optionsSchema.keyof()).optional(),
   detect: fn,
   prepare: fn,
   reach: fn,
@@ -64,24 +66,44 @@ async function loadMode(folder: string, file: string): Promise<Mode> {
   return mode as Mode;
 }
 
-/** A mode or variant as the user wrote it: `name` or `name:variant`. */
+/** A mode or variant as the user wrote it: `mode`, `mode:variant`, either with `@label`. */
 export interface Wanted {
   /** In its one spelling: `docker:` is `docker`. */
   entry: string;
   mode: Mode;
   variant: string | undefined;
+  /** Tells one entry of a mode from another. */
+  label: string | undefined;
 }
 
-/** @throws `bad-input` with the nearest name for one that is unknown */
+const LABEL = /^[a-zA-Z0-9][a-zA-Z0-9-]*$/;
+
+/** @throws `bad-input` with the nearest name for one that is unknown, or for a label that is none */
 export function parseWanted(registry: Registry, entry: string): Wanted {
-  const [id = '', ...rest] = entry.split(':');
+  const at = entry.indexOf('@');
+  const name = at === -1 ? entry : entry.slice(0, at);
+  const label = at === -1 ? undefined : entry.slice(at + 1);
+  const [id = '', ...rest] = name.split(':');
   const variant = rest.join(':') || undefined;
   const mode = registry.get(id);
-  if (mode) return { entry: variant === undefined ? id : `${id}:${variant}`, mode, variant };
-  const meant = nearest(id, [...registry.keys()]);
-  throw new CagematchError(
-    'bad-input',
-    `unknown mode: ${entry}`,
-    meant ? `did you mean ${meant}?` : `modes: ${[...registry.keys()].join(' ')}`,
-  );
+  if (!mode) {
+    const meant = nearest(id, [...registry.keys()]);
+    throw new CagematchError(
+      'bad-input',
+      `unknown mode: ${entry}`,
+      meant ? `did you mean ${meant}?` : `modes: ${[...registry.keys()].join(' ')}`,
+    );
+  }
+  if (label !== undefined && !LABEL.test(label))
+    throw new CagematchError(
+      'bad-input',
+      label === '' ? `${entry}: there is no label after the @` : `${entry}: a label is made of letters, digits and dashes`,
+      `${entryName(id, variant)}@a`,
+    );
+  return { entry: entryName(id, variant, label), mode, variant, label };
+}
+
+/** A row's name in its one spelling: `docker`, `docker:runsc`, `docker:runsc@a`. */
+export function entryName(mode: string, variant: string | undefined, label?: string): string {
+  return `${mode}${variant === undefined ? '' : `:${variant}`}${label === undefined ? '' : `@${label}`}`;
 }

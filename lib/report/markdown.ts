@@ -1,37 +1,34 @@
 // The match as Markdown, and the generated region of RESULTS.md.
 import { type ClockName, isGap } from '../record.js';
+import { apartLines, coverage, outlierLines } from './apart.js';
+import { burstLines, burstTable } from './burst-block.js';
+import { authShort, isTaxed, middle, nameOf, ratio, ratioHead, settingsOf, syncShort, whole } from './cells.js';
+import { costTable } from './cost-block.js';
 import type { ModeReport, Report } from './document.js';
-import { authShort, nameOf, printable, ratioHead, syncShort } from './table.js';
+import { printable } from './lines.js';
+import { interval, roundsOf, totalHead } from './notes.js';
+import { recommendationLines } from './recommendation-block.js';
+import { segmentsOf } from './segments.js';
 
 const REGION = { begin: '<!-- cagematch:match -->', end: '<!-- /cagematch:match -->' };
 
-const PHASES: ClockName[] = ['launch', 'firstProcess', 'startup', 'work', 'exit', 'collect', 'teardown', 'total'];
+const CLOCKS: ClockName[] = ['launch', 'firstProcess', 'startup', 'work', 'exit', 'collect', 'teardown'];
 
 export function renderMarkdown(report: Report): string {
   const { match } = report;
-  const { host } = match;
+  const few = coverage(report);
   return [
-    `Match \`${match.id}\`: task \`${match.task}\`, ${match.runs} round${match.runs === 1 ? '' : 's'} in seeded random order (seed ${match.seed}), state ${match.state}, model ${match.model}.`,
+    `Match \`${match.id}\`: task \`${match.task}\`, ${roundsOf(report)} in seeded random order (seed ${match.seed})${match.warmup === 0 ? '' : `, ${match.warmup} before it not counted`}, state ${match.state}, model ${match.model}.`,
     '',
-    table(
-      ['mode', 'isolation', 'startup ms [95 %]', ratioHead(report), 'passed', 'sync', 'auth', 'leftovers'],
-      report.modes.map((mode) => [
-        `${mode.letter} ${nameOf(mode)}`,
-        mode.isolation,
-        interval(mode.startupMs),
-        isGap(mode.startupRatio) ? '–' : mode.startupRatio.toFixed(2),
-        `${mode.passed}/${mode.n}`,
-        syncShort(mode.sync),
-        authShort(mode),
-        isGap(mode.leftovers) ? '–' : mode.leftovers.length === 0 ? 'none' : String(mode.leftovers.length),
-      ]),
-    ),
-    '',
-    'Medians in ms, phase by phase:',
-    '',
-    table(
-      ['mode', ...PHASES],
-      report.modes.map((mode) => [nameOf(mode), ...PHASES.map((name) => median(mode, name))]),
+    rowTable(report),
+    ...(isTaxed(report) ? ['', `${totalHead(report)}.`] : []),
+    ...(few === undefined ? [] : ['', `${few}.`]),
+    ...section(
+      'Not as the others:',
+      report.modes.flatMap((mode) => {
+        const own = settingsOf(mode, report);
+        return own === '' ? [] : [`- \`${nameOf(mode)}\`: ${text(own)}`];
+      }),
     ),
     ...section(
       'Failed runs:',
@@ -41,17 +38,97 @@ export function renderMarkdown(report: Report): string {
         ),
       ),
     ),
+    ...section('What this match speaks for:', bullets(recommendationLines(report))),
+    '',
+    'Medians in ms, phase by phase (boot: firstProcess to the first request; end: exit, collect and teardown of each run together):',
+    '',
+    phaseTable(report),
+    ...cost(report),
+    ...burst(report),
+    ...section('Cannot be told apart:', bullets(apartLines(report))),
+    ...section('Startups far out, kept in every number:', bullets(outlierLines(report))),
     ...section(
       'Not here:',
       report.absent.map((one) => `- ${one.letter} \`${one.entry}\`: ${text(one.reason)} → ${code(one.hint)}`),
     ),
-    ...section(
-      'Warnings:',
-      report.warnings.map((warning) => `- ${text(warning.message)}`),
-    ),
+    ...section('Warnings:', bullets(report.warnings.map((warning) => warning.message))),
     '',
-    `Environment: ${host.cpu}, ${host.cores} cores, ${host.memoryGiB} GiB; ${host.os}, kernel ${host.kernel}, cgroup ${host.cgroup}, virtualization ${host.virtualization}; cagematch ${match.versions.cagematch}, agent ${match.versions.agent}, Node ${match.versions.node}; ${runtimeVersions(report)}.`,
+    environment(report),
   ].join('\n');
+}
+
+function rowTable(report: Report): string {
+  const taxed = isTaxed(report);
+  return table(
+    [
+      'mode',
+      'isolation',
+      `startup ms${interval(report)}`,
+      ratioHead(report),
+      ...(taxed ? ['total ×'] : []),
+      'passed',
+      'sync',
+      'auth',
+      'leftovers',
+    ],
+    report.modes.map((mode) => [
+      `${mode.letter} ${nameOf(mode)}`,
+      mode.isolation,
+      middle(mode.startupMs),
+      ratio(mode.startupRatio),
+      ...(taxed ? [middle(mode.taxRatio, (value) => value.toFixed(2))] : []),
+      `${mode.passed}/${mode.n}`,
+      syncShort(mode.sync),
+      authShort(mode),
+      isGap(mode.leftovers) ? '–' : mode.leftovers.length === 0 ? 'none' : String(mode.leftovers.length),
+    ]),
+  );
+}
+
+function phaseTable(report: Report): string {
+  const known = (name: ClockName) => report.modes.some((mode) => mode.phasesMs[name] !== undefined && !isGap(mode.phasesMs[name]));
+  // Measured only where the image was absent.
+  const clocks: ClockName[] = known('image') ? ['image', ...CLOCKS] : CLOCKS;
+  return table(
+    ['mode', ...clocks.flatMap((name) => (name === 'startup' ? ['boot', name] : [name])), 'end', 'total'],
+    report.modes.map((mode) => [
+      nameOf(mode),
+      ...clocks.flatMap((name) => clockCells(mode, name)),
+      whole(segmentsOf(mode).end),
+      whole(mode.phasesMs.total),
+    ]),
+  );
+}
+
+const clockCells = (mode: ModeReport, name: ClockName) =>
+  name === 'startup' ? [whole(mode.bootMs), whole(mode.phasesMs.startup)] : [whole(mode.phasesMs[name])];
+
+function cost(report: Report): string[] {
+  const held = costTable(report);
+  if (!held) return [];
+  return [
+    '',
+    'Cost of a run (medians), and of image and sandbox on disk:',
+    '',
+    table(held.head, held.rows),
+    ...section('', bullets(held.dashes)),
+  ];
+}
+
+function burst(report: Report): string[] {
+  if (report.burst.length === 0) return [];
+  const { levels, rows } = burstTable(report);
+  const lines = rows.map(({ entry, value, cells }) => [entry, value, ...cells]);
+  return ['', 'Many at once:', '', table(['mode', 'at once', ...levels.map(String)], lines), ...section('', bullets(burstLines(report)))];
+}
+
+const bullets = (lines: string[]) => lines.map((line) => `- ${text(line)}`);
+
+function environment(report: Report): string {
+  const { host, load, versions } = report.match;
+  const busy = load.before && load.after ? `; load ${load.before.join(' ')} before, ${load.after.join(' ')} after` : '';
+  const commit = versions.commit === undefined ? '' : ` (${versions.commit})`;
+  return `Environment: ${host.cpu}, ${host.cores} cores, ${host.memoryGiB} GiB; ${host.os}, kernel ${host.kernel}, cgroup ${host.cgroup}, virtualization ${host.virtualization}${busy}; cagematch ${versions.cagematch}${commit}, agent ${versions.agent}, Node ${versions.node}; ${runtimeVersions(report)}.`;
 }
 
 function runtimeVersions(report: Report): string {
@@ -61,7 +138,7 @@ function runtimeVersions(report: Report): string {
 }
 
 function section(title: string, lines: string[]): string[] {
-  return lines.length === 0 ? [] : ['', title, '', ...lines];
+  return lines.length === 0 ? [] : ['', ...(title === '' ? [] : [title, '']), ...lines];
 }
 
 function table(head: string[], rows: string[][]): string {
@@ -78,17 +155,6 @@ function text(words: string): string {
 function code(words: string): string {
   const plain = printable(words).replaceAll('<!--', '< !--');
   return plain.includes('`') ? `\`\` ${plain} \`\`` : `\`${plain}\``;
-}
-
-function interval(summary: ModeReport['startupMs']): string {
-  if (isGap(summary)) return '–';
-  const middle = Math.round(summary.median);
-  return isGap(summary.ci95) ? `${middle}` : `${middle} [${Math.round(summary.ci95[0])}–${Math.round(summary.ci95[1])}]`;
-}
-
-function median(mode: ModeReport, name: ClockName): string {
-  const summary = mode.phasesMs[name];
-  return summary === undefined || isGap(summary) ? '–' : String(Math.round(summary.median));
 }
 
 /** The document with what stands between two markers replaced; undefined where it has no such markers. */

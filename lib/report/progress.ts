@@ -1,5 +1,8 @@
-// What happens now, for a person who waits: one live line on a terminal, plain lines elsewhere.
-import { isGap, type MatchEvent } from '../record.js';
+// What happens now, for a person who waits: one live line on a terminal; elsewhere few plain lines.
+import type { EventOf, MatchEvent } from '../record.js';
+import { listed } from './cells.js';
+import { printable } from './lines.js';
+import { createRemaining, remainingText, slotOf } from './remaining.js';
 
 export interface Progress {
   onEvent(event: MatchEvent): void;
@@ -11,68 +14,139 @@ export interface Progress {
   end(): void;
 }
 
-/** @param write to stderr, so that stdout stays the result's */
-export function createProgress(write: (text: string) => void, live: boolean): Progress {
-  let shown = 0;
-  let total = 0;
-  let done = 0;
-  const clear = () => {
-    if (shown > 0) write(`\r${' '.repeat(shown)}\r`);
-    shown = 0;
+/** Elsewhere than on a terminal, so many lines at most tell how far the rounds are. */
+const MILESTONES = 10;
+
+/**
+ * @param write to stderr, so that stdout stays the result's
+ * @param columns of the terminal, asked at every line: it may be resized
+ */
+export function createProgress(write: (text: string) => void, live: boolean, columns: () => number = () => 100): Progress {
+  const screen = createScreen(write, live, columns);
+  const remaining = createRemaining();
+  const preparing = new Set<string>();
+  let match: EventOf<'match-started'> | undefined;
+  let round = 0;
+  let wave = { slot: '', started: 0, ended: 0 };
+  const counted = { runs: 0, passed: 0, told: 0 };
+
+  const where = () => {
+    if (!match) return '';
+    if (round <= match.warmup) return `warm-up ${round} of ${match.warmup}`;
+    return `round ${round - match.warmup} of ${match.until === 'precise' ? 'at most ' : ''}${match.runs}`;
   };
-  const line = (text: string) => {
-    clear();
-    write(`${text}\n`);
+  const left = () => {
+    const ms = remaining.leftMs();
+    return ms === undefined ? '' : `, ${remainingText(ms, match?.until === 'precise')}`;
   };
-  const status = (text: string) => {
-    if (!live) return;
-    clear();
-    const cut = text.slice(0, 99);
-    write(cut);
-    shown = cut.length;
+  /** The end of the line is what a narrow terminal loses. */
+  const show = (what: string) => screen.status(`${where()}${left()} · ${what}`);
+  const showPreparing = () => screen.status(preparing.size > 0 ? `preparing ${listed([...preparing])}` : '');
+  const settleRound = () => {
+    if (live || !match || round <= match.warmup) return;
+    const done = round - match.warmup;
+    const milestone = Math.floor((MILESTONES * done) / match.runs);
+    if (milestone === counted.told) return;
+    counted.told = milestone;
+    screen.line(`${where()}: ${counted.passed} of ${counted.runs} runs passed so far${done < match.runs ? left() : ''}`);
   };
-  let runs = 0;
-  let entries = 0;
-  let warmups = 0;
+
   return {
     onEvent(event) {
+      // A round is over when the next begins, or what follows the last.
+      if (['round-started', 'settled', 'match-ended'].includes(event.type)) settleRound();
+      remaining.onEvent(event);
       switch (event.type) {
         case 'match-started':
-          runs = event.runs;
-          warmups = event.warmup;
-          line(`match ${event.match}: task ${event.task}, model ${event.model} (${event.modelWhy})`);
+          match = event;
+          screen.line(`match ${event.match}: task ${event.task}, model ${event.model} (${event.modelWhy})`);
           break;
         case 'entered':
-          entries += 1;
-          total = entries * (runs + warmups);
+          preparing.add(event.entry);
+          showPreparing();
           break;
         case 'prepared':
-          if (event.imageMs > 1000) line(`${event.entry}: prepared in ${(event.imageMs / 1000).toFixed(1)} s`);
-          break;
         case 'unprepared':
-          if (event.outcome.status === 'failed') line(`${event.entry}: not prepared: ${event.outcome.message}`);
+          preparing.delete(event.entry);
+          if (event.type === 'prepared' && event.imageMs > 1000)
+            screen.line(`${event.entry}: prepared in ${(event.imageMs / 1000).toFixed(1)} s`);
+          if (event.type === 'unprepared' && event.outcome.status === 'failed')
+            screen.line(`${event.entry}: not prepared: ${event.outcome.message}`);
+          showPreparing();
+          break;
+        case 'level-left-out':
+          screen.line(`${event.entry}: ${event.level} at once left out: ${event.reason}`);
+          break;
+        case 'round-started':
+          round = event.round;
           break;
         case 'run-started':
-          status(`[${done + 1}/${total}] ${event.entry}`);
+          if (wave.slot !== `${event.round} ${slotOf(event)}`) wave = { slot: `${event.round} ${slotOf(event)}`, started: 0, ended: 0 };
+          wave.started += 1;
+          show(event.level === 1 ? event.run : atOnce(event, wave.ended));
           break;
         case 'phase':
-          status(`[${done + 1}/${total}] ${event.run} ${event.phase}`);
+          if (wave.started <= 1) show(`${event.run} ${event.phase}`);
           break;
-        case 'run-ended': {
-          done += 1;
-          const startup = isGap(event.clocks.startup) ? '' : `, startup ${Math.round(event.clocks.startup)} ms`;
-          const verdict = event.outcome.status === 'passed' ? 'passed' : `failed: ${event.outcome.cause}: ${event.outcome.message}`;
-          line(`[${done}/${total}] ${event.run} ${verdict}${event.outcome.status === 'passed' ? startup : ''}`);
+        case 'run-ended':
+          wave.ended += 1;
+          if (!event.warmup) {
+            counted.runs += 1;
+            counted.passed += event.outcome.status === 'passed' ? 1 : 0;
+          }
+          if (event.outcome.status === 'failed') screen.line(`${event.run} failed: ${event.outcome.cause}: ${event.outcome.message}`);
+          show(event.level === 1 ? event.run : atOnce(event, wave.ended));
           break;
-        }
+        case 'settled':
+          screen.line(settled(event, match?.warmup ?? 0));
+          break;
         case 'warning':
-          line(`warning: ${event.message}`);
+          screen.line(`warning: ${event.message}`);
           break;
         default:
       }
     },
-    say: line,
-    waiting: status,
-    end: clear,
+    say: screen.line,
+    waiting: screen.status,
+    end: screen.clear,
+  };
+}
+
+const atOnce = ({ entry, level }: { entry: string; level: number }, ended: number) =>
+  `${entry}, ${level} at once: ${ended} of ${level} ended`;
+
+function settled({ how, round, wide }: EventOf<'settled'>, warmup: number): string {
+  const rounds = `${round - warmup} rounds`;
+  return how === 'precise'
+    ? `settled after ${rounds}: every startup is known to ±5 %`
+    : `not settled after ${rounds}, the most there may be: wider than ±5 %: ${listed(wide)}`;
+}
+
+/** One line that changes in place, below lines that stay. */
+function createScreen(write: (text: string) => void, live: boolean, columns: () => number) {
+  let shown = 0;
+  let status = '';
+  // A line as wide as the terminal would wrap on some.
+  const draw = (text: string) => {
+    const cut = text.slice(0, Math.max(0, columns() - 1));
+    if (cut === '' && shown === 0) return;
+    write(`\r${cut}${' '.repeat(Math.max(0, Math.min(shown, columns() - 1) - cut.length))}${cut === '' ? '\r' : ''}`);
+    shown = cut.length;
+  };
+  return {
+    line(text: string) {
+      draw('');
+      write(`${printable(text)}\n`);
+      if (live) draw(status);
+    },
+    status(text: string) {
+      if (!live) return;
+      status = printable(text);
+      draw(status);
+    },
+    clear() {
+      status = '';
+      draw('');
+    },
   };
 }

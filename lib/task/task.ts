@@ -2,6 +2,9 @@
 import type { Outcome, Sync } from '../record.js';
 import type { Transcript } from './transcript.js';
 
+/** The tasks that there are, by id. */
+export const TASKS = ['hello'] as const;
+
 export interface Task {
   id: string;
   prompt: string;

@@ -9,6 +9,7 @@ packages_for() {
     podman) echo "podman crun runc catatonit uidmap slirp4netns fuse-overlayfs netavark aardvark-dns iptables ?passt" ;; # catatonit: podman run --init
     incus)  echo "incus-base incus-client ?btrfs-progs iproute2" ;;
     native) echo "bubblewrap socat ripgrep" ;;
+    browser) browser_program >/dev/null || echo "?chromium"; echo fonts-dejavu-core ;; # Ubuntu has no such package, only a snap
     image)  echo "mmdebstrap busybox-static ca-certificates" ;;
   esac
 }

@@ -7,6 +7,7 @@ import { delimiter, dirname, join } from 'node:path';
 import type {
   Command,
   Context,
+  EntryOptions,
   Env,
   ExecEnd,
   ExecStream,
@@ -50,6 +51,12 @@ export interface Arena {
   launch(plan: Omit<Box, 'handle'>): Promise<Box>;
   /** A shell script inside, read to its end. */
   sh(box: Box, script: string, options?: { args?: string[]; env?: Env; secretEnv?: Env }): Promise<Told>;
+  /** A sandbox of an entry with these options, gone when the work is done. */
+  withOptions(
+    purpose: string,
+    options: EntryOptions,
+    work: (box: Box, sh: (script: string) => Promise<Told>) => Promise<void>,
+  ): Promise<void>;
   stream(box: Box, argv: [string, ...string[]]): ExecStream;
   listed(name: string): Promise<Listed[]>;
   close(): Promise<void>;
@@ -101,6 +108,14 @@ export async function openArena(target: Target): Promise<Arena> {
       return { ...plan, handle };
     },
     sh: (box, script, options = {}) => read(mode.exec(ctx, box.handle, shell(box.layout, script, options))),
+    async withOptions(purpose, options, work) {
+      const given = { ...ctx, options };
+      const planned = arena.plan(purpose);
+      const box = { ...planned, handle: await mode.launch(given, planned.spec) };
+      handles.set(box.name, box.handle);
+      await work(box, (script) => read(mode.exec(given, box.handle, shell(box.layout, script))));
+      await mode.destroy(given, box.handle);
+    },
     stream: (box, argv) => mode.exec(ctx, box.handle, { argv, env: baseEnv(box.layout), secretEnv: {}, cwd: box.layout.workspace }),
     async listed(name) {
       return (await mode.list(ctx)).filter(({ id }) => id === name || id.startsWith(`${name} `));

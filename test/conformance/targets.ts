@@ -5,8 +5,7 @@ import type { Env, Facts, Mode } from '../../lib/contract.js';
 import { loadEnv } from '../../lib/match/config.js';
 import { contextFor, createKeeper } from '../../lib/match/context.js';
 import { detectAll } from '../../lib/match/detect.js';
-import { entryName } from '../../lib/match/plan.js';
-import { loadModes } from '../../lib/match/registry.js';
+import { entryName, loadModes } from '../../lib/match/registry.js';
 import { packageRoot } from '../../lib/package.js';
 
 export interface Target {

@@ -580,6 +580,31 @@ function commandsOf(dialect) {
       }
       return 0;
     },
+    'image rm': (args) => {
+      const { rest, has } = parseFlags(args, { bool: ['force f', ...(docker ? ['no-prune'] : ['all a', 'ignore i'])] });
+      if (rest.length === 0)
+        throw new Refused(
+          problem,
+          docker ? '"docker image rm" requires at least 1 argument.' : 'Error: image name or ID must be specified',
+        );
+      for (const name of rest) {
+        const image = imageOf(name);
+        if (!image) throw new Refused(1, docker ? `Error response from daemon: No such image: ${name}` : `Error: ${name}: image not known`);
+        const user = containers().find((container) => container.image === name);
+        if (user && !has('force'))
+          throw new Refused(
+            docker ? 1 : 2,
+            docker
+              ? `Error response from daemon: conflict: unable to remove repository reference "${name}" (must force) - container ${user.id.slice(0, 12)} is using its referenced image ${image.id.slice(7, 19)}`
+              : `Error: image used by ${user.id}: image is in use by a container`,
+          );
+        // Podman's force takes the containers too.
+        if (user && !docker) remove(user, 137);
+        forget('images', name.includes(':') ? name : `${name}:latest`);
+        out(`Untagged: ${name}`);
+      }
+      return 0;
+    },
     'network inspect': (args) => {
       const { rest, one } = parseFlags(args, { valued: ['format f'] });
       for (const name of rest) {

@@ -43,8 +43,14 @@ const createSchema = z.strictObject({
       })
       .optional(),
     guest: z
-      .strictObject({ cpu_kind: z.enum(['shared', 'performance']), cpus: z.number().int(), memory_mb: z.number().int().multipleOf(256) })
+      .strictObject({
+        cpu_kind: z.enum(['shared', 'performance']),
+        cpus: z.number().refine((cpus) => [1, 2, 4, 8, 16].includes(cpus), 'invalid number of CPUs'),
+        memory_mb: z.number().int().multipleOf(256),
+      })
+      .refine(({ cpu_kind, cpus }) => cpu_kind !== 'shared' || cpus <= 8, 'invalid number of shared CPUs')
       .refine(({ cpu_kind, cpus, memory_mb }) => cpu_kind !== 'shared' || memory_mb <= cpus * 2048, 'too much memory for shared CPUs')
+      .refine(({ cpu_kind, cpus, memory_mb }) => cpu_kind !== 'shared' || memory_mb >= cpus * 256, 'too little memory for shared CPUs')
       .optional(),
     files: z
       .array(

@@ -85,6 +85,11 @@ function query(args) {
     const all = loadAll('instances');
     return answer(parameters.includes('recursion=1') ? all.map(describe) : all.map(({ name }) => `/1.0/instances/${name}`));
   }
+  const alias = /^\/1\.0\/images\/aliases\/([^/]+)$/.exec(path)?.[1];
+  if (alias !== undefined) {
+    const image = load('aliases', alias);
+    return image ? answer({ name: alias, type: 'container', target: image.fingerprint }) : refuse('Image alias not found');
+  }
   const name = /^\/1\.0\/instances\/([^/]+)$/.exec(path)?.[1];
   if (name === undefined) refuse('not found');
   const instance = load('instances', name);
@@ -139,7 +144,7 @@ async function launch(args) {
   if (!/^[a-zA-Z][a-zA-Z0-9-]{0,62}$/.test(name) || name.endsWith('-')) refuse(`Failed instance creation: Invalid instance name: ${name}`);
   for (const [key, value] of Object.entries(given.config)) {
     if (typeof value !== 'string') refuse(`json: cannot unmarshal into Go struct field InstancePut.config of type string: ${key}`);
-    if (!/^(user\.|limits\.(memory|processes|cpu)$|security\.|raw\.lxc$|boot\.|environment\.)/.test(key))
+    if (!/^(user\.|limits\.(memory|processes|cpu|cpu\.allowance)$|security\.|raw\.lxc$|boot\.|environment\.)/.test(key))
       refuse(`Failed instance creation: Invalid config: Unknown configuration key: ${key}`);
   }
   for (const [key, device] of Object.entries(given.devices)) checkDevice(key, device);

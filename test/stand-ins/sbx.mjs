@@ -58,6 +58,10 @@ async function main([command, ...args]) {
       const { flags, rest } = parseFlags(args, flagSpec);
       const state = ready();
       if (fault === 'no-policy') throw new Failed('global network policy has not been initialized; use "sbx policy init" first');
+      const cpus = flags.cpus?.at(-1);
+      if (cpus !== undefined && !/^\d+$/.test(cpus)) throw new Usage(`invalid argument "${cpus}" for "--cpus" flag: strconv.ParseInt`);
+      const memory = flags.memory?.at(-1);
+      if (memory !== undefined && !/^\d+[kmgt]?$/i.test(memory)) throw new Usage(`invalid argument "${memory}" for "-m, --memory" flag`);
       const [agent, ...paths] = rest;
       const name = create(state, { name: flags.name?.at(-1), agent, paths });
       if (!flags.quiet) process.stdout.write(`Created sandbox '${name}'\n`);

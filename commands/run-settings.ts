@@ -1,0 +1,156 @@
+// The settings of a match: what was typed, over what a match file says, over what holds otherwise.
+import type { Argv } from 'yargs';
+import { z } from 'zod';
+import { CagematchError } from '../lib/errors.js';
+import { BOUNDS, type MatchFile, MODELS, readMatchFile } from '../lib/match/file.js';
+import type { Asked } from '../lib/match/plan.js';
+import { parseWanted, type Registry } from '../lib/match/registry.js';
+import { type State, stateSchema } from '../lib/record.js';
+import { TASKS } from '../lib/task/task.js';
+import { readSettings, wholeNumber, wholeNumberOr } from './settings.js';
+
+/** What holds where nobody says anything else. yargs is not told: what it fills in looks as if it had been typed. */
+const OTHERWISE = {
+  runs: 3,
+  warmup: 0,
+  state: 'prepared',
+  task: 'hello',
+  model: 'auto',
+  concurrency: 1,
+  timeout: 120,
+  require: [],
+} as const satisfies MatchFile;
+
+/** `--runs auto` ends here at the latest. */
+const MOST_ROUNDS = 50;
+
+const text = { requiresArg: true, string: true } as const;
+
+export const builder = (argv: Argv) =>
+  argv
+    .positional('modes', {
+      describe: 'modes or variants (docker:runsc), labelled where one is entered twice (docker@a docker@b); none: all that are ready',
+      type: 'string',
+      array: true,
+    })
+    .option('file', { alias: 'f', describe: 'match file (YAML): rows with options, and settings; flags win over it', ...text })
+    .option('runs', {
+      describe: `rounds, each runs every mode once; default: ${OTHERWISE.runs}; auto: until intervals are within 5 %, at most ${MOST_ROUNDS}`,
+      ...text,
+    })
+    .option('warmup', { describe: `rounds that are not counted, first; default: ${OTHERWISE.warmup}`, ...text })
+    .option('seed', { describe: 'seed of the order within the rounds; default: a fresh one', ...text })
+    .option('state', {
+      describe: `prepared: a new sandbox, image present; warm: it idles already; cold: image absent; default: ${OTHERWISE.state}`,
+      choices: stateSchema.options,
+    })
+    .option('concurrency', {
+      describe: `burst: every mode at 1, 2, 4 … N runs at once; default: ${OTHERWISE.concurrency}`,
+      ...text,
+    })
+    .option('model', { describe: `who answers the agent; default: ${OTHERWISE.model}`, choices: MODELS })
+    .option('allow-host', { describe: 'with a live model: also run the agent with no walls', boolean: true, default: false })
+    .option('timeout', { describe: `seconds for one run; default: ${OTHERWISE.timeout}`, ...text })
+    .option('task', { describe: `what the agent does; default: ${OTHERWISE.task}`, choices: TASKS })
+    .option('require', { describe: 'modes that must be ready and pass, comma-separated', ...text })
+    .option('json', { describe: 'the report as JSON to FILE, or - for stdout', ...text })
+    .option('out', { describe: 'where match folders go', default: 'results', ...text })
+    .option('dry-run', { describe: 'say what would be run, and stop', boolean: true, default: false });
+
+const bounded = (name: keyof typeof BOUNDS) => wholeNumber(`--${name}`, BOUNDS[name][0], BOUNDS[name][1]);
+const once = (name: string) => z.string(`--${name} is given more than once`);
+
+const typedSchema = z.object({
+  modes: z.array(z.string()).default([]),
+  file: once('file').optional(),
+  runs: wholeNumberOr('auto', '--runs', ...BOUNDS.runs).optional(),
+  warmup: bounded('warmup').optional(),
+  seed: bounded('seed').optional(),
+  state: z.enum(stateSchema.options, '--state is given more than once').optional(),
+  concurrency: bounded('concurrency').optional(),
+  model: z.enum(MODELS, '--model is given more than once').optional(),
+  allowHost: z.boolean(),
+  timeout: bounded('timeout').optional(),
+  task: z.enum(TASKS, '--task is given more than once').optional(),
+  require: once('require')
+    .transform((names) =>
+      names
+        .split(',')
+        .map((name) => name.trim())
+        .filter(Boolean),
+    )
+    .optional(),
+  json: once('json').optional(),
+  out: once('out'),
+  dryRun: z.boolean(),
+});
+
+export interface RunSettings {
+  /** Empty: everything that is ready. */
+  asked: Asked[];
+  required: string[];
+  /** The most rounds that count. */
+  runs: number;
+  until: 'count' | 'precise';
+  warmup: number;
+  seed: number | undefined;
+  state: State;
+  task: (typeof TASKS)[number];
+  model: (typeof MODELS)[number];
+  concurrency: number;
+  timeoutMs: number;
+  allowHost: boolean;
+  json: string | undefined;
+  out: string;
+  dryRun: boolean;
+}
+
+/**
+ * @param args as yargs gives them
+ * @throws `bad-input` with the first thing that is wrong
+ */
+export function readRunSettings(args: unknown, cwd: string, registry: Registry): RunSettings {
+  const { modes, file: name, allowHost, json, out, dryRun, ...typed } = readSettings(typedSchema, args);
+  for (const mode of [...modes, ...(typed.require ?? [])]) parseWanted(registry, mode);
+  const file = name === undefined ? {} : readMatchFile(name, cwd, registry);
+  if (name !== undefined && file.modes && modes.length > 0)
+    throw new CagematchError(
+      'bad-input',
+      `rows are named twice: ${modes.join(' ')} here, and modes in ${name}`,
+      'leave out the names here, or modes there',
+    );
+  const merged = { ...OTHERWISE, ...given(file), ...given(typed) };
+  const settings: RunSettings = {
+    asked: file.modes ?? modes.map((mode) => ({ name: mode })),
+    required: [...merged.require],
+    runs: merged.runs === 'auto' ? MOST_ROUNDS : merged.runs,
+    until: merged.runs === 'auto' ? 'precise' : 'count',
+    warmup: merged.warmup,
+    seed: merged.seed,
+    state: merged.state,
+    task: merged.task,
+    model: merged.model,
+    concurrency: merged.concurrency,
+    timeoutMs: merged.timeout * 1000,
+    ...{ allowHost, json, out, dryRun },
+  };
+  checkTogether(settings);
+  return settings;
+}
+
+function checkTogether({ concurrency, state, asked }: RunSettings): void {
+  const states = asked.length > 0 ? asked.map((one) => one.state ?? state) : [state];
+  if (concurrency > 1 && states.includes('cold'))
+    throw new CagematchError(
+      'bad-input',
+      'runs in the state cold cannot be at once: each would take the image away from the others',
+      '--concurrency 1, or --state prepared',
+    );
+}
+
+/** Without what is undefined, so that a spread leaves standing what is below. */
+function given<T extends object>(settings: T) {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}

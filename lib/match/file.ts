@@ -1,0 +1,208 @@
+// A match file: the rows of a match and its settings, in YAML; read strictly, and every mistake told with its place.
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parseDocument } from 'yaml';
+import { z } from 'zod';
+import type { EntryOptions } from '../contract.js';
+import { CagematchError, messageOf } from '../errors.js';
+import { nearest } from '../nearest.js';
+import { stateSchema } from '../record.js';
+import { TASKS } from '../task/task.js';
+import type { Asked } from './plan.js';
+import { parseWanted, type Registry } from './registry.js';
+
+/** Whole numbers that the command line and a match file take: from, to. */
+export const BOUNDS = {
+  runs: [1, 1000],
+  warmup: [0, 100],
+  seed: [0, 2 ** 31 - 1],
+  concurrency: [1, 64],
+  timeout: [1, 24 * 3600],
+} as const satisfies Record<string, [number, number]>;
+
+export const MODELS = ['auto', 'replay', 'live'] as const;
+
+/** What a match file says; what it leaves out is undefined. */
+export interface MatchFile extends Omit<z.infer<typeof fileSchema>, 'modes'> {
+  modes?: Asked[];
+}
+
+/** What may stand behind each key, for people: in words, and as a line to type. */
+const TAKES: Record<string, { words: string; example: string }> = {
+  runs: { words: `a whole number from ${BOUNDS.runs.join(' to ')}, or auto`, example: 'runs: 10' },
+  warmup: { words: `a whole number from ${BOUNDS.warmup.join(' to ')}`, example: 'warmup: 1' },
+  seed: { words: `a whole number from ${BOUNDS.seed.join(' to ')}`, example: 'seed: 7' },
+  concurrency: { words: `a whole number from ${BOUNDS.concurrency.join(' to ')}`, example: 'concurrency: 4' },
+  timeout: { words: `seconds, a whole number from ${BOUNDS.timeout.join(' to ')}`, example: 'timeout: 120' },
+  state: { words: words(stateSchema.options), example: 'state: prepared' },
+  task: { words: words(TASKS), example: `task: ${TASKS[0]}` },
+  model: { words: words(MODELS), example: 'model: replay' },
+  require: { words: 'a list of names', example: 'require: [docker, podman]' },
+  modes: { words: 'a list of names, or of keys with a mode', example: 'modes: [docker@a, docker@b]' },
+  mode: { words: 'a name', example: 'mode: docker' },
+  label: { words: 'letters, digits and dashes', example: 'label: a' },
+  network: { words: 'the name of a network', example: 'network: host' },
+  tmpfs: { words: 'true or false', example: 'tmpfs: true' },
+  cpus: { words: 'a number above 0', example: 'cpus: 1.5' },
+  memory: { words: 'a size with its unit, in whole MiB', example: 'memory: 2g' },
+};
+
+function words(choices: readonly string[]): string {
+  return choices.length === 1 ? `${choices[0]}` : `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`;
+}
+
+const whole = ([min, max]: readonly [number, number]) => z.number().int().min(min).max(max);
+
+const MIB: Record<string, number> = { k: 1 / 1024, m: 1, g: 1024, t: 1024 ** 2 };
+
+/** Docker's spelling: 512m, 2g, 1.5GiB. A bare number would be bytes there, which nobody means. */
+const memory = z
+  .string()
+  .regex(/^\d+(\.\d+)?\s*[kmgt](i?b)?$/i)
+  .transform((text) => Number.parseFloat(text) * (MIB[/[kmgt]/i.exec(text)?.[0].toLowerCase() ?? ''] ?? 0))
+  .refine((mib) => Number.isInteger(mib) && mib > 0);
+
+const rowSchema = z.strictObject({
+  mode: z.string().min(1),
+  label: z.union([z.string(), z.number().int().nonnegative().transform(String)]).optional(),
+  network: z.string().min(1).optional(),
+  tmpfs: z.boolean().optional(),
+  cpus: z.number().positive().max(1024).optional(),
+  memory: memory.optional(),
+  state: stateSchema.optional(),
+  task: z.enum(TASKS).optional(),
+});
+type Row = z.infer<typeof rowSchema>;
+
+const fileSchema = z.strictObject({
+  runs: whole(BOUNDS.runs).or(z.literal('auto')).optional(),
+  warmup: whole(BOUNDS.warmup).optional(),
+  seed: whole(BOUNDS.seed).optional(),
+  state: stateSchema.optional(),
+  task: z.enum(TASKS).optional(),
+  model: z.enum(MODELS).optional(),
+  concurrency: whole(BOUNDS.concurrency).optional(),
+  timeout: whole(BOUNDS.timeout).optional(),
+  require: z.array(z.string()).optional(),
+  modes: z
+    .array(z.preprocess((row) => (typeof row === 'string' ? { mode: row } : row), rowSchema))
+    .min(1)
+    .optional(),
+});
+
+/**
+ * @param name as typed; relative to `cwd`
+ * @throws `bad-input`: one line that names the file, the place in it and what is wrong there
+ */
+export function readMatchFile(name: string, cwd: string, registry: Registry): MatchFile {
+  const content = parse(name, readText(name, cwd));
+  const read = fileSchema.safeParse(content);
+  if (!read.success) {
+    const { issues } = read.error;
+    // A key that is mistyped is also one that is missing: the first says more.
+    throw mistake(name, content, issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]);
+  }
+  const { modes, ...settings } = read.data;
+  for (const [index, required] of (settings.require ?? []).entries())
+    atPlace(`${name}: require[${index}]`, () => parseWanted(registry, required));
+  return modes === undefined ? settings : { ...settings, modes: toAsked(name, modes, registry) };
+}
+
+function readText(name: string, cwd: string): string {
+  const path = resolve(cwd, name);
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') throw new CagematchError('bad-input', `there is no match file ${name}`, `it is looked for at ${path}`);
+    throw new CagematchError('bad-input', `the match file ${name} cannot be read (${code})`, `check ${path}`);
+  }
+}
+
+function parse(name: string, text: string): unknown {
+  const document = parseDocument(text);
+  const [problem] = document.errors;
+  if (problem) {
+    const line = problem.linePos?.[0].line ?? 1;
+    // The parser's own words go on with the place and a picture of it.
+    const what = messageOf(problem).replace(/ at line \d+, column \d+:?$/, '');
+    throw new CagematchError('bad-input', `${name} line ${line}: ${what}`, `correct line ${line}; a match file is YAML`);
+  }
+  try {
+    return document.toJS();
+  } catch (error) {
+    // Aliases of aliases, of which a small file can make a very large value.
+    throw new CagematchError('bad-input', `${name}: ${messageOf(error)}`, 'write it without aliases');
+  }
+}
+
+/** `modes[1].cpus` */
+function placeOf(path: readonly PropertyKey[]): string {
+  return path.map((part, index) => (typeof part === 'number' ? `[${part}]` : `${index === 0 ? '' : '.'}${String(part)}`)).join('');
+}
+
+function mistake(name: string, content: unknown, issue: z.core.$ZodIssue | undefined): CagematchError {
+  const path = issue?.path ?? [];
+  const place = placeOf(path);
+  const at = place === '' ? name : `${name}: ${place}`;
+  if (issue?.code === 'unrecognized_keys') {
+    const [unknown = ''] = issue.keys;
+    const known = Object.keys(path.length === 0 ? fileSchema.shape : rowSchema.shape);
+    const meant = nearest(unknown, known);
+    return new CagematchError('bad-input', `${at}: unknown key ${unknown}`, meant ? `did you mean ${meant}?` : `keys: ${known.join(' ')}`);
+  }
+  const key = path.findLast((part): part is string => typeof part === 'string') ?? '';
+  const takes = TAKES[key];
+  if (!takes) return new CagematchError('bad-input', `${name}: a match file is made of keys`, 'modes: [host, docker]');
+  // The name of a row is its one key that must be there.
+  if (key === 'mode' && valueAt(content, path) === undefined)
+    return new CagematchError('bad-input', `${name}: ${placeOf(path.slice(0, -1))} names no mode`, takes.example);
+  if (key === 'modes' && path.length === 2)
+    return new CagematchError('bad-input', `${at} takes a name, or keys with a mode`, 'mode: docker');
+  return new CagematchError('bad-input', `${at} takes ${takes.words}`, takes.example);
+}
+
+function valueAt(content: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce((value, part) => (value as Record<PropertyKey, unknown> | undefined)?.[part], content);
+}
+
+function toAsked(name: string, rows: Row[], registry: Registry): Asked[] {
+  const seen = new Set<string>();
+  return rows.map((row, index) => {
+    const place = `${name}: modes[${index}]`;
+    const { mode: given, label, memory: memoryMiB, state, task, ...others } = row;
+    const wanted = atPlace(place, () => {
+      if (label !== undefined && given.includes('@'))
+        throw new CagematchError('bad-input', `${given} has a label already`, `leave out label: ${label}`);
+      return parseWanted(registry, label === undefined ? given : `${given}@${label}`);
+    });
+    const { entry, mode } = wanted;
+    if (seen.has(entry)) {
+      const hint = wanted.label === undefined ? `enter it under labels: ${entry}@a, ${entry}@b` : 'give each a label of its own';
+      throw new CagematchError('bad-input', `${place}: ${entry} is entered twice`, hint);
+    }
+    seen.add(entry);
+    const options: EntryOptions = { ...others, ...(memoryMiB === undefined ? {} : { memoryMiB }) };
+    for (const option of Object.keys(options) as (keyof EntryOptions)[]) {
+      const known = mode.options ?? [];
+      const spelt = (one: keyof EntryOptions) => (one === 'memoryMiB' ? 'memory' : one);
+      if (!known.includes(option))
+        throw new CagematchError(
+          'bad-input',
+          `${place}: ${mode.id} knows no option ${spelt(option)}`,
+          known.length === 0 ? `${mode.id} has no options` : `options of ${mode.id}: ${known.map(spelt).join(' ')}`,
+        );
+    }
+    return { name: entry, options, state, task };
+  });
+}
+
+/** Says what is wrong with the place before it. */
+function atPlace<T>(place: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (!(error instanceof CagematchError)) throw error;
+    throw new CagematchError(error.code, `${place}: ${error.message}`, error.hint);
+  }
+}

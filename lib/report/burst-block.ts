@@ -1,0 +1,62 @@
+// What a burst showed, for a terminal: a column for each level, and in words where it stops.
+import { isGap } from '../record.js';
+import { listed, middle, rate, whole } from './cells.js';
+import type { Report } from './document.js';
+import { borderless, fitted, type Style, trimmed, wrap } from './lines.js';
+
+type Burst = Report['burst'][number];
+
+/** A line for each value of each row; `cells` are in the order of `levels`. */
+export function burstTable({ burst }: Report): { levels: number[]; rows: { entry: string; value: string; cells: string[] }[] } {
+  const levels = [...new Set(burst.flatMap((one) => one.levels.map(({ level }) => level)))].sort((a, b) => a - b);
+  const rows = burst.flatMap((one) => {
+    const line = (value: string, show: (level: Burst['levels'][number]) => string) => ({
+      entry: one.entry,
+      value,
+      cells: levels.map((level) => {
+        const held = one.levels.find((candidate) => candidate.level === level);
+        return held ? show(held) : '–';
+      }),
+    });
+    const failed = one.levels.some(({ n, passed }) => passed < n);
+    const p95 = one.levels.some(({ startupMs }) => !isGap(startupMs) && !isGap(startupMs.p95));
+    return [
+      line('runs/min', ({ runsPerMinute }) => middle(runsPerMinute, rate)),
+      line('startup ms', ({ startupMs }) => whole(startupMs)),
+      ...(p95 ? [line('p95 ms', ({ startupMs }) => (isGap(startupMs) ? '–' : whole(startupMs.p95)))] : []),
+      ...(failed ? [line('failed', ({ n, passed }) => `${n - passed}/${n}`)] : []),
+    ];
+  });
+  return { levels, rows };
+}
+
+/** Where each row stops scaling, and the levels that there was no room for. */
+export function burstLines({ burst }: Report): string[] {
+  return burst.flatMap((one) => [`${one.entry}: ${stops(one)}`, ...leftOut(one)]);
+}
+
+function stops({ levels, stopsAt }: Burst): string {
+  if (!isGap(stopsAt)) return `more than ${stopsAt} at once brings no more a minute`;
+  const last = levels.at(-1)?.level;
+  return stopsAt.gap === 'not-reached' && last !== undefined
+    ? `still brings more a minute at ${last} at once, the highest level`
+    : 'too few levels to say where it stops';
+}
+
+function leftOut({ entry, leftOut }: Burst): string[] {
+  const reasons = new Map<string, number[]>();
+  for (const { level, reason } of leftOut) reasons.set(reason, [...(reasons.get(reason) ?? []), level]);
+  return [...reasons].map(([reason, levels]) => `${entry}: ${listed(levels.map(String))} at once left out: ${reason}`);
+}
+
+export function renderBurst(report: Report, style: Style): string {
+  if (report.burst.length === 0) return '';
+  const { levels, rows } = burstTable(report);
+  const table = borderless(['mode', 'at once', ...levels.map(String)].map(style.bold), [
+    'left',
+    'left',
+    ...levels.map(() => 'right' as const),
+  ]);
+  for (const [at, { entry, value, cells }] of rows.entries()) table.push([rows[at - 1]?.entry === entry ? '' : entry, value, ...cells]);
+  return [style.bold('many at once'), trimmed(fitted(table)), ...burstLines(report).flatMap((line) => wrap(line, '  ', '    '))].join('\n');
+}

@@ -1,0 +1,120 @@
+// The words and numbers in which the rows of a report are told, the same in every form of it.
+import { type Gap, isGap, type Leftover } from '../record.js';
+import type { ModeReport, Report, Summary } from './document.js';
+
+export function nameOf(mode: ModeReport): string {
+  return mode.standIn ? `${mode.entry} (stand-in)` : mode.entry;
+}
+
+/** Over the ratio's column: what the ratio is to. */
+export const ratioHead = ({ match }: Report) => `× ${match.baseline ?? 'base'}`;
+
+/** Whether the whole of a run can be held against the baseline's: beside another row only. */
+export const isTaxed = ({ match, modes }: Report) => modes.some((mode) => mode.entry !== match.baseline && !isGap(mode.taxRatio));
+
+/** A count of which one is not little. */
+export const rate = (value: number) => (value < 10 ? value.toFixed(1) : String(Math.round(value)));
+
+/** The entry, and its state where that is not the match's. */
+export const called = ({ entry, state }: ModeReport, { match }: Pick<Report, 'match'>) =>
+  state === match.state ? entry : `${entry} (${state})`;
+
+/** Unit and all; from 10 s on in seconds, from 2 minutes on in minutes. */
+export function duration(ms: number): string {
+  if (ms < 10_000) return `${Math.round(ms)} ms`;
+  return ms < 120_000 ? `${(ms / 1000).toFixed(1)} s` : `${(ms / 60_000).toFixed(1)} min`;
+}
+
+/** A length of work, of which nobody wants to know the milliseconds. */
+export function roughly(ms: number): string {
+  return ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : ms < 120_000 ? `${Math.round(ms / 1000)} s` : `${Math.round(ms / 60_000)} min`;
+}
+
+export function bytes(amount: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const power = amount < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(amount) / 10));
+  const scaled = amount / 1024 ** power;
+  return `${power > 0 && scaled < 10 ? scaled.toFixed(1) : Math.round(scaled)} ${units[power]}`;
+}
+
+/** A median, and its interval where it has one: `520 [501–542]`. */
+export function middle(summary: Pick<Summary, 'median' | 'ci95'> | Gap, show = (value: number) => String(Math.round(value))): string {
+  if (isGap(summary)) return '–';
+  const { median, ci95 } = summary;
+  return isGap(ci95) ? show(median) : `${show(median)} [${show(ci95[0])}–${show(ci95[1])}]`;
+}
+
+export const ratio = (value: number | Gap | { median: number }) =>
+  isGap(value) ? '–' : (typeof value === 'number' ? value : value.median).toFixed(2);
+
+/** A median alone, in its column's unit. */
+export const whole = (value: Summary | number | Gap | undefined) =>
+  value === undefined || isGap(value) ? '–' : String(Math.round(typeof value === 'number' ? value : value.median));
+
+/** `live`: files are seen on the host at once. `at collect`: only after the agent has ended. */
+export function syncShort(sync: ModeReport['sync']): string {
+  if (isGap(sync)) return '–';
+  if (sync.in === 'no') return 'not in';
+  if (sync.out === 'no') return 'lost';
+  if (isGap(sync.out)) return '–';
+  return sync.live === 'yes' ? 'live' : 'at collect';
+}
+
+export function authShort(mode: ModeReport): string {
+  if (isGap(mode.auth)) return '–';
+  return isGap(mode.auth.delivered) ? `${mode.auth.path} ?` : mode.auth.path;
+}
+
+export function leftoversShort(leftovers: Leftover[]): string {
+  const counts = new Map<string, number>();
+  for (const { kind } of leftovers) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  return [...counts].map(([kind, count]) => `${count} ${kind}`).join(', ');
+}
+
+/** How a row differs from what its name says and the others do; '' where it does not. */
+export function settingsOf({ options, state, task }: ModeReport, { match }: Report): string {
+  const { network, tmpfs, cpus, memoryMiB } = options;
+  return [
+    ...(state === match.state ? [] : [`state ${state}`]),
+    ...(task === match.task ? [] : [`task ${task}`]),
+    ...(network === undefined ? [] : [`network ${network}`]),
+    ...(tmpfs === undefined ? [] : [tmpfs ? '/tmp in memory' : '/tmp on disk']),
+    ...(cpus === undefined ? [] : [`${cpus} CPU${cpus === 1 ? '' : 's'}`]),
+    ...(memoryMiB === undefined ? [] : [`${memoryMiB} MiB of memory`]),
+  ].join(', ');
+}
+
+const WHY: Record<Gap['gap'], string> = {
+  'not-reached': 'never got that far',
+  'not-reported': 'the runtime does not tell',
+  'no-baseline': 'no baseline',
+  'too-few-runs': 'too few runs',
+  'not-exercised': 'not tried',
+  'not-applicable': 'does not apply',
+  'not-captured': 'not captured',
+  'other-machine': 'on another machine',
+  'not-attributable': 'cannot be told from the rest of the machine',
+  platform: 'this platform does not tell',
+  vanished: 'gone before it could be read',
+};
+
+/** Why there are dashes in a table: for each cause, which values of which rows. */
+export function whyDashes(cells: { row: string; value: string; held: unknown }[]): string[] {
+  const causes = new Map<Gap['gap'], Map<string, string[]>>();
+  for (const { row, value, held } of cells) {
+    if (!isGap(held)) continue;
+    const values = causes.get(held.gap) ?? new Map<string, string[]>();
+    values.set(row, [...(values.get(row) ?? []), value]);
+    causes.set(held.gap, values);
+  }
+  return [...causes].map(([cause, rows]) => {
+    const alike = new Map<string, string[]>();
+    for (const [row, values] of rows) alike.set(values.join(', '), [...(alike.get(values.join(', ')) ?? []), row]);
+    return `– ${WHY[cause]}: ${[...alike].map(([values, names]) => `${values} of ${names.join(', ')}`).join('; ')}`;
+  });
+}
+
+/** `a`, `a and b`, `a, b and c` */
+export function listed(names: readonly string[], word = 'and'): string {
+  return names.length < 2 ? (names[0] ?? '') : `${names.slice(0, -1).join(', ')} ${word} ${names.at(-1)}`;
+}

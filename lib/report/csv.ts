@@ -1,0 +1,118 @@
+// Every run as a line of CSV (RFC 4180), for a spreadsheet or a data frame.
+import { type ClockName, type EventOf, isGap, type MatchEvent } from '../record.js';
+import { printable } from './lines.js';
+
+/** Takes a match's events and writes text as it goes. */
+export interface Exporter {
+  push(event: MatchEvent): void;
+  end(): void;
+}
+
+const CLOCKS: ClockName[] = ['image', 'launch', 'firstProcess', 'startup', 'work', 'model', 'exit', 'collect', 'teardown', 'total'];
+
+type Cells = [name: string, value: string | number | boolean | undefined][];
+
+/**
+ * One line a run, warm-up and failed ones too: `warmup` and `outcome` tell them apart. What was not measured is an empty cell,
+ * and its cause stands in the column of the same name with `_gap`. Times in ms, memory in bytes.
+ */
+export function createCsv(write: (text: string) => void): Exporter {
+  const entries = new Map<string, EventOf<'entered'>>();
+  let match = '';
+  let headed = false;
+  const line = (cells: (string | number | boolean | undefined)[]) => write(`${cells.map(cell).join(',')}\r\n`);
+  const head = (names: string[]) => {
+    if (!headed) line(names);
+    headed = true;
+  };
+  return {
+    push(event) {
+      if (event.type === 'match-started') match = event.match;
+      if (event.type === 'entered') entries.set(event.entry, event);
+      if (event.type !== 'run-ended') return;
+      const cells = cellsOf(match, entries.get(event.entry), event);
+      head(cells.map(([name]) => name));
+      line(cells.map(([, value]) => value));
+    },
+    end() {
+      // Also a match without a run has columns.
+      head(cellsOf(match, undefined, NO_RUN).map(([name]) => name));
+    },
+  };
+}
+
+function cellsOf(match: string, entry: EventOf<'entered'> | undefined, run: EventOf<'run-ended'>): Cells {
+  const { outcome, clocks, cost, auth, sync } = run;
+  const failed = outcome.status === 'failed' ? outcome : undefined;
+  const costOf = (name: 'memoryPeakBytes' | 'cpuUserMs' | 'cpuSystemMs') => (isGap(cost) ? cost : cost[name]);
+  return [
+    ['match', match],
+    ['run', run.run],
+    ['entry', run.entry],
+    ['mode', entry?.mode],
+    ['variant', entry?.variant],
+    ['label', entry?.label],
+    ['isolation', entry?.isolation],
+    ['stand_in', entry?.standIn],
+    ['state', entry?.state],
+    ['task', entry?.task],
+    ['network', entry?.options.network],
+    ['tmpfs', entry?.options.tmpfs],
+    ['cpus', entry?.options.cpus],
+    ['memory_mib', entry?.options.memoryMiB],
+    ['round', run.round],
+    ['warmup', run.warmup],
+    ['level', run.level],
+    ['outcome', outcome.status],
+    ['cause', failed?.cause],
+    ['message', failed?.message],
+    ['hint', failed?.hint],
+    ...CLOCKS.flatMap((name) => orGap(`${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}_ms`, clocks[name])),
+    ...orGap('memory_peak_bytes', costOf('memoryPeakBytes')),
+    ...orGap('cpu_user_ms', costOf('cpuUserMs')),
+    ...orGap('cpu_system_ms', costOf('cpuSystemMs')),
+    ['auth_path', auth.path],
+    ...orGap('auth_delivered', auth.delivered),
+    ...orGap('sync_in', sync.in),
+    ...orGap('sync_out', sync.out),
+    ...orGap('sync_live', sync.live),
+    ...orGap('leftovers', isGap(run.leftovers) ? run.leftovers : run.leftovers.length),
+  ];
+}
+
+function orGap(name: string, value: string | number | { gap: string }): Cells {
+  return [
+    [name, isGap(value) ? undefined : (value as string | number)],
+    [`${name}_gap`, isGap(value) ? value.gap : undefined],
+  ];
+}
+
+/**
+ * Words are an agent's or a runtime's: a spreadsheet would run those that begin as a formula does, so an apostrophe goes
+ * before them; and they bring no control characters.
+ */
+function cell(value: string | number | boolean | undefined): string {
+  if (value === undefined) return '';
+  if (typeof value !== 'string') return String(value);
+  const text = printable(value);
+  const tame = /^\s*[=+\-@＝＋－＠]/.test(text) ? `'${text}` : text;
+  return /[",]|^\s|\s$/.test(tame) ? `"${tame.replaceAll('"', '""')}"` : tame;
+}
+
+const NONE = { gap: 'not-reached' } as const;
+/** Only its columns are asked for. */
+const NO_RUN: EventOf<'run-ended'> = {
+  type: 'run-ended',
+  atMs: 0,
+  run: '',
+  entry: '',
+  round: 0,
+  warmup: false,
+  level: 1,
+  outcome: { status: 'passed' },
+  clocks: Object.fromEntries(CLOCKS.map((name) => [name, NONE])) as EventOf<'run-ended'>['clocks'],
+  cost: NONE,
+  auth: { path: 'env', delivered: NONE },
+  sync: { in: NONE, out: NONE, live: NONE },
+  leftovers: NONE,
+};

@@ -1,0 +1,161 @@
+// The match as a document: a fold of its events, one at a time, that keeps of a run no more than its numbers.
+import { type EventOf, type Gap, isGap, type MatchEvent } from '../record.js';
+import { burstOf } from './burst.js';
+import type { ModeReport, Report } from './document.js';
+import { compareAll } from './pairs.js';
+import { recommend } from './recommend.js';
+import { rowOf } from './row.js';
+import { createTally, type Tally } from './tally.js';
+
+export interface Fold {
+  /** @throws where the record does not begin as one, or a second one begins in it */
+  push(event: MatchEvent): void;
+  /** The document of what was pushed so far. @throws where nothing was */
+  finish(): Report;
+  /** What one row's numbers are made of; undefined where no run of it has ended. */
+  tallyOf(entry: string): Tally | undefined;
+}
+
+/** @param options `runs`: also keep every run as it was recorded, for the document's `runs` */
+export function createFold(options: { runs?: boolean } = {}): Fold {
+  let started: EventOf<'match-started'> | undefined;
+  let ended: EventOf<'match-ended'> | undefined;
+  let rounds = 0;
+  const detections = new Map<string, ModeReport['detection']>();
+  const entries = new Map<string, EventOf<'entered'>>();
+  const prepared = new Map<string, EventOf<'prepared'>>();
+  const unprepared = new Map<string, EventOf<'unprepared'>>();
+  const disks = new Map<string, EventOf<'appraised'>['disk']>();
+  const levelsLeftOut = new Map<string, { level: number; reason: string }[]>();
+  const tallies = new Map<string, Tally>();
+  const absent: Report['absent'] = [];
+  const warnings: Report['warnings'] = [];
+  const runs: Report['runs'] = [];
+  const tallyOf = (entry: string) => {
+    const tally = tallies.get(entry) ?? createTally();
+    tallies.set(entry, tally);
+    return tally;
+  };
+
+  return {
+    tallyOf: (entry) => tallies.get(entry),
+    push(event) {
+      if (started === undefined && event.type !== 'match-started') throw new Error(NO_BEGINNING);
+      switch (event.type) {
+        case 'match-started':
+          if (started) throw new Error('a second match begins in this record');
+          started = event;
+          break;
+        case 'detected':
+          detections.set(event.mode, event.detection);
+          break;
+        case 'entered':
+          entries.set(event.entry, event);
+          break;
+        case 'left-out':
+          absent.push(without(event));
+          break;
+        case 'prepared':
+          prepared.set(event.entry, event);
+          break;
+        case 'unprepared':
+          unprepared.set(event.entry, event);
+          break;
+        case 'round-started':
+          rounds += 1;
+          break;
+        case 'level-left-out':
+          levelsLeftOut.set(event.entry, [...(levelsLeftOut.get(event.entry) ?? []), { level: event.level, reason: event.reason }]);
+          break;
+        case 'wave-ended':
+          tallyOf(event.entry).addWave(event);
+          break;
+        case 'appraised':
+          disks.set(event.entry, event.disk);
+          break;
+        case 'run-ended':
+          tallyOf(event.entry).add(event);
+          if (options.runs) runs.push(without(event));
+          break;
+        case 'warning':
+          warnings.push({ code: event.code, message: event.message });
+          break;
+        case 'match-ended':
+          ended = event;
+          break;
+        default:
+      }
+    },
+    finish() {
+      if (!started) throw new Error(NO_BEGINNING);
+      const { seed } = started;
+      const base = baselineOf([...entries.values()], started.model);
+      const rows = [...entries.values()].map((entered) => ({ ...entered, tally: tallyOf(entered.entry) }));
+      const modes = rows.map(({ tally, type: _type, atMs: _atMs, ...entry }) =>
+        rowOf(entry, tally, {
+          seed,
+          // A row of another task has nothing in common with the baseline's.
+          baseline: base?.task === entry.task ? tallies.get(base.entry) : undefined,
+          detection: detections.get(entry.mode),
+          prepared: prepared.get(entry.entry),
+          unprepared: unprepared.get(entry.entry),
+          disk: disks.get(entry.entry),
+        }),
+      );
+      const inBurst = rows.filter(({ entry, tally }) => levelsLeftOut.has(entry) || [...tally.levels.keys()].some((level) => level > 1));
+      const report = {
+        schemaVersion: 1 as const,
+        match: matchOf(started, ended, rounds, base?.entry),
+        modes,
+        absent,
+        runs,
+        comparisons: compareAll(rows, seed),
+        burst: inBurst.map(({ entry, tally }) => burstOf(entry, tally, levelsLeftOut.get(entry) ?? [], seed)),
+        gaps: modes.flatMap(({ entry, detection: _detection, options: _options, failures: _failures, ...values }) =>
+          gapsIn(values).map(({ value, gap }) => ({ entry, value, gap })),
+        ),
+        warnings,
+      };
+      return { ...report, recommendation: recommend(report) };
+    },
+  };
+}
+
+const NO_BEGINNING = 'the record does not begin with match-started';
+
+function without<E extends MatchEvent>({ type: _type, atMs: _atMs, ...rest }: E): Omit<E, 'type' | 'atMs'> {
+  return rest;
+}
+
+function matchOf(
+  started: EventOf<'match-started'>,
+  ended: EventOf<'match-ended'> | undefined,
+  rounds: number,
+  baseline: string | undefined,
+): Report['match'] {
+  const { match: id, versions, load, atMs: _atMs, type: _type, schemaVersion: _schemaVersion, ...rest } = started;
+  return {
+    id,
+    ...rest,
+    ...(ended ? { endedAt: ended.endedAt } : {}),
+    // A crash writes no end.
+    how: ended?.how ?? 'crashed',
+    rounds: Math.max(0, rounds - started.warmup),
+    ...(baseline === undefined ? {} : { baseline }),
+    versions: Object.fromEntries(Object.entries(versions).flatMap(([name, version]) => (version === undefined ? [] : [[name, version]]))),
+    load: { ...(load ? { before: load } : {}), ...(ended?.load ? { after: ended.load } : {}) },
+  };
+}
+
+/** No isolation; a live match, which leaves that out unless it is asked for, takes the least there is. */
+function baselineOf(entries: readonly EventOf<'entered'>[], model: 'replay' | 'live'): EventOf<'entered'> | undefined {
+  const order = model === 'live' ? ['none', 'os-sandbox'] : ['none'];
+  return order.flatMap((isolation) => entries.filter((entry) => entry.isolation === isolation))[0];
+}
+
+/** Every gap below a value, by its path. */
+function gapsIn(value: unknown, path: string[] = []): { value: string; gap: Gap['gap'] }[] {
+  if (isGap(value)) return [{ value: path.join('.'), gap: value.gap }];
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
+  return Object.entries(value).flatMap(([name, below]) => gapsIn(below, [...path, name]));
+}

@@ -1,0 +1,21 @@
+// The report as JSON, its runs written as they are read again: all of them at once may be more than memory holds.
+import type { Exporter } from './csv.js';
+import type { Report } from './document.js';
+
+/** Writes what `JSON.stringify(report, null, 2)` would, had the report the runs that are pushed. @param report without runs */
+export function createJson(write: (text: string) => void, report: Report): Exporter {
+  // No text within JSON holds a line's end, so this line is the document's own.
+  const [before = '', after = ''] = JSON.stringify({ ...report, runs: [] }, null, 2).split(/(?<=\n {2}"runs": \[)(?=\],?\n)/);
+  let first = true;
+  write(before);
+  return {
+    push(event) {
+      if (event.type !== 'run-ended') return;
+      const { type: _type, atMs: _atMs, ...run } = event;
+      const text = JSON.stringify(run, null, 2).replaceAll('\n', '\n    ');
+      write(`${first ? '' : ','}\n    ${text}`);
+      first = false;
+    },
+    end: () => write(`${first ? '' : '\n  '}${after}\n`),
+  };
+}

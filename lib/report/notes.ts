@@ -1,0 +1,61 @@
+// Under which conditions a match was measured: the last lines of its table.
+import { isGap } from '../record.js';
+import type { Report } from './document.js';
+import { type Style, wrap } from './lines.js';
+import { ENOUGH_TO_SEPARATE } from './statistics.js';
+
+/** `--runs auto` goes on until every startup is known to this share of its median. */
+const PRECISE = 0.05;
+
+/** @param taxed whether whole runs are shown beside the startups */
+export function renderNotes(report: Report, style: Style, taxed: boolean): string {
+  const { match } = report;
+  const warnings = report.warnings.flatMap((warning) => wrap(`warning: ${warning.message}`, '', '  '));
+  const standIns = report.modes.some((mode) => mode.standIn)
+    ? ["(stand-in): a program that enforces a runtime's contract; its numbers are no finding"]
+    : [];
+  const how =
+    match.how === 'done'
+      ? []
+      : [`this match was ${match.how === 'interrupted' ? 'interrupted' : `cut short (${match.how})`}; the rows hold what was finished`];
+  return [
+    ...warnings,
+    ...standIns,
+    ...how,
+    ...[conditions(report, taxed), `model: ${match.model} (${match.modelWhy})`].flatMap((line) => wrap(line, '', '  ').map(style.faint)),
+  ].join('\n');
+}
+
+/** What the column of whole runs holds. */
+export const totalHead = ({ match }: Report) => `total ×: launch to gone without model time, against ${match.baseline} in the same round`;
+
+function conditions(report: Report, taxed: boolean): string {
+  const { match } = report;
+  const from = match.state === 'warm' ? 'exec into the idle sandbox' : 'launch';
+  const total = taxed ? [totalHead(report)] : [];
+  const warmup = match.warmup === 0 ? [] : [`${match.warmup} warm-up`];
+  const load = match.load.before && match.load.after ? [`load ${match.load.before[0].toFixed(1)} → ${match.load.after[0].toFixed(1)}`] : [];
+  return [
+    `startup: ${from} to the agent's first model request, median${interval(report)}`,
+    ...total,
+    [roundsOf(report), ...warmup, `state ${match.state}`, `seed ${match.seed}`, ...load].join(', '),
+  ].join('; ');
+}
+
+/** What the brackets hold; below six samples they hold less than they seem to. */
+export function interval({ modes }: Report): string {
+  const shown = modes.filter((mode) => !isGap(mode.startupMs) && !isGap(mode.startupMs.ci95));
+  if (shown.length === 0) return '';
+  return shown.every((mode) => mode.passed >= ENOUGH_TO_SEPARATE) ? ' [95 % interval]' : ' [interval]';
+}
+
+export function roundsOf({ match, modes }: Report): string {
+  const rounds = `${match.rounds} round${match.rounds === 1 ? '' : 's'}`;
+  if (match.until === 'count') return match.rounds === match.runs ? rounds : `${match.rounds} of ${match.runs} rounds`;
+  const wide = modes.flatMap(({ entry, startupMs }) => {
+    if (isGap(startupMs)) return [];
+    const { median, ci95 } = startupMs;
+    return isGap(ci95) || Math.max(ci95[1] - median, median - ci95[0]) > PRECISE * median ? [entry] : [];
+  });
+  return `${rounds} (auto, at most ${match.runs}; ${wide.length === 0 ? 'every startup is known to ±5 %' : `wider than ±5 %: ${wide.join(' ')}`})`;
+}

@@ -1,0 +1,40 @@
+// Markup in which every value is escaped: the one place where words of others become HTML.
+import { printable } from '../lines.js';
+
+/** HTML that was made here; nobody else can make any, and nothing else counts as HTML. */
+class Markup {
+  readonly #text: string;
+  constructor(text: string) {
+    this.#text = text;
+  }
+  toString(): string {
+    return this.#text;
+  }
+}
+
+export type { Markup };
+
+type Part = Markup | string | number | undefined | readonly Part[];
+
+const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+
+/** Signs that turn the direction of what follows, and halves of characters: they could make a text read as another one. */
+const TREACHEROUS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]|\p{Cs}/gu;
+
+function escaped(words: string): string {
+  return printable(words)
+    .replace(TREACHEROUS, '\ufffd')
+    .replace(/[&<>"']/g, (sign) => ENTITIES[sign] as string);
+}
+
+function written(part: Part): string {
+  if (part === undefined) return '';
+  if (part instanceof Markup) return part.toString();
+  if (typeof part === 'object') return part.map(written).join('');
+  return escaped(String(part));
+}
+
+/** A template whose text is HTML and whose values are not; attributes stand in double quotes. */
+export function markup(text: TemplateStringsArray, ...parts: Part[]): Markup {
+  return new Markup(text.map((piece, index) => piece + written(parts[index])).join(''));
+}

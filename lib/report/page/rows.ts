@@ -1,0 +1,55 @@
+// How a row is named wherever it appears: a stand-in never without its mark, and every mention leads to the row.
+import type { ModeReport, Report } from '../document.js';
+import { type Markup, markup } from './markup.js';
+
+export interface Rows {
+  /** The row's anchor; of its place, for a name may hold anything. */
+  id(entry: string): string | undefined;
+  /** Name, and the mark of a stand-in. */
+  name(entry: string): Markup;
+  /** The same in plain words, for what is read aloud. */
+  spoken(entry: string): string;
+  link(entry: string): Markup;
+  isStandIn(entry: string): boolean;
+}
+
+export function rowsOf(report: Report): Rows {
+  const places = new Map(report.modes.map((mode, index) => [mode.entry, { mode, id: `row-${index + 1}` }]));
+  const isStandIn = (entry: string) => places.get(entry)?.mode.standIn === true;
+  const id = (entry: string) => places.get(entry)?.id;
+  const marked = (entry: string, shown: Markup) => markup`${shown}${isStandIn(entry) ? markup` ${STAND_IN}` : undefined}`;
+  const name = (entry: string) => marked(entry, markup`<span class="entry">${entry}</span>`);
+  return {
+    id,
+    name,
+    spoken: (entry) => `${entry}${isStandIn(entry) ? ' (stand-in)' : ''}`,
+    link: (entry) => {
+      const place = id(entry);
+      return place === undefined ? name(entry) : marked(entry, markup`<a class="entry" href="#${place}">${entry}</a>`);
+    },
+    isStandIn,
+  };
+}
+
+const STAND_IN = markup`<span class="tag">stand-in</span>`;
+
+/** What sets the row apart from the match's own settings: its state, its task, its options. */
+export function particulars(mode: ModeReport, match: Report['match']): string {
+  const { network, tmpfs, cpus, memoryMiB } = mode.options;
+  return [
+    mode.state === match.state ? undefined : mode.state,
+    mode.task === match.task ? undefined : `task ${mode.task}`,
+    network === undefined ? undefined : `network ${network}`,
+    tmpfs === undefined ? undefined : tmpfs ? '/tmp in memory' : '/tmp on disk',
+    cpus === undefined ? undefined : `${cpus} CPUs`,
+    memoryMiB === undefined ? undefined : `${memoryMiB} MiB`,
+  ]
+    .filter((one) => one !== undefined)
+    .join(', ');
+}
+
+/** Line over a plot in which stand-ins appear. */
+export function standInNote(report: Report): Markup | undefined {
+  if (!report.modes.some((mode) => mode.standIn)) return undefined;
+  return markup`<p class="note">${STAND_IN} marks a program that enforces a runtime’s contract in its place: its numbers are no finding about that runtime. In plots its marks are hollow.</p>`;
+}

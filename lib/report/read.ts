@@ -1,0 +1,68 @@
+// Reads a record back, a piece at a time and each line strictly, however long it is.
+import { createReadStream } from 'node:fs';
+import { CagematchError } from '../errors.js';
+import { eventSchema, type MatchEvent, SCHEMA_VERSION } from '../record.js';
+
+/**
+ * Takes a record's text in pieces and tells its events in order. A last line that a crash cut short is left out. Every
+ * line is parsed and checked whole, also those that no number is made of.
+ */
+export function createLineReader(onEvent: (event: MatchEvent) => void) {
+  let rest = '';
+  let number = 0;
+  /** A broken line is an error as soon as another follows it. */
+  let broken: Error | undefined;
+  const take = (line: string) => {
+    number += 1;
+    if (line === '') return;
+    if (broken) throw broken;
+    let parsed: unknown;
+    try {
+      parsed = JSON.parse(line);
+    } catch (error) {
+      broken = new Error(`line ${number} is no JSON`, { cause: error });
+      return;
+    }
+    const event = eventSchema.safeParse(parsed);
+    if (!event.success) throw wrong(parsed, number, event.error.issues[0]);
+    try {
+      onEvent(event.data);
+    } catch (error) {
+      throw number === 1 ? error : new Error(`line ${number}: ${(error as Error).message}`, { cause: error });
+    }
+  };
+  return {
+    /** @throws with the line's number where a line is broken */
+    push(piece: string): void {
+      const lines = (rest + piece).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) take(line);
+    },
+    end(): void {
+      if (rest !== '') take(rest);
+      rest = '';
+    },
+  };
+}
+
+function wrong(parsed: unknown, number: number, issue: { path: PropertyKey[]; message: string } | undefined): Error {
+  const { schemaVersion, versions } = (parsed ?? {}) as { schemaVersion?: unknown; versions?: { cagematch?: unknown } };
+  if (schemaVersion === undefined || schemaVersion === SCHEMA_VERSION)
+    return new Error(`line ${number}: ${issue?.path.join('.')}: ${issue?.message}`);
+  const writer = typeof versions?.cagematch === 'string' && /^\d[\w.+-]*$/.test(versions.cagematch) ? versions.cagematch : undefined;
+  return new CagematchError(
+    'bad-input',
+    `written by ${writer === undefined ? 'another cagematch' : `cagematch ${writer}`} (schemaVersion ${JSON.stringify(schemaVersion)}); this one reads ${SCHEMA_VERSION}`,
+    `npx cagematch@${writer ?? 'latest'} report`,
+  );
+}
+
+/**
+ * Reads a record from its file.
+ * @throws what the file system says, or what is wrong with a line
+ */
+export async function readRecord(path: string, onEvent: (event: MatchEvent) => void): Promise<void> {
+  const reader = createLineReader(onEvent);
+  for await (const piece of createReadStream(path, { encoding: 'utf8', highWaterMark: 1 << 18 })) reader.push(piece as string);
+  reader.end();
+}

@@ -1,0 +1,70 @@
+// The seeded bootstrap of a median: which ranks of a sorted sample the medians of its resamples are made of.
+import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
+import { uniformInt } from 'pure-rand/distribution/uniformInt';
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+
+export const RESAMPLES = 2000;
+
+/** Up to this many samples are really resampled; above it the ranks follow from the binomial distribution. */
+export const RESAMPLED_UP_TO = 300;
+
+/** For each resample, the two ranks (from 0) whose mean is its median; the same rank twice where the count is odd. */
+interface Draws {
+  lower: Uint32Array;
+  upper: Uint32Array;
+}
+
+const kept = new Map<string, Draws>();
+
+/**
+ * A resample of n values is n ranks drawn with replacement, whatever the values are: so one plan serves every sample of
+ * that size. Above RESAMPLED_UP_TO the median's rank is drawn from the normal approximation of its distribution
+ * (mean n/2, deviation √n/2) in place of n ranks.
+ * @param count at least 1
+ */
+export function drawMedians(count: number, seed: number): Draws {
+  const key = `${count} ${seed}`;
+  const known = kept.get(key);
+  if (known) return known;
+  const draws = count > RESAMPLED_UP_TO ? drawRanks(count, seed) : resample(count, seed);
+  if (kept.size > 500) kept.clear();
+  kept.set(key, draws);
+  return draws;
+}
+
+function resample(count: number, seed: number): Draws {
+  const random = xoroshiro128plus(seed);
+  const lower = new Uint32Array(RESAMPLES);
+  const upper = new Uint32Array(RESAMPLES);
+  const times = new Uint32Array(count);
+  const [low, high] = [Math.floor((count - 1) / 2), Math.floor(count / 2)];
+  for (let one = 0; one < RESAMPLES; one += 1) {
+    times.fill(0);
+    for (let drawn = 0; drawn < count; drawn += 1) {
+      const rank = uniformInt(random, 0, count - 1);
+      times[rank] = (times[rank] as number) + 1;
+    }
+    let rank = 0;
+    let seen = times[0] as number;
+    const upTo = (place: number) => {
+      while (seen <= place) {
+        rank += 1;
+        seen += times[rank] as number;
+      }
+      return rank;
+    };
+    lower[one] = upTo(low);
+    upper[one] = upTo(high);
+  }
+  return { lower, upper };
+}
+
+function drawRanks(count: number, seed: number): Draws {
+  const random = xoroshiro128plus(seed);
+  const ranks = Uint32Array.from({ length: RESAMPLES }, () => {
+    const normal = Math.sqrt(-2 * Math.log(1 - uniformFloat64(random))) * Math.cos(2 * Math.PI * uniformFloat64(random));
+    const rank = Math.floor(count / 2 + (normal * Math.sqrt(count)) / 2);
+    return Math.min(count - 1, Math.max(0, rank));
+  });
+  return { lower: ranks, upper: ranks };
+}

@@ -1,0 +1,82 @@
+// One row of the report: everything that is said of one entry of a match.
+import type { Entry, EventOf, Gap } from '../record.js';
+import { isGap } from '../record.js';
+import type { ModeReport, Summary } from './document.js';
+import { pairUp, type Series, startup, withoutModel, workWithoutModel } from './pairs.js';
+import { fences, summarize, summarizePairs } from './statistics.js';
+import { CLOCKS, combined, measured, type Quantity, type Tally } from './tally.js';
+
+interface Surroundings {
+  seed: number;
+  /** The row that this one is held against; its own, where it is that row. */
+  baseline: Tally | undefined;
+  detection: ModeReport['detection'] | undefined;
+  prepared: EventOf<'prepared'> | undefined;
+  unprepared: EventOf<'unprepared'> | undefined;
+  disk: EventOf<'appraised'>['disk'] | undefined;
+}
+
+const NO_BASELINE: Gap = { gap: 'no-baseline' };
+const NOT_CAPTURED: Gap = { gap: 'not-captured' };
+
+export function rowOf(entry: Entry, tally: Tally, around: Surroundings): ModeReport {
+  const { seed, baseline, prepared, unprepared, disk } = around;
+  const summaryOf = (values: Float64Array, ...from: Quantity[]) => summarize(measured(values), seed, tally.why(...from));
+  const phasesMs = Object.fromEntries(CLOCKS.map((name) => [name, summaryOf(tally.quantity(name), name)]));
+  const held = (series: Series, kind: 'ratios' | 'differences', ...from: Quantity[]) =>
+    baseline ? summarizePairs(pairUp(tally, baseline, series)[kind], seed, tally.why(...from)) : NO_BASELINE;
+  return {
+    ...entry,
+    detection: around.detection ?? { status: 'absent', reason: 'not detected', hint: 'cagematch detect' },
+    ...(prepared?.image === undefined ? {} : { image: prepared.image }),
+    n: tally.n,
+    passed: tally.passed,
+    startupMs: phasesMs.startup as Summary | Gap,
+    startupRatio: ratioTo(baseline, phasesMs.startup as Summary | Gap, seed),
+    startupDifferenceMs: held(startup, 'differences', 'startup'),
+    bootMs: summaryOf(
+      combined(tally.quantity('startup'), tally.quantity('firstProcess'), (whole, first) => whole - first),
+      'startup',
+      'firstProcess',
+    ),
+    taxRatio: held(withoutModel, 'ratios', 'total', 'model'),
+    taxMs: held(withoutModel, 'differences', 'total', 'model'),
+    workRatio: held(workWithoutModel, 'ratios', 'work', 'model'),
+    phasesMs,
+    imageMs: prepared?.imageMs ?? { gap: 'not-reached' },
+    cost: {
+      memoryPeakBytes: summaryOf(tally.quantity('memoryPeakBytes'), 'memoryPeakBytes'),
+      cpuMs: summaryOf(
+        combined(tally.quantity('cpuUserMs'), tally.quantity('cpuSystemMs'), (user, system) => user + system),
+        'cpuUserMs',
+        'cpuSystemMs',
+      ),
+      imageBytes: disk?.imageBytes ?? NOT_CAPTURED,
+      sandboxBytes: disk?.sandboxBytes ?? NOT_CAPTURED,
+    },
+    outliers: outliers(tally),
+    auth: tally.auth,
+    sync: tally.sync,
+    leftovers: tally.leftovers(),
+    failures: [...(unprepared ? [{ run: `${entry.entry} prepare`, outcome: unprepared.outcome }] : []), ...tally.failures],
+  };
+}
+
+function ratioTo(baseline: Tally | undefined, own: Summary | Gap, seed: number): number | Gap {
+  if (!baseline) return NO_BASELINE;
+  if (isGap(own)) return own;
+  const base = summarize(measured(baseline.quantity('startup')), seed);
+  if (isGap(base)) return base;
+  return base.median > 0 ? own.median / base.median : { gap: 'not-applicable' };
+}
+
+/** Shown, and kept in every number: an outlier is a finding too. */
+function outliers(tally: Tally): ModeReport['outliers'] {
+  const values = tally.quantity('startup');
+  const bounds = fences(measured(values));
+  if (!bounds) return [];
+  return tally.names.flatMap((run, place) => {
+    const ms = values[place] as number;
+    return ms < bounds[0] || ms > bounds[1] ? [{ run, ms }] : [];
+  });
+}

@@ -1,0 +1,42 @@
+// Where the time of one row goes: the four stretches from launch to gone, which a bar can show on one scale.
+import { medianSorted } from 'simple-statistics';
+import { type Gap, isGap } from '../record.js';
+import type { ModeReport, Summary } from './document.js';
+
+/** Medians in ms. Being medians, they need not add up to the median total. */
+export interface Segments {
+  /** Launch to the first process inside. */
+  runtime: number | Gap;
+  /** From there to the agent's first request. */
+  boot: number | Gap;
+  /** To the agent's result. */
+  work: number | Gap;
+  /** To the sandbox gone: exit, collect, teardown. */
+  end: number | Gap;
+}
+
+export const SEGMENTS = ['runtime', 'boot', 'work', 'end'] as const satisfies (keyof Segments)[];
+
+export function segmentsOf(mode: ModeReport): Segments {
+  const median = (summary: Summary | Gap | undefined) => (summary === undefined ? NOT_REACHED : isGap(summary) ? summary : summary.median);
+  return {
+    runtime: median(mode.phasesMs.firstProcess),
+    boot: median(mode.bootMs),
+    work: median(mode.phasesMs.work),
+    end: endOf(mode),
+  };
+}
+
+const NOT_REACHED: Gap = { gap: 'not-reached' };
+
+/** Of each run the sum, where every run has all its parts; else the sum of medians. */
+function endOf({ phasesMs }: ModeReport): number | Gap {
+  const parts = [phasesMs.exit, phasesMs.collect, phasesMs.teardown].filter((part) => part !== undefined);
+  const missing = parts.find(isGap);
+  if (missing || parts.length < 3) return missing ?? NOT_REACHED;
+  const summaries = parts as Summary[];
+  const count = summaries[0]?.samples.length ?? 0;
+  if (summaries.some(({ samples }) => samples.length !== count)) return summaries.reduce((sum, { median }) => sum + median, 0);
+  const sums = Array.from({ length: count }, (_, run) => summaries.reduce((sum, { samples }) => sum + (samples[run] ?? 0), 0));
+  return medianSorted(sums.sort((a, b) => a - b));
+}

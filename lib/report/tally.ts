@@ -1,0 +1,143 @@
+// What is kept of one row's runs while a record is read: counts, and numbers in typed arrays, so that a long record fits.
+import { type ClockName, type Cost, type EventOf, type Gap, isGap, type Ms } from '../record.js';
+import type { ModeReport } from './document.js';
+
+export const CLOCKS: ClockName[] = ['image', 'launch', 'firstProcess', 'startup', 'work', 'model', 'exit', 'collect', 'teardown', 'total'];
+const COSTS = ['memoryPeakBytes', 'cpuUserMs', 'cpuSystemMs'] as const satisfies (keyof Cost)[];
+
+export type Quantity = ClockName | keyof Cost;
+
+/** Numbers in the order in which they came; NaN stands for a gap, whose first cause is kept. */
+interface Column {
+  push(value: Ms): void;
+  values(): Float64Array;
+  why(): Gap | undefined;
+}
+
+function createColumn(): Column {
+  let held = new Float64Array(16);
+  let length = 0;
+  let why: Gap | undefined;
+  return {
+    push(value) {
+      if (length === held.length) {
+        const wider = new Float64Array(length * 2);
+        wider.set(held);
+        held = wider;
+      }
+      if (isGap(value)) why ??= value;
+      held[length] = isGap(value) ? Number.NaN : value;
+      length += 1;
+    },
+    values: () => held.subarray(0, length),
+    why: () => why,
+  };
+}
+
+/** Of one level of a burst. */
+export interface LevelTally {
+  n: number;
+  passed: number;
+  startup: Column;
+  perMinute: Column;
+}
+
+/** Of the runs that count: warm-up left out. Numbers are of runs that passed, one at a time (level 1). */
+export interface Tally {
+  n: number;
+  passed: number;
+  auth: ModeReport['auth'];
+  sync: ModeReport['sync'];
+  leftovers(): ModeReport['leftovers'];
+  failures: ModeReport['failures'];
+  levels: Map<number, LevelTally>;
+  levelOf(level: number): LevelTally;
+  /** Of the passed runs, one place each, in the same order as every quantity's. */
+  rounds: number[];
+  /** Where in these a round stands; undefined where it did not pass. */
+  placeOf(round: number): number | undefined;
+  names: string[];
+  quantity(name: Quantity): Float64Array;
+  /** Why the first of those that lack one of these lacks it; `not-reached` where no run passed. */
+  why(...names: Quantity[]): Gap;
+  add(run: EventOf<'run-ended'>): void;
+  addWave(wave: EventOf<'wave-ended'>): void;
+}
+
+export function createTally(): Tally {
+  const columns = Object.fromEntries([...CLOCKS, ...COSTS].map((name) => [name, createColumn()])) as Record<Quantity, Column>;
+  const known: Exclude<ModeReport['leftovers'], Gap> = [];
+  const places = new Map<number, number>();
+  let someUnknown = false;
+  let told = false;
+  let passedAuth = false;
+  const tally: Tally = {
+    n: 0,
+    passed: 0,
+    auth: { gap: 'not-reached' },
+    sync: { gap: 'not-reached' },
+    // What is known to be left counts; only where nothing is known of some run, nothing is said.
+    leftovers() {
+      if (!told) return { gap: 'not-reached' };
+      return known.length === 0 && someUnknown ? { gap: 'not-reported' } : known;
+    },
+    failures: [],
+    levels: new Map(),
+    levelOf(level) {
+      const one = tally.levels.get(level) ?? { n: 0, passed: 0, startup: createColumn(), perMinute: createColumn() };
+      tally.levels.set(level, one);
+      return one;
+    },
+    rounds: [],
+    placeOf: (round) => places.get(round),
+    names: [],
+    quantity: (name) => columns[name].values(),
+    why: (...names) => names.map((name) => columns[name].why()).find((why) => why !== undefined) ?? { gap: 'not-reached' },
+    add(run) {
+      if (run.warmup) return;
+      const passed = run.outcome.status === 'passed';
+      const level = tally.levelOf(run.level);
+      level.n += 1;
+      if (passed) level.passed += 1;
+      if (passed) level.startup.push(run.clocks.startup);
+      // A failure and what is left of a run are told of every level: they are no times that others would disturb.
+      if (!passed) tally.failures.push({ run: run.run, outcome: run.outcome });
+      told = true;
+      if (isGap(run.leftovers)) someUnknown = true;
+      else known.push(...run.leftovers);
+      if (run.level > 1) return;
+      tally.n += 1;
+      if (passed || !passedAuth) tally.auth = run.auth;
+      passedAuth ||= passed;
+      tally.sync = worse(tally.sync, run.sync);
+      if (!passed) return;
+      tally.passed += 1;
+      if (!places.has(run.round)) places.set(run.round, tally.rounds.length);
+      tally.rounds.push(run.round);
+      tally.names.push(run.run);
+      for (const name of CLOCKS) columns[name].push(run.clocks[name]);
+      for (const name of COSTS) columns[name].push(isGap(run.cost) ? run.cost : run.cost[name]);
+    },
+    addWave(wave) {
+      if (!wave.warmup && wave.wallMs > 0) tally.levelOf(wave.level).perMinute.push((wave.passed / wave.wallMs) * 60_000);
+    },
+  };
+  return tally;
+}
+
+/** One row stands for all of its runs: a direction that failed once did not hold. */
+function worse(before: ModeReport['sync'], run: EventOf<'run-ended'>['sync']): ModeReport['sync'] {
+  if (isGap(before)) return run;
+  const worst = <Way extends 'in' | 'out' | 'live'>(way: Way) => {
+    if (before[way] === 'no' || run[way] === 'no') return 'no';
+    return isGap(before[way]) ? before[way] : run[way];
+  };
+  return { in: worst('in'), out: worst('out'), live: worst('live') };
+}
+
+export const measured = (values: ArrayLike<number>): Float64Array => Float64Array.from(values).filter((value) => !Number.isNaN(value));
+
+/** One number a run from two: NaN where either is. */
+export function combined(a: Float64Array, b: Float64Array, how: (a: number, b: number) => number): Float64Array {
+  return a.map((value, place) => how(value, b[place] as number));
+}

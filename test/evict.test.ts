@@ -1,0 +1,91 @@
+// An image taken away is gone, the second time is as good as the first, and prepare makes it again; on real runtimes with an
+// image of the test's own, so that no other match loses its.
+import { randomUUID } from 'node:crypto';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { Context, Mode } from '../lib/contract.js';
+import { loadModes } from '../lib/match/registry.js';
+import { packageRoot } from '../lib/package.js';
+import { openArena } from './conformance/arena.js';
+import { contextOf, findTargets } from './conformance/targets.js';
+import { fakeCommands } from './fake-commands.js';
+import { modeContext } from './mode-context.js';
+import { temporaryFolder } from './temporary-folder.js';
+
+const { targets } = await findTargets();
+const able = targets.filter(({ mode }) => mode.evict);
+
+async function takenAwayAndMadeAgain(mode: Mode, ctx: Context, said: string[]): Promise<void> {
+  const evict = () => mode.evict?.(ctx) as Promise<void>;
+  const made = async () => {
+    said.length = 0;
+    const { image } = await mode.prepare(ctx);
+    return { image, built: said.some((line) => line.startsWith('building')) };
+  };
+  const first = await made();
+  expect(first.image).toMatch(/[0-9a-f]{12}/);
+  expect(await made()).toEqual({ image: first.image, built: false });
+  await evict();
+  await evict();
+  expect(await made()).toMatchObject({ image: expect.stringMatching(/[0-9a-f]{12}/), built: true });
+  await evict();
+}
+
+describe.each(able.filter(({ real }) => !real))('$name', (target) => {
+  test('takes its image away, and makes it again', async () => {
+    const { ctx, said, keeper } = contextOf(target, 'none');
+    await takenAwayAndMadeAgain(target.mode, { ...ctx, env: target.env }, said);
+    await keeper.closeAll();
+  });
+});
+
+/** A package whose image is its base and one file: it is made in a second, and nobody else's has its name. */
+function smallPackage(): string {
+  const root = temporaryFolder();
+  for (const part of ['lib/task/home', 'lib/task/ca']) cpSync(join(packageRoot, part), join(root, part), { recursive: true });
+  const unique = randomUUID();
+  writeFileSync(join(root, 'lib/task/home/.claude/settings.json'), JSON.stringify({ unique }));
+  writeFileSync(join(root, 'Dockerfile'), `ARG BASE_IMAGE\nFROM \${BASE_IMAGE}\nARG AGENT_VERSION\nRUN echo ${unique} > /made\n`);
+  return root;
+}
+
+// A base that has to be fetched first is no base for a quick test; the variants of one client that are only OCI runtimes share an image.
+const quick = able.filter(({ real, mode, env, variant, facts }) => {
+  const hasBase = Object.keys(mode.inputs).some((name) => /_BASE/.test(name) && env[name] !== undefined);
+  return real && hasBase && (variant === undefined || facts.hostNetwork === undefined);
+});
+describe.each(quick.length > 0 ? quick : [undefined])('$name', (target) => {
+  test.skipIf(target === undefined)('takes its image away, and makes it again', async () => {
+    if (!target) return;
+    const { ctx, said, keeper } = contextOf(target, 'none');
+    await takenAwayAndMadeAgain(target.mode, { ...ctx, env: target.env, packageRoot: smallPackage() }, said);
+    await keeper.closeAll();
+  });
+});
+
+test.each(able.filter(({ real, mode }) => !real && mode.oneShot))(
+  '$name: an image in use stays, and its containers with it',
+  async (target) => {
+    const arena = await openArena(target);
+    try {
+      const box = await arena.launch(arena.plan('using'));
+      await expect(target.mode.evict?.(arena.ctx)).rejects.toMatchObject({
+        code: 'image-unavailable',
+        message: expect.stringMatching(/cannot be removed: .*(using|in use)/),
+      });
+      expect(await arena.sh(box, 'echo alive')).toMatchObject({ stdout: ['alive'] });
+    } finally {
+      await arena.close();
+    }
+  },
+);
+
+test('an image is made without the layers of builds before', async () => {
+  const docker = (await loadModes()).get('docker') as Mode;
+  const PATH = fakeCommands({
+    docker: 'case "$1" in build) echo "$@" >"$0.built";; image) [ -e "$0.built" ] && echo sha256:1 || exit 1;; esac',
+  });
+  expect(await docker.prepare(modeContext('docker', { env: { PATH }, packageRoot }))).toEqual({ image: 'sha256:1' });
+  expect(readFileSync(join(PATH, 'docker.built'), 'utf8')).toContain(' --no-cache ');
+});
