@@ -20,7 +20,7 @@ export default defineMode({
   summary: 'a plain process, in a shed',
   oneShot: false,
   async detect() { return { status: 'ready', version: '1.0-shed', facts: {} }; },
-  async prepare() {},
+  async prepare() { return {}; },
   async reach() { return { via: 'address', listen: '127.0.0.1', url: (port) => \`http://127.0.0.1:\${port}\` }; },
   layout: (_ctx, host) => host,
   async launch(_ctx, spec) { return { name: spec.name }; },
