@@ -136,7 +136,9 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       matchId,
       seed,
       runs: settings.runs,
+      until: 'count',
       warmup: settings.warmup,
+      concurrency: 1,
       timeoutMs: settings.timeout * 1000,
       signal,
     });

@@ -91,6 +91,8 @@ async function match(
       seed: 1,
       runs: options.runs ?? 1,
       warmup: 0,
+      until: 'count',
+      concurrency: 1,
       timeoutMs: options.timeoutMs ?? 30_000,
       signal: new AbortController().signal,
     }),
