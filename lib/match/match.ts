@@ -219,9 +219,10 @@ function authPath(model: 'replay' | 'live', entry: PlannedEntry): Auth['path'] {
 /** A name that every runtime accepts: letters, digits and dashes, at most 63 long, a letter first. */
 function sandboxName(matchId: string, entry: PlannedEntry, turn: string): string {
   const tail = turn.replace(/[^a-z0-9]+/g, '-');
-  const clean = entry.entry.replace(/[^a-zA-Z0-9-]+/g, '-');
+  const clean = entry.entry.toLowerCase().replace(/[^a-z0-9-]+/g, '-');
   const room = 63 - `cagematch-${matchId}--${tail}`.length;
-  // What is cut off is what tells long names apart.
+  // What was replaced or is cut off is what tells names apart: docker@a is not docker-a.
+  const whole = clean === entry.entry && clean.length <= room;
   const short = () => `${clean.slice(0, room - 7)}-${createHash('sha256').update(entry.entry).digest('hex').slice(0, 6)}`;
-  return `cagematch-${matchId}-${clean.length > room ? short() : clean}-${tail}`;
+  return `cagematch-${matchId}-${whole ? clean : short()}-${tail}`;
 }
