@@ -190,7 +190,9 @@ async function inside(settings: RunSettings, idle: Idle, argv: Command['argv']):
   const { layout } = idle;
   const env = { HOME: layout.home, LANG: 'C.UTF-8', ...(layout.path === undefined ? {} : { PATH: layout.path }) };
   let words = '';
-  for await (const event of settings.mode.exec(idle.ctx, idle.handle, { argv, env, secretEnv: {}, cwd: layout.workspace })) {
+  // Not in the workspace: an OS sandbox may mount what it forbids into the folder that a command starts in.
+  const command: Command = { argv, env, secretEnv: {}, cwd: layout.tmp ?? '/tmp' };
+  for await (const event of settings.mode.exec(idle.ctx, idle.handle, command)) {
     if (event.type === 'line') words = event.text;
     else if (event.type === 'exit' && event.code === 0) return;
     else throw new CagematchError('launch-failed', `the sandbox that idles could not be made fresh: ${words || event.type}`);
