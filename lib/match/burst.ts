@@ -29,19 +29,30 @@ export function tailOf(round: number, level: number, member: number): string {
   return level === 1 ? `${round}` : `${round}*${level}.${member}`;
 }
 
+/** What keeps the runs of a wave in step. */
+export interface InStep {
+  at: Moments;
+  together(): Promise<void>;
+  allOver(): Promise<void>;
+}
+
 /** Starts `level` runs at the same moment, and waits for all. `wallMs`: from the first launch to the last teardown. */
 export async function runWave(
   level: number,
   clock: Clock,
-  runOne: (member: number, so: { at: Moments; together(): Promise<void> }) => Promise<RunResult>,
+  runOne: (member: number, so: InStep) => Promise<RunResult>,
 ): Promise<{ wallMs: number; passed: number }> {
   const begunMs = clock();
-  const gate = openGate(level);
+  const start = openGate(level);
+  const end = openGate(level);
   const members = await Promise.all(
     Array.from({ length: level }, async (_, index) => {
-      const pass = gate.member();
+      const [starting, ending] = [start.member(), end.member()];
       const at: Moments = {};
-      const result = await runOne(index + 1, { at, together: pass.arrive }).finally(pass.leave);
+      const result = await runOne(index + 1, { at, together: starting.arrive, allOver: ending.arrive }).finally(() => {
+        starting.leave();
+        ending.leave();
+      });
       const passed = result.outcome.status === 'passed';
       return { passed, fromMs: at.launchCalled, toMs: at.gone ?? (passed ? at.collected : undefined) ?? clock() };
     }),

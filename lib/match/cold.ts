@@ -11,7 +11,10 @@ import type { RunSettings } from './run.js';
  * A mode that cannot take its image away is timed at its plain `prepare`. Never throws.
  * @returns why there is no image, where there is none
  */
-export async function imageAnew(settings: RunSettings, at: Moments): Promise<Outcome | undefined> {
+export async function imageAnew(
+  settings: Pick<RunSettings, 'mode' | 'ctx' | 'signal' | 'clock' | 'onImage'>,
+  at: Moments,
+): Promise<Outcome | undefined> {
   const { mode, ctx, signal } = settings;
   const clock = settings.clock ?? monotonic;
   try {

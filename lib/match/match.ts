@@ -6,10 +6,9 @@ import type { Gateway } from '../model/gateway.js';
 import { type Auth, isGap } from '../record.js';
 import type { Task } from '../task/task.js';
 import { stopper } from './bounds.js';
-import { type Cell, cellsOf, levelsUpTo, runWave, tailOf } from './burst.js';
+import { type Cell, cellsOf, type InStep, levelsUpTo, runWave, tailOf } from './burst.js';
 import { folderBytes, type Room, roomHere, type Taken, whyNoRoom } from './capacity.js';
 import type { Recorder } from './events.js';
-import type { Moments } from './measure.js';
 import { type PlannedEntry, rounds } from './plan.js';
 import { makeReady, type Ready } from './ready.js';
 import { type RunResult, type RunSettings, runOnce } from './run.js';
@@ -137,12 +136,15 @@ function hasRoom(settings: MatchSettings, row: Row, cell: Cell): boolean {
   if (cell.level === 1) return true;
   const known = row.judged.get(cell.level);
   if (known !== undefined) return known;
-  const reason = whyNoRoom(cell.level, row.taken, (settings.room ?? roomHere)());
-  row.judged.set(cell.level, reason === undefined);
-  if (reason === undefined) return true;
-  for (const level of levelsUpTo(settings.concurrency).filter((one) => one >= cell.level && row.judged.get(one) !== true)) {
+  const room = (settings.room ?? roomHere)();
+  const reasonOf = (level: number) => whyNoRoom(level, row.taken, room);
+  if (reasonOf(cell.level) === undefined) {
+    row.judged.set(cell.level, true);
+    return true;
+  }
+  for (const level of levelsUpTo(settings.concurrency).filter((one) => one >= cell.level && !row.judged.has(one))) {
     row.judged.set(level, false);
-    settings.record.emit({ type: 'level-left-out', entry: row.entry.entry, level, reason });
+    settings.record.emit({ type: 'level-left-out', entry: row.entry.entry, level, reason: reasonOf(level) ?? 'a lower level has no room' });
   }
   return false;
 }
@@ -168,7 +170,7 @@ async function recordRun(
   settings: MatchSettings,
   row: Row,
   turn: { round: number; warmup: boolean; level: number; member: number },
-  so: { at: Moments; together(): Promise<void> },
+  so: InStep,
 ): Promise<RunResult> {
   const { record } = settings;
   const { entry } = row;

@@ -36,6 +36,8 @@ export interface RunSettings {
   onImage?(image: { imageMs: number; image?: string }): void;
   /** Awaited just before the clock starts: runs that are to start at the same moment wait here for each other. */
   together?(): Promise<void>;
+  /** Awaited when the sandbox is gone: what is looked at afterwards must not weigh on runs that started with this one. */
+  allOver?(): Promise<void>;
   /** Filled as the run goes on; for a caller who needs moments beside the clocks. */
   at?: Moments;
   /** Told the run's folder just before it is removed. */
@@ -115,6 +117,7 @@ async function runIn(folder: string, settings: RunSettings, at: Moments): Promis
     await settings.together?.();
     at.launchCalled = watched.clock();
     const work = await attempt({ ...settings, ctx }, plan, watched);
+    await settings.allOver?.();
     return { ...told(settings, watched, work, nonce), leftovers: await leftovers(settings, settings.name, work.undestroyed) };
   } catch (error) {
     const outcome = blamed('harness', messageOf(error));

@@ -112,6 +112,7 @@ export async function runWarm(settings: RunSettings, pool: Pool, place: number):
     } finally {
       stop.clear();
     }
+    await settings.allOver?.();
     result = { ...told(settings, watched, work, nonce), leftovers: await stillRunning(settings, name) };
   } catch (error) {
     result = unlaunched(settings, at, error instanceof Unready ? error.outcome : failureOf(error));
