@@ -79,6 +79,25 @@ describe('a burst', () => {
     expect(of('wave-ended').find(({ level }) => level === 4)?.passed).toBe(4);
   });
 
+  it('furnishes all runs of a wave before it launches the first', async () => {
+    const order: string[] = [];
+    await burst({
+      mode: (real) => ({
+        owner(ctx) {
+          order.push('furnish');
+          return real.owner?.(ctx);
+        },
+        launch(ctx, spec) {
+          order.push('launch');
+          return real.launch(ctx, spec);
+        },
+      }),
+    });
+    const wave = (level: number) => [...Array(level).fill('furnish'), ...Array(level).fill('launch')];
+    const levels = (await burst()).of('wave-ended').map(({ level }) => level);
+    expect(order).toEqual(levels.flatMap(wave));
+  });
+
   it('tells of every wave how long it took, from the first launch to the last teardown, and how many passed', async () => {
     const { of, runs } = await burst({
       agent({ sandbox }) {
