@@ -29,7 +29,7 @@ export default defineMode({
   id: 'sticky',
   title: 'Sticky',
   oneShot: false,
-  async prepare(ctx) { await stick(ctx, 'prepare'); },
+  async prepare(ctx) { await stick(ctx, 'prepare'); return {}; },
   async launch(ctx, spec) {
     runs += 1;
     writeFileSync(box(ctx, spec.name), '');
