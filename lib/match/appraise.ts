@@ -4,15 +4,12 @@ import { messageOf } from '../errors.js';
 import { makeFolder, removeFolder } from '../owner.js';
 import type { Disk, Gap } from '../record.js';
 import type { Task } from '../task/task.js';
-import { stopper, within } from './bounds.js';
-import { furnish, layOut, workspaceUser } from './furnish.js';
+import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
+import { furnish, specFor, workspaceUser } from './furnish.js';
 import type { Ready } from './ready.js';
 
 /** For launch and answer together. */
 const APPRAISE_MS = 60_000;
-const DESTROY_MS = 30_000;
-/** How long a launch that was cut short may take to come back with its sandbox. */
-const LAUNCH_GRACE_MS = 5_000;
 
 type Row = Pick<Ready, 'ctx' | 'reach' | 'gatewayPort'> & { mode: Mode };
 
@@ -45,13 +42,13 @@ async function inSandbox(folder: string, one: Row, match: Parameters<typeof appr
   const over = new AbortController();
   const ctx: Context = { ...one.ctx, signal: over.signal };
   const user = mode.owner?.(ctx) ?? workspaceUser(ctx.uid);
-  const { command: _, ...spec } = layOut({ ...one, ...match, ctx }, furnish(folder, user, ctx), user, '').spec;
+  const spec = specFor({ ...one, ...match, ctx }, furnish(folder, user, ctx), user);
   const stop = stopper(match.signal, APPRAISE_MS);
   let handle: Handle = { name: spec.name };
   try {
     const launching = mode.launch(ctx, spec);
     handle = await stop.race(launching, async () => {
-      handle = (await within(launching, LAUNCH_GRACE_MS).catch(() => undefined)) ?? handle;
+      handle = (await within(launching, GRACE_MS).catch(() => undefined)) ?? handle;
     });
     const { imageBytes, sandboxBytes } = await stop.race(disk(ctx, handle), async () => {});
     return { imageBytes: imageBytes ?? { gap: 'not-reported' }, sandboxBytes: sandboxBytes ?? { gap: 'not-reported' } };
