@@ -195,6 +195,10 @@ describe('the time that is left', () => {
     expect(during(30_000)).toBe('about 30 s left');
     expect(during(50_000)).toBe('about 10 s left');
     expect(during(300_000)).toBe('a few seconds left');
+    const two = { host: 30_000, docker: 30_000 };
+    const hangs: MatchEvent = { type: 'phase', atMs: 900_000, run: 'host#2', phase: 'work' };
+    const second: MatchEvent = { type: 'round-started', atMs: 60_000, round: 2, order: ['host', 'docker'] };
+    expect(withLeft([started({ runs: 2 }), ...rounds(two, 1), second, begun('host', 2, 60_000), hangs]).at(-1)).toBe('about 30 s left');
   });
 
   test('counts a wave of a burst as one, by its own length, and no level that was left out', () => {
@@ -219,6 +223,12 @@ describe('the time that is left', () => {
     const settled: MatchEvent = { type: 'settled', atMs: 9000, round: 3, how: 'precise', wide: [] };
     const { lines } = told([started({ runs: 50, until: 'precise' }), ...rounds({ host: 3000 }, 3), settled, end()]);
     expect(lines().at(-1)).toBe('settled after 3 rounds: every startup is known to ±5 %');
+    const none: MatchEvent = { type: 'settled', atMs: 9000, round: 3, how: 'limit', wide: [] };
+    expect(
+      told([started({ runs: 3, until: 'precise' }), none])
+        .lines()
+        .at(-1),
+    ).toBe('not settled after 3 rounds, the most there may be');
     const wide: MatchEvent = { type: 'settled', atMs: 9000, round: 3, how: 'limit', wide: ['host', 'docker'] };
     expect(
       told([started({ runs: 3, until: 'precise' }), wide])

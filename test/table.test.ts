@@ -2,7 +2,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import type { MatchEvent } from '../lib/record.js';
-import type { Report } from '../lib/report/document.js';
+import type { Report, Summary } from '../lib/report/document.js';
 import { renderMarkdown } from '../lib/report/markdown.js';
 import { coloured, plain, renderTable, WIDTH } from '../lib/report/table.js';
 import { barsOf } from '../lib/report/time-block.js';
@@ -143,6 +143,14 @@ describe('where the time goes', () => {
   test('counts exit, collect and teardown of a run as its end', () => {
     const docker = { ...OCI, exit: 100, teardown: 50, clocks: { collect: 7 } };
     expect(block(madeMatch({ host: HOST, docker }), 'where')).toMatch(/^docker +150 +450 +220 +157 /m);
+  });
+
+  test('sums the end of each run before it takes the median: what is slow in turn does not hide', () => {
+    const report = madeMatch({ host: HOST }, { rounds: 3 });
+    const [host] = report.modes;
+    const samples = (values: number[]) => ({ ...(host?.phasesMs.exit as Summary), median: 20, samples: values });
+    Object.assign(host?.phasesMs ?? {}, { exit: samples([10, 20, 100]), teardown: samples([100, 20, 10]) });
+    expect(renderTable(report)).toContain('end 110 ms');
   });
 
   test('leaves out a row of which nothing passed', () => {

@@ -119,7 +119,7 @@ function settled({ how, round, wide }: EventOf<'settled'>, warmup: number): stri
   const rounds = `${round - warmup} rounds`;
   return how === 'precise'
     ? `settled after ${rounds}: every startup is known to ±5 %`
-    : `not settled after ${rounds}, the most there may be: wider than ±5 %: ${listed(wide)}`;
+    : `not settled after ${rounds}, the most there may be${wide.length === 0 ? '' : `: wider than ±5 %: ${listed(wide)}`}`;
 }
 
 /** One line that changes in place, below lines that stay. */
