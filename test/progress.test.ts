@@ -99,6 +99,17 @@ describe('where it is no terminal', () => {
     ]);
   });
 
+  test('a row that fails in one way all the time is told three times', () => {
+    const other = ran('docker', 9, {}, { outcome: { status: 'failed', cause: 'timeout', message: 'too long' } });
+    const { lines } = told([started(), ...Array.from({ length: 8 }, (_, round) => failure(round + 1)), other]);
+    expect(lines().slice(1)).toEqual([
+      'docker#1 failed: agent: the agent ended with exit code 3',
+      'docker#2 failed: agent: the agent ended with exit code 3',
+      'docker#3 failed: agent: the agent ended with exit code 3 (more like this of docker are not shown)',
+      'docker#9 failed: timeout: too long',
+    ]);
+  });
+
   test('what is waited for is not shown, and nothing is written over', () => {
     const { written, progress } = told([started(), ...row('host'), ...rounds({ host: 10 }, 2)]);
     progress.waiting('looking for runtimes');

@@ -36,6 +36,7 @@ export function burstLines({ burst }: Report): string[] {
 }
 
 function stops({ levels, stopsAt }: Burst): string {
+  if (levels.every(({ passed }) => passed === 0)) return 'no run passed';
   if (!isGap(stopsAt)) return `more than ${stopsAt} at once brings no more a minute`;
   const last = levels.at(-1)?.level;
   return stopsAt.gap === 'not-reached' && last !== undefined
