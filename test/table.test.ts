@@ -206,8 +206,8 @@ describe('a burst', () => {
     expect(text).toMatch(/^ +startup ms +600 +506 +606 +806$/m);
     expect(text).toMatch(/^ +failed +0\/10 +0\/20 +1\/40 +0\/80$/m);
     expect(text).toMatch(/^fly +runs\/min +6\.1 \[.*\] +9\.6 \[.*\] +– +–$/m);
-    expect(text).toContain('docker@a: more than 4 at once brings no more a minute');
-    expect(text).toContain('podman:rootless: still brings more a minute at 8 at once, the highest level');
+    expect(text).toContain('docker@a: more than 4 at once brings less than 10 % more a minute');
+    expect(text).toContain('podman:rootless: still scales at 8 at once, the highest level');
     expect(text).toContain('fly: 4 and 8 at once left out: its sandboxes need 3.2 GiB of memory, and 2.1 GiB are free');
   });
 
