@@ -174,6 +174,7 @@ describe('a Chrome trace', () => {
   interface TraceEvent {
     ph: string;
     name: string;
+    cat?: string;
     pid: number;
     tid: number;
     ts: number;
@@ -235,11 +236,18 @@ describe('a Chrome trace', () => {
   });
 
   test('has slices that nest or stand apart on every thread, whatever the clocks say', () => {
-    const odd = {
-      clocks: { ...ran('docker', 1).clocks, launch: 5, firstProcess: 900, startup: 800, work: 999, exit: 9, collect: 700, teardown: 700 },
-    };
-    const events = inOrder([...runAt('docker#1', 0), ...runAt('docker#2', 50, odd), ...runAt('docker#3', 60, { ...odd, outcome: FAILED })]);
+    const usual = { launch: 90, firstProcess: 100, startup: 250, work: 100, collect: 30, teardown: 80, total: 500 };
+    const told = (clocks: object) => ({ clocks: { ...ran('docker', 1).clocks, ...usual, ...clocks } });
+    const events = inOrder([
+      ...runAt('docker#1', 0),
+      ...runAt('docker#2', 50, told({ firstProcess: 900, startup: 800, work: 999, collect: 700 })),
+      ...runAt('docker#3', 60, { ...told({ exit: 60 }), outcome: FAILED }),
+    ]);
     const trace = traceOf([started(), ...row('docker'), ...events, ended()]).filter(({ ph }) => ph === 'X');
+    for (const run of trace.filter(({ cat }) => cat === 'run')) {
+      const inside = trace.filter(({ cat, pid, tid, ts }) => cat !== 'run' && pid === run.pid && tid === run.tid && ts >= run.ts);
+      for (const { ts, dur, name } of inside) expect(ts + dur, `${run.name} ${name}`).toBeLessThanOrEqual(run.ts + run.dur);
+    }
     for (const a of trace) {
       expect(a.dur, a.name).toBeGreaterThanOrEqual(0);
       for (const b of trace) {

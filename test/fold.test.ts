@@ -68,6 +68,23 @@ describe('a row against the baseline', () => {
     ]);
   });
 
+  test('has no ratio to nothing: a baseline of 0 ms is a difference only', () => {
+    const { modeOf } = reportOf([
+      started(),
+      ...baseline(),
+      ...row('docker'),
+      ran('host', 1, { startup: 0, total: 10, model: 10 }),
+      ran('docker', 1, { startup: 150, total: 60, model: 10 }),
+      ended(),
+    ]);
+    expect(modeOf('docker')).toMatchObject({
+      startupRatio: { gap: 'not-applicable' },
+      taxRatio: { gap: 'not-reached' },
+      taxMs: { median: 50 },
+      startupDifferenceMs: { median: 150 },
+    });
+  });
+
   test('of another task is none: they have nothing in common', () => {
     const { modeOf, report } = reportOf([
       started(),
