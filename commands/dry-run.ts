@@ -1,15 +1,15 @@
 // What `--dry-run` says: the rows, the levels and the order of a match that is not run.
 import type { EntryOptions } from '../lib/contract.js';
-import { levels, type Plan, type PlannedEntry, rounds } from '../lib/match/plan.js';
+import { cellsOf, levelsUpTo } from '../lib/match/burst.js';
+import { type Plan, type PlannedEntry, rounds } from '../lib/match/plan.js';
 import type { RunSettings } from './run-settings.js';
 
 /** Plain lines for a person, newline at the end. */
 export function describePlan(plan: Plan, seed: number, settings: RunSettings): string {
   const { runs, warmup, until, concurrency } = settings;
   const names = plan.entries.map((entry) => entry.entry);
-  const steps = levels(concurrency);
   // As the match shuffles them: every row at every level is one turn of a round.
-  const turns = names.flatMap((name) => steps.map((level) => (level === 1 ? name : `${name}*${level}`)));
+  const turns = cellsOf(names, concurrency).map((cell) => cell.name);
   const widths = { entry: widest(names), isolation: widest(plan.entries.map((entry) => entry.isolation)) };
   const rows = plan.entries.map((entry) =>
     ['row', entry.entry.padEnd(widths.entry), entry.isolation.padEnd(widths.isolation), ...said(entry)].join(' ').trimEnd(),
@@ -21,7 +21,7 @@ export function describePlan(plan: Plan, seed: number, settings: RunSettings): s
   return `${[
     `seed ${seed}`,
     ...rows,
-    ...(concurrency > 1 ? [`levels, of every row in every round: ${steps.join(' ')}`] : []),
+    ...(concurrency > 1 ? [`levels, of every row in every round: ${levelsUpTo(concurrency).join(' ')}`] : []),
     ...(until === 'precise' ? [`rounds until every interval is within 5 %, at most ${runs}`] : []),
     ...order,
     ...plan.missing.map((one) => `left out: ${one.entry}: ${one.reason} → ${one.hint}`),

@@ -6,7 +6,7 @@ import { readOwnInputs } from '../lib/match/config.js';
 import { contextFor, createKeeper, type Surroundings } from '../lib/match/context.js';
 import { detectAll } from '../lib/match/detect.js';
 import { openRecord } from '../lib/match/events.js';
-import { takeFingerprint } from '../lib/match/fingerprint.js';
+import { readCommit, readLoad, takeFingerprint } from '../lib/match/fingerprint.js';
 import { newMatchId, runMatch } from '../lib/match/match.js';
 import { checkAnything, checkRequired, leftOut, planMatch, withoutOpenHost } from '../lib/match/plan.js';
 import { loadModes, parseWanted } from '../lib/match/registry.js';
@@ -83,8 +83,9 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       modelWhy: model.why,
       task: task.id,
       state: settings.state,
-      versions: { cagematch: version, agent: agentVersion, node: process.version },
+      versions: { cagematch: version, agent: agentVersion, node: process.version, commit: readCommit(packageRoot) },
       host: takeFingerprint(io.platform),
+      load: readLoad(io.platform),
     });
     for (const { mode, detection } of detected)
       record.emit({ type: 'detected', mode: mode.id, letter: mode.letter, title: mode.title, isolation: mode.isolation, detection });
@@ -107,7 +108,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       signal,
     });
     const how = interrupt.signal.aborted ? 'interrupted' : record.failure() ? 'failed' : 'done';
-    record.emit({ type: 'match-ended', endedAt: new Date().toISOString(), how });
+    record.emit({ type: 'match-ended', endedAt: new Date().toISOString(), how, load: readLoad(io.platform) });
     progress.end();
     record.close();
     const report = await buildReport(events);

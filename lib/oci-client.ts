@@ -4,8 +4,11 @@ import { CagematchError } from './errors.js';
 import { capture, type LocalStream, output, stream, whyFailed } from './exec.js';
 import { type Client, execArgs, labelFilter, type RunOptions, readLabels, runArgs } from './oci.js';
 import { watchEvents } from './oci-events.js';
+import type { CommandLine } from './process-tree.js';
 
 export interface OciHandle extends Handle {
+  /** The runtime's own, whole; absent where it did not tell it at launch. */
+  id?: string;
   process?: ExecStream;
   /** Resolves when the client of the one-shot form has ended. */
   ended?: Promise<unknown>;
@@ -33,8 +36,8 @@ export async function launchContainer(client: Client, ctx: Context, spec: Launch
   const events = await watchEvents(client, ctx);
   const argv: [string, ...string[]] = [...client.argv, ...runArgs(spec, options)];
   if (!spec.command) {
-    await output(argv, { env: client.env, cwd: '/', signal: ctx.signal, timeoutMs: 60_000, code: 'launch-failed' });
-    return { name: spec.name };
+    const said = await output(argv, { env: client.env, cwd: '/', signal: ctx.signal, timeoutMs: 60_000, code: 'launch-failed' });
+    return { name: spec.name, ...withId(/^[0-9a-f]{64}$/m.exec(said)?.[0]) };
   }
   const child = stream(argv, { env: { ...client.env, ...spec.command.secretEnv }, cwd: '/', signal: ctx.signal });
   const runningAtMs = await Promise.race([
@@ -43,7 +46,44 @@ export async function launchContainer(client: Client, ctx: Context, spec: Launch
   ]);
   if (runningAtMs === undefined && !(await startedUntold(client, spec.name, child)))
     throw new CagematchError('launch-failed', await lastWords(child));
-  return { name: spec.name, process: clientStream(child), ended: child.ended, ...(runningAtMs === undefined ? {} : { runningAtMs }) };
+  return {
+    name: spec.name,
+    process: clientStream(child),
+    ended: child.ended,
+    ...(runningAtMs === undefined ? {} : { runningAtMs }),
+    ...withId(events.id(spec.name)),
+  };
+}
+
+/** Bytes that the image takes, and that this container has added to it; nothing where the runtime does not say. */
+export async function containerDisk(
+  client: Client,
+  image: string,
+  handle: OciHandle,
+): Promise<{ imageBytes?: number; sandboxBytes?: number }> {
+  const ask = async (...args: string[]) => {
+    const asked = await capture([...client.argv, ...args], { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
+    return asked.end.type === 'exit' && asked.end.code === 0 && /^\d+$/.test(asked.stdout.trim()) ? Number(asked.stdout) : undefined;
+  };
+  const [imageBytes, sandboxBytes] = await Promise.all([
+    ask('image', 'inspect', '--format', '{{.Size}}', image),
+    ask('inspect', '--type', 'container', '--size', '--format', '{{.SizeRw}}', handle.name),
+  ]);
+  return { ...(imageBytes === undefined ? {} : { imageBytes }), ...(sandboxBytes === undefined ? {} : { sandboxBytes }) };
+}
+
+function withId(id: string | undefined): { id?: string } {
+  return id === undefined ? {} : { id };
+}
+
+/**
+ * The processes that watch over a container on this host (a shim, conmon): all that the container is runs below them, a
+ * user-space kernel or a virtual machine too.
+ */
+export function monitorsOf(handle: OciHandle, all: CommandLine[]): number[] {
+  const { id } = handle;
+  if (id === undefined) return [];
+  return all.filter(({ argv }) => argv.includes(id) && /(^|\/)[^/]*(shim|conmon)[^/]*$/.test(argv[0] ?? '')).map(({ pid }) => pid);
 }
 
 /** Events can be lost: the runtime is asked, until it says running or the client's end says what became of it. */

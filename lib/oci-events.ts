@@ -9,6 +9,8 @@ type Moment = 'start' | 'gone';
 interface Events extends Closable {
   /** When it happened, on our clock; undefined when `boundMs` ran out, or when the client's stream itself ended. */
   until(moment: Moment, name: string, boundMs?: number): Promise<number | undefined>;
+  /** The whole id of a container that has started, once its event is here. */
+  id(name: string): string | undefined;
 }
 
 const MOMENTS: Record<string, Moment> = { start: 'start', destroy: 'gone', remove: 'gone' };
@@ -23,6 +25,7 @@ export function watchEvents(client: Client, ctx: Context): Promise<Events> {
       { env: client.env, cwd: '/' },
     );
     const seen = new Map<string, number>();
+    const ids = new Map<string, string>();
     const waiting = new Map<string, Set<(atMs: number | undefined) => void>>();
     let over = false;
     const tell = (mark: string, atMs: number | undefined) => {
@@ -36,6 +39,7 @@ export function watchEvents(client: Client, ctx: Context): Promise<Events> {
         const mark = `${found.moment} ${found.name}`;
         const atMs = client.lateEvents && found.stampMs !== undefined ? Math.min(event.atMs, found.stampMs) : event.atMs;
         seen.set(mark, atMs);
+        if (found.id !== undefined) ids.set(found.name, found.id);
         tell(mark, atMs);
       }
       over = true;
@@ -55,20 +59,27 @@ export function watchEvents(client: Client, ctx: Context): Promise<Events> {
           waiting.set(mark, set);
         });
       },
+      id: (name) => ids.get(name),
       close: () => child.kill(),
     };
   });
 }
 
 /** One event line of either dialect. `stampMs`: the runtime's own time for it, brought to our clock. */
-function parseEvent(line: string): { moment: Moment; name: string; stampMs: number | undefined } | undefined {
+function parseEvent(line: string): { moment: Moment; name: string; id: string | undefined; stampMs: number | undefined } | undefined {
   try {
-    const event = JSON.parse(line) as Record<string, unknown> & { Actor?: { Attributes?: { name?: string } } };
+    const event = JSON.parse(line) as Record<string, unknown> & { Actor?: { ID?: string; Attributes?: { name?: string } } };
     const moment = MOMENTS[String(event.Action ?? event.status ?? event.Status ?? '')];
     const name = event.Actor?.Attributes?.name ?? event.Name ?? event.name;
     if (moment === undefined || typeof name !== 'string') return undefined;
+    const id = event.Actor?.ID ?? event.ID ?? event.id;
     const stamp = Date.parse(String(event.Time));
-    return { moment, name, stampMs: Number.isNaN(stamp) ? undefined : stamp - Date.now() + monotonic() };
+    return {
+      moment,
+      name,
+      id: typeof id === 'string' ? id : undefined,
+      stampMs: Number.isNaN(stamp) ? undefined : stamp - Date.now() + monotonic(),
+    };
   } catch {
     return undefined;
   }

@@ -1,11 +1,22 @@
 // Docker: a container with the host's kernel; every other OCI runtime that the daemon lists is a variant.
 import { type Context, defineMode, type Isolation, type Reach } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
-import { capture, whyFailed } from '../lib/exec.js';
+import { capture, which, whyFailed } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
 import { type Client, IMAGE_LAYOUT } from '../lib/oci.js';
-import { execInContainer, forceRemove, launchContainer, listContainers, type OciHandle, removeContainer } from '../lib/oci-client.js';
+import {
+  containerDisk,
+  execInContainer,
+  forceRemove,
+  launchContainer,
+  listContainers,
+  monitorsOf,
+  type OciHandle,
+  removeContainer,
+} from '../lib/oci-client.js';
 import { ensureImage, evictImage, imageName } from '../lib/oci-image.js';
+import { commandLines } from '../lib/process-tree.js';
+import { programVersion, versionFacts, versionIn, versionsOnPath } from '../lib/program-version.js';
 
 /** What is known to put more than the shared kernel between the agent and the host. */
 const ISOLATION: [RegExp, Isolation][] = [
@@ -19,7 +30,9 @@ interface Info {
   Driver?: string;
   CgroupVersion?: string;
   DefaultRuntime?: string;
-  Runtimes?: Record<string, { runtimeArgs?: string[] | null }>;
+  Runtimes?: Record<string, { path?: string; runtimeArgs?: string[] | null }>;
+  RuncCommit?: { ID?: string };
+  ContainerdCommit?: { ID?: string };
   ServerErrors?: string[];
 }
 
@@ -40,6 +53,8 @@ export default defineMode<OciHandle>({
   options: ['network', 'tmpfs', 'cpus', 'memoryMiB'],
 
   async detect(ctx) {
+    // What other OCI runtimes are called as a rule is asked beside the daemon, not after it.
+    const usual = which('docker', ctx.env) === undefined ? Promise.resolve(new Map()) : versionsOnPath(['runsc', 'crun'], ctx);
     const asked = await capture(['docker', 'info', '--format', '{{json .}}'], { env: ctx.env, signal: ctx.signal, timeoutMs: 10_000 });
     if (asked.failure === 'missing') return { status: 'absent', reason: 'no docker command on PATH', hint: installHint(ctx.platform) };
     const info = parseJson<Info>(asked.stdout);
@@ -66,7 +81,8 @@ export default defineMode<OciHandle>({
         storage: info.Driver ?? 'unknown',
         cgroup: info.CgroupVersion ?? 'unknown',
         runtime: info.DefaultRuntime ?? 'runc',
-        desktop: /Docker Desktop|OrbStack/.test(info.OperatingSystem ?? ''),
+        ...(await versions(info, await usual, ctx)),
+        desktop: isDesktop(info),
         // A runtime that was registered with the host's network cannot use any other.
         hostNetwork: Object.entries(info.Runtimes ?? {})
           .filter(([, runtime]) => runtime.runtimeArgs?.includes('--network=host'))
@@ -115,10 +131,36 @@ export default defineMode<OciHandle>({
   exec: (ctx, handle, command) => execInContainer(client(ctx), ctx, handle, command),
   async collect() {},
   destroy: (ctx, handle) => removeContainer(client(ctx), ctx, handle),
+  processes: async (_ctx, handle) => monitorsOf(handle, commandLines()),
+  disk: (ctx, handle) => containerDisk(client(ctx), image(ctx), handle),
   list: (ctx) => listContainers(client(ctx)),
   reap: (ctx, listed) => forceRemove(client(ctx), listed.id),
   shell: (_ctx, handle) => ['docker', 'exec', '-it', handle.name, 'bash'],
 });
+
+function isDesktop(info: Info): boolean {
+  return /Docker Desktop|OrbStack/.test(info.OperatingSystem ?? '');
+}
+
+/** Of what the daemon rests on. It tells of its default; others are asked by the path that they are registered with. */
+async function versions(info: Info, usual: Map<string, string>, ctx: Context): Promise<Record<string, string>> {
+  const found: Record<string, string | undefined> = {
+    containerd: commit(info.ContainerdCommit),
+    runc: commit(info.RuncCommit),
+  };
+  const others = Object.entries(info.Runtimes ?? {}).filter(([id, { path }]) => path !== undefined && !/^io\.containerd\.|^runc$/.test(id));
+  // A virtual machine's programs are not this machine's.
+  for (const [id, { path = '' }] of isDesktop(info) ? [] : others) {
+    const program = path.includes('/') ? path : which(path, ctx.env);
+    if (program !== undefined) found[id] = usual.get(program) ?? (await programVersion(program, ctx));
+  }
+  return versionFacts(found);
+}
+
+/** A package's version, or the commit that it was built from. */
+function commit(told: { ID?: string } | undefined): string | undefined {
+  return versionIn(told?.ID) ?? /^[0-9a-f]{7,}$/.exec(told?.ID ?? '')?.[0];
+}
 
 function client(ctx: Context): Client {
   return { argv: ['docker'], env: ctx.env };

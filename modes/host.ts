@@ -4,7 +4,7 @@ import { CagematchError } from '../lib/errors.js';
 import { stream } from '../lib/exec.js';
 import { killSandbox, labelEnv, listProcesses, reapProcess } from '../lib/processes.js';
 
-export default defineMode<Handle & { kill?(): void }>({
+export default defineMode<Handle & { pid?: number | undefined; kill?(): void }>({
   id: 'host',
   title: 'Host',
   letter: '-',
@@ -35,14 +35,21 @@ export default defineMode<Handle & { kill?(): void }>({
     if (!spec.command) return { name: spec.name };
     const child = start(ctx, spec.name, spec.command);
     await child.spawned;
-    return { name: spec.name, process: child, kill: child.kill };
+    return { name: spec.name, process: child, pid: child.pid, kill: child.kill };
   },
-  exec: (ctx, handle, command) => start(ctx, handle.name, command),
+  exec(ctx, handle, command) {
+    const child = start(ctx, handle.name, command);
+    handle.pid = child.pid;
+    return child;
+  },
   async collect() {},
   async destroy(ctx, handle) {
     handle.kill?.();
     if (!(await killSandbox(ctx, handle.name))) throw new CagematchError('destroy-failed', `processes of ${handle.name} will not end`);
     return {};
+  },
+  async processes(_ctx, handle) {
+    return handle.pid === undefined ? [] : [handle.pid];
   },
   list: listProcesses,
   reap: reapProcess,

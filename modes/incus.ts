@@ -1,12 +1,14 @@
 // Incus: a system container, with an init of its own; `incus:vm` where the server can run virtual machines.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type Command, type Context, defineMode, type ExecStream, type Handle, type LaunchSpec, type Listed } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { capture, output, stream, whyFailed } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
 import { readLabels } from '../lib/oci.js';
+import { commandLines } from '../lib/process-tree.js';
+import { versionFacts } from '../lib/program-version.js';
 
 const VM = 'vm';
 const AGENT_USER = { uid: 1000, gid: 1000 };
@@ -39,7 +41,14 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
       return { status: 'absent', reason: 'no incus command on PATH', hint: 'sudo apt-get install incus (Debian 12: from backports)' };
     const server = parseJson<{
       auth?: string;
-      environment?: { server_version?: string; driver?: string; storage?: string; kernel_features?: Record<string, string> };
+      environment?: {
+        server_version?: string;
+        driver?: string;
+        driver_version?: string;
+        storage?: string;
+        storage_version?: string;
+        kernel_features?: Record<string, string>;
+      };
     }>(asked.stdout);
     if (!server)
       return {
@@ -57,6 +66,7 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
       facts: {
         driver,
         storage: environment?.storage ?? 'unknown',
+        ...versionFacts({ driver: environment?.driver_version, storage: environment?.storage_version }),
         idmappedMounts: environment?.kernel_features?.idmapped_mounts === 'true',
       },
       variants: driver.includes('qemu') ? [{ id: VM, isolation: 'microvm' }] : [],
@@ -98,6 +108,8 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
     await remove(ctx, handle.name);
     return {};
   },
+  processes: async (_ctx, handle) => commandLines().flatMap(({ pid, argv }) => (serves(argv, handle.name) ? [pid] : [])),
+  disk,
   list,
   reap: (ctx, listed) => remove(ctx, listed.id),
   shell: (_ctx, handle) => ['incus', 'exec', handle.name, '--user', '1000', '--cwd', LAYOUT.workspace, '--', 'bash'],
@@ -180,6 +192,33 @@ function hostAddress(ctx: Context): string {
 function guestAddress(name: string): string {
   const [high = 0, low = 0] = createHash('sha256').update(name).digest();
   return `169.254.${80 + (high % 64)}.${1 + (low % 254)}`;
+}
+
+/** The usage of an instance is told by storage that keeps count of it (ZFS; Btrfs and directories with quotas). */
+async function disk(ctx: Context, handle: Handle): Promise<{ imageBytes?: number; sandboxBytes?: number }> {
+  const ask = async <T>(path: string) => parseJson<T>((await incus(ctx, ['query', path], QUICK_MS)).stdout);
+  const image = async () => {
+    const known = await fingerprint(ctx, template(ctx));
+    return known && ask<{ size?: number }>(`/1.0/images/${known.image}`);
+  };
+  const [made, state] = await Promise.all([
+    image(),
+    ask<{ disk?: Record<string, { usage?: number }> | null }>(`/1.0/instances/${handle.name}/state`),
+  ]);
+  const usage = state?.disk?.root?.usage;
+  // Where nobody counts, it says 0 or -1.
+  return {
+    ...(made?.size === undefined ? {} : { imageBytes: made.size }),
+    ...(usage !== undefined && usage > 0 ? { sandboxBytes: usage } : {}),
+  };
+}
+
+/** Is it the instance's monitor, its virtual machine, or what brings a command into it? Our own client is none of these. */
+function serves(argv: string[], name: string): boolean {
+  // The monitor has put its title in the place of its arguments.
+  const words = argv.join(' ').split(' ');
+  if (basename(words[0] ?? '') === 'incus') return false;
+  return words.some((word) => word === name || word.startsWith(`${name},`) || word.includes(`/${name}/`));
 }
 
 /** A virtual machine takes commands only when the agent in it is up. */

@@ -6,8 +6,9 @@ import { CagematchError } from '../lib/errors.js';
 import { capture, type LocalStream, stream, which, whyFailed } from '../lib/exec.js';
 import { makeFolder, removeFolder } from '../lib/owner.js';
 import { killSandbox, labelEnv, listProcesses, reapProcess } from '../lib/processes.js';
+import { programVersion, versionFacts } from '../lib/program-version.js';
 
-export default defineMode<Handle & { kill?(): void; settings?: string }>({
+export default defineMode<Handle & { pid?: number | undefined; kill?(): void; settings?: string }>({
   id: 'native',
   title: 'OS sandbox',
   letter: 'N',
@@ -32,9 +33,9 @@ export default defineMode<Handle & { kill?(): void; settings?: string }>({
       const hint = `sudo apt-get install ${missing.map(([, debian]) => debian).join(' ')}`;
       return { status: 'absent', reason: `srt needs ${missing.map(([program]) => program).join(', ')}, not on PATH`, hint };
     }
-    const { version, tried } = await tryOut(srt, ctx);
+    const { version, tried, walls } = await tryOut(srt, ctx);
     if (tried.end.type === 'exit' && tried.end.code === 0)
-      return { status: 'ready', version: version.stdout.trim() || 'unknown', facts: {} };
+      return { status: 'ready', version: version.stdout.trim() || 'unknown', facts: versionFacts(walls) };
     return { status: 'broken', reason: `srt cannot run a command: ${whyFailed(tried)}`, hint: USERNS_HINT };
   },
   async prepare() {
@@ -51,15 +52,22 @@ export default defineMode<Handle & { kill?(): void; settings?: string }>({
     if (!spec.command) return { name: spec.name, settings };
     const child = start(ctx, spec.name, settings, spec.command);
     await child.spawned;
-    return { name: spec.name, settings, process: child, kill: child.kill };
+    return { name: spec.name, settings, process: child, pid: child.pid, kill: child.kill };
   },
-  exec: (ctx, handle, command) => start(ctx, handle.name, handle.settings ?? '', command),
+  exec(ctx, handle, command) {
+    const child = start(ctx, handle.name, handle.settings ?? '', command);
+    handle.pid = child.pid;
+    return child;
+  },
   async collect() {},
   async destroy(ctx, handle) {
     handle.kill?.();
     if (!(await killSandbox(ctx, handle.name))) throw new CagematchError('destroy-failed', `processes of ${handle.name} will not end`);
     if (handle.settings !== undefined) rmSync(handle.settings, { force: true });
     return {};
+  },
+  async processes(_ctx, handle) {
+    return handle.pid === undefined ? [] : [handle.pid];
   },
   list: listProcesses,
   reap: reapProcess,
@@ -74,8 +82,12 @@ async function tryOut(srt: [string, ...string[]], ctx: Context) {
   const folder = makeFolder('srt');
   const call = { env: { ...ctx.env, HOME: folder, TMPDIR: folder }, signal: ctx.signal, timeoutMs: 10_000 };
   try {
-    const [version, tried] = await Promise.all([capture([...srt, '--version'], call), capture([...srt, '-c', 'true'], call)]);
-    return { version, tried };
+    const [version, tried, bubblewrap] = await Promise.all([
+      capture([...srt, '--version'], call),
+      capture([...srt, '-c', 'true'], call),
+      ctx.platform === 'linux' ? programVersion('bwrap', ctx) : undefined,
+    ]);
+    return { version, tried, walls: { bubblewrap } };
   } finally {
     removeFolder(folder);
   }

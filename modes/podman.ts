@@ -1,11 +1,23 @@
 // Podman: a container without a daemon; rootless where the caller is no root, or as the variant `rootless`.
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { type Context, defineMode, type Env, type Isolation, type Reach } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { capture, output, which, whyFailed } from '../lib/exec.js';
 import { type Client, IMAGE_LAYOUT, labelArgs } from '../lib/oci.js';
-import { execInContainer, forceRemove, launchContainer, listContainers, type OciHandle, removeContainer } from '../lib/oci-client.js';
+import {
+  containerDisk,
+  execInContainer,
+  forceRemove,
+  launchContainer,
+  listContainers,
+  monitorsOf,
+  type OciHandle,
+  removeContainer,
+} from '../lib/oci-client.js';
 import { ensureImage, evictImage, imageName } from '../lib/oci-image.js';
+import { childrenOf, commandLines } from '../lib/process-tree.js';
+import { versionFacts, versionIn, versionsOnPath } from '../lib/program-version.js';
 
 const ROOTLESS = 'rootless';
 
@@ -27,7 +39,8 @@ interface Info {
   host?: {
     security?: { rootless?: boolean };
     serviceIsRemote?: boolean;
-    ociRuntime?: { name?: string };
+    ociRuntime?: { name?: string; version?: string };
+    conmon?: { version?: string };
     cgroupVersion?: string;
     networkBackend?: string;
     rootlessNetworkCmd?: string;
@@ -56,15 +69,26 @@ export default defineMode<OciHandle>({
   options: ['network', 'tmpfs', 'cpus', 'memoryMiB'],
 
   async detect(ctx) {
-    const asked = await ask(client(ctx), ctx);
+    const account = ctx.uid === 0 ? rootlessAccount(ctx) : undefined;
+    // All at once: the slowest of them decides how long it takes.
+    const [asked, rootless, others] = await Promise.all([
+      ask(client(ctx), ctx),
+      account && ask(clientOf(ctx, account), ctx),
+      which('podman', ctx.env) === undefined ? new Map<string, string>() : versionsOnPath(Object.keys(RUNTIMES), ctx),
+    ]);
     if ('problem' in asked) return asked.problem;
     const { info } = asked;
-    const account = ctx.uid === 0 ? rootlessAccount(ctx) : undefined;
-    const rootless = account && (await ask(clientOf(ctx, account), ctx));
+    const { ociRuntime, conmon } = info.host ?? {};
     return {
       status: 'ready',
       version: info.version?.Version ?? 'unknown',
       facts: {
+        ...versionFacts({
+          ...Object.fromEntries([...others].map(([path, version]) => [basename(path), version])),
+          conmon: versionIn(conmon?.version),
+          ...(ociRuntime?.name === undefined ? {} : { [ociRuntime.name]: versionIn(ociRuntime.version) }),
+        }),
+        ...(rootless && 'info' in rootless ? { rootlessStorage: rootless.info.store?.graphDriverName ?? 'unknown' } : {}),
         rootless: info.host?.security?.rootless ?? false,
         remote: info.host?.serviceIsRemote ?? false,
         runtime: info.host?.ociRuntime?.name ?? 'unknown',
@@ -123,6 +147,15 @@ export default defineMode<OciHandle>({
   exec: (ctx, handle, command) => execInContainer(client(ctx), ctx, handle, command),
   async collect() {},
   destroy: (ctx, handle) => removeContainer(client(ctx), ctx, handle),
+  async processes(_ctx, handle) {
+    const all = commandLines();
+    const monitors = monitorsOf(handle, all);
+    // A rootless container's network is a process of its own beside it, which is told the container's first process.
+    const inside = childrenOf(monitors).map(String);
+    const networks = all.filter(({ argv }) => /(^|\/)slirp4netns$/.test(argv[0] ?? '') && argv.some((word) => inside.includes(word)));
+    return [...monitors, ...networks.map(({ pid }) => pid)];
+  },
+  disk: (ctx, handle) => containerDisk(client(ctx), image(ctx), handle),
   list: (ctx) => listContainers(client(ctx)),
   reap: (ctx, listed) => forceRemove(client(ctx), listed.id),
   shell: (_ctx, handle) => ['podman', 'exec', '-it', handle.name, 'bash'],

@@ -71,6 +71,22 @@ describe('npm start on a bare machine', () => {
     }
   });
 
+  it('is quiet where nobody watches, and its last line is the way to the page', async () => {
+    const { stderr } = await run(['run', 'host', '--runs', '1']);
+    const [match = ''] = readdirSync(join(place.cwd, 'results'));
+    expect(stderr.trimEnd().split('\n')).toEqual([
+      expect.stringMatching(/^match /),
+      'round 1 of 1: 1 of 1 runs passed so far',
+      `record: results/${match}; cagematch report ${match} --format html > page.html`,
+    ]);
+  });
+
+  it('names a record that lies elsewhere as a shell takes it', async () => {
+    const { stderr } = await run(['run', 'host', '--runs', '1', '--out', "my matches'"]);
+    const [match = ''] = readdirSync(join(place.cwd, "my matches'"));
+    expect(stderr).toContain(`; cagematch report 'my matches'\\''/${match}' --format html > page.html\n`);
+  });
+
   it('prints nothing but the report on stdout with --json -', async () => {
     const { stdout, stderr, exitCode } = await run(['run', 'host', '--runs', '1', '--json', '-']);
     expect(exitCode).toBe(0);

@@ -4,8 +4,9 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { EntryOptions, ExecEnd } from '../lib/contract.js';
+import type { EntryOptions, ExecEnd, ExecStream } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
+import { childrenOf, readTree } from '../lib/process-tree.js';
 import { type Arena, type Box, openArena, read, SEED, shell, type Told, watchArgv } from './conformance/arena.js';
 import { limitsOf } from './conformance/limits.js';
 import { contextOf, findTargets, HOST_ONLY, HOST_ONLY_MARK, type Target } from './conformance/targets.js';
@@ -281,6 +282,50 @@ describe.concurrent.each(targets)('$name', (target) => {
     () => !mode.options && 'it has no options',
   );
 
+  const MEASURED =
+    'globalThis.held = Buffer.alloc(64 << 20, 1); console.log("at work"); setInterval(() => require("fs").existsSync("done") && process.exit(0), 20)';
+  row(
+    target,
+    'it says what it costs: the processes that are the sandbox use what the command in it uses; our own clients are none of them',
+    async () => {
+      const boxes = [idle];
+      let working = atWork(arena.stream(idle, ['node', '-e', MEASURED]));
+      if (mode.oneShot) {
+        const box = await arena.launch(arena.plan('cost', (layout) => ({ ...shell(layout, ''), argv: ['node', '-e', MEASURED] })));
+        boxes.push(box);
+        const idles = working;
+        const alone = atWork(box.handle.process as never);
+        working = { begun: Promise.all([idles.begun, alone.begun]), ended: Promise.all([idles.ended, alone.ended]) };
+      }
+      await working.begun;
+      for (const { handle } of boxes) {
+        const tree = readTree((await mode.processes?.(arena.ctx, handle)) ?? []);
+        const used = [...tree.values()];
+        expect(used.reduce((sum, { memoryPeakBytes }) => sum + memoryPeakBytes, 0)).toBeGreaterThan(64 << 20);
+        expect(used.reduce((sum, { cpuUserMs, cpuSystemMs }) => sum + cpuUserMs + cpuSystemMs, 0)).toBeGreaterThan(0);
+        if (!sharesFiles) expect(childrenOf([process.pid]).filter((pid) => tree.has(pid))).toEqual([]);
+        expect(tree.has(process.pid)).toBe(false);
+      }
+      for (const { host } of boxes) writeFileSync(join(host.workspace, 'done'), '');
+      await working.ended;
+      for (const box of boxes.slice(1)) await mode.destroy(arena.ctx, box.handle);
+      rmSync(join(idle.host.workspace, 'done'));
+    },
+    () => notHere(target, mode.processes),
+  );
+
+  row(
+    target,
+    'it says what its image takes on disk, and what a sandbox adds where that is told',
+    async () => {
+      const { imageBytes, sandboxBytes = 0 } = (await mode.disk?.(arena.ctx, idle.handle)) ?? {};
+      expect(imageBytes).toBeGreaterThan(100e6);
+      expect(sandboxBytes).toBeGreaterThanOrEqual(0);
+      expect(sandboxBytes).toBeLessThan(1e9);
+    },
+    () => notHere(target, mode.disk),
+  );
+
   row(target, 'there is an argv for a terminal inside', async () => {
     const argv = mode.shell(arena.ctx, idle.handle);
     expect(argv.length).toBeGreaterThan(0);
@@ -360,6 +405,25 @@ require('http').get({ host: at.hostname, port: at.port, path: proxy ? target.hre
 function expectSignal(end: ExecEnd): void {
   if (end.type === 'exit') expect(end.code).toBe(137);
   else expect(end).toEqual({ type: 'signal', name: 'SIGKILL' });
+}
+
+/** Why a mode's word on this host's processes or disk cannot be held against anything here, if so. */
+function notHere(target: Target, member: unknown): string | false {
+  if (member === undefined) return 'the mode cannot tell it';
+  if (!target.real) return 'a stand-in has no monitor and no image';
+  return process.platform !== 'linux' && 'this platform has no /proc';
+}
+
+function atWork(stream: ExecStream): { begun: Promise<unknown>; ended: Promise<unknown> } {
+  let begin = () => {};
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve;
+  });
+  const ended = read(stream, (line) => line === 'at work' && begin());
+  return {
+    begun: Promise.race([begun, ended.then(({ stderr }) => Promise.reject(new Error(`ended at once: ${stderr.join(' ')}`)))]),
+    ended,
+  };
 }
 
 /** Resolves when the command is under way. */

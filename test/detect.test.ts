@@ -104,6 +104,44 @@ describe('docker', () => {
     });
   });
 
+  test('it says what it rests on: what the daemon tells, and what another OCI runtime says by the path that it is registered with', async () => {
+    const folder = fakeCommands({ runsc: saying({ stdout: 'runsc version release-20240101.0\nspec: 1.1.0' }) });
+    const told = {
+      ...INFO,
+      RuncCommit: { ID: 'v1.1.12-0-g51d5e94' },
+      ContainerdCommit: { ID: 'ae07eda36dd25f8a1b98dfbf587313b99c0190bb' },
+      Runtimes: {
+        runc: { path: 'runc' },
+        runsc: { path: join(folder, 'runsc') },
+        crun: { path: 'crun' },
+        gone: { path: '/no/such/runtime' },
+        mute: { path: 'mute' },
+      },
+    };
+    const programs = { docker: json(told), crun: saying({ stdout: 'crun version 1.14.1\ncommit: de537a7' }), mute: 'exit 1' };
+    const versions = (found: Detection) =>
+      found.status === 'ready' && Object.fromEntries(Object.entries(found.facts).filter(([name]) => name.endsWith('Version')));
+    expect(versions(await ask(docker, programs))).toEqual({
+      runcVersion: 'v1.1.12-0-g51d5e94',
+      containerdVersion: 'ae07eda36dd25f8a1b98dfbf587313b99c0190bb',
+      runscVersion: 'release-20240101.0',
+      crunVersion: '1.14.1',
+    });
+    const desktop = { ...programs, docker: json({ ...told, OperatingSystem: 'Docker Desktop', RuncCommit: { ID: 'N/A' } }) };
+    expect(versions(await ask(docker, desktop))).toEqual({ containerdVersion: told.ContainerdCommit.ID });
+  });
+
+  test('another OCI runtime on PATH is asked beside the daemon, not after it', async () => {
+    const meeting = temporaryFolder();
+    const meet = (name: string, other: string, answer: string) =>
+      `: > ${join(meeting, name)}\nuntil [ -e ${join(meeting, other)} ]; do /bin/sleep 0.02; done\n${answer}`;
+    const found = await ask(docker, {
+      docker: meet('docker', 'runsc', json({ ...INFO, Runtimes: { runsc: { path: 'runsc' } } })),
+      runsc: meet('runsc', 'docker', saying({ stdout: 'runsc version 1.0' })),
+    });
+    expect(found).toMatchObject({ facts: { runscVersion: '1.0' } });
+  });
+
   test('the default runtime is no variant, whichever it is', async () => {
     const found = await ask(docker, { docker: json({ ...INFO, DefaultRuntime: 'crun', Runtimes: { runc: {}, crun: {} } }) });
     expect(found).toMatchObject({ facts: { runtime: 'crun' }, variants: [{ id: 'runc', isolation: 'container' }] });
@@ -212,6 +250,27 @@ describe('podman', () => {
     expect(await ask(podman, { podman: json(rootless) })).toMatchObject({ facts: { rootless: true, rootlessNetwork: 'pasta' } });
   });
 
+  test('it says what it rests on, and what its rootless user’s Podman keeps its images in', async () => {
+    const told = {
+      ...INFO,
+      host: {
+        ...INFO.host,
+        ociRuntime: { name: 'crun', version: 'crun version 1.8.1\ncommit: f8a096be\nspec: 1.0.0' },
+        conmon: { version: 'conmon version 2.1.6, commit: unknown' },
+      },
+    };
+    const programs = {
+      podman: json(told),
+      setpriv: json({ ...INFO, store: { graphDriverName: 'vfs' } }),
+      runc: saying({ stdout: 'runc version 1.1.5+ds1' }),
+    };
+    const found = await ask(podman, programs, { uid: 0, env: { CAGEMATCH_ROOTLESS_USER: 'nobody' } });
+    expect(found).toMatchObject({
+      facts: { crunVersion: '1.8.1', conmonVersion: '2.1.6', runcVersion: '1.1.5+ds1', storage: 'overlay', rootlessStorage: 'vfs' },
+    });
+    expect(await ask(podman, { podman: json(INFO) })).not.toHaveProperty('facts.conmonVersion');
+  });
+
   test('root with a rootless user has the variant, where that user’s Podman answers', async () => {
     const given = { uid: 0, env: { CAGEMATCH_ROOTLESS_USER: 'nobody' } };
     const asUser = await ask(podman, { podman: json(INFO), setpriv: json(INFO) }, given);
@@ -257,6 +316,10 @@ describe('incus', () => {
       facts: { driver: 'lxc', storage: 'dir', idmappedMounts: true },
       variants: [],
     });
+    const more = { ...SERVER.environment, driver_version: '5.0.2', storage: 'zfs', storage_version: '2.1.11' };
+    expect(await ask(incus, { incus: json({ ...SERVER, environment: more }) })).toMatchObject({
+      facts: { driverVersion: '5.0.2', storage: 'zfs', storageVersion: '2.1.11' },
+    });
     const both = { ...SERVER, environment: { ...SERVER.environment, driver: 'lxc | qemu' } };
     expect(await ask(incus, { incus: json(both) })).toMatchObject({ variants: [{ id: 'vm', isolation: 'microvm' }] });
   });
@@ -276,6 +339,11 @@ describe('native', () => {
     expect(await ask(native, { srt: WORKS, bwrap: 'exit 0', socat: 'exit 0' }, given)).toMatchObject({
       hint: 'sudo apt-get install ripgrep',
     });
+  });
+
+  test('it says which bubblewrap it rests on', async () => {
+    const bwrap = saying({ stdout: 'bubblewrap 0.8.0' });
+    expect(await ask(native, { ...TOOLS, bwrap, srt: WORKS }, given)).toMatchObject({ facts: { bubblewrapVersion: '0.8.0' } });
   });
 
   test('macOS needs none of them', async () => {

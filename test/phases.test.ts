@@ -90,9 +90,9 @@ async function match(mode: Mode, options: { runs?: number; signal?: AbortSignal;
       matchId: `t${process.pid}`,
       seed: 1,
       warmup: 0,
-      runs: options.runs ?? 1,
       until: 'count',
       concurrency: 1,
+      runs: options.runs ?? 1,
       timeoutMs: options.timeoutMs ?? 30_000,
       signal: options.signal ?? new AbortController().signal,
     });

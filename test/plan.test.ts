@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Detection, Mode } from '../lib/contract.js';
 import type { Detected } from '../lib/match/detect.js';
-import { type Asked, checkAnything, checkRequired, levels, planMatch, rounds } from '../lib/match/plan.js';
+import { type Asked, checkAnything, checkRequired, planMatch, rounds } from '../lib/match/plan.js';
 import { loadModes, parseWanted } from '../lib/match/registry.js';
 import { thrownBy } from './thrown.js';
 
@@ -208,16 +208,6 @@ test('options and task of a row go with it', () => {
     [{ cpus: 1.5, tmpfs: true }, 'hello'],
     [{}, 'hello'],
   ]);
-});
-
-test.each([
-  [1, [1]],
-  [2, [1, 2]],
-  [4, [1, 2, 4]],
-  [6, [1, 2, 4, 6]],
-  [64, [1, 2, 4, 8, 16, 32, 64]],
-])('a ramp to %i has the levels %j', (highest, expected) => {
-  expect(levels(highest)).toEqual(expected);
 });
 
 describe('what is missing', () => {

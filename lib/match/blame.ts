@@ -19,6 +19,8 @@ export function blamed(cause: Cause, message: string, hint?: string): Outcome {
   return { status: 'failed', cause, message, ...(hint === undefined ? {} : { hint }) };
 }
 
+export const INTERRUPTED = blamed('interrupted', 'interrupted by the user');
+
 /** What was thrown, as an outcome; an error that nobody foresaw is ours. */
 export function failureOf(error: unknown): Outcome {
   if (!(error instanceof CagematchError)) return blamed('harness', messageOf(error));

@@ -1,6 +1,7 @@
-// What the numbers depend on besides the runtimes: the machine.
+// What the numbers depend on besides the runtimes: the machine, how busy it is, and which cagematch this is.
 import { existsSync, readFileSync } from 'node:fs';
-import { cpus, release, totalmem } from 'node:os';
+import { cpus, loadavg, release, totalmem } from 'node:os';
+import { join, resolve } from 'node:path';
 import type { Fingerprint } from '../record.js';
 
 export function takeFingerprint(platform: NodeJS.Platform): Fingerprint {
@@ -14,6 +15,47 @@ export function takeFingerprint(platform: NodeJS.Platform): Fingerprint {
     cgroup: cgroupVersion(),
     virtualization: virtualization(),
   };
+}
+
+/** How busy the machine is: averages over 1, 5 and 15 minutes; undefined where the platform keeps none. */
+export function readLoad(platform: NodeJS.Platform): [number, number, number] | undefined {
+  const [one = 0, five = 0, fifteen = 0] = loadavg();
+  const rounded = (load: number) => Math.round(load * 100) / 100;
+  return platform === 'win32' ? undefined : [rounded(one), rounded(five), rounded(fifteen)];
+}
+
+/**
+ * The commit that a git checkout stands at, read from git's own files: git itself is never run in a folder that is not known to
+ * be safe. What was changed since is not seen.
+ * @param root the folder that would have `.git`, a folder or a worktree's file
+ * @returns undefined where it is no checkout, or has no commit yet
+ */
+export function readCommit(root: string): string | undefined {
+  const pointed = /^gitdir: (.+)$/m.exec(read(join(root, '.git')))?.[1];
+  const own = pointed === undefined ? join(root, '.git') : resolve(root, pointed);
+  // A worktree has its own HEAD, and its branches where the whole repository has them.
+  const shared = read(join(own, 'commondir')).trim();
+  const folders = shared === '' ? [own] : [own, resolve(own, shared)];
+  let text = read(join(own, 'HEAD')).trim();
+  for (let depth = 0; depth < 5; depth += 1) {
+    if (/^[0-9a-f]{40}(?:[0-9a-f]{24})?$/.test(text)) return text;
+    const ref = /^ref: (refs\/(?!\S*\.\.)\S+)$/.exec(text)?.[1];
+    if (ref === undefined) return undefined;
+    text = folders.map((folder) => looseRef(folder, ref) || packedRef(folder, ref)).find(Boolean) ?? '';
+  }
+  return undefined;
+}
+
+function looseRef(folder: string, ref: string): string {
+  return read(join(folder, ref)).trim();
+}
+
+/** Lines of `<commit> <ref>`. */
+function packedRef(folder: string, ref: string): string {
+  const line = read(join(folder, 'packed-refs'))
+    .split('\n')
+    .find((one) => one.endsWith(` ${ref}`));
+  return line?.split(' ')[0] ?? '';
 }
 
 function osName(platform: NodeJS.Platform): string {

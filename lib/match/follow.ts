@@ -4,6 +4,7 @@ import type { ExecEnd, ExecStream } from '../contract.js';
 import type { Tap } from '../model/gateway.js';
 import type { Sync } from '../record.js';
 import type { startTranscript } from '../task/transcript.js';
+import type { Meter } from './cost.js';
 import type { Moments } from './measure.js';
 
 export interface Watched {
@@ -12,6 +13,8 @@ export interface Watched {
   transcript: ReturnType<typeof startTranscript>;
   workspace: string;
   clock: Clock;
+  /** Told of the moments at which the sandbox' processes should be read. */
+  meter: Meter;
 }
 
 /** Reads the stream to its end, and stamps the moments that only its lines tell. */
@@ -21,7 +24,7 @@ export async function follow(
   watched: Watched,
   arrived: () => boolean,
 ): Promise<{ end: ExecEnd; endedAtMs: number; live: Sync['live'] }> {
-  const { at, tap, transcript } = watched;
+  const { at, tap, transcript, meter } = watched;
   let live: Sync['live'] = { gap: 'not-reached' };
   let askedAtMs: number | undefined;
   for await (const event of stream) {
@@ -31,7 +34,10 @@ export async function follow(
     }
     if (event.stream === 'stdout' && event.text.startsWith(`${mark} `)) {
       const [what = '', ...rest] = event.text.slice(mark.length + 1).split(' ');
-      if (what === 'first-process') at.firstProcess ??= event.atMs;
+      if (what === 'first-process') {
+        at.firstProcess ??= event.atMs;
+        meter.begin();
+      }
       if (what === 'request') {
         at.firstRequest ??= event.atMs;
         askedAtMs = event.atMs;
@@ -44,7 +50,9 @@ export async function follow(
       }
       continue;
     }
+    if (tap.requests > 0) meter.look();
     if (transcript.read(event.text, event.stream).result) {
+      meter.end();
       at.result = event.atMs;
       live = arrived() ? 'yes' : 'no';
     }

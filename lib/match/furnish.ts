@@ -1,7 +1,7 @@
 // What a run is given before it is launched: folders on this host, and the same words to every runtime.
 import { cpSync, lchownSync, mkdirSync, readdirSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
-import type { Command, Context, HostPaths, LaunchSpec, Mode, Reach } from '../contract.js';
+import type { Command, Context, HostPaths, LaunchSpec, Layout, Mode, Reach } from '../contract.js';
 import { packageRoot } from '../package.js';
 import { agentCommand } from '../task/agent.js';
 import type { Task } from '../task/task.js';
@@ -24,10 +24,19 @@ export function furnish(folder: string, user: { uid: number; gid: number }, ctx:
   return { workspace, home, tmp, path: [...folders, ctx.env.PATH ?? ''].join(delimiter) };
 }
 
-/** Gives a tree to the user inside; root's own files would be out of its reach. */
+/** Gives a tree to the user inside; root's own files would be out of its reach. Only for a tree that no agent has had yet. */
 export function own(path: string, user: { uid: number; gid: number }, uid: number | undefined): void {
   if (uid !== 0) return;
   for (const name of ['', ...readdirSync(path, { recursive: true, encoding: 'utf8' })]) lchownSync(join(path, name), user.uid, user.gid);
+}
+
+/**
+ * The same for a workspace that other agents have had before. What they left running may put a link where a folder was,
+ * so no folder is entered.
+ */
+export function ownSeed(workspace: string, user: { uid: number; gid: number }, uid: number | undefined): void {
+  if (uid !== 0) return;
+  for (const name of readdirSync(workspace)) lchownSync(join(workspace, name), user.uid, user.gid);
 }
 
 export interface LaidOut {
@@ -37,39 +46,53 @@ export interface LaidOut {
   mark: string;
 }
 
+interface Given {
+  mode: Mode;
+  ctx: Context;
+  reach: Reach;
+  gatewayPort: number | undefined;
+  task: Task;
+  name: string;
+}
+
+/** Where the replay lies in a guest that cannot reach this host. */
+const INSIDE = { script: '/tmp/cagematch/inside.mjs', cassette: '/tmp/cagematch/cassette.json' };
+
 /** @param token the run's own, which opens the gateway for it */
-export function layOut(
-  settings: { mode: Mode; ctx: Context; reach: Reach; gatewayPort: number | undefined; task: Task; name: string },
-  host: HostPaths,
-  user: { uid: number; gid: number },
-  token: string,
-): LaidOut {
-  const { mode, ctx, reach, gatewayPort, task } = settings;
-  const layout = mode.layout(ctx, host);
-  const mark = `@${settings.name}`;
-  const inside = reach.via === 'inside' ? { script: '/tmp/cagematch/inside.mjs', cassette: '/tmp/cagematch/cassette.json' } : undefined;
+export function layOut(given: Given, host: HostPaths, user: { uid: number; gid: number }, token: string): LaidOut {
+  const { command, mark } = commandFor(given, given.mode.layout(given.ctx, host), token);
+  return { spec: { ...specFor(given, host, user), ...(given.mode.oneShot ? { command } : {}) }, command, mark };
+}
+
+/** What the agent is started with. @param layout with the home that this run's agent has */
+export function commandFor(given: Given, layout: Layout, token: string): Pick<LaidOut, 'command' | 'mark'> {
+  const { reach, gatewayPort, task } = given;
+  const mark = `@${given.name}`;
   const command = agentCommand({
     prompt: task.prompt,
     layout,
     mark,
     token,
     ...(reach.via === 'address' && gatewayPort !== undefined ? { gatewayUrl: reach.url(gatewayPort) } : {}),
-    ...(inside ? { inside } : {}),
+    ...(reach.via === 'inside' ? { inside: INSIDE } : {}),
   });
+  return { command, mark };
+}
+
+/** A sandbox that idles. */
+export function specFor(given: Given, host: HostPaths, user: { uid: number; gid: number }): LaunchSpec {
+  const { gatewayPort } = given;
   const source = (file: string) => join(packageRoot, 'lib/model', file);
-  const spec: LaunchSpec = {
-    name: settings.name,
+  const replay = [
+    { path: INSIDE.script, source: source('inside.mjs') },
+    { path: '/tmp/cagematch/replay.mjs', source: source('replay.mjs') },
+    { path: INSIDE.cassette, source: given.task.cassette },
+  ];
+  return {
+    name: given.name,
     host,
     user,
-    files: inside
-      ? [
-          { path: inside.script, source: source('inside.mjs') },
-          { path: '/tmp/cagematch/replay.mjs', source: source('replay.mjs') },
-          { path: inside.cassette, source: task.cassette },
-        ]
-      : [],
+    files: given.reach.via === 'inside' ? replay : [],
     ...(gatewayPort === undefined ? {} : { gatewayPort }),
-    ...(mode.oneShot ? { command } : {}),
   };
-  return { spec, command, mark };
 }

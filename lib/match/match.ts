@@ -1,14 +1,22 @@
 // The flow of a match: prepare every row, run the rounds, sweep up. Emits events; prints nothing.
 import { createHash, randomBytes } from 'node:crypto';
+import { monotonic } from '../clock.js';
 import type { Context } from '../contract.js';
-import { messageOf } from '../errors.js';
 import type { Gateway } from '../model/gateway.js';
-import type { Auth, EventOf } from '../record.js';
+import { type Auth, isGap } from '../record.js';
 import type { Task } from '../task/task.js';
+import { appraise } from './appraise.js';
+import { stopper } from './bounds.js';
+import { type Cell, cellsOf, type InStep, runWave, tailOf } from './burst.js';
+import { folderBytes, type Room, roomHere } from './capacity.js';
 import type { Recorder } from './events.js';
+import { createLevels, type Levels } from './levels.js';
 import { type PlannedEntry, rounds } from './plan.js';
 import { makeReady, type Ready } from './ready.js';
-import { runOnce } from './run.js';
+import { type RunResult, type RunSettings, runOnce } from './run.js';
+import { FEWEST_ROUNDS, tooWide } from './settle.js';
+import { sweep } from './sweep.js';
+import { createPool, type Pool, runWarm } from './warm.js';
 
 export interface MatchSettings {
   entries: PlannedEntry[];
@@ -28,6 +36,8 @@ export interface MatchSettings {
   concurrency: number;
   timeoutMs: number;
   signal: AbortSignal;
+  /** What is free on this machine; asked before a level of a burst is run for the first time. */
+  room?(): Room;
 }
 
 /** `20261121-031502-4f2a`: sorts by time, and tells two of one second apart. */
@@ -36,63 +46,178 @@ export function newMatchId(now: Date = new Date()): string {
   return `${stamp}-${randomBytes(2).toString('hex')}`;
 }
 
+/** A row that is ready, and what is learned of it on the way. */
+interface Row extends Ready {
+  /** Where its sandboxes idle between runs. */
+  pool: Pool | undefined;
+  levels: Levels;
+  imageTold: boolean;
+}
+
 /** Runs all rounds of all rows that can be prepared. Ends early, with what is finished kept, when the signal says so. */
 export async function runMatch(settings: MatchSettings): Promise<void> {
-  const { record, signal } = settings;
-  const ready: Ready[] = [];
+  const { signal } = settings;
   const begun: { entry: PlannedEntry; ctx: Context }[] = [];
+  const rows = new Map<string, Row>();
   for (const entry of settings.entries) {
     if (signal.aborted) break;
     const ctx = settings.contextOf(entry);
     begun.push({ entry, ctx });
-    const one = await makeReady(entry, ctx, { record, gateway: settings.gateway, model: settings.model, signal });
-    if (one) ready.push(one);
+    const ready = await makeReady(entry, ctx, settings);
+    if (ready) rows.set(entry.entry, toRow(settings, ready));
   }
-  const byName = new Map(ready.map((one) => [one.entry.entry, one]));
-  const count = settings.warmup + settings.runs;
-  let round = 0;
-  for (const order of rounds(settings.seed, count, [...byName.keys()])) {
-    round += 1;
-    if (signal.aborted || order.length === 0) break;
-    record.emit({ type: 'round-started', round, order });
-    for (const name of order) {
-      const one = byName.get(name);
-      if (signal.aborted || !one) break;
-      await recordRun(settings, one, round, round <= settings.warmup);
-    }
-  }
-  await sweep(settings, begun);
+  // The first runs find their sandboxes up; one that would not come up is that run's own failure.
+  for (const { pool } of rows.values()) if (pool && !signal.aborted) await launchAhead(settings, pool);
+  await runRounds(settings, rows);
+  for (const { pool } of rows.values()) await pool?.close();
+  await appraiseAll(settings, rows);
+  await sweep(begun, settings.matchId, settings.record);
 }
 
-async function recordRun(settings: MatchSettings, one: Ready, round: number, warmup: boolean): Promise<void> {
+/** What the rows take on disk. Rows that differ in their label alone are asked once. */
+async function appraiseAll(settings: MatchSettings, rows: ReadonlyMap<string, Row>): Promise<void> {
+  const { record, matchId, signal, task } = settings;
+  const known = new Map<string, ReturnType<typeof appraise>>();
+  for (const row of rows.values()) {
+    const { entry } = row;
+    if (signal.aborted) return;
+    const same = JSON.stringify([entry.mode, entry.variant, entry.options]);
+    const name = sandboxName(matchId, entry, 'disk');
+    const asked = known.get(same) ?? appraise({ ...row, mode: entry.adapter }, { task, signal, name });
+    known.set(same, asked);
+    const { disk, problem } = await asked;
+    if (signal.aborted) return;
+    if (problem !== undefined) record.emit({ type: 'warning', code: 'not-appraised', message: `${entry.entry}: ${problem}` });
+    record.emit({ type: 'appraised', entry: entry.entry, disk });
+  }
+}
+
+function toRow(settings: MatchSettings, ready: Ready): Row {
+  const { entry } = ready;
+  const levels = createLevels(settings.concurrency, settings.room ?? roomHere, (level, reason) =>
+    settings.record.emit({ type: 'level-left-out', entry: entry.entry, level, reason }),
+  );
+  const row: Row = { ...ready, pool: undefined, levels, imageTold: entry.state !== 'cold' };
+  if (entry.state !== 'warm') return row;
+  const nameOf = (tail: string) => sandboxName(settings.matchId, entry, tail);
+  row.pool = createPool({ ...ready, mode: entry.adapter, task: settings.task, onFolder: weigher(settings, row) }, nameOf);
+  return row;
+}
+
+async function launchAhead(settings: MatchSettings, pool: Pool): Promise<void> {
+  const stop = stopper(settings.signal, settings.timeoutMs);
+  try {
+    await stop.race(pool.take(0), async () => {});
+  } catch {
+    await pool.drop(0);
+  } finally {
+    stop.clear();
+  }
+}
+
+async function runRounds(settings: MatchSettings, rows: ReadonlyMap<string, Row>): Promise<void> {
+  const { record, signal, warmup } = settings;
+  const cells = new Map(cellsOf([...rows.keys()], settings.concurrency).map((cell) => [cell.name, cell]));
+  const startups = new Map([...cells.keys()].map((name): [string, number[]] => [name, []]));
+  const last = warmup + settings.runs;
+  let round = 0;
+  for (const all of rounds(settings.seed, last, [...cells.keys()])) {
+    round += 1;
+    const order = all.filter((name) => {
+      const { entry = '', level = 1 } = cells.get(name) ?? {};
+      return rows.get(entry)?.levels.isOpen(level);
+    });
+    if (signal.aborted || order.length === 0) return;
+    record.emit({ type: 'round-started', round, order });
+    const queue = [...order];
+    for (const name of queue) {
+      const cell = cells.get(name);
+      const row = rows.get(cell?.entry ?? '');
+      if (signal.aborted || !cell || !row) return;
+      const judged = row.levels.judge(cell.level);
+      // At the end of the round its row's first run has told what one takes.
+      if (judged === 'later') queue.push(name);
+      if (judged !== 'run') continue;
+      const passed = await runCell(settings, row, cell, { round, warmup: round <= warmup });
+      if (round > warmup) startups.get(name)?.push(...passed);
+    }
+    if (settings.until === 'precise' && !signal.aborted && (await isSettled(settings, startups, round, last))) return;
+  }
+}
+
+/** Emits `settled` when it is. Where nothing has passed there is nothing to wait for. */
+async function isSettled(settings: MatchSettings, startups: Map<string, number[]>, round: number, last: number): Promise<boolean> {
+  if (round < last && round - settings.warmup < FEWEST_ROUNDS) return false;
+  const wide = await tooWide(startups, settings.seed);
+  const enough = round - settings.warmup >= FEWEST_ROUNDS && wide.length === 0;
+  if (round < last && !enough) return false;
+  const known = [...startups.values()].some((samples) => samples.length > 0);
+  settings.record.emit({ type: 'settled', round, how: enough && known ? 'precise' : 'limit', wide });
+  return true;
+}
+
+/** One row at one level, once. Gives the startups of the runs that passed. */
+async function runCell(settings: MatchSettings, row: Row, cell: Cell, turn: { round: number; warmup: boolean }): Promise<number[]> {
+  const { record, signal, concurrency } = settings;
+  const { entry, level } = cell;
+  const startups: number[] = [];
+  const wave = await runWave(level, monotonic, async (member, so) => {
+    const result = await recordRun(settings, row, { ...turn, level, member }, so);
+    if (result.outcome.status === 'passed' && !isGap(result.clocks.startup)) startups.push(result.clocks.startup);
+    return result;
+  });
+  // What idles beside a wave would weigh on the other rows.
+  await row.pool?.close(1);
+  // A wave that was cut short says nothing of how much goes at once.
+  if (concurrency > 1 && !signal.aborted) record.emit({ type: 'wave-ended', entry, ...turn, level, ...wave });
+  return startups;
+}
+
+async function recordRun(
+  settings: MatchSettings,
+  row: Row,
+  turn: { round: number; warmup: boolean; level: number; member: number },
+  so: InStep,
+): Promise<RunResult> {
   const { record } = settings;
-  const { entry } = one;
-  const run = `${entry.entry}#${round}`;
-  record.emit({ type: 'run-started', run, entry: entry.entry, round, warmup, level: 1 });
-  const result = await runOnce({
+  const { entry } = row;
+  const { round, warmup, level, member } = turn;
+  const tail = tailOf(round, level, member);
+  const run = `${entry.entry}#${tail}`;
+  const common = { run, entry: entry.entry, round, warmup, level };
+  record.emit({ type: 'run-started', ...common });
+  const given: RunSettings = {
     mode: entry.adapter,
-    ctx: one.ctx,
-    reach: one.reach,
-    gatewayPort: one.gatewayPort,
+    state: entry.state,
+    ctx: row.ctx,
+    reach: row.reach,
+    gatewayPort: row.gatewayPort,
     gateway: settings.gateway,
     task: settings.task,
     authPath: authPath(settings.model, entry),
     timeoutMs: settings.timeoutMs,
-    name: sandboxName(settings.matchId, entry, round),
+    name: sandboxName(settings.matchId, entry, tail),
     signal: settings.signal,
     onPhase: (phase) => record.emit({ type: 'phase', run, phase }),
-  });
-  const ended: Omit<EventOf<'run-ended'>, 'atMs'> = {
-    type: 'run-ended',
-    run,
-    entry: entry.entry,
-    round,
-    warmup,
-    level: 1,
-    cost: { gap: 'not-captured' },
-    ...result,
+    onImage: (image) => {
+      if (!row.imageTold) record.emit({ type: 'prepared', entry: entry.entry, ...image });
+      row.imageTold = true;
+    },
+    onFolder: weigher(settings, row),
+    ...so,
   };
-  record.emit(ended);
+  const result = row.pool ? await runWarm(given, row.pool, member - 1) : await runOnce(given);
+  if (!isGap(result.cost) && !isGap(result.cost.memoryPeakBytes))
+    row.levels.taken.memoryBytes = Math.max(row.levels.taken.memoryBytes ?? 0, result.cost.memoryPeakBytes);
+  record.emit({ type: 'run-ended', ...common, ...result });
+  return result;
+}
+
+/** In a burst, what one run's folder takes is looked at, once a row. */
+function weigher(settings: MatchSettings, row: Row): (folder: string) => void {
+  return (folder) => {
+    if (settings.concurrency > 1) row.levels.taken.folderBytes ??= folderBytes(folder);
+  };
 }
 
 /** Live, the credential itself stays with the gateway; in replay the run's token goes the way that the mode prefers. */
@@ -101,31 +226,12 @@ function authPath(model: 'replay' | 'live', entry: PlannedEntry): Auth['path'] {
 }
 
 /** A name that every runtime accepts: letters, digits and dashes, at most 63 long, a letter first. */
-function sandboxName(matchId: string, entry: PlannedEntry, round: number): string {
+function sandboxName(matchId: string, entry: PlannedEntry, turn: string): string {
+  const tail = turn.replace(/[^a-z0-9]+/g, '-');
   const clean = entry.entry.toLowerCase().replace(/[^a-z0-9-]+/g, '-');
-  const room = 63 - `cagematch-${matchId}--${round}`.length;
+  const room = 63 - `cagematch-${matchId}--${tail}`.length;
   // What was replaced or is cut off is what tells names apart: docker@a is not docker-a.
   const whole = clean === entry.entry && clean.length <= room;
   const short = () => `${clean.slice(0, room - 7)}-${createHash('sha256').update(entry.entry).digest('hex').slice(0, 6)}`;
-  return `cagematch-${matchId}-${whole ? clean : short()}-${round}`;
-}
-
-/** What an interrupted launch may have left after all: everything that bears this match's label goes. */
-async function sweep(settings: MatchSettings, begun: { entry: PlannedEntry; ctx: Context }[]): Promise<void> {
-  for (const { entry, ctx } of begun) {
-    const calm: Context = { ...ctx, signal: new AbortController().signal };
-    try {
-      for (const listed of await entry.adapter.list(calm)) {
-        if (listed.labels.match !== settings.matchId) continue;
-        settings.record.emit({
-          type: 'warning',
-          code: 'swept',
-          message: `${entry.entry}: removed ${listed.kind} ${listed.id}, which its run had left`,
-        });
-        await entry.adapter.reap(calm, listed);
-      }
-    } catch (error) {
-      settings.record.emit({ type: 'warning', code: 'unswept', message: `${entry.entry}: ${messageOf(error)}` });
-    }
-  }
+  return `cagematch-${matchId}-${whole ? clean : short()}-${tail}`;
 }

@@ -1,9 +1,13 @@
 // From the moments of a run to its clocks. Pure.
 import { roundMs } from '../clock.js';
-import type { Clocks, Ms } from '../record.js';
+import type { Clocks, Ms, State } from '../record.js';
 
 /** Moments on the match's clock, in ms; absent: never seen. */
 export interface Moments {
+  /** Only where the image was absent. */
+  imageCalled?: number;
+  imageMade?: number;
+  /** Of a sandbox that idles: when `exec` was called. */
   launchCalled?: number;
   running?: number;
   firstProcess?: number;
@@ -18,18 +22,21 @@ export interface Moments {
   modelMs?: number;
 }
 
-export function measure(at: Moments): Clocks {
+/** What a run in its state does not have is not applicable; what it has and did not come to is not reached. */
+export function measure(at: Moments, state: State): Clocks {
+  const never = { gap: 'not-applicable' } as const;
+  const warm = state === 'warm';
   return {
-    image: { gap: 'not-applicable' },
-    launch: between(at.launchCalled, at.running),
+    image: at.imageCalled === undefined ? never : between(at.imageCalled, at.imageMade),
+    launch: warm ? never : between(at.launchCalled, at.running),
     firstProcess: between(at.launchCalled, at.firstProcess),
     startup: between(at.launchCalled, at.firstRequest),
     work: between(at.firstRequest, at.result),
     model: at.modelMs === undefined ? { gap: 'not-reached' } : roundMs(at.modelMs),
     exit: between(at.result, at.ended),
     collect: between(at.collectCalled, at.collected),
-    teardown: between(at.destroyCalled, at.gone),
-    total: between(at.launchCalled, at.gone),
+    teardown: warm ? never : between(at.destroyCalled, at.gone),
+    total: between(at.launchCalled, warm ? at.collected : at.gone),
   };
 }
 

@@ -213,9 +213,3 @@ export function* rounds(seed: number, count: number, entries: readonly string[])
     yield order;
   }
 }
-
-/** The levels of a ramp: 1, 2, 4 and so on, and the highest itself. */
-export function levels(highest: number): number[] {
-  const doubled = Array.from({ length: 1 + Math.floor(Math.log2(highest)) }, (_, power) => 2 ** power);
-  return doubled.at(-1) === highest ? doubled : [...doubled, highest];
-}

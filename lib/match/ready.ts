@@ -2,8 +2,8 @@
 import type { Context, Reach } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import type { Gateway } from '../model/gateway.js';
-import type { Outcome } from '../record.js';
-import { failureOf } from './blame.js';
+import { failureOf, INTERRUPTED } from './blame.js';
+import { unlessAborted } from './bounds.js';
 import type { Recorder } from './events.js';
 import type { PlannedEntry } from './plan.js';
 
@@ -14,23 +14,21 @@ export interface Ready {
   gatewayPort: number | undefined;
 }
 
-/** How long a step that the user has cut short may take to come to its own end. */
-const GRACE_MS = 5000;
-
-const INTERRUPTED: Outcome = { status: 'failed', cause: 'interrupted', message: 'interrupted by the user' };
+/** What all rows share. */
+export interface Shared {
+  record: Recorder;
+  gateway: Gateway;
+  model: 'replay' | 'live';
+  signal: AbortSignal;
+  concurrency: number;
+}
 
 /** Undefined when it cannot be made ready; the record then says why. */
-export async function makeReady(
-  entry: PlannedEntry,
-  ctx: Context,
-  match: { record: Recorder; gateway: Gateway; model: 'replay' | 'live'; signal: AbortSignal },
-): Promise<Ready | undefined> {
+export async function makeReady(entry: PlannedEntry, ctx: Context, match: Shared): Promise<Ready | undefined> {
   const { record, gateway, signal } = match;
   try {
-    const startedMs = performance.now();
-    const made = await unlessAborted(entry.adapter.prepare(ctx), signal);
-    record.emit({ type: 'prepared', entry: entry.entry, imageMs: Math.round(performance.now() - startedMs), ...made });
-    const reach = await unlessAborted(entry.adapter.reach(ctx), signal, release);
+    checkState(entry, match);
+    const reach = entry.state === 'cold' ? await reachCold(entry, ctx, match) : await reachPrepared(entry, ctx, match);
     if (reach.via === 'inside' && match.model === 'live') {
       throw new CagematchError('not-ready', 'its guests cannot reach the gateway, and only a replay can run inside them', '--model replay');
     }
@@ -43,33 +41,33 @@ export async function makeReady(
   }
 }
 
+async function reachPrepared(entry: PlannedEntry, ctx: Context, match: Shared): Promise<Reach> {
+  const startedMs = performance.now();
+  const made = await unlessAborted(entry.adapter.prepare(ctx), match.signal);
+  match.record.emit({ type: 'prepared', entry: entry.entry, imageMs: Math.round(performance.now() - startedMs), ...made });
+  return unlessAborted(entry.adapter.reach(ctx), match.signal, release);
+}
+
+/** Every run will build the image anyway: here it is built only where nothing tells the way to the gateway without it. */
+async function reachCold(entry: PlannedEntry, ctx: Context, match: Shared): Promise<Reach> {
+  try {
+    return await unlessAborted(entry.adapter.reach(ctx), match.signal, release);
+  } catch {
+    if (match.signal.aborted) throw match.signal.reason;
+    return reachPrepared(entry, ctx, match);
+  }
+}
+
+/** @throws `bad-input` for what a row of that state cannot do */
+function checkState(entry: PlannedEntry, match: Shared): void {
+  if (entry.state === 'warm' && entry.workspace === 'copy') {
+    throw new CagematchError('bad-input', 'a workspace that is copied in cannot be made fresh in a sandbox that idles', '--state prepared');
+  }
+  if (entry.state === 'cold' && match.concurrency > 1) {
+    throw new CagematchError('bad-input', 'runs at the same time cannot each build the one image', '--state prepared, or --concurrency 1');
+  }
+}
+
 async function release(reach: Reach): Promise<void> {
   if (reach.via === 'address') await reach.release?.();
-}
-
-/**
- * A mode that hangs must not keep the user from leaving, and one that does not should be let finish:
- * what it made can then be undone.
- * @param undo for a result that comes when nobody wants it any more
- */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, undo?: (result: T) => Promise<void>): Promise<T> {
-  let stop: () => void = () => {};
-  const aborted = new Promise<'aborted'>((resolve) => {
-    stop = () => resolve('aborted');
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    const first = await Promise.race([work.then((result) => ({ result })), aborted]);
-    if (first !== 'aborted') return first.result;
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
-  const late = await Promise.race([work.then((result) => ({ result })).catch(() => undefined), pause(GRACE_MS)]);
-  if (late && undo) await undo(late.result);
-  throw signal.reason;
-}
-
-function pause(ms: number): Promise<undefined> {
-  return new Promise((resolve) => setTimeout(() => resolve(undefined), ms).unref());
 }

@@ -4,19 +4,22 @@ import type { Context, Handle, Mode, Reach } from '../contract.js';
 import { messageOf } from '../errors.js';
 import type { Gateway, Tap } from '../model/gateway.js';
 import { makeFolder, removeFolder } from '../owner.js';
-import type { Auth, Clocks, Leftover, Outcome, Sync } from '../record.js';
+import type { Auth, Clocks, Cost, Gap, Leftover, Outcome, State, Sync } from '../record.js';
 import type { Task } from '../task/task.js';
 import { agentFailure, startTranscript } from '../task/transcript.js';
 import { blamed, failureOf } from './blame.js';
-import { stopper, within } from './bounds.js';
+import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
+import { imageAnew } from './cold.js';
+import { openMeter } from './cost.js';
 import { follow, type Watched } from './follow.js';
 import { furnish, type LaidOut, layOut, own, workspaceUser } from './furnish.js';
 import { type Moments, measure } from './measure.js';
 
-type Phase = 'launch' | 'work' | 'collect' | 'destroy';
+type Phase = 'prepare' | 'launch' | 'work' | 'collect' | 'destroy';
 
 export interface RunSettings {
   mode: Mode;
+  state: State;
   ctx: Context;
   reach: Reach;
   gatewayPort: number | undefined;
@@ -30,58 +33,78 @@ export interface RunSettings {
   /** Aborted when the user wants out: the run ends early, its sandbox is still destroyed. */
   signal: AbortSignal;
   onPhase(phase: Phase): void;
+  /** Told the image that a `cold` run has made. */
+  onImage?(image: { imageMs: number; image?: string }): void;
+  /** Awaited just before the clock starts: runs that are to start at the same moment wait here for each other. */
+  together?(): Promise<void>;
+  /** Awaited when the sandbox is gone: what is looked at afterwards must not weigh on runs that started with this one. */
+  allOver?(): Promise<void>;
+  /** Filled as the run goes on; for a caller who needs moments beside the clocks. */
+  at?: Moments;
+  /** Told the run's folder just before it is removed. */
+  onFolder?(folder: string): void;
   clock?: Clock;
 }
 
 export interface RunResult {
   outcome: Outcome;
   clocks: Clocks;
+  cost: Cost | Gap;
   auth: Auth;
   sync: Sync;
   leftovers: Leftover[] | { gap: 'not-reported' };
 }
 
-/** How long a runtime may take to remove a sandbox before it counts as left over. */
-const DESTROY_MS = 30_000;
-/** How long a launch that the user or the bound has cut short may take to come back with its sandbox. */
-const LAUNCH_GRACE_MS = 5_000;
-
-/** Never throws: a run that fails in any way is a result. */
+/** A run of a sandbox of its own. Never throws: a run that fails in any way is a result. */
 export async function runOnce(settings: RunSettings): Promise<RunResult> {
+  const at = settings.at ?? {};
+  if (settings.state === 'cold') {
+    settings.onPhase('prepare');
+    const failure = await imageAnew(settings, at);
+    if (failure) return unlaunched(settings, at, failure);
+  }
   let folder: string;
   try {
     folder = makeFolder('run');
   } catch (error) {
-    return unlaunched(settings, error);
+    return unlaunched(settings, at, blamed('harness', messageOf(error)));
   }
-  const result = await runIn(folder, settings);
+  const result = await runIn(folder, settings, at);
+  return { ...result, leftovers: withFolder(result.leftovers, dropFolder(folder, settings)) };
+}
+
+/** The folder, where it could not be removed: files that another user made inside can be out of our reach. */
+export function dropFolder(folder: string, settings: Pick<RunSettings, 'onFolder'>): Leftover[] {
   try {
+    settings.onFolder?.(folder);
     removeFolder(folder);
-    return result;
+    return [];
   } catch {
-    // Files that another user made inside can be out of our reach.
-    const others = 'gap' in result.leftovers ? [] : result.leftovers;
-    return { ...result, leftovers: [...others, { kind: 'folder', id: folder }] };
+    return [{ kind: 'folder', id: folder }];
   }
 }
 
-/** A run that ended before anything was asked of the runtime. */
-function unlaunched(settings: RunSettings, error: unknown): RunResult {
+export function withFolder(others: RunResult['leftovers'], folder: Leftover[]): RunResult['leftovers'] {
+  if (folder.length === 0) return others;
+  return [...('gap' in others ? [] : others), ...folder];
+}
+
+/** A run that ended before its clock started. */
+export function unlaunched(settings: RunSettings, at: Moments, outcome: Outcome): RunResult {
   const gap = { gap: 'not-reached' } as const;
   return {
-    outcome: blamed('harness', messageOf(error)),
-    clocks: measure({}),
+    outcome,
+    clocks: measure(at, settings.state),
+    cost: gap,
     auth: { path: settings.authPath, delivered: gap },
     sync: { in: gap, out: gap, live: gap },
     leftovers: [],
   };
 }
 
-async function runIn(folder: string, settings: RunSettings): Promise<RunResult> {
-  const clock = settings.clock ?? monotonic;
+async function runIn(folder: string, settings: RunSettings, at: Moments): Promise<RunResult> {
   const { mode, task, gateway } = settings;
   const tap = gateway.openTap();
-  const transcript = startTranscript();
   // Ends what the run's own clients still do once its sandbox is gone.
   const over = new AbortController();
   const ctx: Context = { ...settings.ctx, signal: over.signal };
@@ -91,29 +114,48 @@ async function runIn(folder: string, settings: RunSettings): Promise<RunResult> 
     const { nonce } = task.seed(host.workspace);
     own(host.workspace, user, settings.ctx.uid);
     const plan = layOut(settings, host, user, tap.token);
-    const at: Moments = { launchCalled: clock() };
-    const work = await attempt({ ...settings, ctx }, plan, { at, tap, transcript, workspace: host.workspace, clock });
-    if (tap.firstRequestAtMs !== undefined) at.firstRequest ??= tap.firstRequestAtMs;
-    if (tap.requests > 0) at.modelMs = tap.modelMs;
-    const verdict = task.verify(host.workspace, nonce, transcript);
-    return {
-      outcome: work.failure ?? verdict.outcome,
-      clocks: measure(at),
-      auth: { path: settings.authPath, delivered: delivered(tap, settings.reach) },
-      sync: { ...verdict.sync, live: work.live },
-      leftovers: await leftovers(settings, work.undestroyed),
-    };
+    const watched = watch(settings, at, tap, host.workspace);
+    await settings.together?.();
+    at.launchCalled = watched.clock();
+    const work = await attempt({ ...settings, ctx }, plan, watched);
+    await settings.allOver?.();
+    return { ...told(settings, watched, work, nonce), leftovers: await leftovers(settings, settings.name, work.undestroyed) };
   } catch (error) {
-    return { ...unlaunched(settings, error), leftovers: await leftovers(settings, undefined) };
+    const outcome = blamed('harness', messageOf(error));
+    return { ...unlaunched(settings, at, outcome), leftovers: await leftovers(settings, settings.name, undefined) };
   } finally {
     gateway.closeTap(tap);
     over.abort();
   }
 }
 
-interface Attempt {
+export function watch(settings: RunSettings, at: Moments, tap: Tap, workspace: string): Watched {
+  const meter = openMeter(settings.mode, settings.ctx);
+  return { at, tap, transcript: startTranscript(), workspace, clock: settings.clock ?? monotonic, meter };
+}
+
+/** The result of a run whose agent was started, or was to be. */
+export function told(settings: RunSettings, watched: Watched, work: Work, nonce: string): Omit<RunResult, 'leftovers'> {
+  const { at, tap, transcript, workspace, meter } = watched;
+  if (tap.firstRequestAtMs !== undefined) at.firstRequest ??= tap.firstRequestAtMs;
+  if (tap.requests > 0) at.modelMs = tap.modelMs;
+  const verdict = settings.task.verify(workspace, nonce, transcript);
+  return {
+    outcome: work.failure ?? verdict.outcome,
+    clocks: measure(at, settings.state),
+    cost: meter.cost(),
+    auth: { path: settings.authPath, delivered: delivered(tap, settings.reach) },
+    sync: { ...verdict.sync, live: work.live },
+  };
+}
+
+/** What became of the agent. */
+export interface Work {
   failure: Outcome | undefined;
   live: Sync['live'];
+}
+
+interface Attempt extends Work {
   /** Set when the sandbox could not be destroyed: why. */
   undestroyed?: string;
 }
@@ -124,30 +166,17 @@ async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched): 
   const { at, clock } = watched;
   const stop = stopper(settings.signal, settings.timeoutMs);
   let handle: Handle = { name: plan.spec.name };
-  let failure: Outcome | undefined;
-  let live: Sync['live'] = { gap: 'not-reached' };
+  const work: Work = { failure: undefined, live: { gap: 'not-reached' } };
   try {
     settings.onPhase('launch');
     const launching = mode.launch(ctx, plan.spec);
     handle = await stop.race(launching, async () => {
-      handle = (await within(launching, LAUNCH_GRACE_MS).catch(() => undefined)) ?? handle;
+      handle = (await within(launching, GRACE_MS).catch(() => undefined)) ?? handle;
     });
     at.running = handle.runningAtMs ?? clock();
-    settings.onPhase('work');
-    const stream = handle.process ?? mode.exec(ctx, handle, plan.command);
-    const working = follow(stream, plan.mark, watched, () => settings.task.arrived(watched.workspace));
-    const done = await stop.race(working, async () => {});
-    at.ended = done.endedAtMs;
-    live = done.live;
-    failure = agentFailure(watched.transcript, done.end);
-    if (done.end.type === 'lost' || watched.transcript.result === undefined)
-      failure ??= blamed('agent', 'the agent ended without a result');
-    settings.onPhase('collect');
-    at.collectCalled = clock();
-    await stop.race(mode.collect(ctx, handle, watched.workspace), async () => {});
-    at.collected = clock();
+    await workIn(handle, settings, plan, watched, { stop, work });
   } catch (error) {
-    failure = stop.reason() ?? failure ?? failureOf(error);
+    work.failure = stop.reason() ?? work.failure ?? failureOf(error);
   } finally {
     stop.clear();
   }
@@ -156,10 +185,39 @@ async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched): 
   try {
     const gone = await within(mode.destroy(ctx, handle), DESTROY_MS);
     at.gone = gone.goneAtMs ?? clock();
-    return { failure, live };
+    return work;
   } catch (error) {
-    return { failure: failure ?? failureOf(error), live, undestroyed: messageOf(error) };
+    return { ...work, failure: work.failure ?? failureOf(error), undestroyed: messageOf(error) };
   }
+}
+
+/**
+ * Work and collect, in a sandbox that runs. What was learned is in `so.work` also when it throws.
+ * @throws what the mode throws, or that the run was cut short
+ */
+export async function workIn(
+  handle: Handle,
+  settings: RunSettings,
+  plan: Pick<LaidOut, 'command' | 'mark'>,
+  watched: Watched,
+  so: { stop: ReturnType<typeof stopper>; work: Work },
+): Promise<void> {
+  const { mode, ctx } = settings;
+  const { at, clock, transcript, workspace } = watched;
+  const { stop, work } = so;
+  settings.onPhase('work');
+  watched.meter.launched(handle);
+  const stream = handle.process ?? mode.exec(ctx, handle, plan.command);
+  const working = follow(stream, plan.mark, watched, () => settings.task.arrived(workspace));
+  const done = await stop.race(working, async () => {});
+  at.ended = done.endedAtMs;
+  work.live = done.live;
+  work.failure = agentFailure(transcript, done.end);
+  if (done.end.type === 'lost' || transcript.result === undefined) work.failure ??= blamed('agent', 'the agent ended without a result');
+  settings.onPhase('collect');
+  at.collectCalled = clock();
+  await stop.race(mode.collect(ctx, handle, workspace), async () => {});
+  at.collected = clock();
 }
 
 /** What the gateway saw. Where the model runs beside the agent, the mode's own way was not used at all. */
@@ -169,12 +227,12 @@ function delivered(tap: Tap, reach: Reach): Auth['delivered'] {
   return `${tap.credential.header}${tap.credential.oauth ? ' (oauth)' : ''}`;
 }
 
-/** What the runtime still lists of this run, whatever `destroy` said. */
-async function leftovers(settings: RunSettings, undestroyed: string | undefined): Promise<RunResult['leftovers']> {
+/** What the runtime still lists of a sandbox, whatever `destroy` said. */
+export async function leftovers(settings: RunSettings, name: string, undestroyed: string | undefined): Promise<RunResult['leftovers']> {
   try {
     const listed = await within(settings.mode.list(settings.ctx), DESTROY_MS);
-    return listed.filter((one) => one.id === settings.name || one.id.startsWith(`${settings.name} `)).map(({ kind, id }) => ({ kind, id }));
+    return listed.filter((one) => one.id === name || one.id.startsWith(`${name} `)).map(({ kind, id }) => ({ kind, id }));
   } catch {
-    return undestroyed === undefined ? { gap: 'not-reported' } : [{ kind: 'sandbox', id: settings.name }];
+    return undestroyed === undefined ? { gap: 'not-reported' } : [{ kind: 'sandbox', id: name }];
   }
 }

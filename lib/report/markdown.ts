@@ -65,7 +65,7 @@ function rowTable(report: Report): string {
       'isolation',
       `startup ms${interval(report)}`,
       ratioHead(report),
-      ...(taxed ? ['total ×'] : []),
+      ...(taxed ? ['tax ×'] : []),
       'passed',
       'sync',
       'auth',

@@ -27,7 +27,7 @@ export function renderNotes(report: Report, style: Style, taxed: boolean): strin
 }
 
 /** What the column of whole runs holds. */
-export const totalHead = ({ match }: Report) => `total ×: launch to gone without model time, against ${match.baseline} in the same round`;
+export const totalHead = ({ match }: Report) => `tax: launch to gone without model time, against ${match.baseline} in the same round`;
 
 function conditions(report: Report, taxed: boolean): string {
   const { match } = report;

@@ -12,7 +12,7 @@ export function recommendationLines(report: Report): string[] {
   for (const { entry, by } of dominated) beaten.set(by, [...(beaten.get(by) ?? []), entry]);
   return [
     ...profiles.map(({ sentence }) => sentence),
-    ...(pareto.length === 0 ? [] : [`Beaten by no other row in isolation, startup, total, success and sync at once: ${listed(pareto)}.`]),
+    ...(pareto.length === 0 ? [] : [`Beaten by no other row in isolation, startup, tax, success and sync at once: ${listed(pareto)}.`]),
     ...(beaten.size === 0 ? [] : [`Beaten: ${[...beaten].map(([by, entries]) => `${listed(entries)} by ${by}`).join('; ')}.`]),
     ...negligible(breakEven),
     ...breakEven

@@ -44,7 +44,7 @@ function coverageLines(report: Report): string[] {
 }
 
 function rows(report: Report, style: Style, taxed: boolean): ReturnType<typeof borderless> {
-  const head = ['mode', 'isolation', 'startup ms', ratioHead(report), ...(taxed ? ['total ×'] : []), 'passed', 'sync', 'auth', 'leftovers'];
+  const head = ['mode', 'isolation', 'startup ms', ratioHead(report), ...(taxed ? ['tax ×'] : []), 'passed', 'sync', 'auth', 'leftovers'];
   const table = borderless(head.map(style.bold), [
     ...(['left', 'left', 'right', 'right'] as const),
     ...(taxed ? (['right'] as const) : []),

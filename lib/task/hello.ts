@@ -22,8 +22,10 @@ export function helloTask(packageRoot: string): Task {
     cassette: join(packageRoot, 'lib/model/cassettes/hello.json'),
     seed(workspace) {
       const nonce = randomBytes(12).toString('hex');
-      writeFileSync(join(workspace, 'package.json'), `${JSON.stringify({ name: 'hello', private: true, type: 'module' }, null, 2)}\n`);
-      writeFileSync(join(workspace, 'nonce.txt'), `${nonce}\n`);
+      // Only ever a new file: where an agent has been before, a name may be a link to anywhere on this host.
+      const put = (name: string, text: string) => writeFileSync(join(workspace, name), text, { flag: 'wx' });
+      put('package.json', `${JSON.stringify({ name: 'hello', private: true, type: 'module' }, null, 2)}\n`);
+      put('nonce.txt', `${nonce}\n`);
       return { nonce };
     },
     arrived: (workspace) => readProgram(workspace) !== undefined,

@@ -10,7 +10,7 @@ export interface Task {
   prompt: string;
   /** Absolute path of the cassette that replays it. */
   cassette: string;
-  /** Writes the seed workspace; returns what only this run can know. */
+  /** Writes the seed into an empty workspace, new files only (`wx`), no folders; returns what only this run can know. */
   seed(workspace: string): { nonce: string };
   /** Is the agent's file on the host already? Looked at before the agent has ended. */
   arrived(workspace: string): boolean;

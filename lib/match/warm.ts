@@ -1,0 +1,217 @@
+// Runs in a sandbox that idles: launched once, made fresh for every run before its clock starts, replaced after a failure.
+import { lstatSync, readdirSync } from 'node:fs';
+import type { Command, Context, Handle, HostPaths, Layout } from '../contract.js';
+import { CagematchError, messageOf } from '../errors.js';
+import { makeFolder } from '../owner.js';
+import type { Leftover } from '../record.js';
+import { failureOf } from './blame.js';
+import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
+import { commandFor, furnish, ownSeed, specFor, workspaceUser } from './furnish.js';
+import { dropFolder, leftovers, type RunResult, type RunSettings, told, unlaunched, type Work, watch, withFolder, workIn } from './run.js';
+
+/** What a sandbox needs that serves many runs. */
+type Ground = Pick<RunSettings, 'mode' | 'ctx' | 'reach' | 'gatewayPort' | 'task' | 'onFolder'>;
+
+interface Idle {
+  name: string;
+  handle: Handle;
+  host: HostPaths;
+  user: { uid: number; gid: number };
+  layout: Layout;
+  /** Its signal ends with the sandbox. */
+  ctx: Context;
+  /** Runs so far. */
+  used: number;
+}
+
+/** The idling sandboxes of one row, by place; a row that is in no burst has one. */
+export interface Pool {
+  /** The place's sandbox; launched when there is none. */
+  take(place: number): Promise<Idle>;
+  /** Destroys it, also one whose launch has failed or is still under way. Never throws. */
+  drop(place: number): Promise<Dropped>;
+  /** Drops all of this place and above. */
+  close(from?: number): Promise<Dropped[]>;
+}
+
+interface Dropped {
+  /** Absent: nothing was there. */
+  name?: string;
+  /** Why the sandbox could not be destroyed. */
+  undestroyed?: string;
+  /** The folder, where it could not be removed. */
+  folder: Leftover[];
+}
+
+/** @param nameOf a sandbox' name by what tells it from the row's others */
+export function createPool(ground: Ground, nameOf: (tail: string) => string): Pool {
+  const { mode } = ground;
+  const places = new Map<number, { name: string; folder: string; over: AbortController; launching: Promise<Idle> }>();
+  let launched = 0;
+  const pool: Pool = {
+    take(place) {
+      let one = places.get(place);
+      if (!one) {
+        launched += 1;
+        const name = nameOf(`idle${launched}`);
+        const folder = makeFolder('warm');
+        const over = new AbortController();
+        one = { name, folder, over, launching: launch({ ...ground, ctx: { ...ground.ctx, signal: over.signal } }, name, folder) };
+        one.launching.catch(() => {});
+        places.set(place, one);
+      }
+      return one.launching;
+    },
+    async drop(place) {
+      const one = places.get(place);
+      if (!one) return { folder: [] };
+      places.delete(place);
+      const { name, folder } = one;
+      const idle = await within(one.launching, GRACE_MS).catch(() => undefined);
+      try {
+        await within(mode.destroy({ ...ground.ctx, signal: one.over.signal }, idle?.handle ?? { name }), DESTROY_MS);
+        return { name, folder: dropFolder(folder, ground) };
+      } catch (error) {
+        return { name, undestroyed: messageOf(error), folder: dropFolder(folder, ground) };
+      } finally {
+        one.over.abort();
+      }
+    },
+    close: (from = 0) => Promise.all([...places.keys()].filter((place) => place >= from).map((place) => pool.drop(place))),
+  };
+  return pool;
+}
+
+async function launch(ground: Ground, name: string, folder: string): Promise<Idle> {
+  const { mode, ctx } = ground;
+  const user = mode.owner?.(ctx) ?? workspaceUser(ctx.uid);
+  const host = furnish(folder, user, ctx);
+  const handle = await mode.launch(ctx, specFor({ ...ground, name }, host, user));
+  return { name, handle, host, user, layout: mode.layout(ctx, host), ctx, used: 0 };
+}
+
+/** A run in the pool's sandbox. Never throws. A sandbox in which a run has failed, or left something running, is destroyed. */
+export async function runWarm(settings: RunSettings, pool: Pool, place: number): Promise<RunResult> {
+  const at = settings.at ?? {};
+  const tap = settings.gateway.openTap();
+  const work: Work = { failure: undefined, live: { gap: 'not-reached' } };
+  let result: RunResult;
+  let name = settings.name;
+  try {
+    const { idle, layout, nonce } = await madeReady(settings, pool, place);
+    name = idle.name;
+    const watched = watch(settings, at, tap, idle.host.workspace);
+    const plan = commandFor(settings, layout, tap.token);
+    watched.meter.launched(idle.handle);
+    await watched.meter.baseline();
+    await settings.together?.();
+    const stop = stopper(settings.signal, settings.timeoutMs);
+    at.launchCalled = watched.clock();
+    try {
+      await workIn(idle.handle, { ...settings, ctx: idle.ctx }, plan, watched, { stop, work });
+    } catch (error) {
+      work.failure = stop.reason() ?? work.failure ?? failureOf(error);
+    } finally {
+      stop.clear();
+    }
+    await settings.allOver?.();
+    result = { ...told(settings, watched, work, nonce), leftovers: await stillRunning(settings, name) };
+  } catch (error) {
+    result = unlaunched(settings, at, error instanceof Unready ? error.outcome : failureOf(error));
+  } finally {
+    settings.gateway.closeTap(tap);
+  }
+  const untidy = !('gap' in result.leftovers) && result.leftovers.length > 0;
+  if (result.outcome.status === 'passed' && !untidy) return result;
+  settings.onPhase('destroy');
+  const dropped = await pool.drop(place);
+  if (result.outcome.status === 'passed') return { ...result, leftovers: withFolder(result.leftovers, dropped.folder) };
+  const left = await leftovers(settings, dropped.name ?? name, dropped.undestroyed);
+  return { ...result, leftovers: withFolder(left, dropped.folder) };
+}
+
+/** Carries an outcome that was decided before the clock started. */
+class Unready extends Error {
+  constructor(readonly outcome: RunResult['outcome']) {
+    super('not ready');
+  }
+}
+
+/**
+ * The sandbox, with a seeded workspace and a home that no agent has had; bounded, and outside of every clock.
+ * One that cannot be made fresh is replaced, once.
+ * @throws Unready
+ */
+async function madeReady(settings: RunSettings, pool: Pool, place: number): Promise<{ idle: Idle; layout: Layout; nonce: string }> {
+  const stop = stopper(settings.signal, settings.timeoutMs);
+  const fresh = async () => {
+    for (let replaced = false; ; replaced = true) {
+      const idle = await pool.take(place);
+      const isNew = idle.used === 0;
+      try {
+        return { idle, ...(await refresh(settings, idle)) };
+      } catch (error) {
+        if (replaced || isNew || stop.reason()) throw error;
+        await pool.drop(place);
+        // The user may have left meanwhile: nothing is launched behind his back.
+        if (stop.reason()) throw error;
+      }
+    }
+  };
+  try {
+    return await stop.race(fresh(), async () => {});
+  } catch (error) {
+    throw new Unready(stop.reason() ?? failureOf(error));
+  } finally {
+    stop.clear();
+  }
+}
+
+/**
+ * WORKSPACE BASE HOME: the workspace emptied, links as links, and a home and a temporary folder that are this run's own.
+ * Inside, where what agents left can be told only to itself.
+ */
+const REFRESH = `set -e
+find "$1" -mindepth 1 -delete
+rm -rf "$2"
+mkdir -p "$2/home" "$2/tmp"
+cp -a "$3/." "$2/home"`;
+
+async function refresh(settings: RunSettings, idle: Idle): Promise<{ layout: Layout; nonce: string }> {
+  const { layout, host } = idle;
+  const base = `${layout.tmp ?? '/tmp'}/cagematch-run`;
+  idle.used += 1;
+  await inside(settings, idle, ['/bin/sh', '-c', REFRESH, 'sh', layout.workspace, base, layout.home]);
+  if (!lstatSync(host.workspace).isDirectory() || readdirSync(host.workspace).length > 0)
+    throw new CagematchError('launch-failed', 'the workspace of the sandbox that idles could not be emptied');
+  const { nonce } = settings.task.seed(host.workspace);
+  ownSeed(host.workspace, idle.user, settings.ctx.uid);
+  return { layout: { ...layout, home: `${base}/home`, ...(layout.tmp === undefined ? {} : { tmp: `${base}/tmp` }) }, nonce };
+}
+
+async function inside(settings: RunSettings, idle: Idle, argv: Command['argv']): Promise<void> {
+  const { layout } = idle;
+  const env = { HOME: layout.home, LANG: 'C.UTF-8', ...(layout.path === undefined ? {} : { PATH: layout.path }) };
+  let words = '';
+  // Not in the workspace: an OS sandbox may mount what it forbids into the folder that a command starts in.
+  const command: Command = { argv, env, secretEnv: {}, cwd: layout.tmp ?? '/tmp' };
+  for await (const event of settings.mode.exec(idle.ctx, idle.handle, command)) {
+    if (event.type === 'line') words = event.text;
+    else if (event.type === 'exit' && event.code === 0) return;
+    else throw new CagematchError('launch-failed', `the sandbox that idles could not be made fresh: ${words || event.type}`);
+  }
+}
+
+/** How often what is listed beside the sandbox itself is looked at: a client's helpers end a moment after it. */
+const LOOKS = 5;
+
+/** What the runtime lists of the sandbox beside itself. The sandbox is meant to live on. */
+async function stillRunning(settings: RunSettings, name: string): Promise<RunResult['leftovers']> {
+  for (let look = 1; ; look += 1) {
+    const listed = await leftovers(settings, name, undefined);
+    if ('gap' in listed) return listed;
+    const others = listed.filter(({ id }) => id !== name);
+    if (others.length === 0 || look === LOOKS) return others;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
