@@ -25,6 +25,7 @@ const COMMANDS: { command: string; describe: string | false; load(): Promise<Com
   },
   { command: 'build [mode]', describe: 'build the image or template of one mode, or of all', load: () => import('./commands/build.js') },
   { command: 'report [match]', describe: 'show a past match again; the newest by default', load: () => import('./commands/report.js') },
+  { command: 'compare <base> <new>', describe: 'hold two matches against each other', load: () => import('./commands/compare.js') },
   { command: 'clean [modes..]', describe: 'remove what crashed matches have left', load: () => import('./commands/clean.js') },
   // For those who work on cagematch itself.
   { command: 'docs', describe: false, load: () => import('./commands/docs.js') },

@@ -1,6 +1,6 @@
-// `cagematch docs`: writes again what documents say about the modes; with --check, only tells whether they have drifted.
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+// `cagematch docs`: writes again what documents say about the modes, and the JSON Schemas; with --check, only tells whether they have drifted.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { Argv } from 'yargs';
 import { z } from 'zod';
 import { OWN_INPUTS } from '../lib/match/config.js';
@@ -8,6 +8,7 @@ import { loadModes } from '../lib/match/registry.js';
 import { packageRoot } from '../lib/package.js';
 import { envExample, RUNTIMES_REGION, runtimesTable } from '../lib/report/docs.js';
 import { replaceRegion } from '../lib/report/markdown.js';
+import { schemaFiles } from '../lib/report/schemas.js';
 import { EXIT, type Io } from './io.js';
 import { readSettings } from './settings.js';
 
@@ -23,14 +24,18 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const documents = {
     '.env.example': envExample(OWN_INPUTS, modes),
     'README.md': replaceRegion(readme, runtimesTable(modes), RUNTIMES_REGION) ?? readme,
+    ...schemaFiles(),
   };
   let drifted = 0;
   for (const [name, text] of Object.entries(documents)) {
     const path = join(packageRoot, name);
     if (readOr(path) === text) continue;
     drifted += 1;
-    if (!check) writeFileSync(path, text);
-    io.out(`${name} ${check ? 'has drifted from modes/: npm run docs' : 'written'}\n`);
+    if (!check) {
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, text);
+    }
+    io.out(`${name} ${check ? 'has drifted from the code: npm run docs' : 'written'}\n`);
   }
   return check && drifted > 0 ? EXIT.failed : EXIT.done;
 }

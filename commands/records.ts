@@ -3,6 +3,8 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { CagematchError, messageOf } from '../lib/errors.js';
 import type { MatchEvent } from '../lib/record.js';
+import type { Report } from '../lib/report/document.js';
+import { createFold, type Fold } from '../lib/report/fold.js';
 import { readRecord } from '../lib/report/read.js';
 
 export interface Found {
@@ -51,5 +53,16 @@ export async function readFound({ name, path }: Found, onEvent: (event: MatchEve
   } catch (error) {
     const hint = error instanceof CagematchError ? error.hint : undefined;
     throw new CagematchError('bad-input', `the record of ${name} cannot be read: ${messageOf(error)}`, hint, { cause: error });
+  }
+}
+
+/** The report of a record, without its runs, and the fold that it came from. @throws as readFound does */
+export async function finishedFold(found: Found): Promise<{ report: Report; fold: Fold }> {
+  const fold = createFold();
+  await readFound(found, fold.push);
+  try {
+    return { report: fold.finish(), fold };
+  } catch (error) {
+    throw new CagematchError('bad-input', `the record of ${found.name} cannot be read: ${messageOf(error)}`);
   }
 }

@@ -1,10 +1,9 @@
 // `cagematch report`: a past match again, from nothing but its record.
 import type { Argv } from 'yargs';
 import { z } from 'zod';
-import { CagematchError, messageOf } from '../lib/errors.js';
 import { createCsv, type Exporter } from '../lib/report/csv.js';
 import type { Report } from '../lib/report/document.js';
-import { createFold, type Fold } from '../lib/report/fold.js';
+import type { Fold } from '../lib/report/fold.js';
 import { renderHtml } from '../lib/report/html.js';
 import { renderHyperfine } from '../lib/report/hyperfine.js';
 import { createJson } from '../lib/report/json.js';
@@ -12,7 +11,7 @@ import { renderMarkdown } from '../lib/report/markdown.js';
 import { coloured, plain, renderTable } from '../lib/report/table.js';
 import { createTrace } from '../lib/report/trace.js';
 import { EXIT, type Io, wantsColour } from './io.js';
-import { type Found, findRecord, readFound } from './records.js';
+import { findRecord, finishedFold, readFound } from './records.js';
 import { readSettings } from './settings.js';
 
 /** What is made of the whole match; or of its events as they are read, however many there are. */
@@ -50,30 +49,16 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const found = findRecord(settings.match, settings.out, io.cwd);
   const format: Format = FORMATS[settings.format];
   if ('whole' in format) {
-    const fold = await foldOf(found);
-    io.out(format.whole(finished(fold, found), fold, io));
+    const { report, fold } = await finishedFold(found);
+    io.out(format.whole(report, fold, io));
     return EXIT.done;
   }
   const pieces = inPieces(io.out);
-  const exporter = await format.stream(pieces.write, async () => finished(await foldOf(found), found));
+  const exporter = await format.stream(pieces.write, async () => (await finishedFold(found)).report);
   await readFound(found, exporter.push);
   exporter.end();
   pieces.end();
   return EXIT.done;
-}
-
-async function foldOf(found: Found): Promise<Fold> {
-  const fold = createFold();
-  await readFound(found, fold.push);
-  return fold;
-}
-
-function finished(fold: Fold, { name }: Found): Report {
-  try {
-    return fold.finish();
-  } catch (error) {
-    throw new CagematchError('bad-input', `the record of ${name} cannot be read: ${messageOf(error)}`);
-  }
 }
 
 /** A system call for every line would take longer than all else. */

@@ -1,0 +1,68 @@
+// `cagematch compare`: has a runtime, or cagematch, become slower since?
+import { readFileSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Argv } from 'yargs';
+import { z } from 'zod';
+import { CagematchError, messageOf } from '../lib/errors.js';
+import { compare, type Side } from '../lib/report/compare.js';
+import { renderComparison } from '../lib/report/compare-table.js';
+import { sideOfReport } from '../lib/report/reread.js';
+import { coloured, plain } from '../lib/report/table.js';
+import { EXIT, type Io, wantsColour } from './io.js';
+import { checkWritable } from './publish.js';
+import { findRecord, finishedFold } from './records.js';
+import { readSettings } from './settings.js';
+
+export const builder = (argv: Argv) =>
+  argv
+    .positional('base', { describe: "a match's id, its folder, its events.jsonl, or its report as .json", type: 'string' })
+    .positional('new', { describe: 'the match that is held against it', type: 'string' })
+    .option('fail-over', {
+      describe: 'exit 1 when a row is separably slower by more than this many percent, or no longer passes',
+      requiresArg: true,
+      string: true,
+    })
+    .option('json', { describe: 'the comparison as JSON to FILE, or - for stdout', requiresArg: true, string: true })
+    .option('out', { describe: 'where match folders are', default: 'results', requiresArg: true, string: true });
+
+const PERCENT = '--fail-over takes a percentage such as 5 or 2.5';
+const settingsSchema = z.object({
+  base: z.string(),
+  new: z.string(),
+  failOver: z
+    .string(PERCENT)
+    .regex(/^\d{1,6}(\.\d+)?%?$/, PERCENT)
+    .transform((text) => Number.parseFloat(text))
+    .optional(),
+  json: z.string('--json takes one FILE, or -').optional(),
+  out: z.string(),
+});
+
+export async function handler(args: unknown, io: Io): Promise<number> {
+  const settings = readSettings(settingsSchema, args);
+  const file = settings.json === undefined || settings.json === '-' ? undefined : resolve(io.cwd, settings.json);
+  if (file !== undefined) checkWritable(file);
+  const base = await sideOf(settings.base, settings.out, io.cwd);
+  const next = await sideOf(settings.new, settings.out, io.cwd);
+  const document = compare(base, next, settings.failOver);
+  const json = `${JSON.stringify(document, null, 2)}\n`;
+  if (file !== undefined) writeFileSync(file, json);
+  if (settings.json === '-') io.out(json);
+  const table = (tty: boolean) => renderComparison(document, wantsColour(io, tty) ? coloured : plain);
+  if (settings.json === '-') io.err(table(io.errIsTty));
+  else io.out(table(io.outIsTty));
+  return settings.failOver !== undefined && document.verdict === 'regression' ? EXIT.failed : EXIT.done;
+}
+
+async function sideOf(named: string, out: string, cwd: string): Promise<Side> {
+  const found = findRecord(named, out, cwd);
+  if (!found.path.endsWith('.json')) {
+    const { report, fold } = await finishedFold(found);
+    return { report, tallyOf: fold.tallyOf };
+  }
+  try {
+    return sideOfReport(readFileSync(found.path, 'utf8'));
+  } catch (error) {
+    throw new CagematchError('bad-input', `${found.name} cannot be read: ${messageOf(error)}`);
+  }
+}

@@ -1,0 +1,17 @@
+// The shapes of what cagematch writes as JSON Schema (2020-12), for those who read it with other tools.
+import { z } from 'zod';
+import { eventSchema } from '../record.js';
+import { comparisonDocument } from './comparison.js';
+import { reportSchema } from './document.js';
+
+/** Path in the package to the file's text, whole. */
+export function schemaFiles(): Record<string, string> {
+  const text = (schema: z.ZodType, title: string, io: 'input' | 'output') =>
+    `${JSON.stringify({ title, ...z.toJSONSchema(schema, { io }) }, null, 2)}\n`;
+  return {
+    'docs/schema/report.json': text(reportSchema, 'cagematch report --format json; cagematch run --json', 'output'),
+    // As it stands in a file: what has a default may be absent there.
+    'docs/schema/event.json': text(eventSchema, 'A line of events.jsonl', 'input'),
+    'docs/schema/compare.json': text(comparisonDocument, 'cagematch compare --json', 'output'),
+  };
+}
