@@ -31,6 +31,9 @@ const COMMANDS: { command: string; describe: string | false; load(): Promise<Com
   { command: 'docs', describe: false, load: () => import('./commands/docs.js') },
 ];
 
+/** A reader that closes the pipe early (`| head`), or a terminal that was closed. */
+const READER_LEFT = ['EPIPE', 'EIO'];
+
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(argv: string[]): Promise<number> {
@@ -43,9 +46,6 @@ async function main(argv: string[]): Promise<number> {
     return report(isUsage(error) ? badUsage(error.message, argv, []) : error, debug);
   }
 }
-
-/** A reader that closes the pipe early (`| head`), or a terminal that was closed. */
-const READER_LEFT = ['EPIPE', 'EIO'];
 
 /** Of stdout what could not be written is said; of stderr nobody is left to tell, and saying so would fail again, without end. */
 function listenForReaders(): () => boolean {
