@@ -1,5 +1,5 @@
 // What a run is given before it is launched: folders on this host, and the same words to every runtime.
-import { cpSync, lchownSync, mkdirSync, readdirSync } from 'node:fs';
+import { copyFileSync, lchownSync, mkdirSync, readdirSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import type { Command, Context, HostPaths, LaunchSpec, Layout, Mode, Reach } from '../contract.js';
 import { packageRoot } from '../package.js';
@@ -18,7 +18,7 @@ export function furnish(folder: string, user: { uid: number; gid: number }, ctx:
   const home = join(folder, 'home');
   const tmp = join(folder, 'tmp');
   for (const one of [workspace, tmp]) mkdirSync(one);
-  cpSync(join(packageRoot, 'lib/task/home'), home, { recursive: true });
+  copyTree(join(packageRoot, 'lib/task/home'), home);
   own(folder, user, ctx.uid);
   const folders = [ctx.agentBinary, process.execPath].flatMap((binary) => (binary === undefined ? [] : [dirname(binary)]));
   return { workspace, home, tmp, path: [...folders, ctx.env.PATH ?? ''].join(delimiter) };
@@ -95,4 +95,11 @@ export function specFor(given: Given, host: HostPaths, user: { uid: number; gid:
     files: given.reach.via === 'inside' ? replay : [],
     ...(gatewayPort === undefined ? {} : { gatewayPort }),
   };
+}
+
+/** `cpSync` checks every file against every parent: it took 4 ms of each run for two small files. */
+function copyTree(from: string, to: string): void {
+  mkdirSync(to);
+  for (const one of readdirSync(from, { withFileTypes: true }))
+    (one.isDirectory() ? copyTree : copyFileSync)(join(from, one.name), join(to, one.name));
 }

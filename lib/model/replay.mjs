@@ -56,11 +56,17 @@ export async function readBody(req) {
 
 /**
  * The agent names its working directory in what it sends; a cassette builds absolute paths from it.
- * @param {MessagesRequest} request
+ * @param {unknown} value a request's system prompt and messages, or any part of them
+ * @returns {string | undefined}
  */
-function workingDirectory(request) {
-  const text = JSON.stringify([request.system ?? '', request.messages ?? []]);
-  return /Primary working directory: ((?:[^"\\]|\\(?!n))+)/.exec(text)?.[1];
+function workingDirectory(value) {
+  if (typeof value === 'string') return /Primary working directory: ([^\r\n]+)/.exec(value)?.[1];
+  if (value === null || typeof value !== 'object') return undefined;
+  for (const part of Object.values(value)) {
+    const found = workingDirectory(part);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /**
@@ -86,10 +92,10 @@ function replyTo(cassette, request) {
   const turn = (request.messages ?? []).filter((message) => message.role === 'assistant').length;
   const exchange = cassette.exchanges[turn];
   if (!exchange) return { error: `the cassette holds ${cassette.exchanges.length} exchanges; the agent asked for number ${turn + 1}` };
-  const cwd = workingDirectory(request);
-  const usesCwd = JSON.stringify(exchange).includes('{{cwd}}');
-  if (cwd === undefined && usesCwd) return { error: 'the request names no working directory, and the cassette needs one' };
-  return { content: /** @type {Block[]} */ (fill(exchange.content, cwd ?? '')) };
+  if (!JSON.stringify(exchange).includes('{{cwd}}')) return { content: exchange.content };
+  const cwd = workingDirectory([request.system, request.messages]);
+  if (cwd === undefined) return { error: 'the request names no working directory, and the cassette needs one' };
+  return { content: /** @type {Block[]} */ (fill(exchange.content, cwd)) };
 }
 
 /**

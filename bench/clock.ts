@@ -1,0 +1,158 @@
+// Are our clocks the runtime's? Where launch and teardown end by us, against the stamps that the runtime itself puts on its events.
+import { setTimeout as pause } from 'node:timers/promises';
+import { quantile } from 'simple-statistics';
+import { type LocalStream, stream } from '../lib/exec.js';
+import { parseJson } from '../lib/json.js';
+import { runOnce } from '../lib/match/run.js';
+import { packageRoot } from '../lib/package.js';
+import { helloTask } from '../lib/task/hello.js';
+import { type Field, openField, type Row } from './field.js';
+import { type Benchmark, medianOf, type Options, samples, short, type Verdict } from './verdict.js';
+
+type Moment = 'started' | 'gone';
+type Stamp = { moment: Moment; name: string; epochMs: number };
+
+/** How a runtime's events are listened to, and one line of them read. */
+interface Listener {
+  argv(match: string): [string, ...string[]];
+  read(line: string): Stamp | undefined;
+}
+
+const oci = (program: string): Listener => ({
+  // Podman shows nothing of a filter that names the label alone, nor anything at all without a beginning.
+  argv: (match) => [
+    program,
+    'events',
+    '--since',
+    String(Math.floor(Date.now() / 1000)),
+    '--filter',
+    `label=cagematch.match=${match}`,
+    '--format',
+    '{{json .}}',
+  ],
+  read(line) {
+    const event = parseJson<Record<string, unknown> & { Actor?: { Attributes?: { name?: string } } }>(line);
+    const what = String(event?.Action ?? event?.Status ?? '');
+    const name = event?.Actor?.Attributes?.name ?? event?.Name;
+    const moment = what === 'start' ? 'started' : what === 'destroy' || what === 'remove' ? 'gone' : undefined;
+    if (!moment || typeof name !== 'string') return undefined;
+    // Docker: a number of nanoseconds. Podman: a time in words, to the nanosecond.
+    const epochMs = typeof event?.timeNano === 'number' ? event.timeNano / 1e6 : preciseTime(String(event?.Time ?? ''));
+    return { moment, name, epochMs };
+  },
+});
+
+const incus: Listener = {
+  argv: () => ['incus', 'monitor', '--type=lifecycle', '--format=json'],
+  read(line) {
+    const event = parseJson<{ timestamp?: string; metadata?: { action?: string; source?: string } }>(line);
+    const name = event?.metadata?.source?.split('/').at(-1)?.split('?')[0];
+    const moment = { 'instance-started': 'started', 'instance-deleted': 'gone' }[event?.metadata?.action ?? ''] as Moment | undefined;
+    return moment && name !== undefined ? { moment, name, epochMs: preciseTime(event?.timestamp ?? '') } : undefined;
+  },
+};
+
+const LISTENERS: Record<string, Listener> = { docker: oci('docker'), 'docker:runsc': oci('docker'), podman: oci('podman'), incus };
+const LIMIT_MS = 5;
+
+export const benchmark: Benchmark = {
+  about: "`launch` and `teardown` within 5 ms (median) of the runtime's own event stamps",
+  async run(options) {
+    const verdicts: Verdict[] = [];
+    for (const [entry, listener] of Object.entries(LISTENERS)) {
+      const field = openField(helloTask(packageRoot));
+      try {
+        verdicts.push(...(await compare(field, await field.row(entry), listener, options)));
+      } catch (error) {
+        options.say(`${entry} is left out: ${error instanceof Error ? error.message : error}`);
+      } finally {
+        await field.close();
+      }
+    }
+    return verdicts;
+  },
+};
+
+async function compare(field: Field, row: Row, listener: Listener, options: Options): Promise<Verdict[]> {
+  const n = samples(options, 15);
+  const listening = stream(listener.argv(field.matchId), { env: field.around.env, cwd: '/' });
+  const stamps = collect(listening, listener);
+  // The stream is up when an event of ours is on it: the first run is not counted.
+  const runs: { name: string; at: Record<Moment, number> }[] = [];
+  for (let round = 0; round <= n; round += 1) {
+    const name = `cagematch-${field.matchId}-clock-${round}`;
+    runs.push({ name, at: await run(field, row, name) });
+  }
+  // Some clients tell events a second late.
+  await pause(2000);
+  listening.kill();
+  const differences: Record<Moment, number[]> = { started: [], gone: [] };
+  for (const { name, at } of runs.slice(1))
+    for (const moment of ['started', 'gone'] as const) {
+      const stamp = stamps.get(`${moment} ${name}`);
+      if (stamp !== undefined) differences[moment].push(at[moment] - stamp);
+    }
+  return [await verdict(row.entry, 'launch', differences.started, n), await verdict(row.entry, 'teardown', differences.gone, n)];
+}
+
+async function verdict(entry: string, clock: string, differences: number[], asked: number): Promise<Verdict> {
+  if (differences.length === 0) throw new Error(`no event of ${clock} was told`);
+  const signed = medianOf(differences);
+  const { median } = medianOf(differences.map(Math.abs));
+  const spread = `${short(quantile(differences, 0.05))} to ${short(quantile(differences, 0.95))}`;
+  return {
+    name: `${entry} ${clock}, ours later than its stamp`,
+    value: median,
+    n: differences.length,
+    limit: LIMIT_MS,
+    unit: ' ms',
+    note: `signed median ${short(signed.median)} ms [${signed.ci95?.map(short).join('–') ?? '–'}], 5–95 % ${spread} ms${differences.length < asked ? `; ${asked - differences.length} runs without a stamp` : ''}`,
+  };
+}
+
+/** One run; when launch and teardown ended by our clocks, as time since the epoch. */
+async function run(field: Field, row: Row, name: string): Promise<Record<Moment, number>> {
+  let launchCalledMs = 0;
+  const result = await runOnce({
+    ...row,
+    gateway: field.gateway,
+    task: field.task,
+    authPath: row.mode.auth[0],
+    timeoutMs: 60_000,
+    name,
+    signal: field.around.signal,
+    onPhase(phase) {
+      if (phase === 'launch') launchCalledMs = performance.now();
+    },
+  });
+  const { launch, total } = result.clocks;
+  if (result.outcome.status !== 'passed') throw new Error(result.outcome.message);
+  if (typeof launch !== 'number' || typeof total !== 'number') throw new Error('the run has no launch or no total');
+  const toEpoch = epochOffset();
+  return { started: launchCalledMs + launch + toEpoch, gone: launchCalledMs + total + toEpoch };
+}
+
+/** What has to be added to our clock to have the time since the epoch, to some hundredths of a millisecond. */
+function epochOffset(): number {
+  // Date.now() counts whole milliseconds: the moment at which it turns is exact. timeOrigin would miss what ntp did since.
+  const from = Date.now();
+  while (Date.now() === from);
+  return from + 1 - performance.now();
+}
+
+function collect(listening: LocalStream, listener: Listener): Map<string, number> {
+  const stamps = new Map<string, number>();
+  void (async () => {
+    for await (const event of listening) {
+      const found = event.type === 'line' && event.stream === 'stdout' ? listener.read(event.text) : undefined;
+      if (found) stamps.set(`${found.moment} ${found.name}`, found.epochMs);
+    }
+  })();
+  return stamps;
+}
+
+/** Date.parse keeps whole milliseconds only; what is behind them is added. NaN for what is no time. */
+function preciseTime(text: string): number {
+  const fraction = /\.(\d+)/.exec(text)?.[1];
+  return Date.parse(text.replace(/\.\d+/, '').replace(/ ([+-]\d{4}) [A-Z]+.*$/, '$1')) + (fraction === undefined ? 0 : Number(`0.${fraction}`) * 1000);
+}

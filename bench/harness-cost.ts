@@ -1,0 +1,123 @@
+// What does our measuring add? `total` of docker as a match measures it, against hyperfine's time of the very same argv, pair by pair.
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { median } from 'simple-statistics';
+import { which } from '../lib/exec.js';
+import { furnish, own, workspaceUser } from '../lib/match/furnish.js';
+import { runOnce } from '../lib/match/run.js';
+import { makeFolder, removeFolder } from '../lib/owner.js';
+import { packageRoot } from '../lib/package.js';
+import { helloTask } from '../lib/task/hello.js';
+import { type Field, fieldEnv, openField, type Row } from './field.js';
+import { recordArgv } from './recorded-argv.js';
+import { type Benchmark, medianOf, samples, short } from './verdict.js';
+
+const ENTRY = 'docker';
+const TOKEN = 'CLAUDE_CODE_OAUTH_TOKEN';
+
+export const benchmark: Benchmark = {
+  about: 'median `total` of docker in a match ≤ 1.03× hyperfine on the same argv, interleaved',
+  async run(options) {
+    if (which('hyperfine', fieldEnv()) === undefined) throw new Error('hyperfine is not on PATH (apt-get install hyperfine)');
+    const n = samples(options, 60, 5);
+    const field = openField(helloTask(packageRoot));
+    try {
+      const row = await field.row(ENTRY);
+      const template = await learnArgv(field, row);
+      const ours: number[] = [];
+      const theirs: number[] = [];
+      for (let round = 0; round <= n; round += 1) {
+        // Who goes first changes from pair to pair.
+        const pair = [() => viaHarness(field, row, `cagematch-${field.matchId}-ours-${round}`), () => viaHyperfine(field, row, template, round)];
+        const [a, b] = round % 2 === 0 ? [await pair[0]?.(), await pair[1]?.()] : [await pair[1]?.(), await pair[0]?.()].reverse();
+        // The first pair warms what both use.
+        if (round === 0 || a === undefined || b === undefined) continue;
+        ours.push(a);
+        theirs.push(b);
+        if (round % 10 === 0) options.say(`${round} of ${n} pairs: ${short(median(ours))} and ${short(median(theirs))} ms`);
+      }
+      const { ci95 } = medianOf(ours.map((value, index) => value / (theirs[index] as number)));
+      return [
+        {
+          name: 'total of docker in a match / hyperfine on the same argv',
+          value: median(ours) / median(theirs),
+          ci95,
+          n,
+          limit: 1.03,
+          unit: '×',
+          note: `medians ${short(median(ours))} and ${short(median(theirs))} ms; ours ends when the removal is confirmed, hyperfine's when the client has ended`,
+        },
+      ];
+    } finally {
+      await field.close();
+    }
+  },
+};
+
+/** One run as a match does it; its `total`. */
+async function viaHarness(field: Field, row: Row, name: string): Promise<number> {
+  const { outcome, clocks } = await runOnce({
+    ...row,
+    gateway: field.gateway,
+    task: field.task,
+    authPath: row.mode.auth[0],
+    timeoutMs: 60_000,
+    name,
+    signal: field.around.signal,
+    onPhase() {},
+  });
+  if (outcome.status !== 'passed') throw new Error(outcome.message);
+  if (typeof clocks.total !== 'number') throw new Error('a run that passed has no total');
+  return clocks.total;
+}
+
+interface Template {
+  argv: string[];
+  name: string;
+  workspace: string;
+}
+
+/** The argv that the mode types for a run, noted by a recorder in one run that is not timed. */
+async function learnArgv(field: Field, row: Row): Promise<Template> {
+  const recorder = recordArgv('docker', field.folder, field.around.env);
+  const name = `cagematch-${field.matchId}-template`;
+  await viaHarness(field, { ...row, ctx: { ...row.ctx, env: recorder.env } }, name);
+  const argv = recorder.last('run');
+  const workspace = argv[argv.indexOf('--volume') + 1]?.split(':')[0];
+  if (workspace === undefined || !argv.includes(name)) throw new Error('the recorded argv is not understood');
+  return { argv, name, workspace };
+}
+
+/** The same argv under hyperfine, with a name, a workspace and a token of its own; the agent is answered by the same gateway. */
+async function viaHyperfine(field: Field, row: Row, template: Template, round: number): Promise<number> {
+  const folder = makeFolder('run');
+  const tap = field.gateway.openTap();
+  try {
+    const user = row.mode.owner?.(row.ctx) ?? workspaceUser(row.ctx.uid);
+    const host = furnish(folder, user, row.ctx);
+    field.task.seed(host.workspace);
+    own(host.workspace, user, row.ctx.uid);
+    const name = `cagematch-${field.matchId}-theirs-${round}`;
+    const argv = template.argv.map((word) => word.replaceAll(template.name, name).replaceAll(template.workspace, host.workspace));
+    const results = join(field.folder, 'hyperfine.json');
+    const command = ['docker', ...argv].map(quote).join(' ');
+    await promisify(execFile)('hyperfine', ['--shell=none', '--runs', '1', '--style', 'none', '--export-json', results, command], {
+      env: { ...field.around.env, [TOKEN]: tap.token },
+      cwd: '/',
+      timeout: 60_000,
+    });
+    const told = JSON.parse(readFileSync(results, 'utf8')) as { results: { times: number[] }[] };
+    const seconds = told.results[0]?.times[0];
+    if (seconds === undefined || tap.requests === 0) throw new Error('hyperfine timed no run of the agent');
+    return seconds * 1000;
+  } finally {
+    field.gateway.closeTap(tap);
+    removeFolder(folder);
+  }
+}
+
+function quote(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,66 @@
+// What does our own process use? Its CPU time over a match of docker, children left out, a run.
+import { openRecord } from '../lib/match/events.js';
+import { runMatch } from '../lib/match/match.js';
+import { packageRoot } from '../lib/package.js';
+import { helloTask } from '../lib/task/hello.js';
+import { openField, planned } from './field.js';
+import { type Benchmark, medianOf, samples, short } from './verdict.js';
+
+export const benchmark: Benchmark = {
+  about: 'CPU of the harness process ≤ 25 ms a run (docker, the gateway in this process, children left out)',
+  async run(options) {
+    const n = samples(options, 40, 5);
+    const field = openField(helloTask(packageRoot));
+    // Looked at when a run has ended, so that a sample is everything between two such moments: run, record, gateway, leftovers.
+    const marks: NodeJS.CpuUsage[] = [];
+    const record = openRecord(field.folder, {
+      onEvent(event) {
+        if (event.type !== 'run-ended') return;
+        if (event.outcome.status !== 'passed') options.say(`a run failed: ${event.outcome.message}`);
+        marks.push(process.cpuUsage());
+      },
+    });
+    try {
+      const row = await field.row('docker');
+      await runMatch({
+        entries: [planned(row)],
+        contextOf: () => row.ctx,
+        record,
+        gateway: field.gateway,
+        task: field.task,
+        model: 'replay',
+        matchId: field.matchId,
+        seed: 1,
+        // The first is where code is read and compiled.
+        runs: n + 1,
+        until: 'count',
+        concurrency: 1,
+        warmup: 0,
+        timeoutMs: 60_000,
+        signal: field.around.signal,
+      });
+    } finally {
+      record.close();
+      await field.close();
+    }
+    const each = marks.slice(1).map((mark, index) => {
+      const before = marks[index] as NodeJS.CpuUsage;
+      return { user: (mark.user - before.user) / 1000, system: (mark.system - before.system) / 1000 };
+    });
+    const sum = each.map(({ user, system }) => user + system);
+    const { median, ci95 } = medianOf(sum);
+    const [user, system] = [medianOf(each.map((one) => one.user)).median, medianOf(each.map((one) => one.system)).median];
+    const mean = sum.reduce((all, one) => all + one, 0) / sum.length;
+    return [
+      {
+        name: 'CPU of the harness a run',
+        value: median,
+        ci95,
+        n: sum.length,
+        limit: 25,
+        unit: ' ms',
+        note: `mean ${short(mean)} ms; medians user ${short(user)}, system ${short(system)} ms`,
+      },
+    ];
+  },
+};

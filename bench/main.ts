@@ -1,0 +1,46 @@
+// `npm run bench -- NAME [--quick] [--n N]`: measures one of the promises in docs/benchmarks.md, and says whether it holds.
+import { parseArgs } from 'node:util';
+import { messageOf } from '../lib/errors.js';
+import { type Benchmark, lineOf, type Options } from './verdict.js';
+
+/** Loaded only when it is the one: what another benchmark imports must not weigh on this one's process. */
+const BENCHMARKS: Record<string, () => Promise<{ benchmark: Benchmark }>> = {
+  'harness-cost': () => import('./harness-cost.js'),
+  'harness-cpu': () => import('./harness-cpu.js'),
+  'same-apart': () => import('./same-apart.js'),
+  clock: () => import('./clock.js'),
+  'report-size': () => import('./report-size.js'),
+  'command-line': () => import('./command-line.js'),
+  warm: () => import('./warm.js'),
+};
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { quick: { type: 'boolean', default: false }, n: { type: 'string' }, matches: { type: 'string' } },
+  });
+  const [name = ''] = positionals;
+  const load = BENCHMARKS[name];
+  if (!load) {
+    for (const [known, one] of Object.entries(BENCHMARKS)) console.log(`${known.padEnd(14)} ${(await one()).benchmark.about}`);
+    if (name !== '') console.error(`✖ no benchmark is named ${name}`);
+    return name === '' ? 0 : 2;
+  }
+  const asked = values.n ?? values.matches;
+  const count = asked === undefined ? undefined : Number(asked);
+  if (count !== undefined && !(Number.isInteger(count) && count > 0 && count <= 1000)) {
+    console.error('✖ --n takes a whole number from 1 to 1000');
+    return 2;
+  }
+  const options: Options = { quick: values.quick, count, say: (line) => console.error(line) };
+  try {
+    const { benchmark } = await load();
+    for (const verdict of await benchmark.run(options)) console.log(lineOf(verdict));
+    return 0;
+  } catch (error) {
+    console.error(`✖ ${name}: ${messageOf(error)}`);
+    return 1;
+  }
+}

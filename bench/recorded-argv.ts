@@ -1,0 +1,30 @@
+// What a mode really types: a recorder of the client's name stands first on PATH, notes its argv, and becomes the client.
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import type { Env } from '../lib/contract.js';
+import { which } from '../lib/exec.js';
+
+export interface ArgvRecorder {
+  /** The environment in which the recorder is found instead of the client. */
+  env: Env;
+  /** argv of the last call whose first argument was `verb`, the program left out. */
+  last(verb: string): string[];
+}
+
+/** @param folder where the recorder and its notes may lie */
+export function recordArgv(program: string, folder: string, env: Env): ArgvRecorder {
+  const real = which(program, env);
+  if (real === undefined) throw new Error(`no ${program} on PATH`);
+  const bin = join(folder, 'recorder');
+  const notes = (verb: string) => join(folder, `argv-${verb}`);
+  mkdirSync(bin);
+  writeFileSync(join(bin, program), `#!/bin/sh\nprintf '%s\\0' "$@" > "${notes('$1')}"\nexec "${real}" "$@"\n`);
+  chmodSync(join(bin, program), 0o755);
+  return {
+    env: { ...env, PATH: `${bin}${delimiter}${env.PATH ?? ''}` },
+    last(verb) {
+      if (!existsSync(notes(verb))) throw new Error(`${program} ${verb} was never called`);
+      return readFileSync(notes(verb), 'utf8').split('\0').slice(0, -1);
+    },
+  };
+}
