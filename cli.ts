@@ -31,18 +31,34 @@ const COMMANDS: { command: string; describe: string | false; load(): Promise<Com
   { command: 'docs', describe: false, load: () => import('./commands/docs.js') },
 ];
 
+/** A reader that closes the pipe early (`| head`), or a terminal that was closed. */
+const READER_LEFT = ['EPIPE', 'EIO'];
+
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(argv: string[]): Promise<number> {
   const debug = argv.includes('--debug');
-  // A reader that closes the pipe early (`| head`) is no error.
-  for (const stream of [process.stdout, process.stderr])
-    stream.on('error', (error: NodeJS.ErrnoException) => error.code === 'EPIPE' || console.error(error));
+  const unheard = listenForReaders();
   try {
-    return await dispatch(argv);
+    const code = await dispatch(argv);
+    return unheard() ? EXIT.failed : code;
   } catch (error) {
     return report(isUsage(error) ? badUsage(error.message, argv, []) : error, debug);
   }
+}
+
+/** Of stdout what could not be written is said; of stderr nobody is left to tell, and saying so would fail again, without end. */
+function listenForReaders(): () => boolean {
+  let lost = false;
+  process.stderr.on('error', () => {});
+  process.stdout.on('error', ({ code = '' }: NodeJS.ErrnoException) => {
+    if (READER_LEFT.includes(code) || lost) return;
+    lost = true;
+    // It may be told only when main has returned.
+    process.exitCode = EXIT.failed;
+    console.error(`✖ stdout cannot be written (${code})`);
+  });
+  return () => lost;
 }
 
 async function dispatch(argv: string[]): Promise<number> {

@@ -125,9 +125,11 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   }
 }
 
-/** Required rows must pass whole; without any, every row that was run must. */
+/** Required rows must pass whole, at every level of a burst; without any, every row that was run must. */
 function exitCode(report: Report): number {
   const anyRequired = report.modes.some((mode) => mode.required);
   const judged = report.modes.filter((mode) => mode.required || !anyRequired);
-  return judged.length > 0 && judged.every((mode) => mode.n > 0 && mode.passed === mode.n) ? EXIT.done : EXIT.failed;
+  return judged.length > 0 && judged.every((mode) => mode.n > 0 && mode.passed === mode.n && mode.failures.length === 0)
+    ? EXIT.done
+    : EXIT.failed;
 }

@@ -157,7 +157,8 @@ export async function output(
 export function whyFailed(result: Captured): string {
   if (result.failure === 'missing') return 'not found on PATH';
   if (result.failure === 'timeout') return 'no answer in time';
-  const words = (result.stderr.trim() || result.stdout.trim()).split('\n').filter((line) => line.trim() !== '');
+  // A client's last line may only say where its help is.
+  const words = (result.stderr.trim() || result.stdout.trim()).split('\n').filter((line) => !/^\s*$|^(Run|See) '.*--help'/.test(line));
   const last = words.at(-1)?.trim().slice(0, 300);
   if (last !== undefined && last !== '') return last;
   if (result.end.type === 'exit') return `exit code ${result.end.code}`;

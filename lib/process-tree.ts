@@ -1,10 +1,11 @@
 // What trees of processes of this host have used so far, out of Linux' /proc. All reads are synchronous: a tree that is read bit by bit changes meanwhile.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
-/** What one process tells of itself: the most of resident memory it ever had, and its time on the CPU. */
-interface Used {
-  /** 0 for one that has ended and is not waited for: its memory is gone, its time is not. */
+/** What one process tells of itself: its resident memory, and its time on the CPU. */
+export interface Used {
+  /** The most it ever had; 0 for one that has ended and is not waited for: its memory is gone, its time is not. */
   memoryPeakBytes: number;
+  memoryNowBytes: number;
   /** Its ended and waited-for children included. */
   cpuUserMs: number;
   cpuSystemMs: number;
@@ -81,12 +82,23 @@ function readProcess(pid: number, proc: string): Used | undefined {
   const fields = statFields(pid, proc);
   if (fields.length === 0) return undefined;
   const ticks = (first: number) => (Number(fields[first]) + Number(fields[first + 2])) * TICK_MS;
-  return { memoryPeakBytes: memoryPeakOf(pid, proc), cpuUserMs: ticks(11), cpuSystemMs: ticks(12) };
+  const status = read(`${proc}/${pid}/status`);
+  return {
+    memoryPeakBytes: kilobytes(status, 'VmHWM'),
+    memoryNowBytes: kilobytes(status, 'VmRSS'),
+    cpuUserMs: ticks(11),
+    cpuSystemMs: ticks(12),
+  };
 }
 
 /** The most of resident memory that one process ever had, in bytes; 0 when it has ended. */
 export function memoryPeakOf(pid: number, proc = '/proc'): number {
-  return Number(/^VmHWM:\s+(\d+) kB/m.exec(read(`${proc}/${pid}/status`))?.[1] ?? 0) * 1024;
+  return kilobytes(read(`${proc}/${pid}/status`), 'VmHWM');
+}
+
+/** In bytes. */
+function kilobytes(status: string, name: string): number {
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) * 1024;
 }
 
 function parentOf(pid: number, proc: string): number {

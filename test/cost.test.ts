@@ -3,9 +3,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Context, Handle, Mode } from '../lib/contract.js';
 import { type Meter, openMeter } from '../lib/match/cost.js';
+import { readTree } from '../lib/process-tree.js';
 import { costSchema, eventSchema, type MatchEvent } from '../lib/record.js';
 import { cagematch, ownHouse, standSomewhere } from './house.js';
 import { modeContext } from './mode-context.js';
@@ -112,6 +113,29 @@ describe.skipIf(!onLinux)('of real processes', () => {
     expect(later.cpuUserMs).toBeGreaterThan(0);
     expect(later.cpuUserMs).toBeLessThan(Number(all.cpuUserMs) / 2);
     expect(Math.abs(Number(later.memoryPeakBytes) - Number(all.memoryPeakBytes))).toBeLessThan(1 << 20);
+  });
+
+  test('what a sandbox once held for an earlier run, and has given back, is not this run’s memory', async () => {
+    const program = 'let b = Buffer.alloc(96 << 20, 1); b = undefined; gc(); console.log(1); process.stdin.resume()';
+    const keeper = spawn(process.execPath, ['--expose-gc', '-e', program], { stdio: ['pipe', 'pipe', 'inherit'] });
+    children.push(keeper);
+    await once(keeper.stdout, 'data');
+    await vi.waitFor(() => expect(readTree([keeper.pid ?? 0]).get(keeper.pid ?? 0)?.memoryNowBytes).toBeLessThan(96 << 20));
+    const meter = meterOf(async () => [keeper.pid ?? 0]);
+    await meter.baseline();
+    expect(costSchema.parse(await measured(meter)).memoryPeakBytes).toBeLessThan(96 << 20);
+  });
+
+  test('of a monitor that has gone since, nothing is taken off', async () => {
+    const [gone, shell] = [await openShell(), await openShell()];
+    await gone.run(`${BUSY}; ${BUSY}`);
+    let pids = [gone.pid];
+    const meter = meterOf(async () => pids);
+    await meter.baseline();
+    await gone.end();
+    pids = [shell.pid];
+    await shell.run(BUSY);
+    expect(costSchema.parse(await measured(meter)).cpuUserMs).toBeGreaterThan(0);
   });
 
   test('an agent that has ended by the time its result is here counts with the memory it had when it last spoke', async () => {

@@ -1,12 +1,17 @@
 // What documents say about the modes is made from the modes: it has not drifted.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
 import { OWN_INPUTS } from '../lib/match/config.js';
 import { loadModes } from '../lib/match/registry.js';
 import { packageRoot } from '../lib/package.js';
+import { compare } from '../lib/report/compare.js';
 import { envExample, RUNTIMES_REGION, runtimesTable } from '../lib/report/docs.js';
 import { replaceRegion } from '../lib/report/markdown.js';
+import { buildReport, parseEvents } from '../lib/report/report.js';
+import { sideOfReport } from '../lib/report/reread.js';
+import { schemaFiles } from '../lib/report/schemas.js';
 
 const modes = [...(await loadModes()).values()];
 const read = (name: string) => readFileSync(join(packageRoot, name), 'utf8');
@@ -44,4 +49,38 @@ describe('the documents', () => {
         .at(-1) ?? '';
     expect(row).toContain('a \\| b');
   });
+});
+
+describe('the JSON Schemas', () => {
+  const lines = read('results/20261121-051031-fd17/events.jsonl').trimEnd().split('\n');
+  const report = buildReport(parseEvents(lines.join('\n')));
+  const side = sideOfReport(JSON.stringify(report));
+  const documents: Record<string, unknown[]> = {
+    'docs/schema/report.json': [report],
+    'docs/schema/event.json': lines.map((line) => JSON.parse(line)),
+    'docs/schema/compare.json': [compare(side, side, 5)],
+  };
+  const validatorOf = (path: string) => new Ajv2020({ strict: false, allErrors: true }).compile(JSON.parse(read(path)));
+
+  test.each(Object.entries(schemaFiles()))('%s is what the code checks (npm run docs writes it), and is in the package', (path, text) => {
+    expect(read(path)).toBe(text);
+    const { files } = JSON.parse(read('package.json')) as { files: string[] };
+    expect(files.some((one) => path.startsWith(`${one}/`))).toBe(true);
+  });
+
+  test.each(Object.entries(documents))(
+    '%s takes what a real match has written, and nothing with a key too many or a value too few',
+    (path, written) => {
+      const validate = validatorOf(path);
+      expect(written.length).toBeGreaterThan(0);
+      for (const one of written) {
+        const document = JSON.parse(JSON.stringify(one));
+        expect(validate(document), JSON.stringify(validate.errors)).toBe(true);
+        expect(validate({ ...document, surprise: 1 })).toBe(false);
+        const [first] = Object.keys(document);
+        delete document[first ?? ''];
+        expect(validate(document)).toBe(false);
+      }
+    },
+  );
 });

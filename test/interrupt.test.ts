@@ -1,7 +1,9 @@
 // Ctrl-C, once and twice, in every phase, through the built binary: nothing stays, and what was finished is kept.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { which } from '../lib/exec.js';
 import { parseEvents } from '../lib/report/report.js';
 import { buildHouse, cagematch, type House, standSomewhere } from './house.js';
 
@@ -116,3 +118,45 @@ it('SIGTERM ends a match as Ctrl-C does', async () => {
   expect(exitCode).toBe(130);
   expect(left).toEqual([]);
 });
+
+/** `script` (util-linux) is a terminal that can be taken away. */
+const terminal = which('script', { PATH: process.env.PATH ?? '' });
+it.skipIf(terminal === undefined || process.platform !== 'linux')(
+  'a terminal that is closed ends a match as Ctrl-C does, although nothing can be said any more',
+  async () => {
+    const place = standSomewhere();
+    try {
+      const out = join(place.cwd, 'results');
+      const argv = [
+        process.execPath,
+        join(house.root, 'dist/cli.js'),
+        'run',
+        'sticky',
+        '--runs',
+        '4',
+        '--model',
+        'replay',
+        '--out',
+        out,
+      ].join(' ');
+      const child = execa(terminal as string, ['--quiet', '--command', `exec ${argv}`, '/dev/null'], {
+        cwd: place.cwd,
+        env: { STICKY: 'work', STICKY_FOLDER: place.cwd, TMPDIR: place.cwd },
+        reject: false,
+        stdin: 'ignore',
+      });
+      await until(() => existsSync(join(place.cwd, 'stuck')));
+      child.kill('SIGKILL');
+      await child;
+      const [match = ''] = readdirSync(join(place.cwd, 'results'));
+      const last = () => parseEvents(readFileSync(join(place.cwd, 'results', match, 'events.jsonl'), 'utf8')).at(-1);
+      await until(() => last()?.type === 'match-ended');
+      expect(last()).toMatchObject({ how: 'interrupted' });
+      await until(() => !readdirSync(place.cwd).some((name) => /^(box|cagematch)-/.test(name)));
+    } finally {
+      // What would not end by itself.
+      await execa('pkill', ['-KILL', '-f', place.cwd], { reject: false });
+      place.close();
+    }
+  },
+);

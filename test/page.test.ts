@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Io } from '../commands/io.js';
 import { handler as report } from '../commands/report.js';
 import { packageRoot } from '../lib/package.js';
+import { isGap } from '../lib/record.js';
 import { type Report, reportSchema } from '../lib/report/document.js';
 import { renderHtml } from '../lib/report/html.js';
 import { type Browser, browserIsRequired, findBrowser, startBrowser, type Tab } from './browser.js';
@@ -47,6 +48,19 @@ describe('the text of the page', () => {
   test('the samples are reports', () => {
     for (const sample of [sampleReport(3), sampleReport(10), sampleReport(40), hostileReport()])
       expect(reportSchema.safeParse(sample).error).toBeUndefined();
+  });
+
+  test('draws as many runs as can be told apart, and says so; outliers are always drawn', () => {
+    const report = sampleReport(10);
+    const [mode] = report.modes;
+    if (!mode || isGap(mode.startupMs)) throw new Error('the sample has a measured row first');
+    const samples = Array.from({ length: 200_000 }, (_, index) => 400 + (index % 100));
+    Object.assign(mode.startupMs, { samples: [...samples, 9000], max: 9000 });
+    mode.outliers = [{ run: 'far#1', ms: 9000 }];
+    const page = renderHtml(report);
+    expect(page).toContain('drawn: 1 of 201 and all outliers');
+    expect(page).toContain('far#1');
+    expect(page.match(/class="dot"/g)?.length).toBeLessThan(2000);
   });
 
   test('intervals of fewer than six runs come with what they can cover at most', () => {

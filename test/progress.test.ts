@@ -99,6 +99,17 @@ describe('where it is no terminal', () => {
     ]);
   });
 
+  test('a row that fails in one way all the time is told three times', () => {
+    const other = ran('docker', 9, {}, { outcome: { status: 'failed', cause: 'timeout', message: 'too long' } });
+    const { lines } = told([started(), ...Array.from({ length: 8 }, (_, round) => failure(round + 1)), other]);
+    expect(lines().slice(1)).toEqual([
+      'docker#1 failed: agent: the agent ended with exit code 3',
+      'docker#2 failed: agent: the agent ended with exit code 3',
+      'docker#3 failed: agent: the agent ended with exit code 3 (more like this of docker are not shown)',
+      'docker#9 failed: timeout: too long',
+    ]);
+  });
+
   test('what is waited for is not shown, and nothing is written over', () => {
     const { written, progress } = told([started(), ...row('host'), ...rounds({ host: 10 }, 2)]);
     progress.waiting('looking for runtimes');
@@ -195,6 +206,10 @@ describe('the time that is left', () => {
     expect(during(30_000)).toBe('about 30 s left');
     expect(during(50_000)).toBe('about 10 s left');
     expect(during(300_000)).toBe('a few seconds left');
+    const two = { host: 30_000, docker: 30_000 };
+    const hangs: MatchEvent = { type: 'phase', atMs: 900_000, run: 'host#2', phase: 'work' };
+    const second: MatchEvent = { type: 'round-started', atMs: 60_000, round: 2, order: ['host', 'docker'] };
+    expect(withLeft([started({ runs: 2 }), ...rounds(two, 1), second, begun('host', 2, 60_000), hangs]).at(-1)).toBe('about 30 s left');
   });
 
   test('counts a wave of a burst as one, by its own length, and no level that was left out', () => {
@@ -219,6 +234,12 @@ describe('the time that is left', () => {
     const settled: MatchEvent = { type: 'settled', atMs: 9000, round: 3, how: 'precise', wide: [] };
     const { lines } = told([started({ runs: 50, until: 'precise' }), ...rounds({ host: 3000 }, 3), settled, end()]);
     expect(lines().at(-1)).toBe('settled after 3 rounds: every startup is known to ±5 %');
+    const none: MatchEvent = { type: 'settled', atMs: 9000, round: 3, how: 'limit', wide: [] };
+    expect(
+      told([started({ runs: 3, until: 'precise' }), none])
+        .lines()
+        .at(-1),
+    ).toBe('not settled after 3 rounds, the most there may be');
     const wide: MatchEvent = { type: 'settled', atMs: 9000, round: 3, how: 'limit', wide: ['host', 'docker'] };
     expect(
       told([started({ runs: 3, until: 'precise' }), wide])

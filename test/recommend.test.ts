@@ -40,6 +40,21 @@ describe('the Pareto set', () => {
     });
   });
 
+  test('a row that is not beaten itself is the one that is named', () => {
+    const slow = (startup: number): MadeRow => ({ ...OCI, startup });
+    expect(made({ slow: slow(900), middle: slow(700), fast: slow(500) }).dominated).toEqual([
+      { entry: 'slow', by: 'fast' },
+      { entry: 'middle', by: 'fast' },
+    ]);
+  });
+
+  test('a row that passed in too few of the rounds is held against no other, though it fails more', () => {
+    const seldom = made({ ...ALL, incus: { ...OCI, startup: 900, failed: [1, 2, 3, 4, 5] } });
+    expect(seldom.dominated).toEqual([]);
+    expect(seldom.pareto).toContain('incus');
+    expect(made({ ...ALL, incus: { ...OCI, startup: 900, failed: [1, 2, 3, 4] } }).dominated).toEqual([{ entry: 'incus', by: 'docker' }]);
+  });
+
   test('equal times and stronger isolation win', () => {
     const native: MadeRow = { ...OCI, isolation: 'os-sandbox', noise: 30 };
     expect(made({ host: HOST, native, docker: { ...OCI, noise: 30 } }).dominated).toEqual([{ entry: 'native', by: 'docker' }]);

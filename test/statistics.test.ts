@@ -1,17 +1,28 @@
 // Summaries of samples: what is counted, what is too few, and that the same samples always say the same.
+import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { describe, expect, test } from 'vitest';
 import { isGap } from '../lib/record.js';
-import { summarize } from '../lib/report/statistics.js';
+import { RESAMPLED_UP_TO } from '../lib/report/resample.js';
+import {
+  ENOUGH_TO_SEPARATE,
+  fences,
+  mostCoverage,
+  ratioOfMedians,
+  separates,
+  summarize,
+  summarizePairs,
+} from '../lib/report/statistics.js';
 
-const summaryOf = async (samples: number[], seed = 1) => {
-  const summary = await summarize(samples, seed);
+const summaryOf = (samples: number[], seed = 1) => {
+  const summary = summarize(samples, seed);
   if (isGap(summary)) throw new Error('a gap');
   return summary;
 };
 
 describe('a summary', () => {
-  test('of no sample is a gap, not a 0', async () => {
-    expect(await summarize([], 1)).toEqual({ gap: 'not-reached' });
+  test('of no sample is a gap, not a 0', () => {
+    expect(summarize([], 1)).toEqual({ gap: 'not-reached' });
   });
 
   test.each([
@@ -21,24 +32,24 @@ describe('a summary', () => {
     [[4, 1, 3, 2], 2.5],
     [[0, 0, 0], 0],
     [[0.1, 0.2, 1000], 0.2],
-  ])('has the median in the middle: %j', async (samples, median) => {
-    expect((await summaryOf(samples)).median).toBeCloseTo(median, 10);
+  ])('has the median in the middle: %j', (samples, median) => {
+    expect(summaryOf(samples).median).toBeCloseTo(median, 10);
   });
 
-  test('keeps every sample in its order, drops nothing, and leaves the caller’s list alone', async () => {
+  test('keeps every sample in its order, drops nothing, and leaves the caller’s list alone', () => {
     const samples = Object.freeze([300, 100, 100_000, 200]);
-    const summary = await summaryOf([...samples]);
+    const summary = summaryOf([...samples]);
     expect(summary).toMatchObject({ samples: [300, 100, 100_000, 200], min: 100, max: 100_000 });
   });
 
-  test.each([[[1]], [[1, 2]]])('has no interval under three samples: %j', async (samples) => {
-    expect((await summaryOf(samples)).ci95).toEqual({ gap: 'too-few-runs' });
+  test.each([[[1]], [[1, 2]]])('has no interval under three samples: %j', (samples) => {
+    expect(summaryOf(samples).ci95).toEqual({ gap: 'too-few-runs' });
   });
 
-  test('has an interval that holds its median, within its extremes, for any seed', async () => {
+  test('has an interval that holds its median, within its extremes, for any seed', () => {
     for (let seed = 0; seed < 20; seed += 1) {
       const samples = Array.from({ length: 3 + seed }, (_, at) => ((at * 37 + seed * 11) % 101) + 1);
-      const { median, ci95, min, max } = await summaryOf(samples, seed);
+      const { median, ci95, min, max } = summaryOf(samples, seed);
       if (isGap(ci95)) throw new Error('a gap');
       expect(ci95[0]).toBeGreaterThanOrEqual(min);
       expect(ci95[0]).toBeLessThanOrEqual(median);
@@ -47,22 +58,164 @@ describe('a summary', () => {
     }
   });
 
-  test('is the same for the same samples and seed', async () => {
+  test('is the same for the same samples and seed', () => {
     const samples = [12, 15, 11, 19, 14, 13, 30];
-    expect(await summarize(samples, 5)).toEqual(await summarize(samples, 5));
+    expect(summarize(samples, 5)).toEqual(summarize(samples, 5));
   });
 
-  test('of samples that are all the same has an interval of no width', async () => {
-    expect((await summaryOf([7, 7, 7, 7])).ci95).toEqual([7, 7]);
+  test('of samples that are all the same has an interval of no width', () => {
+    expect(summaryOf([7, 7, 7, 7]).ci95).toEqual([7, 7]);
   });
 
-  test('grows surer with more samples', async () => {
+  test('grows surer with more samples', () => {
     const spread = (count: number) => Array.from({ length: count }, (_, at) => 100 + ((at * 7919) % 50));
-    const width = async (count: number) => {
-      const { ci95 } = await summaryOf(spread(count));
+    const width = (count: number) => {
+      const { ci95 } = summaryOf(spread(count));
       if (isGap(ci95)) throw new Error('a gap');
       return ci95[1] - ci95[0];
     };
-    expect(await width(200)).toBeLessThan(await width(10));
+    expect(width(200)).toBeLessThan(width(10));
+  });
+});
+
+/** Normal noise around 1, by Box and Muller; the same for the same seed. */
+function noise(seed: number, deviation: number) {
+  const random = xoroshiro128plus(seed);
+  return () => 1 + deviation * Math.sqrt(-2 * Math.log(1 - uniformFloat64(random))) * Math.cos(2 * Math.PI * uniformFloat64(random));
+}
+
+const listOf = (count: number, one: (at: number) => number) => Array.from({ length: count }, (_, at) => one(at));
+
+describe('quantiles', () => {
+  const upTo = (count: number) => listOf(count, (at) => at + 1);
+
+  test('there is no p95 under 20 samples, and no p99 under 100', () => {
+    const few = { gap: 'too-few-runs' };
+    expect(summaryOf(upTo(19))).toMatchObject({ p95: few, p99: few });
+    expect(summaryOf(upTo(20))).toMatchObject({ p95: 19.05, p99: few });
+    expect(summaryOf(upTo(99)).p99).toEqual(few);
+    expect(summaryOf(upTo(101))).toMatchObject({ p95: 96, p99: 100 });
+  });
+});
+
+describe('an interval', () => {
+  test('is never narrower than the exact one between two of the samples', () => {
+    // n: the ranks, from 1, between which the median lies in 95 of 100 cases (tables of the sign test).
+    const ranks: [number, number, number][] = [
+      [6, 1, 6],
+      [7, 1, 7],
+      [8, 1, 8],
+      [9, 2, 8],
+      [10, 2, 9],
+      [20, 6, 15],
+      [50, 18, 33],
+      [100, 40, 61],
+    ];
+    for (const [count, low, high] of ranks) {
+      // Steps that widen, so that a mean of two samples never is a sample.
+      const { ci95 } = summaryOf(listOf(count, (at) => (at + 1) ** 2));
+      if (isGap(ci95)) throw new Error('a gap');
+      expect(ci95[0], `n=${count}`).toBeLessThanOrEqual(low ** 2);
+      expect(ci95[1], `n=${count}`).toBeGreaterThanOrEqual(high ** 2);
+    }
+  });
+
+  test('read off at ranks agrees with one that is resampled, where the one takes over from the other', () => {
+    for (let seed = 0; seed < 10; seed += 1) {
+      const draw = noise(seed + 1, 0.05);
+      const samples = listOf(RESAMPLED_UP_TO, () => draw() * 1000);
+      const resampled = summaryOf(samples, seed);
+      // One more sample, in the very middle, moves nothing else.
+      const readOff = summaryOf([...samples, resampled.median], seed);
+      if (isGap(resampled.ci95) || isGap(readOff.ci95)) throw new Error('a gap');
+      const width = resampled.ci95[1] - resampled.ci95[0];
+      expect(Math.abs(readOff.ci95[0] - resampled.ci95[0])).toBeLessThan(width / 6);
+      expect(Math.abs(readOff.ci95[1] - resampled.ci95[1])).toBeLessThan(width / 6);
+    }
+  });
+
+  test('of few samples covers no more than it can: three reach 75 %, six are the first to reach 95 %', () => {
+    expect([1, 2, 3, 5, 6].map(mostCoverage)).toEqual([0, 0.5, 0.75, 0.9375, 0.96875]);
+    expect(mostCoverage(ENOUGH_TO_SEPARATE)).toBeGreaterThanOrEqual(0.95);
+    expect(mostCoverage(ENOUGH_TO_SEPARATE - 1)).toBeLessThan(0.95);
+  });
+
+  test('of a million samples needs no resampling of a million', () => {
+    const samples = new Float64Array(1_000_000).map((_, at) => (at * 7919) % 1_000_003);
+    expect(summarizePairs(samples, 1)).toMatchObject({ ci95: [expect.any(Number), expect.any(Number)] });
+  });
+});
+
+describe('two rows', () => {
+  test('are not told apart by fewer than six pairs, however far they are apart', () => {
+    expect(separates([2, 3], 5)).toEqual({ gap: 'too-few-runs' });
+    expect(separates([2, 3], 6)).toBe(true);
+    expect(separates([0.5, 0.9], 6)).toBe(true);
+    expect(separates([0.99, 1.01], 60)).toBe(false);
+    expect(separates([1, 1.01], 60)).toBe(false);
+    expect(separates({ gap: 'too-few-runs' }, 60)).toEqual({ gap: 'too-few-runs' });
+  });
+
+  // The seeds are fixed, so this is arithmetic and not a game of chance.
+  test.each([6, 7, 10, 15, 20])('that are the same are called separable in some 5 of 100 matches of n=%i, not more', (count) => {
+    const draw = noise(count, 0.05);
+    const called = listOf(1000, (seed) => {
+      const pairs = summarizePairs(
+        listOf(count, () => draw() / draw()),
+        seed % 40,
+      );
+      return !isGap(pairs) && separates(pairs.ci95, count) === true ? 1 : 0;
+    });
+    expect(called.filter(Boolean).length).toBeLessThanOrEqual(60);
+  });
+
+  test('of which one takes 10 % more are told apart at n=20 nearly always', () => {
+    const draw = noise(3, 0.05);
+    const called = listOf(200, (seed) => {
+      const pairs = summarizePairs(
+        listOf(20, () => (1.1 * draw()) / draw()),
+        seed,
+      );
+      return !isGap(pairs) && separates(pairs.ci95, 20) === true ? 1 : 0;
+    });
+    expect(called.filter(Boolean).length).toBeGreaterThanOrEqual(180);
+  });
+});
+
+describe('two samples that are no pairs', () => {
+  test.each([10, RESAMPLED_UP_TO + 1])('have a ratio of medians, and an interval around it (n=%i)', (count) => {
+    const draw = noise(5, 0.02);
+    const [base, slower] = [listOf(count, () => draw() * 100), listOf(count, () => draw() * 120)];
+    const ratio = ratioOfMedians(slower, base, 1);
+    if (isGap(ratio) || isGap(ratio.ci95)) throw new Error('a gap');
+    expect(ratio.median).toBeCloseTo(1.2, 1);
+    expect(ratio.ci95[0]).toBeGreaterThan(1.1);
+    expect(ratio.ci95[1]).toBeLessThan(1.3);
+    expect(ratio.ci95[0]).toBeLessThan(ratio.median);
+    expect(ratio.ci95[1]).toBeGreaterThan(ratio.median);
+    expect(ratioOfMedians(slower, base, 1)).toEqual(ratio);
+  });
+
+  test('are not resampled in step: a sample held against itself still has an interval', () => {
+    const samples = listOf(10, (at) => 100 + at);
+    const ratio = ratioOfMedians(samples, samples, 1);
+    if (isGap(ratio) || isGap(ratio.ci95)) throw new Error('a gap');
+    expect(ratio.ci95[0]).toBeLessThan(0.99);
+    expect(ratio.ci95[1]).toBeGreaterThan(1.01);
+  });
+
+  test('have none where a side is empty, or nothing can be a multiple of it', () => {
+    expect(ratioOfMedians([], [1], 1)).toEqual({ gap: 'not-reached' });
+    expect(ratioOfMedians([1], [], 1)).toEqual({ gap: 'not-reached' });
+    expect(ratioOfMedians([1, 2, 3], [0, 0, 1], 1)).toEqual({ gap: 'not-applicable' });
+    expect(ratioOfMedians([3, 3], [1, 2], 1)).toEqual({ median: 2, ci95: { gap: 'too-few-runs' } });
+  });
+});
+
+describe("Tukey's fences", () => {
+  test('stand 1.5 interquartile ranges beyond the quartiles, and nowhere for fewer than six', () => {
+    expect(fences([1, 2, 3, 4, 5])).toBeUndefined();
+    // Quartiles 2.5 and 5.5.
+    expect(fences([1, 2, 3, 4, 5, 6, 7])).toEqual([-2, 10]);
   });
 });

@@ -2,7 +2,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import type { MatchEvent } from '../lib/record.js';
-import type { Report } from '../lib/report/document.js';
+import type { Report, Summary } from '../lib/report/document.js';
 import { renderMarkdown } from '../lib/report/markdown.js';
 import { coloured, plain, renderTable, WIDTH } from '../lib/report/table.js';
 import { barsOf } from '../lib/report/time-block.js';
@@ -145,6 +145,14 @@ describe('where the time goes', () => {
     expect(block(madeMatch({ host: HOST, docker }), 'where')).toMatch(/^docker +150 +450 +220 +157 /m);
   });
 
+  test('sums the end of each run before it takes the median: what is slow in turn does not hide', () => {
+    const report = madeMatch({ host: HOST }, { rounds: 3 });
+    const [host] = report.modes;
+    const samples = (values: number[]) => ({ ...(host?.phasesMs.exit as Summary), median: 20, samples: values });
+    Object.assign(host?.phasesMs ?? {}, { exit: samples([10, 20, 100]), teardown: samples([100, 20, 10]) });
+    expect(renderTable(report)).toContain('end 110 ms');
+  });
+
   test('leaves out a row of which nothing passed', () => {
     const broken = { ...NATIVE, failed: Array.from({ length: 10 }, (_, at) => at + 1) };
     expect(block(madeMatch({ host: HOST, native: broken, docker: OCI }), 'where')).not.toContain('native');
@@ -176,6 +184,20 @@ describe('cost', () => {
   });
 });
 
+test('failures that are alike stand together, and each other way to fail on its own', () => {
+  const all = Array.from({ length: 10 }, (_, at) => at + 1);
+  const report = madeMatch({ host: HOST, docker: { ...OCI, failed: all }, podman: { ...OCI, failed: [2, 4] } });
+  const docker = report.modes.find((mode) => mode.entry === 'docker');
+  docker?.failures.push({ run: 'docker#11', outcome: { status: 'failed', cause: 'timeout', message: 'too long', hint: 'wait' } });
+  expect(block(report, 'failed').split('\n').slice(1)).toEqual([
+    '  docker#1, docker#2, docker#3 and 7 more: agent: the agent ended with exit code 3',
+    '  docker#11: timeout: too long',
+    '    hint: wait',
+    '  podman#2 and podman#4: agent: the agent ended with exit code 3',
+  ]);
+  expect(renderMarkdown(report)).toContain('- docker#1, docker#2, docker#3 and 7 more: agent: the agent ended with exit code 3\n');
+});
+
 describe('a burst', () => {
   test('has a column for each level, and says in words where it stops and what was left out', () => {
     const text = block(wholeMatch(), 'many at once');
@@ -184,9 +206,15 @@ describe('a burst', () => {
     expect(text).toMatch(/^ +startup ms +600 +506 +606 +806$/m);
     expect(text).toMatch(/^ +failed +0\/10 +0\/20 +1\/40 +0\/80$/m);
     expect(text).toMatch(/^fly +runs\/min +6\.1 \[.*\] +9\.6 \[.*\] +– +–$/m);
-    expect(text).toContain('docker@a: more than 4 at once brings no more a minute');
-    expect(text).toContain('podman:rootless: still brings more a minute at 8 at once, the highest level');
+    expect(text).toContain('docker@a: more than 4 at once brings less than 10 % more a minute');
+    expect(text).toContain('podman:rootless: still scales at 8 at once, the highest level');
     expect(text).toContain('fly: 4 and 8 at once left out: its sandboxes need 3.2 GiB of memory, and 2.1 GiB are free');
+  });
+
+  test('of which nothing passed does not say that it stops scaling', () => {
+    const report = madeMatch({ host: HOST, docker: OCI }, { more: burstOf('docker', { 1: 50, 2: 90 }, 3) });
+    for (const level of report.burst[0]?.levels ?? []) level.passed = 0;
+    expect(block(report, 'many at once')).toMatch(/docker: no run passed$/);
   });
 
   test('has no line of failures where there were none, and no p95 under twenty runs', () => {

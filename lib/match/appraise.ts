@@ -5,7 +5,7 @@ import { makeFolder, removeFolder } from '../owner.js';
 import type { Disk, Gap } from '../record.js';
 import type { Task } from '../task/task.js';
 import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
-import { furnish, layOut, workspaceUser } from './furnish.js';
+import { furnish, specFor, workspaceUser } from './furnish.js';
 import type { Ready } from './ready.js';
 
 /** For launch and answer together. */
@@ -42,7 +42,7 @@ async function inSandbox(folder: string, one: Row, match: Parameters<typeof appr
   const over = new AbortController();
   const ctx: Context = { ...one.ctx, signal: over.signal };
   const user = mode.owner?.(ctx) ?? workspaceUser(ctx.uid);
-  const { command: _, ...spec } = layOut({ ...one, ...match, ctx }, furnish(folder, user, ctx), user, '').spec;
+  const spec = specFor({ ...one, ...match, ctx }, furnish(folder, user, ctx), user);
   const stop = stopper(match.signal, APPRAISE_MS);
   let handle: Handle = { name: spec.name };
   try {

@@ -1,6 +1,6 @@
 // What a run's sandbox has used until the agent's result: memory and CPU of its own processes on this host.
 import type { Context, Handle, Mode } from '../contract.js';
-import { memoryPeakOf, readTree, type Tree } from '../process-tree.js';
+import { memoryPeakOf, readTree, type Tree, type Used } from '../process-tree.js';
 import type { Cost, Gap } from '../record.js';
 
 /** Reads one sandbox' processes at the few moments that count. Never throws, and waits for nothing in the run's way. */
@@ -22,7 +22,7 @@ export function openMeter(mode: Pick<Mode, 'processes' | 'isolation'>, ctx: Cont
   let why = whyNot(mode, ctx);
   let sandbox: Handle | undefined;
   let roots: number[] | undefined;
-  let before = { user: 0, system: 0 };
+  let before: [root: number, Tree][] = [];
   /** The largest process at the agent's first line, and its peak at the last. */
   let largest: { pid: number; memoryPeakBytes: number } | undefined;
   let atEnd: Tree | undefined;
@@ -44,7 +44,7 @@ export function openMeter(mode: Pick<Mode, 'processes' | 'isolation'>, ctx: Cont
       sandbox = handle;
     },
     async baseline() {
-      if (!why) before = cpuOf(readTree(await find()));
+      if (!why) before = (await find()).map((root) => [root, readTree([root])]);
     },
     begin() {
       if (why || roots) return;
@@ -57,7 +57,7 @@ export function openMeter(mode: Pick<Mode, 'processes' | 'isolation'>, ctx: Cont
     },
     look() {
       if (!roots) return;
-      largest ??= largestOf(readTree(roots));
+      largest ??= largestOf(peaksOf(readTree(roots), before));
       if (largest) largest.memoryPeakBytes = memoryPeakOf(largest.pid) || largest.memoryPeakBytes;
     },
     end,
@@ -65,11 +65,14 @@ export function openMeter(mode: Pick<Mode, 'processes' | 'isolation'>, ctx: Cont
       if (why) return why;
       if (!ended) return { gap: 'not-reached' };
       if (!atEnd || atEnd.size === 0) return { gap: 'vanished' };
-      const { user, system } = cpuOf(atEnd);
+      const tree = atEnd;
+      const after = cpuOf(tree);
+      // A root that has ended meanwhile took its time along: there is nothing of it left to take off.
+      const known = before.filter(([root]) => tree.has(root)).map(([, then]) => cpuOf(then));
       return {
-        memoryPeakBytes: memoryPeak(atEnd, largest),
-        cpuUserMs: Math.max(0, user - before.user),
-        cpuSystemMs: Math.max(0, system - before.system),
+        memoryPeakBytes: memoryPeak(peaksOf(tree, before), largest),
+        cpuUserMs: Math.max(0, after.userMs - sum(known.map((one) => one.userMs))),
+        cpuSystemMs: Math.max(0, after.systemMs - sum(known.map((one) => one.systemMs))),
       };
     },
   };
@@ -80,20 +83,31 @@ function whyNot(mode: Pick<Mode, 'processes' | 'isolation'>, ctx: Context): Gap 
   return ctx.platform === 'linux' ? undefined : { gap: 'platform' };
 }
 
-function cpuOf(tree: Tree): { user: number; system: number } {
-  const used = [...tree.values()];
-  return { user: sum(used.map((one) => one.cpuUserMs)), system: sum(used.map((one) => one.cpuSystemMs)) };
+interface Cpu {
+  userMs: number;
+  systemMs: number;
 }
 
-function largestOf(tree: Tree): { pid: number; memoryPeakBytes: number } | undefined {
-  return [...tree]
-    .map(([pid, { memoryPeakBytes }]) => ({ pid, memoryPeakBytes }))
+function cpuOf(tree: Tree): Cpu {
+  const used = [...tree.values()];
+  return { userMs: sum(used.map((one) => one.cpuUserMs)), systemMs: sum(used.map((one) => one.cpuSystemMs)) };
+}
+
+/** Whoever was there before the run counts with a peak that it has reached since, or else with what it has now. */
+function peaksOf(tree: Tree, before: [root: number, Tree][]): Map<number, number> {
+  const earlier = (pid: number) => Math.max(...before.map(([, then]) => then.get(pid)?.memoryPeakBytes ?? -1), -1);
+  const peak = (pid: number, used: Used) => (used.memoryPeakBytes > earlier(pid) ? used.memoryPeakBytes : used.memoryNowBytes);
+  return new Map([...tree].map(([pid, used]) => [pid, peak(pid, used)]));
+}
+
+function largestOf(peaks: Map<number, number>): { pid: number; memoryPeakBytes: number } | undefined {
+  return [...peaks]
+    .map(([pid, memoryPeakBytes]) => ({ pid, memoryPeakBytes }))
     .toSorted((a, b) => b.memoryPeakBytes - a.memoryPeakBytes)[0];
 }
 
 /** Who has ended leaves its time with its parent, but takes its memory along: the largest counts with what it had when the agent last spoke. */
-function memoryPeak(atEnd: Tree, largest: { pid: number; memoryPeakBytes: number } | undefined): Cost['memoryPeakBytes'] {
-  const peaks = new Map([...atEnd].map(([pid, used]) => [pid, used.memoryPeakBytes]));
+function memoryPeak(peaks: Map<number, number>, largest: { pid: number; memoryPeakBytes: number } | undefined): Cost['memoryPeakBytes'] {
   if (largest && !peaks.get(largest.pid)) peaks.set(largest.pid, largest.memoryPeakBytes);
   const peak = sum([...peaks.values()]);
   return peak > 0 ? peak : { gap: 'vanished' };

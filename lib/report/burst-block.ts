@@ -36,10 +36,11 @@ export function burstLines({ burst }: Report): string[] {
 }
 
 function stops({ levels, stopsAt }: Burst): string {
-  if (!isGap(stopsAt)) return `more than ${stopsAt} at once brings no more a minute`;
+  if (levels.every(({ passed }) => passed === 0)) return 'no run passed';
+  if (!isGap(stopsAt)) return `more than ${stopsAt} at once brings less than 10 % more a minute`;
   const last = levels.at(-1)?.level;
   return stopsAt.gap === 'not-reached' && last !== undefined
-    ? `still brings more a minute at ${last} at once, the highest level`
+    ? `still scales at ${last} at once, the highest level`
     : 'too few levels to say where it stops';
 }
 

@@ -114,6 +114,26 @@ export function whyDashes(cells: { row: string; value: string; held: unknown }[]
   });
 }
 
+/** So many runs that failed in one way are named; the rest are counted. */
+const NAMED = 3;
+
+/** A row's failures, those of one cause and message together: a runtime that fails in every run fails in one way. */
+export function failuresOf({ failures }: ModeReport): { runs: string; cause: string; message: string; hint: string | undefined }[] {
+  const alike = new Map<string, { runs: string[]; cause: string; message: string; hint: string | undefined }>();
+  for (const { run, outcome } of failures) {
+    if (outcome.status === 'passed') continue;
+    const { cause, message, hint } = outcome;
+    const key = JSON.stringify([cause, message, hint]);
+    const known = alike.get(key);
+    if (known) known.runs.push(run);
+    else alike.set(key, { runs: [run], cause, message, hint });
+  }
+  return [...alike.values()].map(({ runs, ...failure }) => {
+    const more = runs.length - NAMED;
+    return { runs: more > 1 ? `${runs.slice(0, NAMED).join(', ')} and ${more} more` : listed(runs), ...failure };
+  });
+}
+
 /** `a`, `a and b`, `a, b and c` */
 export function listed(names: readonly string[], word = 'and'): string {
   return names.length < 2 ? (names[0] ?? '') : `${names.slice(0, -1).join(', ')} ${word} ${names.at(-1)}`;

@@ -149,6 +149,8 @@ function regressionsOf(row: ComparedRow, failOver: number | undefined): Comparis
   return [...slower, ...(lost || fell ? (['passed'] as const) : [])].map((what) => ({ entry: row.entry, what }));
 }
 
+const CUT_SHORT = { done: '', interrupted: 'was interrupted', failed: 'was cut short', crashed: 'has crashed' };
+
 function warningsOf(base: Report, next: Report): string[] {
   const halves = [
     ['BASE', base],
@@ -156,9 +158,7 @@ function warningsOf(base: Report, next: Report): string[] {
   ] as const;
   return [
     ...halves.flatMap(([side, { match }]) =>
-      match.how === 'done'
-        ? []
-        : [`${side} (${match.id}) was ${match.how === 'failed' ? 'cut short' : match.how}: only what it had finished is compared`],
+      match.how === 'done' ? [] : [`${side} (${match.id}) ${CUT_SHORT[match.how]}: only what it had finished is compared`],
     ),
     ...(base.match.id === next.match.id ? ['both are the same match'] : []),
     ...(base.match.baseline === next.match.baseline

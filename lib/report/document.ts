@@ -15,7 +15,7 @@ import {
 /** Bootstrap 95 % interval of the median; a gap under three samples. */
 const interval = z.tuple([z.number(), z.number()]).or(gapSchema);
 
-export const summarySchema = z.strictObject({
+const summarySchema = z.strictObject({
   median: z.number(),
   ci95: interval,
   min: z.number(),
@@ -30,7 +30,7 @@ export const summarySchema = z.strictObject({
 export type Summary = z.infer<typeof summarySchema>;
 
 /** Of paired values: the median of the pairs' ratios or differences. */
-export const pairedSchema = z.strictObject({ median: z.number(), ci95: interval });
+const pairedSchema = z.strictObject({ median: z.number(), ci95: interval });
 export type Paired = z.infer<typeof pairedSchema>;
 
 const summary = summarySchema.or(gapSchema);
@@ -39,7 +39,7 @@ const amount = z.number().or(gapSchema);
 /** A gap with fewer pairs than a 95 % interval of a median can be made of. */
 const separable = z.boolean().or(gapSchema);
 
-export const modeReportSchema = entrySchema.extend({
+const modeReportSchema = entrySchema.extend({
   detection: detectionSchema,
   /** Digest of the image that was run. */
   image: z.string().optional(),

@@ -2,7 +2,7 @@
 import { type ClockName, isGap } from '../record.js';
 import { apartLines, coverage, outlierLines } from './apart.js';
 import { burstLines, burstTable } from './burst-block.js';
-import { authShort, isTaxed, middle, nameOf, ratio, ratioHead, settingsOf, syncShort, whole } from './cells.js';
+import { authShort, failuresOf, isTaxed, middle, nameOf, ratio, ratioHead, settingsOf, syncShort, whole } from './cells.js';
 import { costTable } from './cost-block.js';
 import type { ModeReport, Report } from './document.js';
 import { printable } from './lines.js';
@@ -32,11 +32,7 @@ export function renderMarkdown(report: Report): string {
     ),
     ...section(
       'Failed runs:',
-      report.modes.flatMap((mode) =>
-        mode.failures.map(({ run, outcome }) =>
-          outcome.status === 'failed' ? `- \`${run}\`: ${outcome.cause}: ${text(outcome.message)}` : '',
-        ),
-      ),
+      report.modes.flatMap(failuresOf).map(({ runs, cause, message }) => `- ${text(runs)}: ${cause}: ${text(message)}`),
     ),
     ...section('What this match speaks for:', bullets(recommendationLines(report))),
     '',

@@ -17,6 +17,9 @@ export interface Progress {
 /** Elsewhere than on a terminal, so many lines at most tell how far the rounds are. */
 const MILESTONES = 10;
 
+/** So many failures of a row that are alike have a line each. */
+const ALIKE = 3;
+
 /**
  * @param write to stderr, so that stdout stays the result's
  * @param columns of the terminal, asked at every line: it may be resized
@@ -28,6 +31,7 @@ export function createProgress(write: (text: string) => void, live: boolean, col
   let match: EventOf<'match-started'> | undefined;
   let round = 0;
   let wave = { slot: '', started: 0, ended: 0 };
+  const failures = new Map<string, number>();
   const counted = { runs: 0, passed: 0, told: 0 };
 
   const where = () => {
@@ -49,6 +53,14 @@ export function createProgress(write: (text: string) => void, live: boolean, col
     if (milestone === counted.told) return;
     counted.told = milestone;
     screen.line(`${where()}: ${counted.passed} of ${counted.runs} runs passed so far${done < match.runs ? left() : ''}`);
+  };
+
+  const tellFailure = ({ run, entry, outcome }: EventOf<'run-ended'>) => {
+    if (outcome.status === 'passed') return;
+    const failure = `failed: ${outcome.cause}: ${outcome.message}`;
+    const times = (failures.get(`${entry} ${failure}`) ?? 0) + 1;
+    failures.set(`${entry} ${failure}`, times);
+    if (times <= ALIKE) screen.line(`${run} ${failure}${times < ALIKE ? '' : ` (more like this of ${entry} are not shown)`}`);
   };
 
   return {
@@ -94,7 +106,7 @@ export function createProgress(write: (text: string) => void, live: boolean, col
             counted.runs += 1;
             counted.passed += event.outcome.status === 'passed' ? 1 : 0;
           }
-          if (event.outcome.status === 'failed') screen.line(`${event.run} failed: ${event.outcome.cause}: ${event.outcome.message}`);
+          tellFailure(event);
           show(event.level === 1 ? event.run : atOnce(event, wave.ended));
           break;
         case 'settled':
@@ -119,7 +131,7 @@ function settled({ how, round, wide }: EventOf<'settled'>, warmup: number): stri
   const rounds = `${round - warmup} rounds`;
   return how === 'precise'
     ? `settled after ${rounds}: every startup is known to ±5 %`
-    : `not settled after ${rounds}, the most there may be: wider than ±5 %: ${listed(wide)}`;
+    : `not settled after ${rounds}, the most there may be${wide.length === 0 ? '' : `: wider than ±5 %: ${listed(wide)}`}`;
 }
 
 /** One line that changes in place, below lines that stay. */

@@ -34,11 +34,13 @@ function negligible(breakEven: Report['recommendation']['breakEven']): string[] 
   return [`Work after which the start-up beyond ${listed(against)}'s is less than 5 % of it: ${each.join(', ')}.`];
 }
 
+const nameOf = (profile: string) => (profile === 'pareto' ? 'rows that beat others' : `“${profile}”`);
+
 /** Profiles that are silent for one reason share a line. */
 function silence(silent: Report['recommendation']['silent']): string[] {
   const reasons = new Map<string, string[]>();
   for (const { profile, why } of silent) reasons.set(why, [...(reasons.get(why) ?? []), profile]);
-  return [...reasons].map(([why, profiles]) => `Nothing is said of ${listed(profiles.map((profile) => `“${profile}”`))}: ${why}.`);
+  return [...reasons].map(([why, profiles]) => `Nothing is said of ${listed(profiles.map(nameOf))}: ${why}.`);
 }
 
 export function renderRecommendation(report: Report, style: Style): string {

@@ -47,7 +47,6 @@ export function createRemaining(): Remaining {
           break;
         case 'level-left-out':
           leftOut.add(slotOf(event));
-          order = order.filter((slot) => !leftOut.has(slot));
           ahead.delete(slotOf(event));
           break;
         case 'run-started':

@@ -2,7 +2,7 @@
 import { isGap } from '../record.js';
 import { coverage, renderApart, renderOutliers } from './apart.js';
 import { renderBurst } from './burst-block.js';
-import { authShort, isTaxed, leftoversShort, middle, nameOf, ratio, ratioHead, settingsOf, syncShort } from './cells.js';
+import { authShort, failuresOf, isTaxed, leftoversShort, middle, nameOf, ratio, ratioHead, settingsOf, syncShort } from './cells.js';
 import { renderCost } from './cost-block.js';
 import type { ModeReport, Report } from './document.js';
 import { borderless, fits, fitted, plain, type Style, trimmed, wrap } from './lines.js';
@@ -80,13 +80,12 @@ function settings(report: Report): string[] {
 }
 
 function renderFailures(report: Report, style: Style): string {
-  const lines = report.modes.flatMap((mode) =>
-    mode.failures.flatMap(({ run, outcome }) => {
-      if (outcome.status === 'passed') return [];
-      const line = wrap(`${run}: ${outcome.cause}: ${outcome.message}`, '  ', '    ');
-      return [...line.map(style.bad), ...(outcome.hint === undefined ? [] : wrap(`hint: ${outcome.hint}`, '    ', '      '))];
-    }),
-  );
+  const lines = report.modes
+    .flatMap(failuresOf)
+    .flatMap(({ runs, cause, message, hint }) => [
+      ...wrap(`${runs}: ${cause}: ${message}`, '  ', '    ').map(style.bad),
+      ...(hint === undefined ? [] : wrap(`hint: ${hint}`, '    ', '      ')),
+    ]);
   return lines.length === 0 ? '' : [style.bold('failed'), ...lines].join('\n');
 }
 

@@ -35,7 +35,7 @@ function createColumn(): Column {
 }
 
 /** Of one level of a burst. */
-export interface LevelTally {
+interface LevelTally {
   n: number;
   passed: number;
   startup: Column;

@@ -45,7 +45,7 @@ ${curve(
   (value) => value.toFixed(0),
 )}
 ${curve(one, startup, ({ startupMs }) => startupMs, `startup, ${time.unit}`, time.text)}
-<p class="small">${isGap(stopsAt) ? 'No level was measured after which more at once brings no more a minute.' : markup`More than <b>${stopsAt}</b> at once brings no more a minute.`}${failed(one)}</p></div>`;
+<p class="small">${isGap(stopsAt) ? 'No level was measured after which more at once brings less than 10 % more a minute.' : markup`More than <b>${stopsAt}</b> at once brings less than 10 % more a minute.`}${failed(one)}</p></div>`;
   }
 
   function curve(own: Burst, axes: Axes, of: (level: Level) => Summary | Gap, what: string, text: (value: number) => string): Markup {

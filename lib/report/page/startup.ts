@@ -7,11 +7,13 @@ import { axis, gridLines, type Scale, scaleFromZero } from './scale.js';
 import { gapShort, gapWords, middle, plural, times } from './words.js';
 
 const HEIGHT = 36;
+/** More dots than this in a row are one smear, and a page that a browser cannot open. */
+const MOST_DOTS = 1000;
 
 export function startupFigure(report: Report, rows: Rows): Markup {
-  const all = report.modes.flatMap(({ startupMs }) => (isGap(startupMs) ? [] : startupMs.samples));
-  const scale = scaleFromZero(all);
-  const time = times(Math.max(0, ...all));
+  const highest = report.modes.flatMap(({ startupMs }) => (isGap(startupMs) ? [] : [startupMs.max]));
+  const scale = scaleFromZero(highest);
+  const time = times(Math.max(0, ...highest));
   return markup`<section aria-labelledby="startup"><h2 id="startup">Startup</h2>
 <figure><figcaption>From launch to the agent’s first model request, in ${time.unit}. A dot is a run that passed; within a row they go from the first (top) to the last (bottom), so that drift would show. Nothing is trimmed.</figcaption>
 <ul class="legend" aria-hidden="true">
@@ -30,14 +32,18 @@ export function startupFigure(report: Report, rows: Rows): Markup {
   function value({ startupMs, outliers }: ModeReport): Markup {
     if (isGap(startupMs)) return markup`<span class="gap">${gapShort(startupMs.gap)}</span>`;
     const how = isGap(startupMs.ci95) ? `n=${startupMs.samples.length}, too few for an interval` : `n=${startupMs.samples.length}`;
-    return markup`${middle(startupMs, time.text)}<small>${how}${outliers.length === 0 ? '' : `, ${plural(outliers.length, 'outlier')}`}</small>`;
+    const step = stepOf(startupMs.samples);
+    const drawn = step === 1 ? '' : `, drawn: 1 of ${step} and all outliers`;
+    return markup`${middle(startupMs, time.text)}<small>${how}${outliers.length === 0 ? '' : `, ${plural(outliers.length, 'outlier')}`}${drawn}</small>`;
   }
 
   function marks({ entry, outliers, standIn }: ModeReport, { samples, median, ci95 }: Summary, { at }: Scale, { spoken }: Rows): Markup {
     const far = outliers.map(({ ms, run }) => ({ ms, run }));
+    const step = stepOf(samples);
     const dots = samples.map((ms, index) => {
       const y = samples.length === 1 ? HEIGHT / 2 : 7 + (index / (samples.length - 1)) * (HEIGHT - 14);
       const found = far.findIndex((one) => one.ms === ms);
+      if (found === -1 && index % step !== 0) return undefined;
       if (found === -1)
         return markup`<circle class="dot" cx="${at(ms)}" cy="${y.toFixed(1)}" r="2.8"><title>${time.text(ms)} ${time.unit}</title></circle>`;
       const [outlier] = far.splice(found, 1);
@@ -49,6 +55,10 @@ export function startupFigure(report: Report, rows: Rows): Markup {
       : markup`<rect class="band" x="${at(ci95[0])}" width="${at(ci95[1] - ci95[0])}" y="3" height="${HEIGHT - 6}"><title>95 % interval: ${time.text(ci95[0])} to ${time.text(ci95[1])} ${time.unit}</title></rect>`;
     return markup`<svg class="${standIn ? 'hollow' : ''}" width="100%" height="${HEIGHT}" role="img" aria-label="${label}">${gridLines(scale)}${band}<line class="median" x1="${at(median)}" x2="${at(median)}" y1="1" y2="${HEIGHT - 1}"/>${dots}</svg>`;
   }
+}
+
+function stepOf(samples: readonly number[]): number {
+  return Math.ceil(samples.length / MOST_DOTS);
 }
 
 /** A row in which nothing was measured. */
