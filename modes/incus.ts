@@ -6,6 +6,7 @@ import { type Command, type Context, defineMode, type ExecStream, type Handle, t
 import { CagematchError } from '../lib/errors.js';
 import { capture, output, stream, whyFailed } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
+import { type Moment, type Moments, watchMoments } from '../lib/moments.js';
 import { readLabels } from '../lib/oci.js';
 import { commandLines } from '../lib/process-tree.js';
 import { versionFacts } from '../lib/program-version.js';
@@ -17,6 +18,8 @@ const HOME_FILES = ['.claude.json', '.claude/settings.json'];
 
 const HOST_ADDRESS = '169.254.78.1';
 const QUICK_MS = 15_000;
+/** How long an event may come after the client's own end. */
+const SETTLE_MS = 500;
 
 export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
   id: 'incus',
@@ -76,6 +79,8 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
   async prepare(ctx, options) {
     checkOptions(ctx);
     const alias = template(ctx);
+    // From here on the match listens: the first launch should not pay for that.
+    await watchLifecycle(ctx);
     const present = await fingerprint(ctx, alias);
     if (present && !options?.rebuild) return present;
     await evict(ctx);
@@ -91,27 +96,37 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
     await launch(ctx, keeper, { [LINK]: link(ctx, keeper) });
     const address = hostAddress(ctx);
     // The address exists while an instance has the link; a socket once bound to it outlives it.
-    return { via: 'address', listen: address, url: (port) => `http://${address}:${port}`, release: () => remove(ctx, keeper) };
+    return {
+      via: 'address',
+      listen: address,
+      url: (port) => `http://${address}:${port}`,
+      release: async () => void (await remove(ctx, keeper)),
+    };
   },
   layout: () => LAYOUT,
 
   async launch(ctx, spec) {
+    const events = await watchLifecycle(ctx);
     await launch(ctx, spec.name, devices(ctx, spec));
+    // A virtual machine that has been started does not run anything of ours yet.
+    const runningAtMs = ctx.variant === VM ? undefined : await events.until('start', spec.name, 0);
     if (ctx.variant === VM) await agentUp(ctx, spec.name);
     for (const file of spec.files)
       await must(ctx, ['file', 'push', '--create-dirs', '--mode', '0644', file.source, `${spec.name}${file.path}`], 60_000);
-    return { name: spec.name, user: spec.user };
+    return { name: spec.name, user: spec.user, ...(runningAtMs === undefined ? {} : { runningAtMs }) };
   },
   exec: (ctx, handle, command) => exec(ctx, handle.name, handle.user ?? AGENT_USER, command),
   async collect() {},
   async destroy(ctx, handle) {
-    await remove(ctx, handle.name);
-    return {};
+    const events = await watchLifecycle(ctx);
+    const removed = await remove(ctx, handle.name);
+    const goneAtMs = await events.until('gone', handle.name, removed ? SETTLE_MS : 0);
+    return goneAtMs === undefined ? {} : { goneAtMs };
   },
   processes: async (_ctx, handle) => commandLines().flatMap(({ pid, argv }) => (serves(argv, handle.name) ? [pid] : [])),
   disk,
   list,
-  reap: (ctx, listed) => remove(ctx, listed.id),
+  reap: async (ctx, listed) => void (await remove(ctx, listed.id)),
   shell: (_ctx, handle) => ['incus', 'exec', handle.name, '--user', '1000', '--cwd', LAYOUT.workspace, '--', 'bash'],
 });
 
@@ -132,6 +147,23 @@ function must(
     input: options.input ?? '',
     code: options.code ?? 'launch-failed',
     ...(options.hint === undefined ? {} : { hint: options.hint }),
+  });
+}
+
+const LIFECYCLE: Record<string, Moment> = { 'instance-started': 'start', 'instance-deleted': 'gone' };
+
+/** The daemon's own word comes some 6 ms before the end of `incus launch`, and 30 ms before we have asked what is left. */
+function watchLifecycle(ctx: Context): Promise<Moments> {
+  return watchMoments(ctx, {
+    key: 'lifecycle',
+    argv: () => ['incus', 'monitor', '--type=lifecycle', '--format=json'],
+    env: ctx.env,
+    read(line) {
+      const { action, source } = parseJson<{ metadata?: { action?: string; source?: string } }>(line)?.metadata ?? {};
+      const moment = LIFECYCLE[action ?? ''];
+      const name = /^\/1\.0\/instances\/([^/?]+)/.exec(source ?? '')?.[1];
+      return moment === undefined || name === undefined ? undefined : { moment, name };
+    },
   });
 }
 
@@ -262,13 +294,15 @@ function exec(ctx: Context, name: string, user: LaunchSpec['user'], command: Com
   return stream(argv, { env: ctx.env, signal: ctx.signal, input: secrets.map(([, value]) => `${value}\n`).join('') });
 }
 
-async function remove(ctx: Context, name: string): Promise<void> {
+/** Gone, and confirmed. False when it was gone before. */
+async function remove(ctx: Context, name: string): Promise<boolean> {
   const removal = await incus(ctx, ['delete', '--force', name], 60_000);
   const left = await incus(ctx, ['query', `/1.0/instances/${name}`], QUICK_MS);
   if (left.end.type === 'exit' && left.end.code === 0)
     throw new CagematchError('destroy-failed', `${name} is still listed: ${whyFailed(removal)}`);
   if (!/not found/i.test(left.stderr))
     throw new CagematchError('destroy-failed', `whether ${name} is gone cannot be told: ${whyFailed(left)}`);
+  return removal.end.type === 'exit' && removal.end.code === 0;
 }
 
 async function list(ctx: Context): Promise<Listed[]> {

@@ -51,6 +51,18 @@ describe('capture', () => {
     expect(whyFailed(result)).toBe('not found on PATH');
   });
 
+  test.each([
+    ['holds a zero byte', 'a\0b'],
+    ['is longer than the system takes', 'x'.repeat(3_000_000)],
+  ])('an argument that %s is told as a loss, and is not thrown', async (_what, argument) => {
+    expect((await capture(['echo', argument], { env, timeoutMs: 5000 })).end).toMatchObject({ type: 'lost' });
+    expect(await all(stream(['echo', argument], { env }))).toEqual([expect.objectContaining({ type: 'lost' })]);
+  });
+
+  test('a program that does not read its input ends as it will', async () => {
+    expect((await capture(sh('exit 4'), { env, timeoutMs: 5000, input: 'x'.repeat(3_000_000) })).end).toEqual({ type: 'exit', code: 4 });
+  });
+
   test('gives the program its input, and nothing of our own stdin otherwise', async () => {
     expect((await capture(['cat'], { env, timeoutMs: 5000, input: 'one\ntwo' })).stdout).toBe('one\ntwo');
     expect((await capture(['cat'], { env, timeoutMs: 5000 })).stdout).toBe('');

@@ -1,8 +1,9 @@
 // Two container command lines, Docker's and Podman's, held to what the real ones accept, answer and exit with.
 import { randomBytes } from 'node:crypto';
-import { appendFileSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, watch } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
+import { followEvents, noteEvent } from './event-log.mjs';
 import { BadFlag, parseFlags } from './flags.mjs';
 import { runJailed } from './jail.mjs';
 import { own } from './own.mjs';
@@ -146,10 +147,7 @@ function commandsOf(dialect) {
           Type: 'container',
           Attributes: container.labels,
         };
-    appendFileSync(
-      inState('events.jsonl'),
-      `${JSON.stringify({ action, name: container.name, labels: container.labels, at: now.getTime() / 1000, event })}\n`,
-    );
+    noteEvent({ action, name: container.name, labels: container.labels, at: now.getTime() / 1000, event });
   };
 
   /** Ends what runs in it and takes it off the list; false when another call did so first. @param {Container} container @param {number} code */
@@ -502,8 +500,6 @@ function commandsOf(dialect) {
     if (process.env.CAGEMATCH_STAND_IN_NO_EVENTS !== undefined) throw new Refused(1, 'the stand-in was told to tell no events');
     const filters = matcher(all('filter'), ['label', 'event', 'container', 'type', 'image']);
     const since = Number(one('since') ?? Date.now() / 1000);
-    const log = inState('events.jsonl');
-    appendFileSync(log, '');
     const keys = [...new Set(filters.map(({ key }) => key))];
     /** Filters of one key are alternatives. @param {{action: string, name: string, labels: Record<string, string>, at: number, event: unknown}} entry */
     const wanted = (entry) =>
@@ -523,27 +519,11 @@ function commandsOf(dialect) {
                     : true,
           ),
       );
-    let from = 0;
-    let rest = '';
-    const file = openSync(log, 'r');
-    const follow = () => {
-      const buffer = Buffer.alloc(65536);
-      for (let read = readSync(file, buffer, 0, buffer.length, from); read > 0; read = readSync(file, buffer, 0, buffer.length, from)) {
-        from += read;
-        rest += buffer.toString('utf8', 0, read);
-      }
-      const lines = rest.split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) {
-        const entry = JSON.parse(line);
-        if (wanted(entry)) out(format(one('format') ?? '{{json .}}', entry.event));
-      }
-    };
-    const watcher = watch(log, follow);
-    follow();
+    const end = followEvents((entry) => {
+      if (wanted(entry)) out(format(one('format') ?? '{{json .}}', entry.event));
+    });
     if (one('until') === undefined) await forever();
-    watcher.close();
-    closeSync(file);
+    end();
     return 0;
   }
 

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { copyFile, cp } from 'node:fs/promises';
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
+import { followEvents, noteEvent } from './event-log.mjs';
 import { BadFlag, parseFlags } from './flags.mjs';
 import { guestPath, runJailed } from './jail.mjs';
 import { own } from './own.mjs';
@@ -45,6 +46,7 @@ export async function main() {
 const commands = {
   query,
   launch,
+  monitor,
   exec,
   stop,
   publish,
@@ -159,7 +161,33 @@ async function launch(args) {
   await cp(image.root, root, { recursive: true, verbatimSymlinks: true });
   for (const folder of ['home/agent', 'workspace', 'tmp']) mkdirSync(join(root, folder), { recursive: true });
   own(join(root, 'home/agent'), { uid: 1000, gid: 1000 });
+  tell('instance-started', name);
   return 0;
+}
+
+/** @param {string} action @param {string} name */
+function tell(action, name) {
+  noteEvent({
+    location: 'none',
+    metadata: { action, name, project: 'default', source: `/1.0/instances/${name}` },
+    project: 'default',
+    timestamp: new Date().toISOString(),
+    type: 'lifecycle',
+  });
+}
+
+/** Tells what happens from now on. @param {string[]} args */
+async function monitor(args) {
+  const { all, one } = parseFlags(args, { bool: ['pretty', 'all-projects'], valued: ['type t', 'format f', 'loglevel'] });
+  if (process.env.CAGEMATCH_STAND_IN_NO_EVENTS !== undefined) refuse('the stand-in was told to tell no events');
+  if (one('format') !== 'json' || !all('type').includes('lifecycle'))
+    refuse('the stand-in tells lifecycle events, as JSON, and nothing else');
+  const since = Date.now();
+  followEvents((event) => {
+    // An empty line follows each, as from the real one.
+    if (Date.parse(event.timestamp) >= since) process.stdout.write(`${JSON.stringify(event)}\n\n`);
+  });
+  return new Promise(() => {});
 }
 
 /** The mode writes JSON; the little YAML that a person types is refused rather than misread. @param {string} text */
@@ -322,6 +350,7 @@ function remove(args) {
     if (instance.status === 'Running' && !has('force')) refuse('The instance is currently running, stop it first or pass --force');
     killInside(instance.id);
     forget('instances', name);
+    tell('instance-deleted', name);
   }
   return 0;
 }
