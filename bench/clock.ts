@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { quantile } from 'simple-statistics';
 import { type LocalStream, stream } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
+import type { Moments } from '../lib/match/measure.js';
 import { runOnce } from '../lib/match/run.js';
 import { packageRoot } from '../lib/package.js';
 import { helloTask } from '../lib/task/hello.js';
@@ -112,8 +113,8 @@ async function verdict(entry: string, clock: string, differences: number[], aske
 
 /** One run; when launch and teardown ended by our clocks, as time since the epoch. */
 async function run(field: Field, row: Row, name: string): Promise<Record<Moment, number>> {
-  let launchCalledMs = 0;
-  const result = await runOnce({
+  const at: Moments = {};
+  const { outcome } = await runOnce({
     ...row,
     gateway: field.gateway,
     task: field.task,
@@ -121,15 +122,13 @@ async function run(field: Field, row: Row, name: string): Promise<Record<Moment,
     timeoutMs: 60_000,
     name,
     signal: field.around.signal,
-    onPhase(phase) {
-      if (phase === 'launch') launchCalledMs = performance.now();
-    },
+    onPhase() {},
+    at,
   });
-  const { launch, total } = result.clocks;
-  if (result.outcome.status !== 'passed') throw new Error(result.outcome.message);
-  if (typeof launch !== 'number' || typeof total !== 'number') throw new Error('the run has no launch or no total');
+  if (outcome.status !== 'passed') throw new Error(outcome.message);
+  if (at.running === undefined || at.gone === undefined) throw new Error('the run has no end of launch or of teardown');
   const toEpoch = epochOffset();
-  return { started: launchCalledMs + launch + toEpoch, gone: launchCalledMs + total + toEpoch };
+  return { started: at.running + toEpoch, gone: at.gone + toEpoch };
 }
 
 /** What has to be added to our clock to have the time since the epoch, to some hundredths of a millisecond. */
@@ -154,5 +153,8 @@ function collect(listening: LocalStream, listener: Listener): Map<string, number
 /** Date.parse keeps whole milliseconds only; what is behind them is added. NaN for what is no time. */
 function preciseTime(text: string): number {
   const fraction = /\.(\d+)/.exec(text)?.[1];
-  return Date.parse(text.replace(/\.\d+/, '').replace(/ ([+-]\d{4}) [A-Z]+.*$/, '$1')) + (fraction === undefined ? 0 : Number(`0.${fraction}`) * 1000);
+  return (
+    Date.parse(text.replace(/\.\d+/, '').replace(/ ([+-]\d{4}) [A-Z]+.*$/, '$1')) +
+    (fraction === undefined ? 0 : Number(`0.${fraction}`) * 1000)
+  );
 }

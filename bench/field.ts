@@ -8,18 +8,20 @@ import { loadEnv } from '../lib/match/config.js';
 import { contextFor, createKeeper, type Keeper, type Surroundings } from '../lib/match/context.js';
 import { detectAll } from '../lib/match/detect.js';
 import { newMatchId } from '../lib/match/match.js';
-import type { PlannedEntry } from '../lib/match/plan.js';
+import { type Asked, type PlannedEntry, planMatch } from '../lib/match/plan.js';
 import { loadModes, parseWanted } from '../lib/match/registry.js';
 import { replayAnswer } from '../lib/model/answers.js';
 import { readCassette } from '../lib/model/cassette.js';
 import { createGateway, type Gateway } from '../lib/model/gateway.js';
 import { packageRoot } from '../lib/package.js';
+import type { State } from '../lib/record.js';
 import type { Task } from '../lib/task/task.js';
 
 /** One row, ready to run. */
 export interface Row {
   entry: string;
   mode: Mode;
+  state: State;
   ctx: Context;
   reach: Reach;
   gatewayPort: number | undefined;
@@ -35,6 +37,9 @@ export interface Field {
   folder: string;
   /** @throws when the runtime is not ready here */
   row(entry: string): Promise<Row>;
+  /** Rows as a match takes them. @throws when a runtime is not ready here */
+  plan(asked: readonly Asked[]): Promise<PlannedEntry[]>;
+  contextOf(entry: PlannedEntry): Context;
   close(): Promise<void>;
 }
 
@@ -63,6 +68,16 @@ export function openField(task: Task, env: Env = fieldEnv()): Field {
   const keeper = createKeeper();
   const gateway = createGateway(replayAnswer(readCassette(task.cassette)));
   const folder = temporaryFolder();
+  const contextOf: Field['contextOf'] = ({ mode, variant, options, facts }) =>
+    contextFor(around, keeper, mode, { variant, options, facts });
+  const plan: Field['plan'] = async (asked) => {
+    const registry = await loadModes();
+    const modes = new Set(asked.map(({ name }) => parseWanted(registry, name).mode));
+    const { entries, missing } = planMatch(registry, await detectAll(modes, (mode) => contextFor(around, keeper, mode.id)), asked, []);
+    const [without] = missing;
+    if (without) throw new Error(`${without.entry} is not ready: ${without.reason}`);
+    return entries;
+  };
   return {
     matchId,
     task,
@@ -70,16 +85,18 @@ export function openField(task: Task, env: Env = fieldEnv()): Field {
     keeper,
     gateway,
     folder,
-    async row(entry) {
-      const { mode, variant } = parseWanted(await loadModes(), entry);
-      const [found] = await detectAll([mode], () => contextFor(around, keeper, mode.id));
-      if (found?.detection.status !== 'ready') throw new Error(`${entry} is not ready: ${found?.detection.reason}`);
-      const ctx = contextFor(around, keeper, mode.id, { variant, facts: found.detection.facts });
+    plan,
+    contextOf,
+    async row(name) {
+      const [entry] = await plan([{ name }]);
+      if (!entry) throw new Error(`${name} has no row`);
+      const { adapter: mode, state } = entry;
+      const ctx = contextOf(entry);
       await mode.prepare(ctx);
       const reach = await mode.reach(ctx);
-      if (reach.via === 'inside') return { entry, mode, ctx, reach, gatewayPort: undefined };
+      if (reach.via === 'inside') return { entry: name, mode, state, ctx, reach, gatewayPort: undefined };
       const gatewayPort = await gateway.listen(reach.listen).finally(() => reach.release?.());
-      return { entry, mode, ctx, reach, gatewayPort };
+      return { entry: name, mode, state, ctx, reach, gatewayPort };
     },
     async close() {
       await gateway.close();
@@ -87,26 +104,5 @@ export function openField(task: Task, env: Env = fieldEnv()): Field {
       killAll();
       rmSync(folder, { recursive: true, force: true });
     },
-  };
-}
-
-/** A ready row as a match takes it; under a name of its own, where the same mode plays twice. */
-export function planned(row: Row, entry: string = row.entry): PlannedEntry {
-  const { mode, ctx } = row;
-  return {
-    entry,
-    mode: mode.id,
-    ...(ctx.variant === undefined ? {} : { variant: ctx.variant }),
-    options: {},
-    state: 'prepared',
-    task: 'hello',
-    letter: mode.letter,
-    title: mode.title,
-    isolation: mode.isolation,
-    workspace: mode.workspace,
-    required: true,
-    standIn: false,
-    adapter: mode,
-    facts: ctx.facts,
   };
 }

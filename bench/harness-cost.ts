@@ -30,7 +30,10 @@ export const benchmark: Benchmark = {
       const theirs: number[] = [];
       for (let round = 0; round <= n; round += 1) {
         // Who goes first changes from pair to pair.
-        const pair = [() => viaHarness(field, row, `cagematch-${field.matchId}-ours-${round}`), () => viaHyperfine(field, row, template, round)];
+        const pair = [
+          () => viaHarness(field, row, `cagematch-${field.matchId}-ours-${round}`),
+          () => viaHyperfine(field, row, template, round),
+        ];
         const [a, b] = round % 2 === 0 ? [await pair[0]?.(), await pair[1]?.()] : [await pair[1]?.(), await pair[0]?.()].reverse();
         // The first pair warms what both use.
         if (round === 0 || a === undefined || b === undefined) continue;

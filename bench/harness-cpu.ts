@@ -3,7 +3,7 @@ import { openRecord } from '../lib/match/events.js';
 import { runMatch } from '../lib/match/match.js';
 import { packageRoot } from '../lib/package.js';
 import { helloTask } from '../lib/task/hello.js';
-import { openField, planned } from './field.js';
+import { openField } from './field.js';
 import { type Benchmark, medianOf, samples, short } from './verdict.js';
 
 export const benchmark: Benchmark = {
@@ -21,10 +21,9 @@ export const benchmark: Benchmark = {
       },
     });
     try {
-      const row = await field.row('docker');
       await runMatch({
-        entries: [planned(row)],
-        contextOf: () => row.ctx,
+        entries: await field.plan([{ name: 'docker' }]),
+        contextOf: field.contextOf,
         record,
         gateway: field.gateway,
         task: field.task,

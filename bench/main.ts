@@ -7,7 +7,8 @@ import { type Benchmark, lineOf, type Options } from './verdict.js';
 const BENCHMARKS: Record<string, () => Promise<{ benchmark: Benchmark }>> = {
   'harness-cost': () => import('./harness-cost.js'),
   'harness-cpu': () => import('./harness-cpu.js'),
-  'same-apart': () => import('./same-apart.js'),
+  same: async () => ({ benchmark: (await import('./same-apart.js')).same }),
+  apart: async () => ({ benchmark: (await import('./same-apart.js')).apart }),
   clock: () => import('./clock.js'),
   'report-size': () => import('./report-size.js'),
   'command-line': () => import('./command-line.js'),

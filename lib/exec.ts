@@ -1,7 +1,7 @@
 // Processes: run one to its end within a bound, or stream its lines; and never leave one behind.
+import { ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { execa } from 'execa';
 import { monotonic } from './clock.js';
 import type { Env, ExecEnd, ExecEvent, ExecStream } from './contract.js';
 import { CagematchError } from './errors.js';
@@ -48,44 +48,46 @@ function killGroup(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-// execa's own timeout waits for stdout to close, which a grandchild can hold open:
-// children lead their own group, and the group is what is killed.
-function start(argv: readonly [string, ...string[]], options: SpawnOptions) {
-  const [file, ...args] = argv;
+// A grandchild can hold stdout open for ever: children lead their own group, and the group is what is killed.
+function start(argv: readonly [string, ...string[]], options: SpawnOptions): ChildProcess {
+  const child = begin(argv, options);
   const { input } = options;
-  const child = execa(file, args, {
-    // A client that outlives a killed harness is known by this (see lib/processes.ts).
-    env: { ...options.env, [OWNER_VARIABLE]: ownerOf(process.pid) },
-    extendEnv: false,
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    ...(options.user === undefined ? {} : { uid: options.user.uid, gid: options.user.gid }),
-    ...(input === undefined ? { stdin: 'ignore' as const } : { input }),
-    detached: true,
-    cleanup: false,
-    reject: false,
-    buffer: false,
-    stripFinalNewline: false,
-  });
-  // `reject: false` still leaves a result nobody may await.
-  child.catch(() => {});
+  // A child need not read what it is given.
+  if (input !== undefined) child.stdin?.on('error', () => {}).end(input);
   const { pid } = child;
-  if (pid !== undefined) {
-    live.add(pid);
-    child.once('exit', () => live.delete(pid));
-  }
-  const abort = () => {
-    if (pid !== undefined) killGroup(pid, 'SIGKILL');
-  };
+  if (pid === undefined) return child;
+  live.add(pid);
+  const abort = () => killGroup(pid, 'SIGKILL');
   if (options.signal?.aborted) abort();
   options.signal?.addEventListener('abort', abort, { once: true });
-  child.once('exit', () => options.signal?.removeEventListener('abort', abort));
+  child.once('exit', () => {
+    live.delete(pid);
+    options.signal?.removeEventListener('abort', abort);
+  });
   return child;
 }
 
-type Child = ReturnType<typeof start>;
+/** Some ways to fail are thrown (an argument with a zero byte, arguments too long for the system): they are told as all others are. */
+function begin([file, ...args]: readonly [string, ...string[]], options: SpawnOptions): ChildProcess {
+  try {
+    return spawn(file, args, {
+      // A client that outlives a killed harness is known by this (see lib/processes.ts).
+      env: { ...options.env, [OWNER_VARIABLE]: ownerOf(process.pid) },
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      ...(options.user === undefined ? {} : { uid: options.user.uid, gid: options.user.gid }),
+      stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+      detached: true,
+      windowsHide: true,
+    });
+  } catch (error) {
+    const failed = new ChildProcess();
+    process.nextTick(() => failed.emit('error', error));
+    return failed;
+  }
+}
 
 /** How the child ended, told when it has exited, whoever still holds its pipes. */
-function ended(child: Child): Promise<ExecEnd & { missing?: boolean }> {
+function ended(child: ChildProcess): Promise<ExecEnd & { missing?: boolean }> {
   return new Promise((resolve) => {
     child.once('exit', (code: number | null, signal: string | null) => {
       if (code !== null) resolve({ type: 'exit', code });

@@ -123,8 +123,11 @@ export async function serveReplay(req, res, cassette) {
   const message = toMessage(reply.content, request.model ?? cassette.model);
   if (!request.stream) return void res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(message));
   res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
-  for (const event of toEvents(message)) res.write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
-  res.end();
+  res.end(
+    toEvents(message)
+      .map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`)
+      .join(''),
+  );
 }
 
 /** @param {unknown} value */
