@@ -1,5 +1,5 @@
 // The OS sandbox: bubblewrap on Linux, Seatbelt on macOS, through Anthropic's own sandbox-runtime (`srt`).
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Command, type Context, defineMode, type Handle, type HostPaths } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
@@ -35,7 +35,7 @@ export default defineMode<Handle & { pid?: number | undefined; kill?(): void; se
     }
     const { version, tried, walls } = await tryOut(srt, ctx);
     if (tried.end.type === 'exit' && tried.end.code === 0)
-      return { status: 'ready', version: version.stdout.trim() || 'unknown', facts: versionFacts(walls) };
+      return { status: 'ready', version: version || 'unknown', facts: versionFacts(walls) };
     return { status: 'broken', reason: `srt cannot run a command: ${whyFailed(tried)}`, hint: USERNS_HINT };
   },
   async prepare() {
@@ -74,22 +74,34 @@ export default defineMode<Handle & { pid?: number | undefined; kill?(): void; se
   shell: (ctx, handle) => [...(srtPath(ctx) ?? ['srt']), '-s', handle.settings ?? '', '-c', '/bin/sh -i'],
 });
 
+const PACKAGE = '@anthropic-ai/sandbox-runtime';
 const LINUX_TOOLS = { bwrap: 'bubblewrap', socat: 'socat', rg: 'ripgrep' };
 const USERNS_HINT = 'sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu 24.04), or see srt --debug';
 
 /** A home and a temporary folder of its own: the user's ~/.srt-settings.json has no say, and srt's sockets do not stay. */
 async function tryOut(srt: [string, ...string[]], ctx: Context) {
   const folder = makeFolder('srt');
-  const call = { env: { ...ctx.env, HOME: folder, TMPDIR: folder }, signal: ctx.signal, timeoutMs: 10_000 };
+  // In that folder, too: srt searches the one it is started in for files to protect.
+  const call = { env: { ...ctx.env, HOME: folder, TMPDIR: folder }, cwd: folder, signal: ctx.signal, timeoutMs: 10_000 };
   try {
     const [version, tried, bubblewrap] = await Promise.all([
-      capture([...srt, '--version'], call),
+      installedVersion(srt[0]) ?? capture([...srt, '--version'], call).then(({ stdout }) => stdout.trim()),
       capture([...srt, '-c', 'true'], call),
       ctx.platform === 'linux' ? programVersion('bwrap', ctx) : undefined,
     ]);
     return { version, tried, walls: { bubblewrap } };
   } finally {
     removeFolder(folder);
+  }
+}
+
+/** What its package says: to ask the program is to start a second Node beside the one that tries it out. */
+function installedVersion(srt: string): string | undefined {
+  try {
+    const { name, version } = JSON.parse(readFileSync(join(dirname(realpathSync(srt)), '../package.json'), 'utf8'));
+    return name === PACKAGE && typeof version === 'string' ? version : undefined;
+  } catch {
+    return undefined;
   }
 }
 
