@@ -138,7 +138,10 @@ function badUsage(message: string, argv: string[], options: string[]): Cagematch
     const meant = nearest(unknown, commands);
     return new CagematchError('bad-input', `unknown command: ${unknown}`, meant ? `did you mean ${meant}?` : 'cagematch --help');
   }
-  const meant = nearest(unknown, options);
+  const meant = nearest(
+    unknown,
+    options.filter((name) => name.length > 1),
+  );
   return new CagematchError(
     'bad-input',
     `unknown option of ${command}: ${unknown}`,

@@ -2,8 +2,8 @@
 import type { Argv } from 'yargs';
 import { z } from 'zod';
 import { isStandIn } from '../lib/match/detect.js';
-import { renderDetected } from '../lib/report/detected.js';
-import { coloured, plain } from '../lib/report/lines.js';
+import { renderDetected } from '../lib/report/terminal/detected.js';
+import { coloured, plain } from '../lib/report/terminal/lines.js';
 import { EXIT, type Io, wantsColour } from './io.js';
 import { readSettings } from './settings.js';
 import { survey } from './survey.js';

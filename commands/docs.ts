@@ -7,8 +7,8 @@ import { OWN_INPUTS } from '../lib/match/config.js';
 import { loadModes } from '../lib/match/registry.js';
 import { packageRoot } from '../lib/package.js';
 import { envExample, RUNTIMES_REGION, runtimesTable } from '../lib/report/docs.js';
-import { replaceRegion } from '../lib/report/markdown.js';
-import { schemaFiles } from '../lib/report/schemas.js';
+import { replaceRegion } from '../lib/report/export/markdown.js';
+import { schemaFiles } from '../lib/report/export/schemas.js';
 import { EXIT, type Io } from './io.js';
 import { readSettings } from './settings.js';
 

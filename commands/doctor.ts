@@ -9,7 +9,7 @@ import { capture, whyFailed } from '../lib/exec.js';
 import { readOwnInputs } from '../lib/match/config.js';
 import { createGateway } from '../lib/model/gateway.js';
 import { agentVersion } from '../lib/package.js';
-import { coloured, plain, wrap } from '../lib/report/lines.js';
+import { coloured, plain, wrap } from '../lib/report/terminal/lines.js';
 import { agentBinary } from '../lib/task/agent.js';
 import { EXIT, type Io, wantsColour } from './io.js';
 import { survey } from './survey.js';

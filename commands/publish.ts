@@ -3,8 +3,8 @@ import { accessSync, constants, existsSync, readFileSync, writeFileSync } from '
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { CagematchError, messageOf } from '../lib/errors.js';
 import type { Report } from '../lib/report/document.js';
-import { renderMarkdown, replaceRegion } from '../lib/report/markdown.js';
-import { coloured, plain, renderTable } from '../lib/report/table.js';
+import { renderMarkdown, replaceRegion } from '../lib/report/export/markdown.js';
+import { coloured, plain, renderTable } from '../lib/report/terminal/table.js';
 import { type Io, wantsColour } from './io.js';
 
 /** `json`: a file, or `-` for stdout, which then holds nothing else. */

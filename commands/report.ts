@@ -1,15 +1,15 @@
 // `cagematch report`: a past match again, from nothing but its record.
 import type { Argv } from 'yargs';
 import { z } from 'zod';
-import { createCsv, type Exporter } from '../lib/report/csv.js';
 import type { Report } from '../lib/report/document.js';
+import { createCsv, type Exporter } from '../lib/report/export/csv.js';
+import { renderHyperfine } from '../lib/report/export/hyperfine.js';
+import { createJson } from '../lib/report/export/json.js';
+import { renderMarkdown } from '../lib/report/export/markdown.js';
+import { createTrace } from '../lib/report/export/trace.js';
 import type { Fold } from '../lib/report/fold.js';
 import { renderHtml } from '../lib/report/html.js';
-import { renderHyperfine } from '../lib/report/hyperfine.js';
-import { createJson } from '../lib/report/json.js';
-import { renderMarkdown } from '../lib/report/markdown.js';
-import { coloured, plain, renderTable } from '../lib/report/table.js';
-import { createTrace } from '../lib/report/trace.js';
+import { coloured, plain, renderTable } from '../lib/report/terminal/table.js';
 import { EXIT, type Io, wantsColour } from './io.js';
 import { findRecord, finishedFold, readFound } from './records.js';
 import { readSettings } from './settings.js';

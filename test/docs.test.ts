@@ -6,12 +6,12 @@ import { describe, expect, test } from 'vitest';
 import { OWN_INPUTS } from '../lib/match/config.js';
 import { loadModes } from '../lib/match/registry.js';
 import { packageRoot } from '../lib/package.js';
-import { compare } from '../lib/report/compare.js';
+import { compare } from '../lib/report/compare/compare.js';
+import { sideOfReport } from '../lib/report/compare/reread.js';
 import { envExample, RUNTIMES_REGION, runtimesTable } from '../lib/report/docs.js';
-import { replaceRegion } from '../lib/report/markdown.js';
+import { replaceRegion } from '../lib/report/export/markdown.js';
+import { schemaFiles } from '../lib/report/export/schemas.js';
 import { buildReport, parseEvents } from '../lib/report/report.js';
-import { sideOfReport } from '../lib/report/reread.js';
-import { schemaFiles } from '../lib/report/schemas.js';
 
 const modes = [...(await loadModes()).values()];
 const read = (name: string) => readFileSync(join(packageRoot, name), 'utf8');

@@ -5,13 +5,13 @@ import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { packageRoot } from '../lib/package.js';
 import type { MatchEvent } from '../lib/record.js';
-import { createCsv, type Exporter } from '../lib/report/csv.js';
 import { reportSchema } from '../lib/report/document.js';
+import { createCsv, type Exporter } from '../lib/report/export/csv.js';
+import { renderHyperfine } from '../lib/report/export/hyperfine.js';
+import { createJson } from '../lib/report/export/json.js';
+import { createTrace } from '../lib/report/export/trace.js';
 import { createFold } from '../lib/report/fold.js';
-import { renderHyperfine } from '../lib/report/hyperfine.js';
-import { createJson } from '../lib/report/json.js';
 import { buildReport } from '../lib/report/report.js';
-import { createTrace } from '../lib/report/trace.js';
 import { baseline, ended, FAILED, ran, row, started } from './hand-made-record.js';
 import { cagematch, ownHouse, standSomewhere } from './house.js';
 

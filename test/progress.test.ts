@@ -1,8 +1,8 @@
 // What a person sees while a match runs: one live line at a terminal, and little elsewhere.
 import { describe, expect, test } from 'vitest';
 import type { EventOf, MatchEvent } from '../lib/record.js';
-import { createProgress } from '../lib/report/progress.js';
-import { remainingText } from '../lib/report/remaining.js';
+import { createProgress } from '../lib/report/terminal/progress.js';
+import { remainingText } from '../lib/report/terminal/remaining.js';
 import { FAILED, ran, row, started } from './hand-made-record.js';
 
 const at = <E extends MatchEvent>(event: E, atMs: number): E => ({ ...event, atMs });

@@ -1,7 +1,7 @@
 // What a match speaks for: sentences that its rows bear out, and silence where they cannot.
 import { describe, expect, test } from 'vitest';
+import { recommend } from '../lib/report/advice/recommend.js';
 import type { Report } from '../lib/report/document.js';
-import { recommend } from '../lib/report/recommend.js';
 import { burstOf, HOST, type Made, type MadeRow, madeMatch } from './hand-made-match.js';
 
 const OCI: MadeRow = { isolation: 'container', startup: 600, work: 220 };

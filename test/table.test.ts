@@ -3,9 +3,9 @@ import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import type { MatchEvent } from '../lib/record.js';
 import type { Report, Summary } from '../lib/report/document.js';
-import { renderMarkdown } from '../lib/report/markdown.js';
-import { coloured, plain, renderTable, WIDTH } from '../lib/report/table.js';
-import { barsOf } from '../lib/report/time-block.js';
+import { renderMarkdown } from '../lib/report/export/markdown.js';
+import { coloured, plain, renderTable, WIDTH } from '../lib/report/terminal/table.js';
+import { barsOf } from '../lib/report/terminal/time-block.js';
 import { burstOf, HOST, type MadeRow, madeMatch } from './hand-made-match.js';
 
 const COST = { memoryPeakBytes: 212 * 2 ** 20, cpuUserMs: 700, cpuSystemMs: 150 };

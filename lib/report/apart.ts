@@ -2,8 +2,8 @@
 import { isGap } from '../record.js';
 import { duration, listed } from './cells.js';
 import type { Report } from './document.js';
-import { type Style, wrap } from './lines.js';
 import { ENOUGH_TO_SEPARATE, mostCoverage } from './statistics.js';
+import { type Style, wrap } from './terminal/lines.js';
 
 interface Apart {
   what: 'startup' | 'total';

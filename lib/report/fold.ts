@@ -1,9 +1,9 @@
 // The match as a document: a fold of its events, one at a time, that keeps of a run no more than its numbers.
 import { type EventOf, type Gap, isGap, type MatchEvent } from '../record.js';
+import { recommend } from './advice/recommend.js';
 import { burstOf } from './burst.js';
 import type { ModeReport, Report } from './document.js';
 import { compareAll } from './pairs.js';
-import { recommend } from './recommend.js';
 import { rowOf } from './row.js';
 import { createTally, type Tally } from './tally.js';
 

@@ -1,5 +1,5 @@
 // Markup in which every value is escaped: the one place where words of others become HTML.
-import { printable } from '../lines.js';
+import { printable } from '../terminal/lines.js';
 
 /** HTML that was made here; nobody else can make any, and nothing else counts as HTML. */
 class Markup {

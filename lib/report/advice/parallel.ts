@@ -1,9 +1,9 @@
 // What a match's bursts say of many sandboxes at once: which row gets most done a minute, at which level, and what fails then.
-import { isGap } from '../record.js';
-import { bytes, called, listed, middle, rate } from './cells.js';
-import type { ModeReport, Report, Summary } from './document.js';
+import { isGap } from '../../record.js';
+import { bytes, called, listed, middle, rate } from '../cells.js';
+import type { ModeReport, Report, Summary } from '../document.js';
+import { ENOUGH_TO_SEPARATE } from '../statistics.js';
 import type { Field, Said } from './profiles.js';
-import { ENOUGH_TO_SEPARATE } from './statistics.js';
 
 type Level = Report['burst'][number]['levels'][number];
 

@@ -1,7 +1,7 @@
 // What a finished match speaks for: a fold of its rows, silent where they cannot say.
-import { isGap } from '../record.js';
+import { isGap } from '../../record.js';
+import type { Recommendation, Report } from '../document.js';
 import { breakEvens } from './break-even.js';
-import type { Recommendation, Report } from './document.js';
 import { profilesOf } from './profiles.js';
 import { createScale, paretoSet } from './standing.js';
 

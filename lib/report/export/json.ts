@@ -1,6 +1,7 @@
 // The report as JSON, its runs written as they are read again: all of them at once may be more than memory holds.
+
+import type { Report } from '../document.js';
 import type { Exporter } from './csv.js';
-import type { Report } from './document.js';
 
 /** Writes what `JSON.stringify(report, null, 2)` would, had the report the runs that are pushed. @param report without runs */
 export function createJson(write: (text: string) => void, report: Report): Exporter {

@@ -1,8 +1,8 @@
 // Two matches compared, for a person at a terminal of 100 columns; the verdict is the last line.
-import { isGap } from '../record.js';
-import { type ComparedRow, type ComparisonDocument, MEASURES, type Measure, type Measured } from './comparison.js';
+import { isGap } from '../../record.js';
+import { type ComparedRow, type ComparisonDocument, MEASURES, type Measure, type Measured } from '../compare/comparison.js';
+import { ENOUGH_TO_SEPARATE } from '../statistics.js';
 import { borderless, fitted, plain, type Style, trimmed, wrap } from './lines.js';
-import { ENOUGH_TO_SEPARATE } from './statistics.js';
 
 export function renderComparison(document: ComparisonDocument, style: Style = plain): string {
   const { differences, notCompared, onlyIn, warnings } = document;

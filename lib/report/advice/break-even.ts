@@ -1,6 +1,6 @@
 // From which length of work on a difference in startup no longer matters, or is made good.
-import { isGap } from '../record.js';
-import type { ModeReport, Report } from './document.js';
+import { isGap } from '../../record.js';
+import type { ModeReport, Report } from '../document.js';
 import type { Scale } from './standing.js';
 
 type BreakEven = Report['recommendation']['breakEven'][number];

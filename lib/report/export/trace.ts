@@ -1,7 +1,7 @@
 // The match as a Chrome trace (JSON), which Perfetto and chrome://tracing show: where every run's time went, on one time line.
-import type { Clocks, EventOf } from '../record.js';
+import type { Clocks, EventOf } from '../../record.js';
+import { printable } from '../terminal/lines.js';
 import type { Exporter } from './csv.js';
-import { printable } from './lines.js';
 
 interface Open {
   started: EventOf<'run-started'>;

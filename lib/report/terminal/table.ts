@@ -1,10 +1,10 @@
 // The match for a person at a terminal of 100 columns: the answer first, then what it rests on.
-import { isGap } from '../record.js';
-import { coverage, renderApart, renderOutliers } from './apart.js';
+import { isGap } from '../../record.js';
+import { coverage, renderApart, renderOutliers } from '../apart.js';
+import { authShort, failuresOf, isTaxed, leftoversShort, middle, nameOf, ratio, ratioHead, settingsOf, syncShort } from '../cells.js';
+import type { ModeReport, Report } from '../document.js';
 import { renderBurst } from './burst-block.js';
-import { authShort, failuresOf, isTaxed, leftoversShort, middle, nameOf, ratio, ratioHead, settingsOf, syncShort } from './cells.js';
 import { renderCost } from './cost-block.js';
-import type { ModeReport, Report } from './document.js';
 import { borderless, fits, fitted, plain, type Style, trimmed, wrap } from './lines.js';
 import { renderNotes } from './notes.js';
 import { renderRecommendation } from './recommendation-block.js';

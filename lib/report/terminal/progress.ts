@@ -1,6 +1,6 @@
 // What happens now, for a person who waits: one live line on a terminal; elsewhere few plain lines.
-import type { EventOf, MatchEvent } from '../record.js';
-import { listed } from './cells.js';
+import type { EventOf, MatchEvent } from '../../record.js';
+import { listed } from '../cells.js';
 import { printable } from './lines.js';
 import { createRemaining, remainingText, slotOf } from './remaining.js';
 

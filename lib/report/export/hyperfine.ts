@@ -1,8 +1,8 @@
 // The match as hyperfine exports a benchmark, so that its plotting scripts draw it.
 import { mean, sampleStandardDeviation } from 'simple-statistics';
-import type { Report } from './document.js';
-import type { Fold } from './fold.js';
-import { measured, type Tally } from './tally.js';
+import type { Report } from '../document.js';
+import type { Fold } from '../fold.js';
+import { measured, type Tally } from '../tally.js';
 
 /**
  * `times` are the `total` of the runs that passed, in seconds: what a shell that waits for the whole command would have timed.

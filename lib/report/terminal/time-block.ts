@@ -1,9 +1,9 @@
 // Where the time goes, for a terminal: medians, and a bar for each row on one scale, in blocks that need no colour.
-import { isGap } from '../record.js';
-import { duration, nameOf, whole } from './cells.js';
-import type { ModeReport, Report } from './document.js';
+import { isGap } from '../../record.js';
+import { duration, nameOf, whole } from '../cells.js';
+import type { ModeReport, Report } from '../document.js';
+import { SEGMENTS, type Segments, segmentsOf } from '../segments.js';
 import { borderless, fits, type Style, trimmed, WIDTH, widthOf } from './lines.js';
-import { SEGMENTS, type Segments, segmentsOf } from './segments.js';
 
 const BLOCKS: Record<keyof Segments, string> = { runtime: '█', boot: '▓', work: '▒', end: '░' };
 

@@ -1,8 +1,8 @@
 // Under which conditions a match was measured: the last lines of its table.
-import { isGap } from '../record.js';
-import type { Report } from './document.js';
+import { isGap } from '../../record.js';
+import type { Report } from '../document.js';
+import { ENOUGH_TO_SEPARATE } from '../statistics.js';
 import { type Style, wrap } from './lines.js';
-import { ENOUGH_TO_SEPARATE } from './statistics.js';
 
 /** `--runs auto` goes on until every startup is known to this share of its median. */
 const PRECISE = 0.05;

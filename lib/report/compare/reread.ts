@@ -1,8 +1,8 @@
 // A report that was kept as JSON, read back into what it was made of.
-import { eventSchema } from '../record.js';
+import { eventSchema } from '../../record.js';
+import { reportSchema } from '../document.js';
+import { createTally, type Tally } from '../tally.js';
 import type { Side } from './compare.js';
-import { reportSchema } from './document.js';
-import { createTally, type Tally } from './tally.js';
 
 /** @throws where it is no report of this version */
 export function sideOfReport(text: string): Side {

@@ -1,7 +1,7 @@
 // What a sandbox costs besides time, for a terminal: memory, CPU, disk; and why where it is not known.
-import { isGap } from '../record.js';
-import { bytes, nameOf, whyDashes } from './cells.js';
-import type { ModeReport, Report } from './document.js';
+import { isGap } from '../../record.js';
+import { bytes, nameOf, whyDashes } from '../cells.js';
+import type { ModeReport, Report } from '../document.js';
 import { borderless, fitted, type Style, trimmed, wrap } from './lines.js';
 
 const VALUES = ['peak memory', 'CPU s', 'image', 'sandbox'] as const;

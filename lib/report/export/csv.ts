@@ -1,6 +1,6 @@
 // Every run as a line of CSV (RFC 4180), for a spreadsheet or a data frame.
-import { type ClockName, type EventOf, isGap, type MatchEvent } from '../record.js';
-import { printable } from './lines.js';
+import { type ClockName, type EventOf, isGap, type MatchEvent } from '../../record.js';
+import { printable } from '../terminal/lines.js';
 
 /** Takes a match's events and writes text as it goes. */
 export interface Exporter {

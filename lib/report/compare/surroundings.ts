@@ -1,6 +1,7 @@
 // What two matches depend on besides the code that is compared: where it differs, a slow-down has another suspect.
+
+import type { ModeReport, Report } from '../document.js';
 import type { Difference } from './comparison.js';
-import type { ModeReport, Report } from './document.js';
 
 /**
  * Shown, but no reason to hold back: cagematch and its commit are what one compares; the load is a snapshot that is never the

@@ -1,8 +1,8 @@
 // The shapes of what cagematch writes as JSON Schema (2020-12), for those who read it with other tools.
 import { z } from 'zod';
-import { eventSchema } from '../record.js';
-import { comparisonDocument } from './comparison.js';
-import { reportSchema } from './document.js';
+import { eventSchema } from '../../record.js';
+import { comparisonDocument } from '../compare/comparison.js';
+import { reportSchema } from '../document.js';
 
 /** Path in the package to the file's text, whole. */
 export function schemaFiles(): Record<string, string> {

@@ -1,7 +1,7 @@
 // What a burst showed, for a terminal: a column for each level, and in words where it stops.
-import { isGap } from '../record.js';
-import { listed, middle, rate, whole } from './cells.js';
-import type { Report } from './document.js';
+import { isGap } from '../../record.js';
+import { listed, middle, rate, whole } from '../cells.js';
+import type { Report } from '../document.js';
 import { borderless, fitted, type Style, trimmed, wrap } from './lines.js';
 
 type Burst = Report['burst'][number];

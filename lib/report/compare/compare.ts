@@ -1,12 +1,12 @@
 // Two matches held against each other: which rows became slower, and whether that may be called a regression.
-import { CagematchError } from '../errors.js';
-import { isGap } from '../record.js';
+import { CagematchError } from '../../errors.js';
+import { isGap } from '../../record.js';
+import type { ModeReport, Report } from '../document.js';
+import { pairUp, withoutModel, workWithoutModel } from '../pairs.js';
+import { ratioOfMedians, separates, summarizePairs } from '../statistics.js';
+import { measured, type Tally } from '../tally.js';
 import { type ComparedRow, type ComparisonDocument, MEASURES, type Measure, type Measured } from './comparison.js';
-import type { ModeReport, Report } from './document.js';
-import { pairUp, withoutModel, workWithoutModel } from './pairs.js';
-import { ratioOfMedians, separates, summarizePairs } from './statistics.js';
 import { differences } from './surroundings.js';
-import { measured, type Tally } from './tally.js';
 
 /** A match, and what its rows' numbers are made of. */
 export interface Side {

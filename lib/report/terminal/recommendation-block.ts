@@ -1,7 +1,7 @@
 // What a match speaks for, for a terminal: a sentence for each use, what it rests on, and why some are missing.
-import { coverage } from './apart.js';
-import { listed, roughly } from './cells.js';
-import type { Report } from './document.js';
+import { coverage } from '../apart.js';
+import { listed, roughly } from '../cells.js';
+import type { Report } from '../document.js';
 import { type Style, wrap } from './lines.js';
 
 /** A match of one row was no comparison: of it nothing is said, not even that nothing can be. */

@@ -1,13 +1,13 @@
 // One sentence for each kind of use, where the rows can bear it; else why there is none.
 
-import { isGap } from '../record.js';
+import { isGap } from '../../record.js';
+import { called, duration, listed, middle, ratio, roughly } from '../cells.js';
+import type { ModeReport, Recommendation, Report } from '../document.js';
+import { segmentsOf } from '../segments.js';
+import { ENOUGH_TO_SEPARATE } from '../statistics.js';
 import { worksFaster } from './break-even.js';
-import { called, duration, listed, middle, ratio, roughly } from './cells.js';
-import type { ModeReport, Recommendation, Report } from './document.js';
 import { parallel } from './parallel.js';
-import { segmentsOf } from './segments.js';
 import { type Scale, STRENGTH } from './standing.js';
-import { ENOUGH_TO_SEPARATE } from './statistics.js';
 
 type Profile = Recommendation['profiles'][number]['profile'];
 

@@ -1,14 +1,14 @@
 // The match as Markdown, and the generated region of RESULTS.md.
-import { type ClockName, isGap } from '../record.js';
-import { apartLines, coverage, outlierLines } from './apart.js';
-import { burstLines, burstTable } from './burst-block.js';
-import { authShort, failuresOf, isTaxed, middle, nameOf, ratio, ratioHead, settingsOf, syncShort, whole } from './cells.js';
-import { costTable } from './cost-block.js';
-import type { ModeReport, Report } from './document.js';
-import { printable } from './lines.js';
-import { interval, roundsOf, totalHead } from './notes.js';
-import { recommendationLines } from './recommendation-block.js';
-import { segmentsOf } from './segments.js';
+import { type ClockName, isGap } from '../../record.js';
+import { apartLines, coverage, outlierLines } from '../apart.js';
+import { authShort, failuresOf, isTaxed, middle, nameOf, ratio, ratioHead, settingsOf, syncShort, whole } from '../cells.js';
+import type { ModeReport, Report } from '../document.js';
+import { segmentsOf } from '../segments.js';
+import { burstLines, burstTable } from '../terminal/burst-block.js';
+import { costTable } from '../terminal/cost-block.js';
+import { printable } from '../terminal/lines.js';
+import { interval, roundsOf, totalHead } from '../terminal/notes.js';
+import { recommendationLines } from '../terminal/recommendation-block.js';
 
 const REGION = { begin: '<!-- cagematch:match -->', end: '<!-- /cagematch:match -->' };
 

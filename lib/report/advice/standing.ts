@@ -1,7 +1,7 @@
 // Which of two rows is less, as far as a match can tell: what the recommendation rests on.
-import type { Isolation } from '../contract.js';
-import { isGap } from '../record.js';
-import type { ModeReport, Report } from './document.js';
+import type { Isolation } from '../../contract.js';
+import { isGap } from '../../record.js';
+import type { ModeReport, Report } from '../document.js';
 
 /**
  * What stands between the agent and this machine's kernel, as the runtimes declare it: nothing; a filter on its system calls;
