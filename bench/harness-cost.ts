@@ -99,7 +99,7 @@ async function viaHyperfine(field: Field, row: Row, template: Template, round: n
   const tap = field.gateway.openTap();
   try {
     const user = row.mode.owner?.(row.ctx) ?? workspaceUser(row.ctx.uid);
-    const host = furnish(folder, user, row.ctx);
+    const host = furnish(folder, user, row.ctx, row.mode);
     field.task.seed(host.workspace);
     own(host.workspace, user, row.ctx.uid);
     const name = `cagematch-${field.matchId}-theirs-${round}`;

@@ -73,7 +73,7 @@ export interface Layout {
 export interface HostPaths {
   /** The workspace, absolute, owned by `user`. */
   workspace: string;
-  /** A fresh agent home, absolute. */
+  /** A fresh agent home, absolute; there only where the mode names it in its layout. */
   home: string;
   /** A fresh folder for temporary files, absolute; gone with the run. */
   tmp: string;

@@ -1,4 +1,5 @@
 // Versions of the programs that a runtime rests on, asked of the programs themselves.
+import { isAbsolute } from 'node:path';
 import type { Context } from './contract.js';
 import { capture, which } from './exec.js';
 
@@ -9,8 +10,21 @@ export function versionIn(text: string | undefined): string | undefined {
   return /(?:^|\s)((?:release-|v)?\d[^\s,]*)/.exec(text ?? '')?.[1];
 }
 
+/** By path. Several modes rest on the same programs, and while one command lasts no program changes. */
+const told = new Map<string, Promise<string | undefined>>();
+
 /** Undefined for a program that is not there or says nothing of the kind. @param program a name on PATH, or a path */
 export async function programVersion(program: string, ctx: Context): Promise<string | undefined> {
+  if (!isAbsolute(program)) return askVersion(program, ctx);
+  const asking = told.get(program) ?? askVersion(program, ctx);
+  told.set(program, asking);
+  const version = await asking;
+  // Who was cut short has said nothing yet.
+  if (version === undefined) told.delete(program);
+  return version;
+}
+
+async function askVersion(program: string, ctx: Context): Promise<string | undefined> {
   const asked = await capture([program, '--version'], { env: ctx.env, signal: ctx.signal, timeoutMs: QUICK_MS, cwd: '/' });
   return asked.end.type === 'exit' && asked.end.code === 0 ? versionIn(asked.stdout) : undefined;
 }

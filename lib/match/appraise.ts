@@ -42,7 +42,7 @@ async function inSandbox(folder: string, one: Row, match: Parameters<typeof appr
   const over = new AbortController();
   const ctx: Context = { ...one.ctx, signal: over.signal };
   const user = mode.owner?.(ctx) ?? workspaceUser(ctx.uid);
-  const spec = specFor({ ...one, ...match, ctx }, furnish(folder, user, ctx), user);
+  const spec = specFor({ ...one, ...match, ctx }, furnish(folder, user, ctx, mode), user);
   const stop = stopper(match.signal, APPRAISE_MS);
   let handle: Handle = { name: spec.name };
   try {

@@ -12,16 +12,17 @@ export function workspaceUser(uid: number | undefined): { uid: number; gid: numb
   return uid === undefined || uid === 0 ? agent : { uid, gid: process.getgid?.() ?? uid };
 }
 
-/** The run's folders: a workspace, and an agent home with the same bytes as the image's. */
-export function furnish(folder: string, user: { uid: number; gid: number }, ctx: Context): HostPaths {
+/** The run's folders: a workspace, and, for a mode that has the agent at home on this host, a home with the same bytes as the image's. */
+export function furnish(folder: string, user: { uid: number; gid: number }, ctx: Context, mode: Pick<Mode, 'layout'>): HostPaths {
   const workspace = join(folder, 'workspace');
   const home = join(folder, 'home');
   const tmp = join(folder, 'tmp');
   for (const one of [workspace, tmp]) mkdirSync(one);
-  copyTree(join(packageRoot, 'lib/task/home'), home);
-  own(folder, user, ctx.uid);
   const folders = [ctx.agentBinary, process.execPath].flatMap((binary) => (binary === undefined ? [] : [dirname(binary)]));
-  return { workspace, home, tmp, path: [...folders, ctx.env.PATH ?? ''].join(delimiter) };
+  const host = { workspace, home, tmp, path: [...folders, ctx.env.PATH ?? ''].join(delimiter) };
+  if (mode.layout(ctx, host).home === home) copyTree(join(packageRoot, 'lib/task/home'), home);
+  own(folder, user, ctx.uid);
+  return host;
 }
 
 /** Gives a tree to the user inside; root's own files would be out of its reach. Only for a tree that no agent has had yet. */

@@ -110,7 +110,7 @@ async function runIn(folder: string, settings: RunSettings, at: Moments): Promis
   const ctx: Context = { ...settings.ctx, signal: over.signal };
   try {
     const user = mode.owner?.(settings.ctx) ?? workspaceUser(settings.ctx.uid);
-    const host = furnish(folder, user, settings.ctx);
+    const host = furnish(folder, user, settings.ctx, mode);
     const { nonce } = task.seed(host.workspace);
     own(host.workspace, user, settings.ctx.uid);
     const plan = layOut(settings, host, user, tap.token);

@@ -85,7 +85,7 @@ export function createPool(ground: Ground, nameOf: (tail: string) => string): Po
 async function launch(ground: Ground, name: string, folder: string): Promise<Idle> {
   const { mode, ctx } = ground;
   const user = mode.owner?.(ctx) ?? workspaceUser(ctx.uid);
-  const host = furnish(folder, user, ctx);
+  const host = furnish(folder, user, ctx, mode);
   const handle = await mode.launch(ctx, specFor({ ...ground, name }, host, user));
   return { name, handle, host, user, layout: mode.layout(ctx, host), ctx, used: 0 };
 }
