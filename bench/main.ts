@@ -13,6 +13,7 @@ const BENCHMARKS: Record<string, () => Promise<{ benchmark: Benchmark }>> = {
   'report-size': () => import('./report-size.js'),
   'command-line': () => import('./command-line.js'),
   warm: () => import('./warm.js'),
+  parts: () => import('./parts.js'),
 };
 
 process.exitCode = await main();

@@ -8,7 +8,8 @@ export interface Verdict {
   /** Bootstrap 95 % interval, where the number is a median of samples. */
   ci95?: [number, number] | undefined;
   n: number;
-  limit: number;
+  /** Absent: the number is told for its own sake. */
+  limit?: number;
   /** Which side of the limit is good; `most` where not said. */
   sense?: 'most' | 'least';
   unit: string;
@@ -30,15 +31,16 @@ export interface Benchmark {
   run(options: Options): Promise<Verdict[]>;
 }
 
-export function met(verdict: Verdict): boolean {
-  return verdict.sense === 'least' ? verdict.value >= verdict.limit : verdict.value <= verdict.limit;
+function bound({ value, limit, sense, unit }: Verdict): string {
+  if (limit === undefined) return '';
+  const met = sense === 'least' ? value >= limit : value <= limit;
+  return ` (${sense === 'least' ? 'at least' : 'limit'} ${short(limit)}${unit}) ${met ? 'met' : 'not met'}`;
 }
 
 export function lineOf(verdict: Verdict): string {
-  const { name, value, ci95, n, limit, unit, note } = verdict;
+  const { name, value, ci95, n, unit, note } = verdict;
   const interval = ci95 === undefined ? '' : ` [${short(ci95[0])}–${short(ci95[1])}]`;
-  const bound = `${verdict.sense === 'least' ? 'at least' : 'limit'} ${short(limit)}${unit}`;
-  return `${name}: ${short(value)}${unit}${interval} n=${n} (${bound}) ${met(verdict) ? 'met' : 'not met'}${note === undefined ? '' : `; ${note}`}`;
+  return `${name}: ${short(value)}${unit}${interval} n=${n}${bound(verdict)}${note === undefined ? '' : `; ${note}`}`;
 }
 
 /** Three or four significant digits. */

@@ -54,7 +54,7 @@ export const costSchema = z.strictObject({ memoryPeakBytes: amount, cpuUserMs: a
 export type Cost = z.infer<typeof costSchema>;
 
 /** What an image and one idle sandbox take on disk. */
-export const diskSchema = z.strictObject({ imageBytes: amount, sandboxBytes: amount });
+const diskSchema = z.strictObject({ imageBytes: amount, sandboxBytes: amount });
 export type Disk = z.infer<typeof diskSchema>;
 
 /** `prepared`: image present, new sandbox. `warm`: the sandbox idles, the agent is exec'd. `cold`: image absent. */
@@ -70,7 +70,6 @@ export const optionsSchema = z.strictObject({
   cpus: z.number().positive().optional(),
   memoryMiB: z.number().int().positive().optional(),
 });
-export type EntryOptions = z.infer<typeof optionsSchema>;
 
 /** Averages over 1, 5 and 15 minutes. */
 const loadSchema = z.tuple([z.number(), z.number(), z.number()]);
