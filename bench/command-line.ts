@@ -37,10 +37,10 @@ async function help(options: Options, cwd: string): Promise<Verdict> {
       ours.push(b);
     }
   }
-  const { ci95 } = medianOf(ours.map((value, index) => value / (bare[index] as number)));
+  const { median: ratio, ci95 } = medianOf(ours.map((value, index) => value / (bare[index] as number)));
   return {
     name: 'cagematch --help / node -e 0',
-    value: median(ours) / median(bare),
+    value: ratio,
     ci95,
     n,
     limit: 3,
@@ -64,11 +64,11 @@ async function detect(options: Options, cwd: string): Promise<Verdict> {
     }
   }
   const [slowest, times] = [...alone].reduce((a, b) => (median(b[1]) > median(a[1]) ? b : a));
-  const { ci95 } = medianOf(all.map((value, index) => value / (times[index] as number)));
+  const { median: ratio, ci95 } = medianOf(all.map((value, index) => value / (times[index] as number)));
   const each = [...alone].map(([mode, ms]) => `${mode} ${short(median(ms))}`).join(', ');
   return {
     name: `cagematch detect / detect ${slowest}`,
-    value: median(all) / median(times),
+    value: ratio,
     ci95,
     n,
     limit: 1.2,
