@@ -81,9 +81,11 @@ function withId(id: string | undefined): { id?: string } {
  * user-space kernel or a virtual machine too.
  */
 export function monitorsOf(handle: OciHandle, all: CommandLine[]): number[] {
-  const { id } = handle;
-  if (id === undefined) return [];
-  return all.filter(({ argv }) => argv.includes(id) && /(^|\/)[^/]*(shim|conmon)[^/]*$/.test(argv[0] ?? '')).map(({ pid }) => pid);
+  // Where the event that tells the id was lost, a monitor may still have been told the name.
+  const marks = [handle.id, handle.name].filter((mark) => mark !== undefined);
+  return all
+    .filter(({ argv }) => marks.some((mark) => argv.includes(mark)) && /(^|\/)[^/]*(shim|conmon)[^/]*$/.test(argv[0] ?? ''))
+    .map(({ pid }) => pid);
 }
 
 /** Events can be lost: the runtime is asked, until it says running or the client's end says what became of it. */

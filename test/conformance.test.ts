@@ -299,7 +299,9 @@ describe.concurrent.each(targets)('$name', (target) => {
       }
       await working.begun;
       for (const { handle } of boxes) {
-        const tree = readTree((await mode.processes?.(arena.ctx, handle)) ?? []);
+        const roots = (await mode.processes?.(arena.ctx, handle)) ?? [];
+        const tree = readTree(roots);
+        expect({ ...handle, roots: roots.length }).not.toMatchObject({ roots: 0 });
         const used = [...tree.values()];
         expect(used.reduce((sum, { memoryPeakBytes }) => sum + memoryPeakBytes, 0)).toBeGreaterThan(64 << 20);
         expect(used.reduce((sum, { cpuUserMs, cpuSystemMs }) => sum + cpuUserMs + cpuSystemMs, 0)).toBeGreaterThan(0);
