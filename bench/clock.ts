@@ -4,7 +4,6 @@ import { quantile } from 'simple-statistics';
 import { type LocalStream, stream } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
 import type { Moments } from '../lib/match/measure.js';
-import { runOnce } from '../lib/match/run.js';
 import { packageRoot } from '../lib/package.js';
 import { helloTask } from '../lib/task/hello.js';
 import { type Field, openField, type Row } from './field.js';
@@ -114,18 +113,7 @@ async function verdict(entry: string, clock: string, differences: number[], aske
 /** One run; when launch and teardown ended by our clocks, as time since the epoch. */
 async function run(field: Field, row: Row, name: string): Promise<Record<Moment, number>> {
   const at: Moments = {};
-  const { outcome } = await runOnce({
-    ...row,
-    gateway: field.gateway,
-    task: field.task,
-    authPath: row.mode.auth[0],
-    timeoutMs: 60_000,
-    name,
-    signal: field.around.signal,
-    onPhase() {},
-    at,
-  });
-  if (outcome.status !== 'passed') throw new Error(outcome.message);
+  await field.run(row, name, at);
   if (at.running === undefined || at.gone === undefined) throw new Error('the run has no end of launch or of teardown');
   const toEpoch = epochOffset();
   return { started: at.running + toEpoch, gone: at.gone + toEpoch };

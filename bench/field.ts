@@ -8,13 +8,15 @@ import { loadEnv } from '../lib/match/config.js';
 import { contextFor, createKeeper, type Keeper, type Surroundings } from '../lib/match/context.js';
 import { detectAll } from '../lib/match/detect.js';
 import { newMatchId } from '../lib/match/match.js';
+import type { Moments } from '../lib/match/measure.js';
 import { type Asked, type PlannedEntry, planMatch } from '../lib/match/plan.js';
 import { loadModes, parseWanted } from '../lib/match/registry.js';
+import { runOnce } from '../lib/match/run.js';
 import { replayAnswer } from '../lib/model/answers.js';
 import { readCassette } from '../lib/model/cassette.js';
 import { createGateway, type Gateway } from '../lib/model/gateway.js';
 import { packageRoot } from '../lib/package.js';
-import type { State } from '../lib/record.js';
+import type { Clocks, State } from '../lib/record.js';
 import type { Task } from '../lib/task/task.js';
 
 /** One row, ready to run. */
@@ -40,6 +42,8 @@ export interface Field {
   /** Rows as a match takes them. @throws when a runtime is not ready here */
   plan(asked: readonly Asked[]): Promise<PlannedEntry[]>;
   contextOf(entry: PlannedEntry): Context;
+  /** One run as a match does it. @param at filled with its moments @throws when it does not pass */
+  run(row: Row, name: string, at?: Moments): Promise<Clocks>;
   close(): Promise<void>;
 }
 
@@ -97,6 +101,21 @@ export function openField(task: Task, env: Env = fieldEnv()): Field {
       if (reach.via === 'inside') return { entry: name, mode, state, ctx, reach, gatewayPort: undefined };
       const gatewayPort = await gateway.listen(reach.listen).finally(() => reach.release?.());
       return { entry: name, mode, state, ctx, reach, gatewayPort };
+    },
+    async run(row, name, at = {}) {
+      const { outcome, clocks } = await runOnce({
+        ...row,
+        gateway,
+        task,
+        authPath: row.mode.auth[0],
+        timeoutMs: 60_000,
+        name,
+        signal: around.signal,
+        onPhase() {},
+        at,
+      });
+      if (outcome.status !== 'passed') throw new Error(outcome.message);
+      return clocks;
     },
     async close() {
       await gateway.close();

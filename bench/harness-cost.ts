@@ -6,7 +6,6 @@ import { promisify } from 'node:util';
 import { median } from 'simple-statistics';
 import { which } from '../lib/exec.js';
 import { furnish, own, workspaceUser } from '../lib/match/furnish.js';
-import { runOnce } from '../lib/match/run.js';
 import { makeFolder, removeFolder } from '../lib/owner.js';
 import { packageRoot } from '../lib/package.js';
 import { helloTask } from '../lib/task/hello.js';
@@ -61,19 +60,9 @@ export const benchmark: Benchmark = {
 
 /** One run as a match does it; its `total`. */
 async function viaHarness(field: Field, row: Row, name: string): Promise<number> {
-  const { outcome, clocks } = await runOnce({
-    ...row,
-    gateway: field.gateway,
-    task: field.task,
-    authPath: row.mode.auth[0],
-    timeoutMs: 60_000,
-    name,
-    signal: field.around.signal,
-    onPhase() {},
-  });
-  if (outcome.status !== 'passed') throw new Error(outcome.message);
-  if (typeof clocks.total !== 'number') throw new Error('a run that passed has no total');
-  return clocks.total;
+  const { total } = await field.run(row, name);
+  if (typeof total !== 'number') throw new Error('a run that passed has no total');
+  return total;
 }
 
 interface Template {

@@ -14,9 +14,9 @@ import { liveAnswer, replayAnswer } from '../lib/model/answers.js';
 import { readCassette } from '../lib/model/cassette.js';
 import { createGateway } from '../lib/model/gateway.js';
 import { agentVersion, packageRoot, version } from '../lib/package.js';
-import { type MatchEvent, SCHEMA_VERSION } from '../lib/record.js';
+import { SCHEMA_VERSION } from '../lib/record.js';
 import type { Report } from '../lib/report/document.js';
-import { buildReport } from '../lib/report/report.js';
+import { createFold } from '../lib/report/fold.js';
 import { createProgress } from '../lib/report/terminal/progress.js';
 import { helloTask } from '../lib/task/hello.js';
 import { describePlan } from './dry-run.js';
@@ -61,10 +61,10 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     }
     if (settings.json !== undefined && settings.json !== '-') checkWritable(resolve(io.cwd, settings.json));
     const folder = join(resolve(io.cwd, settings.out), matchId);
-    const events: MatchEvent[] = [];
+    const fold = createFold({ runs: true });
     const record = openRecord(folder, {
       onEvent(event) {
-        events.push(event);
+        fold.push(event);
         progress.onEvent(event);
       },
       onFailure: () => stop.abort(),
@@ -111,7 +111,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     record.emit({ type: 'match-ended', endedAt: new Date().toISOString(), how, load: readLoad(io.platform) });
     progress.end();
     record.close();
-    const report = await buildReport(events);
+    const report = fold.finish();
     publish(report, folder, settings, io);
     const failure = record.failure();
     if (failure) throw failure;

@@ -3,25 +3,13 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { packageRoot } from '../lib/package.js';
-import { type Clocks, eventSchema, type MatchEvent } from '../lib/record.js';
-import { reportSchema } from '../lib/report/document.js';
+import type { Clocks, MatchEvent } from '../lib/record.js';
 import { createFold } from '../lib/report/fold.js';
 import { readRecord } from '../lib/report/read.js';
 import { buildReport, parseEvents } from '../lib/report/report.js';
 import { baseline, ended, FAILED, ran, row, started } from './hand-made-record.js';
+import { reportOf } from './report-of.js';
 import { temporaryFolder } from './temporary-folder.js';
-
-function reportOf(events: MatchEvent[]) {
-  for (const event of events) eventSchema.parse(event);
-  const report = buildReport(events);
-  expect(reportSchema.parse(JSON.parse(JSON.stringify(report)))).toEqual(report);
-  const modeOf = (entry: string) => {
-    const mode = report.modes.find((one) => one.entry === entry);
-    if (!mode) throw new Error(`no row ${entry}`);
-    return mode;
-  };
-  return { report, modeOf };
-}
 
 const rounds = (count: number) => Array.from({ length: count }, (_, at) => at + 1);
 

@@ -8,7 +8,6 @@ import { CagematchError } from '../lib/errors.js';
 import { contextFor, createKeeper } from '../lib/match/context.js';
 import { openRecord } from '../lib/match/events.js';
 import { runMatch } from '../lib/match/match.js';
-import type { PlannedEntry } from '../lib/match/plan.js';
 import { replayAnswer } from '../lib/model/answers.js';
 import { readCassette } from '../lib/model/cassette.js';
 import { createGateway } from '../lib/model/gateway.js';
@@ -16,6 +15,7 @@ import { packageRoot } from '../lib/package.js';
 import { type EventOf, eventSchema, type MatchEvent } from '../lib/record.js';
 import { helloTask } from '../lib/task/hello.js';
 import host from '../modes/host.js';
+import { entryOf } from './played.js';
 
 const PHASES = ['prepare', 'reach', 'launch', 'exec', 'collect', 'destroy'] as const;
 type Step = (typeof PHASES)[number];
@@ -64,21 +64,7 @@ async function match(mode: Mode, options: { runs?: number; signal?: AbortSignal;
     signal: new AbortController().signal,
     say: () => {},
   };
-  const entry: PlannedEntry = {
-    entry: 'noted',
-    mode: mode.id,
-    letter: '-',
-    title: 'Noted',
-    isolation: 'none',
-    workspace: 'bind',
-    options: {},
-    state: 'prepared',
-    task: 'hello',
-    required: false,
-    standIn: false,
-    adapter: mode,
-    facts: {},
-  };
+  const entry = entryOf(mode, { entry: 'noted', title: 'Noted' });
   try {
     await runMatch({
       entries: (options.entries ?? [entry.entry]).map((name) => ({ ...entry, entry: name })),

@@ -5,29 +5,17 @@ import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import type { CagematchError } from '../lib/errors.js';
 import { openRecord } from '../lib/match/events.js';
-import { eventSchema, type MatchEvent } from '../lib/record.js';
-import { reportSchema } from '../lib/report/document.js';
+import type { MatchEvent } from '../lib/record.js';
 import { renderMarkdown, replaceRegion } from '../lib/report/export/markdown.js';
 import { buildReport, parseEvents } from '../lib/report/report.js';
 import { renderDetected } from '../lib/report/terminal/detected.js';
 import { coloured, plain, renderTable, WIDTH } from '../lib/report/terminal/table.js';
 import { baseline, ended, FAILED, ran, row, started } from './hand-made-record.js';
+import { reportOf } from './report-of.js';
 import { temporaryFolder } from './temporary-folder.js';
 import { thrownBy } from './thrown.js';
 
 const NO_HOOKS = { onEvent: () => {} };
-
-async function reportOf(events: MatchEvent[]) {
-  for (const event of events) eventSchema.parse(event);
-  const report = buildReport(events);
-  expect(reportSchema.parse(JSON.parse(JSON.stringify(report)))).toEqual(report);
-  const modeOf = (entry: string) => {
-    const mode = report.modes.find((one) => one.entry === entry);
-    if (!mode) throw new Error(`no row ${entry}`);
-    return mode;
-  };
-  return { report, modeOf };
-}
 
 describe('writing', () => {
   test('every event is in the file when emit returns, stamped on the clock of the match', () => {

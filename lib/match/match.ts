@@ -141,14 +141,14 @@ async function runRounds(settings: MatchSettings, rows: ReadonlyMap<string, Row>
       const passed = await runCell(settings, row, cell, { round, warmup: round <= warmup });
       if (round > warmup) startups.get(name)?.push(...passed);
     }
-    if (settings.until === 'precise' && !signal.aborted && (await isSettled(settings, startups, round, last))) return;
+    if (settings.until === 'precise' && !signal.aborted && isSettled(settings, startups, round, last)) return;
   }
 }
 
 /** Emits `settled` when it is. Where nothing has passed there is nothing to wait for. */
-async function isSettled(settings: MatchSettings, startups: Map<string, number[]>, round: number, last: number): Promise<boolean> {
+function isSettled(settings: MatchSettings, startups: Map<string, number[]>, round: number, last: number): boolean {
   if (round < last && round - settings.warmup < FEWEST_ROUNDS) return false;
-  const wide = await tooWide(startups, settings.seed);
+  const wide = tooWide(startups, settings.seed);
   const enough = round - settings.warmup >= FEWEST_ROUNDS && wide.length === 0;
   if (round < last && !enough) return false;
   const known = [...startups.values()].some((samples) => samples.length > 0);

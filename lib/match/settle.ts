@@ -12,11 +12,11 @@ const WIDTH = 0.05;
  * @param startups samples of passed runs by name, in ms; a name without any is not judged, and not waited for
  * @param seed of the intervals' bootstrap
  */
-export async function tooWide(startups: ReadonlyMap<string, readonly number[]>, seed: number): Promise<string[]> {
+export function tooWide(startups: ReadonlyMap<string, readonly number[]>, seed: number): string[] {
   const wide: string[] = [];
   for (const [name, samples] of startups) {
     if (samples.length === 0) continue;
-    const known = await summarize([...samples], seed);
+    const known = summarize(samples, seed);
     if (isGap(known) || isGap(known.ci95) || !within(known.median, known.ci95)) wide.push(name);
   }
   return wide;
