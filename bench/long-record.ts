@@ -134,5 +134,6 @@ function ended(
     auth: { path: 'env', delivered: 'authorization (oauth)' },
     sync: { in: 'yes', out: 'yes', live: 'yes' },
     leftovers: [],
+    planted: [],
   };
 }

@@ -143,6 +143,15 @@ export interface Listed {
   labels: Partial<Labels>;
 }
 
+/** Something that a runtime has on this machine, whoever made it. */
+export interface Thing {
+  /** container, image, volume, network, instance … */
+  kind: string;
+  id: string;
+  /** Words by which it can be told whose it is: its names and labels, and of what it belongs to. */
+  marks: string[];
+}
+
 /** Something that is opened once a match, shared by its runs, and closed at its end. */
 export interface Closable {
   close(): Promise<void> | void;
@@ -223,6 +232,10 @@ export interface Mode<H extends Handle = Handle> {
   list(ctx: Context): Promise<Listed[]>;
   /** Removes one of what `list` gave. */
   reap(ctx: Context, listed: Listed): Promise<void>;
+  /** All that this runtime has on the machine and that a run could leave there, whoever made it; present where it can be asked. */
+  census?(ctx: Context): Promise<Thing[]>;
+  /** What the settings that a sandbox is launched with promise, wall by wall (`lib/probes/walls/` names them); of others nothing is promised. */
+  walls?(ctx: Context): Record<string, 'open' | 'closed'>;
   /** argv of an interactive terminal inside. */
   shell(ctx: Context, handle: H): string[];
   /** Stores a credential with the runtime; present where `remote-secret` is. */

@@ -110,6 +110,10 @@ export type Auth = z.infer<typeof authSchema>;
 export const leftoverSchema = z.strictObject({ kind: z.string(), id: z.string() });
 export type Leftover = z.infer<typeof leftoverSchema>;
 
+/** A file that runs by itself on the host when somebody works in the workspace (a hook, an editor's task), and what the agent did to it. */
+export const plantedSchema = z.strictObject({ path: z.string(), how: z.enum(['added', 'changed', 'removed']) });
+export type Planted = z.infer<typeof plantedSchema>;
+
 const facts = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
 export const detectionSchema = z.discriminatedUnion('status', [
   z.object({
@@ -155,34 +159,8 @@ export type Entry = z.infer<typeof entrySchema>;
 /** `atMs`: since the match started. */
 const base = { atMs: z.number() };
 
-/** How many runs of the entry were started at once; 1 but in a burst. */
-const level = z.number().int().positive().default(1);
-
-export const eventSchema = z.discriminatedUnion('type', [
-  z.strictObject({
-    ...base,
-    type: z.literal('match-started'),
-    schemaVersion: z.literal(SCHEMA_VERSION),
-    match: z.string(),
-    startedAt: z.string(),
-    seed: z.number().int(),
-    /** The most rounds there may be. */
-    runs: z.number().int().positive(),
-    /** `count`: that many. `precise`: until every row's startup is known well enough. */
-    until: z.enum(['count', 'precise']).default('count'),
-    warmup: z.number().int().nonnegative(),
-    /** The highest level of a burst. */
-    concurrency: z.number().int().positive().default(1),
-    model: z.enum(['replay', 'live']),
-    modelWhy: z.string(),
-    task: z.string(),
-    /** Of the rows that say nothing else. */
-    state: stateSchema,
-    /** `commit`: of cagematch's own checkout, where it is one. */
-    versions: z.strictObject({ cagematch: z.string(), agent: z.string(), node: z.string(), commit: z.string().optional() }),
-    host: fingerprintSchema,
-    load: loadSchema.optional(),
-  }),
+/** What rows there are, and whether they could be made ready: in the record of a match and of a probe alike. */
+export const rowEvents = [
   z.strictObject({
     ...base,
     type: z.literal('detected'),
@@ -212,6 +190,38 @@ export const eventSchema = z.discriminatedUnion('type', [
     image: z.string().optional(),
   }),
   z.strictObject({ ...base, type: z.literal('unprepared'), entry: z.string(), outcome: outcomeSchema }),
+  z.strictObject({ ...base, type: z.literal('warning'), code: z.string(), message: z.string() }),
+] as const;
+
+/** How many runs of the entry were started at once; 1 but in a burst. */
+const level = z.number().int().positive().default(1);
+
+export const eventSchema = z.discriminatedUnion('type', [
+  z.strictObject({
+    ...base,
+    type: z.literal('match-started'),
+    schemaVersion: z.literal(SCHEMA_VERSION),
+    match: z.string(),
+    startedAt: z.string(),
+    seed: z.number().int(),
+    /** The most rounds there may be. */
+    runs: z.number().int().positive(),
+    /** `count`: that many. `precise`: until every row's startup is known well enough. */
+    until: z.enum(['count', 'precise']).default('count'),
+    warmup: z.number().int().nonnegative(),
+    /** The highest level of a burst. */
+    concurrency: z.number().int().positive().default(1),
+    model: z.enum(['replay', 'live']),
+    modelWhy: z.string(),
+    task: z.string(),
+    /** Of the rows that say nothing else. */
+    state: stateSchema,
+    /** `commit`: of cagematch's own checkout, where it is one. */
+    versions: z.strictObject({ cagematch: z.string(), agent: z.string(), node: z.string(), commit: z.string().optional() }),
+    host: fingerprintSchema,
+    load: loadSchema.optional(),
+  }),
+  ...rowEvents,
   /** In a burst, what is at a higher level than 1 is written `docker*4`. */
   z.strictObject({ ...base, type: z.literal('round-started'), round: z.number().int(), order: z.array(z.string()) }),
   /** A level of a burst that this machine has no room for. */
@@ -265,8 +275,8 @@ export const eventSchema = z.discriminatedUnion('type', [
     auth: authSchema,
     sync: syncSchema,
     leftovers: z.array(leftoverSchema).or(gapSchema),
+    planted: z.array(plantedSchema).or(gapSchema).default({ gap: 'not-captured' }),
   }),
-  z.strictObject({ ...base, type: z.literal('warning'), code: z.string(), message: z.string() }),
   z.strictObject({
     ...base,
     type: z.literal('match-ended'),
@@ -275,6 +285,12 @@ export const eventSchema = z.discriminatedUnion('type', [
     load: loadSchema.optional(),
   }),
 ]);
+
+/** What a row tells of itself, before its time is put on. */
+export type RowEvent =
+  | Omit<Extract<MatchEvent, { type: 'prepared' }>, 'atMs'>
+  | Omit<Extract<MatchEvent, { type: 'unprepared' }>, 'atMs'>
+  | Omit<Extract<MatchEvent, { type: 'warning' }>, 'atMs'>;
 
 export type MatchEvent = z.infer<typeof eventSchema>;
 export type EventOf<T extends MatchEvent['type']> = Extract<MatchEvent, { type: T }>;

@@ -100,6 +100,7 @@ export function ran(
     auth: { path: 'env', delivered: 'authorization (oauth)' },
     sync: { in: 'yes', out: 'yes', live: 'yes' },
     leftovers: [],
+    planted: [],
     ...change,
   };
 }

@@ -5,32 +5,46 @@ import { type Clock, monotonic, roundMs } from '../clock.js';
 import { CagematchError } from '../errors.js';
 import type { MatchEvent, Unstamped } from '../record.js';
 
-export interface Recorder {
+export interface Recorder<U = Unstamped> {
   /** Never throws: a run under way must still destroy its sandbox. */
-  emit(event: Unstamped): void;
+  emit(event: U): void;
   /** Why the record is no longer whole, from the first event that could not be written. */
   failure(): CagematchError | undefined;
   close(): void;
 }
 
 /** Events after which the file is brought to disk: what they tell must survive a crash. */
-const DURABLE = new Set<MatchEvent['type']>(['match-started', 'run-ended', 'match-ended']);
+const DURABLE: ReadonlySet<string> = new Set<MatchEvent['type']>(['match-started', 'run-ended', 'match-ended']);
+
+/** Where the record of a match is, in its folder. */
+const MATCH_FILE = 'events.jsonl';
 
 /**
- * Opens `<folder>/events.jsonl` before anything is launched, so that an unwritable folder costs nothing.
+ * Opens the record of a match before anything is launched, so that an unwritable folder costs nothing.
  * @param hooks `onEvent`: told every event after it was written; the folds listen here. `onFailure`: told once
  *   when the disk refuses; the match should end.
  * @throws `bad-input` when the folder cannot be made or written
  */
-export function openRecord(
+export function openRecord(folder: string, hooks: Hooks<MatchEvent>, clock: Clock = monotonic): Recorder {
+  return openEvents<Unstamped, MatchEvent>(folder, { name: MATCH_FILE, durable: DURABLE }, hooks, clock);
+}
+
+export interface Hooks<E> {
+  onEvent(event: E): void;
+  onFailure?(error: CagematchError): void;
+}
+
+/** The same for events of any kind. @param file its name, and after which types it is brought to disk */
+export function openEvents<U extends { type: string }, E extends { type: string }>(
   folder: string,
-  hooks: { onEvent(event: MatchEvent): void; onFailure?(error: CagematchError): void },
+  file: { name: string; durable: ReadonlySet<string> },
+  hooks: Hooks<E>,
   clock: Clock = monotonic,
-): Recorder {
-  let file: number;
+): Recorder<U> {
+  let opened: number;
   try {
     mkdirSync(folder, { recursive: true });
-    file = openSync(join(folder, 'events.jsonl'), 'a');
+    opened = openSync(join(folder, file.name), 'a');
   } catch (error) {
     throw new CagematchError(
       'bad-input',
@@ -42,9 +56,9 @@ export function openRecord(
   let failure: CagematchError | undefined;
   return {
     emit(event) {
-      const stamped = { ...event, atMs: roundMs(clock() - startMs) } as MatchEvent;
+      const stamped = { ...event, atMs: roundMs(clock() - startMs) } as unknown as E;
       try {
-        if (!failure) append(file, `${JSON.stringify(stamped)}\n`, DURABLE.has(stamped.type));
+        if (!failure) append(opened, `${JSON.stringify(stamped)}\n`, file.durable.has(stamped.type));
       } catch (error) {
         failure = new CagematchError(
           'record-failed',
@@ -56,7 +70,7 @@ export function openRecord(
       hooks.onEvent(stamped);
     },
     failure: () => failure,
-    close: () => closeSync(file),
+    close: () => closeSync(opened),
   };
 }
 

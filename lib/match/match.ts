@@ -226,7 +226,7 @@ function authPath(model: 'replay' | 'live', entry: PlannedEntry): Auth['path'] {
 }
 
 /** A name that every runtime accepts: letters, digits and dashes, at most 63 long, a letter first. */
-function sandboxName(matchId: string, entry: PlannedEntry, turn: string): string {
+export function sandboxName(matchId: string, entry: PlannedEntry, turn: string): string {
   const tail = turn.replace(/[^a-z0-9]+/g, '-');
   const clean = entry.entry.toLowerCase().replace(/[^a-z0-9-]+/g, '-');
   const room = 63 - `cagematch-${matchId}--${tail}`.length;

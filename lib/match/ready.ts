@@ -2,6 +2,7 @@
 import type { Context, Reach } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import type { Gateway } from '../model/gateway.js';
+import type { RowEvent } from '../record.js';
 import { failureOf, INTERRUPTED } from './blame.js';
 import { unlessAborted } from './bounds.js';
 import type { Recorder } from './events.js';
@@ -16,7 +17,7 @@ export interface Ready {
 
 /** What all rows share. */
 export interface Shared {
-  record: Recorder;
+  record: Pick<Recorder<RowEvent>, 'emit'>;
   gateway: Gateway;
   model: 'replay' | 'live';
   signal: AbortSignal;

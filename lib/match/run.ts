@@ -4,7 +4,7 @@ import type { Context, Handle, Mode, Reach } from '../contract.js';
 import { messageOf } from '../errors.js';
 import type { Gateway, Tap } from '../model/gateway.js';
 import { makeFolder, removeFolder } from '../owner.js';
-import type { Auth, Clocks, Cost, Gap, Leftover, Outcome, State, Sync } from '../record.js';
+import type { Auth, Clocks, Cost, Gap, Leftover, Outcome, Planted, State, Sync } from '../record.js';
 import type { Task } from '../task/task.js';
 import { agentFailure, startTranscript } from '../task/transcript.js';
 import { blamed, failureOf } from './blame.js';
@@ -53,6 +53,7 @@ export interface RunResult {
   auth: Auth;
   sync: Sync;
   leftovers: Leftover[] | { gap: 'not-reported' };
+  planted: Planted[] | Gap;
 }
 
 /** A run of a sandbox of its own. Never throws: a run that fails in any way is a result. */
@@ -99,6 +100,7 @@ export function unlaunched(settings: RunSettings, at: Moments, outcome: Outcome)
     auth: { path: settings.authPath, delivered: gap },
     sync: { in: gap, out: gap, live: gap },
     leftovers: [],
+    planted: gap,
   };
 }
 
@@ -146,6 +148,7 @@ export function told(settings: RunSettings, watched: Watched, work: Work, nonce:
     cost: meter.cost(),
     auth: { path: settings.authPath, delivered: delivered(tap, settings.reach) },
     sync: { ...verdict.sync, live: work.live },
+    planted: { gap: 'not-captured' },
   };
 }
 

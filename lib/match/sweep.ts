@@ -1,11 +1,16 @@
 // The last look of a match: whatever still bears its label goes.
 import type { Context } from '../contract.js';
 import { messageOf } from '../errors.js';
+import type { RowEvent } from '../record.js';
 import type { Recorder } from './events.js';
 import type { PlannedEntry } from './plan.js';
 
 /** What an interrupted launch may have left after all. Never throws; says what it removed, or why it could not. */
-export async function sweep(begun: readonly { entry: PlannedEntry; ctx: Context }[], matchId: string, record: Recorder): Promise<void> {
+export async function sweep(
+  begun: readonly { entry: PlannedEntry; ctx: Context }[],
+  matchId: string,
+  record: Pick<Recorder<RowEvent>, 'emit'>,
+): Promise<void> {
   for (const { entry, ctx } of begun) {
     const calm: Context = { ...ctx, signal: new AbortController().signal };
     try {

@@ -115,4 +115,5 @@ const NO_RUN: EventOf<'run-ended'> = {
   auth: { path: 'env', delivered: NONE },
   sync: { in: NONE, out: NONE, live: NONE },
   leftovers: NONE,
+  planted: NONE,
 };

@@ -1,0 +1,67 @@
+// The flow of a probe: make every row ready, try each thing in it, sweep up. Emits events; prints nothing.
+import type { Context } from '../contract.js';
+import { messageOf } from '../errors.js';
+import type { Recorder } from '../match/events.js';
+import { sandboxName } from '../match/match.js';
+import type { PlannedEntry } from '../match/plan.js';
+import { makeReady } from '../match/ready.js';
+import { sweep } from '../match/sweep.js';
+import type { Gateway } from '../model/gateway.js';
+import type { ProbeName, UnstampedProbe } from '../probe-record.js';
+import type { Subject } from './sandbox.js';
+import { probeSync } from './sync/sync.js';
+import { probeTax } from './tax/tax.js';
+import { probeWalls } from './walls/walls.js';
+
+export interface ProbeSettings {
+  entries: PlannedEntry[];
+  contextOf(entry: PlannedEntry): Context;
+  record: Recorder<UnstampedProbe>;
+  gateway: Gateway;
+  probeId: string;
+  only: readonly ProbeName[];
+  /** Rounds of `tax`. */
+  rounds: number;
+  seed: number;
+  /** Addresses outside of this machine that the user wants tried, as `host:port`. */
+  reach: readonly string[];
+  /** Bounds one sandbox. */
+  timeoutMs: number;
+  signal: AbortSignal;
+}
+
+/** Never throws for what a row does: what could not be tried is an event. */
+export async function runProbe(settings: ProbeSettings): Promise<void> {
+  const { record, signal } = settings;
+  const begun: { entry: PlannedEntry; ctx: Context }[] = [];
+  const subjects: Subject[] = [];
+  for (const entry of settings.entries) {
+    if (signal.aborted) break;
+    const ctx = settings.contextOf(entry);
+    begun.push({ entry, ctx });
+    const ready = await makeReady(entry, ctx, { ...settings, model: 'replay', concurrency: 1 });
+    if (!ready) continue;
+    subjects.push({ ...ready, nameOf: (tail) => sandboxName(settings.probeId, entry, tail), signal, timeoutMs: settings.timeoutMs });
+  }
+  const tried = async (what: ProbeName, subject: Subject, work: () => Promise<void>) => {
+    if (signal.aborted) return;
+    try {
+      await work();
+    } catch (error) {
+      record.emit({ type: 'broke-off', entry: subject.entry.entry, what, reason: messageOf(error) });
+    }
+  };
+  for (const subject of subjects) {
+    const { entry } = subject.entry;
+    if (settings.only.includes('sync'))
+      await tried('sync', subject, () => probeSync(subject, (cell) => record.emit({ type: 'synced', entry, cell })));
+    if (settings.only.includes('walls'))
+      await tried('walls', subject, () => probeWalls(subject, settings, (wall) => record.emit({ type: 'walled', entry, wall })));
+  }
+  if (settings.only.includes('tax'))
+    await probeTax(subjects, settings, {
+      worked: (subject, round, work) => record.emit({ type: 'worked', entry: subject.entry.entry, round, work }),
+      tried: (subject, work) => tried('tax', subject, work),
+    });
+  await sweep(begun, settings.probeId, record);
+}
