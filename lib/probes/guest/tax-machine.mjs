@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { lookup, Resolver } from 'node:dns/promises';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer, get } from 'node:http';
 import { NotThere } from './tax-programs.mjs';
 
@@ -63,8 +63,9 @@ export const machineLoops = {
 
   'name-lookup'() {
     // Else the question would go to a name server, and leave this machine.
-    if (!/^\s*[^#\s]+\s(.*\s)?localhost(\s|$)/m.test(readFileSync('/etc/hosts', 'utf8')))
-      throw new NotThere('localhost does not stand in /etc/hosts');
+    const hosts = existsSync('/etc/hosts') ? readFileSync('/etc/hosts', 'utf8') : undefined;
+    if (hosts === undefined) throw new NotThere('there is no /etc/hosts');
+    if (!/^\s*[^#\s]+\s([^#]*\s)?localhost(\s|$)/m.test(hosts)) throw new NotThere('localhost does not stand in /etc/hosts');
     return {
       act: async () => {
         await lookup('localhost', { family: 4 });

@@ -22,13 +22,14 @@ import { NotThere, programLoops } from './tax-programs.mjs';
 /**
  * @typedef {object} Bounds
  * @property {string[]} kinds what to do, by name, in this order
+ * @property {string} [tmp] the folder for temporary files, where it is another than this process is told
  * @property {number} budgetMs each loop goes on for as long as this,
  * @property {number} atLeast and for as many operations as this,
  * @property {number} boundMs and, from its second operation on, no longer than this
  */
 
 /** @type {Bounds} */
-const { kinds, budgetMs, atLeast, boundMs } = JSON.parse(process.argv[2] ?? '{}');
+const { kinds, tmp = tmpdir(), budgetMs, atLeast, boundMs } = JSON.parse(process.argv[2] ?? '{}');
 
 // Beside this script only where it is run: it is copied there under a name that Node takes for a module.
 const { Bench } = await import(new URL('tinybench.mjs', import.meta.url).href);
@@ -40,7 +41,7 @@ for (const kind of kinds) console.log(JSON.stringify({ probe: kind, ...(await to
 
 /** @param {string} kind */
 async function told(kind) {
-  const where = kind.startsWith('tmp-') ? tmpdir() : process.cwd();
+  const where = kind.startsWith('tmp-') ? tmp : process.cwd();
   /** @type {string | undefined} */
   let folder;
   /** @type {Loop | undefined} */

@@ -50,7 +50,9 @@ async function probeOnce(subject: Subject, round: number, bounds: Bounds, tell: 
   };
   try {
     await inSandbox(subject, SCRIPTS, { tail: `tax-${round}`, scripts: LIBRARY }, async (sandbox) => {
-      for await (const { value } of sandbox.ask('tax.mjs', { kinds: [...missing], ...bounds })) {
+      // As the row gives it: a sandbox may tell its processes of a folder for temporary files that is not there.
+      const { tmp } = sandbox.layout;
+      for await (const { value } of sandbox.ask('tax.mjs', { kinds: [...missing], tmp, ...bounds })) {
         const work = readWork(value, missing);
         missing.delete(work.probe);
         tell(work);
