@@ -13,14 +13,15 @@ interface Hooks {
   tried(subject: Subject, work: () => Promise<void>): Promise<void>;
 }
 
-/** How long a loop of one kind goes on: both, but from its second operation on no longer than `boundMs`. */
-export interface Bounds {
+/** What is looped, and for how long: time and operations both, but from its second operation on no longer than `boundMs`. */
+export interface Loops {
+  kinds: readonly string[];
   budgetMs: number;
   atLeast: number;
   boundMs: number;
 }
 
-const BOUNDS: Bounds = { budgetMs: 150, atLeast: 5, boundMs: 4000 };
+const LOOPS: Loops = { kinds: KINDS.map(({ probe }) => probe), budgetMs: 150, atLeast: 5, boundMs: 4000 };
 
 const SCRIPTS = ['tax.mjs', 'tax-files.mjs', 'tax-machine.mjs', 'tax-programs.mjs'];
 
@@ -30,7 +31,7 @@ const LIBRARY = { 'tinybench.mjs': createRequire(import.meta.url).resolve('tinyb
 /** Every round tries every row once, in a seeded shuffle. A row has an event for every kind and round that was begun, or a gap. */
 export async function probeTax(
   subjects: readonly Subject[],
-  settings: { rounds: number; seed: number; bounds?: Bounds },
+  settings: { rounds: number; seed: number; loops?: Loops },
   hooks: Hooks,
 ): Promise<void> {
   const known = new Map(subjects.map((subject) => [subject.entry.entry, subject]));
@@ -38,13 +39,13 @@ export async function probeTax(
   for (const order of rounds(settings.seed, settings.rounds, [...known.keys()])) {
     round += 1;
     for (const subject of order.flatMap((entry) => known.get(entry) ?? []))
-      await hooks.tried(subject, () => probeOnce(subject, round, settings.bounds ?? BOUNDS, (work) => hooks.worked(subject, round, work)));
+      await hooks.tried(subject, () => probeOnce(subject, round, settings.loops ?? LOOPS, (work) => hooks.worked(subject, round, work)));
   }
 }
 
 /** @throws what opening a sandbox throws, or the script's end before its time; the kinds that it kept us from are told as gaps before */
-async function probeOnce(subject: Subject, round: number, bounds: Bounds, tell: (work: Work) => void): Promise<void> {
-  const missing = new Set(KINDS.map(({ probe }) => probe));
+async function probeOnce(subject: Subject, round: number, loops: Loops, tell: (work: Work) => void): Promise<void> {
+  const missing = new Set(loops.kinds);
   const tellRest = (gap: Gap, detail: string) => {
     for (const probe of missing) tell({ probe, opMs: gap, detail });
   };
@@ -52,7 +53,7 @@ async function probeOnce(subject: Subject, round: number, bounds: Bounds, tell: 
     await inSandbox(subject, SCRIPTS, { tail: `tax-${round}`, scripts: LIBRARY }, async (sandbox) => {
       // As the row gives it: a sandbox may tell its processes of a folder for temporary files that is not there.
       const { tmp } = sandbox.layout;
-      for await (const { value } of sandbox.ask('tax.mjs', { kinds: [...missing], tmp, ...bounds })) {
+      for await (const { value } of sandbox.ask('tax.mjs', { ...loops, tmp })) {
         const work = readWork(value, missing);
         missing.delete(work.probe);
         tell(work);
