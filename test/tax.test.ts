@@ -18,7 +18,7 @@ import { temporaryFolder } from './temporary-folder.js';
 const NAMES = KINDS.map(({ probe }) => probe);
 /** Past its bound from the start, a loop ends with the operation at hand. */
 const ONCE: Loops = { kinds: NAMES, budgetMs: 1, atLeast: 1_000_000, boundMs: 0 };
-const QUICK = NAMES.filter((name) => !['small-files', 'unpack'].includes(name));
+const QUICK = NAMES.filter((name) => !['small-files', 'read-files', 'unpack'].includes(name));
 const PATH = [dirname(process.execPath), process.env.PATH ?? ''].join(delimiter);
 
 interface Found {

@@ -18,6 +18,7 @@ import { dirname, join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 
 const SMALL_FILES = 2000;
+const READ_FILES = 500;
 const FILE_BYTES = 8 << 20;
 const PIECE_BYTES = 128 << 10;
 const BLOCK_BYTES = 4096;
@@ -35,18 +36,38 @@ function numbers(seed) {
   };
 }
 
+const CONTENT = Buffer.alloc(100, 'small ');
+
+/** @param {string} folder @param {number} count */
+const pathsIn = (folder, count) => Array.from({ length: count }, (_, index) => join(folder, `small-${index}`));
+
+/** @param {string[]} paths */
+function readAll(paths) {
+  for (const path of paths) if (statSync(path).size !== CONTENT.length) throw new Error('a file is not as long as it was written');
+  for (const path of paths) whole(readFileSync(path).length, CONTENT.length);
+}
+
 /** @type {import('./tax.mjs').Prepare} */
 function smallFiles(folder) {
-  const content = Buffer.alloc(100, 'small ');
-  const paths = Array.from({ length: SMALL_FILES }, (_, index) => join(folder, `small-${index}`));
+  const paths = pathsIn(folder, SMALL_FILES);
   return {
     act() {
-      for (const path of paths) writeFileSync(path, content);
-      for (const path of paths) if (statSync(path).size !== content.length) throw new Error('a file is not as long as it was written');
-      for (const path of paths) if (readFileSync(path).length !== content.length) throw new Error('a file was not read whole');
+      for (const path of paths) writeFileSync(path, CONTENT);
+      readAll(paths);
       for (const path of paths) unlinkSync(path);
     },
   };
+}
+
+/**
+ * Apart from the above, because making files may cost most of it and say more of the disk than of the sandbox: an ext4
+ * without a journal looks for a number that no file had in the last minutes, the longer the more were removed.
+ * @type {import('./tax.mjs').Prepare}
+ */
+function readFiles(folder) {
+  const paths = pathsIn(folder, READ_FILES);
+  for (const path of paths) writeFileSync(path, CONTENT);
+  return { act: () => readAll(paths) };
 }
 
 /** A file of FILE_BYTES, with bytes that no file system takes for a hole or can make smaller. @param {string} folder @param {string} flags */
@@ -178,6 +199,7 @@ function unpackFiles(tar, into) {
 /** @type {Record<string, import('./tax.mjs').Prepare>} */
 export const fileLoops = {
   'small-files': smallFiles,
+  'read-files': readFiles,
   'sequential-write': sequentialWrite,
   'sequential-read': sequentialRead,
   'random-write': randomWrite,

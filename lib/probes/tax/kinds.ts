@@ -15,6 +15,7 @@ const TMP = 'in the folder for temporary files inside, wherever that lies';
 export const KINDS: readonly Kind[] = [
   { probe: 'process-spawn', meaning: 'starts `true` and waits until it has ended.' },
   { probe: 'small-files', meaning: 'creates 2,000 files of 100 bytes in the workspace, asks for their state, reads and removes them.' },
+  { probe: 'read-files', meaning: 'asks for the state of 500 files of 100 bytes in the workspace and reads them, from the cache.' },
   { probe: 'git-init', meaning: 'makes an empty repository in the workspace, with the git that is there.' },
   { probe: 'git-status', meaning: 'asks for the status of a clean repository of 300 files in the workspace.' },
   { probe: 'git-commit', meaning: 'commits one changed file of a repository of 300 files in the workspace.' },
