@@ -9,7 +9,7 @@ import { removeTree } from './remove-tree.js';
 /** What one archive may hold at most. */
 const MAX_BYTES = 2 * 1024 ** 3;
 const MAX_ENTRIES = 500_000;
-/** Unpacked, with all that tar puts around the entries: what follows after its end is as long as a stranger likes. */
+/** Unpacked, with all that tar puts around the entries; some of it comes before any entry is seen. */
 const MAX_PLAIN_BYTES = MAX_BYTES + MAX_ENTRIES * 1024;
 
 /**
@@ -111,6 +111,11 @@ function feed(archive: Buffer, parser: Parser, over: 'close' | 'end'): Promise<v
     });
     plain.on('error', stop);
     parser.on('error', stop);
+    // What follows the end of a tar is as long as a stranger likes, and packs to nothing: it is not unpacked.
+    parser.on('eof', () => {
+      plain.unpipe().destroy();
+      setImmediate(() => parser.end());
+    });
     parser.on(over, () => resolve());
     plain.pipe(parser as unknown as NodeJS.WritableStream);
     plain.end(archive);
