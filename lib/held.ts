@@ -96,7 +96,7 @@ export function heldBy(descriptor: number, found: string | Buffer): Held {
     path: path.toString(),
     stats: () => fstatSync(descriptor),
     names: (most) => (most === undefined ? readdirSync(path, { encoding: 'buffer' }) : someNames(path, most)),
-    look: (name) => attempt(() => lstatSync(at(name))),
+    look: (name) => attempt(() => lstatSync(at(name), { throwIfNoEntry: false })),
     linkOf: (name) => attempt(() => readlinkSync(at(name), { encoding: 'buffer' })),
     folder: (name, act) => holdAt(at(name), act),
     file: (name, act) =>
