@@ -1,12 +1,16 @@
 // A folder as a tar archive and back again; what comes back was made by strangers and may not leave the folder.
-import { lchownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, type Stats } from 'node:fs';
+import { lchownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync, type Stats } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { createGunzip } from 'node:zlib';
 import { create, extract, Parser, type ReadEntry } from 'tar';
 import { CagematchError, messageOf } from './errors.js';
+import { removeTree } from './remove-tree.js';
 
 /** What one archive may hold at most. */
 const MAX_BYTES = 2 * 1024 ** 3;
 const MAX_ENTRIES = 500_000;
+/** Unpacked, with all that tar puts around the entries; some of it comes before any entry is seen. */
+const MAX_PLAIN_BYTES = MAX_BYTES + MAX_ENTRIES * 1024;
 
 /**
  * A folder's files, folders and links, gzipped; links are packed as links, owners are left out.
@@ -38,46 +42,83 @@ export async function unpack(archive: Buffer, into: string): Promise<void> {
     await write(archive, arrived);
     giveTo(arrived, lstatSync(into));
   } catch (error) {
-    rmSync(beside, { recursive: true, force: true });
+    removeTree(beside);
     throw error;
   }
   for (const name of readdirSync(into)) renameSync(join(into, name), join(replaced, name));
   for (const name of readdirSync(arrived)) renameSync(join(arrived, name), join(into, name));
-  rmSync(beside, { recursive: true, force: true });
+  removeTree(beside);
 }
 
-function write(archive: Buffer, into: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const unpacking = extract({
-      cwd: into,
-      strict: true,
-      preserveOwner: false,
-      // No set-uid bits from strangers, and nothing that its owner could not remove.
-      onReadEntry: (entry) => {
-        entry.mode = ((entry.mode ?? 0o644) & 0o777) | (entry.type === 'Directory' ? 0o700 : 0o600);
-      },
-    });
-    unpacking.on('close', () => resolve());
-    unpacking.on('error', (error: unknown) => reject(new CagematchError('collect-failed', `unpacking: ${messageOf(error)}`)));
-    unpacking.end(archive);
+async function write(archive: Buffer, into: string): Promise<void> {
+  const unpacking = extract({
+    cwd: into,
+    ...READING,
+    preserveOwner: false,
+    // No set-uid bits from strangers, and nothing that its owner could not remove.
+    onReadEntry: (entry) => {
+      entry.mode = ((entry.mode ?? 0o644) & 0o777) | (entry.type === 'Directory' ? 0o700 : 0o600);
+    },
   });
+  try {
+    await feed(archive, unpacking, 'close');
+  } catch (error) {
+    throw new CagematchError('collect-failed', `unpacking: ${messageOf(error)}`);
+  }
 }
 
 /** Reads the archive to its end and refuses it for a single entry that could touch anything outside its root. */
-function inspect(archive: Buffer): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const judge = createJudge();
-    const refuse = (why: string) => reject(new CagematchError('collect-failed', `the workspace that came back was refused: ${why}`));
-    const look = (entry: ReadEntry) => {
-      const fault = judge(entry);
-      if (fault !== undefined) refuse(`${JSON.stringify(entry.path.slice(0, 200))} ${fault}`);
+async function inspect(archive: Buffer): Promise<void> {
+  const judge = createJudge();
+  let fault: string | undefined;
+  const parser = new Parser({
+    ...READING,
+    onReadEntry(entry) {
+      const why = judge(entry);
+      if (why !== undefined) refuse(entry, why);
       entry.resume();
+    },
+  });
+  const refuse = (entry: ReadEntry, why: string) => {
+    fault ??= `${JSON.stringify(entry.path.slice(0, 200))} ${why}`;
+    parser.emit('error', new Error(fault));
+  };
+  parser.on('ignoredEntry', (entry: ReadEntry) => refuse(entry, 'is of no known type'));
+  try {
+    await feed(archive, parser, 'end');
+  } catch (error) {
+    throw new CagematchError('collect-failed', `the workspace that came back was refused: ${fault ?? messageOf(error)}`);
+  }
+}
+
+/** What compresses well is no fault: how much comes out is counted instead. */
+const READING = { strict: true, zstd: false, maxDecompressionRatio: Number.POSITIVE_INFINITY } as const;
+
+/** Unpacks on the way, and stops at the first fault, however much would follow. @param over the event that tells that all is done */
+function feed(archive: Buffer, parser: Parser, over: 'close' | 'end'): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const plain = createGunzip({ chunkSize: 64 * 1024 });
+    let bytes = 0;
+    const stop = (error: Error) => {
+      plain.destroy();
+      reject(error);
     };
-    const parser = new Parser({ strict: true, onReadEntry: look });
-    parser.on('ignoredEntry', (entry: ReadEntry) => refuse(`${JSON.stringify(entry.path.slice(0, 200))} is of no known type`));
-    parser.on('error', (error: unknown) => refuse(messageOf(error)));
-    parser.on('end', () => resolve());
-    parser.end(archive);
+    plain.on('data', (chunk: Buffer) => {
+      // The parser would unpack once more what is packed twice, and nobody would count.
+      if (bytes === 0 && chunk[0] === 0x1f && chunk[1] === 0x8b) stop(new Error('it is packed twice'));
+      bytes += chunk.length;
+      if (bytes > MAX_PLAIN_BYTES) stop(new Error('it is more than one archive may hold'));
+    });
+    plain.on('error', stop);
+    parser.on('error', stop);
+    // What follows the end of a tar is as long as a stranger likes, and packs to nothing: it is not unpacked.
+    parser.on('eof', () => {
+      plain.unpipe().destroy();
+      setImmediate(() => parser.end());
+    });
+    parser.on(over, () => resolve());
+    plain.pipe(parser as unknown as NodeJS.WritableStream);
+    plain.end(archive);
   });
 }
 
@@ -85,6 +126,7 @@ function inspect(archive: Buffer): Promise<void> {
 function createJudge(): (entry: ReadEntry) => string | undefined {
   const links = new Set<string>();
   const files = new Set<string>();
+  const folders = new Set<string>();
   let bytes = 0;
   let entries = 0;
   return (entry) => {
@@ -94,11 +136,20 @@ function createJudge(): (entry: ReadEntry) => string | undefined {
     const parts = within(entry.path);
     if (!parts) return 'lies outside the workspace';
     const key = keyOf(parts);
-    if (parts.some((_, at) => at > 0 && links.has(keyOf(parts.slice(0, at))))) return 'is written through a link';
-    if (links.has(key) || (files.has(key) && entry.type !== 'Directory')) return 'comes twice';
+    for (let at = 1; at < parts.length; at += 1) {
+      const above = keyOf(parts.slice(0, at));
+      if (links.has(above)) return 'is written through a link';
+      if (files.has(above)) return 'lies in a file';
+      folders.add(above);
+    }
+    if (links.has(key) || files.has(key)) return 'comes twice';
+    if (entry.type === 'Directory') {
+      folders.add(key);
+      return undefined;
+    }
+    // The root's own key is that of no name at all.
+    if (key === '' || folders.has(key)) return 'takes the place of a folder';
     switch (entry.type) {
-      case 'Directory':
-        return files.has(key) ? 'comes twice' : undefined;
       case 'File':
       case 'OldFile':
       case 'ContiguousFile':

@@ -91,8 +91,14 @@ export async function unpackInside(shell: GuestShell, path: string, folder: stri
   await must(shell, 'launch-failed', { script: UNPACK, args: [path, folder], repeatable: true });
 }
 
-/** A folder of the guest, as a gzipped tar archive made by the guest: not to be trusted. */
-export async function copyOut(shell: GuestShell, folder: string, path: string): Promise<Buffer> {
+/** So much is taken from a guest: it says itself how much there is. */
+const MAX_OUT = 1024 ** 3;
+
+/**
+ * A folder of the guest, as a gzipped tar archive made by the guest: not to be trusted.
+ * @param most bytes that are taken
+ */
+export async function copyOut(shell: GuestShell, folder: string, path: string, most = MAX_OUT): Promise<Buffer> {
   const parts: Buffer[] = [];
   let size = 0;
   for (let at = 0; at === 0 || at * CHUNK < size; at += 1) {
@@ -100,7 +106,11 @@ export async function copyOut(shell: GuestShell, folder: string, path: string): 
     const printed = await must(shell, 'collect-failed', { script: at === 0 ? PACK : READ, args, repeatable: true });
     const [length = '', base64 = ''] = printed.split('\n');
     size = Number(length);
-    parts.push(Buffer.from(base64, 'base64'));
+    if (!Number.isSafeInteger(size) || size < 0) throw new CagematchError('collect-failed', `the guest tells no size of ${folder}`);
+    if (size > most) throw new CagematchError('collect-failed', `${folder} is ${size} bytes packed; ${most} are taken at the most`);
+    const part = Buffer.from(base64, 'base64');
+    if (part.length > CHUNK) throw new CagematchError('collect-failed', `the guest gives more of ${folder} than it was asked for`);
+    parts.push(part);
   }
   const archive = Buffer.concat(parts);
   if (archive.length === size) return archive;

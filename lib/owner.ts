@@ -1,7 +1,9 @@
 // Who made something: a pid of this boot, so that what a dead harness left can be told from a live one's.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir, uptime } from 'node:os';
 import { join } from 'node:path';
+import { readOwnText } from './held.js';
+import { removeTree } from './remove-tree.js';
 
 /** Set for every process that a harness starts, and inherited by what these start on this machine. */
 export const OWNER_VARIABLE = 'CAGEMATCH_OWNER';
@@ -51,7 +53,7 @@ export function makeFolder(purpose: string): string {
 }
 
 export function removeFolder(folder: string): void {
-  rmSync(folder, { recursive: true, force: true, maxRetries: 2 });
+  removeTree(folder, OWNER_FILE);
 }
 
 /** Temporary folders of harnesses that are no more. */
@@ -60,12 +62,9 @@ export function staleFolders(): string[] {
     .filter((name) => name.startsWith(PREFIX))
     .map((name) => join(tmpdir(), name))
     .filter((folder) => {
-      try {
-        const owner = readFileSync(join(folder, OWNER_FILE), 'utf8');
-        // Empty: its owner is writing it just now.
-        return owner !== '' && !ownerAlive(owner);
-      } catch {
-        return false; // Not one of ours, or not readable: not ours to remove.
-      }
+      // Anybody may make a folder of such a name: its file may be a pipe. Not readable: not ours to remove.
+      const owner = readOwnText(folder, OWNER_FILE, 200);
+      // Empty: its owner is writing it just now.
+      return owner !== undefined && owner !== '' && !ownerAlive(owner);
     });
 }

@@ -111,7 +111,12 @@ export const leftoverSchema = z.strictObject({ kind: z.string(), id: z.string() 
 export type Leftover = z.infer<typeof leftoverSchema>;
 
 /** A file that runs by itself on the host when somebody works in the workspace (a hook, an editor's task), and what the agent did to it. */
-export const plantedSchema = z.strictObject({ path: z.string(), how: z.enum(['added', 'changed', 'removed']) });
+export const plantedSchema = z.strictObject({
+  path: z.string(),
+  how: z.enum(['added', 'changed', 'removed']),
+  /** Where it leads, where it is a link now. */
+  link: z.string().optional(),
+});
 export type Planted = z.infer<typeof plantedSchema>;
 
 const facts = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));

@@ -6,6 +6,9 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { packageRoot } from '../lib/package.js';
 import { readSources, violations } from './imports.js';
 
+/** Where git may work: it seeds folders that were made a moment ago, and that no agent has had. */
+const SEEDS = 'lib/probes/sync/';
+
 const roots: string[] = [];
 afterEach(() => {
   for (const root of roots.splice(0)) rmSync(root, { recursive: true });
@@ -42,6 +45,17 @@ test('in this project every import points down, and no mode is named in lib/', (
   expect(sources.get('lib/match/run.ts')?.imports).toContain('lib/errors.ts');
   // The HTTP header of that name, not the mode.
   expect(violations(sources)).toEqual(['lib/model/answers.ts names the mode host']);
+});
+
+test('nothing here starts git: in a checkout that an agent could write, git would run what the agent configured', () => {
+  // A word that is the program's name, or a line for a shell that begins with it, wherever it stands.
+  const starts = (literal: string) => /^(\S*\/)?git$|(^|[;&|(`]\s*)git\s+-?\w/.test(literal);
+  for (const literal of ['git', '/usr/bin/git', 'git status', 'cd x && git diff']) expect(starts(literal)).toBe(true);
+  const found = [...readSources(packageRoot).values()]
+    // What runs inside a sandbox is none of this host's.
+    .filter(({ path }) => !path.startsWith('lib/probes/guest/') && !path.startsWith(SEEDS))
+    .flatMap(({ path, literals }) => literals.filter(starts).map((literal) => `${path}: ${literal}`));
+  expect(found).toEqual([]);
 });
 
 describe('each rule can fail', () => {

@@ -25,6 +25,7 @@ export function hostileReport(): Report {
     detection: { status: 'ready', version: HOSTILE, facts: { [HOSTILE]: HOSTILE, turned: TURNED } },
     auth: { path: 'env', delivered: HOSTILE },
     leftovers: [{ kind: HOSTILE, id: HOSTILE }],
+    planted: [{ run: HOSTILE, path: `${HOSTILE} ${TURNED}`, how: 'added', link: LONG }],
     failures: [{ run: HOSTILE, outcome: { status: 'failed', cause: 'agent', message: `${HOSTILE} ${TURNED} ${LONG}`, hint: HOSTILE } }],
   });
   b.image = LONG;

@@ -102,6 +102,7 @@ export function row(entry: string, n: number, seed: number, shape: Shape): ModeR
     auth: { path: 'env', delivered: 'authorization (oauth)' },
     sync: { in: 'yes', out: 'yes', live: 'yes' },
     leftovers: [],
+    planted: [],
     failures: [],
   };
 }
@@ -137,6 +138,7 @@ export function unprepared(entry: string): ModeReport {
     auth: missing,
     sync: missing,
     leftovers: missing,
+    planted: missing,
     failures: [
       {
         run: `${entry} prepare`,

@@ -6,12 +6,13 @@ import type { Sync } from '../record.js';
 import type { startTranscript } from '../task/transcript.js';
 import type { Meter } from './cost.js';
 import type { Moments } from './measure.js';
+import type { Workspace } from './workspace.js';
 
 export interface Watched {
   at: Moments;
   tap: Tap;
   transcript: ReturnType<typeof startTranscript>;
-  workspace: string;
+  workspace: Workspace;
   clock: Clock;
   /** Told of the moments at which the sandbox' processes should be read. */
   meter: Meter;

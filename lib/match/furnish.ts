@@ -1,7 +1,8 @@
 // What a run is given before it is launched: folders on this host, and the same words to every runtime.
-import { copyFileSync, lchownSync, mkdirSync, readdirSync } from 'node:fs';
+import { copyFileSync, fchownSync, lchownSync, mkdirSync, readdirSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import type { Command, Context, HostPaths, LaunchSpec, Layout, Mode, Reach } from '../contract.js';
+import type { Held } from '../held.js';
 import { packageRoot } from '../package.js';
 import { agentCommand } from '../task/agent.js';
 import type { Task } from '../task/task.js';
@@ -32,12 +33,15 @@ export function own(path: string, user: { uid: number; gid: number }, uid: numbe
 }
 
 /**
- * The same for a workspace that other agents have had before. What they left running may put a link where a folder was,
- * so no folder is entered.
+ * The same for the seed in a workspace that other agents have had before. What they left running may put a link in a file's place,
+ * or give a file of this host a second name there: only what is open, ours, and known by that one name is given away.
  */
-export function ownSeed(workspace: string, user: { uid: number; gid: number }, uid: number | undefined): void {
+export function ownSeed(workspace: Held, user: { uid: number; gid: number }, uid: number | undefined): void {
   if (uid !== 0) return;
-  for (const name of readdirSync(workspace)) lchownSync(join(workspace, name), user.uid, user.gid);
+  for (const name of workspace.names())
+    workspace.file(name, (descriptor, stats) => {
+      if (stats.uid === uid && stats.nlink === 1) fchownSync(descriptor, user.uid, user.gid);
+    });
 }
 
 export interface LaidOut {

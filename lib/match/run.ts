@@ -14,6 +14,7 @@ import { openMeter } from './cost.js';
 import { follow, type Watched } from './follow.js';
 import { furnish, type LaidOut, layOut, own, workspaceUser } from './furnish.js';
 import { type Moments, measure } from './measure.js';
+import { asSeeded, hasArrived, plantedIn, verified } from './workspace.js';
 
 type Phase = 'prepare' | 'launch' | 'work' | 'collect' | 'destroy';
 
@@ -133,7 +134,7 @@ async function runIn(folder: string, settings: RunSettings, at: Moments): Promis
 
 export function watch(settings: RunSettings, at: Moments, tap: Tap, workspace: string): Watched {
   const meter = openMeter(settings.mode, settings.ctx);
-  return { at, tap, transcript: startTranscript(), workspace, clock: settings.clock ?? monotonic, meter };
+  return { at, tap, transcript: startTranscript(), workspace: asSeeded(workspace), clock: settings.clock ?? monotonic, meter };
 }
 
 /** The result of a run whose agent was started, or was to be. */
@@ -141,14 +142,14 @@ export function told(settings: RunSettings, watched: Watched, work: Work, nonce:
   const { at, tap, transcript, workspace, meter } = watched;
   if (tap.firstRequestAtMs !== undefined) at.firstRequest ??= tap.firstRequestAtMs;
   if (tap.requests > 0) at.modelMs = tap.modelMs;
-  const verdict = settings.task.verify(workspace, nonce, transcript);
+  const verdict = verified(settings.task, workspace, nonce, transcript);
   return {
     outcome: work.failure ?? verdict.outcome,
     clocks: measure(at, settings.state),
     cost: meter.cost(),
     auth: { path: settings.authPath, delivered: delivered(tap, settings.reach) },
     sync: { ...verdict.sync, live: work.live },
-    planted: { gap: 'not-captured' },
+    planted: plantedIn(workspace, settings.mode, at.collected !== undefined),
   };
 }
 
@@ -211,7 +212,7 @@ export async function workIn(
   settings.onPhase('work');
   watched.meter.launched(handle);
   const stream = handle.process ?? mode.exec(ctx, handle, plan.command);
-  const working = follow(stream, plan.mark, watched, () => settings.task.arrived(workspace));
+  const working = follow(stream, plan.mark, watched, () => hasArrived(settings.task, workspace));
   const done = await stop.race(working, async () => {});
   at.ended = done.endedAtMs;
   work.live = done.live;
@@ -219,7 +220,7 @@ export async function workIn(
   if (done.end.type === 'lost' || transcript.result === undefined) work.failure ??= blamed('agent', 'the agent ended without a result');
   settings.onPhase('collect');
   at.collectCalled = clock();
-  await stop.race(mode.collect(ctx, handle, workspace), async () => {});
+  await stop.race(mode.collect(ctx, handle, workspace.path), async () => {});
   at.collected = clock();
 }
 

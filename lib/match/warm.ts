@@ -1,7 +1,7 @@
 // Runs in a sandbox that idles: launched once, made fresh for every run before its clock starts, replaced after a failure.
-import { lstatSync, readdirSync } from 'node:fs';
 import type { Command, Context, Handle, HostPaths, Layout } from '../contract.js';
 import { CagematchError, messageOf } from '../errors.js';
+import { hold, type Identity, identify } from '../held.js';
 import { makeFolder } from '../owner.js';
 import type { Leftover } from '../record.js';
 import { failureOf } from './blame.js';
@@ -16,6 +16,8 @@ interface Idle {
   name: string;
   handle: Handle;
   host: HostPaths;
+  /** Which folder the workspace is. */
+  workspace: Identity;
   user: { uid: number; gid: number };
   layout: Layout;
   /** Its signal ends with the sandbox. */
@@ -86,8 +88,9 @@ async function launch(ground: Ground, name: string, folder: string): Promise<Idl
   const { mode, ctx } = ground;
   const user = mode.owner?.(ctx) ?? workspaceUser(ctx.uid);
   const host = furnish(folder, user, ctx, mode);
+  const workspace = identify(host.workspace);
   const handle = await mode.launch(ctx, specFor({ ...ground, name }, host, user));
-  return { name, handle, host, user, layout: mode.layout(ctx, host), ctx, used: 0 };
+  return { name, handle, host, workspace, user, layout: mode.layout(ctx, host), ctx, used: 0 };
 }
 
 /** A run in the pool's sandbox. Never throws. A sandbox in which a run has failed, or left something running, is destroyed. */
@@ -178,15 +181,19 @@ mkdir -p "$2/home" "$2/tmp"
 cp -a "$3/." "$2/home"`;
 
 async function refresh(settings: RunSettings, idle: Idle): Promise<{ layout: Layout; nonce: string }> {
-  const { layout, host } = idle;
+  const { layout } = idle;
   const base = `${layout.tmp ?? '/tmp'}/cagematch-run`;
   idle.used += 1;
   await inside(settings, idle, ['/bin/sh', '-c', REFRESH, 'sh', layout.workspace, base, layout.home]);
-  if (!lstatSync(host.workspace).isDirectory() || readdirSync(host.workspace).length > 0)
-    throw new CagematchError('launch-failed', 'the workspace of the sandbox that idles could not be emptied');
-  const { nonce } = settings.task.seed(host.workspace);
-  ownSeed(host.workspace, idle.user, settings.ctx.uid);
-  return { layout: { ...layout, home: `${base}/home`, ...(layout.tmp === undefined ? {} : { tmp: `${base}/tmp` }) }, nonce };
+  // The folder itself, not what stands in its place: agents were here, and what they left may run still.
+  const seeded = hold(idle.workspace, (held) => {
+    if (held.names(1).length > 0) return undefined;
+    const seed = settings.task.seed(held.path);
+    ownSeed(held, idle.user, settings.ctx.uid);
+    return seed;
+  });
+  if (!seeded) throw new CagematchError('launch-failed', 'the workspace of the sandbox that idles could not be emptied');
+  return { layout: { ...layout, home: `${base}/home`, ...(layout.tmp === undefined ? {} : { tmp: `${base}/tmp` }) }, nonce: seeded.nonce };
 }
 
 async function inside(settings: RunSettings, idle: Idle, argv: Command['argv']): Promise<void> {

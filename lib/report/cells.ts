@@ -114,7 +114,7 @@ export function whyDashes(cells: { row: string; value: string; held: unknown }[]
   });
 }
 
-/** So many runs that failed in one way are named; the rest are counted. */
+/** So many runs that went one way are named; the rest are counted. */
 const NAMED = 3;
 
 /** A row's failures, those of one cause and message together: a runtime that fails in every run fails in one way. */
@@ -128,10 +128,13 @@ export function failuresOf({ failures }: ModeReport): { runs: string; cause: str
     if (known) known.runs.push(run);
     else alike.set(key, { runs: [run], cause, message, hint });
   }
-  return [...alike.values()].map(({ runs, ...failure }) => {
-    const more = runs.length - NAMED;
-    return { runs: more > 1 ? `${runs.slice(0, NAMED).join(', ')} and ${more} more` : listed(runs), ...failure };
-  });
+  return [...alike.values()].map(({ runs, ...failure }) => ({ runs: runsNamed(runs), ...failure }));
+}
+
+/** `docker#1, docker#2, docker#3 and 5 more` */
+export function runsNamed(runs: readonly string[]): string {
+  const more = runs.length - NAMED;
+  return more > 1 ? `${runs.slice(0, NAMED).join(', ')} and ${more} more` : listed(runs);
 }
 
 /** `a`, `a and b`, `a, b and c` */

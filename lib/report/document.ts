@@ -8,6 +8,7 @@ import {
   gapSchema,
   leftoverSchema,
   outcomeSchema,
+  plantedSchema,
   stateSchema,
   syncSchema,
 } from '../record.js';
@@ -66,6 +67,11 @@ const modeReportSchema = entrySchema.extend({
   sync: syncSchema.or(gapSchema),
   /** A gap where the runtime could not say what it still lists. */
   leftovers: z.array(leftoverSchema).or(gapSchema),
+  /** Files that run by themselves and that an agent added, changed or removed: of any run that counts, the first 1000. */
+  planted: z
+    .array(plantedSchema.extend({ run: z.string() }))
+    .or(gapSchema)
+    .default({ gap: 'not-captured' }),
   failures: z.array(z.strictObject({ run: z.string(), outcome: outcomeSchema })),
 });
 export type ModeReport = z.infer<typeof modeReportSchema>;

@@ -58,6 +58,7 @@ export function rowOf(entry: Entry, tally: Tally, around: Surroundings): ModeRep
     auth: tally.auth,
     sync: tally.sync,
     leftovers: tally.leftovers(),
+    planted: tally.planted(),
     failures: [...(unprepared ? [{ run: `${entry.entry} prepare`, outcome: unprepared.outcome }] : []), ...tally.failures],
   };
 }

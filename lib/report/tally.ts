@@ -49,6 +49,7 @@ export interface Tally {
   auth: ModeReport['auth'];
   sync: ModeReport['sync'];
   leftovers(): ModeReport['leftovers'];
+  planted(): ModeReport['planted'];
   failures: ModeReport['failures'];
   levels: Map<number, LevelTally>;
   levelOf(level: number): LevelTally;
@@ -64,11 +65,16 @@ export interface Tally {
   addWave(wave: EventOf<'wave-ended'>): void;
 }
 
+/** A record is long, and an agent may plant much in every run. */
+const MOST_PLANTED = 1000;
+
 export function createTally(): Tally {
   const columns = Object.fromEntries([...CLOCKS, ...COSTS].map((name) => [name, createColumn()])) as Record<Quantity, Column>;
   const known: Exclude<ModeReport['leftovers'], Gap> = [];
   const places = new Map<number, number>();
   let someUnknown = false;
+  const planted: Exclude<ModeReport['planted'], Gap> = [];
+  let unlooked: Gap | undefined;
   let told = false;
   let passedAuth = false;
   const tally: Tally = {
@@ -81,6 +87,8 @@ export function createTally(): Tally {
       if (!told) return { gap: 'not-reached' };
       return known.length === 0 && someUnknown ? { gap: 'not-reported' } : known;
     },
+    // The same: what was seen counts, and one look that found nothing says nothing of a run that was not looked at.
+    planted: () => (planted.length > 0 ? planted : !told ? { gap: 'not-reached' } : (unlooked ?? planted)),
     failures: [],
     levels: new Map(),
     levelOf(level) {
@@ -105,6 +113,8 @@ export function createTally(): Tally {
       told = true;
       if (isGap(run.leftovers)) someUnknown = true;
       else known.push(...run.leftovers);
+      if (isGap(run.planted)) unlooked ??= run.planted;
+      else for (const one of run.planted) if (planted.length < MOST_PLANTED) planted.push({ run: run.run, ...one });
       if (run.level > 1) return;
       tally.n += 1;
       if (passed || !passedAuth) tally.auth = run.auth;

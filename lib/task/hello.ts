@@ -1,12 +1,15 @@
 // The fixed TEST_PROMPT: write a small program, run it, and prove by a fresh nonce that it really ran.
 import { randomBytes } from 'node:crypto';
-import { lstatSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { hold, readOwnText } from '../held.js';
 import type { Outcome } from '../record.js';
 import type { Task } from './task.js';
 import type { Transcript } from './transcript.js';
 
 const PROGRAM = 'hello.mjs';
+/** What is longer was not written with the Write tool. */
+const MOST_BYTES = 4 * 1024 * 1024;
 
 const TEST_PROMPT = [
   `Create a file named ${PROGRAM} in the current directory, with the Write tool.`,
@@ -28,11 +31,11 @@ export function helloTask(packageRoot: string): Task {
       put('nonce.txt', `${nonce}\n`);
       return { nonce };
     },
-    arrived: (workspace) => readProgram(workspace) !== undefined,
+    arrived: (workspace) => hold(workspace, (held) => held.look(PROGRAM)?.isFile()) === true,
     verify(workspace, nonce, transcript) {
       const printed = transcript.toolOutputs.some((output) => output.tool === 'Bash' && !output.isError && output.text.includes(nonce));
       const written = transcript.writes.findLast((write) => basename(write.path) === PROGRAM)?.content;
-      const found = readProgram(workspace);
+      const found = readOwnText(workspace, PROGRAM, MOST_BYTES);
       const same = written !== undefined && found === written;
       return {
         outcome: judge({ transcript, printed, written, found, same }),
@@ -43,16 +46,6 @@ export function helloTask(packageRoot: string): Task {
       };
     },
   };
-}
-
-// A link is not followed: what an agent made may point anywhere on this host.
-function readProgram(workspace: string): string | undefined {
-  const path = join(workspace, PROGRAM);
-  try {
-    return lstatSync(path).isFile() ? readFileSync(path, 'utf8') : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function judge(seen: {

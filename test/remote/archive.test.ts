@@ -18,21 +18,26 @@ import { execa } from 'execa';
 import { Header } from 'tar';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { pack, unpack } from '../../lib/archive.js';
+import { copyOut } from '../../lib/guest-shell.js';
 
 interface Entry {
   path: string;
-  type?: 'File' | 'Directory' | 'SymbolicLink' | 'Link' | 'CharacterDevice' | 'FIFO';
+  type?: 'File' | 'Directory' | 'SymbolicLink' | 'Link' | 'CharacterDevice' | 'FIFO' | 'SparseFile';
   linkpath?: string;
   content?: string;
   mode?: number;
+  /** As the head tells it, whatever follows. */
+  size?: number;
 }
 
 /** An archive that no well-meaning tar would make. */
 function archiveOf(entries: Entry[]): Buffer {
-  const blocks = entries.flatMap(({ path, type = 'File', linkpath, content = '', mode = 0o644 }) => {
+  const blocks = entries.flatMap(({ path, type = 'File', linkpath, content = '', mode = 0o644, size }) => {
     const head = Buffer.alloc(512);
     const body = Buffer.from(type === 'File' ? content : '');
-    new Header({ path, type, mode, size: body.length, mtime: new Date(0), ...(linkpath === undefined ? {} : { linkpath }) }).encode(head);
+    new Header({ path, type, mode, size: size ?? body.length, mtime: new Date(0), ...(linkpath === undefined ? {} : { linkpath }) }).encode(
+      head,
+    );
     return [head, body, Buffer.alloc((512 - (body.length % 512)) % 512)];
   });
   return gzipSync(Buffer.concat([...blocks, Buffer.alloc(1024)]));
@@ -79,6 +84,15 @@ describe('a workspace that went there and back', () => {
     await unpack(archiveOf([{ path: 'file', content: 'new' }]), into);
     expect(readFileSync(outside, 'utf8')).toBe('untouched');
     expect(lstatSync(join(into, 'file')).isFile()).toBe(true);
+  });
+
+  it('is unpacked to its end and no further: what follows packs to nothing and unpacks to more than there is room for', async () => {
+    const much = gzipSync(Buffer.alloc(16 * 1024 * 1024));
+    // Members of gzip one after another are one stream: 16 GiB.
+    const bomb = Buffer.concat([archiveOf([{ path: 'good.txt', content: 'good' }]), ...Array.from({ length: 1024 }, () => much)]);
+    await unpack(bomb, into);
+    expect(readFileSync(join(into, 'good.txt'), 'utf8')).toBe('good');
+    expect(readdirSync(root)).toEqual(['workspace']);
   });
 
   it('brings no set-uid bit, and nothing that its owner could not remove', async () => {
@@ -133,6 +147,46 @@ describe('an archive is refused, and the workspace stays as it was, for', () => 
     expect(existsSync('/tmp/cagematch-escaped')).toBe(false);
   });
 
+  it.each<[string, Entry[]]>([
+    [
+      'a link in the place of a folder',
+      [
+        { path: 'd', type: 'Directory' },
+        { path: 'd', type: 'SymbolicLink', linkpath: '.' },
+      ],
+    ],
+    ['a link in the place of a folder that is only implied', [{ path: 'd/x' }, { path: 'd', type: 'SymbolicLink', linkpath: '.' }]],
+    [
+      'a folder in the place of a link',
+      [
+        { path: 'd', type: 'SymbolicLink', linkpath: '.' },
+        { path: 'd', type: 'Directory' },
+      ],
+    ],
+    ['a file in the place of a folder', [{ path: 'd', type: 'Directory' }, { path: 'd' }]],
+    ['a folder in the place of a file', [{ path: 'd' }, { path: 'd', type: 'Directory' }]],
+    ['a file in a file', [{ path: 'd' }, { path: 'd/x' }]],
+    ['a file of the same name twice', [{ path: 'd' }, { path: 'd' }]],
+    ['a file that is the workspace itself', [{ path: './', type: 'SymbolicLink', linkpath: 'x' }]],
+    ['a hard link in the place of a folder', [{ path: 'f' }, { path: 'd', type: 'Directory' }, { path: 'd', type: 'Link', linkpath: 'f' }]],
+    ['a sparse file of another tar', [{ path: 'd', type: 'SparseFile' }]],
+    ['a size that no archive may hold', [{ path: 'd', size: 3 * 1024 ** 3 }]],
+  ])('%s', async (_what, entries) => {
+    await expect(unpack(archiveOf(entries), into)).rejects.toMatchObject({
+      code: 'collect-failed',
+      message: expect.stringMatching(/was refused/),
+    });
+    expect(readdirSync(into)).toEqual(['before.txt']);
+    expect(readdirSync(root)).toEqual(['workspace']);
+  });
+
+  it('being packed twice, where what comes out could not be counted', async () => {
+    await expect(unpack(gzipSync(archiveOf([{ path: 'good.txt' }])), into)).rejects.toMatchObject({
+      message: expect.stringMatching(/packed twice/),
+    });
+    expect(readdirSync(into)).toEqual(['before.txt']);
+  });
+
   it('being cut short', async () => {
     const whole = archiveOf([{ path: 'good.txt', content: 'good'.repeat(10_000) }]);
     await expect(unpack(whole.subarray(0, whole.length / 2), into)).rejects.toMatchObject({ code: 'collect-failed' });
@@ -142,5 +196,45 @@ describe('an archive is refused, and the workspace stays as it was, for', () => 
   it('being no archive at all', async () => {
     await expect(unpack(Buffer.from('what?'), into)).rejects.toMatchObject({ code: 'collect-failed' });
     expect(readdirSync(into)).toEqual(['before.txt']);
+  });
+});
+
+describe('of what a guest packs', () => {
+  const guest = (answer: (at: number) => string) => async (script: { args: string[] }) => {
+    return { type: 'ran' as const, code: 0, stdout: answer(Number(script.args[1])), stderr: '' };
+  };
+  const chunk = Buffer.alloc(512 * 1024).toString('base64');
+
+  it('no more is taken than the bound, however long it goes on', async () => {
+    let asked = 0;
+    const endless = guest((at) => {
+      asked += 1;
+      return `${(at + 2) * 512 * 1024}\n${chunk}`;
+    });
+    const taken = copyOut(endless, '/workspace', '/tmp/archive', 4 * 1024 * 1024);
+    await expect(taken).rejects.toMatchObject({ code: 'collect-failed', message: expect.stringMatching(/4194304 are taken at the most/) });
+    expect(asked).toBeLessThan(10);
+  });
+
+  it.each([
+    ['a size that is no number', 'many', /tells no size/],
+    ['a size below nothing', '-1', /tells no size/],
+    ['no end at all', '1e400', /tells no size/],
+  ])('%s is refused', async (_what, size, why) => {
+    const taken = copyOut(
+      guest(() => `${size}\n${chunk}`),
+      '/workspace',
+      '/tmp/archive',
+    );
+    await expect(taken).rejects.toMatchObject({ code: 'collect-failed', message: expect.stringMatching(why) });
+  });
+
+  it('a part that is larger than was asked for is refused', async () => {
+    const taken = copyOut(
+      guest(() => `1024\n${Buffer.alloc(600 * 1024).toString('base64')}`),
+      '/workspace',
+      '/tmp/archive',
+    );
+    await expect(taken).rejects.toMatchObject({ message: expect.stringMatching(/more .* than it was asked for/) });
   });
 });

@@ -36,7 +36,7 @@ describe('a match', () => {
   it('passes the whole task with the real agent, brings the workspace back, and leaves nothing', async () => {
     stand = await standIn();
     const { row, exitCode } = await run();
-    expect(row).toMatchObject({ standIn: true, n: 1, passed: 1, leftovers: [], sync: { in: 'yes', out: 'yes', live: 'no' } });
+    expect(row).toMatchObject({ standIn: true, n: 1, passed: 1, leftovers: [], planted: [], sync: { in: 'yes', out: 'yes', live: 'no' } });
     expect(row.detection).toMatchObject({ status: 'ready', version: 'Machines API v1 (Fly/stand-in)', facts: { app: stand.api.app } });
     expect(row.auth).toEqual({ path: 'remote-secret', delivered: { gap: 'not-exercised' } });
     expect(exitCode).toBe(0);

@@ -77,6 +77,7 @@ function cellsOf(match: string, entry: EventOf<'entered'> | undefined, run: Even
     ...orGap('sync_out', sync.out),
     ...orGap('sync_live', sync.live),
     ...orGap('leftovers', isGap(run.leftovers) ? run.leftovers : run.leftovers.length),
+    ...orGap('planted', isGap(run.planted) ? run.planted : run.planted.length),
   ];
 }
 

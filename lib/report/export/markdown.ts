@@ -3,6 +3,7 @@ import { type ClockName, isGap } from '../../record.js';
 import { apartLines, coverage, outlierLines } from '../apart.js';
 import { authShort, failuresOf, isTaxed, middle, nameOf, ratio, ratioHead, settingsOf, syncShort, whole } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
+import { plantedSentences } from '../planted.js';
 import { segmentsOf } from '../segments.js';
 import { burstLines, burstTable } from '../terminal/burst-block.js';
 import { costTable } from '../terminal/cost-block.js';
@@ -34,6 +35,7 @@ export function renderMarkdown(report: Report): string {
       'Failed runs:',
       report.modes.flatMap(failuresOf).map(({ runs, cause, message }) => `- ${text(runs)}: ${cause}: ${text(message)}`),
     ),
+    ...section('Files that run by themselves:', bullets(plantedSentences(report))),
     ...section('What this match speaks for:', bullets(recommendationLines(report))),
     '',
     'Medians in ms, phase by phase (boot: firstProcess to the first request; end: exit, collect and teardown of each run together):',

@@ -1,12 +1,13 @@
 // What went wrong, what is not here, and what could not be measured, each with its cause.
 import type { Report } from '../document.js';
+import { plantedLines } from '../planted.js';
 import { type Markup, markup } from './markup.js';
 import type { Rows } from './rows.js';
 import { gapWords } from './words.js';
 
 export function troublesSection(report: Report, rows: Rows): Markup {
   return markup`<section aria-labelledby="troubles"><h2 id="troubles">Failures, and what is not here</h2>
-${failures(report, rows)}${warnings(report)}${absent(report)}${gaps(report, rows)}</section>`;
+${failures(report, rows)}${planted(report, rows)}${warnings(report)}${absent(report)}${gaps(report, rows)}</section>`;
 }
 
 function failures({ modes }: Report, rows: Rows): Markup {
@@ -20,6 +21,13 @@ function failures({ modes }: Report, rows: Rows): Markup {
     ({ entry, run, cause, message, hint }) =>
       markup`<tr><th scope="row">${rows.link(entry)}</th><td data-head="run">${run}</td><td data-head="cause"><span class="bad">✗ ${cause}</span></td><td data-head="seen">${message}${hint === undefined ? undefined : markup`<small>hint: <code>${hint}</code></small>`}</td></tr>`,
   )}</tbody></table></div>`;
+}
+
+function planted(report: Report, rows: Rows): Markup | undefined {
+  const lines = plantedLines(report);
+  if (lines.length === 0) return undefined;
+  return markup`<h3>Files that run by themselves</h3><p class="note">Hooks, editors' tasks and the like that an agent has touched: look before you work there.</p>
+<ul class="plain">${lines.map(({ entry, runs, what }) => markup`<li>${rows.link(entry)} <small>${runs}</small>: <span class="bad">${what}</span></li>`)}</ul>`;
 }
 
 function warnings({ warnings: said }: Report): Markup | undefined {

@@ -1,6 +1,7 @@
 // Under which conditions a match was measured: the last lines of its table.
 import { isGap } from '../../record.js';
 import type { Report } from '../document.js';
+import { plantedSentences } from '../planted.js';
 import { ENOUGH_TO_SEPARATE } from '../statistics.js';
 import { type Style, wrap } from './lines.js';
 
@@ -11,6 +12,7 @@ const PRECISE = 0.05;
 export function renderNotes(report: Report, style: Style, taxed: boolean): string {
   const { match } = report;
   const warnings = report.warnings.flatMap((warning) => wrap(`warning: ${warning.message}`, '', '  '));
+  const planted = plantedSentences(report).flatMap((line) => wrap(line, '', '  ').map(style.bad));
   const standIns = report.modes.some((mode) => mode.standIn)
     ? ["(stand-in): a program that enforces a runtime's contract; its numbers are no finding"]
     : [];
@@ -20,6 +22,7 @@ export function renderNotes(report: Report, style: Style, taxed: boolean): strin
       : [`this match was ${match.how === 'interrupted' ? 'interrupted' : `cut short (${match.how})`}; the rows hold what was finished`];
   return [
     ...warnings,
+    ...planted,
     ...standIns,
     ...how,
     ...[conditions(report, taxed), `model: ${match.model} (${match.modelWhy})`].flatMap((line) => wrap(line, '', '  ').map(style.faint)),

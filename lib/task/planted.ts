@@ -1,0 +1,121 @@
+// What an agent did to files that run by themselves: the workspace is looked at before the launch and after collect.
+import { createHash } from 'node:crypto';
+import type { Stats } from 'node:fs';
+import { type Held, readBounded } from '../held.js';
+import { parseJson } from '../json.js';
+import type { Planted } from '../record.js';
+import { PLACES, type Place } from './self-running.js';
+
+/** By path, its bytes as latin1: a name may be no text. */
+export type Snapshot = ReadonlyMap<string, Mark>;
+
+/** `mark`: differs where the file does. `link`: where it leads, which is all that is known of one. */
+interface Mark {
+  mark: string;
+  link?: string;
+}
+
+/** Each place has its own: many files in one hide nothing in another. */
+const MOST_FILES = 500;
+const DEEPEST = 16;
+const MOST_BYTES = 8 * 1024 * 1024;
+/** So many are told of one run. */
+const MOST_TOLD = 200;
+const MOST_LETTERS = 1000;
+
+/** Stands for all that was not looked at. */
+const MORE: Mark = { mark: 'more' };
+
+/** Reads nothing beyond a link, and waits for no pipe. */
+export function lookForPlanted(workspace: Held): Snapshot {
+  const seen = new Map<string, Mark>();
+  for (const place of PLACES) reach(workspace, place.path.split('/'), '', place, seen);
+  return seen;
+}
+
+/** Sorted by path. */
+export function plantedSince(before: Snapshot, after: Snapshot): Planted[] {
+  const told: Planted[] = [];
+  for (const path of [...new Set([...before.keys(), ...after.keys()])].toSorted()) {
+    const [was, is] = [before.get(path), after.get(path)];
+    const how = is === undefined ? 'removed' : was === undefined ? 'added' : was.mark !== is.mark || is === MORE ? 'changed' : undefined;
+    if (how === undefined) continue;
+    if (told.length === MOST_TOLD) return [...told, { path: '...', how: 'changed' }];
+    told.push({ path: printable(path), how, ...(is?.link === undefined ? {} : { link: printable(is.link) }) });
+  }
+  return told;
+}
+
+function reach(held: Held, [name = '', ...rest]: string[], above: string, place: Place, seen: Map<string, Mark>): void {
+  const path = below(above, name);
+  const stats = held.look(name);
+  if (stats === undefined) return;
+  if (stats.isDirectory()) {
+    held.folder(name, (inner) => {
+      if (rest.length > 0) reach(inner, rest, path, place, seen);
+      else if (place.kind === 'tree') walk(inner, { path, depth: 0, place, left: { files: MOST_FILES } }, seen);
+    });
+  } else if (rest.length === 0 || stats.isSymbolicLink()) note(held, Buffer.from(name), path, stats, place, seen);
+}
+
+interface Walk {
+  path: string;
+  depth: number;
+  place: Extract<Place, { kind: 'tree' }>;
+  left: { files: number };
+}
+
+function walk(held: Held, at: Walk, seen: Map<string, Mark>): void {
+  const { place, left } = at;
+  for (const bytes of held.names(left.files + 1)) {
+    const name = bytes.toString('latin1');
+    const path = below(at.path, name);
+    left.files -= 1;
+    if (left.files < 0 || at.depth > DEEPEST) {
+      seen.set(`${at.path}/...`, MORE);
+      return;
+    }
+    const stats = held.look(bytes);
+    if (stats?.isDirectory()) {
+      if (!place.skipped?.includes(name)) held.folder(bytes, (inner) => walk(inner, { ...at, path, depth: at.depth + 1 }, seen));
+    } else if (stats && (stats.isSymbolicLink() || (place.wanted?.(path.slice(place.path.length + 1)) ?? true)))
+      note(held, bytes, path, stats, place, seen);
+  }
+}
+
+function note(held: Held, name: Buffer, path: string, stats: Stats, place: Place, seen: Map<string, Mark>): void {
+  if (stats.isSymbolicLink()) {
+    const link = held.linkOf(name)?.toString('latin1') ?? '';
+    seen.set(path, { mark: `link ${link}`, link });
+    return;
+  }
+  const mark = stats.isFile() ? markOf(held, name, stats, place) : 'no file';
+  if (mark !== undefined) seen.set(path, { mark });
+}
+
+/** Undefined for a file that runs nothing: an empty one (some sandboxes leave these where they forbid to write), or without the keys. */
+function markOf(held: Held, name: Buffer, stats: Stats, place: Place): string | undefined {
+  if (stats.size === 0) return undefined;
+  const unread = `${stats.ino} ${stats.size} ${stats.mtimeMs}`;
+  // What has a second name can be a file of this host's.
+  if (stats.nlink > 1) return unread;
+  const content = held.file(name, (descriptor, { nlink }) => (nlink > 1 ? undefined : readBounded(descriptor, MOST_BYTES)));
+  if (content === undefined) return unread;
+  const runs = place.kind === 'keys' ? valuesOf(content, place.keys) : content;
+  if (runs === undefined) return undefined;
+  return `${(stats.mode & 0o111) === 0 ? '' : 'x '}${createHash('sha256').update(runs).digest('hex')}`;
+}
+
+function valuesOf(content: Buffer, keys: readonly string[]): string | undefined {
+  const document = parseJson<Record<string, unknown>>(content.toString('utf8').replace(/^\uFEFF/, ''));
+  const values = keys.map((key) => document?.[key]);
+  return values.every((value) => value === undefined) ? undefined : JSON.stringify(values);
+}
+
+const below = (above: string, name: string) => (above === '' ? name : `${above}/${name}`);
+
+/** A name that strangers chose, as text that a terminal shows as it is: what steers or turns text around is written out. */
+function printable(path: string): string {
+  const text = Buffer.from(path.slice(0, MOST_LETTERS), 'latin1').toString('utf8');
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}\uFFFD]/gu, (letter) => `\\u{${letter.codePointAt(0)?.toString(16)}}`);
+}
