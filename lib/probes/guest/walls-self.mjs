@@ -64,13 +64,17 @@ function status() {
 /** @param {string} bits in hexadecimal */
 function names(bits) {
   const set = BigInt(`0x${bits}`);
-  return Array.from({ length: 64 }, (_, bit) => bit).flatMap((bit) => ((set >> BigInt(bit)) & 1n ? [CAPABILITIES[bit] ?? `bit ${bit}`] : []));
+  return Array.from({ length: 64 }, (_, bit) => bit).flatMap((bit) =>
+    (set >> BigInt(bit)) & 1n ? [CAPABILITIES[bit] ?? `bit ${bit}`] : [],
+  );
 }
 
 /** @param {string[]} all */
 function some(all) {
   if (all.length === 0) return 'none';
-  return all.length > 14 ? `${all.length} (${all.slice(0, 3).join(' ')} … ${all.includes('sys_admin') ? 'sys_admin …' : ''})` : all.join(' ');
+  return all.length > 14
+    ? `${all.length} (${all.slice(0, 3).join(' ')} … ${all.includes('sys_admin') ? 'sys_admin …' : ''})`
+    : all.join(' ');
 }
 
 const SETUID = ['su', 'sudo', 'passwd', 'mount', 'newgrp', 'chsh'].flatMap((name) => ['/usr/bin/', '/bin/'].map((folder) => folder + name));
@@ -94,11 +98,15 @@ function isSetuid(path) {
 }
 
 /** x86-64 and arm64 number `unshare` apart. */
-const UNSHARE = { x64: 272, arm64: 97 }[process.arch];
+const UNSHARE = new Map([
+  ['x64', 272],
+  ['arm64', 97],
+]).get(process.arch);
 
 async function userNamespaces() {
   const made = await run(['unshare', '--user', '--map-root-user', 'true'], { timeoutMs: 3000 });
-  if (!made.missing) return made.code === 0 ? open('unshare --user --map-root-user: made') : closed(made.words || `unshare ended with ${made.code}`);
+  if (!made.missing)
+    return made.code === 0 ? open('unshare --user --map-root-user: made') : closed(made.words || `unshare ended with ${made.code}`);
   if (UNSHARE === undefined) return gap('no unshare command here');
   const perl = await run(['perl', '-e', `syscall(${UNSHARE}, 0x10000000) == 0 or die "$!\\n"`], { timeoutMs: 3000 });
   if (perl.missing) return gap('neither unshare nor perl here to try with');

@@ -60,7 +60,12 @@ export function why(error) {
 export function run(argv, options) {
   return new Promise((resolve) => {
     const [program, ...args] = argv;
-    const child = spawn(program, args, { cwd: options.cwd, env: options.env ?? process.env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(program, args, {
+      cwd: options.cwd,
+      env: options.env ?? process.env,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     const said = { stdout: '', stderr: '' };
     let timedOut = false;
     const killTree = () => {
@@ -96,6 +101,8 @@ export function run(argv, options) {
  * @param {string} text @param {string[]} digests
  */
 export function planted(text, digests) {
-  const found = new Set((text.match(/cagematch-planted-[0-9a-f]{32}/g) ?? []).map((secret) => createHash('sha256').update(secret).digest('hex')));
+  const found = new Set(
+    (text.match(/cagematch-planted-[0-9a-f]{32}/g) ?? []).map((secret) => createHash('sha256').update(secret).digest('hex')),
+  );
   return digests.filter((digest) => found.has(digest)).length;
 }
