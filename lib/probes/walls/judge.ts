@@ -33,8 +33,16 @@ type Judge = (told: Told, host: HostSide) => Told;
 export const JUDGES: Partial<Record<WallName, Judge>> = {
   'host-kernel'({ seen }, host) {
     const words = `${seen?.release} ${seen?.version}`;
-    const id = seen?.bootId === undefined ? 'no boot id' : host.sameKernel ? 'this host’s boot id' : 'another boot id';
-    return host.sameKernel ? opened(`${words}, ${id}`) : shut(`${words}, ${id}; this host: ${release()} ${version()}`);
+    const own = bootId();
+    const id =
+      typeof seen?.bootId !== 'string'
+        ? 'no boot id'
+        : own === ''
+          ? 'a boot id'
+          : seen.bootId === own
+            ? 'this host’s boot id'
+            : 'another boot id';
+    return host.sameKernel ? opened(`${words}, as on this host; ${id}`) : shut(`${words}; ${id}; this host: ${release()} ${version()}`);
   },
   'root-on-host'({ seen }, host) {
     const map = host.uidMap ?? (host.sameKernel && typeof seen?.uidMap === 'string' ? seen.uidMap : undefined);
@@ -69,11 +77,14 @@ export const JUDGES: Partial<Record<WallName, Judge>> = {
 const opened = (evidence: string): Told => ({ observed: 'open', evidence });
 const shut = (evidence: string): Told => ({ observed: 'closed', evidence });
 
-/** A boot id is of one boot of one kernel; where there is none, its build has to do. */
+/** A boot id is of one boot of one kernel. Some runtimes show another than the kernel's, so that a kernel of the same build counts, too. */
 export function sameKernel(seen: Record<string, unknown> | undefined): boolean {
-  const bootId = read('/proc/sys/kernel/random/boot_id').trim();
-  if (bootId !== '' && typeof seen?.bootId === 'string') return seen.bootId === bootId;
-  return seen?.release === release() && seen?.version === version();
+  const own = bootId();
+  return (own !== '' && seen?.bootId === own) || (seen?.release === release() && seen?.version === version());
+}
+
+function bootId(): string {
+  return read('/proc/sys/kernel/random/boot_id').trim();
 }
 
 /** What uid 0 inside is outside, if a line of a map tells it. */

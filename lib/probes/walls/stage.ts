@@ -63,8 +63,9 @@ export async function openStage(subject: Subject, ctx: Context, planted: Planted
       listen('host-loopback-ports', '127.0.0.1', (port) => [{ host: '127.0.0.1', port }, ...otherName(reach, port)]),
       reach.via === 'address'
         ? listen('host-gateway-ports', reach.listen, (port) => [{ host: new URL(reach.url(port)).hostname, port }])
-        : (stage.untried['host-gateway-ports'] = 'not tried: there is no gateway to reach'),
+        : undefined,
     ]);
+    if (reach.via !== 'address') stage.untried['host-gateway-ports'] = 'not tried: there is no gateway to reach';
     if (outward === undefined) stage.untried['host-network-ports'] = 'not tried: this host has no address in another network';
     else await listen('host-network-ports', outward, (port) => [{ host: outward, port }]);
     const metadata = await holdMetadata(ctx, nonce);
