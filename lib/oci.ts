@@ -12,8 +12,8 @@ const HARDENING = ['--init', '--cap-drop=ALL', '--security-opt', 'no-new-privile
 /** Memory is bounded without a swap bound, which many kernels cannot account for. */
 const MEMORY_MIB = 4096;
 
-/** What a container's settings make of its network, as `network` names it; `nat`: it gets out, and this host's loopback is not there. */
-type OciNetwork = 'none' | 'host' | 'nat' | 'nat-with-loopback';
+/** A container's network: none, this host's own, one behind it, or one behind it that is let in to this host's loopback. */
+type OciNetwork = 'none' | 'shared' | 'behind' | 'behind-with-loopback';
 
 /**
  * What these settings promise: `HARDENING`, and that nothing of the host but the workspace is handed in.
@@ -34,7 +34,7 @@ export function containerWalls(of: { limits: boolean; network: OciNetwork }): Re
     ...all(['tcp-out', 'udp-out', 'dns', 'git-push-network'], out),
     // Without a network there is no gateway to reach either: the model is inside.
     ...(of.network === 'none' ? {} : { 'gateway-port': 'open' as const }),
-    'host-loopback-ports': of.network === 'host' || of.network === 'nat-with-loopback' ? 'open' : 'closed',
+    'host-loopback-ports': of.network === 'shared' || of.network === 'behind-with-loopback' ? 'open' : 'closed',
     ...all(workspace, 'open'),
   };
 }

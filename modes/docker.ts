@@ -137,7 +137,10 @@ export default defineMode<OciHandle>({
   reap: (ctx, listed) => forceRemove(client(ctx), listed.id),
   walls(ctx) {
     const network = networkOf(ctx);
-    return containerWalls({ limits: !isAmong(ctx, 'ignoresLimits'), network: network === 'none' || network === 'host' ? network : 'nat' });
+    return containerWalls({
+      limits: !isAmong(ctx, 'ignoresLimits'),
+      network: network === 'none' ? 'none' : network === 'host' ? 'shared' : 'behind',
+    });
   },
   shell: (_ctx, handle) => ['docker', 'exec', '-it', handle.name, 'bash'],
 });

@@ -161,10 +161,10 @@ export default defineMode<OciHandle>({
   walls(ctx) {
     const { network } = ctx.options;
     // slirp4netns is told to let the host's loopback in, as the gateway is there; pasta forwards that one port.
-    const nat = isRootless(ctx) && userNetwork(ctx) === 'slirp4netns' ? 'nat-with-loopback' : 'nat';
+    const behind = isRootless(ctx) && userNetwork(ctx) === 'slirp4netns' ? 'behind-with-loopback' : 'behind';
     return containerWalls({
       limits: !(isRootless(ctx) && ctx.facts.cgroup === 'v1'),
-      network: network === 'none' || network === 'host' ? network : nat,
+      network: network === 'none' ? 'none' : network === 'host' ? 'shared' : behind,
     });
   },
   shell: (_ctx, handle) => ['podman', 'exec', '-it', handle.name, 'bash'],

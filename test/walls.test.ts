@@ -241,7 +241,7 @@ describe('the host judges', () => {
   const host = {
     planted: {},
     workspace: '/nonexistent',
-    sockets: { docker: ['/var/run/docker.sock'] },
+    sockets: { 'docker-socket': ['/var/run/docker.sock'] },
     uidMap: undefined,
     sameKernel: true,
   } as unknown as HostSide;
@@ -286,8 +286,8 @@ describe('the host judges', () => {
 
   test('sockets are looked for where the caller’s own settings say that they are', () => {
     expect(socketPaths({ DOCKER_HOST: 'unix:///mine.sock', INCUS_DIR: '/in' }, 7)).toMatchObject({
-      docker: expect.arrayContaining(['/mine.sock', '/run/user/7/docker.sock']),
-      incus: expect.arrayContaining(['/in/unix.socket']),
+      'docker-socket': expect.arrayContaining(['/mine.sock', '/run/user/7/docker.sock']),
+      'incus-socket': expect.arrayContaining(['/in/unix.socket']),
     });
   });
 });
