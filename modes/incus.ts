@@ -197,7 +197,7 @@ function walls(ctx: Context): Record<string, 'open' | 'closed'> {
       'ssh-agent',
       'memory-limit',
     ],
-    ...['host-files-readable', 'host-files-writable', 'host-root-files', 'git-push-no-remote', 'git-push-file', 'device-nodes', 'mknod'],
+    ...['host-files-readable', 'host-files-writable', 'host-root-files', 'git-push-no-remote', 'git-push-file', 'mknod'],
     ...['credentials-in-env', 'credentials-in-proc', 'credentials-in-files', 'credential-places', 'kernel-settings'],
     ...(ctx.variant === VM ? ['host-kernel'] : ['fork-limit', 'new-privileges', 'capabilities', 'host-loopback-ports']),
   ];

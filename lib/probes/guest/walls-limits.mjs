@@ -24,7 +24,7 @@ function forks(most) {
     if (made.code !== 0) return gap(`mkfifo: ${made.words || 'not here'}`);
     const script = 'i=0; while [ $i -lt "$1" ]; do ( : <"$2" ) & i=$((i+1)); echo $i; done';
     // All of them are of one group, which is killed with the shell's end.
-    const tried = await run(['sh', '-c', script, 'sh', String(most), pipe], { timeoutMs: 12_000 });
+    const tried = await run(['sh', '-c', script, 'sh', String(most), pipe], { timeoutMs: 25_000 });
     const count = Number(tried.stdout.trim().split('\n').at(-1) || 0);
     if (count >= most) return open(`${most} processes started, no limit met`);
     if (/fork|resource|retry/i.test(tried.words)) return closed(`after ${count} processes: ${tried.words}`);
@@ -35,7 +35,7 @@ function forks(most) {
 
 /** @param {number} mostMiB */
 async function memory(mostMiB) {
-  const tried = await run([process.execPath, fileURLToPath(import.meta.url), 'allocate', String(mostMiB)], { timeoutMs: 20_000 });
+  const tried = await run([process.execPath, fileURLToPath(import.meta.url), 'allocate', String(mostMiB)], { timeoutMs: 40_000 });
   const held = Number(tried.stdout.trim().split('\n').at(-1) || 0);
   if (tried.timedOut) return gap(`${held} of ${mostMiB} MiB were held when the time was over`);
   if (tried.code === 0 && held >= mostMiB) return open(`${held} MiB held, no limit met`);

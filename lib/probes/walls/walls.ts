@@ -26,7 +26,7 @@ const PROCESSES = 600;
 const GIVEN_MIB = 4096;
 const MOST_MIB = 4700;
 /** Of the fork try and of the memory try, each. */
-const LIMIT_MS = 25_000;
+const LIMIT_MS = 50_000;
 
 const lineSchema = z.strictObject({
   wall: z.string(),
@@ -49,26 +49,39 @@ export async function probeWalls(
 ): Promise<void> {
   const reach = settings.reach.map(parseTarget);
   const planted = await plant(subject.ctx.env);
+  let stage: Promise<Stage> | undefined;
   try {
     // The mode is given the environment with the secrets in it, as it would be given the user's.
     const row: Subject = { ...subject, ctx: { ...subject.ctx, env: planted.env } };
     const declared = subject.entry.adapter.walls?.(row.ctx) ?? {};
     const setting: Setting = { tail: 'walls', seed: seedRepository, ...(more.spec ? { spec: more.spec } : {}) };
     const most = more.most ?? mostOf(row.ctx);
-    const told = await inSandbox(row, SCRIPTS, setting, (sandbox) => tryAll(row, sandbox, planted, reach, most));
+    const told = await inSandbox(row, SCRIPTS, setting, (sandbox) => {
+      stage = openStage(row, sandbox.ctx, planted);
+      return tryAll(row, sandbox, planted, stage, reach, most);
+    });
     for (const wall of [...Object.keys(WALLS), ...reach.map((one) => one.wall)]) {
       const { observed, evidence } = told.get(wall) ?? { observed: 'gap', evidence: 'the guest told nothing of it' };
       const promise = declared[wall];
       tell({ wall, ...(promise === undefined ? {} : { declared: promise }), observed, evidence: tidy(planted.redact(evidence)) });
     }
   } finally {
+    // Whoever is cut short does not come to closing it.
+    await stage?.then((opened) => opened.close()).catch(() => {});
     await planted.close();
   }
 }
 
 type Tries = Map<string, Told>;
 
-async function tryAll(row: Subject, sandbox: OpenSandbox, planted: Planted, reach: NamedTarget[], most: Most): Promise<Tries> {
+async function tryAll(
+  row: Subject,
+  sandbox: OpenSandbox,
+  planted: Planted,
+  opening: Promise<Stage>,
+  reach: NamedTarget[],
+  most: Most,
+): Promise<Tries> {
   const told: Tries = new Map();
   const sockets = socketPaths(row.ctx.env, row.ctx.uid);
   const host: HostSide = {
@@ -78,16 +91,14 @@ async function tryAll(row: Subject, sandbox: OpenSandbox, planted: Planted, reac
     uidMap: undefined,
     sameKernel: false,
   };
-  const stage = await openStage(row, sandbox.ctx, planted);
-  try {
-    const token = randomBytes(8).toString('hex');
-    const argument = { token, ...questions(row.ctx, planted, stage, sockets, reach) };
-    await listen(sandbox, 'walls.mjs', argument, told, () => {
-      host.uidMap ??= uidMapOf(token);
-    });
-  } finally {
-    await stage.close();
-  }
+  const stage = await opening;
+  const token = randomBytes(8).toString('hex');
+  const argument = { token, ...questions(row.ctx, planted, stage, sockets, reach) };
+  await listen(sandbox, 'walls.mjs', argument, told, () => {
+    host.uidMap ??= uidMapOf(token);
+  });
+  // An address is taken no longer than it has to be.
+  await stage.close();
   for (const [wall, cause] of Object.entries(stage.untried)) told.set(wall, { observed: 'gap', evidence: cause });
   await tryLimits(sandbox, told, most);
   await sandbox.collect();
