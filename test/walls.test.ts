@@ -34,24 +34,34 @@ afterAll(async () => {
 const MOST = { processes: 20, memoryMiB: 128 };
 
 async function walled(id: string, env: Env, facts: Detection | undefined, reachable: string[] = []): Promise<Map<string, Wall>> {
+  const all: Wall[] = [];
+  await probed(id, { env, facts, reachable, signal: new AbortController().signal }, (wall) => all.push(wallSchema.parse(wall)));
+  expect(all.map(({ wall }) => wall)).toEqual([...Object.keys(WALLS), ...reachable.map((one) => `reach ${one}`)]);
+  expect(all.filter(({ evidence }) => /cagematch-planted-[0-9a-f]/.test(evidence) || /[\n\r]/.test(evidence))).toEqual([]);
+  return new Map(all.map((wall) => [wall.wall, wall]));
+}
+
+interface Given {
+  env: Env;
+  facts: Detection | undefined;
+  reachable: string[];
+  signal: AbortSignal;
+}
+
+async function probed(id: string, { env, facts, reachable, signal }: Given, tell: (wall: Wall) => void): Promise<void> {
   const adapter = registry.get(id) as Mode;
   const keeper = createKeeper();
   keepers.push(keeper);
   const match = `w${process.pid}x${keepers.length}`;
-  const signal = new AbortController().signal;
   const around = { env, platform: process.platform, uid: process.getuid?.(), match, signal, say: () => {} };
   const ctx = contextFor(around, keeper, id, facts?.status === 'ready' ? { facts: facts.facts } : {});
   await adapter.prepare(ctx);
   const reach = await adapter.reach(ctx);
   const gatewayPort = reach.via === 'address' ? await serve(reach.listen).finally(() => reach.release?.()) : undefined;
   const entry = { entry: id, mode: id, variant: undefined, adapter, isolation: adapter.isolation } as unknown as PlannedEntry;
-  const all: Wall[] = [];
   const nameOf = (tail: string) => `cagematch-${match}-${tail}`;
   const subject = { entry, ctx, reach, gatewayPort, nameOf, signal, timeoutMs: 60_000 };
-  await probeWalls(subject, { reach: reachable }, (wall) => all.push(wallSchema.parse(wall)), { most: MOST });
-  expect(all.map(({ wall }) => wall)).toEqual([...Object.keys(WALLS), ...reachable.map((one) => `reach ${one}`)]);
-  expect(all.filter(({ evidence }) => /cagematch-planted-[0-9a-f]/.test(evidence) || /[\n\r]/.test(evidence))).toEqual([]);
-  return new Map(all.map((wall) => [wall.wall, wall]));
+  await probeWalls(subject, { reach: reachable }, tell, { most: MOST });
 }
 
 async function serve(address: string): Promise<number> {
@@ -122,10 +132,44 @@ describe('on the bare host', () => {
     expect(readdirSync(home)).toEqual(['.ssh']);
     const folder = dirname(/read: (\S+)/.exec(walls.get('host-files-readable')?.evidence ?? '')?.[1] ?? '/');
     expect([folder.startsWith(tmpdir()), existsSync(folder)]).toEqual([true, false]);
-    const ours = childrenOf([process.pid]);
-    const markers = commandLines().filter(({ argv }) => argv.some((word) => word.startsWith('cagematch-planted-')));
-    expect(markers.filter(({ pid }) => ours.includes(pid))).toEqual([]);
+    expect(ourHelpers()).toEqual([]);
   });
+
+  test('nor when it is cut short in the middle', async () => {
+    const cut = new AbortController();
+    // The guest has come to what is tried over the network: all that the probe sets up is up.
+    const watched = createSocketServer((socket) => {
+      socket.on('error', () => {}).destroy();
+      cut.abort();
+    });
+    await new Promise<void>((resolve) => watched.listen(0, '127.0.0.1', resolve));
+    const { port } = watched.address() as AddressInfo;
+    const env = { PATH: process.env.PATH ?? '', HOME: home };
+    const told: Wall[] = [];
+    try {
+      const given = { env, facts: undefined, reachable: [`127.0.0.1:${port}`], signal: cut.signal };
+      await expect(probed('host', given, (wall) => told.push(wall))).rejects.toThrow();
+    } finally {
+      watched.close();
+    }
+    expect(told).toEqual([]);
+    expect(readdirSync(home)).toEqual(['.ssh']);
+    expect(ourHelpers()).toEqual([]);
+  }, 60_000);
+
+  test('an address that is none is refused before anything is planted', async () => {
+    const given = { env: { PATH: '', HOME: home }, facts: undefined, signal: new AbortController().signal };
+    for (const bad of ['example.com', 'example.com:0', 'example.com:65536', ':443', 'a:b:1'])
+      await expect(probed('host', { ...given, reachable: [bad] }, () => {})).rejects.toMatchObject({ code: 'bad-input' });
+  });
+
+  /** Processes that the probe started beside the guest: the marker, and what listens in a network of its own. */
+  function ourHelpers(): string[] {
+    const ours = childrenOf([process.pid]);
+    return commandLines()
+      .filter(({ pid, argv }) => ours.includes(pid) && argv.some((word) => /cagematch-planted-|walls-foreign/.test(word)))
+      .map(({ argv }) => argv.join(' '));
+  }
 });
 
 /** A program named docker that adds to every `run`, and hands all else on to the real one. */
