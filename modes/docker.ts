@@ -137,10 +137,14 @@ export default defineMode<OciHandle>({
   reap: (ctx, listed) => forceRemove(client(ctx), listed.id),
   walls(ctx) {
     const network = networkOf(ctx);
-    return containerWalls({
-      limits: !isAmong(ctx, 'ignoresLimits'),
-      network: network === 'none' ? 'none' : network === 'host' ? 'shared' : 'behind',
-    });
+    const ownKernel = ctx.facts.desktop === true || ISOLATION.some(([pattern]) => pattern.test(runtimeOf(ctx)));
+    return {
+      ...containerWalls({
+        limits: !isAmong(ctx, 'ignoresLimits'),
+        network: network === 'none' ? 'none' : network === 'host' ? 'shared' : 'behind',
+      }),
+      'host-kernel': ownKernel ? 'closed' : 'open',
+    };
   },
   shell: (_ctx, handle) => ['docker', 'exec', '-it', handle.name, 'bash'],
 });

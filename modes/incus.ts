@@ -204,7 +204,7 @@ function walls(ctx: Context): Record<string, 'open' | 'closed'> {
   const open = ['write-git-hooks', 'write-git-config', 'write-claude-folder', 'write-vscode-folder', 'write-mcp-json'];
   return {
     ...Object.fromEntries(closed.map((wall) => [wall, 'closed' as const])),
-    ...Object.fromEntries([...open, ...(ctx.variant === VM ? [] : ['gateway-port'])].map((wall) => [wall, 'open' as const])),
+    ...Object.fromEntries([...open, ...(ctx.variant === VM ? [] : ['gateway-port', 'host-kernel'])].map((wall) => [wall, 'open' as const])),
   };
 }
 

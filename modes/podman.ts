@@ -162,10 +162,15 @@ export default defineMode<OciHandle>({
     const { network } = ctx.options;
     // slirp4netns is told to let the host's loopback in, as the gateway is there; pasta forwards that one port.
     const behind = isRootless(ctx) && userNetwork(ctx) === 'slirp4netns' ? 'behind-with-loopback' : 'behind';
-    return containerWalls({
-      limits: !(isRootless(ctx) && ctx.facts.cgroup === 'v1'),
-      network: network === 'none' ? 'none' : network === 'host' ? 'shared' : behind,
-    });
+    const ownKernel = ctx.facts.remote === true || !['container', undefined].includes(RUNTIMES[ctx.variant ?? String(ctx.facts.runtime)]);
+    return {
+      ...containerWalls({
+        limits: !(isRootless(ctx) && ctx.facts.cgroup === 'v1'),
+        network: network === 'none' ? 'none' : network === 'host' ? 'shared' : behind,
+      }),
+      'host-kernel': ownKernel ? 'closed' : 'open',
+      ...(isRootless(ctx) ? { 'root-on-host': 'closed' } : {}),
+    };
   },
   shell: (_ctx, handle) => ['podman', 'exec', '-it', handle.name, 'bash'],
 });

@@ -272,6 +272,19 @@ describe('what a mode declares', () => {
     expect(declares('podman', { facts: { rootless: true, cgroup: 'v2' } })).toMatchObject({ 'memory-limit': 'closed' });
   });
 
+  test('a kernel of its own is promised only where a runtime brings one', () => {
+    expect(declares('docker', { facts: { runtime: 'runc' } })).toMatchObject({ 'host-kernel': 'open' });
+    expect(declares('docker', { variant: 'runsc', facts: { runtime: 'runc' } })).toMatchObject({ 'host-kernel': 'closed' });
+    expect(declares('podman', { facts: { runtime: 'crun' } })).toMatchObject({ 'host-kernel': 'open' });
+    expect(declares('podman', { variant: 'krun', facts: { runtime: 'crun' } })).toMatchObject({ 'host-kernel': 'closed' });
+    expect(declares('podman', { variant: 'rootless', facts: { runtime: 'crun' } })).toMatchObject({
+      'host-kernel': 'open',
+      'root-on-host': 'closed',
+    });
+    expect(declares('incus', {})).toMatchObject({ 'host-kernel': 'open', 'root-on-host': 'closed' });
+    expect(declares('incus', { variant: 'vm' })).toMatchObject({ 'host-kernel': 'closed' });
+  });
+
   test('this host’s loopback is open where the network is the host’s, or is told to let it in', () => {
     expect(declares('docker', { facts: { hostNetwork: 'runc', runtime: 'runc' } })).toMatchObject({ 'host-loopback-ports': 'open' });
     expect(declares('docker', { options: { network: 'none' } })).toMatchObject({ 'tcp-out': 'closed', 'host-loopback-ports': 'closed' });
