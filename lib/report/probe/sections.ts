@@ -1,4 +1,5 @@
 // The sections of a page that show a probe: files, walls, work, and what broke off.
+import type { Wall } from '../../probe-record.js';
 import { type Gap, isGap } from '../../record.js';
 import { type Markup, markup } from '../page/markup.js';
 import { type Rows, rowsOf, standInNote } from '../page/rows.js';
@@ -6,7 +7,7 @@ import { gapWords } from '../page/words.js';
 import type { ProbeDocument } from './document.js';
 import { DIRECTIONS, type FilesTable, filesNotes, filesTable, latencyOf, MARKS, type Seen, sameOf, shortOf, WORDS } from './files.js';
 import { alike, scopeOf } from './grouped.js';
-import { isBroken, wallsTable } from './walls.js';
+import { isBroken, type WallKind, wallNotes, wallsTable } from './walls.js';
 import { brokeOffText } from './words.js';
 import { digits, isRatio, roundsText, workNotes, workTable } from './work.js';
 
@@ -140,25 +141,47 @@ ${wide(
       entries.map((entry) => {
         const wall = table.at(entry, name);
         if (wall === undefined) return markup`<td><span class="gap">not tried</span></td>`;
-        const broken = isBroken(wall);
-        return markup`<td><span class="${broken ? 'bad' : wall.observed === 'gap' ? 'gap' : ''}">${wall.observed}${broken ? '!' : ''}</span></td>`;
+        return markup`<td>${observedOf(wall)}</td>`;
       }),
     ),
   ),
 )}
-<h3>Evidence</h3>
-<div class="cards"><table class="list"><colgroup><col class="c-name"><col class="c-mid"><col class="c-mid"><col></colgroup><thead><tr><th scope="col">wall</th><th scope="col">observed</th><th scope="col">in</th><th scope="col">evidence</th></tr></thead>
-<tbody>${all.map((same) => {
-    const [{ wall }] = same;
-    const { declared, observed, evidence } = wall;
-    const broken = isBroken(wall);
-    const promise = declared === undefined ? undefined : markup`<small>declared ${declared}</small>`;
-    return markup`<tr><th scope="row">${wall.wall}</th><td data-head="observed"><span class="${broken ? 'bad' : ''}">${observed}${broken ? '!' : ''}</span>${promise}</td><td data-head="in">${whose(
-      same.map(({ entry }) => entry),
-      entries,
-      rows,
-    )}</td><td data-head="evidence">${evidence}</td></tr>`;
-  })}</tbody></table></div></section>`;
+${remarkable(document, entries, rows)}
+<details><summary>All evidence</summary><div class="cards"><table class="list"><colgroup><col class="c-name"><col></colgroup><thead><tr><th scope="col">wall</th><th scope="col">what was seen</th></tr></thead>
+<tbody>${names.map(
+    (name) =>
+      markup`<tr><th scope="row">${name}</th><td data-head="seen"><ul class="plain">${all
+        .filter(([{ wall }]) => wall.wall === name)
+        .map((same) => {
+          const [{ wall }] = same;
+          const named = same.map(({ entry }) => entry);
+          return markup`<li>${whose(named, entries, rows)}: ${observedOf(wall)}: ${wall.evidence}</li>`;
+        })}</ul></td></tr>`,
+  )}</tbody></table></div></details></section>`;
+}
+
+function observedOf(wall: Wall): Markup {
+  const broken = isBroken(wall);
+  const tone = broken ? 'bad' : wall.observed === 'open' ? 'open' : wall.observed === 'gap' ? 'gap' : '';
+  return markup`<span class="${tone}">${wall.observed}${broken ? '!' : ''}</span>`;
+}
+
+const KINDS: Record<WallKind, string> = {
+  broken: 'not as declared',
+  open: 'open, and nothing was promised',
+  gap: 'nothing can be said',
+};
+
+function remarkable(document: ProbeDocument, entries: readonly string[], rows: Rows): Markup | undefined {
+  const notes = wallNotes(document);
+  if (notes.length === 0) return undefined;
+  return markup`<h3>To look at</h3>
+<div class="cards"><table class="list"><colgroup><col class="c-name"><col class="c-mid"><col class="c-mid"><col></colgroup><thead><tr><th scope="col">wall</th><th scope="col">why</th><th scope="col">in</th><th scope="col">evidence</th></tr></thead>
+<tbody>${notes.map(({ kind, wall, declared, observed, entries: named, evidence, agreed }) => {
+    const promise = kind === 'broken' ? markup`<small>declared ${declared}, observed ${observed}</small>` : undefined;
+    const seen = agreed ? evidence : markup`${rows.name(named[0] ?? '')}: ${evidence}`;
+    return markup`<tr><th scope="row">${wall}</th><td data-head="why"><span class="${kind === 'broken' ? 'bad' : ''}">${KINDS[kind]}</span>${promise}</td><td data-head="in">${whose(named, entries, rows)}</td><td data-head="evidence">${seen}</td></tr>`;
+  })}</tbody></table></div>`;
 }
 
 function work(document: ProbeDocument, rows: Rows, note: Markup): Markup | undefined {
