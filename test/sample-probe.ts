@@ -112,16 +112,21 @@ const KINDS =
     ' ',
   );
 
-function worksOf(entry: string, place: number): ProbeEvent[] {
-  return [1, 2, 3, 4, 5, 6].flatMap((round) =>
-    KINDS.map((probe, kind) => {
-      if (probe === 'dns' && entry !== 'host')
-        return worked(entry, round, { probe, opMs: { gap: 'not-applicable' }, detail: 'no resolver inside answers for this machine' });
-      const slow = entry === 'docker:runsc' && probe === 'spawn' ? 40 : 1;
-      return worked(entry, round, { probe, opMs: slow * (1 + place * (0.1 + kind / 20)) * (1 + ((round * 7 + place) % 5) / 100), ops: 50 });
-    }),
-  );
-}
+const worksOf = (entry: string, place: number, round: number): ProbeEvent[] =>
+  KINDS.map((probe, kind) => {
+    if (probe === 'dns' && entry !== 'host')
+      return worked(entry, round, { probe, opMs: { gap: 'not-applicable' }, detail: 'no resolver inside answers for this machine' });
+    const slow = entry === 'docker:runsc' && probe === 'spawn' ? 40 : 1;
+    return worked(entry, round, { probe, opMs: slow * (1 + place * (0.1 + kind / 20)) * (1 + ((round * 7 + place) % 5) / 100), ops: 50 });
+  });
+
+const BROKE_OFF: ProbeEvent = {
+  type: 'broke-off',
+  atMs: 40,
+  entry: 'incus',
+  what: 'sync',
+  reason: 'a script of ours ended inside with exit 137',
+};
 
 export function sampleProbeEvents(): ProbeEvent[] {
   return [
@@ -143,11 +148,16 @@ export function sampleProbeEvents(): ProbeEvent[] {
       ...cellsOf(entry)
         .filter((cell) => entry !== 'incus' || cell.cell !== 'gid')
         .map((cell) => synced(entry, cell)),
+      ...(entry === 'incus' ? [BROKE_OFF] : []),
       { type: 'probing', atMs: 6, entry, what: 'walls' },
       ...wallsOf(entry).map((wall) => walled(entry, wall)),
     ]),
-    ...ENTRIES.flatMap(worksOf),
-    { type: 'broke-off', atMs: 40, entry: 'incus', what: 'sync', reason: 'a script of ours ended inside with exit 137' },
+    ...[1, 2, 3, 4, 5, 6].flatMap((round) =>
+      ENTRIES.flatMap((entry, place): ProbeEvent[] => [
+        { type: 'probing', atMs: 30, entry, what: 'tax', round },
+        ...worksOf(entry, place, round),
+      ]),
+    ),
     { type: 'warning', atMs: 50, code: 'swept', message: 'podman: removed container x, which its run had left' },
     probeEnded(),
   ];

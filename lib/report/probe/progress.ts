@@ -109,7 +109,8 @@ export function createProbeProgress(
           found(event.work.probe);
           break;
         case 'broke-off':
-          screen.line(`${event.entry}: ${TITLES[event.what]} broke off: ${event.reason}`);
+          screen.line(`${event.entry}: ${TITLES[event.what]} broke off: ${event.reason} (${doing?.found ?? 0} found until then)`);
+          doing = undefined;
           break;
         case 'warning':
           screen.line(`warning: ${event.message}`);
