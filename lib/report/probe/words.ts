@@ -12,7 +12,7 @@ export const titlesOf = ({ probe }: ProbeDocument): string => probe.only.map((wh
 export const whereProbed = (document: ProbeDocument): string =>
   `${titlesOf(document)}: probe ${document.probe.id} (cagematch report ${document.probe.id})`;
 
-export const rowName = ({ entry, standIn }: Pick<ProbedMode, 'entry' | 'standIn'>): string => (standIn ? `${entry} (stand-in)` : entry);
+const rowName = ({ entry, standIn }: Pick<ProbedMode, 'entry' | 'standIn'>): string => (standIn ? `${entry} (stand-in)` : entry);
 
 /** The name of a row of this document, with its mark. */
 export function namesOf({ modes }: ProbeDocument): (entry: string) => string {
