@@ -44,8 +44,8 @@ export const wallSchema = z.strictObject({
 export type Wall = z.infer<typeof wallSchema>;
 
 /** What one operation took inside, in one round: the median of a loop. */
-const workSchema = z.strictObject({
-  /** `spawn`, `small-files` … */
+export const workSchema = z.strictObject({
+  /** `process-spawn`, `small-files` …: `lib/probes/tax/kinds.ts` names them. */
   probe: z.string(),
   opMs: z.number().positive().or(gapSchema),
   /** Operations that the median is of. */

@@ -1,7 +1,11 @@
 // What work costs inside: the same loops in every row, once a round.
+import { createRequire } from 'node:module';
+import { CagematchError, messageOf } from '../../errors.js';
 import { rounds } from '../../match/plan.js';
-import type { Work } from '../../probe-record.js';
+import { type Work, workSchema } from '../../probe-record.js';
+import type { Gap } from '../../record.js';
 import { inSandbox, type Subject } from '../sandbox.js';
+import { KINDS } from './kinds.js';
 
 /** Where results go, and what bounds a try that fails. */
 interface Hooks {
@@ -9,17 +13,62 @@ interface Hooks {
   tried(subject: Subject, work: () => Promise<void>): Promise<void>;
 }
 
-/** Every round tries every row once, in a seeded shuffle. */
-export async function probeTax(subjects: readonly Subject[], settings: { rounds: number; seed: number }, hooks: Hooks): Promise<void> {
+/** What is looped, and for how long: time and operations both, but from its second operation on no longer than `boundMs`. */
+export interface Loops {
+  kinds: readonly string[];
+  budgetMs: number;
+  atLeast: number;
+  boundMs: number;
+}
+
+const LOOPS: Loops = { kinds: KINDS.map(({ probe }) => probe), budgetMs: 150, atLeast: 5, boundMs: 4000 };
+
+const SCRIPTS = ['tax.mjs', 'tax-files.mjs', 'tax-machine.mjs', 'tax-programs.mjs'];
+
+/** The library that times the loops: one file without imports, which travels under a name that Node takes for a module. */
+const LIBRARY = { 'tinybench.mjs': createRequire(import.meta.url).resolve('tinybench') };
+
+/** Every round tries every row once, in a seeded shuffle. A row has an event for every kind and round that was begun, or a gap. */
+export async function probeTax(
+  subjects: readonly Subject[],
+  settings: { rounds: number; seed: number; loops?: Loops },
+  hooks: Hooks,
+): Promise<void> {
   const known = new Map(subjects.map((subject) => [subject.entry.entry, subject]));
   let round = 0;
   for (const order of rounds(settings.seed, settings.rounds, [...known.keys()])) {
     round += 1;
     for (const subject of order.flatMap((entry) => known.get(entry) ?? []))
-      await hooks.tried(subject, () =>
-        inSandbox(subject, ['tax.mjs'], { tail: `tax-${round}` }, async (sandbox) => {
-          for await (const { value } of sandbox.ask<Work>('tax.mjs', {})) hooks.worked(subject, round, value);
-        }),
-      );
+      await hooks.tried(subject, () => probeOnce(subject, round, settings.loops ?? LOOPS, (work) => hooks.worked(subject, round, work)));
   }
+}
+
+/** @throws what opening a sandbox throws, or the script's end before its time; the kinds that it kept us from are told as gaps before */
+async function probeOnce(subject: Subject, round: number, loops: Loops, tell: (work: Work) => void): Promise<void> {
+  const missing = new Set(loops.kinds);
+  const tellRest = (gap: Gap, detail: string) => {
+    for (const probe of missing) tell({ probe, opMs: gap, detail });
+  };
+  try {
+    await inSandbox(subject, SCRIPTS, { tail: `tax-${round}`, scripts: LIBRARY }, async (sandbox) => {
+      // As the row gives it: a sandbox may tell its processes of a folder for temporary files that is not there.
+      const { tmp } = sandbox.layout;
+      for await (const { value } of sandbox.ask('tax.mjs', { ...loops, tmp })) {
+        const work = readWork(value, missing);
+        missing.delete(work.probe);
+        tell(work);
+      }
+    });
+  } catch (error) {
+    tellRest({ gap: 'not-reached' }, messageOf(error));
+    throw error;
+  }
+  tellRest({ gap: 'not-reported' }, 'the script ended and did not tell');
+}
+
+/** @throws `launch-failed` where what came is not what the script tells */
+function readWork(value: unknown, expected: ReadonlySet<string>): Work {
+  const { data, success } = workSchema.safeParse(value);
+  if (success && expected.has(data.probe)) return data;
+  throw new CagematchError('launch-failed', `the script told what it was not asked: ${JSON.stringify(value).slice(0, 200)}`);
 }
