@@ -1,6 +1,6 @@
 // Runs inside a sandbox: opens files, waits until the host has changed them, and then changes them too, through what it had opened.
-import { closeSync, existsSync, openSync, readdirSync, renameSync, writeFileSync, writeSync } from 'node:fs';
-import { readText } from './sync-look.mjs';
+import { closeSync, existsSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import { namesOf, readText } from './sync-look.mjs';
 
 /** @typedef {Record<string, string>} Texts content by name */
 
@@ -19,8 +19,7 @@ export const bothFolder = (cell) => `sync/both.${cell}`;
 
 /** @param {string} folder @returns {Texts} what a folder's files hold */
 export function textsIn(folder) {
-  const names = existsSync(folder) ? readdirSync(folder) : [];
-  return Object.fromEntries(names.flatMap((name) => [[name, readText(`${folder}/${name}`, 200) ?? 'not readable']]));
+  return Object.fromEntries(namesOf(folder).map((name) => [name, readText(`${folder}/${name}`, 200) ?? 'not readable']));
 }
 
 /**

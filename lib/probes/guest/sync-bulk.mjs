@@ -1,8 +1,8 @@
 // Many small files and one big one: made and read back in the same way on both sides; run inside a sandbox it reads the host's and makes its own.
 import { createHash } from 'node:crypto';
-import { constants, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { readText } from './sync-look.mjs';
+import { namesOf, readText } from './sync-look.mjs';
 
 const MIB = 1 << 20;
 
@@ -27,7 +27,7 @@ export async function makeMany(folder, count) {
 export async function checkMany(folder, count) {
   /** @type {{ missing: string[], wrong: string[], more: number }} */
   const found = { missing: [], wrong: [], more: 0 };
-  const names = new Set(namesIn(folder));
+  const names = new Set(namesOf(folder));
   found.more = names.size;
   for (let at = 0; at < count; at += 1) {
     const name = nameOf(at);
@@ -39,15 +39,6 @@ export async function checkMany(folder, count) {
     if (at % 500 === 0) await breathe();
   }
   return found;
-}
-
-/** @param {string} folder */
-function namesIn(folder) {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
 }
 
 /** A megabyte that does not compress, again and again, with its number in front. @param {string} path @param {number} bytes */

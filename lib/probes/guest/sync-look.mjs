@@ -13,14 +13,14 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, read
  * @property {number} nlink
  * @property {string} ino
  * @property {number} blocks of 512 bytes
- * @property {string} [hash] of a file: its first and last 64 KiB; absent where it could not be read
+ * @property {string} [hash] of a file: its first and last 16 KiB; absent where it could not be read
  * @property {string} [target] of a link
  */
 
 /** By path below the folder; bytes that are not plain ASCII are written as %XX, so that two spellings of a letter are two names. */
 /** @typedef {Record<string, Entry>} Look */
 
-const PART = 64 * 1024;
+const PART = 16 * 1024;
 const MAX_ENTRIES = 3000;
 const MAX_DEPTH = 64;
 
@@ -87,6 +87,11 @@ function hashOf(path) {
     if (size > PART) hash.update(read(fd, Math.max(PART, size - PART), PART));
     return hash.digest('hex').slice(0, 16);
   });
+}
+
+/** Names in a folder that is one, and no link to one. @param {string} folder @returns {string[]} */
+export function namesOf(folder) {
+  return namesIn(Buffer.from(folder)).map((name) => name.toString('utf8'));
 }
 
 /** @param {string} path @param {number} most in bytes @returns {string | undefined} nothing where it is no file of ours to read */

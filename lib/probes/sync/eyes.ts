@@ -39,7 +39,10 @@ export interface Eyes {
 }
 
 /** Starts it; what it tells is taken in as it comes. It ends when the file `over` is there, or by itself after `lifeMs`. */
-export function openEyes(sandbox: Pick<OpenSandbox, 'ask'>, given: { pairs: Pair[]; events: Pair[]; over: string; lifeMs: number }): Eyes {
+export function openEyes(
+  sandbox: Pick<OpenSandbox, 'ask'>,
+  given: { once: Pair[]; watched: Pair[]; events: Pair[]; over: string; lifeMs: number },
+): Eyes {
   const glances = new Map<string, Glance[]>();
   const events = new Map<string, number[]>();
   const begun: number[] = [];

@@ -10,7 +10,7 @@ import { type Eyes, openEyes } from './eyes.js';
 import { type Finding, kindsOf, type Ledger } from './grid.js';
 import { agrees, judge, type Kind } from './judge.js';
 import { give, type Seeded } from './seed.js';
-import { STALE_MS, stale, until } from './wait.js';
+import { STALE_MS, stale, unseen, until } from './wait.js';
 
 /** How long a guest that does not share the host's files may take to answer for the first time. */
 const READY_MS = 60_000;
@@ -32,8 +32,14 @@ interface Change {
 export async function probeIncoming(sandbox: OpenSandbox, seeded: Seeded, ledger: Ledger, boundMs: number): Promise<void> {
   const { workspace } = sandbox.host;
   const over = 'sync/over';
-  const pairs = (['in', 'in-live'] as const).flatMap((direction) => kindsOf(direction).map(({ cell }) => ({ direction, cell })));
-  const eyes = openEyes(sandbox, { pairs, events: [{ direction: 'in-live', cell: 'watch' }], over, lifeMs: LIFE_MS });
+  const [once, watched] = (['in', 'in-live'] as const).map((direction) => kindsOf(direction).map(({ cell }) => ({ direction, cell })));
+  const eyes = openEyes(sandbox, {
+    once: once ?? [],
+    watched: watched ?? [],
+    events: [{ direction: 'in-live', cell: 'watch' }],
+    over,
+    lifeMs: LIFE_MS,
+  });
   try {
     await until(() => eyes.readyAtMs() ?? eyes.ended(), READY_MS);
     const readyAtMs = eyes.readyAtMs();
@@ -88,12 +94,15 @@ function judgeLive(change: Change, eyes: Eyes, boundMs: number): Finding {
   const seenAtMs = arrival(change, eyes);
   if (!change.kind.made(change.made)) return { verdict: 'gap', detail: "this host's own file system did not make it as it was meant" };
   if (seenAtMs === undefined) {
-    const waited = `not within ${boundMs / 1000} s`;
-    if (change.kind.cell !== 'watch') return unseen(judge(change.kind, { ...LIVE, ...change, seen }), waited, eyes);
+    if (change.kind.cell !== 'watch') {
+      const ended = eyes.ended();
+      if (ended) return { verdict: 'gap', detail: ended.message };
+      return unseen(judge(change.kind, { ...LIVE, ...change, seen }), boundMs);
+    }
     const there = agrees(change.kind, change.made, seen)
       ? 'the file is seen inside, but no event came'
       : 'neither the file nor an event came';
-    return { verdict: 'lost', detail: `${eyes.refused() ?? there}, ${waited}` };
+    return { verdict: 'lost', detail: `${eyes.refused() ?? there}, not within ${boundMs / 1000} s` };
   }
   const latencyMs = Math.max(0, seenAtMs - change.atMs);
   const vainMs = eyes.lookedAfter(change.atMs, seenAtMs);
@@ -105,12 +114,6 @@ function judgeLive(change: Change, eyes: Eyes, boundMs: number): Finding {
 /** It was seen as it was made; what came later is none of its business. */
 function lastAgreeing({ kind, made }: Change, eyes: Eyes): Look | undefined {
   return eyes.glances({ direction: 'in-live', cell: kind.cell }).findLast((glance) => agrees(kind, made, glance.look))?.look;
-}
-
-function unseen(finding: Finding, waited: string, eyes: Eyes): Finding {
-  const ended = eyes.ended();
-  if (ended) return { verdict: 'gap', detail: ended.message };
-  return { ...finding, detail: `${finding.detail}; ${waited}` };
 }
 
 async function judgeSeeded(seeded: Seeded, eyes: Eyes, ledger: Ledger, readyAtMs: number, boundMs: number): Promise<void> {

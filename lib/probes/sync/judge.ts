@@ -104,7 +104,9 @@ function short(path: string): string {
 function remark(kind: Kind, { made, seen, makers, seers }: Views): { detail?: string } {
   if (kind.compares === 'mtime') {
     const [was, is] = [made.file?.mtimeNs.slice(-9), seen.file?.mtimeNs.slice(-9)];
-    return was === is ? {} : { detail: `to the second ${PAST.second} only: .${was} ${makers}, .${is} ${seers}` };
+    return was === is
+      ? { detail: `to the nanosecond: .${is}` }
+      : { detail: `to the second ${PAST.second} only: .${was} ${makers}, .${is} ${seers}` };
   }
   if (kind.compares === 'owner' && seen.file) return { detail: `${seen.file.uid}:${seen.file.gid} on both sides` };
   if (kind.compares === 'sparse' && made.holes && seen.holes && made.holes.blocks !== seen.holes.blocks)

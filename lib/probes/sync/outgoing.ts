@@ -9,7 +9,7 @@ import type { OpenSandbox } from '../sandbox.js';
 import { type Finding, kindsOf, type Ledger, type Pair } from './grid.js';
 import { agrees, judge, type Kind } from './judge.js';
 import type { Seeded } from './seed.js';
-import { STALE_MS, stale, until } from './wait.js';
+import { STALE_MS, stale, unseen, until } from './wait.js';
 
 const SIDES = { makers: 'inside', seers: 'on the host' };
 
@@ -57,9 +57,10 @@ export async function probeOutgoing(
     };
     if (kind.cell === 'watch') return sawEvent(await until(events.first, boundMs), atMs, lookAgain() !== undefined);
     const firstMs = monotonic();
-    const seenAtMs = lookAgain() ?? (await until(lookAgain, boundMs));
+    const seenAtMs = lookAgain() ?? (kind.made(made) ? await until(lookAgain, boundMs) : undefined);
     const finding = judge(kind, { ...SIDES, before, made, seen, live: true });
-    if (seenAtMs === undefined) return { ...finding, detail: `${finding.detail}; not within ${boundMs / 1000} s` };
+    if (!kind.made(made)) return finding;
+    if (seenAtMs === undefined) return unseen(finding, boundMs);
     const latencyMs = Math.max(0, seenAtMs - atMs);
     return seenAtMs - firstMs > STALE_MS ? { verdict: 'stale', latencyMs, detail: stale(seenAtMs - firstMs) } : { ...finding, latencyMs };
   }

@@ -6,7 +6,7 @@ import { messageOf } from '../../errors.js';
 import { capture, output } from '../../exec.js';
 import { own } from '../../match/furnish.js';
 import { QUESTIONS } from '../guest/sync-git.mjs';
-import { type Look, look } from '../guest/sync-look.mjs';
+import { type Look, look, readText } from '../guest/sync-look.mjs';
 import type { OpenSandbox } from '../sandbox.js';
 import { type Finding, type Ledger, SHAPES } from './grid.js';
 
@@ -169,7 +169,9 @@ export async function probeShapes(
   }
   return ({ ms }) => {
     for (const { shape } of shapes) {
-      const finding = judgeOut(changed.get(shape), look(join(workspace, 'sync/shapes', shape)));
+      const folder = join(workspace, 'sync/shapes', shape);
+      const seen = look(folder);
+      const finding = judgeOut(changed.get(shape), seen, headOf(folder, seen));
       ledger.say({ direction: 'out', cell: shape }, { ...cleaned(finding, clean), ...(ms === undefined ? {} : { latencyMs: ms }) });
     }
   };
@@ -186,13 +188,23 @@ function judgeIn({ shape, answers = {}, look: seen = {} }: Told, seed: ShapesSee
   return words.length === 0 ? { verdict: 'same' } : { verdict: 'differs', detail: [...new Set(words)].join('; ') };
 }
 
-function judgeOut(told: Told | undefined, seen: Look): Finding {
+/** @param head the commit that the host reads out of git's files; undefined where they lie outside of the workspace */
+function judgeOut(told: Told | undefined, seen: Look, head: string | undefined): Finding {
   if (!told?.made) return { verdict: 'gap', detail: 'the guest said nothing about it' };
   if (told.failed !== undefined) return { verdict: 'differs', detail: `no commit inside: ${told.failed}` };
   const finding = compareTrees(told.made, seen, 'inside', 'on the host');
-  return finding.verdict === 'same' && told.head
-    ? { verdict: 'same', detail: `the commit made inside is ${told.head.slice(0, 12)}` }
-    : finding;
+  if (finding.verdict !== 'same' || !told.head) return finding;
+  if (head === undefined) return { verdict: 'same', detail: 'the commit made inside is in the repository outside of the workspace' };
+  if (head !== told.head) return { verdict: 'differs', detail: `HEAD is ${told.head} inside, ${head} on the host` };
+  return { verdict: 'same', detail: 'HEAD on the host is the commit made inside' };
+}
+
+/** Plain files, and no git: a repository that a guest could write may run what it likes. A look names nothing that lies behind a link. */
+function headOf(folder: string, seen: Look): string | undefined {
+  const read = (path: string) => (seen[path] ? readText(join(folder, path), 500)?.trim() : undefined);
+  const head = read('.git/HEAD');
+  const ref = /^ref: (refs\/heads\/\w+)$/.exec(head ?? '')?.[1];
+  return ref === undefined ? head : read(`.git/${ref}`);
 }
 
 /** Names, types and contents, those of git's own files too. */

@@ -1,4 +1,5 @@
 // The workspace-sync truth table of one row: what is done to a file on one side, and what of it the other side sees.
+// Only scripts of ours run in that sandbox; even so the host follows no link, opens no pipe and runs no git in what a guest could write.
 import { monotonic } from '../../clock.js';
 import { CagematchError, messageOf } from '../../errors.js';
 import { workspaceUser } from '../../match/furnish.js';
