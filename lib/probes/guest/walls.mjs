@@ -1,3 +1,9 @@
-// Runs inside a sandbox: tries what an agent could try, and tells what came of it, a wall a line.
-const uid = process.getuid?.();
-console.log(JSON.stringify({ wall: 'root', observed: uid === 0 ? 'open' : 'closed', evidence: `uid ${uid}` }));
+// Runs inside a sandbox: tries what an agent could try, and tells what came of it, a wall a line. The limits are walls-limits.mjs'.
+import { aboutFiles } from './walls-files.mjs';
+import { aboutNetwork } from './walls-network.mjs';
+import { aboutItself } from './walls-self.mjs';
+import { tell } from './walls-try.mjs';
+
+const given = JSON.parse(process.argv[2] ?? '{}');
+await tell({ ...aboutItself(given.self), ...aboutNetwork(given.network), ...aboutFiles(given.files) }, 8000);
+process.exit(0);

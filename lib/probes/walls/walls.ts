@@ -1,10 +1,190 @@
-// What the agent could reach: tried from inside, with what was seen as evidence.
+// What the agent could reach, tried from inside: plants what there is to find, runs the guest's tries, and judges what they say.
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { freemem } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Context } from '../../contract.js';
+import { CagematchError, messageOf } from '../../errors.js';
 import type { Wall } from '../../probe-record.js';
-import { inSandbox, type Subject } from '../sandbox.js';
+import { inSandbox, type OpenSandbox, type Setting, type Subject } from '../sandbox.js';
+import { type HostSide, JUDGES, sameKernel, socketPaths, type Told, uidMapOf } from './judge.js';
+import { WALLS, type WallName } from './list.js';
+import { credentialPlaces, filesOfRoot, type Planted, plant } from './planted.js';
+import { openStage, type Stage } from './stage.js';
 
-/** @throws what opening a sandbox throws; what was told until then stands */
-export async function probeWalls(subject: Subject, _settings: { reach: readonly string[] }, tell: (wall: Wall) => void): Promise<void> {
-  await inSandbox(subject, ['walls.mjs'], { tail: 'walls' }, async (sandbox) => {
-    for await (const { value } of sandbox.ask<Wall>('walls.mjs', {})) tell(value);
-  });
+const SCRIPTS = ['walls.mjs', 'walls-files.mjs', 'walls-limits.mjs', 'walls-network.mjs', 'walls-self.mjs', 'walls-try.mjs'] as const;
+
+const PROCESSES = 600;
+/** What a sandbox is given unless its entry says otherwise. */
+const GIVEN_MIB = 4096;
+const MOST_MIB = 4700;
+/** Of the fork try and of the memory try, each. */
+const LIMIT_MS = 25_000;
+
+const lineSchema = z.strictObject({
+  wall: z.string(),
+  observed: z.enum(['open', 'closed', 'gap']),
+  evidence: z.string(),
+  seen: z.record(z.string(), z.unknown()).optional(),
+});
+
+/**
+ * Tells every wall of `WALLS` once, in their order, and then one for each address that the user wants tried.
+ * @param settings `reach`: `host:port` outside of this machine
+ * @param more changes what is launched; for tests that plant a hole
+ * @throws what opening a sandbox throws
+ */
+export async function probeWalls(
+  subject: Subject,
+  settings: { reach: readonly string[] },
+  tell: (wall: Wall) => void,
+  more: Pick<Setting, 'spec'> = {},
+): Promise<void> {
+  const reach = settings.reach.map(parseTarget);
+  const planted = await plant(subject.ctx.env);
+  try {
+    // The mode is given the environment with the secrets in it, as it would be given the user's.
+    const row: Subject = { ...subject, ctx: { ...subject.ctx, env: planted.env } };
+    const declared = subject.entry.adapter.walls?.(row.ctx) ?? {};
+    const setting: Setting = { tail: 'walls', seed: seedRepository, ...more };
+    const told = await inSandbox(row, SCRIPTS, setting, (sandbox) => tryAll(row, sandbox, planted, reach));
+    for (const wall of [...Object.keys(WALLS), ...reach.map((one) => one.wall)]) {
+      const { observed, evidence } = told.get(wall) ?? { observed: 'gap', evidence: 'the guest told nothing of it' };
+      const promise = declared[wall];
+      tell({ wall, ...(promise === undefined ? {} : { declared: promise }), observed, evidence: tidy(planted.redact(evidence)) });
+    }
+  } finally {
+    await planted.close();
+  }
+}
+
+type Tries = Map<string, Told>;
+
+async function tryAll(row: Subject, sandbox: OpenSandbox, planted: Planted, reach: NamedTarget[]): Promise<Tries> {
+  const told: Tries = new Map();
+  const sockets = socketPaths(row.ctx.env, row.ctx.uid);
+  const host: HostSide = {
+    planted,
+    workspace: sandbox.host.workspace,
+    sockets: Object.fromEntries(Object.entries(sockets).map(([name, paths]) => [name, paths.filter((path) => existsSync(path))])),
+    uidMap: undefined,
+    sameKernel: false,
+  };
+  const stage = await openStage(row, sandbox.ctx, planted);
+  try {
+    const token = randomBytes(8).toString('hex');
+    const argument = { token, ...questions(row.ctx, planted, stage, sockets, reach) };
+    await listen(sandbox, 'walls.mjs', argument, told, () => {
+      host.uidMap ??= uidMapOf(token);
+    });
+  } finally {
+    await stage.close();
+  }
+  for (const [wall, cause] of Object.entries(stage.untried)) told.set(wall, { observed: 'gap', evidence: cause });
+  await tryLimits(row.ctx, sandbox, told);
+  await sandbox.collect();
+  host.sameKernel = sameKernel(told.get('host-kernel')?.seen);
+  for (const [wall, judge] of Object.entries(JUDGES)) {
+    const one = told.get(wall);
+    if (one) told.set(wall, judge(one, host));
+  }
+  return told;
+}
+
+/** Everything that the guest is told, and no secret in it: it stands in argv. */
+function questions(ctx: Context, planted: Planted, stage: Stage, sockets: Record<string, string[]>, reach: NamedTarget[]) {
+  const { digests, nonce } = planted;
+  return {
+    self: { markerDigest: digests.marker },
+    network: {
+      nonce,
+      gateway: stage.gateway,
+      tcp: stage.tcp,
+      udp: stage.udp,
+      reach,
+      git: { network: stage.git, file: planted.repositories.file },
+    },
+    files: {
+      nonce,
+      digests,
+      sockets,
+      readable: planted.readable,
+      writable: planted.writable,
+      credentials: planted.credentials ?? null,
+      rootFiles: filesOfRoot(),
+      places: credentialPlaces(ctx.env.HOME),
+      agentSocket: planted.agentSocket ?? null,
+    },
+  };
+}
+
+/** What a script says until it ends, or why it did not come to its end. */
+async function listen(sandbox: OpenSandbox, script: string, argument: unknown, told: Tries, onLine: () => void = () => {}): Promise<void> {
+  try {
+    for await (const { value } of sandbox.ask(script, argument)) {
+      onLine();
+      const line = lineSchema.safeParse(value);
+      if (!line.success) continue;
+      const { wall, ...one } = line.data;
+      told.set(wall, one);
+    }
+  } catch (error) {
+    for (const wall of Object.keys(WALLS))
+      if (script === 'walls.mjs' && !LIMITS.has(wall) && !told.has(wall)) told.set(wall, { observed: 'gap', evidence: messageOf(error) });
+    if (script !== 'walls.mjs') throw error;
+  }
+}
+
+const LIMITS = new Set<string>(['fork-limit', 'memory-limit'] satisfies WallName[]);
+
+/** Last, and by themselves: a limit may be met by the end of everything inside. */
+async function tryLimits(ctx: Context, sandbox: OpenSandbox, told: Tries): Promise<void> {
+  const wantedMiB = Math.round(Math.max(ctx.options.memoryMiB ?? 0, GIVEN_MIB) * 1.1);
+  const freeMiB = Math.floor(freemem() / 2 ** 20);
+  const tooMuch = wantedMiB > MOST_MIB || wantedMiB > freeMiB / 2;
+  try {
+    const memoryMiB = tooMuch ? null : wantedMiB;
+    await listen(sandbox, 'walls-limits.mjs', { processes: PROCESSES, memoryMiB, wholeMs: LIMIT_MS }, told);
+  } catch (error) {
+    for (const wall of LIMITS)
+      if (!told.has(wall)) {
+        told.set(wall, { observed: 'closed', evidence: `the sandbox itself was ended while it was tried: ${messageOf(error)}` });
+        break;
+      }
+  }
+  if (tooMuch)
+    told.set('memory-limit', {
+      observed: 'gap',
+      evidence: `not tried: ${wantedMiB} MiB would be too much, with ${freeMiB} MiB free on this host (at most half of that, and ${MOST_MIB} MiB)`,
+    });
+}
+
+/** A repository with nothing in it, written by hand: what an agent's workspace is as a rule, so that its hooks can be tried. */
+function seedRepository(workspace: string): void {
+  for (const folder of ['objects', 'refs/heads', 'hooks']) mkdirSync(join(workspace, '.git', folder), { recursive: true });
+  writeFileSync(join(workspace, '.git/HEAD'), 'ref: refs/heads/main\n');
+  writeFileSync(join(workspace, '.git/config'), '[core]\n\trepositoryformatversion = 0\n\tbare = false\n');
+}
+
+interface NamedTarget {
+  wall: string;
+  host: string;
+  port: number;
+}
+
+/** @throws `bad-input` for what is no `host:port` */
+function parseTarget(target: string): NamedTarget {
+  const { host, bracketed, port } = /^(?:(?<host>[^[\]:]+)|\[(?<bracketed>[^\]]+)\]):(?<port>\d{1,5})$/.exec(target)?.groups ?? {};
+  const name = host ?? bracketed;
+  if (name === undefined || Number(port) < 1 || Number(port) > 65535)
+    throw new CagematchError('bad-input', `--reach takes host:port, not ${target}`, '--reach example.com:443');
+  return { wall: `reach ${target}`, host: name, port: Number(port) };
+}
+
+/** One line that a terminal can show. */
+function tidy(evidence: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what has to go
+  const line = evidence.replace(/[\s\u0000-\u001f\u007f-\u009f]+/g, ' ').trim();
+  return (line.length > 300 ? `${line.slice(0, 299)}…` : line) || 'nothing was said';
 }

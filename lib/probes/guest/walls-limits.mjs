@@ -1,0 +1,66 @@
+// Runs inside a sandbox: is there a limit of processes and of memory? Each is tried up to a bound, and given back at once.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { closed, gap, open, run, tell } from './walls-try.mjs';
+
+const STEP_MIB = 64;
+const [, , first = '{}', ...rest] = process.argv;
+
+if (first === 'allocate') allocate(Number(rest[0]));
+else {
+  /** @type {{ processes: number, memoryMiB: number | null, wholeMs: number }} */
+  const { processes, memoryMiB, wholeMs } = JSON.parse(first);
+  await tell({ 'fork-limit': () => forks(processes) }, wholeMs);
+  if (memoryMiB !== null) await tell({ 'memory-limit': () => memory(memoryMiB) }, wholeMs);
+  process.exit(0);
+}
+
+/** Children that wait for a pipe nobody opens: they cost the machine a number in a table, and no work. @param {number} most */
+async function forks(most) {
+  const folder = mkdtempSync(join(tmpdir(), 'cagematch-forks-'));
+  const pipe = join(folder, 'pipe');
+  try {
+    const made = await run(['mkfifo', pipe], { timeoutMs: 3000 });
+    if (made.code !== 0) return gap(`mkfifo: ${made.words || 'not here'}`);
+    const script = 'i=0; while [ $i -lt "$1" ]; do ( : <"$2" ) & i=$((i+1)); echo $i; done';
+    // All of them are of one group, which is killed with the shell's end.
+    const tried = await run(['sh', '-c', script, 'sh', String(most), pipe], { timeoutMs: 12_000 });
+    const count = Number(tried.stdout.trim().split('\n').at(-1) || 0);
+    if (count >= most) return open(`${most} processes started, no limit met`);
+    if (/fork|resource|retry/i.test(tried.words)) return closed(`after ${count} processes: ${tried.words}`);
+    return gap(
+      `${count} of ${most} processes started, then ${tried.timedOut ? 'the time was over' : `the shell ended with ${tried.code ?? tried.signal}`}`,
+    );
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** @param {number} mostMiB */
+async function memory(mostMiB) {
+  const tried = await run([process.execPath, fileURLToPath(import.meta.url), 'allocate', String(mostMiB)], { timeoutMs: 20_000 });
+  const held = Number(tried.stdout.trim().split('\n').at(-1) || 0);
+  if (tried.timedOut) return gap(`${held} of ${mostMiB} MiB were held when the time was over`);
+  if (tried.code === 0 && held >= mostMiB) return open(`${held} MiB held, no limit met`);
+  return closed(`after ${held} MiB: ${tried.signal === null ? `refused (exit ${tried.code})` : `killed by ${tried.signal}`}`);
+}
+
+/** @param {number} mostMiB */
+function allocate(mostMiB) {
+  try {
+    // Should memory run out, this is the process to end.
+    writeFileSync('/proc/self/oom_score_adj', '1000');
+  } catch {
+    // Not Linux, or not to be had.
+  }
+  const held = [];
+  for (let mib = 0; mib < mostMiB; ) {
+    const step = Math.min(STEP_MIB, mostMiB - mib);
+    // Each page is touched: what is only promised counts for nothing.
+    held.push(Buffer.alloc(step * 1024 * 1024, 1));
+    mib += step;
+    console.log(mib);
+  }
+}

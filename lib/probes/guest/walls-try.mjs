@@ -1,0 +1,108 @@
+// Runs inside a sandbox: how a try is made and told. A try is bounded, never throws, and names what was seen, never a secret.
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+
+/**
+ * What came of a try. `seen`: what the host judges by, where it knows more than the guest.
+ * @typedef {{ observed: 'open' | 'closed' | 'gap', evidence: string, seen?: Record<string, unknown> }} Told
+ */
+
+/** @type {(evidence: string, seen?: Record<string, unknown>) => Told} */
+export const open = (evidence, seen) => ({ observed: 'open', evidence, ...(seen && { seen }) });
+/** @type {(evidence: string, seen?: Record<string, unknown>) => Told} */
+export const closed = (evidence, seen) => ({ observed: 'closed', evidence, ...(seen && { seen }) });
+/** @type {(evidence: string, seen?: Record<string, unknown>) => Told} */
+export const gap = (evidence, seen) => ({ observed: 'gap', evidence, ...(seen && { seen }) });
+
+/**
+ * Makes the tries side by side, and prints what came of each, a line a wall.
+ * @param {Record<string, () => Told | Promise<Told>>} tries by wall
+ * @param {number} boundMs of each
+ */
+export async function tell(tries, boundMs) {
+  await Promise.all(
+    Object.entries(tries).map(async ([wall, work]) => {
+      console.log(JSON.stringify({ wall, ...(await bounded(work, boundMs)) }));
+    }),
+  );
+}
+
+/** @param {() => Told | Promise<Told>} work @param {number} boundMs @returns {Promise<Told>} */
+async function bounded(work, boundMs) {
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer;
+  /** @type {Promise<Told>} */
+  const late = new Promise((resolve) => {
+    timer = setTimeout(() => resolve(gap(`the try came to no end within ${boundMs / 1000} s`)), boundMs);
+  });
+  try {
+    return await Promise.race([Promise.resolve().then(work), late]);
+  } catch (error) {
+    return gap(`the try failed: ${why(error)}`);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** An error in a word: its code, else its first line. @param {unknown} error */
+export function why(error) {
+  const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
+  return code ?? String(message ?? error).split('\n', 1)[0] ?? '';
+}
+
+/**
+ * Runs a program to its end, or kills it and all that it started.
+ * @param {[string, ...string[]]} argv
+ * @param {{ timeoutMs: number, cwd?: string, env?: NodeJS.ProcessEnv, onOutput?: (text: string) => void }} options
+ * @returns {Promise<{ code: number | null, signal: string | null, missing: boolean, timedOut: boolean, words: string, stdout: string }>}
+ *   `words`: the last line that it said
+ */
+export function run(argv, options) {
+  return new Promise((resolve) => {
+    const [program, ...args] = argv;
+    const child = spawn(program, args, {
+      cwd: options.cwd,
+      env: options.env ?? process.env,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const said = { stdout: '', stderr: '' };
+    let timedOut = false;
+    const killTree = () => {
+      try {
+        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+      } catch {
+        // Gone already.
+      }
+    };
+    const timer = setTimeout(() => {
+      timedOut = true;
+      killTree();
+    }, options.timeoutMs);
+    /** @param {{ code: number | null, signal: string | null, missing: boolean }} end */
+    const end = (end) => {
+      clearTimeout(timer);
+      // What it left running would outlive the try.
+      killTree();
+      const words = (said.stderr.trim() || said.stdout.trim()).split('\n').at(-1)?.trim() ?? '';
+      resolve({ ...end, timedOut, words, stdout: said.stdout });
+    };
+    for (const name of /** @type {const} */ (['stdout', 'stderr']))
+      child[name].setEncoding('utf8').on('data', (text) => {
+        if (said[name].length < 65536) said[name] += text;
+      });
+    child.once('error', (error) => end({ code: null, signal: null, missing: why(error) === 'ENOENT' }));
+    child.once('exit', (code, signal) => setImmediate(end, { code, signal, missing: false }));
+  });
+}
+
+/**
+ * How many of the planted secrets a text holds. They are known by their digests alone, so that they stand in no argv of ours.
+ * @param {string} text @param {string[]} digests
+ */
+export function planted(text, digests) {
+  const found = new Set(
+    (text.match(/cagematch-planted-[0-9a-f]{32}/g) ?? []).map((secret) => createHash('sha256').update(secret).digest('hex')),
+  );
+  return digests.filter((digest) => found.has(digest)).length;
+}

@@ -1,0 +1,150 @@
+// What the host knows better than the guest: whose kernel answered, which user an id is, and whether its own files have changed.
+import { existsSync, readFileSync } from 'node:fs';
+import { release, version } from 'node:os';
+import { join } from 'node:path';
+import type { Env } from '../../contract.js';
+import type { Wall } from '../../probe-record.js';
+import { commandLines } from '../../process-tree.js';
+import type { WallName } from './list.js';
+import type { Planted } from './planted.js';
+
+/** What a guest printed of one wall. */
+export interface Told {
+  observed: Wall['observed'];
+  evidence: string;
+  seen?: Record<string, unknown> | undefined;
+}
+
+export interface HostSide {
+  planted: Planted;
+  /** The workspace on this host, after collect. */
+  workspace: string;
+  /** Which sockets of runtimes this host has, by runtime. */
+  sockets: Record<string, string[]>;
+  /** /proc/<pid>/uid_map of the guest's process as this host reads it; undefined where it is no process of this host. */
+  uidMap: string | undefined;
+  /** Does the kernel inside turn out to be this host's own? */
+  sameKernel: boolean;
+}
+
+type Judge = (told: Told, host: HostSide) => Told;
+
+/** Of walls that are not named here the guest's word stands. */
+export const JUDGES: Partial<Record<WallName, Judge>> = {
+  'host-kernel'({ seen }, host) {
+    const words = `${seen?.release} ${seen?.version}`;
+    const id = seen?.bootId === undefined ? 'no boot id' : host.sameKernel ? 'this host’s boot id' : 'another boot id';
+    return host.sameKernel ? opened(`${words}, ${id}`) : shut(`${words}, ${id}; this host: ${release()} ${version()}`);
+  },
+  'root-on-host'({ seen }, host) {
+    const map = host.uidMap ?? (host.sameKernel && typeof seen?.uidMap === 'string' ? seen.uidMap : undefined);
+    if (map === undefined)
+      return host.sameKernel
+        ? { observed: 'gap', evidence: 'neither this host nor the guest could read the map of user ids' }
+        : shut('the agent’s process is none of this host’s; its uid 0 is the guest kernel’s own');
+    const [outside] = map.split('\n').flatMap((line) => mapped(line));
+    const by = host.uidMap === undefined ? 'inside' : 'by this host';
+    if (outside === undefined) return shut(`no uid 0 in the map of user ids, read ${by}: ${oneLine(map)}`);
+    return outside === 0
+      ? opened(`map of user ids, read ${by}: ${oneLine(map)}`)
+      : shut(`uid 0 inside is uid ${outside}, read ${by}: ${oneLine(map)}`);
+  },
+  'docker-socket': (told, host) => socket(told, host, 'docker'),
+  'podman-socket': (told, host) => socket(told, host, 'podman'),
+  'incus-socket': (told, host) => socket(told, host, 'incus'),
+  'host-files-writable'(told, { planted }) {
+    if (told.observed === 'gap') return told;
+    const changed = planted.writable.filter((path) => read(path).includes(planted.nonce));
+    return changed.length > 0 ? opened(`changed on this host: ${changed.join(' ')}`) : shut(`unchanged on this host; ${told.evidence}`);
+  },
+  'git-push-network': (told, { planted }) => push(told, planted.repositories.network),
+  'git-push-file': (told, { planted }) => push(told, planted.repositories.file),
+  'write-git-hooks': (told, host) => written(told, host, ['.git/hooks/pre-commit']),
+  'write-git-config': (told, host) => written(told, host, ['.git/config']),
+  'write-claude-folder': (told, host) => written(told, host, ['.claude/settings.json', '.claude/commands/probe.md']),
+  'write-vscode-folder': (told, host) => written(told, host, ['.vscode/tasks.json']),
+  'write-mcp-json': (told, host) => written(told, host, ['.mcp.json']),
+};
+
+const opened = (evidence: string): Told => ({ observed: 'open', evidence });
+const shut = (evidence: string): Told => ({ observed: 'closed', evidence });
+
+/** A boot id is of one boot of one kernel; where there is none, its build has to do. */
+export function sameKernel(seen: Record<string, unknown> | undefined): boolean {
+  const bootId = read('/proc/sys/kernel/random/boot_id').trim();
+  if (bootId !== '' && typeof seen?.bootId === 'string') return seen.bootId === bootId;
+  return seen?.release === release() && seen?.version === version();
+}
+
+/** What uid 0 inside is outside, if a line of a map tells it. */
+function mapped(line: string): number[] {
+  const [inside = Number.NaN, outside = 0, count = 0] = line.trim().split(/\s+/).map(Number);
+  return inside <= 0 && 0 < inside + count ? [outside - inside] : [];
+}
+
+/** Nothing that answers proves little where there is nothing that could. */
+function socket(told: Told, host: HostSide, runtime: string): Told {
+  if (told.observed !== 'closed' || told.seen?.reached === true) return told;
+  const there = host.sockets[runtime] ?? [];
+  if (there.length === 0)
+    return { observed: 'gap', evidence: `this host has no such socket that could be reached; inside: ${told.evidence}` };
+  return shut(`${told.evidence}; on this host: ${there.join(' ')}`);
+}
+
+/** The ref is read as a file: git of the host has no business where an agent could write. */
+function push(told: Told, repository: string): Told {
+  const arrived = existsSync(join(repository, 'refs/heads/pushed'));
+  if (arrived) return opened(`a commit arrived; ${told.evidence}`);
+  return told.observed === 'gap' ? told : shut(`nothing arrived; ${told.evidence}`);
+}
+
+function written(told: Told, { workspace, planted }: HostSide, paths: string[]): Told {
+  const found = paths.filter((path) => read(join(workspace, path)).includes(planted.nonce));
+  if (found.length > 0) return opened(`on this host after collect: ${found.join(' ')}; inside: ${told.evidence}`);
+  return told.observed === 'gap' ? told : shut(`not on this host after collect; inside: ${told.evidence}`);
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function oneLine(text: string): string {
+  return text
+    .trim()
+    .replace(/\s*\n\s*/g, ', ')
+    .replace(/[ \t]+/g, ' ');
+}
+
+/** @param token in the argv of the guest's process. @returns its map of user ids, as this host sees it */
+export function uidMapOf(token: string): string | undefined {
+  const found = commandLines().find(
+    ({ argv }) => /(^|\/)node$/.test(argv[0] ?? '') && /walls\.mjs$/.test(argv[1] ?? '') && argv[2]?.includes(token),
+  );
+  return found && (read(`/proc/${found.pid}/uid_map`).trim() || undefined);
+}
+
+/** Well-known places of the sockets by which runtimes are told what to do, and where the caller says that they are. */
+export function socketPaths(env: Env, uid: number | undefined): Record<string, string[]> {
+  const runtime = [env.XDG_RUNTIME_DIR, uid === undefined ? undefined : `/run/user/${uid}`].filter((one) => one !== undefined);
+  const told = (url: string | undefined) => (url?.startsWith('unix://') ? [url.slice('unix://'.length)] : []);
+  const all = {
+    docker: [
+      '/var/run/docker.sock',
+      '/run/docker.sock',
+      '/run/containerd/containerd.sock',
+      ...told(env.DOCKER_HOST),
+      ...runtime.map((one) => `${one}/docker.sock`),
+    ],
+    podman: ['/run/podman/podman.sock', ...told(env.CONTAINER_HOST), ...runtime.map((one) => `${one}/podman/podman.sock`)],
+    incus: [
+      '/run/incus/unix.socket',
+      '/var/lib/incus/unix.socket',
+      ...(env.INCUS_DIR === undefined ? [] : [`${env.INCUS_DIR}/unix.socket`]),
+    ],
+  };
+  return Object.fromEntries(Object.entries(all).map(([name, paths]) => [name, [...new Set(paths)]]));
+}

@@ -1,0 +1,45 @@
+// Listeners of the probe on this machine: who reaches one hears its nonce. No try of a wall has any other target.
+import { createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import type { Closable, Context } from '../../contract.js';
+import { capture } from '../../exec.js';
+
+export interface Listener extends Closable {
+  host: string;
+  port: number;
+}
+
+/** @throws what the system says when the address is not to be had */
+export function listenTcp(host: string, nonce: string, port = 0): Promise<Listener> {
+  const server = createServer((socket) => socket.on('error', () => {}).end(`${nonce}\n`));
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      const bound = server.address();
+      resolve({ host, port: typeof bound === 'object' && bound ? bound.port : 0, close: () => void server.close() });
+    });
+  });
+}
+
+/** This host's own address in the network that its other traffic leaves by; undefined where it has none. */
+export async function outwardAddress(ctx: Context): Promise<string | undefined> {
+  const own = Object.entries(networkInterfaces()).flatMap(([name, all]) =>
+    (all ?? []).filter(({ internal, family }) => !internal && family === 'IPv4').map(({ address }) => ({ name, address })),
+  );
+  if (ctx.platform !== 'linux') return own[0]?.address;
+  const told = await ip(ctx, ['-4', 'route', 'show', 'default']);
+  const device = / dev (\S+)/.exec(told ?? '')?.[1];
+  return own.find(({ name }) => name === device)?.address;
+}
+
+/** Undefined where it cannot be asked, or refuses. */
+export async function ip(ctx: Pick<Context, 'env'>, args: string[]): Promise<string | undefined> {
+  const asked = await capture(['ip', ...args], { env: ctx.env, cwd: '/', timeoutMs: 5000 });
+  return asked.end.type === 'exit' && asked.end.code === 0 ? asked.stdout : undefined;
+}
+
+/** True when this host sends packets for the address by nothing but its default route: nobody here uses it. */
+export async function unused(ctx: Pick<Context, 'env'>, address: string): Promise<boolean> {
+  const route = await ip(ctx, ['-4', 'route', 'show', 'match', address]);
+  return route !== undefined && route.split('\n').every((line) => line.trim() === '' || /^(default|unreachable default)\b/.test(line));
+}

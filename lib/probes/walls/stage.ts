@@ -1,0 +1,108 @@
+// Where a guest's tries of the network go: listeners of the probe, opened when the sandbox is up, closed whatever happened.
+import type { Closable, Context, Reach } from '../../contract.js';
+import { messageOf } from '../../errors.js';
+import type { Subject } from '../sandbox.js';
+import { openForeign } from './foreign.js';
+import type { WallName } from './list.js';
+import { type Listener, listenTcp, outwardAddress } from './listeners.js';
+import { holdMetadata } from './metadata.js';
+import type { Planted } from './planted.js';
+
+interface Target {
+  host: string;
+  port: number;
+}
+
+export interface Stage extends Closable {
+  gateway: string | null;
+  tcp: Partial<Record<WallName, Target[]>>;
+  udp: Partial<Record<WallName, Target>>;
+  /** URL of the repository that is served. */
+  git: string | null;
+  /** Walls that cannot be tried, and why. */
+  untried: Partial<Record<WallName, string>>;
+  close(): Promise<void>;
+}
+
+const OUTWARD = ['tcp-out', 'udp-out', 'dns', 'git-push-network'] as const;
+const NETWORK = ['host-loopback-ports', 'host-gateway-ports', 'host-network-ports', ...OUTWARD, 'cloud-metadata'] as const;
+
+export async function openStage(subject: Subject, ctx: Context, planted: Planted): Promise<Stage> {
+  const opened: Closable[] = [];
+  const stage: Stage = {
+    gateway: null,
+    tcp: {},
+    udp: {},
+    git: null,
+    untried: {},
+    close: async () => {
+      for (const one of opened.splice(0).reverse()) await one.close();
+    },
+  };
+  const { reach, gatewayPort } = subject;
+  if (reach.via === 'address' && gatewayPort !== undefined) stage.gateway = reach.url(gatewayPort);
+  else stage.untried['gateway-port'] = 'not tried: the model runs inside, there is no gateway to reach';
+  const elsewhere = whyElsewhere(subject, ctx);
+  if (elsewhere !== undefined) {
+    for (const wall of NETWORK) stage.untried[wall] = elsewhere;
+    return stage;
+  }
+  const { nonce } = planted;
+  const listen = async (wall: WallName, address: string, targets: (port: number) => Target[]) => {
+    try {
+      const listener: Listener = await listenTcp(address, nonce);
+      opened.push(listener);
+      stage.tcp[wall] = targets(listener.port);
+    } catch (error) {
+      stage.untried[wall] = `not tried: nothing could listen at ${address}: ${messageOf(error)}`;
+    }
+  };
+  try {
+    const [outward] = await Promise.all([
+      outwardAddress(ctx),
+      listen('host-loopback-ports', '127.0.0.1', (port) => [{ host: '127.0.0.1', port }, ...otherName(reach, port)]),
+      reach.via === 'address'
+        ? listen('host-gateway-ports', reach.listen, (port) => [{ host: new URL(reach.url(port)).hostname, port }])
+        : (stage.untried['host-gateway-ports'] = 'not tried: there is no gateway to reach'),
+    ]);
+    if (outward === undefined) stage.untried['host-network-ports'] = 'not tried: this host has no address in another network';
+    else await listen('host-network-ports', outward, (port) => [{ host: outward, port }]);
+    const metadata = await holdMetadata(ctx, nonce);
+    if ('cause' in metadata) stage.untried['cloud-metadata'] = metadata.cause;
+    else {
+      opened.push(metadata);
+      stage.tcp['cloud-metadata'] = [metadata];
+    }
+    const foreign = await openForeign(ctx, nonce, planted.folder);
+    if ('cause' in foreign) for (const wall of OUTWARD) stage.untried[wall] = `not tried: ${foreign.cause}`;
+    else {
+      const { host } = foreign;
+      opened.push(foreign);
+      stage.tcp['tcp-out'] = [{ host, port: foreign.tcp }];
+      stage.udp['udp-out'] = { host, port: foreign.udp };
+      stage.udp.dns = { host, port: foreign.udp };
+      stage.git = `git://${host}:${foreign.git}/served.git`;
+    }
+    return stage;
+  } catch (error) {
+    await stage.close();
+    throw error;
+  }
+}
+
+/** A packet for one of our addresses has to come to this machine, whatever becomes of it there. */
+function whyElsewhere(subject: Subject, ctx: Context): string | undefined {
+  if (subject.entry.isolation === 'remote-vm') return 'not tried: the guest is on another machine, and the targets are on this one';
+  if (subject.reach.via === 'inside' && ctx.options.network !== 'none')
+    return 'not tried: this host cannot be reached from inside, so a try might leave the machine';
+  if (ctx.options.network !== undefined && !['none', 'host', 'bridge', 'default'].includes(ctx.options.network))
+    return 'not tried: on a network of the user’s own a try might leave the machine';
+  return undefined;
+}
+
+/** What the runtime calls this host's loopback inside, where it has a name for it. */
+function otherName(reach: Reach, port: number): Target[] {
+  if (reach.via !== 'address' || reach.listen !== '127.0.0.1') return [];
+  const { hostname } = new URL(reach.url(port));
+  return hostname === '127.0.0.1' ? [] : [{ host: hostname, port }];
+}
