@@ -58,7 +58,7 @@ export interface OpenSandbox {
 }
 
 /** Where scripts lie in a sandbox that does not share this host's files. */
-const INSIDE = '/tmp/cagematch-probe';
+const INSIDE = '/tmp/cagematch/probe';
 const GUEST = join(packageRoot, 'lib/probes/guest');
 
 /**

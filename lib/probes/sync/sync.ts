@@ -49,7 +49,7 @@ export async function probeSync(subject: Subject, tell: (cell: SyncCell) => void
     await inSandbox(subject, SCRIPTS, { tail: 'sync', seed }, async (sandbox) => {
       if (!seeded || !bulk || !shapes) throw new CagematchError('launch-failed', 'the workspace was not filled');
       await probeIncoming(sandbox, seeded, ledger, boundMs);
-      const judgeBoth = await probeBoth(sandbox, ledger, boundMs);
+      const judgeBoth = await probeBoth(sandbox, ledger, boundMs, copied ? boundMs : PATIENT_MS);
       const judgeOut = await probeOutgoing(sandbox, seeded, ledger, boundMs);
       const judgeBulk = await probeBulk(sandbox, bulk, ledger);
       const judgeShapes = await probeShapes(sandbox, shapes, ledger);
@@ -66,6 +66,9 @@ export async function probeSync(subject: Subject, tell: (cell: SyncCell) => void
     throw error;
   }
 }
+
+/** A busy host is waited for where the guest shares its files. */
+const PATIENT_MS = 15_000;
 
 /** How many cells may each keep a workspace from coming back. */
 const MAX_REFUSED = 12;
