@@ -1,5 +1,6 @@
 // The truth table of a workspace's sync: whole and true on this host, and wrong in the one cell where a mode does something wrong.
 import { describe, expect, test } from 'vitest';
+import type { Mode } from '../lib/contract.js';
 import { GRID } from '../lib/probes/sync/grid.js';
 import host from '../modes/host.js';
 import { ARCHIVED, copying, nameOf, SMALL, spoiled, tableOf } from './sync-row.js';
@@ -138,6 +139,24 @@ test('changes that come late are stale, and those that never come are lost', asy
   expect(verdictOf('in-live delete')).toMatchObject({ verdict: 'lost' });
   expect(verdictOf('in create')).toMatchObject({ verdict: 'same' });
   expect(verdictOf('out-live create')).toMatchObject({ verdict: 'lost' });
+});
+
+test('a script of ours that fails inside costs its own cells, and the rest are tried', async () => {
+  const failing: Mode = {
+    ...host,
+    exec(ctx, handle, command) {
+      const argv = command.argv.map((word) => (word.endsWith('sync-hands.mjs') ? '/nothing/there.mjs' : word)) as typeof command.argv;
+      return host.exec(ctx, handle, { ...command, argv });
+    },
+  };
+  const { cells, failure, amiss, detail } = await tableOf(failing);
+  expect(String(failure)).toContain('ended inside with exit 1');
+  expect(detail('out create')).toContain("Cannot find module '/nothing/there.mjs'");
+  const out = GRID.filter(
+    ({ direction, cell, senseless }) => direction.startsWith('out') && senseless === undefined && !/^(shape|many|big)-/.test(cell),
+  );
+  expect(amiss).toEqual(Object.fromEntries(out.map((pair) => [nameOf(pair), 'gap'])));
+  expect(cells).toHaveLength(GRID.length);
 });
 
 test('a sandbox that cannot be opened leaves no cell empty: each says why', async () => {

@@ -68,7 +68,8 @@ export function openBoth(root, who) {
 
 /** @param {{ go: string, waitMs: number }} given */
 async function run({ go, waitMs }) {
-  writeFileSync(OVER, '');
+  // A host that shares the workspace has made it already, and may be somebody else.
+  if (!existsSync(OVER)) writeFileSync(OVER, '');
   const untilMs = performance.now() + waitMs;
   const open = openBoth('.', 'guest');
   console.log(JSON.stringify({ ready: true }));
