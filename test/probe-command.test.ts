@@ -43,9 +43,44 @@ export default defineMode({
 });
 `;
 
+/** What is tried is none of this file's business: one wall and one kind of work, each told by a real script inside. */
+const THIN = {
+  'lib/probes/guest/thin.mjs': 'console.log(process.argv[2]);',
+  'lib/probes/walls/walls.ts': `
+import type { Wall } from '../../probe-record.js';
+import { inSandbox, type Subject } from '../sandbox.js';
+
+export async function probeWalls(subject: Subject, _settings: unknown, tell: (wall: Wall) => void): Promise<void> {
+  await inSandbox(subject, ['thin.mjs'], { tail: 'walls' }, async (sandbox) => {
+    const wall: Wall = { wall: 'root', observed: 'closed', evidence: 'uid 1000' };
+    for await (const { value } of sandbox.ask<Wall>('thin.mjs', wall)) tell(value);
+  });
+}
+`,
+  'lib/probes/tax/tax.ts': `
+import type { Work } from '../../probe-record.js';
+import { inSandbox, type Subject } from '../sandbox.js';
+
+interface Hooks {
+  worked(subject: Subject, round: number, work: Work): void;
+  tried(subject: Subject, work: () => Promise<void>): Promise<void>;
+}
+
+export async function probeTax(subjects: readonly Subject[], { rounds }: { rounds: number }, hooks: Hooks): Promise<void> {
+  for (let round = 1; round <= rounds; round += 1)
+    for (const subject of subjects)
+      await hooks.tried(subject, () =>
+        inSandbox(subject, ['thin.mjs'], { tail: 'tax-' + round }, async (sandbox) => {
+          for await (const { value } of sandbox.ask<Work>('thin.mjs', { probe: 'spawn', opMs: 1 })) hooks.worked(subject, round, value);
+        }),
+      );
+}
+`,
+};
+
 let house: House;
 beforeAll(async () => {
-  house = await buildHouse({ 'modes/wobbly.ts': WOBBLY_MODE });
+  house = await buildHouse({ 'modes/wobbly.ts': WOBBLY_MODE, ...THIN });
 });
 afterAll(() => house?.close());
 

@@ -1,5 +1,6 @@
 // Runs inside a sandbox: opens files, waits until the host has changed them, and then changes them too, through what it had opened.
 import { closeSync, existsSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import { OVER } from './sync-kinds.mjs';
 import { namesOf, readText } from './sync-look.mjs';
 
 /** @typedef {Record<string, string>} Texts content by name */
@@ -67,6 +68,8 @@ export function openBoth(root, who) {
 
 /** @param {{ go: string, waitMs: number }} given */
 async function run({ go, waitMs }) {
+  // A host that shares the workspace has made it already, and may be somebody else.
+  if (!existsSync(OVER)) writeFileSync(OVER, '');
   const untilMs = performance.now() + waitMs;
   const open = openBoth('.', 'guest');
   console.log(JSON.stringify({ ready: true }));

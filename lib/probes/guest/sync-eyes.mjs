@@ -1,12 +1,12 @@
 // Runs inside a sandbox: tells what lies in some folders of the workspace, and tells it again each time that it changes.
 // Its argument: folders to see at once and folders to watch (by direction and cell), those whose change events it tells, and how long it lives.
 import { existsSync, watch } from 'node:fs';
-import { folderOf } from './sync-kinds.mjs';
+import { folderOf, OVER } from './sync-kinds.mjs';
 import { look } from './sync-look.mjs';
 
 /** @typedef {{ direction: string, cell: string }} Pair */
-/** @type {{ once: Pair[], watched: Pair[], events: Pair[], over: string, lifeMs: number }} */
-const { once, watched, events, over, lifeMs } = JSON.parse(process.argv[2] ?? '{}');
+/** @type {{ once: Pair[], watched: Pair[], events: Pair[], lifeMs: number }} */
+const { once, watched, events, lifeMs } = JSON.parse(process.argv[2] ?? '{}');
 const untilMs = performance.now() + lifeMs;
 /** When looks began that have not been told yet. @type {number[]} */
 let begun = [];
@@ -38,7 +38,7 @@ function lookAtAll() {
   const late = turn % 10 === 0 ? once[(turn / 10) % once.length] : undefined;
   if (late) see(late);
   if (begun.length >= 200) tell({});
-  if (beganMs > untilMs || existsSync(over)) process.exit(0);
+  if (beganMs > untilMs || existsSync(OVER)) process.exit(0);
   setTimeout(lookAtAll, 2);
 }
 

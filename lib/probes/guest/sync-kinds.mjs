@@ -30,7 +30,7 @@ import {
 
 /** A second long past, and a fraction of it. */
 export const PAST = { second: 981173106, fraction: 0.789012 };
-const SPARSE_BYTES = 64 * 1024 * 1024;
+const SPARSE_BYTES = 8 * 1024 * 1024;
 const DEEP = 'd/'.repeat(40);
 const NFC = 'caf\u00e9';
 const NFD = 'cafe\u0301';
@@ -194,6 +194,9 @@ export const KINDS = [
 export function inFolder(folder) {
   return (name) => `${folder}/${name}`;
 }
+
+/** Whoever watches inside ends when it is there: both sides make it, as a copy of the workspace has only the guest's. */
+export const OVER = 'sync/over';
 
 /** Where a kind's files lie, below the workspace. @param {string} direction @param {string} cell */
 export function folderOf(direction, cell) {

@@ -58,9 +58,6 @@ const CONFLICTS: Record<string, Conflict> = {
   },
 };
 
-/** How long the guest waits to be told, where it cannot see that the host is done. */
-const WAIT_MS = 1500;
-
 interface Told {
   ready?: boolean;
   /** Did it see that the host was done? */
@@ -69,13 +66,16 @@ interface Told {
   texts?: Record<string, Texts>;
 }
 
-/** @returns judges what is there after collect */
-export async function probeBoth(sandbox: OpenSandbox, ledger: Ledger, boundMs: number): Promise<() => void> {
+/**
+ * @param waitMs how long the guest waits for the host to be done: it may be unable to see that it is
+ * @returns judges what is there after collect
+ */
+export async function probeBoth(sandbox: OpenSandbox, ledger: Ledger, boundMs: number, waitMs: number): Promise<() => void> {
   const { workspace } = sandbox.host;
   const go = 'sync/go';
   const host = openBoth(workspace, 'host');
   let guest: Told = {};
-  for await (const { value } of sandbox.ask<Told>('sync-both.mjs', { go, waitMs: WAIT_MS })) {
+  for await (const { value } of sandbox.ask<Told>('sync-both.mjs', { go, waitMs })) {
     if (value.ready) {
       host.act(() => rmSync(join(workspace, bothFolder('delete'), 'file')));
       for (const cell of Object.keys(BOTH)) give(join(workspace, bothFolder(cell)), sandbox.user);

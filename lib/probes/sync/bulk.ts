@@ -1,5 +1,5 @@
 // Much at once: thousands of small files, and one file of half a gigabyte.
-import { existsSync, rmSync, statfsSync } from 'node:fs';
+import { rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../../errors.js';
 import { bigFile, checkMany, hashBig, makeBig, makeMany, manyFolder } from '../guest/sync-bulk.mjs';
@@ -81,7 +81,7 @@ export async function probeBulk(
     );
     if (bigBytes === 0) return;
     const path = join(workspace, bigFile('out'));
-    const seen = existsSync(path) ? await hashBig(path, bulk.bigBytes) : undefined;
+    const seen = await hashBig(path, bulk.bigBytes);
     rmSync(path, { force: true });
     const finding: Finding =
       told.bigMade === undefined

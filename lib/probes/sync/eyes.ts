@@ -38,10 +38,10 @@ export interface Eyes {
   readyAtMs(): number | undefined;
 }
 
-/** Starts it; what it tells is taken in as it comes. It ends when the file `over` is there, or by itself after `lifeMs`. */
+/** Starts it; what it tells is taken in as it comes. It ends when the file OVER is there, or by itself after `lifeMs`. */
 export function openEyes(
   sandbox: Pick<OpenSandbox, 'ask'>,
-  given: { once: Pair[]; watched: Pair[]; events: Pair[]; over: string; lifeMs: number },
+  given: { once: Pair[]; watched: Pair[]; events: Pair[]; lifeMs: number },
 ): Eyes {
   const glances = new Map<string, Glance[]>();
   const events = new Map<string, number[]>();

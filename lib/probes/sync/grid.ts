@@ -76,9 +76,10 @@ export function openLedger(tell: (cell: SyncCell) => void) {
   for (const pair of GRID) if (pair.senseless !== undefined) say(pair, { verdict: 'not-applicable', detail: pair.senseless });
   return {
     say,
-    /** The rest are gaps. */
-    close(why: unknown) {
-      for (const pair of [...open.values()]) say(pair, { verdict: 'gap', detail: messageOf(why) || 'it broke off without a word' });
+    /** What is left of some of them, by default of all, are gaps. */
+    close(why: unknown, of: (pair: Pair) => boolean = () => true) {
+      for (const pair of [...open.values()].filter(of))
+        say(pair, { verdict: 'gap', detail: messageOf(why) || 'it broke off without a word' });
     },
   };
 }

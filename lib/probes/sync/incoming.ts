@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { monotonic } from '../../clock.js';
 import { messageOf } from '../../errors.js';
-import { folderOf, inFolder } from '../guest/sync-kinds.mjs';
+import { folderOf, inFolder, OVER } from '../guest/sync-kinds.mjs';
 import { type Look, look } from '../guest/sync-look.mjs';
 import type { OpenSandbox } from '../sandbox.js';
 import { type Eyes, openEyes } from './eyes.js';
@@ -31,13 +31,11 @@ interface Change {
 /** @param boundMs how long a change is waited for */
 export async function probeIncoming(sandbox: OpenSandbox, seeded: Seeded, ledger: Ledger, boundMs: number): Promise<void> {
   const { workspace } = sandbox.host;
-  const over = 'sync/over';
   const [once, watched] = (['in', 'in-live'] as const).map((direction) => kindsOf(direction).map(({ cell }) => ({ direction, cell })));
   const eyes = openEyes(sandbox, {
     once: once ?? [],
     watched: watched ?? [],
     events: [{ direction: 'in-live', cell: 'watch' }],
-    over,
     lifeMs: LIFE_MS,
   });
   try {
@@ -47,7 +45,7 @@ export async function probeIncoming(sandbox: OpenSandbox, seeded: Seeded, ledger
     await changeLive(sandbox, seeded, eyes, ledger, boundMs);
     await judgeSeeded(seeded, eyes, ledger, readyAtMs, boundMs);
   } finally {
-    writeFileSync(join(workspace, over), '');
+    writeFileSync(join(workspace, OVER), '');
   }
 }
 

@@ -51,12 +51,12 @@ function viewOf(kind: Kind, look: Look): View {
     case 'hardlink': {
       const inodes = new Set(files.map(([, { ino }]) => ino));
       return {
-        ...each(({ nlink, hash }) => `${nlink} link${nlink === 1 ? '' : 's'}, ${hash ?? 'not readable'}`),
+        ...each(({ nlink, hash }) => `${nlink} link${nlink === 1 ? '' : 's'}${hashed(hash)}`),
         ...(files.length > 1 ? { 'both names': inodes.size === 1 ? 'one file' : `${inodes.size} files` } : {}),
       };
     }
     case 'sparse':
-      return each((entry) => `${entry.size} bytes, ${sparse(entry) ? 'with holes' : 'without holes'}, ${entry.hash ?? 'not readable'}`);
+      return each((entry) => `${entry.size} bytes, ${sparse(entry) ? 'with holes' : 'without holes'}${hashed(entry.hash)}`);
     case 'owner':
       return each(({ uid, gid }) => `${uid}:${gid}`);
     default:
@@ -66,7 +66,16 @@ function viewOf(kind: Kind, look: Look): View {
 
 function content({ type, size, hash, target }: Entry): string {
   if (type === 'link') return `link to ${target}`;
-  return type === 'file' ? `file of ${size} bytes, ${hash ?? 'not readable'}` : type;
+  return type === 'file' ? `file of ${size} bytes${hashed(hash)}` : type;
+}
+
+/** Part of a view, and taken out again where it is told: nobody reads it. */
+function hashed(hash: string | undefined): string {
+  return hash === undefined ? ', not readable' : ` #${hash}`;
+}
+
+function words(view: View, path: string): string {
+  return view[path]?.replace(/ #[0-9a-f]+$/, '') ?? 'not there';
 }
 
 function sparse({ size, blocks }: Entry): boolean {
@@ -85,15 +94,16 @@ function same(one: View, other: View): boolean {
 /** The first few. */
 function differences(made: View, seen: View, { makers, seers }: Views): string {
   const paths = [...new Set([...Object.keys(made), ...Object.keys(seen)])].filter((path) => made[path] !== seen[path]);
-  const some = paths
-    .slice(0, 3)
-    .map((path) => `${short(path)}: ${made[path] ?? 'not there'} ${makers}, ${seen[path] ?? 'not there'} ${seers}`);
+  const some = paths.slice(0, 3).map((path) => {
+    const [was, is] = [words(made, path), words(seen, path)];
+    return was === is ? `${short(path)}: other content` : `${short(path)}: ${was} ${makers}, ${is} ${seers}`;
+  });
   return [...some, ...(paths.length > 3 ? [`${paths.length - 3} more`] : [])].join('; ');
 }
 
 function told(view: View): string {
-  const words = Object.entries(view).slice(0, 3);
-  return words.length === 0 ? 'nothing there' : words.map(([path, word]) => `${short(path)}: ${word}`).join(', ');
+  const paths = Object.keys(view).slice(0, 3);
+  return paths.length === 0 ? 'nothing there' : paths.map((path) => `${short(path)}: ${words(view, path)}`).join(', ');
 }
 
 function short(path: string): string {

@@ -4,11 +4,11 @@ import { monotonic } from '../../clock.js';
 import { CagematchError, messageOf } from '../../errors.js';
 import { workspaceUser } from '../../match/furnish.js';
 import type { SyncCell } from '../../probe-record.js';
-import { folderOf } from '../guest/sync-kinds.mjs';
+import { folderOf, KINDS } from '../guest/sync-kinds.mjs';
 import { inSandbox, type OpenSandbox, type Subject } from '../sandbox.js';
 import { probeBoth } from './both.js';
 import { type BulkSeed, probeBulk, seedBulk } from './bulk.js';
-import { GRID, openLedger, type Pair } from './grid.js';
+import { BULK, GRID, openLedger, type Pair, SHAPES } from './grid.js';
 import { probeIncoming } from './incoming.js';
 import { probeOutgoing } from './outgoing.js';
 import { type Seeded, seedFolders } from './seed.js';
@@ -45,27 +45,50 @@ export async function probeSync(subject: Subject, tell: (cell: SyncCell) => void
     shapes = await seedShapes(workspace, ctx.env.PATH, user, ctx.uid);
     bulk = await seedBulk(workspace, { files, bigBytes }, copied);
   };
+  const failures: unknown[] = [];
+  /** A part that fails keeps no other from being tried: its own cells are gaps. */
+  const attempt = async <T>(of: (pair: Pair) => boolean, work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      failures.push(error);
+      ledger.close(error, of);
+      return undefined;
+    }
+  };
   try {
     await inSandbox(subject, SCRIPTS, { tail: 'sync', seed }, async (sandbox) => {
       if (!seeded || !bulk || !shapes) throw new CagematchError('launch-failed', 'the workspace was not filled');
-      await probeIncoming(sandbox, seeded, ledger, boundMs);
-      const judgeBoth = await probeBoth(sandbox, ledger, boundMs);
-      const judgeOut = await probeOutgoing(sandbox, seeded, ledger, boundMs);
-      const judgeBulk = await probeBulk(sandbox, bulk, ledger);
-      const judgeShapes = await probeShapes(sandbox, shapes, ledger);
+      const [folders, heap, repositories] = [seeded, bulk, shapes];
+      await attempt(KINDS_IN, () => probeIncoming(sandbox, folders, ledger, boundMs));
+      const judgeBoth = await attempt(BOTH_SIDES, () => probeBoth(sandbox, ledger, boundMs, copied ? boundMs : PATIENT_MS));
+      const judgeOut = await attempt(KINDS_OUT, () => probeOutgoing(sandbox, folders, ledger, boundMs));
+      const judgeBulk = await attempt(IN_BULK, () => probeBulk(sandbox, heap, ledger));
+      const judgeShapes = await attempt(OF_SHAPE, () => probeShapes(sandbox, repositories, ledger));
       const collected = await collect(sandbox);
       const took = copied ? { ms: collected.ms } : {};
-      judgeOut({ ...took, lost: collected.lost });
-      judgeBoth();
-      await judgeBulk(took);
-      judgeShapes(took);
+      judgeOut?.({ ...took, lost: collected.lost });
+      judgeBoth?.();
+      await judgeBulk?.(took);
+      judgeShapes?.(took);
     });
     ledger.close('nobody tried it');
+    if (failures.length > 0) throw failures[0];
   } catch (error) {
     ledger.close(error);
     throw error;
   }
 }
+
+/** A busy host is waited for where the guest shares its files. */
+const PATIENT_MS = 15_000;
+
+const isKind = ({ cell }: Pair) => KINDS.some((kind) => kind.cell === cell);
+const KINDS_IN = (pair: Pair) => isKind(pair) && pair.direction.startsWith('in');
+const KINDS_OUT = (pair: Pair) => isKind(pair) && pair.direction.startsWith('out');
+const BOTH_SIDES = ({ direction }: Pair) => direction === 'both';
+const IN_BULK = ({ cell }: Pair) => Object.values(BULK).includes(cell);
+const OF_SHAPE = ({ cell }: Pair) => SHAPES.some(({ shape }) => shape === cell);
 
 /** How many cells may each keep a workspace from coming back. */
 const MAX_REFUSED = 12;

@@ -47,7 +47,9 @@ export interface WallNote {
 const KINDS: WallKind[] = ['broken', 'open', 'gap'];
 
 /** What a reader should look at: broken promises first, a wall a line with all rows of which it is said. */
-export function wallNotes({ modes, walls }: ProbeDocument): WallNote[] {
+export function wallNotes(document: ProbeDocument): WallNote[] {
+  const { modes, walls } = document;
+  const order = wallsTable(document).walls;
   const single = modes.flatMap(({ entry, isolation }) =>
     (walls[entry] ?? []).flatMap((one) => {
       const kind = kindOf(one, isolation === 'none');
@@ -66,7 +68,7 @@ export function wallNotes({ modes, walls }: ProbeDocument): WallNote[] {
       agreed: same.every((other) => other.one.evidence === one.evidence),
     };
   });
-  return notes.sort((a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind));
+  return notes.sort((a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || order.indexOf(a.wall) - order.indexOf(b.wall));
 }
 
 function kindOf(wall: Wall, isOpenByNature: boolean): WallKind | undefined {
