@@ -12,6 +12,37 @@ const HARDENING = ['--init', '--cap-drop=ALL', '--security-opt', 'no-new-privile
 /** Memory is bounded without a swap bound, which many kernels cannot account for. */
 const MEMORY_MIB = 4096;
 
+/** A container's network: none, this host's own, one behind it, or one behind it that is let in to this host's loopback. */
+type OciNetwork = 'none' | 'shared' | 'behind' | 'behind-with-loopback';
+
+/**
+ * What these settings promise: `HARDENING`, and that nothing of the host but the workspace is handed in.
+ * @param of `limits`: whether the runtime heeds limits at all
+ */
+export function containerWalls(of: { limits: boolean; network: OciNetwork }): Record<string, 'open' | 'closed'> {
+  const out = of.network === 'none' ? 'closed' : 'open';
+  const closed = [
+    ...['root', 'capabilities', 'new-privileges', 'mknod', 'device-nodes', 'raw-sockets', 'other-processes', 'kernel-settings'],
+    ...['docker-socket', 'podman-socket', 'incus-socket', 'guest-api', 'ssh-agent'],
+    ...['host-files-readable', 'host-files-writable', 'host-root-files', 'git-push-no-remote', 'git-push-file'],
+    ...['credentials-in-env', 'credentials-in-proc', 'credentials-in-files', 'credential-places'],
+  ];
+  const workspace = ['write-git-hooks', 'write-git-config', 'write-claude-folder', 'write-vscode-folder', 'write-mcp-json'];
+  return {
+    ...all(closed, 'closed'),
+    ...all(['fork-limit', 'memory-limit'], of.limits ? 'closed' : 'open'),
+    ...all(['tcp-out', 'udp-out', 'dns', 'git-push-network'], out),
+    // Without a network there is no gateway to reach either: the model is inside.
+    ...(of.network === 'none' ? {} : { 'gateway-port': 'open' as const }),
+    'host-loopback-ports': of.network === 'shared' || of.network === 'behind-with-loopback' ? 'open' : 'closed',
+    ...all(workspace, 'open'),
+  };
+}
+
+function all(walls: string[], promise: 'open' | 'closed'): Record<string, 'open' | 'closed'> {
+  return Object.fromEntries(walls.map((wall) => [wall, promise]));
+}
+
 /** Where an entry asks for it: /tmp for every user, and for programs that are run from there. */
 const TMPFS = '/tmp:rw,exec,nosuid,nodev,mode=1777';
 

@@ -22,6 +22,13 @@ const GONE_MS = 25_000;
 const SBX_VERSION = /^(?:Client Version|sbx version):\s+(v\S+)\s+[0-9a-f]{7,40}\b/m;
 const PLUGIN_VERSION = /docker\/sandboxes\/cli-plugin\s+(v\S+)/;
 
+/** What a microVM that is given one folder of this host cannot get at. */
+const MICROVM = [
+  ...['host-kernel', 'root-on-host', 'other-processes', 'docker-socket', 'podman-socket', 'incus-socket', 'ssh-agent'],
+  ...['host-files-readable', 'host-files-writable', 'host-root-files', 'git-push-no-remote', 'git-push-file'],
+  ...['credentials-in-env', 'credentials-in-proc', 'credentials-in-files', 'credential-places', 'memory-limit'],
+];
+
 export default defineMode({
   id: 'docker-sandbox',
   title: 'Docker Sandbox',
@@ -87,6 +94,7 @@ export default defineMode({
   },
   list,
   reap: async (ctx, listed) => remove(ctx, await client(ctx), listed.id),
+  walls: () => Object.fromEntries(MICROVM.map((wall) => [wall, 'closed' as const])),
   shell: (ctx, handle) => [...(ctx.facts.cli === 'docker sandbox' ? ['docker', 'sandbox'] : ['sbx']), 'exec', '-it', handle.name, 'bash'],
 });
 

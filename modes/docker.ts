@@ -3,7 +3,7 @@ import { type Context, defineMode, type Isolation, type Reach } from '../lib/con
 import { CagematchError } from '../lib/errors.js';
 import { capture, which, whyFailed } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
-import { type Client, IMAGE_LAYOUT } from '../lib/oci.js';
+import { type Client, containerWalls, IMAGE_LAYOUT } from '../lib/oci.js';
 import {
   containerDisk,
   execInContainer,
@@ -135,6 +135,13 @@ export default defineMode<OciHandle>({
   disk: (ctx, handle) => containerDisk(client(ctx), image(ctx), handle),
   list: (ctx) => listContainers(client(ctx)),
   reap: (ctx, listed) => forceRemove(client(ctx), listed.id),
+  walls(ctx) {
+    const network = networkOf(ctx);
+    return containerWalls({
+      limits: !isAmong(ctx, 'ignoresLimits'),
+      network: network === 'none' ? 'none' : network === 'host' ? 'shared' : 'behind',
+    });
+  },
   shell: (_ctx, handle) => ['docker', 'exec', '-it', handle.name, 'bash'],
 });
 

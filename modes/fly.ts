@@ -41,6 +41,13 @@ interface Machine {
   events?: { type?: string; request?: { exit_event?: { exit_code?: number; oom_killed?: boolean } } }[];
 }
 
+/** What a machine of Fly's has none of, being another than this one. */
+const ELSEWHERE = [
+  ...['host-kernel', 'root-on-host', 'other-processes', 'docker-socket', 'podman-socket', 'incus-socket', 'ssh-agent'],
+  ...['host-files-readable', 'host-files-writable', 'host-root-files', 'git-push-no-remote', 'git-push-file'],
+  ...['credentials-in-env', 'credentials-in-proc', 'credentials-in-files', 'credential-places', 'memory-limit'],
+];
+
 export default defineMode<FlyHandle>({
   id: 'fly',
   title: 'Fly.io',
@@ -129,6 +136,7 @@ export default defineMode<FlyHandle>({
   },
   list,
   reap: (ctx, listed) => remove(ctx, listed.id.split(' ').at(-1) ?? ''),
+  walls: () => Object.fromEntries(ELSEWHERE.map((wall) => [wall, 'closed' as const])),
   shell: (ctx, handle) => [
     'fly',
     'ssh',

@@ -127,6 +127,7 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
   disk,
   list,
   reap: async (ctx, listed) => void (await remove(ctx, listed.id)),
+  walls,
   shell: (_ctx, handle) => ['incus', 'exec', handle.name, '--user', '1000', '--cwd', LAYOUT.workspace, '--', 'bash'],
 });
 
@@ -180,11 +181,39 @@ async function launch(ctx: Context, name: string, extra: Record<string, Device>)
   await must(ctx, ['launch', template(ctx), name, ...vmFlag(ctx)], 120_000, { input: JSON.stringify({ config, devices: extra }) });
 }
 
+/** Said although they are the defaults: a profile may say otherwise. The guest's API tells what the instance is configured with. */
+const UNPRIVILEGED = { 'security.privileged': 'false', 'security.nesting': 'false', 'security.guestapi': 'false' };
+
+function walls(ctx: Context): Record<string, 'open' | 'closed'> {
+  const closed = [
+    ...[
+      'root',
+      'root-on-host',
+      'other-processes',
+      'docker-socket',
+      'podman-socket',
+      'incus-socket',
+      'guest-api',
+      'ssh-agent',
+      'memory-limit',
+    ],
+    ...['host-files-readable', 'host-files-writable', 'host-root-files', 'git-push-no-remote', 'git-push-file', 'mknod'],
+    ...['credentials-in-env', 'credentials-in-proc', 'credentials-in-files', 'credential-places', 'kernel-settings'],
+    ...(ctx.variant === VM ? ['host-kernel'] : ['fork-limit', 'new-privileges', 'capabilities', 'host-loopback-ports']),
+  ];
+  const open = ['write-git-hooks', 'write-git-config', 'write-claude-folder', 'write-vscode-folder', 'write-mcp-json'];
+  return {
+    ...Object.fromEntries(closed.map((wall) => [wall, 'closed' as const])),
+    ...Object.fromEntries([...open, ...(ctx.variant === VM ? [] : ['gateway-port'])].map((wall) => [wall, 'open' as const])),
+  };
+}
+
 function limits(ctx: Context): Record<string, string> {
   const { cpus, memoryMiB, tmpfs } = ctx.options;
   const memory = { 'limits.memory': memoryMiB === undefined ? '4GiB' : `${memoryMiB}MiB` };
   if (ctx.variant === VM) return { ...memory, ...(cpus === undefined ? {} : { 'limits.cpu': `${cpus}` }) };
   return {
+    ...UNPRIVILEGED,
     ...memory,
     'limits.processes': '512',
     // A share of time, as containers mean it elsewhere; `limits.cpu` would pin whole processors.
@@ -264,6 +293,9 @@ async function agentUp(ctx: Context, name: string): Promise<void> {
   }
 }
 
+/** Incus has no setting for it; any Linux with util-linux has the program. */
+const NO_NEW_PRIVILEGES = 'setpriv --no-new-privs';
+
 /**
  * `incus exec` knows no way to pass a variable by name alone, so the secrets go in on stdin, one a line,
  * and a shell puts them into the environment.
@@ -287,7 +319,7 @@ function exec(ctx: Context, name: string, user: LaunchSpec['user'], command: Com
     '--',
     '/bin/sh',
     '-c',
-    `${read}exec "$@" </dev/null`,
+    `${read}${ctx.variant === VM ? '' : `command -v setpriv >/dev/null && set -- ${NO_NEW_PRIVILEGES} "$@"; `}exec "$@" </dev/null`,
     'sh',
     ...command.argv,
   ];

@@ -1,7 +1,7 @@
 // The OS sandbox: bubblewrap on Linux, Seatbelt on macOS, through Anthropic's own sandbox-runtime (`srt`).
-import { readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type Command, type Context, defineMode, type Handle, type HostPaths } from '../lib/contract.js';
+import { type Command, type Context, defineMode, type Handle, type HostPaths, type LaunchSpec } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { capture, type LocalStream, stream, which, whyFailed } from '../lib/exec.js';
 import { makeFolder, removeFolder } from '../lib/owner.js';
@@ -48,7 +48,7 @@ export default defineMode<Handle & { pid?: number | undefined; kill?(): void; se
   owner: (ctx) => (ctx.uid === undefined ? undefined : { uid: ctx.uid, gid: process.getgid?.() ?? ctx.uid }),
 
   async launch(ctx, spec) {
-    const settings = writeSettings(spec.host, spec.gatewayPort);
+    const settings = writeSettings(ctx, spec);
     if (!spec.command) return { name: spec.name, settings };
     const child = start(ctx, spec.name, settings, spec.command);
     await child.spawned;
@@ -71,6 +71,7 @@ export default defineMode<Handle & { pid?: number | undefined; kill?(): void; se
   },
   list: listProcesses,
   reap: reapProcess,
+  walls: () => WALLS,
   shell: (ctx, handle) => [...(srtPath(ctx) ?? ['srt']), '-s', handle.settings ?? '', '-c', '/bin/sh -i'],
 });
 
@@ -112,16 +113,47 @@ function srtPath(ctx: Context): [string, ...string[]] | undefined {
   return found === undefined ? undefined : [found];
 }
 
+/** Where people and their tools keep credentials, below their home. The agent has a home of its own, and none of these in it. */
+const CREDENTIALS = [
+  ...['.ssh', '.aws', '.azure', '.config/gcloud', '.config/gh', '.kube', '.gnupg', '.docker', '.claude'],
+  ...['.netrc', '.git-credentials', '.npmrc', '.pypirc', '.claude.json'],
+];
+
+/** Those of the caller that are there. A home below one of them would be the agent's own, and has to stay. */
+function credentialPlaces(ctx: Context, host: HostPaths): string[] {
+  const home = ctx.env.HOME;
+  if (home === undefined) return [];
+  const own = [host.workspace, host.home, host.tmp, ctx.packageRoot];
+  return CREDENTIALS.map((name) => join(home, name)).filter(
+    (place) => existsSync(place) && !own.some((path) => path === place || path.startsWith(`${place}/`)),
+  );
+}
+
 /** One file a sandbox, beside its workspace: the gateway is all that it may reach. */
-function writeSettings(host: HostPaths, gatewayPort: number | undefined): string {
+function writeSettings(ctx: Context, { host, gatewayPort }: LaunchSpec): string {
   const path = join(dirname(host.workspace), 'srt.json');
   const settings = {
     network: { allowedDomains: gatewayPort === undefined ? [] : [`127.0.0.1:${gatewayPort}`], deniedDomains: [] },
-    filesystem: { denyRead: [], allowWrite: [host.workspace, host.home, host.tmp], denyWrite: [] },
+    filesystem: { denyRead: credentialPlaces(ctx, host), allowWrite: [host.workspace, host.home, host.tmp], denyWrite: [] },
   };
   writeFileSync(path, JSON.stringify(settings), { mode: 0o600 });
   return path;
 }
+
+/** What the settings above promise, and what srt says that it adds: no sockets of this host, no way to write what git or an editor would run. */
+const WALLS: Record<string, 'open' | 'closed'> = {
+  'host-kernel': 'open',
+  'gateway-port': 'open',
+  'host-files-readable': 'open',
+  ...Object.fromEntries(
+    [
+      ...['host-files-writable', 'git-push-file', 'credential-places', 'docker-socket', 'podman-socket', 'incus-socket', 'ssh-agent'],
+      ...['host-loopback-ports', 'host-gateway-ports', 'host-network-ports', 'tcp-out', 'udp-out', 'dns', 'cloud-metadata'],
+      ...['git-push-no-remote', 'git-push-network', 'credentials-in-env'],
+      ...['write-git-hooks', 'write-git-config', 'write-vscode-folder', 'write-mcp-json'],
+    ].map((wall) => [wall, 'closed']),
+  ),
+};
 
 /**
  * srt names loopback in no_proxy while it cuts the network, so that the gateway would be asked directly, and not be there:

@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { type Context, defineMode, type Env, type Isolation, type Reach } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { capture, output, which, whyFailed } from '../lib/exec.js';
-import { type Client, IMAGE_LAYOUT, labelArgs } from '../lib/oci.js';
+import { type Client, containerWalls, IMAGE_LAYOUT, labelArgs } from '../lib/oci.js';
 import {
   containerDisk,
   execInContainer,
@@ -158,6 +158,15 @@ export default defineMode<OciHandle>({
   disk: (ctx, handle) => containerDisk(client(ctx), image(ctx), handle),
   list: (ctx) => listContainers(client(ctx)),
   reap: (ctx, listed) => forceRemove(client(ctx), listed.id),
+  walls(ctx) {
+    const { network } = ctx.options;
+    // slirp4netns is told to let the host's loopback in, as the gateway is there; pasta forwards that one port.
+    const behind = isRootless(ctx) && userNetwork(ctx) === 'slirp4netns' ? 'behind-with-loopback' : 'behind';
+    return containerWalls({
+      limits: !(isRootless(ctx) && ctx.facts.cgroup === 'v1'),
+      network: network === 'none' ? 'none' : network === 'host' ? 'shared' : behind,
+    });
+  },
   shell: (_ctx, handle) => ['podman', 'exec', '-it', handle.name, 'bash'],
 });
 

@@ -16,9 +16,9 @@ import { closed, gap, open, planted, why } from './walls-try.mjs';
 export function aboutFiles(given) {
   const { digests, sockets } = given;
   return {
-    'docker-socket': () => answering(sockets.docker ?? [], 'GET /_ping HTTP/1.0\r\n\r\n'),
-    'podman-socket': () => answering(sockets.podman ?? [], 'GET /_ping HTTP/1.0\r\n\r\n'),
-    'incus-socket': () => answering(sockets.incus ?? [], 'GET /1.0 HTTP/1.0\r\nHost: incus\r\n\r\n'),
+    'docker-socket': () => answering(sockets['docker-socket'] ?? [], 'GET /_ping HTTP/1.0\r\n\r\n'),
+    'podman-socket': () => answering(sockets['podman-socket'] ?? [], 'GET /_ping HTTP/1.0\r\n\r\n'),
+    'incus-socket': () => answering(sockets['incus-socket'] ?? [], 'GET /1.0 HTTP/1.0\r\nHost: incus\r\n\r\n'),
     'guest-api': () => answering(['/dev/incus/sock', '/dev/lxd/sock'], 'GET /1.0 HTTP/1.0\r\nHost: incus\r\n\r\n'),
     'ssh-agent': () => sshAgent(given.agentSocket),
     'host-files-readable': () => reading(given.readable, digests.files ?? []),

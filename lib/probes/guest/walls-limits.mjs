@@ -1,9 +1,8 @@
 // Runs inside a sandbox: is there a limit of processes and of memory? Each is tried up to a bound, and given back at once.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { closed, gap, open, run, tell } from './walls-try.mjs';
+import { closed, gap, inFolder, open, run, tell } from './walls-try.mjs';
 
 const STEP_MIB = 64;
 const [, , first = '{}', ...rest] = process.argv;
@@ -18,29 +17,25 @@ else {
 }
 
 /** Children that wait for a pipe nobody opens: they cost the machine a number in a table, and no work. @param {number} most */
-async function forks(most) {
-  const folder = mkdtempSync(join(tmpdir(), 'cagematch-forks-'));
-  const pipe = join(folder, 'pipe');
-  try {
+function forks(most) {
+  return inFolder(async (folder) => {
+    const pipe = join(folder, 'pipe');
     const made = await run(['mkfifo', pipe], { timeoutMs: 3000 });
     if (made.code !== 0) return gap(`mkfifo: ${made.words || 'not here'}`);
     const script = 'i=0; while [ $i -lt "$1" ]; do ( : <"$2" ) & i=$((i+1)); echo $i; done';
     // All of them are of one group, which is killed with the shell's end.
-    const tried = await run(['sh', '-c', script, 'sh', String(most), pipe], { timeoutMs: 12_000 });
+    const tried = await run(['sh', '-c', script, 'sh', String(most), pipe], { timeoutMs: 25_000 });
     const count = Number(tried.stdout.trim().split('\n').at(-1) || 0);
     if (count >= most) return open(`${most} processes started, no limit met`);
     if (/fork|resource|retry/i.test(tried.words)) return closed(`after ${count} processes: ${tried.words}`);
-    return gap(
-      `${count} of ${most} processes started, then ${tried.timedOut ? 'the time was over' : `the shell ended with ${tried.code ?? tried.signal}`}`,
-    );
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+    const how = tried.timedOut ? 'the time was over' : `the shell ended with ${tried.code ?? tried.signal}`;
+    return gap(`${count} of ${most} processes started, then ${how}`);
+  });
 }
 
 /** @param {number} mostMiB */
 async function memory(mostMiB) {
-  const tried = await run([process.execPath, fileURLToPath(import.meta.url), 'allocate', String(mostMiB)], { timeoutMs: 20_000 });
+  const tried = await run([process.execPath, fileURLToPath(import.meta.url), 'allocate', String(mostMiB)], { timeoutMs: 40_000 });
   const held = Number(tried.stdout.trim().split('\n').at(-1) || 0);
   if (tried.timedOut) return gap(`${held} of ${mostMiB} MiB were held when the time was over`);
   if (tried.code === 0 && held >= mostMiB) return open(`${held} MiB held, no limit met`);

@@ -1,11 +1,10 @@
 // Runs inside a sandbox: what the agent reaches over the network. Every target is the probe's own, or was named by the user.
 import { createSocket } from 'node:dgram';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { closed, gap, open, run, why } from './walls-try.mjs';
+import { closed, gap, inFolder, open, run, why } from './walls-try.mjs';
 
 const PATIENCE_MS = 1500;
 
@@ -184,17 +183,14 @@ const GIT_ENV = {
 /** @typedef {(cwd: string, ...args: string[]) => ReturnType<typeof run>} Git */
 
 /** @param {(git: Git, folder: string) => Promise<import('./walls-try.mjs').Told>} work with git, and with a folder that is gone afterwards */
-async function withGit(work) {
-  const folder = mkdtempSync(join(tmpdir(), 'cagematch-push-'));
-  // A file, as a repository at the other end of a push reads no other settings of ours.
-  const settings = join(folder, 'gitconfig');
-  writeFileSync(settings, '[safe]\n\tdirectory = *\n');
-  const env = { ...process.env, ...GIT_ENV, GIT_CONFIG_GLOBAL: settings };
-  try {
-    return await work((cwd, ...args) => run(['git', ...args], { cwd, env, timeoutMs: 5000 }), folder);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+function withGit(work) {
+  return inFolder((folder) => {
+    // A file, as a repository at the other end of a push reads no other settings of ours.
+    const settings = join(folder, 'gitconfig');
+    writeFileSync(settings, '[safe]\n\tdirectory = *\n');
+    const env = { ...process.env, ...GIT_ENV, GIT_CONFIG_GLOBAL: settings };
+    return work((cwd, ...args) => run(['git', ...args], { cwd, env, timeoutMs: 5000 }), folder);
+  });
 }
 
 function pushNowhere() {

@@ -1,8 +1,8 @@
 // Runs inside a sandbox: who the agent is there, which kernel answers it, and what that kernel lets it do.
-import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { release, tmpdir, version } from 'node:os';
+import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { release, version } from 'node:os';
 import { join } from 'node:path';
-import { closed, gap, open, planted, run, why } from './walls-try.mjs';
+import { closed, gap, inFolder, open, planted, run, why } from './walls-try.mjs';
 
 // In the order of their bits (linux/capability.h).
 const CAPABILITIES = (
@@ -26,7 +26,7 @@ export function aboutItself(given) {
       const of = status();
       if (!of) return gap('no /proc/self/status here');
       const [effective, bounding] = [of.CapEff, of.CapBnd].map((bits) => names(bits ?? '0'));
-      const evidence = `effective: ${some(effective ?? [])}; bounding: ${some(bounding ?? [])}; no-new-privileges ${of.NoNewPrivs === '1' ? 'on' : 'off'}`;
+      const evidence = `effective: ${some(effective ?? [])}; bounding: ${some(bounding ?? [])}; no-new-privileges ${of.NoNewPrivs === undefined ? 'not told' : of.NoNewPrivs === '1' ? 'on' : 'off'}`;
       const gainable = of.NoNewPrivs !== '1' && bounding?.length;
       return effective?.length || gainable ? open(evidence) : closed(evidence);
     },
@@ -80,15 +80,16 @@ function some(all) {
 const SETUID = ['su', 'sudo', 'passwd', 'mount', 'newgrp', 'chsh'].flatMap((name) => ['/usr/bin/', '/bin/'].map((folder) => folder + name));
 
 async function newPrivileges() {
-  const of = status();
-  if (of?.NoNewPrivs === undefined) return gap('this kernel tells nothing of it in /proc/self/status');
+  const told = status()?.NoNewPrivs;
   const there = [...new Set(SETUID.filter(isSetuid).map((path) => path.split('/').at(-1)))];
-  const told = `NoNewPrivs: ${of.NoNewPrivs}; setuid programs there: ${there.join(' ') || 'none'}`;
-  if (of.NoNewPrivs === '1') return closed(told);
+  const words = `NoNewPrivs: ${told ?? 'not told'}; setuid programs there: ${there.join(' ') || 'none'}`;
+  if (told === '1') return closed(words);
   // It reads the caller's own line of /etc/shadow, which only a setuid program may.
   const tried = there.includes('passwd') && process.getuid?.() !== 0 ? await run(['passwd', '-S'], { timeoutMs: 2000 }) : undefined;
-  if (tried === undefined) return open(told);
-  return open(`${told}; passwd -S ${tried.code === 0 ? 'read a file of root' : 'read nothing'}`);
+  const evidence =
+    tried === undefined ? words : `${words}; passwd -S ${tried.code === 0 ? 'read a file of root' : `did not: ${tried.words}`}`;
+  if (told === '0' || tried?.code === 0) return open(evidence);
+  return tried === undefined ? gap(evidence) : closed(evidence);
 }
 
 /** @param {string} path */
@@ -156,17 +157,15 @@ function opened(path, flags) {
   }
 }
 
-async function mknod() {
-  const path = join(tmpdir(), `cagematch-node-${process.pid}`);
-  try {
+function mknod() {
+  return inFolder(async (folder) => {
+    const path = join(folder, 'node');
     const made = await run(['mknod', path, 'c', '1', '3'], { timeoutMs: 2000 });
     if (made.missing) return gap('no mknod command here');
     if (made.code !== 0) return closed(made.words || `mknod ended with ${made.code}`);
     const said = opened(path, constants.O_RDWR);
     return said === true ? open('a node of the null device made and opened') : closed(`a node was made, but not to be opened: ${said}`);
-  } finally {
-    rmSync(path, { force: true });
-  }
+  });
 }
 
 const USUAL = /^(null|zero|full|random|urandom|tty|console|ptmx|pts|fd|shm|mqueue|core|stdin|stdout|stderr|log|initctl|hugepages)$/;

@@ -1,6 +1,9 @@
 // Runs inside a sandbox: how a try is made and told. A try is bounded, never throws, and names what was seen, never a secret.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 /**
  * What came of a try. `seen`: what the host judges by, where it knows more than the guest.
@@ -55,7 +58,7 @@ export function why(error) {
  * @param {[string, ...string[]]} argv
  * @param {{ timeoutMs: number, cwd?: string, env?: NodeJS.ProcessEnv, onOutput?: (text: string) => void }} options
  * @returns {Promise<{ code: number | null, signal: string | null, missing: boolean, timedOut: boolean, words: string, stdout: string }>}
- *   `words`: the last line that it said
+ *   `words`: the line that it failed with, else the last that it said
  */
 export function run(argv, options) {
   return new Promise((resolve) => {
@@ -84,7 +87,8 @@ export function run(argv, options) {
       clearTimeout(timer);
       // What it left running would outlive the try.
       killTree();
-      const words = (said.stderr.trim() || said.stdout.trim()).split('\n').at(-1)?.trim() ?? '';
+      const lines = (said.stderr.trim() || said.stdout.trim()).split('\n').map((line) => line.trim());
+      const words = lines.find((line) => /^(fatal|error):/.test(line)) ?? lines.at(-1) ?? '';
       resolve({ ...end, timedOut, words, stdout: said.stdout });
     };
     for (const name of /** @type {const} */ (['stdout', 'stderr']))
@@ -105,4 +109,27 @@ export function planted(text, digests) {
     (text.match(/cagematch-planted-[0-9a-f]{32}/g) ?? []).map((secret) => createHash('sha256').update(secret).digest('hex')),
   );
   return digests.filter((digest) => found.has(digest)).length;
+}
+
+/**
+ * A folder to try something in, gone afterwards. TMPDIR may name one that is not there.
+ * @template T @param {(folder: string) => T | Promise<T>} work @returns {Promise<T>}
+ */
+export async function inFolder(work) {
+  const folder = made([tmpdir(), '/tmp', process.env.HOME ?? '/', process.cwd()]);
+  try {
+    return await work(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** @param {string[]} places @returns {string} */
+function made([place = '/', ...others]) {
+  try {
+    return mkdtempSync(join(place, 'cagematch-try-'));
+  } catch (error) {
+    if (others.length === 0) throw error;
+    return made(others);
+  }
 }

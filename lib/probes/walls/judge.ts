@@ -19,7 +19,7 @@ export interface HostSide {
   planted: Planted;
   /** The workspace on this host, after collect. */
   workspace: string;
-  /** Which sockets of runtimes this host has, by runtime. */
+  /** Which sockets of runtimes this host has, by wall. */
   sockets: Record<string, string[]>;
   /** /proc/<pid>/uid_map of the guest's process as this host reads it; undefined where it is no process of this host. */
   uidMap: string | undefined;
@@ -33,8 +33,16 @@ type Judge = (told: Told, host: HostSide) => Told;
 export const JUDGES: Partial<Record<WallName, Judge>> = {
   'host-kernel'({ seen }, host) {
     const words = `${seen?.release} ${seen?.version}`;
-    const id = seen?.bootId === undefined ? 'no boot id' : host.sameKernel ? 'this host’s boot id' : 'another boot id';
-    return host.sameKernel ? opened(`${words}, ${id}`) : shut(`${words}, ${id}; this host: ${release()} ${version()}`);
+    const own = bootId();
+    const id =
+      typeof seen?.bootId !== 'string'
+        ? 'no boot id'
+        : own === ''
+          ? 'a boot id'
+          : seen.bootId === own
+            ? 'this host’s boot id'
+            : 'another boot id';
+    return host.sameKernel ? opened(`${words}, as on this host; ${id}`) : shut(`${words}; ${id}; this host: ${release()} ${version()}`);
   },
   'root-on-host'({ seen }, host) {
     const map = host.uidMap ?? (host.sameKernel && typeof seen?.uidMap === 'string' ? seen.uidMap : undefined);
@@ -49,9 +57,9 @@ export const JUDGES: Partial<Record<WallName, Judge>> = {
       ? opened(`map of user ids, read ${by}: ${oneLine(map)}`)
       : shut(`uid 0 inside is uid ${outside}, read ${by}: ${oneLine(map)}`);
   },
-  'docker-socket': (told, host) => socket(told, host, 'docker'),
-  'podman-socket': (told, host) => socket(told, host, 'podman'),
-  'incus-socket': (told, host) => socket(told, host, 'incus'),
+  'docker-socket': (told, host) => socket(told, host, 'docker-socket'),
+  'podman-socket': (told, host) => socket(told, host, 'podman-socket'),
+  'incus-socket': (told, host) => socket(told, host, 'incus-socket'),
   'host-files-writable'(told, { planted }) {
     if (told.observed === 'gap') return told;
     const changed = planted.writable.filter((path) => read(path).includes(planted.nonce));
@@ -69,11 +77,14 @@ export const JUDGES: Partial<Record<WallName, Judge>> = {
 const opened = (evidence: string): Told => ({ observed: 'open', evidence });
 const shut = (evidence: string): Told => ({ observed: 'closed', evidence });
 
-/** A boot id is of one boot of one kernel; where there is none, its build has to do. */
+/** A boot id is of one boot of one kernel. Some runtimes show another than the kernel's, so that a kernel of the same build counts, too. */
 export function sameKernel(seen: Record<string, unknown> | undefined): boolean {
-  const bootId = read('/proc/sys/kernel/random/boot_id').trim();
-  if (bootId !== '' && typeof seen?.bootId === 'string') return seen.bootId === bootId;
-  return seen?.release === release() && seen?.version === version();
+  const own = bootId();
+  return (own !== '' && seen?.bootId === own) || (seen?.release === release() && seen?.version === version());
+}
+
+function bootId(): string {
+  return read('/proc/sys/kernel/random/boot_id').trim();
 }
 
 /** What uid 0 inside is outside, if a line of a map tells it. */
@@ -83,9 +94,9 @@ function mapped(line: string): number[] {
 }
 
 /** Nothing that answers proves little where there is nothing that could. */
-function socket(told: Told, host: HostSide, runtime: string): Told {
+function socket(told: Told, host: HostSide, wall: string): Told {
   if (told.observed !== 'closed' || told.seen?.reached === true) return told;
-  const there = host.sockets[runtime] ?? [];
+  const there = host.sockets[wall] ?? [];
   if (there.length === 0)
     return { observed: 'gap', evidence: `this host has no such socket that could be reached; inside: ${told.evidence}` };
   return shut(`${told.evidence}; on this host: ${there.join(' ')}`);
@@ -127,20 +138,20 @@ export function uidMapOf(token: string): string | undefined {
   return found && (read(`/proc/${found.pid}/uid_map`).trim() || undefined);
 }
 
-/** Well-known places of the sockets by which runtimes are told what to do, and where the caller says that they are. */
+/** By wall: well-known places of the sockets by which runtimes are told what to do, and where the caller says that they are. */
 export function socketPaths(env: Env, uid: number | undefined): Record<string, string[]> {
   const runtime = [env.XDG_RUNTIME_DIR, uid === undefined ? undefined : `/run/user/${uid}`].filter((one) => one !== undefined);
   const told = (url: string | undefined) => (url?.startsWith('unix://') ? [url.slice('unix://'.length)] : []);
   const all = {
-    docker: [
+    'docker-socket': [
       '/var/run/docker.sock',
       '/run/docker.sock',
       '/run/containerd/containerd.sock',
       ...told(env.DOCKER_HOST),
       ...runtime.map((one) => `${one}/docker.sock`),
     ],
-    podman: ['/run/podman/podman.sock', ...told(env.CONTAINER_HOST), ...runtime.map((one) => `${one}/podman/podman.sock`)],
-    incus: [
+    'podman-socket': ['/run/podman/podman.sock', ...told(env.CONTAINER_HOST), ...runtime.map((one) => `${one}/podman/podman.sock`)],
+    'incus-socket': [
       '/run/incus/unix.socket',
       '/var/lib/incus/unix.socket',
       ...(env.INCUS_DIR === undefined ? [] : [`${env.INCUS_DIR}/unix.socket`]),

@@ -41,5 +41,5 @@ export async function ip(ctx: Pick<Context, 'env'>, args: string[]): Promise<str
 /** True when this host sends packets for the address by nothing but its default route: nobody here uses it. */
 export async function unused(ctx: Pick<Context, 'env'>, address: string): Promise<boolean> {
   const route = await ip(ctx, ['-4', 'route', 'show', 'match', address]);
-  return route !== undefined && route.split('\n').every((line) => line.trim() === '' || /^(default|unreachable default)\b/.test(line));
+  return route?.split('\n').every((line) => line.trim() === '' || /^(default|unreachable default)\b/.test(line)) ?? false;
 }

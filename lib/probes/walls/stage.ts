@@ -63,8 +63,9 @@ export async function openStage(subject: Subject, ctx: Context, planted: Planted
       listen('host-loopback-ports', '127.0.0.1', (port) => [{ host: '127.0.0.1', port }, ...otherName(reach, port)]),
       reach.via === 'address'
         ? listen('host-gateway-ports', reach.listen, (port) => [{ host: new URL(reach.url(port)).hostname, port }])
-        : (stage.untried['host-gateway-ports'] = 'not tried: there is no gateway to reach'),
+        : undefined,
     ]);
+    if (reach.via !== 'address') stage.untried['host-gateway-ports'] = 'not tried: there is no gateway to reach';
     if (outward === undefined) stage.untried['host-network-ports'] = 'not tried: this host has no address in another network';
     else await listen('host-network-ports', outward, (port) => [{ host: outward, port }]);
     const metadata = await holdMetadata(ctx, nonce);
@@ -95,8 +96,9 @@ function whyElsewhere(subject: Subject, ctx: Context): string | undefined {
   if (subject.entry.isolation === 'remote-vm') return 'not tried: the guest is on another machine, and the targets are on this one';
   if (subject.reach.via === 'inside' && ctx.options.network !== 'none')
     return 'not tried: this host cannot be reached from inside, so a try might leave the machine';
-  if (ctx.options.network !== undefined && !['none', 'host', 'bridge', 'default'].includes(ctx.options.network))
-    return 'not tried: on a network of the user’s own a try might leave the machine';
+  const loopback = subject.reach.via === 'address' && subject.reach.listen === '127.0.0.1';
+  if (ctx.options.network !== undefined && ctx.options.network !== 'none' && !loopback)
+    return 'not tried: on a network that the user chose a try might leave the machine';
   return undefined;
 }
 

@@ -15,12 +15,18 @@ import { openStage, type Stage } from './stage.js';
 
 const SCRIPTS = ['walls.mjs', 'walls-files.mjs', 'walls-limits.mjs', 'walls-network.mjs', 'walls-self.mjs', 'walls-try.mjs'] as const;
 
+/** How far the limits are tried. */
+interface Most {
+  processes: number;
+  memoryMiB: number;
+}
+
 const PROCESSES = 600;
 /** What a sandbox is given unless its entry says otherwise. */
 const GIVEN_MIB = 4096;
 const MOST_MIB = 4700;
 /** Of the fork try and of the memory try, each. */
-const LIMIT_MS = 25_000;
+const LIMIT_MS = 50_000;
 
 const lineSchema = z.strictObject({
   wall: z.string(),
@@ -32,36 +38,50 @@ const lineSchema = z.strictObject({
 /**
  * Tells every wall of `WALLS` once, in their order, and then one for each address that the user wants tried.
  * @param settings `reach`: `host:port` outside of this machine
- * @param more changes what is launched; for tests that plant a hole
+ * @param more `spec` changes what is launched, for tests that plant a hole; `most` bounds the tries of the limits
  * @throws what opening a sandbox throws
  */
 export async function probeWalls(
   subject: Subject,
   settings: { reach: readonly string[] },
   tell: (wall: Wall) => void,
-  more: Pick<Setting, 'spec'> = {},
+  more: Pick<Setting, 'spec'> & { most?: Most } = {},
 ): Promise<void> {
   const reach = settings.reach.map(parseTarget);
   const planted = await plant(subject.ctx.env);
+  let stage: Promise<Stage> | undefined;
   try {
     // The mode is given the environment with the secrets in it, as it would be given the user's.
     const row: Subject = { ...subject, ctx: { ...subject.ctx, env: planted.env } };
     const declared = subject.entry.adapter.walls?.(row.ctx) ?? {};
-    const setting: Setting = { tail: 'walls', seed: seedRepository, ...more };
-    const told = await inSandbox(row, SCRIPTS, setting, (sandbox) => tryAll(row, sandbox, planted, reach));
+    const setting: Setting = { tail: 'walls', seed: seedRepository, ...(more.spec ? { spec: more.spec } : {}) };
+    const most = more.most ?? mostOf(row.ctx);
+    const told = await inSandbox(row, SCRIPTS, setting, (sandbox) => {
+      stage = openStage(row, sandbox.ctx, planted);
+      return tryAll(row, sandbox, planted, stage, reach, most);
+    });
     for (const wall of [...Object.keys(WALLS), ...reach.map((one) => one.wall)]) {
       const { observed, evidence } = told.get(wall) ?? { observed: 'gap', evidence: 'the guest told nothing of it' };
       const promise = declared[wall];
       tell({ wall, ...(promise === undefined ? {} : { declared: promise }), observed, evidence: tidy(planted.redact(evidence)) });
     }
   } finally {
+    // Whoever is cut short does not come to closing it.
+    await stage?.then((opened) => opened.close()).catch(() => {});
     await planted.close();
   }
 }
 
 type Tries = Map<string, Told>;
 
-async function tryAll(row: Subject, sandbox: OpenSandbox, planted: Planted, reach: NamedTarget[]): Promise<Tries> {
+async function tryAll(
+  row: Subject,
+  sandbox: OpenSandbox,
+  planted: Planted,
+  opening: Promise<Stage>,
+  reach: NamedTarget[],
+  most: Most,
+): Promise<Tries> {
   const told: Tries = new Map();
   const sockets = socketPaths(row.ctx.env, row.ctx.uid);
   const host: HostSide = {
@@ -71,18 +91,16 @@ async function tryAll(row: Subject, sandbox: OpenSandbox, planted: Planted, reac
     uidMap: undefined,
     sameKernel: false,
   };
-  const stage = await openStage(row, sandbox.ctx, planted);
-  try {
-    const token = randomBytes(8).toString('hex');
-    const argument = { token, ...questions(row.ctx, planted, stage, sockets, reach) };
-    await listen(sandbox, 'walls.mjs', argument, told, () => {
-      host.uidMap ??= uidMapOf(token);
-    });
-  } finally {
-    await stage.close();
-  }
+  const stage = await opening;
+  const token = randomBytes(8).toString('hex');
+  const argument = { token, ...questions(row.ctx, planted, stage, sockets, reach) };
+  await listen(sandbox, 'walls.mjs', argument, told, () => {
+    host.uidMap ??= uidMapOf(token);
+  });
+  // An address is taken no longer than it has to be.
+  await stage.close();
   for (const [wall, cause] of Object.entries(stage.untried)) told.set(wall, { observed: 'gap', evidence: cause });
-  await tryLimits(row.ctx, sandbox, told);
+  await tryLimits(sandbox, told, most);
   await sandbox.collect();
   host.sameKernel = sameKernel(told.get('host-kernel')?.seen);
   for (const [wall, judge] of Object.entries(JUDGES)) {
@@ -138,14 +156,17 @@ async function listen(sandbox: OpenSandbox, script: string, argument: unknown, t
 
 const LIMITS = new Set<string>(['fork-limit', 'memory-limit'] satisfies WallName[]);
 
+function mostOf(ctx: Context): Most {
+  return { processes: PROCESSES, memoryMiB: Math.round(Math.max(ctx.options.memoryMiB ?? 0, GIVEN_MIB) * 1.1) };
+}
+
 /** Last, and by themselves: a limit may be met by the end of everything inside. */
-async function tryLimits(ctx: Context, sandbox: OpenSandbox, told: Tries): Promise<void> {
-  const wantedMiB = Math.round(Math.max(ctx.options.memoryMiB ?? 0, GIVEN_MIB) * 1.1);
+async function tryLimits(sandbox: OpenSandbox, told: Tries, { processes, memoryMiB: wantedMiB }: Most): Promise<void> {
   const freeMiB = Math.floor(freemem() / 2 ** 20);
   const tooMuch = wantedMiB > MOST_MIB || wantedMiB > freeMiB / 2;
   try {
     const memoryMiB = tooMuch ? null : wantedMiB;
-    await listen(sandbox, 'walls-limits.mjs', { processes: PROCESSES, memoryMiB, wholeMs: LIMIT_MS }, told);
+    await listen(sandbox, 'walls-limits.mjs', { processes, memoryMiB, wholeMs: LIMIT_MS }, told);
   } catch (error) {
     for (const wall of LIMITS)
       if (!told.has(wall)) {
