@@ -101,7 +101,9 @@ test('a mode that copies shows no change while it runs, and brings all of them b
     'both replace-by-rename': 'differs',
   });
   expect(detail('in-live create')).toBe('file: file of 7 bytes on the host, not there inside; not within 0.3 s');
-  expect(detail('both append')).toMatch(/^the host's change is lost: inside file="start\\nguest\\n", on the host file="start\\nhost\\n"/);
+  expect(detail('both append')).toMatch(
+    /^the host's change is lost: inside file="start\\ninside\\n", on the host file="start\\noutside\\n"/,
+  );
   // How long all came back is known for each that came.
   for (const cell of cells.filter(({ direction, verdict }) => direction === 'out' && verdict === 'same'))
     expect(cell.latencyMs, nameOf(cell)).toBeGreaterThan(0);

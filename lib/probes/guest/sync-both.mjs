@@ -8,7 +8,7 @@ import { namesOf, readText } from './sync-look.mjs';
 /** The cells, each with what lies there before. @type {Record<string, Texts>} */
 export const BOTH = {
   append: { file: 'start\n' },
-  modify: { file: '.... .....\n' },
+  modify: { file: '....... ......\n' },
   'replace-by-rename': { file: 'start' },
   delete: { file: 'start' },
   rename: { file: 'start' },
@@ -27,7 +27,7 @@ export function textsIn(folder) {
  * One side's changes. Files that are written in place are opened at once and written when `act` is called: as an editor
  * and an agent do that have the same file open.
  * @param {string} root the workspace
- * @param {'host' | 'guest'} who
+ * @param {'outside' | 'inside'} who
  */
 export function openBoth(root, who) {
   /** @param {string} cell @param {string} name */
@@ -39,7 +39,7 @@ export function openBoth(root, who) {
   const acts = {
     append: () => writeSync(appended, `${who}\n`),
     // Different parts of the one file.
-    modify: () => writeSync(modified, who, who === 'host' ? 0 : 5),
+    modify: () => writeSync(modified, who, who === 'outside' ? 0 : 8),
     'replace-by-rename'() {
       writeFileSync(at('replace-by-rename', `.${who}`), who);
       renameSync(at('replace-by-rename', `.${who}`), at('replace-by-rename', 'file'));
@@ -71,7 +71,7 @@ async function run({ go, waitMs }) {
   // A host that shares the workspace has made it already, and may be somebody else.
   if (!existsSync(OVER)) writeFileSync(OVER, '');
   const untilMs = performance.now() + waitMs;
-  const open = openBoth('.', 'guest');
+  const open = openBoth('.', 'inside');
   console.log(JSON.stringify({ ready: true }));
   while (!existsSync(go) && performance.now() < untilMs) await new Promise((resolve) => setTimeout(resolve, 3));
   const told = existsSync(go);

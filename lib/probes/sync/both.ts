@@ -21,40 +21,40 @@ interface Conflict {
 
 const CONFLICTS: Record<string, Conflict> = {
   append: {
-    texts: { file: 'start\nhost\nguest\n' },
+    texts: { file: 'start\noutside\ninside\n' },
     guest: 'done',
     says: 'both lines are kept',
-    kept: ({ file = '' }) => ({ host: file.includes('host'), guest: file.includes('guest') }),
+    kept: ({ file = '' }) => ({ host: file.includes('outside'), guest: file.includes('inside') }),
   },
   modify: {
-    texts: { file: 'host guest\n' },
+    texts: { file: 'outside inside\n' },
     guest: 'done',
     says: 'both wrote to parts of the one file, and both parts are kept',
-    kept: ({ file = '' }) => ({ host: file.startsWith('host'), guest: file.includes('guest') }),
+    kept: ({ file = '' }) => ({ host: file.startsWith('outside'), guest: file.includes('inside') }),
   },
   'replace-by-rename': {
-    texts: { file: 'guest' },
+    texts: { file: 'inside' },
     guest: 'done',
     says: "the later one, the guest's, stands; the host's is lost",
-    kept: ({ file }) => ({ host: file === 'host', guest: file === 'guest' }),
+    kept: ({ file }) => ({ host: file === 'outside', guest: file === 'inside' }),
   },
   delete: {
     texts: {},
     guest: 'done',
     says: "the host's removal stands; what the guest wrote to the file that it had open is lost",
-    kept: ({ file }) => ({ host: file === undefined, guest: file?.includes('guest') === true }),
+    kept: ({ file }) => ({ host: file === undefined, guest: file?.includes('inside') === true }),
   },
   rename: {
-    texts: { 'by-host': 'start' },
+    texts: { 'by-outside': 'start' },
     guest: 'ENOENT',
     says: "the host's name stands; the guest is told ENOENT",
-    kept: (texts) => ({ host: 'by-host' in texts, guest: 'by-guest' in texts }),
+    kept: (texts) => ({ host: 'by-outside' in texts, guest: 'by-inside' in texts }),
   },
   create: {
-    texts: { file: 'host' },
+    texts: { file: 'outside' },
     guest: 'EEXIST',
     says: "the host's file stands; the guest is told EEXIST",
-    kept: ({ file }) => ({ host: file === 'host', guest: file === 'guest' }),
+    kept: ({ file }) => ({ host: file === 'outside', guest: file === 'inside' }),
   },
 };
 
@@ -73,7 +73,7 @@ interface Told {
 export async function probeBoth(sandbox: OpenSandbox, ledger: Ledger, boundMs: number, waitMs: number): Promise<() => void> {
   const { workspace } = sandbox.host;
   const go = 'sync/go';
-  const host = openBoth(workspace, 'host');
+  const host = openBoth(workspace, 'outside');
   let guest: Told = {};
   for await (const { value } of sandbox.ask<Told>('sync-both.mjs', { go, waitMs })) {
     if (value.ready) {

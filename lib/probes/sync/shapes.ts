@@ -56,7 +56,7 @@ export async function seedShapes(
     GIT_ALLOW_PROTOCOL: 'file',
     ...Object.fromEntries(
       ['AUTHOR', 'COMMITTER'].flatMap((who) => [
-        [`GIT_${who}_NAME`, 'host'],
+        [`GIT_${who}_NAME`, 'outside'],
         [`GIT_${who}_EMAIL`, 'host@example.invalid'],
       ]),
     ),
