@@ -172,6 +172,10 @@ describe('a probe at the terminal', () => {
     expect(text.match(/!$/gm) ?? []).toHaveLength(0);
   });
 
+  test('counts the promises that were kept', () => {
+    expect(lineOf(text, 'as declared').split(/ {2,}/).slice(1)).toEqual(['–', '19/19', '19/19', '18/19', '19/19', '19/19', '19/19']);
+  });
+
   test('a gap breaks no promise', () => {
     const document = foldProbe([
       probeStarted({ only: ['walls'] }),

@@ -4,7 +4,7 @@ import { bullets, code, section, table, text } from '../export/markdown.js';
 import type { ProbeDocument } from './document.js';
 import { DIRECTIONS, filesNotes, filesTable, latencyOf, MARKS, marksOf, type Seen, sameOf, sayFiles, shortOf, WORDS } from './files.js';
 import { alike, whose } from './grouped.js';
-import { isBroken, wallShort, wallsTable } from './walls.js';
+import { isBroken, keptOf, wallShort, wallsTable } from './walls.js';
 import { brokeOffText, endedEarly, environmentOf, namesOf, openingOf, roundsOf } from './words.js';
 import { ratioWhole, roundsText, workNotes, workTable } from './work.js';
 
@@ -87,7 +87,10 @@ function walls(document: ProbeDocument): string[] {
     '',
     table(
       ['', ...grid.entries.map((entry) => text(name(entry)))],
-      grid.walls.map((wall) => [text(wall), ...grid.entries.map((entry) => wallShort(grid.at(entry, wall)))]),
+      [
+        ['as declared', ...grid.entries.map((entry) => keptOf(document.walls[entry] ?? []))],
+        ...grid.walls.map((wall) => [text(wall), ...grid.entries.map((entry) => wallShort(grid.at(entry, wall)))]),
+      ],
     ),
     '',
     'What the agent could reach, tried from inside; a `!` marks what is not as declared.',

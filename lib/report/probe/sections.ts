@@ -7,7 +7,7 @@ import { gapWords } from '../page/words.js';
 import type { ProbeDocument } from './document.js';
 import { DIRECTIONS, type FilesTable, filesNotes, filesTable, latencyOf, MARKS, type Seen, sameOf, shortOf, WORDS } from './files.js';
 import { alike, scopeOf } from './grouped.js';
-import { isBroken, type WallKind, wallNotes, wallsTable } from './walls.js';
+import { isBroken, keptOf, type WallKind, wallNotes, wallsTable } from './walls.js';
 import { brokeOffText } from './words.js';
 import { digits, isRatio, roundsText, workNotes, workTable } from './work.js';
 
@@ -132,10 +132,12 @@ function walls(document: ProbeDocument, rows: Rows, note: Markup): Markup | unde
   );
   return markup`<section aria-labelledby="walls"><h2 id="walls">Walls</h2>
 ${note}<p class="note">What the agent could reach, tried from inside and never assumed from flags. A <b>!</b> marks what is not as the mode declares it; where nothing was declared, nothing was promised.</p>
-${wide(
-  'Walls',
-  columnsOf(entries, rows),
-  names.map((name) =>
+${wide('Walls', columnsOf(entries, rows), [
+  line(
+    'as declared',
+    entries.map((entry) => markup`<td>${keptOf(document.walls[entry] ?? [])}</td>`),
+  ),
+  ...names.map((name) =>
     line(
       name,
       entries.map((entry) => {
@@ -145,7 +147,7 @@ ${wide(
       }),
     ),
   ),
-)}
+])}
 ${remarkable(document, entries, rows)}
 <details><summary>All evidence</summary><div class="cards"><table class="list"><colgroup><col class="c-name"><col></colgroup><thead><tr><th scope="col">wall</th><th scope="col">what was seen</th></tr></thead>
 <tbody>${names.map(

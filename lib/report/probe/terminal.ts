@@ -5,7 +5,7 @@ import { renderAbsent } from '../terminal/table.js';
 import type { ProbeDocument } from './document.js';
 import { DIRECTIONS, filesNotes, filesTable, latencyOf, MARKS, marksOf, type Seen, sameOf, sayFiles, shortOf, WORDS } from './files.js';
 import { whose } from './grouped.js';
-import { type WallKind, type WallNote, wallNotes, wallShort, wallsTable } from './walls.js';
+import { keptOf, type WallKind, type WallNote, wallNotes, wallShort, wallsTable } from './walls.js';
 import { brokeOffText, endedEarly, namesOf, openingOf, roundsOf } from './words.js';
 import { ratioShort, ratioWhole, roundsText, workNotes, workTable } from './work.js';
 
@@ -105,6 +105,7 @@ function renderWalls(document: ProbeDocument, style: Style): string[] {
   const table = wallsTable(document);
   if (table.walls.length === 0) return [];
   const name = namesOf(document);
+  const kept: Line = { name: 'as declared', cells: table.entries.map((entry) => keptOf(document.walls[entry] ?? [])) };
   const lines = table.walls.map((wall) => ({
     name: wall,
     cells: table.entries.map((entry) => {
@@ -119,9 +120,10 @@ function renderWalls(document: ProbeDocument, style: Style): string[] {
     return `${wall}: ${promise} in ${whose(entries, table.entries, name)}; ${seen}`;
   };
   return [
-    [style.bold('walls: what the agent could reach, tried from inside'), columns('', table.entries.map(name), lines, 'left', style)].join(
-      '\n',
-    ),
+    [
+      style.bold('walls: what the agent could reach, tried from inside'),
+      columns('', table.entries.map(name), [kept, ...lines], 'left', style),
+    ].join('\n'),
     ...(['broken', 'open', 'gap'] as const).map((kind) =>
       noted(style, WALL_TITLES[kind], notes.filter((note) => note.kind === kind).map(say)),
     ),

@@ -23,6 +23,12 @@ export function wallsTable({ modes, walls }: ProbeDocument): WallsTable {
 /** A gap breaks no promise. */
 export const isBroken = ({ declared, observed }: Wall): boolean => declared !== undefined && observed !== 'gap' && declared !== observed;
 
+/** How many promises were kept, of those that could be told. */
+export function keptOf(walls: readonly Wall[]): string {
+  const told = walls.filter(({ declared, observed }) => declared !== undefined && observed !== 'gap');
+  return told.length === 0 ? '–' : `${told.filter((wall) => !isBroken(wall)).length}/${told.length}`;
+}
+
 /** `open`, `closed`, `gap`; with a `!` where something else was declared; `-` where it was not tried. */
 export const wallShort = (wall: Wall | undefined): string => (wall === undefined ? '-' : `${wall.observed}${isBroken(wall) ? '!' : ''}`);
 
