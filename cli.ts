@@ -29,7 +29,11 @@ const COMMANDS: { command: string; describe: string | false; load(): Promise<Com
     describe: 'try from inside: do files come back, what can be reached, what does work cost',
     load: () => import('./commands/probe.js'),
   },
-  { command: 'report [match]', describe: 'show a past match again; the newest by default', load: () => import('./commands/report.js') },
+  {
+    command: 'report [match]',
+    describe: 'show a past match or probe again; the newest match by default',
+    load: () => import('./commands/report.js'),
+  },
   { command: 'compare <base> <new>', describe: 'hold two matches against each other', load: () => import('./commands/compare.js') },
   { command: 'clean [modes..]', describe: 'remove what crashed matches have left', load: () => import('./commands/clean.js') },
   // For those who work on cagematch itself.

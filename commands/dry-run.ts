@@ -1,7 +1,8 @@
-// What `--dry-run` says: the rows, the levels and the order of a match that is not run.
+// What `--dry-run` says: the rows, the levels and the order of a match, or of a probe, that is not run.
 import type { EntryOptions } from '../lib/contract.js';
 import { cellsOf, levelsUpTo } from '../lib/match/burst.js';
 import { type Plan, type PlannedEntry, rounds } from '../lib/match/plan.js';
+import type { ProbeRunSettings } from './probe-settings.js';
 import type { RunSettings } from './run-settings.js';
 
 /** Plain lines for a person, newline at the end. */
@@ -10,23 +11,44 @@ export function describePlan(plan: Plan, seed: number, settings: RunSettings): s
   const names = plan.entries.map((entry) => entry.entry);
   // As the match shuffles them: every row at every level is one turn of a round.
   const turns = cellsOf(names, concurrency).map((cell) => cell.name);
-  const widths = { entry: widest(names), isolation: widest(plan.entries.map((entry) => entry.isolation)) };
-  const rows = plan.entries.map((entry) =>
-    ['row', entry.entry.padEnd(widths.entry), entry.isolation.padEnd(widths.isolation), ...said(entry)].join(' ').trimEnd(),
-  );
   const order = [...rounds(seed, warmup + runs, turns)].map((round, index) => {
     const which = index < warmup ? `warm-up ${index + 1}` : `round ${index + 1 - warmup}`;
     return `${which}: ${round.join(' ')}`;
   });
   return `${[
     `seed ${seed}`,
-    ...rows,
+    ...rowsOf(plan, said),
     ...(concurrency > 1 ? [`levels, of every row in every round: ${levelsUpTo(concurrency).join(' ')}`] : []),
     ...(until === 'precise' ? [`rounds until every interval is within 5 %, at most ${runs}`] : []),
     ...order,
-    ...plan.missing.map((one) => `left out: ${one.entry}: ${one.reason} → ${one.hint}`),
+    ...missingOf(plan),
   ].join('\n')}\n`;
 }
+
+/** The same of a probe. */
+export function describeProbe(plan: Plan, seed: number, settings: ProbeRunSettings): string {
+  const { only, rounds: count, reach } = settings;
+  const names = plan.entries.map((entry) => entry.entry);
+  const once = only.filter((what) => what !== 'tax');
+  const order = only.includes('tax') ? [...rounds(seed, count, names)] : [];
+  return `${[
+    `seed ${seed}`,
+    ...rowsOf(plan, ({ required }) => (required ? ['(required)'] : [])),
+    ...(once.length > 0 ? [`row by row: ${once.join(', then ')}`] : []),
+    ...(reach.length > 0 && only.includes('walls') ? [`tried outside of this machine: ${reach.join(' ')}`] : []),
+    ...order.map((round, index) => `tax, round ${index + 1}: ${round.join(' ')}`),
+    ...missingOf(plan),
+  ].join('\n')}\n`;
+}
+
+function rowsOf({ entries }: Plan, more: (entry: PlannedEntry) => string[]): string[] {
+  const widths = { entry: widest(entries.map(({ entry }) => entry)), isolation: widest(entries.map(({ isolation }) => isolation)) };
+  return entries.map((entry) =>
+    ['row', entry.entry.padEnd(widths.entry), entry.isolation.padEnd(widths.isolation), ...more(entry)].join(' ').trimEnd(),
+  );
+}
+
+const missingOf = ({ missing }: Plan) => missing.map((one) => `left out: ${one.entry}: ${one.reason} → ${one.hint}`);
 
 function said({ state, task, options, required }: PlannedEntry): string[] {
   return [state.padEnd('prepared'.length), task, describeOptions(options), required ? '(required)' : ''].filter(Boolean);

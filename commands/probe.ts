@@ -1,7 +1,5 @@
 // `cagematch probe`: try from inside every sandbox what comes back, what can be reached and what work costs.
 import { join, resolve } from 'node:path';
-import type { Argv } from 'yargs';
-import { z } from 'zod';
 import { killAll } from '../lib/exec.js';
 import { onInterrupt } from '../lib/match/cleanup.js';
 import { readOwnInputs } from '../lib/match/config.js';
@@ -16,86 +14,63 @@ import { replayAnswer } from '../lib/model/answers.js';
 import { readCassette } from '../lib/model/cassette.js';
 import { createGateway } from '../lib/model/gateway.js';
 import { agentVersion, packageRoot, version } from '../lib/package.js';
-import { PROBE_SCHEMA_VERSION, PROBES, type ProbeEvent, type UnstampedProbe } from '../lib/probe-record.js';
+import { PROBE_SCHEMA_VERSION, type ProbeEvent, type UnstampedProbe } from '../lib/probe-record.js';
 import { runProbe } from '../lib/probes/probe.js';
+import type { ProbeDocument } from '../lib/report/probe/document.js';
+import { createProbeFold } from '../lib/report/probe/fold.js';
+import { createProbeProgress } from '../lib/report/probe/progress.js';
 import { helloTask } from '../lib/task/hello.js';
+import { describeProbe } from './dry-run.js';
 import { EXIT, type Io } from './io.js';
-import { readSettings, wholeNumber } from './settings.js';
+import { builder, readProbeSettings } from './probe-settings.js';
+import { checkWritable, publishProbe } from './publish.js';
 
-const text = { requiresArg: true, string: true } as const;
+export { builder };
 
-export const builder = (argv: Argv) =>
-  argv
-    .positional('modes', { describe: 'modes or variants; none: all that are ready', type: 'string', array: true })
-    .option('only', { describe: `what to try, comma-separated; default: ${PROBES.join(',')}`, ...text })
-    .option('rounds', { describe: 'rounds of tax; default: 6', default: '6', ...text })
-    .option('seed', { describe: 'seed of the order within the rounds; default: a fresh one', ...text })
-    .option('reach', { describe: 'host:port outside of this machine to try to reach from inside; comma-separated', ...text })
-    .option('require', { describe: 'modes that must be ready, comma-separated', ...text })
-    .option('timeout', { describe: 'seconds for one sandbox', default: '300', ...text })
-    .option('json', { describe: 'the tables as JSON to FILE, or - for stdout', ...text })
-    .option('out', { describe: 'where the record goes', default: 'results', ...text });
-
-const list = z.string().transform((names) =>
-  names
-    .split(',')
-    .map((name) => name.trim())
-    .filter(Boolean),
-);
-
-const settingsSchema = z.object({
-  modes: z.array(z.string()).default([]),
-  only: list.pipe(z.array(z.enum(PROBES, `--only takes ${PROBES.join(', ')}`))).default([...PROBES]),
-  rounds: wholeNumber('--rounds', 1, 50),
-  seed: wholeNumber('--seed', 0, 2 ** 31 - 1).optional(),
-  reach: list.default([]),
-  require: list.default([]),
-  timeout: wholeNumber('--timeout', 1, 3600),
-  json: z.string().optional(),
-  out: z.string(),
-});
+/** What has to survive a crash of the machine, and not only of cagematch. */
+const DURABLE: ReadonlySet<string> = new Set<ProbeEvent['type']>(['probe-started', 'probing', 'broke-off', 'probe-ended']);
 
 export async function handler(args: unknown, io: Io): Promise<number> {
   const registry = await loadModes();
-  const settings = readSettings(settingsSchema, args);
-  const named = [...settings.modes, ...settings.require].map((name) => parseWanted(registry, name).mode);
+  const settings = readProbeSettings(args, registry);
   const seed = settings.seed ?? Math.floor(Math.random() * 2 ** 31);
-  const interrupt = onInterrupt(
-    (line) => io.err(`${line}\n`),
-    () => io.leave(EXIT.interrupted),
-  );
+  const own = readOwnInputs(io.env);
+  const named = [...settings.modes, ...settings.required].map((name) => parseWanted(registry, name).mode);
+  const asked = settings.modes.length > 0 ? new Set(named) : registry.values();
+
+  const progress = createProbeProgress(io.err, io.errIsTty, io.errColumns);
+  const interrupt = onInterrupt(progress.say, () => io.leave(EXIT.interrupted));
   const stop = new AbortController();
   const signal = AbortSignal.any([interrupt.signal, stop.signal]);
   const probeId = newMatchId();
-  const around: Surroundings = {
-    env: io.env,
-    platform: io.platform,
-    uid: io.uid,
-    match: probeId,
-    signal,
-    say: (line) => io.err(`${line}\n`),
-  };
+  const around: Surroundings = { env: io.env, platform: io.platform, uid: io.uid, match: probeId, signal, say: progress.say };
   const keeper = createKeeper();
-  const own = readOwnInputs(io.env);
   const gateway = createGateway(replayAnswer(readCassette(helloTask(packageRoot).cassette)), { port: own.gatewayPort });
   try {
-    const detected = await detectAll(settings.modes.length > 0 ? new Set(named) : registry.values(), (mode) =>
-      contextFor(around, keeper, mode.id),
-    );
+    progress.waiting('looking for runtimes');
+    const detected = await detectAll(asked, (mode) => contextFor(around, keeper, mode.id));
     if (signal.aborted) return EXIT.interrupted;
-    const plan = planMatch(
-      registry,
-      detected,
-      settings.modes.map((name) => ({ name })),
-      settings.require,
-    );
+    const rows = settings.modes.map((name) => ({ name }));
+    const plan = planMatch(registry, detected, rows, settings.required);
     checkRequired(plan);
     checkAnything(plan);
-    const events: ProbeEvent[] = [];
+    if (settings.dryRun) {
+      io.out(describeProbe(plan, seed, settings));
+      return EXIT.done;
+    }
+    if (settings.json !== undefined && settings.json !== '-') checkWritable(resolve(io.cwd, settings.json));
+    const folder = join(resolve(io.cwd, settings.out), probeId);
+    const fold = createProbeFold();
     const record = openEvents<UnstampedProbe, ProbeEvent>(
-      join(resolve(io.cwd, settings.out), probeId),
-      { name: 'probe.jsonl', durable: new Set(['probe-started', 'probe-ended']) },
-      { onEvent: (event) => void events.push(event), onFailure: () => stop.abort() },
+      folder,
+      { name: 'probe.jsonl', durable: DURABLE },
+      {
+        onEvent(event) {
+          fold.push(event);
+          progress.onEvent(event);
+        },
+        onFailure: () => stop.abort(),
+      },
     );
     record.emit({
       type: 'probe-started',
@@ -112,30 +87,33 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       record.emit({ type: 'detected', mode: mode.id, letter: mode.letter, title: mode.title, isolation: mode.isolation, detection });
     for (const { adapter: _adapter, facts: _facts, ...entry } of plan.entries) record.emit({ type: 'entered', ...entry });
     for (const one of leftOut(plan, detected)) record.emit({ type: 'left-out', ...one });
+    const { only, rounds, reach, timeoutMs } = settings;
     await runProbe({
       entries: plan.entries,
-      contextOf: (entry) => contextFor(around, keeper, entry.mode, { variant: entry.variant, facts: entry.facts }),
-      record,
-      gateway,
-      probeId,
-      only: settings.only,
-      rounds: settings.rounds,
-      seed,
-      reach: settings.reach,
-      timeoutMs: settings.timeout * 1000,
-      signal,
+      contextOf: (entry) => contextFor(around, keeper, entry.mode, { variant: entry.variant, options: entry.options, facts: entry.facts }),
+      ...{ record, gateway, probeId, only, rounds, seed, reach, timeoutMs, signal },
     });
     const how = interrupt.signal.aborted ? 'interrupted' : record.failure() ? 'failed' : 'done';
     record.emit({ type: 'probe-ended', endedAt: new Date().toISOString(), how });
+    progress.end();
     record.close();
-    for (const event of events) io.out(`${JSON.stringify(event)}\n`);
+    const document = fold.finish();
+    publishProbe(document, folder, settings, io);
     const failure = record.failure();
     if (failure) throw failure;
-    return interrupt.signal.aborted ? EXIT.interrupted : EXIT.done;
+    return interrupt.signal.aborted ? EXIT.interrupted : exitCode(document);
   } finally {
+    progress.end();
     await gateway.close();
     await keeper.closeAll();
     killAll();
     interrupt.dispose();
   }
+}
+
+/** Required rows must be tried to their end; without any, at least one row must. What was found in them is no failure. */
+function exitCode({ modes, brokeOff }: ProbeDocument): number {
+  const isWhole = ({ entry }: { entry: string }) => brokeOff.every((one) => one.entry !== entry);
+  const required = modes.filter((mode) => mode.required);
+  return (required.length > 0 ? required.every(isWhole) : modes.some(isWhole)) ? EXIT.done : EXIT.failed;
 }

@@ -1,26 +1,52 @@
-// Where the report of a finished match goes: the screen, a file, the page of results.
+// Where the report of a finished match or probe goes: the screen, a file, the page of results.
 import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { CagematchError, messageOf } from '../lib/errors.js';
 import type { Report } from '../lib/report/document.js';
-import { renderMarkdown, replaceRegion } from '../lib/report/export/markdown.js';
+import { MATCH_REGION, renderMarkdown, replaceRegion } from '../lib/report/export/markdown.js';
+import type { ProbeDocument } from '../lib/report/probe/document.js';
+import { isResult, PROBE_REGION, renderProbeMarkdown } from '../lib/report/probe/markdown.js';
+import { renderProbe } from '../lib/report/probe/terminal.js';
+import type { Style } from '../lib/report/terminal/lines.js';
 import { coloured, plain, renderTable } from '../lib/report/terminal/table.js';
 import { type Io, wantsColour } from './io.js';
+import { probeBeside } from './records.js';
 
-/** `json`: a file, or `-` for stdout, which then holds nothing else. */
-export function publish(report: Report, folder: string, settings: { json?: string | undefined }, io: Io): void {
-  const json = `${JSON.stringify(report, null, 2)}\n`;
+interface Where {
+  /** A file, or `-` for stdout, which then holds nothing else. */
+  json?: string | undefined;
+}
+
+/** @param folder of the match; a probe of the same machine beside it is pointed at */
+export async function publish(report: Report, folder: string, settings: Where, io: Io): Promise<void> {
+  const probe = await probeBeside(dirname(folder), report.match.host);
+  show(report, (style) => renderTable(report, style, probe), folder, settings, io);
+  // A stand-in's number is never a finding, and half a match is none either.
+  if (report.match.how === 'done' && report.modes.every((mode) => !mode.standIn)) writeResults(renderMarkdown(report), MATCH_REGION, io);
+}
+
+/** The same of a probe. */
+export function publishProbe(document: ProbeDocument, folder: string, settings: Where, io: Io): void {
+  show(document, (style) => renderProbe(document, style), folder, settings, io);
+  if (isResult(document)) writeResults(renderProbeMarkdown(document), PROBE_REGION, io);
+}
+
+function show(document: unknown, render: (style: Style) => string, folder: string, settings: Where, io: Io): void {
+  const json = `${JSON.stringify(document, null, 2)}\n`;
   const toStdout = settings.json === '-';
   if (toStdout) io.out(json);
   else if (settings.json !== undefined) save(resolve(io.cwd, settings.json), json);
-  const table = (tty: boolean) => renderTable(report, wantsColour(io, tty) ? coloured : plain);
+  const table = (tty: boolean) => render(wantsColour(io, tty) ? coloured : plain);
   if (toStdout) io.err(table(io.errIsTty));
   else io.out(`\n${table(io.outIsTty)}`);
   io.err(`record: ${near(folder, io.cwd)}; cagematch report ${named(folder, io.cwd)} --format html > page.html\n`);
+}
+
+/** Where there is a page of results here, and it has such a region. */
+function writeResults(text: string, region: { begin: string; end: string }, io: Io): void {
   const page = join(io.cwd, 'RESULTS.md');
-  // A stand-in's number is never a finding, and half a match is none either.
-  if (!existsSync(page) || report.match.how !== 'done' || report.modes.some((mode) => mode.standIn)) return;
-  const updated = replaceRegion(readFileSync(page, 'utf8'), renderMarkdown(report));
+  if (!existsSync(page)) return;
+  const updated = replaceRegion(readFileSync(page, 'utf8'), text, region);
   if (updated !== undefined) save(page, updated);
 }
 
@@ -57,7 +83,7 @@ function save(path: string, text: string): void {
     throw new CagematchError(
       'bad-input',
       `${path} cannot be written: ${messageOf(error)}`,
-      'the match is kept: cagematch report --format json',
+      'the record is kept: cagematch report --format json',
     );
   }
 }

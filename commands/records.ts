@@ -1,68 +1,122 @@
-// Finds the record that a user names, and reads it.
-import { existsSync, readdirSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+// Finds the record that a user names, of a match or of a probe, and reads it.
+import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { CagematchError, messageOf } from '../lib/errors.js';
-import type { MatchEvent } from '../lib/record.js';
+import type { Fingerprint, MatchEvent } from '../lib/record.js';
 import type { Report } from '../lib/report/document.js';
 import { createFold, type Fold } from '../lib/report/fold.js';
-import { readRecord } from '../lib/report/read.js';
+import type { ProbeDocument } from '../lib/report/probe/document.js';
+import { createProbeFold } from '../lib/report/probe/fold.js';
+import { readProbeRecord, readRecord } from '../lib/report/read.js';
 
 export interface Found {
   /** As the user calls it. */
   name: string;
-  /** An events.jsonl, or a report as JSON where that was named. */
+  /** An events.jsonl or a probe.jsonl, or a report as JSON where that was named. */
   path: string;
+  kind: Kind;
 }
 
+type Kind = 'match' | 'probe';
+const FILES: Record<Kind, string> = { match: 'events.jsonl', probe: 'probe.jsonl' };
+const KINDS = ['match', 'probe'] as const satisfies Kind[];
+
 /**
- * @param named a match's id, its folder, its events.jsonl; none: the newest
- * @param out where match folders are
+ * @param named the id of a match or a probe, its folder, its record; none: the newest match
+ * @param out where their folders are
  * @throws `bad-input` where there is no such thing, with the newest that there are
  */
 export function findRecord(named: string | undefined, out: string, cwd: string): Found {
   const folder = resolve(cwd, out);
-  const known = list(folder);
-  const name = named ?? known.at(-1);
-  if (name === undefined) throw new CagematchError('bad-input', `no match found in ${folder}`, 'cagematch run');
-  for (const place of [join(folder, name), resolve(cwd, name)]) {
-    const within = join(place, 'events.jsonl');
-    if (existsSync(within)) return { name, path: within };
-    if (named !== undefined && statSync(place, { throwIfNoEntry: false })?.isFile()) return { name, path: place };
+  const name = named ?? list(folder, 'match').at(-1);
+  if (name === undefined) {
+    const probe = list(folder, 'probe').at(-1);
+    throw new CagematchError('bad-input', `no match found in ${folder}`, probe === undefined ? 'cagematch run' : `a probe: ${probe}`);
   }
+  for (const place of [join(folder, name), resolve(cwd, name)]) {
+    for (const kind of KINDS) {
+      const within = join(place, FILES[kind]);
+      if (existsSync(within)) return { name, path: within, kind };
+    }
+    if (named !== undefined && statSync(place, { throwIfNoEntry: false })?.isFile()) return { name, path: place, kind: kindOf(place) };
+  }
+  const known = KINDS.flatMap((kind) => list(folder, kind)).sort();
   throw new CagematchError(
     'bad-input',
-    `no record of a match ${name}`,
+    `no record of a match or probe ${name}`,
     known.length > 0 ? `the newest are ${known.slice(-3).join(' ')}` : 'cagematch run',
   );
 }
 
-function list(folder: string): string[] {
+/** Folders with a record of that kind, oldest first. */
+function list(folder: string, kind: Kind): string[] {
   try {
     return readdirSync(folder)
-      .filter((name) => /^\d{8}-\d{6}-/.test(name))
+      .filter((name) => /^\d{8}-\d{6}-/.test(name) && existsSync(join(folder, name, FILES[kind])))
       .sort();
   } catch {
     return [];
   }
 }
 
-/** @throws `bad-input` with what is wrong with it, and its line */
-export async function readFound({ name, path }: Found, onEvent: (event: MatchEvent) => void): Promise<void> {
+/** By how its first line begins: a file may have any name. */
+function kindOf(path: string): Kind {
+  const head = Buffer.alloc(64);
+  const file = openSync(path, 'r');
   try {
-    await readRecord(path, onEvent);
-  } catch (error) {
-    const hint = error instanceof CagematchError ? error.hint : undefined;
-    throw new CagematchError('bad-input', `the record of ${name} cannot be read: ${messageOf(error)}`, hint, { cause: error });
+    const length = readSync(file, head);
+    return head.toString('utf8', 0, length).startsWith('{"type":"probe-started"') ? 'probe' : 'match';
+  } finally {
+    closeSync(file);
   }
+}
+
+/** @throws `bad-input` with what is wrong with it, and its line; or that it is none of a match */
+export async function readFound(found: Found, onEvent: (event: MatchEvent) => void): Promise<void> {
+  if (found.kind === 'probe')
+    throw new CagematchError('bad-input', `${found.name} is a probe, not a match`, `cagematch report ${found.name}`);
+  await explained(found, () => readRecord(found.path, onEvent));
 }
 
 /** The report of a record, without its runs, and the fold that it came from. @throws as readFound does */
 export async function finishedFold(found: Found): Promise<{ report: Report; fold: Fold }> {
   const fold = createFold();
   await readFound(found, fold.push);
+  return { report: await explained(found, fold.finish), fold };
+}
+
+/** The document of a probe. @throws `bad-input` with what is wrong with its record, and its line */
+export async function readProbe(found: Found): Promise<ProbeDocument> {
+  const fold = createProbeFold();
+  return explained(found, async () => {
+    await readProbeRecord(found.path, fold.push);
+    return fold.finish();
+  });
+}
+
+/** In the folder of a match: the newest probe that ran to its end on the same machine. One that cannot be read is passed over. */
+export async function probeBeside(folder: string, host: Fingerprint): Promise<ProbeDocument | undefined> {
+  for (const name of list(folder, 'probe').reverse()) {
+    try {
+      const probe = await readProbe({ name, path: join(folder, name, FILES.probe), kind: 'probe' });
+      if (probe.probe.how === 'done' && isSame(probe.probe.host, host)) return probe;
+    } catch {}
+  }
+  return undefined;
+}
+
+/** The same for a match's record. */
+export async function probeOf(found: Found, host: Fingerprint): Promise<ProbeDocument | undefined> {
+  return probeBeside(dirname(dirname(found.path)), host);
+}
+
+const isSame = (a: Fingerprint, b: Fingerprint) => (Object.keys(a) as (keyof Fingerprint)[]).every((key) => a[key] === b[key]);
+
+async function explained<T>({ name }: Found, read: () => T | Promise<T>): Promise<T> {
   try {
-    return { report: fold.finish(), fold };
+    return await read();
   } catch (error) {
-    throw new CagematchError('bad-input', `the record of ${found.name} cannot be read: ${messageOf(error)}`);
+    const hint = error instanceof CagematchError ? error.hint : undefined;
+    throw new CagematchError('bad-input', `the record of ${name} cannot be read: ${messageOf(error)}`, hint, { cause: error });
   }
 }

@@ -1,6 +1,7 @@
-// `cagematch report`: a past match again, from nothing but its record.
+// `cagematch report`: a past match or probe again, from nothing but its record.
 import type { Argv } from 'yargs';
 import { z } from 'zod';
+import { CagematchError } from '../lib/errors.js';
 import type { Report } from '../lib/report/document.js';
 import { createCsv, type Exporter } from '../lib/report/export/csv.js';
 import { renderHyperfine } from '../lib/report/export/hyperfine.js';
@@ -9,23 +10,47 @@ import { renderMarkdown } from '../lib/report/export/markdown.js';
 import { createTrace } from '../lib/report/export/trace.js';
 import type { Fold } from '../lib/report/fold.js';
 import { renderHtml } from '../lib/report/html.js';
+import { renderProbeCsv } from '../lib/report/probe/csv.js';
+import type { ProbeDocument } from '../lib/report/probe/document.js';
+import { renderProbeHtml } from '../lib/report/probe/html.js';
+import { renderProbeMarkdown } from '../lib/report/probe/markdown.js';
+import { renderProbe } from '../lib/report/probe/terminal.js';
 import { coloured, plain, renderTable } from '../lib/report/terminal/table.js';
 import { EXIT, type Io, wantsColour } from './io.js';
-import { findRecord, finishedFold, readFound } from './records.js';
+import { findRecord, finishedFold, probeOf, readFound, readProbe } from './records.js';
 import { readSettings } from './settings.js';
 
-/** What is made of the whole match; or of its events as they are read, however many there are. */
-type Format =
-  | { whole(report: Report, fold: Fold, io: Io): string }
-  | { stream(write: (text: string) => void, report: () => Promise<Report>): Promise<Exporter> };
+/** What is made of the whole match; or of its events as they are read, however many there are. Of a probe: where it can be. */
+type Format = { probe?(document: ProbeDocument, io: Io): string } & (
+  | { whole(report: Report, around: Around): string }
+  | { stream(write: (text: string) => void, report: () => Promise<Report>): Promise<Exporter> }
+);
+
+interface Around {
+  fold: Fold;
+  io: Io;
+  /** The newest of the same machine beside the match. */
+  probe: ProbeDocument | undefined;
+}
+
+const styleFor = (io: Io) => (wantsColour(io, io.outIsTty) ? coloured : plain);
 
 const FORMATS = {
-  table: { whole: (report, _, io) => renderTable(report, wantsColour(io, io.outIsTty) ? coloured : plain) },
-  markdown: { whole: (report) => `${renderMarkdown(report)}\n` },
-  html: { whole: (report) => renderHtml(report) },
-  json: { stream: async (write, report) => createJson(write, await report()) },
-  csv: { stream: async (write) => createCsv(write) },
-  hyperfine: { whole: (report, fold) => renderHyperfine(report, fold.tallyOf) },
+  table: {
+    whole: (report, { io, probe }) => renderTable(report, styleFor(io), probe),
+    probe: (document, io) => renderProbe(document, styleFor(io)),
+  },
+  markdown: {
+    whole: (report, { probe }) => `${[renderMarkdown(report), ...(probe ? [renderProbeMarkdown(probe)] : [])].join('\n\n')}\n`,
+    probe: (document) => `${renderProbeMarkdown(document)}\n`,
+  },
+  html: { whole: (report, { probe }) => renderHtml(report, probe), probe: renderProbeHtml },
+  json: {
+    stream: async (write, report) => createJson(write, await report()),
+    probe: (document) => `${JSON.stringify(document, null, 2)}\n`,
+  },
+  csv: { stream: async (write) => createCsv(write), probe: renderProbeCsv },
+  hyperfine: { whole: (report, { fold }) => renderHyperfine(report, fold.tallyOf) },
   trace: { stream: async (write) => createTrace(write) },
 } as const satisfies Record<string, Format>;
 
@@ -33,7 +58,7 @@ const NAMES = Object.keys(FORMATS) as (keyof typeof FORMATS)[];
 
 export const builder = (argv: Argv) =>
   argv
-    .positional('match', { describe: "a match's id, its folder or its events.jsonl; none: the newest", type: 'string' })
+    .positional('match', { describe: 'the id, the folder or the record of a match or a probe; none: the newest match', type: 'string' })
     .option('format', {
       describe: 'how to show it; hyperfine: for its plotting scripts, trace: for ui.perfetto.dev',
       choices: NAMES,
@@ -48,9 +73,14 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const settings = readSettings(settingsSchema, args);
   const found = findRecord(settings.match, settings.out, io.cwd);
   const format: Format = FORMATS[settings.format];
+  if (found.kind === 'probe') {
+    if (!format.probe) throw notOfAProbe(found.name, settings.format);
+    io.out(format.probe(await readProbe(found), io));
+    return EXIT.done;
+  }
   if ('whole' in format) {
     const { report, fold } = await finishedFold(found);
-    io.out(format.whole(report, fold, io));
+    io.out(format.whole(report, { fold, io, probe: await probeOf(found, report.match.host) }));
     return EXIT.done;
   }
   const pieces = inPieces(io.out);
@@ -59,6 +89,11 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   exporter.end();
   pieces.end();
   return EXIT.done;
+}
+
+function notOfAProbe(name: string, format: string): CagematchError {
+  const has = NAMES.filter((one) => 'probe' in FORMATS[one]);
+  return new CagematchError('bad-input', `${name} is a probe: it has no runs, and so no ${format}`, `--format ${has.join(' | ')}`);
 }
 
 /** A system call for every line would take longer than all else. */

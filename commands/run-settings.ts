@@ -7,7 +7,7 @@ import type { Asked } from '../lib/match/plan.js';
 import { parseWanted, type Registry } from '../lib/match/registry.js';
 import { type State, stateSchema } from '../lib/record.js';
 import { TASKS } from '../lib/task/task.js';
-import { readSettings, wholeNumber, wholeNumberOr } from './settings.js';
+import { namesOf, once, readSettings, wholeNumber, wholeNumberOr } from './settings.js';
 
 /** What holds where nobody says anything else. yargs is not told: what it fills in looks as if it had been typed. */
 const OTHERWISE = {
@@ -58,7 +58,6 @@ export const builder = (argv: Argv) =>
     .option('dry-run', { describe: 'say what would be run, and stop', boolean: true, default: false });
 
 const bounded = (name: keyof typeof BOUNDS) => wholeNumber(`--${name}`, BOUNDS[name][0], BOUNDS[name][1]);
-const once = (name: string) => z.string(`--${name} is given more than once`);
 
 const typedSchema = z.object({
   modes: z.array(z.string()).default([]),
@@ -72,14 +71,7 @@ const typedSchema = z.object({
   allowHost: z.boolean(),
   timeout: bounded('timeout').optional(),
   task: z.enum(TASKS, '--task is given more than once').optional(),
-  require: once('require')
-    .transform((names) =>
-      names
-        .split(',')
-        .map((name) => name.trim())
-        .filter(Boolean),
-    )
-    .optional(),
+  require: once('require').transform(namesOf).optional(),
   json: once('json').optional(),
   out: once('out'),
   dryRun: z.boolean(),

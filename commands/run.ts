@@ -112,7 +112,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     progress.end();
     record.close();
     const report = fold.finish();
-    publish(report, folder, settings, io);
+    await publish(report, folder, settings, io);
     const failure = record.failure();
     if (failure) throw failure;
     return interrupt.signal.aborted ? EXIT.interrupted : exitCode(report);

@@ -24,3 +24,13 @@ export function wholeNumberOr<W extends string>(word: W, name: string, min: numb
   const said = `${name} takes a whole number from ${min} to ${max}, or ${word}`;
   return z.union([z.literal(word), wholeNumber(name, min, max)], said);
 }
+
+/** An option that takes one value: yargs makes a list of what is given twice. */
+export const once = (name: string) => z.string(`--${name} is given more than once`);
+
+/** Names with commas between. */
+export const namesOf = (text: string): string[] =>
+  text
+    .split(',')
+    .map((name) => name.trim())
+    .filter(Boolean);

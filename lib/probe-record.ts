@@ -73,6 +73,8 @@ export const probeEventSchema = z.discriminatedUnion('type', [
     host: fingerprintSchema,
   }),
   ...rowEvents,
+  /** From here on this is tried in this row; `round`: of tax. */
+  z.strictObject({ ...row, type: z.literal('probing'), what: z.enum(PROBES), round: z.number().int().positive().optional() }),
   z.strictObject({ ...row, type: z.literal('synced'), cell: syncCellSchema }),
   z.strictObject({ ...row, type: z.literal('walled'), wall: wallSchema }),
   z.strictObject({ ...row, type: z.literal('worked'), round: z.number().int().positive(), work: workSchema }),

@@ -318,7 +318,7 @@ describe('cagematch compare', () => {
 
   test.each([
     [['base', 'other-task'], '✖ the two matches have different tasks: hello and other\nhint: cagematch run --task hello'],
-    [['base', 'nosuch'], '✖ no record of a match nosuch\n'],
+    [['base', 'nosuch'], '✖ no record of a match or probe nosuch\n'],
     [['base', 'slow', '--fail-over', 'much'], '✖ --fail-over takes a percentage such as 5 or 2.5\n'],
     [['base', 'slow', '--fail-over=-1'], '✖ --fail-over takes a percentage such as 5 or 2.5\n'],
     [['base', 'slow', '--json', 'no/such/folder.json'], 'cannot be written (ENOENT)\n'],

@@ -12,6 +12,7 @@ import { envExample, RUNTIMES_REGION, runtimesTable } from '../lib/report/docs.j
 import { replaceRegion } from '../lib/report/export/markdown.js';
 import { schemaFiles } from '../lib/report/export/schemas.js';
 import { buildReport, parseEvents } from '../lib/report/report.js';
+import { sampleProbe, sampleProbeEvents } from './sample-probe.js';
 
 const modes = [...(await loadModes()).values()];
 const read = (name: string) => readFileSync(join(packageRoot, name), 'utf8');
@@ -59,6 +60,8 @@ describe('the JSON Schemas', () => {
     'docs/schema/report.json': [report],
     'docs/schema/event.json': lines.map((line) => JSON.parse(line)),
     'docs/schema/compare.json': [compare(side, side, 5)],
+    'docs/schema/probe.json': [sampleProbe()],
+    'docs/schema/probe-event.json': sampleProbeEvents(),
   };
   const validatorOf = (path: string) => new Ajv2020({ strict: false, allErrors: true }).compile(JSON.parse(read(path)));
 
@@ -69,7 +72,7 @@ describe('the JSON Schemas', () => {
   });
 
   test.each(Object.entries(documents))(
-    '%s takes what a real match has written, and nothing with a key too many or a value too few',
+    '%s takes what a match or a probe has written, and nothing with a key too many or a value too few',
     (path, written) => {
       const validate = validatorOf(path);
       expect(written.length).toBeGreaterThan(0);

@@ -13,6 +13,8 @@ import { probeSync } from './sync/sync.js';
 import { probeTax } from './tax/tax.js';
 import { probeWalls } from './walls/walls.js';
 
+const INTERRUPTED = 'interrupted';
+
 export interface ProbeSettings {
   entries: PlannedEntry[];
   contextOf(entry: PlannedEntry): Context;
@@ -43,12 +45,14 @@ export async function runProbe(settings: ProbeSettings): Promise<void> {
     if (!ready) continue;
     subjects.push({ ...ready, nameOf: (tail) => sandboxName(settings.probeId, entry, tail), signal, timeoutMs: settings.timeoutMs });
   }
-  const tried = async (what: ProbeName, subject: Subject, work: () => Promise<void>) => {
+  const tried = async (what: ProbeName, { entry: { entry } }: Subject, work: () => Promise<void>, round?: number) => {
     if (signal.aborted) return;
+    record.emit({ type: 'probing', entry, what, ...(round === undefined ? {} : { round }) });
     try {
       await work();
     } catch (error) {
-      record.emit({ type: 'broke-off', entry: subject.entry.entry, what, reason: messageOf(error) });
+      // What an interrupt cut short did not break off by itself.
+      record.emit({ type: 'broke-off', entry, what, reason: signal.aborted ? INTERRUPTED : messageOf(error) });
     }
   };
   for (const subject of subjects) {
@@ -58,10 +62,17 @@ export async function runProbe(settings: ProbeSettings): Promise<void> {
     if (settings.only.includes('walls'))
       await tried('walls', subject, () => probeWalls(subject, settings, (wall) => record.emit({ type: 'walled', entry, wall })));
   }
-  if (settings.only.includes('tax'))
+  if (settings.only.includes('tax')) {
+    // Each of its rounds tries every row once.
+    const begunRounds = new Map<Subject, number>();
     await probeTax(subjects, settings, {
       worked: (subject, round, work) => record.emit({ type: 'worked', entry: subject.entry.entry, round, work }),
-      tried: (subject, work) => tried('tax', subject, work),
+      tried: (subject, work) => {
+        const round = (begunRounds.get(subject) ?? 0) + 1;
+        begunRounds.set(subject, round);
+        return tried('tax', subject, work, round);
+      },
     });
+  }
   await sweep(begun, settings.probeId, record);
 }

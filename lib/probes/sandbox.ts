@@ -58,7 +58,7 @@ export interface OpenSandbox {
 }
 
 /** Where scripts lie in a sandbox that does not share this host's files. */
-const INSIDE = '/tmp/cagematch-probe';
+const INSIDE = '/tmp/cagematch/probe';
 const GUEST = join(packageRoot, 'lib/probes/guest');
 
 /**
@@ -156,7 +156,8 @@ async function* answers<T>(stream: ExecStream): AsyncGenerator<Told<T>> {
     if (event.type === 'line') {
       const value = event.stream === 'stdout' ? parseJson<T & object>(event.text) : undefined;
       if (value !== undefined) yield { value, atMs: event.atMs };
-      else words = event.text || words;
+      // Node says its own version after what went wrong.
+      else if (!/^\w*Error\b/.test(words)) words = event.text || words;
       continue;
     }
     if (event.type === 'exit' && event.code === 0) return;

@@ -1,13 +1,26 @@
 // Reads a record back, a piece at a time and each line strictly, however long it is.
 import { createReadStream } from 'node:fs';
+import type { z } from 'zod';
 import { CagematchError } from '../errors.js';
+import { PROBE_SCHEMA_VERSION, type ProbeEvent, probeEventSchema } from '../probe-record.js';
 import { eventSchema, type MatchEvent, SCHEMA_VERSION } from '../record.js';
+
+/** A kind of record: what a line of it may be, and which version of that this cagematch reads. */
+interface Kind<E> {
+  schema: z.ZodType<E>;
+  version: number;
+}
+
+const MATCH: Kind<MatchEvent> = { schema: eventSchema, version: SCHEMA_VERSION };
+const PROBE: Kind<ProbeEvent> = { schema: probeEventSchema, version: PROBE_SCHEMA_VERSION };
 
 /**
  * Takes a record's text in pieces and tells its events in order. A last line that a crash cut short is left out. Every
  * line is parsed and checked whole, also those that no number is made of.
  */
-export function createLineReader(onEvent: (event: MatchEvent) => void) {
+export const createLineReader = (onEvent: (event: MatchEvent) => void) => readerOf(MATCH, onEvent);
+
+function readerOf<E>(kind: Kind<E>, onEvent: (event: E) => void) {
   let rest = '';
   let number = 0;
   /** A broken line is an error as soon as another follows it. */
@@ -23,8 +36,8 @@ export function createLineReader(onEvent: (event: MatchEvent) => void) {
       broken = new Error(`line ${number} is no JSON`, { cause: error });
       return;
     }
-    const event = eventSchema.safeParse(parsed);
-    if (!event.success) throw wrong(parsed, number, event.error.issues[0]);
+    const event = kind.schema.safeParse(parsed);
+    if (!event.success) throw wrong(parsed, number, event.error.issues[0], kind.version);
     try {
       onEvent(event.data);
     } catch (error) {
@@ -45,24 +58,29 @@ export function createLineReader(onEvent: (event: MatchEvent) => void) {
   };
 }
 
-function wrong(parsed: unknown, number: number, issue: { path: PropertyKey[]; message: string } | undefined): Error {
+function wrong(parsed: unknown, number: number, issue: { path: PropertyKey[]; message: string } | undefined, known: number): Error {
   const { schemaVersion, versions } = (parsed ?? {}) as { schemaVersion?: unknown; versions?: { cagematch?: unknown } };
-  if (schemaVersion === undefined || schemaVersion === SCHEMA_VERSION)
+  if (schemaVersion === undefined || schemaVersion === known)
     return new Error(`line ${number}: ${issue?.path.join('.')}: ${issue?.message}`);
   const writer = typeof versions?.cagematch === 'string' && /^\d[\w.+-]*$/.test(versions.cagematch) ? versions.cagematch : undefined;
   return new CagematchError(
     'bad-input',
-    `written by ${writer === undefined ? 'another cagematch' : `cagematch ${writer}`} (schemaVersion ${JSON.stringify(schemaVersion)}); this one reads ${SCHEMA_VERSION}`,
+    `written by ${writer === undefined ? 'another cagematch' : `cagematch ${writer}`} (schemaVersion ${JSON.stringify(schemaVersion)}); this one reads ${known}`,
     `npx cagematch@${writer ?? 'latest'} report`,
   );
 }
 
 /**
- * Reads a record from its file.
+ * Reads the record of a match from its file.
  * @throws what the file system says, or what is wrong with a line
  */
-export async function readRecord(path: string, onEvent: (event: MatchEvent) => void): Promise<void> {
-  const reader = createLineReader(onEvent);
+export const readRecord = (path: string, onEvent: (event: MatchEvent) => void) => readFrom(path, MATCH, onEvent);
+
+/** The same of a probe. */
+export const readProbeRecord = (path: string, onEvent: (event: ProbeEvent) => void) => readFrom(path, PROBE, onEvent);
+
+async function readFrom<E>(path: string, kind: Kind<E>, onEvent: (event: E) => void): Promise<void> {
+  const reader = readerOf(kind, onEvent);
   for await (const piece of createReadStream(path, { encoding: 'utf8', highWaterMark: 1 << 18 })) reader.push(piece as string);
   reader.end();
 }

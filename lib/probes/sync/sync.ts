@@ -1,22 +1,116 @@
 // The workspace-sync truth table of one row: what is done to a file on one side, and what of it the other side sees.
-import { lstatSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+// Only scripts of ours run in that sandbox; even so the host follows no link, opens no pipe and runs no git in what a guest could write.
+import { monotonic } from '../../clock.js';
+import { CagematchError, messageOf } from '../../errors.js';
+import { workspaceUser } from '../../match/furnish.js';
 import type { SyncCell } from '../../probe-record.js';
-import { inSandbox, type Subject } from '../sandbox.js';
+import { folderOf, KINDS } from '../guest/sync-kinds.mjs';
+import { inSandbox, type OpenSandbox, type Subject } from '../sandbox.js';
+import { probeBoth } from './both.js';
+import { type BulkSeed, probeBulk, seedBulk } from './bulk.js';
+import { BULK, GRID, openLedger, type Pair, SHAPES } from './grid.js';
+import { probeIncoming } from './incoming.js';
+import { probeOutgoing } from './outgoing.js';
+import { type Seeded, seedFolders } from './seed.js';
+import { probeShapes, type ShapesSeed, seedShapes } from './shapes.js';
 
-/** @throws what opening a sandbox throws; what was told until then stands */
-export async function probeSync(subject: Subject, tell: (cell: SyncCell) => void): Promise<void> {
-  await inSandbox(
-    subject,
-    ['sync.mjs'],
-    { tail: 'sync', seed: (workspace) => writeFileSync(join(workspace, 'seeded'), 'seed') },
-    async (sandbox) => {
-      for await (const { value } of sandbox.ask<{ seeded: boolean }>('sync.mjs', {}))
-        tell({ cell: 'create', direction: 'in', ...(value.seeded ? { verdict: 'same' } : { verdict: 'lost', detail: 'not there' }) });
+const SCRIPTS = ['look', 'kinds', 'eyes', 'hands', 'both', 'bulk', 'git'].map((name) => `sync-${name}.mjs`);
+
+export interface SyncSize {
+  /** Small files. */
+  files: number;
+  /** Of the one big file. */
+  bigBytes: number;
+  /** How long a change is waited for before it counts as lost. */
+  boundMs: number;
+}
+
+const SIZE: SyncSize = { files: 10_000, bigBytes: 512 << 20, boundMs: 3000 };
+
+/**
+ * Tells every cell of `GRID` once.
+ * @throws what opening a sandbox throws; what was told until then stands, and the rest is told as gaps with that cause
+ */
+export async function probeSync(subject: Subject, tell: (cell: SyncCell) => void, size: Partial<SyncSize> = {}): Promise<void> {
+  const { files, bigBytes, boundMs } = { ...SIZE, ...size };
+  const { ctx, entry } = subject;
+  const ledger = openLedger(tell);
+  const copied = entry.workspace === 'copy';
+  const user = entry.adapter.owner?.(ctx) ?? workspaceUser(ctx.uid);
+  let seeded: Seeded | undefined;
+  let bulk: BulkSeed | undefined;
+  let shapes: ShapesSeed | undefined;
+  const seed = async (workspace: string) => {
+    seeded = seedFolders(workspace, user);
+    shapes = await seedShapes(workspace, ctx.env.PATH, user, ctx.uid);
+    bulk = await seedBulk(workspace, { files, bigBytes }, copied);
+  };
+  const failures: unknown[] = [];
+  /** A part that fails keeps no other from being tried: its own cells are gaps. */
+  const attempt = async <T>(of: (pair: Pair) => boolean, work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      failures.push(error);
+      ledger.close(error, of);
+      return undefined;
+    }
+  };
+  try {
+    await inSandbox(subject, SCRIPTS, { tail: 'sync', seed }, async (sandbox) => {
+      if (!seeded || !bulk || !shapes) throw new CagematchError('launch-failed', 'the workspace was not filled');
+      const [folders, heap, repositories] = [seeded, bulk, shapes];
+      await attempt(KINDS_IN, () => probeIncoming(sandbox, folders, ledger, boundMs));
+      const judgeBoth = await attempt(BOTH_SIDES, () => probeBoth(sandbox, ledger, boundMs, copied ? boundMs : PATIENT_MS));
+      const judgeOut = await attempt(KINDS_OUT, () => probeOutgoing(sandbox, folders, ledger, boundMs));
+      const judgeBulk = await attempt(IN_BULK, () => probeBulk(sandbox, heap, ledger));
+      const judgeShapes = await attempt(OF_SHAPE, () => probeShapes(sandbox, repositories, ledger));
+      const collected = await collect(sandbox);
+      const took = copied ? { ms: collected.ms } : {};
+      judgeOut?.({ ...took, lost: collected.lost });
+      judgeBoth?.();
+      await judgeBulk?.(took);
+      judgeShapes?.(took);
+    });
+    ledger.close('nobody tried it');
+    if (failures.length > 0) throw failures[0];
+  } catch (error) {
+    ledger.close(error);
+    throw error;
+  }
+}
+
+/** A busy host is waited for where the guest shares its files. */
+const PATIENT_MS = 15_000;
+
+const isKind = ({ cell }: Pair) => KINDS.some((kind) => kind.cell === cell);
+const KINDS_IN = (pair: Pair) => isKind(pair) && pair.direction.startsWith('in');
+const KINDS_OUT = (pair: Pair) => isKind(pair) && pair.direction.startsWith('out');
+const BOTH_SIDES = ({ direction }: Pair) => direction === 'both';
+const IN_BULK = ({ cell }: Pair) => Object.values(BULK).includes(cell);
+const OF_SHAPE = ({ cell }: Pair) => SHAPES.some(({ shape }) => shape === cell);
+
+/** How many cells may each keep a workspace from coming back. */
+const MAX_REFUSED = 12;
+
+/**
+ * Collect may refuse all for the sake of one thing, such as a link out of the workspace: that cell is lost, and the rest is
+ * collected without it.
+ */
+async function collect(sandbox: OpenSandbox): Promise<{ ms: number; lost(pair: Pair): string | undefined }> {
+  const refused = new Map<string, string>();
+  for (;;) {
+    const startedMs = monotonic();
+    try {
       await sandbox.collect();
-      const made = join(sandbox.host.workspace, 'made');
-      const same = lstatSync(made, { throwIfNoEntry: false })?.isFile() && readFileSync(made, 'utf8') === 'made';
-      tell({ cell: 'create', direction: 'out', ...(same ? { verdict: 'same' } : { verdict: 'lost', detail: 'not there' }) });
-    },
-  );
+      return { ms: monotonic() - startedMs, lost: ({ cell }) => refused.get(cell) };
+    } catch (error) {
+      const reason = messageOf(error);
+      const culprit = GRID.find((pair) => reason.includes(`${folderOf(pair.direction, pair.cell)}/`));
+      if (!culprit || refused.size >= MAX_REFUSED) throw error;
+      refused.set(culprit.cell, `nothing of the workspace comes back with it: ${reason}`);
+      const folders = GRID.filter(({ cell }) => cell === culprit.cell).map(({ direction, cell }) => folderOf(direction, cell));
+      for await (const event of sandbox.run(['rm', '-rf', ...folders])) if (event.type === 'lost') throw error;
+    }
+  }
 }

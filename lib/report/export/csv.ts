@@ -1,6 +1,6 @@
 // Every run as a line of CSV (RFC 4180), for a spreadsheet or a data frame.
 import { type ClockName, type EventOf, isGap, type MatchEvent } from '../../record.js';
-import { printable } from '../terminal/lines.js';
+import { type Cell, csvLine } from './csv-cells.js';
 
 /** Takes a match's events and writes text as it goes. */
 export interface Exporter {
@@ -10,7 +10,7 @@ export interface Exporter {
 
 const CLOCKS: ClockName[] = ['image', 'launch', 'firstProcess', 'startup', 'work', 'model', 'exit', 'collect', 'teardown', 'total'];
 
-type Cells = [name: string, value: string | number | boolean | undefined][];
+type Cells = [name: string, value: Cell][];
 
 /**
  * One line a run, warm-up and failed ones too: `warmup` and `outcome` tell them apart. What was not measured is an empty cell,
@@ -20,7 +20,7 @@ export function createCsv(write: (text: string) => void): Exporter {
   const entries = new Map<string, EventOf<'entered'>>();
   let match = '';
   let headed = false;
-  const line = (cells: (string | number | boolean | undefined)[]) => write(`${cells.map(cell).join(',')}\r\n`);
+  const line = (cells: Cell[]) => write(csvLine(cells));
   const head = (names: string[]) => {
     if (!headed) line(names);
     headed = true;
@@ -86,18 +86,6 @@ function orGap(name: string, value: string | number | { gap: string }): Cells {
     [name, isGap(value) ? undefined : (value as string | number)],
     [`${name}_gap`, isGap(value) ? value.gap : undefined],
   ];
-}
-
-/**
- * Words are an agent's or a runtime's: a spreadsheet would run those that begin as a formula does, so an apostrophe goes
- * before them; and they bring no control characters.
- */
-function cell(value: string | number | boolean | undefined): string {
-  if (value === undefined) return '';
-  if (typeof value !== 'string') return String(value);
-  const text = printable(value);
-  const tame = /^\s*[=+\-@＝＋－＠]/.test(text) ? `'${text}` : text;
-  return /[",]|^\s|\s$/.test(tame) ? `"${tame.replaceAll('"', '""')}"` : tame;
 }
 
 const NONE = { gap: 'not-reached' } as const;

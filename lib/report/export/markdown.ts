@@ -11,7 +11,7 @@ import { printable } from '../terminal/lines.js';
 import { interval, roundsOf, totalHead } from '../terminal/notes.js';
 import { recommendationLines } from '../terminal/recommendation-block.js';
 
-const REGION = { begin: '<!-- cagematch:match -->', end: '<!-- /cagematch:match -->' };
+export const MATCH_REGION = { begin: '<!-- cagematch:match -->', end: '<!-- /cagematch:match -->' };
 
 const CLOCKS: ClockName[] = ['launch', 'firstProcess', 'startup', 'work', 'exit', 'collect', 'teardown'];
 
@@ -120,7 +120,7 @@ function burst(report: Report): string[] {
   return ['', 'Many at once:', '', table(['mode', 'at once', ...levels.map(String)], lines), ...section('', bullets(burstLines(report)))];
 }
 
-const bullets = (lines: string[]) => lines.map((line) => `- ${text(line)}`);
+export const bullets = (lines: string[]) => lines.map((line) => `- ${text(line)}`);
 
 function environment(report: Report): string {
   const { host, load, versions } = report.match;
@@ -135,28 +135,32 @@ function runtimeVersions(report: Report): string {
   return [...seen].map(([title, version]) => `${title} ${version}`).join(', ');
 }
 
-function section(title: string, lines: string[]): string[] {
+export function section(title: string, lines: string[]): string[] {
   return lines.length === 0 ? [] : ['', ...(title === '' ? [] : [title, '']), ...lines];
 }
 
-function table(head: string[], rows: string[][]): string {
+export function table(head: string[], rows: string[][]): string {
   const line = (cells: string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
 /** Words that others chose: no markup of theirs, and no marker that would end our region. */
-function text(words: string): string {
+export function text(words: string): string {
   return printable(words).replaceAll('<', '&lt;');
 }
 
 /** A span of code; one that holds backticks needs more of them around it. */
-function code(words: string): string {
+export function code(words: string): string {
   const plain = printable(words).replaceAll('<!--', '< !--');
   return plain.includes('`') ? `\`\` ${plain} \`\`` : `\`${plain}\``;
 }
 
 /** The document with what stands between two markers replaced; undefined where it has no such markers. */
-export function replaceRegion(document: string, content: string, region: { begin: string; end: string } = REGION): string | undefined {
+export function replaceRegion(
+  document: string,
+  content: string,
+  region: { begin: string; end: string } = MATCH_REGION,
+): string | undefined {
   const begin = document.indexOf(region.begin);
   const end = document.indexOf(region.end);
   if (begin === -1 || end < begin) return undefined;

@@ -1,11 +1,28 @@
 // The fingerprint: everything that the numbers depend on besides the runtimes' own work.
+import type { Fingerprint } from '../../record.js';
 import type { ModeReport, Report } from '../document.js';
 import { type Markup, markup } from './markup.js';
 import type { Rows } from './rows.js';
 
-export function conditionsSection(report: Report, rows: Rows): Markup {
-  const { match } = report;
-  const { host, load } = match;
+interface Conditions {
+  host: Fingerprint;
+  versions: Record<string, string>;
+  /** What else is known, after the host's own. */
+  more: [string, Markup | string][];
+  modes: readonly Pick<ModeReport, 'entry' | 'title' | 'detection' | 'image'>[];
+}
+
+export function conditionsSection({ match, modes }: Report, rows: Rows): Markup {
+  const { host, load, versions } = match;
+  const more: Conditions['more'] = [
+    ['load before', loadText(load.before)],
+    ['load after', loadText(load.after)],
+  ];
+  return fingerprint({ host, versions, more, modes }, rows, 'Numbers of two matches compare only as far as these agree.');
+}
+
+/** @param note what these facts are for */
+export function fingerprint({ host, versions, more, modes }: Conditions, rows: Rows, note: string): Markup {
   const known = ['cagematch', 'agent', 'node', 'commit'];
   const facts: [string, Markup | string][] = [
     ['CPU', host.cpu],
@@ -15,19 +32,18 @@ export function conditionsSection(report: Report, rows: Rows): Markup {
     ['kernel', host.kernel],
     ['cgroup', host.cgroup],
     ['virtualization', host.virtualization],
-    ['load before', loadText(load.before)],
-    ['load after', loadText(load.after)],
-    ['cagematch', match.versions.cagematch ?? unknown],
-    ['commit', match.versions.commit ?? markup`<span class="gap">not a checkout, or not recorded</span>`],
-    ['agent', match.versions.agent ?? unknown],
-    ['Node', match.versions.node ?? unknown],
-    ...Object.entries(match.versions).filter(([name]) => !known.includes(name)),
+    ...more,
+    ['cagematch', versions.cagematch ?? unknown],
+    ['commit', versions.commit ?? markup`<span class="gap">not a checkout, or not recorded</span>`],
+    ['agent', versions.agent ?? unknown],
+    ['Node', versions.node ?? unknown],
+    ...Object.entries(versions).filter(([name]) => !known.includes(name)),
   ];
   return markup`<section aria-labelledby="conditions"><h2 id="conditions">The fingerprint</h2>
-<p class="note">Numbers of two matches compare only as far as these agree.</p>
+<p class="note">${note}</p>
 <dl class="facts">${facts.map(([name, value]) => markup`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
 <div class="cards"><table class="list"><colgroup><col class="c-name"><col class="c-mid"><col class="c-long"><col></colgroup><thead><tr><th scope="col">mode</th><th scope="col">runtime</th><th scope="col">image</th><th scope="col">facts</th></tr></thead>
-<tbody>${report.modes.map(
+<tbody>${modes.map(
     (mode) =>
       markup`<tr><th scope="row">${rows.link(mode.entry)}</th><td data-head="runtime">${runtime(mode)}</td><td data-head="image">${mode.image === undefined ? markup`<span class="gap">none recorded</span>` : markup`<code>${mode.image}</code>`}</td><td data-head="facts">${told(mode)}</td></tr>`,
   )}</tbody></table></div></section>`;
@@ -40,11 +56,11 @@ function loadText(load: [number, number, number] | undefined): Markup | string {
   return load === undefined ? unknown : load.map((one) => one.toFixed(2)).join(' ');
 }
 
-function runtime({ title, detection }: ModeReport): string {
+function runtime({ title, detection }: Conditions['modes'][number]): string {
   return detection.status === 'ready' ? `${title} ${detection.version}` : `${title}: ${detection.status}, ${detection.reason}`;
 }
 
-function told({ detection }: ModeReport): Markup | undefined {
+function told({ detection }: Conditions['modes'][number]): Markup | undefined {
   if (detection.status !== 'ready') return undefined;
   const facts = Object.entries(detection.facts);
   if (facts.length === 0) return markup`<span class="gap">none told</span>`;

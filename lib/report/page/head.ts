@@ -33,7 +33,7 @@ export function title(report: Report): Markup {
 </header>`;
 }
 
-const when = (stamp: string): Markup =>
+export const when = (stamp: string): Markup =>
   markup`<time datetime="${stamp}">${stamp.replace('T', ' ').replace(/(:\d\d)\.\d+Z$/, '$1 UTC')}</time>`;
 
 /** Nothing where the match recommends nothing and says nothing about why. */

@@ -2,6 +2,8 @@
 import type { ModeReport, Report } from '../document.js';
 import { type Markup, markup } from './markup.js';
 
+type Row = Pick<ModeReport, 'entry' | 'standIn'>;
+
 export interface Rows {
   /** The row's anchor; of its place, for a name may hold anything. */
   id(entry: string): string | undefined;
@@ -13,8 +15,9 @@ export interface Rows {
   isStandIn(entry: string): boolean;
 }
 
-export function rowsOf(report: Report): Rows {
-  const places = new Map(report.modes.map((mode, index) => [mode.entry, { mode, id: `row-${index + 1}` }]));
+/** @param of a match, or of a probe */
+export function rowsOf({ modes }: { modes: readonly Row[] }): Rows {
+  const places = new Map(modes.map((mode, index) => [mode.entry, { mode, id: `row-${index + 1}` }]));
   const isStandIn = (entry: string) => places.get(entry)?.mode.standIn === true;
   const id = (entry: string) => places.get(entry)?.id;
   const marked = (entry: string, shown: Markup) => markup`${shown}${isStandIn(entry) ? markup` ${STAND_IN}` : undefined}`;
@@ -49,7 +52,7 @@ export function particulars(mode: ModeReport, match: Report['match']): string {
 }
 
 /** Line over a plot in which stand-ins appear. */
-export function standInNote(report: Report): Markup | undefined {
-  if (!report.modes.some((mode) => mode.standIn)) return undefined;
+export function standInNote({ modes }: { modes: readonly Row[] }): Markup | undefined {
+  if (!modes.some((mode) => mode.standIn)) return undefined;
   return markup`<p class="note">${STAND_IN} marks a program that enforces a runtime’s contract in its place: its numbers are no finding about that runtime. In plots its marks are hollow.</p>`;
 }

@@ -81,6 +81,14 @@ thead th{font-size:.75rem;font-weight:400;color:var(--muted);line-height:1.3;ver
 .dense th,.dense td{padding:.25rem 1.1rem .25rem 0;border-bottom:1px solid var(--grid);white-space:nowrap}
 .dense .entry,.matrix .entry{display:inline-block;max-width:14rem;white-space:normal;overflow-wrap:break-word}
 .dense th,.matrix th{overflow-wrap:normal!important}
+.probed{min-width:0}
+.probed thead th,.probed td{padding-right:1.3rem}
+.probed th[scope=row]{font-weight:400;position:sticky;left:0;background:var(--page);min-width:7.5rem;max-width:15rem;white-space:normal}
+.probed tbody tr:hover>*{background:var(--soft)}
+.marks{font:.9375rem/1.3 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;letter-spacing:.12em}
+.quiet{color:var(--muted)}
+.open{font-weight:600}
+.marks .bad{font-weight:700}
 .matrix{width:auto;font-size:.8125rem;border-spacing:3px;border-collapse:separate}
 .matrix th,.matrix td{padding:.3rem .55rem;min-width:6.4rem;vertical-align:middle}
 .matrix td{background:var(--soft);text-align:center;line-height:1.35}

@@ -30,12 +30,12 @@ function planted(report: Report, rows: Rows): Markup | undefined {
 <ul class="plain">${lines.map(({ entry, runs, what }) => markup`<li>${rows.link(entry)} <small>${runs}</small>: <span class="bad">${what}</span></li>`)}</ul>`;
 }
 
-function warnings({ warnings: said }: Report): Markup | undefined {
+export function warnings({ warnings: said }: Pick<Report, 'warnings'>): Markup | undefined {
   if (said.length === 0) return undefined;
   return markup`<h3>Warnings</h3><ul class="plain">${said.map(({ message }) => markup`<li>${message}</li>`)}</ul>`;
 }
 
-function absent({ absent: missing }: Report): Markup | undefined {
+export function absent({ absent: missing }: Pick<Report, 'absent'>): Markup | undefined {
   if (missing.length === 0) return undefined;
   return markup`<h3>Not here, and what would change that</h3>
 <div class="cards"><table class="list"><colgroup><col class="c-name"><col class="c-short"><col><col></colgroup><thead><tr><th scope="col">mode</th><th scope="col">status</th><th scope="col">why</th><th scope="col">to type</th></tr></thead>

@@ -41,6 +41,7 @@ function conditions(report: Report, taxed: boolean): string {
   return [
     `startup: ${from} to the agent's first model request, median${interval(report)}`,
     ...total,
+    "sync: of the agent's own file; all kinds: cagematch probe --only sync",
     [roundsOf(report), ...warmup, `state ${match.state}`, `seed ${match.seed}`, ...load].join(', '),
   ].join('; ');
 }

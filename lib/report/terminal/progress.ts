@@ -1,8 +1,8 @@
 // What happens now, for a person who waits: one live line on a terminal; elsewhere few plain lines.
 import type { EventOf, MatchEvent } from '../../record.js';
 import { listed } from '../cells.js';
-import { printable } from './lines.js';
 import { createRemaining, remainingText, slotOf } from './remaining.js';
+import { createScreen } from './screen.js';
 
 export interface Progress {
   onEvent(event: MatchEvent): void;
@@ -132,33 +132,4 @@ function settled({ how, round, wide }: EventOf<'settled'>, warmup: number): stri
   return how === 'precise'
     ? `settled after ${rounds}: every startup is known to ±5 %`
     : `not settled after ${rounds}, the most there may be${wide.length === 0 ? '' : `: wider than ±5 %: ${listed(wide)}`}`;
-}
-
-/** One line that changes in place, below lines that stay. */
-function createScreen(write: (text: string) => void, live: boolean, columns: () => number) {
-  let shown = 0;
-  let status = '';
-  // A line as wide as the terminal would wrap on some.
-  const draw = (text: string) => {
-    const cut = text.slice(0, Math.max(0, columns() - 1));
-    if (cut === '' && shown === 0) return;
-    write(`\r${cut}${' '.repeat(Math.max(0, Math.min(shown, columns() - 1) - cut.length))}${cut === '' ? '\r' : ''}`);
-    shown = cut.length;
-  };
-  return {
-    line(text: string) {
-      draw('');
-      write(`${printable(text)}\n`);
-      if (live) draw(status);
-    },
-    status(text: string) {
-      if (!live) return;
-      status = printable(text);
-      draw(status);
-    },
-    clear() {
-      status = '';
-      draw('');
-    },
-  };
 }

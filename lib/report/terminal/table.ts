@@ -3,6 +3,8 @@ import { isGap } from '../../record.js';
 import { coverage, renderApart, renderOutliers } from '../apart.js';
 import { authShort, failuresOf, isTaxed, leftoversShort, middle, nameOf, ratio, ratioHead, settingsOf, syncShort } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
+import type { ProbeDocument } from '../probe/document.js';
+import { whereProbed } from '../probe/words.js';
 import { renderBurst } from './burst-block.js';
 import { renderCost } from './cost-block.js';
 import { borderless, fits, fitted, plain, type Style, trimmed, wrap } from './lines.js';
@@ -13,8 +15,8 @@ import { renderTime } from './time-block.js';
 // With the table goes its look.
 export { coloured, plain, WIDTH } from './lines.js';
 
-/** A block for each thing that there is something to say of. */
-export function renderTable(report: Report, style: Style = plain): string {
+/** A block for each thing that there is something to say of. @param probe of the same machine: where files, walls and tax stand */
+export function renderTable(report: Report, style: Style = plain, probe?: ProbeDocument): string {
   const table = rowsOf(report, style);
   const parts = [
     [table.text, ...settings(report), ...coverageLines(report)].join('\n'),
@@ -26,6 +28,7 @@ export function renderTable(report: Report, style: Style = plain): string {
     renderApart(report, style),
     renderOutliers(report, style),
     renderAbsent(report, style),
+    probe === undefined ? '' : wrap(whereProbed(probe), '', '  ').join('\n'),
     renderNotes(report, style, table.taxed),
   ];
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
@@ -89,7 +92,7 @@ function renderFailures(report: Report, style: Style): string {
   return lines.length === 0 ? '' : [style.bold('failed'), ...lines].join('\n');
 }
 
-function renderAbsent(report: Report, style: Style): string {
+export function renderAbsent(report: Pick<Report, 'absent'>, style: Style): string {
   if (report.absent.length === 0) return '';
   const lines = report.absent.flatMap((one) => [
     ...wrap(`${one.letter} ${one.entry}: ${one.reason}`, '  ', '      '),

@@ -1,0 +1,96 @@
+// The settings of a probe, from what was typed.
+import type { Argv } from 'yargs';
+import { z } from 'zod';
+import { CagematchError } from '../lib/errors.js';
+import { parseWanted, type Registry } from '../lib/match/registry.js';
+import { nearest } from '../lib/nearest.js';
+import { PROBES, type ProbeName } from '../lib/probe-record.js';
+import { namesOf, once, readSettings, wholeNumber } from './settings.js';
+
+const text = { requiresArg: true, string: true } as const;
+const BOUNDS = { rounds: [1, 50], seed: [0, 2 ** 31 - 1], timeout: [1, 3600] } as const;
+
+export const builder = (argv: Argv) =>
+  argv
+    .positional('modes', {
+      describe: 'modes or variants (docker:runsc), labelled where one is entered twice (docker@a docker@b); none: all that are ready',
+      type: 'string',
+      array: true,
+    })
+    .option('only', { describe: `what to try, comma-separated; default: ${PROBES.join(',')}`, default: PROBES.join(','), ...text })
+    .option('rounds', { describe: 'rounds of tax', default: '6', ...text })
+    .option('seed', { describe: 'seed of the order within the rounds; default: a fresh one', ...text })
+    .option('reach', { describe: 'host:port outside of this machine to try from inside, comma-separated; default: none', ...text })
+    .option('require', { describe: 'modes that must be ready and be tried to the end, comma-separated', ...text })
+    .option('timeout', { describe: 'seconds for one sandbox', default: '300', ...text })
+    .option('json', { describe: 'the tables as JSON to FILE, or - for stdout', ...text })
+    .option('out', { describe: 'where the record goes', default: 'results', ...text })
+    .option('dry-run', { describe: 'say what would be tried, and stop', boolean: true, default: false });
+
+const bounded = (name: keyof typeof BOUNDS) => wholeNumber(`--${name}`, BOUNDS[name][0], BOUNDS[name][1]);
+
+const typedSchema = z.object({
+  modes: z.array(z.string()).default([]),
+  only: once('only').transform(namesOf),
+  rounds: bounded('rounds'),
+  seed: bounded('seed').optional(),
+  reach: once('reach').transform(namesOf).default([]),
+  require: once('require').transform(namesOf).default([]),
+  timeout: bounded('timeout'),
+  json: once('json').optional(),
+  out: once('out'),
+  dryRun: z.boolean(),
+});
+
+export interface ProbeRunSettings {
+  /** Empty: everything that is ready. */
+  modes: string[];
+  required: string[];
+  /** Each once, in the order in which they are tried. */
+  only: ProbeName[];
+  /** Of tax. */
+  rounds: number;
+  seed: number | undefined;
+  /** Each `host:port`. */
+  reach: string[];
+  /** For one sandbox. */
+  timeoutMs: number;
+  json: string | undefined;
+  out: string;
+  dryRun: boolean;
+}
+
+/**
+ * @param args as yargs gives them
+ * @throws `bad-input` with the first thing that is wrong
+ */
+export function readProbeSettings(args: unknown, registry: Registry): ProbeRunSettings {
+  const { require: required, only, reach, timeout, seed, json, ...typed } = readSettings(typedSchema, args);
+  for (const name of [...typed.modes, ...required]) parseWanted(registry, name);
+  for (const one of reach) checkAddress(one);
+  return { ...typed, required, seed, json, only: whatToTry(only), reach: [...new Set(reach)], timeoutMs: timeout * 1000 };
+}
+
+function whatToTry(names: string[]): ProbeName[] {
+  const known: readonly string[] = PROBES;
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    const meant = nearest(unknown, known);
+    throw new CagematchError(
+      'bad-input',
+      `--only knows no ${unknown}`,
+      meant ? `did you mean ${meant}?` : `what can be tried: ${PROBES.join(',')}`,
+    );
+  }
+  if (names.length === 0) throw new CagematchError('bad-input', '--only names nothing to try', `--only ${PROBES.join(',')}`);
+  return PROBES.filter((name) => names.includes(name));
+}
+
+/** A name, an IPv4 address, or an IPv6 address in brackets; then a port. */
+const ADDRESS = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9._-]{0,251}[a-zA-Z0-9])?|\[[0-9a-fA-F:.]{2,45}\]):(\d{1,5})$/;
+
+function checkAddress(address: string): void {
+  const port = Number(ADDRESS.exec(address)?.[1]);
+  if (!(port >= 1 && port <= 65_535))
+    throw new CagematchError('bad-input', `--reach takes host:port, not ${address}`, '--reach example.com:443');
+}

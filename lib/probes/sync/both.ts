@@ -1,0 +1,130 @@
+// Both sides change one file at the same time: what stands afterwards, and whose change was lost.
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { BOTH, bothFolder, openBoth, textsIn } from '../guest/sync-both.mjs';
+import type { OpenSandbox } from '../sandbox.js';
+import type { Finding, Ledger } from './grid.js';
+import { give } from './seed.js';
+import { until } from './wait.js';
+
+type Texts = Record<string, string>;
+
+interface Conflict {
+  /** What two processes of one machine would find afterwards, the host's having been first. */
+  texts: Texts;
+  /** How the guest's change ends there. */
+  guest: string;
+  says: string;
+  /** Is this side's change still there? */
+  kept(texts: Texts): { host: boolean; guest: boolean };
+}
+
+const CONFLICTS: Record<string, Conflict> = {
+  append: {
+    texts: { file: 'start\noutside\ninside\n' },
+    guest: 'done',
+    says: 'both lines are kept',
+    kept: ({ file = '' }) => ({ host: file.includes('outside'), guest: file.includes('inside') }),
+  },
+  modify: {
+    texts: { file: 'outside inside\n' },
+    guest: 'done',
+    says: 'both wrote to parts of the one file, and both parts are kept',
+    kept: ({ file = '' }) => ({ host: file.startsWith('outside'), guest: file.includes('inside') }),
+  },
+  'replace-by-rename': {
+    texts: { file: 'inside' },
+    guest: 'done',
+    says: "the later one, the guest's, stands; the host's is lost",
+    kept: ({ file }) => ({ host: file === 'outside', guest: file === 'inside' }),
+  },
+  delete: {
+    texts: {},
+    guest: 'done',
+    says: "the host's removal stands; what the guest wrote to the file that it had open is lost",
+    kept: ({ file }) => ({ host: file === undefined, guest: file?.includes('inside') === true }),
+  },
+  rename: {
+    texts: { 'by-outside': 'start' },
+    guest: 'ENOENT',
+    says: "the host's name stands; the guest is told ENOENT",
+    kept: (texts) => ({ host: 'by-outside' in texts, guest: 'by-inside' in texts }),
+  },
+  create: {
+    texts: { file: 'outside' },
+    guest: 'EEXIST',
+    says: "the host's file stands; the guest is told EEXIST",
+    kept: ({ file }) => ({ host: file === 'outside', guest: file === 'inside' }),
+  },
+};
+
+interface Told {
+  ready?: boolean;
+  /** Did it see that the host was done? */
+  told?: boolean;
+  ended?: Record<string, string>;
+  texts?: Record<string, Texts>;
+}
+
+/**
+ * @param waitMs how long the guest waits for the host to be done: it may be unable to see that it is
+ * @returns judges what is there after collect
+ */
+export async function probeBoth(sandbox: OpenSandbox, ledger: Ledger, boundMs: number, waitMs: number): Promise<() => void> {
+  const { workspace } = sandbox.host;
+  const go = 'sync/go';
+  const host = openBoth(workspace, 'outside');
+  let guest: Told = {};
+  for await (const { value } of sandbox.ask<Told>('sync-both.mjs', { go, waitMs })) {
+    if (value.ready) {
+      host.act(() => rmSync(join(workspace, bothFolder('delete'), 'file')));
+      for (const cell of Object.keys(BOTH)) give(join(workspace, bothFolder(cell)), sandbox.user);
+      writeFileSync(join(workspace, go), '');
+    } else guest = value;
+  }
+  const live = new Map<string, Texts>();
+  for (const [cell, { texts }] of Object.entries(CONFLICTS)) {
+    const here = () => textsIn(join(workspace, bothFolder(cell)));
+    await until(() => (same(here(), texts) ? true : undefined), guest.told ? boundMs / 3 : 0);
+    live.set(cell, here());
+  }
+  return () => {
+    for (const [cell, conflict] of Object.entries(CONFLICTS)) {
+      const inside = guest.texts?.[cell] ?? {};
+      const after = textsIn(join(workspace, bothFolder(cell)));
+      const finding = weigh(conflict, { ended: guest.ended?.[cell] ?? 'unknown', inside, live: live.get(cell) ?? {}, after });
+      ledger.say({ direction: 'both', cell }, finding);
+    }
+  };
+}
+
+function weigh(conflict: Conflict, { ended, inside, live, after }: { ended: string; inside: Texts; live: Texts; after: Texts }): Finding {
+  const wanted = conflict.texts;
+  if ([inside, live, after].every((texts) => same(texts, wanted)) && ended === conflict.guest)
+    return { verdict: 'same', detail: conflict.says };
+  const kept = conflict.kept(after);
+  const due = conflict.kept(wanted);
+  const lost = [
+    ...(due.host && !kept.host ? ["the host's change"] : []),
+    ...((due.guest || (ended === 'done' && conflict.guest !== 'done')) && !kept.guest ? ["the guest's change"] : []),
+  ];
+  const seen = `inside ${told(inside)}, on the host ${told(live)}, after collect ${told(after)}`;
+  const guest = ended === conflict.guest ? '' : `; the guest's change ended with ${ended}, not ${conflict.guest}`;
+  return {
+    verdict: lost.length > 0 ? 'lost' : 'differs',
+    detail: `${lost.length > 0 ? `${lost.join(' and ')} is lost: ` : ''}${seen}${guest}`,
+  };
+}
+
+function same(one: Texts, other: Texts): boolean {
+  return JSON.stringify(sorted(one)) === JSON.stringify(sorted(other));
+}
+
+function sorted(texts: Texts): [string, string][] {
+  return Object.entries(texts).sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+function told(texts: Texts): string {
+  const words = sorted(texts).map(([name, text]) => `${name}=${JSON.stringify(text)}`);
+  return words.length === 0 ? 'nothing' : words.join(' ');
+}

@@ -1,0 +1,90 @@
+// Which cells the truth table has, and that each is told once: what was not reached is told as a gap.
+import { messageOf } from '../../errors.js';
+import type { Direction, SyncCell } from '../../probe-record.js';
+import { BOTH } from '../guest/sync-both.mjs';
+import { KINDS } from '../guest/sync-kinds.mjs';
+
+export interface Pair {
+  cell: string;
+  direction: Direction;
+}
+
+/** What is found of one pair. */
+export type Finding = Omit<SyncCell, 'cell' | 'direction'>;
+
+/** The host's git makes these before launch. `git`: whether the workspace itself is a repository. */
+export const SHAPES = [
+  { shape: 'shape-plain', git: false },
+  { shape: 'shape-git-dirty', git: true },
+  { shape: 'shape-worktree', git: true },
+  { shape: 'shape-submodule', git: true },
+  { shape: 'shape-nested-git', git: true },
+  { shape: 'shape-shallow', git: true },
+];
+
+export const BULK = { many: 'many-files', big: 'big-file' };
+
+const AS_CREATE = 'nobody inside has seen it before launch: there it is the same as create';
+const EVENTS = 'events are of what happens while the sandbox runs';
+const GUEST_DIES = 'it is a process inside that is killed';
+
+/** Pairs that make no sense, with the reason. */
+const SENSELESS: Record<string, Partial<Record<Direction, string>>> = {
+  modify: { in: AS_CREATE },
+  append: { in: AS_CREATE },
+  delete: { in: AS_CREATE },
+  rename: { in: AS_CREATE },
+  'replace-by-rename': { in: AS_CREATE },
+  watch: { in: EVENTS, out: EVENTS },
+  'fsync-kill': { in: GUEST_DIES, 'in-live': GUEST_DIES },
+};
+
+const ONE_WAY: Direction[] = ['in', 'in-live', 'out-live', 'out'];
+
+/** Every cell of a row's table. Bulk and shapes are tried where a whole workspace goes in or comes back; `both` is of single files. */
+export const GRID: (Pair & { senseless?: string })[] = [
+  ...KINDS.flatMap(({ cell }) =>
+    ONE_WAY.map((direction) => {
+      const senseless = SENSELESS[cell]?.[direction];
+      return { cell, direction, ...(senseless === undefined ? {} : { senseless }) };
+    }),
+  ),
+  ...[...Object.values(BULK), ...SHAPES.map(({ shape }) => shape)].flatMap((cell) =>
+    (['in', 'out'] as const).map((direction) => ({ cell, direction })),
+  ),
+  ...Object.keys(BOTH).map((cell) => ({ cell, direction: 'both' as const })),
+];
+
+/** Kinds of change that are tried in a direction. */
+export function kindsOf(direction: Direction) {
+  return KINDS.filter(({ cell }) => SENSELESS[cell]?.[direction] === undefined);
+}
+
+/** Tells every cell of the grid once. A sandbox that was given up may go on for a while: what it finds later is not told. */
+export function openLedger(tell: (cell: SyncCell) => void) {
+  const open = new Map(GRID.map((pair) => [key(pair), pair]));
+  const say = (pair: Pair, { verdict, latencyMs, detail }: Finding) => {
+    if (!open.delete(key(pair))) return;
+    tell({
+      cell: pair.cell,
+      direction: pair.direction,
+      verdict,
+      ...(latencyMs === undefined ? {} : { latencyMs: Math.round(latencyMs * 100) / 100 }),
+      ...(detail === undefined ? {} : { detail: detail.slice(0, 500) }),
+    });
+  };
+  for (const pair of GRID) if (pair.senseless !== undefined) say(pair, { verdict: 'not-applicable', detail: pair.senseless });
+  return {
+    say,
+    /** What is left of some of them, by default of all, are gaps. */
+    close(why: unknown, of: (pair: Pair) => boolean = () => true) {
+      for (const pair of [...open.values()].filter(of))
+        say(pair, { verdict: 'gap', detail: messageOf(why) || 'it broke off without a word' });
+    },
+  };
+}
+export type Ledger = ReturnType<typeof openLedger>;
+
+function key({ cell, direction }: Pair): string {
+  return `${direction} ${cell}`;
+}

@@ -1,0 +1,62 @@
+// What a probe found as a document: what `probe --json` prints, in zod. `docs/schema/probe.json` is made from it.
+import { z } from 'zod';
+import { PROBES, syncCellSchema, wallSchema } from '../../probe-record.js';
+import { detectionSchema, entrySchema, fingerprintSchema, gapSchema } from '../../record.js';
+
+const probedModeSchema = entrySchema.extend({
+  detection: detectionSchema,
+  /** Digest of the image that was probed. */
+  image: z.string().optional(),
+});
+export type ProbedMode = z.infer<typeof probedModeSchema>;
+
+/** What one kind of work takes inside, over what it takes in the baseline in the same round. */
+const taxSchema = z.union([
+  z.strictObject({
+    probe: z.string(),
+    ratio: z.number(),
+    ci95: z.tuple([z.number(), z.number()]).or(gapSchema),
+    /** Rounds in which both were measured. */
+    n: z.number().int(),
+  }),
+  z.strictObject({ probe: z.string(), gap: z.string(), detail: z.string().optional() }),
+]);
+export type Tax = z.infer<typeof taxSchema>;
+
+const brokeOffSchema = z.strictObject({
+  entry: z.string(),
+  /** `prepare`: the row could not be made ready, and nothing was tried in it. */
+  what: z.enum([...PROBES, 'prepare']),
+  reason: z.string(),
+});
+
+/** Printed by `probe --json`, and by `report --format json` of a probe. Every row that was entered has a list in each table that was asked for. */
+export const probeDocumentSchema = z.strictObject({
+  schemaVersion: z.literal(1),
+  probe: z.strictObject({
+    id: z.string(),
+    startedAt: z.string(),
+    endedAt: z.string().optional(),
+    how: z.enum(['done', 'interrupted', 'failed', 'crashed']),
+    only: z.array(z.enum(PROBES)),
+    seed: z.number().int(),
+    /** Of tax. */
+    rounds: z.number().int(),
+    /** The row that the others' work is held against. */
+    baseline: z.string().optional(),
+    host: fingerprintSchema,
+    versions: z.record(z.string(), z.string()),
+  }),
+  modes: z.array(probedModeSchema),
+  /** Modes and variants without a row of their own, and why. */
+  absent: z.array(
+    z.strictObject({ entry: z.string(), letter: z.string(), title: z.string(), status: z.string(), reason: z.string(), hint: z.string() }),
+  ),
+  sync: z.record(z.string(), z.array(syncCellSchema)),
+  walls: z.record(z.string(), z.array(wallSchema)),
+  tax: z.record(z.string(), z.array(taxSchema)),
+  /** What could not be tried to its end; what was found until then stands. */
+  brokeOff: z.array(brokeOffSchema),
+  warnings: z.array(z.strictObject({ code: z.string(), message: z.string() })),
+});
+export type ProbeDocument = z.infer<typeof probeDocumentSchema>;

@@ -1,0 +1,125 @@
+// A probe as a document: a fold of its events. What was found of a row stands there whether or not the row was tried to its end.
+import type { ProbeEvent, ProbeName, Work } from '../../probe-record.js';
+import type { ProbeDocument } from './document.js';
+import { taxOf } from './tax.js';
+
+type Of<T extends ProbeEvent['type']> = Extract<ProbeEvent, { type: T }>;
+
+export interface ProbeFold {
+  /** @throws where the record does not begin as one, or a second one begins in it */
+  push(event: ProbeEvent): void;
+  /** The document of what was pushed so far. @throws where nothing was */
+  finish(): ProbeDocument;
+}
+
+const NO_BEGINNING = 'the record does not begin with probe-started';
+
+export function createProbeFold(): ProbeFold {
+  let started: Of<'probe-started'> | undefined;
+  let ended: Of<'probe-ended'> | undefined;
+  const detections = new Map<string, Of<'detected'>['detection']>();
+  const entries = new Map<string, Of<'entered'>>();
+  const images = new Map<string, string>();
+  const cells = new Map<string, ProbeDocument['sync'][string]>();
+  const walls = new Map<string, ProbeDocument['walls'][string]>();
+  const worked: { entry: string; round: number; work: Work }[] = [];
+  const absent: ProbeDocument['absent'] = [];
+  const brokeOff: ProbeDocument['brokeOff'] = [];
+  const warnings: ProbeDocument['warnings'] = [];
+  return {
+    push(event) {
+      if (started === undefined && event.type !== 'probe-started') throw new Error(NO_BEGINNING);
+      switch (event.type) {
+        case 'probe-started':
+          if (started) throw new Error('a second probe begins in this record');
+          started = event;
+          break;
+        case 'detected':
+          detections.set(event.mode, event.detection);
+          break;
+        case 'entered':
+          entries.set(event.entry, event);
+          break;
+        case 'left-out': {
+          const { type: _type, atMs: _atMs, ...one } = event;
+          absent.push(one);
+          break;
+        }
+        case 'prepared':
+          if (event.image !== undefined) images.set(event.entry, event.image);
+          break;
+        case 'unprepared':
+          if (event.outcome.status === 'failed') brokeOff.push({ entry: event.entry, what: 'prepare', reason: event.outcome.message });
+          break;
+        case 'synced':
+          add(cells, event.entry, event.cell);
+          break;
+        case 'walled':
+          add(walls, event.entry, event.wall);
+          break;
+        case 'worked':
+          worked.push({ entry: event.entry, round: event.round, work: event.work });
+          break;
+        case 'broke-off':
+          // A row may be tried in many rounds, and break off in the same way in each.
+          if (!brokeOff.some(({ entry, what, reason }) => entry === event.entry && what === event.what && reason === event.reason))
+            brokeOff.push({ entry: event.entry, what: event.what, reason: event.reason });
+          break;
+        case 'warning':
+          warnings.push({ code: event.code, message: event.message });
+          break;
+        case 'probe-ended':
+          ended = event;
+          break;
+        default:
+      }
+    },
+    finish() {
+      if (!started) throw new Error(NO_BEGINNING);
+      const { only, seed } = started;
+      const rows = [...entries.values()];
+      const baseline = rows.find(({ isolation }) => isolation === 'none')?.entry;
+      const ofEach = <T>(what: ProbeName, found: (entry: string) => T[] | undefined): Record<string, T[]> =>
+        only.includes(what) ? Object.fromEntries(rows.map(({ entry }) => [entry, found(entry) ?? []])) : {};
+      const tax = taxOf(worked, baseline, seed);
+      return {
+        schemaVersion: 1,
+        probe: probeOf(started, ended, baseline),
+        modes: rows.map(({ type: _type, atMs: _atMs, ...entry }) => ({
+          ...entry,
+          detection: detections.get(entry.mode) ?? { status: 'absent', reason: 'not detected', hint: 'cagematch detect' },
+          ...(images.has(entry.entry) ? { image: images.get(entry.entry) } : {}),
+        })),
+        absent,
+        sync: ofEach('sync', (entry) => cells.get(entry)),
+        walls: ofEach('walls', (entry) => walls.get(entry)),
+        tax: ofEach('tax', (entry) => tax[entry]),
+        brokeOff,
+        warnings,
+      };
+    },
+  };
+}
+
+function add<T>(lists: Map<string, T[]>, entry: string, one: T): void {
+  const list = lists.get(entry) ?? [];
+  list.push(one);
+  lists.set(entry, list);
+}
+
+function probeOf(started: Of<'probe-started'>, ended: Of<'probe-ended'> | undefined, baseline: string | undefined): ProbeDocument['probe'] {
+  const { probe: id, startedAt, only, seed, rounds, host, versions } = started;
+  return {
+    id,
+    startedAt,
+    ...(ended ? { endedAt: ended.endedAt } : {}),
+    // A crash writes no end.
+    how: ended?.how ?? 'crashed',
+    only,
+    seed,
+    rounds,
+    ...(baseline === undefined ? {} : { baseline }),
+    host,
+    versions: Object.fromEntries(Object.entries(versions).flatMap(([name, one]) => (one === undefined ? [] : [[name, one]]))),
+  };
+}

@@ -1,0 +1,137 @@
+// A probe as Markdown: whole tables, every cell that is not the same, all evidence; and the generated region of RESULTS.md.
+import { isGap } from '../../record.js';
+import { bullets, code, section, table, text } from '../export/markdown.js';
+import type { ProbeDocument } from './document.js';
+import { DIRECTIONS, filesNotes, filesTable, latencyOf, MARKS, marksOf, type Seen, sameOf, sayFiles, shortOf, WORDS } from './files.js';
+import { alike, whose } from './grouped.js';
+import { isBroken, keptOf, wallShort, wallsTable } from './walls.js';
+import { brokeOffText, endedEarly, environmentOf, namesOf, openingOf, roundsOf } from './words.js';
+import { ratioWhole, roundsText, workNotes, workTable } from './work.js';
+
+export const PROBE_REGION = { begin: '<!-- cagematch:probe -->', end: '<!-- /cagematch:probe -->' };
+
+/** Whether it may be written down as a result: all of it, to its end, and nothing but real runtimes. */
+export const isResult = ({ probe, modes }: ProbeDocument): boolean =>
+  probe.how === 'done' &&
+  (['sync', 'walls', 'tax'] as const).every((what) => probe.only.includes(what)) &&
+  modes.every((mode) => !mode.standIn);
+
+export function renderProbeMarkdown(document: ProbeDocument): string {
+  const { probe } = document;
+  const name = namesOf(document);
+  const early = endedEarly(document);
+  const rounds = roundsOf(document);
+  return [
+    `Probe ${code(probe.id)}: ${openingOf(document)}${rounds === '' ? '' : `; ${rounds}`}.`,
+    ...(early === undefined ? [] : ['', `${early}.`]),
+    ...section('Broke off:', bullets(document.brokeOff.map((one) => `${name(one.entry)}: ${brokeOffText(one)}`))),
+    ...(probe.only.includes('sync') ? files(document) : []),
+    ...(probe.only.includes('walls') ? walls(document) : []),
+    ...(probe.only.includes('tax') ? work(document) : []),
+    ...section(
+      'Not here:',
+      document.absent.map((one) => `- ${text(one.letter)} ${code(one.entry)}: ${text(one.reason)} → ${code(one.hint)}`),
+    ),
+    ...section('Warnings:', bullets(document.warnings.map(({ message }) => message))),
+    '',
+    `Environment: ${text(environmentOf(document))}.`,
+  ].join('\n');
+}
+
+/** Fixed width, so that the marks of all rows stand below each other. */
+const marks = (words: string) => `\`${words}\``;
+
+function files(document: ProbeDocument): string[] {
+  const grid = filesTable(document);
+  if (grid.cells.length === 0) return [];
+  const name = namesOf(document);
+  const own = (entry: string) => document.sync[entry] ?? [];
+  const latencies = DIRECTIONS.map((direction) => [
+    `ms until seen, ${direction}`,
+    ...grid.entries.map((entry) => {
+      const ms = latencyOf(own(entry), direction);
+      return isGap(ms) ? '–' : ms.toFixed(1);
+    }),
+  ]).filter(([, ...cells]) => cells.some((cell) => cell !== '–'));
+  const legend = (Object.keys(MARKS) as Seen[]).map((seen) => `\`${MARKS[seen]}\` ${WORDS[seen]}`).join(', ');
+  return [
+    '',
+    '### Files',
+    '',
+    table(
+      ['', ...grid.entries.map((entry) => text(name(entry)))],
+      [
+        ['in short', ...grid.entries.map((entry) => shortOf(grid, entry))],
+        ['same, of those tried', ...grid.entries.map((entry) => sameOf(own(entry)))],
+        ...latencies,
+        ...grid.cells.map((cell) => [text(cell), ...grid.entries.map((entry) => marks(marksOf(grid, entry, cell)))]),
+      ],
+    ),
+    '',
+    `The five marks: in (made on the host before launch), in-live (while it runs), out-live (made inside, seen on the host while it runs), out (on the host after collect), both (both sides change one file). ${legend}.`,
+    ...section(
+      'Not the same:',
+      bullets(filesNotes(document).map((note) => `${whose(note.entries, grid.entries, name)}: ${sayFiles(note)}`)),
+    ),
+  ];
+}
+
+function walls(document: ProbeDocument): string[] {
+  const grid = wallsTable(document);
+  if (grid.walls.length === 0) return [];
+  const name = namesOf(document);
+  const all = grid.entries.flatMap((entry) => (document.walls[entry] ?? []).map((wall) => ({ entry, wall })));
+  return [
+    '',
+    '### Walls',
+    '',
+    table(
+      ['', ...grid.entries.map((entry) => text(name(entry)))],
+      [
+        ['as declared', ...grid.entries.map((entry) => keptOf(document.walls[entry] ?? []))],
+        ...grid.walls.map((wall) => [text(wall), ...grid.entries.map((entry) => wallShort(grid.at(entry, wall)))]),
+      ],
+    ),
+    '',
+    'What the agent could reach, tried from inside; a `!` marks what is not as declared.',
+    ...section(
+      'Evidence:',
+      bullets(
+        grid.walls.flatMap((which) =>
+          alike(
+            all.filter(({ wall }) => wall.wall === which),
+            ({ wall }) => wall,
+          ).map((same) => {
+            const [{ wall }] = same;
+            const promise = wall.declared === undefined ? '' : ` (declared ${wall.declared}${isBroken(wall) ? '!' : ''})`;
+            const rows = same.map(({ entry }) => entry);
+            return `${which}: ${wall.observed}${promise} in ${whose(rows, grid.entries, name)}: ${wall.evidence}`;
+          }),
+        ),
+      ),
+    ),
+  ];
+}
+
+function work(document: ProbeDocument): string[] {
+  const grid = workTable(document);
+  if (grid.kinds.length === 0) return [];
+  const name = namesOf(document);
+  const { baseline } = document.probe;
+  const about = roundsText(document);
+  return [
+    '',
+    '### Tax',
+    '',
+    table(
+      [`× ${text(baseline ?? 'baseline')} [95 % interval]`, ...grid.entries.map((entry) => text(name(entry)))],
+      grid.kinds.map((kind) => [text(kind), ...grid.entries.map((entry) => ratioWhole(grid.at(entry, kind)))]),
+    ),
+    '',
+    `What one operation takes inside over what it takes in the baseline in the same round${about === '' ? '' : `, ${about}`}.`,
+    ...section(
+      'No ratio:',
+      bullets(workNotes(document).map(({ why, kinds, entries }) => `${whose(entries, grid.entries, name)}: ${kinds.join(', ')}: ${why}`)),
+    ),
+  ];
+}

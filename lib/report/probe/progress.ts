@@ -1,0 +1,134 @@
+// What a probe does now, for a person who waits: one live line on a terminal; elsewhere few plain lines.
+import type { ProbeEvent, ProbeName } from '../../probe-record.js';
+import { listed } from '../cells.js';
+import { createScreen } from '../terminal/screen.js';
+import { TITLES } from './words.js';
+
+export interface ProbeProgress {
+  onEvent(event: ProbeEvent): void;
+  /** A line from elsewhere, such as a build's. */
+  say(line: string): void;
+  /** What is waited for; shown on a terminal only. */
+  waiting(text: string): void;
+  /** Takes the live line away. */
+  end(): void;
+}
+
+/** Some things take long and tell nothing meanwhile; the time goes on. */
+const TICK_MS = 1000;
+
+/**
+ * @param write to stderr, so that stdout stays the result's
+ * @param columns of the terminal, asked at every line: it may be resized
+ */
+export function createProbeProgress(
+  write: (text: string) => void,
+  live: boolean,
+  columns: () => number = () => 100,
+  now: () => number = () => performance.now(),
+): ProbeProgress {
+  const screen = createScreen(write, live, columns);
+  const preparing = new Set<string>();
+  let rows = 0;
+  let rounds = 0;
+  let startedMs = now();
+  let doing: { entry: string; what: ProbeName; round: number | undefined; found: number; last: string } | undefined;
+  /** Rows of which files or walls were begun, and the round of tax that was told last. */
+  const begun = new Set<string>();
+  let toldRound = 0;
+  let ticking: NodeJS.Timeout | undefined;
+
+  const show = () => {
+    if (!doing) return;
+    const { entry, what, round, found, last } = doing;
+    const which = what === 'tax' ? `round ${round} of ${rounds}` : `row ${begun.size} of ${rows}`;
+    const far = found === 0 ? '' : ` · ${found} found, last ${last}`;
+    screen.status(`${TITLES[what]} of ${entry} · ${which} · ${elapsed(now() - startedMs)}${far}`);
+  };
+  const found = (name: string) => {
+    if (!doing) return;
+    doing.found += 1;
+    doing.last = name;
+    show();
+  };
+  const settle = () => {
+    if (!live && doing && doing.what !== 'tax') screen.line(`${doing.entry}: ${TITLES[doing.what]}: ${doing.found} found`);
+    doing = undefined;
+  };
+  const begin = (event: Extract<ProbeEvent, { type: 'probing' }>) => {
+    settle();
+    const { entry, what, round } = event;
+    if (what !== 'tax') begun.add(entry);
+    doing = { entry, what, round, found: 0, last: '' };
+    if (!live && round !== undefined && round > toldRound) {
+      toldRound = round;
+      screen.line(`${TITLES.tax}: round ${round} of ${rounds} begins, ${elapsed(now() - startedMs)} so far`);
+    }
+    show();
+  };
+  const showPreparing = () => screen.status(preparing.size > 0 ? `preparing ${listed([...preparing])}` : '');
+  const stop = () => {
+    clearInterval(ticking);
+    settle();
+    screen.clear();
+  };
+
+  return {
+    onEvent(event) {
+      switch (event.type) {
+        case 'probe-started':
+          rounds = event.rounds;
+          startedMs = now();
+          screen.line(`probe ${event.probe}: ${listed(event.only.map((what) => TITLES[what]))}`);
+          if (live) ticking = setInterval(show, TICK_MS).unref();
+          break;
+        case 'entered':
+          rows += 1;
+          preparing.add(event.entry);
+          showPreparing();
+          break;
+        case 'prepared':
+        case 'unprepared':
+          preparing.delete(event.entry);
+          if (event.type === 'prepared' && event.imageMs > 1000)
+            screen.line(`${event.entry}: prepared in ${(event.imageMs / 1000).toFixed(1)} s`);
+          if (event.type === 'unprepared' && event.outcome.status === 'failed')
+            screen.line(`${event.entry}: not prepared: ${event.outcome.message}`);
+          showPreparing();
+          break;
+        case 'probing':
+          begin(event);
+          break;
+        case 'synced':
+          found(event.cell.cell);
+          break;
+        case 'walled':
+          found(event.wall.wall);
+          break;
+        case 'worked':
+          found(event.work.probe);
+          break;
+        case 'broke-off':
+          screen.line(`${event.entry}: ${TITLES[event.what]} broke off: ${event.reason} (${doing?.found ?? 0} found until then)`);
+          doing = undefined;
+          break;
+        case 'warning':
+          screen.line(`warning: ${event.message}`);
+          break;
+        case 'probe-ended':
+          stop();
+          break;
+        default:
+      }
+    },
+    say: screen.line,
+    waiting: screen.status,
+    end: stop,
+  };
+}
+
+/** `0:07`, `12:30` */
+function elapsed(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
+}

@@ -1,0 +1,84 @@
+// The walls in few words: what was observed of each, and which of these a reader should look at.
+import type { Wall } from '../../probe-record.js';
+import type { ProbeDocument } from './document.js';
+import { alike } from './grouped.js';
+
+export interface WallsTable {
+  entries: string[];
+  /** In the order in which they were first told. */
+  walls: string[];
+  at(entry: string, wall: string): Wall | undefined;
+}
+
+export function wallsTable({ modes, walls }: ProbeDocument): WallsTable {
+  const entries = modes.map(({ entry }) => entry);
+  const rows = new Map(entries.map((entry) => [entry, new Map((walls[entry] ?? []).map((one) => [one.wall, one]))]));
+  return {
+    entries,
+    walls: [...new Set(entries.flatMap((entry) => (walls[entry] ?? []).map(({ wall }) => wall)))],
+    at: (entry, wall) => rows.get(entry)?.get(wall),
+  };
+}
+
+/** A gap breaks no promise. */
+export const isBroken = ({ declared, observed }: Wall): boolean => declared !== undefined && observed !== 'gap' && declared !== observed;
+
+/** How many promises were kept, of those that could be told. */
+export function keptOf(walls: readonly Wall[]): string {
+  const told = walls.filter(({ declared, observed }) => declared !== undefined && observed !== 'gap');
+  return told.length === 0 ? '–' : `${told.filter((wall) => !isBroken(wall)).length}/${told.length}`;
+}
+
+/** `open`, `closed`, `gap`; with a `!` where something else was declared; `-` where it was not tried. */
+export const wallShort = (wall: Wall | undefined): string => (wall === undefined ? '-' : `${wall.observed}${isBroken(wall) ? '!' : ''}`);
+
+/**
+ * `broken`: not as declared. `open`: nothing is promised, but a sandbox is expected to be closed; a row without isolation is
+ * not. `gap`: could not be told.
+ */
+export type WallKind = 'broken' | 'open' | 'gap';
+
+export interface WallNote {
+  kind: WallKind;
+  wall: string;
+  entries: string[];
+  declared: Wall['declared'];
+  observed: Wall['observed'];
+  /** Of the first of these rows. */
+  evidence: string;
+  /** The others saw word for word the same. */
+  agreed: boolean;
+}
+
+const KINDS: WallKind[] = ['broken', 'open', 'gap'];
+
+/** What a reader should look at: broken promises first, a wall a line with all rows of which it is said. */
+export function wallNotes(document: ProbeDocument): WallNote[] {
+  const { modes, walls } = document;
+  const order = wallsTable(document).walls;
+  const single = modes.flatMap(({ entry, isolation }) =>
+    (walls[entry] ?? []).flatMap((one) => {
+      const kind = kindOf(one, isolation === 'none');
+      return kind === undefined ? [] : [{ kind, entry, one }];
+    }),
+  );
+  const notes = alike(single, ({ kind, one }) => [kind, one.wall, one.declared, one.observed]).map((same): WallNote => {
+    const [{ kind, one }] = same;
+    return {
+      kind,
+      wall: one.wall,
+      entries: same.map(({ entry }) => entry),
+      declared: one.declared,
+      observed: one.observed,
+      evidence: one.evidence,
+      agreed: same.every((other) => other.one.evidence === one.evidence),
+    };
+  });
+  return notes.sort((a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || order.indexOf(a.wall) - order.indexOf(b.wall));
+}
+
+function kindOf(wall: Wall, isOpenByNature: boolean): WallKind | undefined {
+  if (isBroken(wall)) return 'broken';
+  if (wall.observed === 'gap') return 'gap';
+  return wall.observed === 'open' && wall.declared === undefined && !isOpenByNature ? 'open' : undefined;
+}

@@ -1,0 +1,39 @@
+// A terminal on which one line changes in place; elsewhere only the lines that stay.
+import { printable } from './lines.js';
+
+export interface Screen {
+  /** Stays. */
+  line(text: string): void;
+  /** Changes in place, below the lines that stay; shown on a terminal only. */
+  status(text: string): void;
+  /** Takes the status away. */
+  clear(): void;
+}
+
+export function createScreen(write: (text: string) => void, live: boolean, columns: () => number): Screen {
+  let shown = 0;
+  let status = '';
+  // A line as wide as the terminal would wrap on some.
+  const draw = (text: string) => {
+    const cut = text.slice(0, Math.max(0, columns() - 1));
+    if (cut === '' && shown === 0) return;
+    write(`\r${cut}${' '.repeat(Math.max(0, Math.min(shown, columns() - 1) - cut.length))}${cut === '' ? '\r' : ''}`);
+    shown = cut.length;
+  };
+  return {
+    line(text: string) {
+      draw('');
+      write(`${printable(text)}\n`);
+      if (live) draw(status);
+    },
+    status(text: string) {
+      if (!live) return;
+      status = printable(text);
+      draw(status);
+    },
+    clear() {
+      status = '';
+      draw('');
+    },
+  };
+}
