@@ -4,10 +4,12 @@ import type { Look } from '../guest/sync-look.mjs';
 import type { OpenSandbox } from '../sandbox.js';
 import type { Pair } from './grid.js';
 
-interface Glance {
+export interface Glance {
   look: Look;
   /** Arrival on the host's clock. */
   atMs: number;
+  /** When its round of looks began, on the guest's clock; undefined for the first round. */
+  roundMs: number | undefined;
 }
 
 interface Line extends Partial<Pair> {
@@ -28,8 +30,8 @@ export interface Eyes {
   events(pair: Pair): readonly number[];
   /** Why no events can be had. */
   refused(): string | undefined;
-  /** When the second look began that was begun surely after a moment; undefined where there were not so many before `untilMs`. */
-  lookedAfter(ms: number, untilMs: number): number | undefined;
+  /** When the last round of looks began before that of a glance, on the host's clock: what the glance saw was not there yet. */
+  vainBefore(glance: Glance): number | undefined;
   /** Who looks, inside. */
   user(): { uid?: number; gid?: number };
   /** Why it no longer watches. */
@@ -61,7 +63,7 @@ export function openEyes(
         user = { ...(value.uid === undefined ? {} : { uid: value.uid }), ...(value.gid === undefined ? {} : { gid: value.gid }) };
       }
       if (value.refused !== undefined) refused = value.refused;
-      if (value.look) add(glances, value, { look: value.look, atMs });
+      if (value.look) add(glances, value, { look: value.look, atMs, roundMs: begun.at(-1) });
       if (value.event) add(events, value, atMs);
     }
     ended = new Error('the watcher inside has ended');
@@ -73,8 +75,10 @@ export function openEyes(
     glances: (pair) => glances.get(key(pair)) ?? [],
     events: (pair) => events.get(key(pair)) ?? [],
     refused: () => refused,
-    // The first after it may have begun a little before: the clocks are held together by lines that take their time.
-    lookedAfter: (ms, untilMs) => begun.map((one) => one + ahead).filter((one) => one > ms && one < untilMs)[1],
+    vainBefore({ roundMs }) {
+      const vain = begun.findLast((one) => roundMs !== undefined && one < roundMs);
+      return vain === undefined ? undefined : vain + ahead;
+    },
     user: () => user,
     ended: () => ended,
     readyAtMs: () => readyAtMs,

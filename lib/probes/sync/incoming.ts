@@ -6,7 +6,7 @@ import { messageOf } from '../../errors.js';
 import { folderOf, inFolder, OVER } from '../guest/sync-kinds.mjs';
 import { type Look, look } from '../guest/sync-look.mjs';
 import type { OpenSandbox } from '../sandbox.js';
-import { type Eyes, openEyes } from './eyes.js';
+import { type Eyes, type Glance, openEyes } from './eyes.js';
 import { type Finding, kindsOf, type Ledger } from './grid.js';
 import { agrees, judge, type Kind } from './judge.js';
 import { give, type Seeded } from './seed.js';
@@ -80,10 +80,14 @@ async function changeLive(
 }
 
 /** When the change was seen inside, or its event came. */
-function arrival({ kind, made, fromMs }: Change, eyes: Eyes): number | undefined {
-  const pair = { direction: 'in-live' as const, cell: kind.cell };
-  if (kind.cell === 'watch') return eyes.events(pair).find((atMs) => atMs >= fromMs);
-  return eyes.glances(pair).find((glance) => glance.atMs >= fromMs && agrees(kind, made, glance.look))?.atMs;
+function arrival(change: Change, eyes: Eyes): number | undefined {
+  if (change.kind.cell !== 'watch') return firstAgreeing(change, eyes)?.atMs;
+  return eyes.events({ direction: 'in-live', cell: 'watch' }).find((atMs) => atMs >= change.fromMs);
+}
+
+function firstAgreeing({ kind, made, fromMs }: Change, eyes: Eyes): Glance | undefined {
+  const glances = eyes.glances({ direction: 'in-live', cell: kind.cell });
+  return glances.find((glance) => glance.atMs >= fromMs && agrees(kind, made, glance.look));
 }
 
 function judgeLive(change: Change, eyes: Eyes, boundMs: number): Finding {
@@ -103,15 +107,12 @@ function judgeLive(change: Change, eyes: Eyes, boundMs: number): Finding {
     return { verdict: 'lost', detail: `${eyes.refused() ?? there}, not within ${boundMs / 1000} s` };
   }
   const latencyMs = Math.max(0, seenAtMs - change.atMs);
-  const vainMs = eyes.lookedAfter(change.atMs, seenAtMs);
   if (change.kind.cell === 'watch') return { verdict: 'same', latencyMs };
-  if (vainMs !== undefined && seenAtMs - vainMs > STALE_MS) return { verdict: 'stale', latencyMs, detail: stale(seenAtMs - vainMs) };
-  return { ...judge(change.kind, { ...LIVE, ...change, seen: lastAgreeing(change, eyes) ?? seen }), latencyMs };
-}
-
-/** It was seen as it was made; what came later is none of its business. */
-function lastAgreeing({ kind, made }: Change, eyes: Eyes): Look | undefined {
-  return eyes.glances({ direction: 'in-live', cell: kind.cell }).findLast((glance) => agrees(kind, made, glance.look))?.look;
+  const glance = firstAgreeing(change, eyes);
+  // A look that began so long after the change and did not see it: a guest that was merely kept waiting is not stale.
+  const vainMs = glance && eyes.vainBefore(glance);
+  if (vainMs !== undefined && vainMs - change.atMs > STALE_MS) return { verdict: 'stale', latencyMs, detail: stale(latencyMs) };
+  return { ...judge(change.kind, { ...LIVE, ...change, seen: glance?.look ?? seen }), latencyMs };
 }
 
 async function judgeSeeded(seeded: Seeded, eyes: Eyes, ledger: Ledger, readyAtMs: number, boundMs: number): Promise<void> {
