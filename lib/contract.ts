@@ -128,6 +128,8 @@ export type ExecStream = AsyncIterable<ExecEvent>;
 export interface Handle {
   /** The sandbox's name, as given in the spec. */
   name: string;
+  /** The runtime's own, whole, where it is another than the name and was told at launch. */
+  id?: string;
   /** The one-shot command's output, when the spec had a command. */
   process?: ExecStream;
   /** When the sandbox began to run, on the clock of `lib/clock.ts`, where the runtime itself tells it better than our waiting for it. */

@@ -7,8 +7,6 @@ import { watchEvents } from './oci-events.js';
 import type { CommandLine } from './process-tree.js';
 
 export interface OciHandle extends Handle {
-  /** The runtime's own, whole; absent where it did not tell it at launch. */
-  id?: string;
   process?: ExecStream;
   /** Resolves when the client of the one-shot form has ended. */
   ended?: Promise<unknown>;

@@ -1,7 +1,7 @@
 // Who made something: a pid of this boot, so that what a dead harness left can be told from a live one's.
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, uptime } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 /** Set for every process that a harness starts, and inherited by what these start on this machine. */
 export const OWNER_VARIABLE = 'CAGEMATCH_OWNER';
@@ -11,7 +11,10 @@ export function ownerOf(pid: number): string {
   return `${pid}:${bootId()}`;
 }
 
-/** Is the harness that made something still there? */
+/**
+ * Is the harness that made something still there? A pid that somebody else has meanwhile looks alive: what the dead one left is
+ * then found when that one has ended. The label holds no more than pid and boot, because others read it too.
+ */
 export function ownerAlive(owner: string): boolean {
   const [pid, boot] = owner.split(':');
   // 0 and negative numbers would ask about whole groups of processes.
@@ -54,18 +57,22 @@ export function removeFolder(folder: string): void {
   rmSync(folder, { recursive: true, force: true, maxRetries: 2 });
 }
 
+/** Who made a temporary folder; undefined where that was no harness, or is not ours to read. Empty: he is writing it just now. */
+export function folderOwner(folder: string): string | undefined {
+  try {
+    return basename(folder).startsWith(PREFIX) ? readFileSync(join(folder, OWNER_FILE), 'utf8') : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Temporary folders of harnesses that are no more. */
 export function staleFolders(): string[] {
   return readdirSync(tmpdir())
     .filter((name) => name.startsWith(PREFIX))
     .map((name) => join(tmpdir(), name))
     .filter((folder) => {
-      try {
-        const owner = readFileSync(join(folder, OWNER_FILE), 'utf8');
-        // Empty: its owner is writing it just now.
-        return owner !== '' && !ownerAlive(owner);
-      } catch {
-        return false; // Not one of ours, or not readable: not ours to remove.
-      }
+      const owner = folderOwner(folder);
+      return owner !== undefined && owner !== '' && !ownerAlive(owner);
     });
 }

@@ -1,10 +1,11 @@
 // Podman: a container without a daemon; rootless where the caller is no root, or as the variant `rootless`.
-import { readFileSync } from 'node:fs';
-import { basename } from 'node:path';
-import { type Context, defineMode, type Env, type Isolation, type Reach } from '../lib/contract.js';
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { type Context, defineMode, type Env, type Isolation, type Reach, type Thing } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { capture, output, which, whyFailed } from '../lib/exec.js';
 import { type Client, IMAGE_LAYOUT, labelArgs } from '../lib/oci.js';
+import { clientCensus } from '../lib/oci-census.js';
 import {
   containerDisk,
   execInContainer,
@@ -157,9 +158,20 @@ export default defineMode<OciHandle>({
   },
   disk: (ctx, handle) => containerDisk(client(ctx), image(ctx), handle),
   list: (ctx) => listContainers(client(ctx)),
+  census: async (ctx) => [...(await clientCensus(client(ctx))), ...ownNamespaces(ctx)],
   reap: (ctx, listed) => forceRemove(client(ctx), listed.id),
   shell: (_ctx, handle) => ['podman', 'exec', '-it', handle.name, 'bash'],
 });
+
+/** A rootless user's network namespaces lie in mounts of his own; their names can be read from outside. */
+function ownNamespaces(ctx: Context): Thing[] {
+  const folder = join(client(ctx).env.XDG_RUNTIME_DIR ?? '/nonexistent', 'netns');
+  try {
+    return readdirSync(folder).map((name) => ({ kind: 'netns', id: join(folder, name), marks: /-[0-9a-f]{8}-/.test(name) ? [] : [name] }));
+  } catch {
+    return [];
+  }
+}
 
 async function ask(
   via: Client,
