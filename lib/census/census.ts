@@ -53,6 +53,10 @@ export function openAudit(machineOf: (platform: NodeJS.Platform) => Machine | un
   let last: { key: unknown; census: Promise<Census> } | undefined;
   const readMachine = ({ mode, ctx }: Subject, before: Reading | undefined) =>
     mode.isolation === 'remote-vm' ? undefined : machineOf(ctx.platform)?.read(before, ctx.labels.owner);
+  const portsOf = (left: Leftover[], { ctx }: Subject) => {
+    const pids = left.flatMap(({ kind, id }) => (kind === 'process' ? [Number(/(?:^| )pid (\d+)/.exec(id)?.[1])] : []));
+    return pids.length === 0 ? [] : (machineOf(ctx.platform)?.ports(pids) ?? []);
+  };
   return {
     async before(subject, options = {}) {
       const key = `${subject.mode.id} ${subject.ctx.variant ?? ''}`;
@@ -74,7 +78,8 @@ export function openAudit(machineOf: (platform: NodeJS.Platform) => Machine | un
         const machine = readMachine(subject, before?.machine);
         const runtime = await askRuntime(subject);
         const listed = runtime === 'unasked' ? await askList(subject, of) : [];
-        const found = merged([...judge(before, { machine, runtime }, subject.ctx, of), ...(listed ?? [])], of);
+        const left = [...judge(before, { machine, runtime }, subject.ctx, of), ...(listed ?? [])];
+        const found = merged([...left, ...portsOf(left, subject)], of);
         const pauseMs = PAUSES_MS[look];
         if (found.length > 0 && pauseMs !== undefined) {
           await new Promise((resolve) => setTimeout(resolve, pauseMs));

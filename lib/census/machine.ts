@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import type { Thing } from '../contract.js';
 import { folderOwner, OWNER_VARIABLE } from '../owner.js';
 import { sandboxIn } from '../processes.js';
-import { listeners, portHolders } from './ports.js';
+import type { Leftover } from '../record.js';
+import { portsOf } from './ports.js';
 
 /** Where to look; the test's own, where a test wants to know the answer. */
 export interface Places {
@@ -20,6 +21,8 @@ const HERE: Places = { proc: '/proc', cgroup: '/sys/fs/cgroup', run: '/run', tmp
 /** The machine at one moment. */
 export interface Reading {
   things: Map<string, Thing>;
+  /** Names in the folder for temporary files; only those that the reading before it did not have are among the things. */
+  temporary: Set<string>;
   /** Processes that were there; those of the reading before it are known by it and not read again. */
   pids: Map<number, Kin>;
   /** Since the reading before it a sandbox has begun of which this harness knows nothing, or another harness is at work. */
@@ -35,6 +38,8 @@ export interface Machine {
    * @param owner of this harness
    */
   read(before: Reading | undefined, owner: string): Reading;
+  /** Ports on which these processes listen. A port is its holder's; to read them all would take the kernel 10 ms. */
+  ports(pids: number[]): Leftover[];
 }
 
 /** Undefined where the platform does not tell. */
@@ -53,50 +58,44 @@ export function machineAt(places: Places): Machine {
       for (const pid of numbers(entries(places.proc))) {
         const known = before?.pids.get(pid);
         // A pid that came back within one run would be taken for the one before; the kernel gives them out in turn.
-        const { kin, thing, apart } = known === undefined ? readProcess(places.proc, pid, owner, ourMounts) : known1(known);
+        const kin = known ?? kinOf(places.proc, pid, owner);
         pids.set(pid, kin);
-        if (thing && before) fresh.push(thing);
+        const thing = before && known === undefined ? readProcess(places.proc, pid) : undefined;
+        if (thing) fresh.push(thing);
         if (kin === 'other-harness') others.push(thing ?? { kind: 'process', id: `pid ${pid}`, marks: [] });
-        else if (apart && thing && before) others.push(thing);
+        else if (thing && isApart(places.proc, pid, ourMounts)) others.push(thing);
       }
-      const found = [...fresh, ...mounts(places), ...namespaces(places), ...cgroups(places.cgroup), ...folders(places.tmp(), before)];
+      const temporary = new Set(entries(places.tmp()));
+      const found = [...fresh, ...mounts(places), ...namespaces(places), ...cgroups(places.cgroup)];
+      if (before) found.push(...folders(places.tmp(), temporary, before));
       const things = new Map(found.map((thing) => [keyOf(thing), thing]));
-      for (const port of ports(places.proc, before, pids, fresh)) things.set(keyOf(port), port);
-      return { things, pids, others };
+      return { things, temporary, pids, others };
     },
+    ports: (pids) => portsOf(places.proc, pids),
   };
 }
 
 export const keyOf = ({ kind, id }: Pick<Thing, 'kind' | 'id'>) => `${kind} ${id}`;
 
-const known1 = (kin: Kin): Read => ({ kin });
-
-interface Read {
-  kin: Kin;
-  thing?: Thing;
-  /** It sees other mounts than we do: it is in a sandbox, of whomever. */
-  apart?: boolean;
+function kinOf(proc: string, pid: number, owner: string): Kin {
+  const its = new RegExp(`(?:^|\\0)${OWNER_VARIABLE}=([^\\0]*)`).exec(read(`${proc}/${pid}/environ`))?.[1];
+  return its === undefined || its === owner || pid === process.pid ? 'any' : 'other-harness';
 }
 
-function readProcess(proc: string, pid: number, owner: string, ourMounts: string | undefined): Read {
-  if (pid === process.pid) return { kin: 'any' };
+/** Nothing for one of the kernel's, or one that has ended and is not waited for. */
+function readProcess(proc: string, pid: number): Thing | undefined {
   const argv = read(`${proc}/${pid}/cmdline`).replaceAll('\0', ' ').trim();
-  // Of the kernel, or ended and not waited for.
-  if (argv === '') return { kin: 'any' };
-  const environment = read(`${proc}/${pid}/environ`);
-  const sandbox = sandboxIn(environment);
-  const itsOwner = new RegExp(`(?:^|\\0)${OWNER_VARIABLE}=([^\\0]*)`).exec(environment)?.[1];
-  const cwd = link(`${proc}/${pid}/cwd`);
-  const itsMounts = link(`${proc}/${pid}/ns/mnt`);
-  return {
-    kin: itsOwner === undefined || itsOwner === owner ? 'any' : 'other-harness',
-    thing: {
-      kind: 'process',
-      id: sandbox === undefined ? `pid ${pid} (${argv.slice(0, 60)})` : `${sandbox} pid ${pid}`,
-      marks: [sandbox, cwd, read(`${proc}/${pid}/cgroup`), argv].filter((mark) => mark !== undefined),
-    },
-    apart: ourMounts !== undefined && itsMounts !== undefined && itsMounts !== ourMounts,
-  };
+  if (argv === '') return undefined;
+  const sandbox = sandboxIn(read(`${proc}/${pid}/environ`));
+  const id = sandbox === undefined ? `pid ${pid} (${argv.slice(0, 60)})` : `${sandbox} pid ${pid}`;
+  const marks = [sandbox, link(`${proc}/${pid}/cwd`), read(`${proc}/${pid}/cgroup`), argv].filter((mark) => mark !== undefined);
+  return { kind: 'process', id, marks };
+}
+
+/** Does it see other mounts than we do? Then it is in a sandbox, of whomever. */
+function isApart(proc: string, pid: number, ours: string | undefined): boolean {
+  const its = link(`${proc}/${pid}/ns/mnt`);
+  return ours !== undefined && its !== undefined && its !== ours;
 }
 
 /** Every mount that this process sees; one that holds a network namespace in place is that. */
@@ -141,24 +140,12 @@ function cgroups(root: string): Thing[] {
 const MOST = 20_000;
 
 /** Temporary folders of harnesses bear their owner; of others the name is all that tells. */
-function folders(tmp: string, before: Reading | undefined): Thing[] {
-  return entries(tmp).map((name) => {
+function folders(tmp: string, names: Set<string>, before: Reading): Thing[] {
+  return [...names].flatMap((name) => {
+    if (before.temporary.has(name)) return [];
     const id = join(tmp, name);
-    const owner = before === undefined || before.things.has(keyOf({ kind: 'folder', id })) ? undefined : folderOwner(id);
-    return { kind: 'folder', id, marks: owner === undefined ? [name] : [name, owner] };
-  });
-}
-
-/** A port is its holder's. One whose holder nobody can see is told by the user it belongs to. */
-function ports(proc: string, before: Reading | undefined, pids: Map<number, Kin>, fresh: Thing[]): Thing[] {
-  const all = listeners(proc);
-  const isNew = all.filter(({ id }) => before && !before.things.has(keyOf({ kind: 'port', id })));
-  const holders = isNew.length === 0 ? new Map<string, number>() : portHolders(proc, [...pids.keys()]);
-  return all.map(({ id, inode, uid }) => {
-    const pid = holders.get(inode);
-    const holder = pid === undefined ? undefined : fresh.find((thing) => new RegExp(`(^| )pid ${pid}( |$)`).test(thing.id));
-    if (pid !== undefined) return { kind: 'port', id, marks: holder?.marks ?? [`pid ${pid}`] };
-    return { kind: 'port', id, marks: uid === process.getuid?.() ? [] : [`uid ${uid}`] };
+    const owner = folderOwner(id);
+    return [{ kind: 'folder', id, marks: owner === undefined ? [name] : [name, owner] }];
   });
 }
 

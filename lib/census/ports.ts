@@ -1,37 +1,39 @@
-// Ports on which something of this machine listens, and who holds them; out of Linux' /proc.
+// Ports on which a process of this machine listens; out of Linux' /proc.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import type { Leftover } from '../record.js';
 
 interface Listener {
   /** `127.0.0.1:8080`, `[::]:22`. */
   id: string;
   inode: string;
-  uid: number;
 }
 
 const LISTENS = '0A';
 
-export function listeners(proc = '/proc'): Listener[] {
+export function portsOf(proc: string, pids: readonly number[]): Leftover[] {
+  const held = new Set(pids.flatMap((pid) => socketsOf(proc, pid)));
+  return held.size === 0
+    ? []
+    : listeners(proc)
+        .filter(({ inode }) => held.has(inode))
+        .map(({ id }) => ({ kind: 'port', id }));
+}
+
+function listeners(proc: string): Listener[] {
   return ['tcp', 'tcp6'].flatMap((table) =>
     read(`${proc}/net/${table}`)
       .split('\n')
       .slice(1)
       .flatMap((line) => {
-        const [, local = '', , state, , , , uid = '', , inode = ''] = line.trim().split(/\s+/);
-        return state === LISTENS ? [{ id: addressOf(local), inode, uid: Number(uid) }] : [];
+        const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
+        return state === LISTENS ? [{ id: addressOf(local), inode }] : [];
       }),
   );
 }
 
-/** Process by inode of a socket that it holds, among these processes. */
-export function portHolders(proc: string, pids: readonly number[]): Map<string, number> {
-  const holders = new Map<string, number>();
-  for (const pid of pids) {
-    for (const fd of entries(`${proc}/${pid}/fd`)) {
-      const inode = /^socket:\[(\d+)\]$/.exec(link(`${proc}/${pid}/fd/${fd}`))?.[1];
-      if (inode !== undefined) holders.set(inode, pid);
-    }
-  }
-  return holders;
+/** Inodes of the sockets that a process holds. */
+function socketsOf(proc: string, pid: number): string[] {
+  return entries(`${proc}/${pid}/fd`).flatMap((fd) => /^socket:\[(\d+)\]$/.exec(link(`${proc}/${pid}/fd/${fd}`))?.[1] ?? []);
 }
 
 /** The kernel writes an address in words of its own byte order, which on every platform of Node's is the little end first. */
