@@ -234,6 +234,8 @@ export interface Mode<H extends Handle = Handle> {
   list(ctx: Context): Promise<Listed[]>;
   /** Removes one of what `list` gave. */
   reap(ctx: Context, listed: Listed): Promise<void>;
+  /** The name of the runner image or template that this version of ours uses; present where there is one. */
+  runner?(ctx: Context): string;
   /** All that this runtime has on the machine and that a run could leave there, whoever made it; present where it can be asked. */
   census?(ctx: Context): Promise<Thing[]>;
   /** What the settings that a sandbox is launched with promise, wall by wall (`lib/probes/walls/` names them); of others nothing is promised. */

@@ -2,6 +2,8 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, uptime } from 'node:os';
 import { basename, join } from 'node:path';
+import { CagematchError } from './errors.js';
+import { mountsBelow } from './mounts.js';
 
 /** Set for every process that a harness starts, and inherited by what these start on this machine. */
 export const OWNER_VARIABLE = 'CAGEMATCH_OWNER';
@@ -53,7 +55,10 @@ export function makeFolder(purpose: string): string {
   return folder;
 }
 
+/** @throws when something is mounted below: its files would be removed too, whosever they are */
 export function removeFolder(folder: string): void {
+  const [mount] = mountsBelow(folder);
+  if (mount !== undefined) throw new CagematchError('destroy-failed', `${mount} is a mount, so ${folder} stays`, `sudo umount ${mount}`);
   rmSync(folder, { recursive: true, force: true, maxRetries: 2 });
 }
 

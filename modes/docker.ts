@@ -10,11 +10,11 @@ import { clientCensus, socketCensus } from '../lib/oci-census.js';
 import {
   containerDisk,
   execInContainer,
-  forceRemove,
   launchContainer,
-  listContainers,
+  listOurs,
   monitorsOf,
   type OciHandle,
+  reapOurs,
   removeContainer,
 } from '../lib/oci-client.js';
 import { ensureImage, evictImage, imageName } from '../lib/oci-image.js';
@@ -136,9 +136,10 @@ export default defineMode<OciHandle>({
   destroy: (ctx, handle) => removeContainer(client(ctx), ctx, handle),
   processes: async (_ctx, handle) => monitorsOf(handle, commandLines()),
   disk: (ctx, handle) => containerDisk(client(ctx), image(ctx), handle),
-  list: (ctx) => listContainers(client(ctx)),
+  list: (ctx) => listOurs(client(ctx)),
   census: async (ctx) => (await askDaemon(ctx)) ?? clientCensus(client(ctx)),
-  reap: (ctx, listed) => forceRemove(client(ctx), listed.id),
+  reap: (ctx, listed) => reapOurs(client(ctx), listed),
+  runner: image,
   shell: (_ctx, handle) => ['docker', 'exec', '-it', handle.name, 'bash'],
 });
 

@@ -136,7 +136,11 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
   disk,
   list,
   census,
-  reap: async (ctx, listed) => void (await remove(ctx, listed.id)),
+  reap: async (ctx, listed) =>
+    listed.kind === 'image'
+      ? void (await must(ctx, ['image', 'delete', listed.id], 60_000, { code: 'destroy-failed' }))
+      : void (await remove(ctx, listed.id)),
+  runner: template,
   shell: (_ctx, handle) => ['incus', 'exec', handle.name, '--user', '1000', '--cwd', LAYOUT.workspace, '--', 'bash'],
 });
 

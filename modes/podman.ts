@@ -11,9 +11,10 @@ import {
   execInContainer,
   forceRemove,
   launchContainer,
-  listContainers,
+  listOurs,
   monitorsOf,
   type OciHandle,
+  reapOurs,
   removeContainer,
 } from '../lib/oci-client.js';
 import { ensureImage, evictImage, imageName } from '../lib/oci-image.js';
@@ -157,9 +158,10 @@ export default defineMode<OciHandle>({
     return [...monitors, ...networks.map(({ pid }) => pid)];
   },
   disk: (ctx, handle) => containerDisk(client(ctx), image(ctx), handle),
-  list: (ctx) => listContainers(client(ctx)),
+  list: (ctx) => listOurs(client(ctx)),
   census: async (ctx) => [...(await clientCensus(client(ctx))), ...ownNamespaces(ctx)],
-  reap: (ctx, listed) => forceRemove(client(ctx), listed.id),
+  reap: (ctx, listed) => reapOurs(client(ctx), listed),
+  runner: image,
   shell: (_ctx, handle) => ['podman', 'exec', '-it', handle.name, 'bash'],
 });
 

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Thing } from '../contract.js';
+import { readMounts } from '../mounts.js';
 import { folderOwner, OWNER_VARIABLE } from '../owner.js';
 import { sandboxIn } from '../processes.js';
 import type { Leftover } from '../record.js';
@@ -98,18 +99,12 @@ function isApart(proc: string, pid: number, ours: string | undefined): boolean {
   return ours !== undefined && its !== undefined && its !== ours;
 }
 
-/** Every mount that this process sees; one that holds a network namespace in place is that. */
-function mounts(places: Places): Thing[] {
-  return read(`${places.proc}/self/mountinfo`)
-    .split('\n')
-    .flatMap((line) => {
-      const [left = '', right = ''] = line.split(' - ');
-      const [, , , root = '', point] = left.split(' ');
-      if (point === undefined) return [];
-      const id = point.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)));
-      const kind = right.startsWith('nsfs ') && root.startsWith('net:') ? 'netns' : 'mount';
-      return [{ kind, id, marks: named(id) }];
-    });
+/** A mount that holds a network namespace in place is told as that. */
+function mounts({ proc }: Places): Thing[] {
+  return readMounts(proc).map(({ point, root, type }) => {
+    const kind = type === 'nsfs' && root.startsWith('net:') ? 'netns' : 'mount';
+    return { kind, id: point, marks: named(point) };
+  });
 }
 
 /** Where network namespaces are kept by name. */
