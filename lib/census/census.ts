@@ -48,8 +48,14 @@ const SANDBOXES = ['container', 'instance', 'machine', 'sandbox'];
 /** What a sandbox that is still there consists of. */
 const PARTS = ['process', 'mount', 'netns', 'cgroup'];
 
-/** @param machineOf what tells of this machine; absent: the machine itself */
-export function openAudit(machineOf: (platform: NodeJS.Platform) => Machine | undefined = thisMachine): Audit {
+/**
+ * @param machineOf what tells of this machine; absent: the machine itself
+ * @param pausesMs how long to wait before each further look
+ */
+export function openAudit(
+  machineOf: (platform: NodeJS.Platform) => Machine | undefined = thisMachine,
+  pausesMs: readonly number[] = PAUSES_MS,
+): Audit {
   let last: { key: unknown; census: Promise<Census> } | undefined;
   const readMachine = ({ mode, ctx }: Subject, before: Reading | undefined) =>
     mode.isolation === 'remote-vm' ? undefined : machineOf(ctx.platform)?.read(before, ctx.labels.owner);
@@ -80,7 +86,7 @@ export function openAudit(machineOf: (platform: NodeJS.Platform) => Machine | un
         const listed = runtime === 'unasked' ? await askList(subject, of) : [];
         const left = [...judge(before, { machine, runtime }, subject.ctx, of), ...(listed ?? [])];
         const found = merged([...left, ...portsOf(left, subject)], of);
-        const pauseMs = PAUSES_MS[look];
+        const pauseMs = pausesMs[look];
         if (found.length > 0 && pauseMs !== undefined) {
           await new Promise((resolve) => setTimeout(resolve, pauseMs));
           continue;
@@ -124,11 +130,12 @@ function judge(before: Census | undefined, now: Census, ctx: Context, of: Of): L
   const machineThings = [...(now.machine?.things.values() ?? [])];
   const named = ofSandbox(of);
   const whole = of.alone ? [`cagematch.match=${ctx.labels.match}`, ctx.labels.owner] : [];
+  const oldRuntime = before?.runtime instanceof Map ? before.runtime : undefined;
   const ours = (thing: Thing) => named(thing) || thing.marks.some((mark) => whole.includes(mark));
   const strangers = of.alone ? (now.machine?.others ?? []).filter((thing) => !ours(thing)) : [];
-  const undisturbed = of.alone && now.machine !== undefined && strangers.length === 0;
+  const quiet = of.alone && now.machine !== undefined && strangers.length === 0 && nobodyCameOrWent(oldRuntime, runtimeThings, ours);
   const left: Leftover[] = [];
-  const pick = (things: Thing[], old: Map<string, Thing> | undefined, quiet: boolean) => {
+  const pick = (things: Thing[], old: Map<string, Thing> | undefined) => {
     for (const thing of things) {
       if (thing.kind === 'folder' && thing.id === of.folder) continue;
       // What bears the name of a sandbox that should be gone need not be new: it may have idled before.
@@ -137,10 +144,9 @@ function judge(before: Census | undefined, now: Census, ctx: Context, of: Of): L
       if (isNew && (ours(thing) || unmarked)) left.push({ kind: thing.kind, id: thing.id });
     }
   };
-  const oldRuntime = before?.runtime instanceof Map ? before.runtime : undefined;
   // What stays up cannot be told from what was left when nobody knows what was there before.
-  if (oldRuntime || !of.staysUp) pick(runtimeThings, oldRuntime, undisturbed && nobodyCameOrWent(oldRuntime, runtimeThings, ours));
-  if (before?.machine) pick(machineThings, before.machine.things, undisturbed);
+  if (oldRuntime || !of.staysUp) pick(runtimeThings, oldRuntime);
+  if (before?.machine) pick(machineThings, before.machine.things);
   return left;
 }
 
