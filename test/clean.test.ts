@@ -84,40 +84,44 @@ const PATHS = (env: Record<string, string>) =>
   );
 
 describe.each(real.length > 0 ? real : [undefined])('a match of $name', (target) => {
-  it.skipIf(target === undefined)('that lives keeps all it has; killed, it is cleaned up after, and then nothing is left', async () => {
-    if (!target) return;
-    const given = contextOf(target, 'none').ctx;
-    const ctx = { ...given, labels: { ...given.labels, mode: `hanging-${target.mode.id}` } };
-    const { match, kill, clean, tmp } = await begin(target.mode.id, PATHS(target.env) as Record<string, string>);
-    const lines = async (...args: string[]) => (await clean(...args)).stdout.split('\n');
-    const ours = (all: string[]) => all.filter((line) => line.includes(match) || line.includes(tmp));
+  it.skipIf(target === undefined)(
+    'that lives keeps all it has; killed, it is cleaned up after, and then nothing is left',
+    async () => {
+      if (!target) return;
+      const given = contextOf(target, 'none').ctx;
+      const ctx = { ...given, labels: { ...given.labels, mode: `hanging-${target.mode.id}` } };
+      const { match, kill, clean, tmp } = await begin(target.mode.id, PATHS(target.env) as Record<string, string>);
+      const lines = async (...args: string[]) => (await clean(...args)).stdout.split('\n');
+      const ours = (all: string[]) => all.filter((line) => line.includes(match) || line.includes(tmp));
 
-    expect(ours(await lines('--dry-run')), 'it lives').toEqual([]);
-    expect((await target.mode.list(ctx)).some(({ labels }) => labels.match === match)).toBe(true);
-    await kill();
-    const shown = ours(await lines('--dry-run'));
-    expect(
-      shown.some((line) => line.startsWith(`would remove folder ${tmp}/cagematch-run-`)),
-      shown.join('\n'),
-    ).toBe(true);
-    // Whoever else cleans up on this machine may have been quicker: what is there now was there then.
-    for (const listed of await target.mode.list(ctx))
-      if (listed.labels.match === match)
-        expect(shown.filter((line) => line.startsWith(`would remove ${listed.kind} ${listed.id} (`))).toHaveLength(1);
-    expect(
-      readdirSync(tmp).some((name) => name.startsWith('cagematch-run-')),
-      'only shown',
-    ).toBe(true);
+      expect(ours(await lines('--dry-run')), 'it lives').toEqual([]);
+      expect((await target.mode.list(ctx)).some(({ labels }) => labels.match === match)).toBe(true);
+      await kill();
+      const shown = ours(await lines('--dry-run'));
+      expect(
+        shown.some((line) => line.startsWith(`would remove folder ${tmp}/cagematch-run-`)),
+        shown.join('\n'),
+      ).toBe(true);
+      // Whoever else cleans up on this machine may have been quicker: what is there now was there then.
+      for (const listed of await target.mode.list(ctx))
+        if (listed.labels.match === match)
+          expect(shown.filter((line) => line.startsWith(`would remove ${listed.kind} ${listed.id} (`))).toHaveLength(1);
+      expect(
+        readdirSync(tmp).some((name) => name.startsWith('cagematch-run-')),
+        'only shown',
+      ).toBe(true);
 
-    const removed = ours(await lines());
-    expect(
-      removed.some((line) => line.startsWith(`removed folder ${tmp}/cagematch-run-`)),
-      removed.join('\n'),
-    ).toBe(true);
-    expect(ours(await lines('--dry-run')), 'the second time').toEqual([]);
-    expect((await target.mode.list(ctx)).filter(({ labels }) => labels.match === match)).toEqual([]);
-    expect(readdirSync(tmp).filter((name) => name.startsWith('cagematch-'))).toEqual([]);
-  });
+      const removed = ours(await lines());
+      expect(
+        removed.some((line) => line.startsWith(`removed folder ${tmp}/cagematch-run-`)),
+        removed.join('\n'),
+      ).toBe(true);
+      expect(ours(await lines('--dry-run')), 'the second time').toEqual([]);
+      expect((await target.mode.list(ctx)).filter(({ labels }) => labels.match === match)).toEqual([]);
+      expect(readdirSync(tmp).filter((name) => name.startsWith('cagematch-'))).toEqual([]);
+    },
+    120_000,
+  );
 });
 
 describe('with a runtime of its own (stand-in)', () => {
