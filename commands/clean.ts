@@ -1,7 +1,10 @@
 // `cagematch clean`: what crashed matches have left, found by label and owner; never what a live match uses.
 import type { Argv } from 'yargs';
 import { z } from 'zod';
-import { messageOf } from '../lib/errors.js';
+import type { Context, Listed, Mode } from '../lib/contract.js';
+import { CagematchError, messageOf } from '../lib/errors.js';
+import { capture, whyFailed } from '../lib/exec.js';
+import { mountsBelow } from '../lib/mounts.js';
 import { ownerAlive, removeFolder, staleFolders } from '../lib/owner.js';
 import { killListed, listOrphans } from '../lib/processes.js';
 import { EXIT, type Io } from './io.js';
@@ -11,48 +14,96 @@ import { survey } from './survey.js';
 export const builder = (argv: Argv) =>
   argv
     .positional('modes', { describe: 'modes to look at; none: all', type: 'string', array: true })
+    .option('images', { describe: 'runner images of other versions too', boolean: true, default: false })
     .option('dry-run', { describe: 'only say what would be removed', boolean: true, default: false });
 
-const settingsSchema = z.object({ modes: z.array(z.string()).default([]), dryRun: z.boolean() });
+const settingsSchema = z.object({ modes: z.array(z.string()).default([]), images: z.boolean(), dryRun: z.boolean() });
+
+/** Says a line a thing; what cannot be removed is said too, and the others go on. */
+function openBroom(io: Io, dryRun: boolean) {
+  const broom = {
+    found: 0,
+    failed: 0,
+    async sweep(what: string, remove: () => Promise<void> | void): Promise<void> {
+      broom.found += 1;
+      try {
+        if (!dryRun) await remove();
+        io.out(`${dryRun ? 'would remove' : 'removed'} ${what}\n`);
+      } catch (error) {
+        broom.fail(what, error);
+      }
+    },
+    fail(what: string, error: unknown): void {
+      broom.failed += 1;
+      const hint = error instanceof CagematchError && error.hint !== undefined ? `hint: ${error.hint}\n` : '';
+      io.err(`${what}: ${messageOf(error)}\n${hint}`);
+    },
+  };
+  return broom;
+}
+type Broom = ReturnType<typeof openBroom>;
 
 export async function handler(args: unknown, io: Io): Promise<number> {
   const settings = readSettings(settingsSchema, args);
   const { detected, contextOf } = await survey(io, settings.modes);
-  const verb = settings.dryRun ? 'would remove' : 'removed';
-  let found = 0;
-  let failed = 0;
+  const broom = openBroom(io, settings.dryRun);
+  const seen = new Set<string>();
   for (const one of detected) {
     if (one.detection.status !== 'ready') continue;
-    const seen = new Set<string>();
     // A variant can have a store of its own.
     for (const variant of [undefined, ...(one.detection.variants ?? []).map(({ id }) => id)]) {
       const ctx = contextOf(one, variant);
       try {
-        for (const listed of await one.mode.list(ctx)) {
-          if (seen.has(listed.id) || (listed.labels.owner !== undefined && ownerAlive(listed.labels.owner))) continue;
-          seen.add(listed.id);
-          found += 1;
-          if (!settings.dryRun) await one.mode.reap(ctx, listed);
-          io.out(`${verb} ${listed.kind} ${listed.id} (${one.mode.id}, match ${listed.labels.match ?? 'unknown'})\n`);
+        for (const listed of await dead(one.mode, ctx, settings.images)) {
+          const key = `${one.mode.id} ${listed.kind} ${listed.id}`;
+          if (seen.has(key)) continue;
+          seen.add(key).add(pidOf(listed.id));
+          const whose = listed.kind === 'image' ? 'of another version' : `match ${listed.labels.match ?? 'unknown'}`;
+          await broom.sweep(`${listed.kind} ${listed.id} (${one.mode.id}, ${whose})`, () => one.mode.reap(ctx, listed));
         }
       } catch (error) {
-        failed += 1;
-        io.err(`${one.mode.id}: ${messageOf(error)}\n`);
+        broom.fail(one.mode.id, error);
       }
     }
   }
-  if (settings.modes.length === 0) {
-    for (const orphan of await listOrphans(io.platform, io.env)) {
-      found += 1;
-      if (!settings.dryRun) killListed(orphan);
-      io.out(`${verb} ${orphan.kind} ${orphan.id}\n`);
-    }
-    for (const folder of staleFolders()) {
-      found += 1;
-      if (!settings.dryRun) removeFolder(folder);
-      io.out(`${verb} folder ${folder}\n`);
-    }
+  if (settings.modes.length === 0) await sweepMachine(io, broom, seen);
+  if (broom.found === 0 && broom.failed === 0) io.out('nothing of ours is left\n');
+  return broom.failed > 0 ? EXIT.failed : EXIT.done;
+}
+
+/** What bears our labels and belongs to nobody who lives. The image that this version uses is no leftover. */
+async function dead(mode: Mode, ctx: Context, images: boolean): Promise<Listed[]> {
+  const ours = (await mode.list(ctx)).filter(({ labels }) => labels.owner === undefined || !ownerAlive(labels.owner));
+  if (!images || !mode.census || !mode.runner) return ours;
+  const wanted = mode.runner(ctx);
+  const tags = (await mode.census(ctx)).flatMap(({ kind, marks }) => (kind === 'image' ? marks : []));
+  const others = tags.filter((tag) => /^(localhost\/)?cagematch-runner[:-]/.test(tag) && tag.replace(/^localhost\//, '') !== wanted);
+  return [...ours, ...others.map((id) => ({ id, kind: 'image', labels: {} }))];
+}
+
+const pidOf = (id: string) => `pid ${/ pid (\d+)$/.exec(id)?.[1]}`;
+
+/** What is no runtime's: clients that have outlived their harness, and temporary folders with what is mounted in them. */
+async function sweepMachine(io: Io, broom: Broom, seen: Set<string>): Promise<void> {
+  for (const orphan of await listOrphans(io.platform, io.env)) {
+    if (!seen.has(pidOf(orphan.id))) await broom.sweep(`${orphan.kind} ${orphan.id}`, () => killListed(orphan));
   }
-  if (found === 0 && failed === 0) io.out('nothing of ours is left\n');
-  return failed > 0 ? EXIT.failed : EXIT.done;
+  for (const folder of staleFolders()) {
+    for (const mount of mountsBelow(folder)) await broom.sweep(`mount ${mount}`, () => unmount(io, mount));
+    await broom.sweep(`folder ${folder}`, () => remove(folder));
+  }
+}
+
+async function unmount(io: Io, mount: string): Promise<void> {
+  const tried = await capture(['umount', mount], { env: io.env, timeoutMs: 10_000 });
+  if (!(tried.end.type === 'exit' && tried.end.code === 0))
+    throw new CagematchError('destroy-failed', whyFailed(tried), `sudo umount ${mount}`);
+}
+
+function remove(folder: string): void {
+  try {
+    removeFolder(folder);
+  } catch (error) {
+    throw error instanceof CagematchError ? error : new CagematchError('destroy-failed', messageOf(error), `sudo rm -r ${folder}`);
+  }
 }

@@ -128,6 +128,8 @@ export type ExecStream = AsyncIterable<ExecEvent>;
 export interface Handle {
   /** The sandbox's name, as given in the spec. */
   name: string;
+  /** The runtime's own, whole, where it is another than the name and was told at launch. */
+  id?: string;
   /** The one-shot command's output, when the spec had a command. */
   process?: ExecStream;
   /** When the sandbox began to run, on the clock of `lib/clock.ts`, where the runtime itself tells it better than our waiting for it. */
@@ -232,6 +234,8 @@ export interface Mode<H extends Handle = Handle> {
   list(ctx: Context): Promise<Listed[]>;
   /** Removes one of what `list` gave. */
   reap(ctx: Context, listed: Listed): Promise<void>;
+  /** The name of the runner image or template that this version of ours uses; present where there is one. */
+  runner?(ctx: Context): string;
   /** All that this runtime has on the machine and that a run could leave there, whoever made it; present where it can be asked. */
   census?(ctx: Context): Promise<Thing[]>;
   /** What the settings that a sandbox is launched with promise, wall by wall (`lib/probes/walls/` names them); of others nothing is promised. */

@@ -7,8 +7,6 @@ import { watchEvents } from './oci-events.js';
 import type { CommandLine } from './process-tree.js';
 
 export interface OciHandle extends Handle {
-  /** The runtime's own, whole; absent where it did not tell it at launch. */
-  id?: string;
   process?: ExecStream;
   /** Resolves when the client of the one-shot form has ended. */
   ended?: Promise<unknown>;
@@ -166,32 +164,46 @@ export async function forceRemove(client: Client, name: string): Promise<void> {
   }
 }
 
-export async function listContainers(client: Client): Promise<Listed[]> {
-  const call = { env: client.env, cwd: '/', timeoutMs: QUICK_MS, code: 'not-ready' as const };
-  const ids = (await output([...client.argv, 'ps', '--all', '--quiet', '--no-trunc', '--filter', labelFilter()], call))
-    .split('\n')
-    .filter(Boolean);
-  // One by one: a client that cannot find one of several may tell of none.
-  return (await Promise.all(ids.map((id) => inspectOne(client, id)))).flat();
+/** What else than containers may bear our labels, and how a client names it. */
+const OTHERS = ['volume', 'network'] as const;
+
+/** Everything that bears our labels. */
+export async function listOurs(client: Client): Promise<Listed[]> {
+  const others = OTHERS.map(async (kind) => {
+    const ids = await labelled(client, [kind, 'ls', '--quiet']);
+    return (await Promise.all(ids.map((id) => inspectOne(client, kind, id)))).flat();
+  });
+  return [await listContainers(client), ...(await Promise.all(others))].flat();
 }
 
-/** Nothing for a container that has gone since it was listed. */
-async function inspectOne(client: Client, id: string): Promise<Listed[]> {
-  const argv: [string, ...string[]] = [
-    ...client.argv,
-    'inspect',
-    '--type',
-    'container',
-    '--format',
-    '{{json .Name}} {{json .Config.Labels}}',
-    id,
-  ];
+/** Removes what `listOurs` gave, or an image by its name; never an image that is in use. */
+export async function reapOurs(client: Client, { kind, id }: Listed): Promise<void> {
+  if (kind === 'container') return forceRemove(client, id);
+  const call = { env: client.env, cwd: '/', timeoutMs: GONE_MS, code: 'destroy-failed' as const };
+  await output([...client.argv, kind, 'rm', id], call);
+}
+
+export async function listContainers(client: Client): Promise<Listed[]> {
+  const ids = await labelled(client, ['ps', '--all', '--quiet', '--no-trunc']);
+  // One by one: a client that cannot find one of several may tell of none.
+  return (await Promise.all(ids.map((id) => inspectOne(client, 'container', id)))).flat();
+}
+
+async function labelled(client: Client, args: string[]): Promise<string[]> {
+  const call = { env: client.env, cwd: '/', timeoutMs: QUICK_MS, code: 'not-ready' as const };
+  return (await output([...client.argv, ...args, '--filter', labelFilter()], call)).split('\n').filter(Boolean);
+}
+
+/** Nothing for what has gone since it was listed. */
+async function inspectOne(client: Client, kind: string, id: string): Promise<Listed[]> {
+  const [how, labels] = kind === 'container' ? [['inspect', '--type', 'container'], '.Config.Labels'] : [[kind, 'inspect'], '.Labels'];
+  const argv: [string, ...string[]] = [...client.argv, ...how, '--format', `{{json .Name}} {{json ${labels}}}`, id];
   const inspected = await capture(argv, { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
   const line = inspected.stdout.trim();
   const at = line.indexOf(' ');
   if (inspected.end.type === 'exit' && inspected.end.code === 0 && at !== -1) {
     const name = String(JSON.parse(line.slice(0, at))).replace(/^\//, '');
-    return [{ id: name, kind: 'container', labels: readLabels(JSON.parse(line.slice(at + 1))) }];
+    return [{ id: name, kind, labels: readLabels(JSON.parse(line.slice(at + 1)) ?? undefined) }];
   }
   if (/no such|not found|does not exist/i.test(inspected.stderr)) return [];
   throw new CagematchError('not-ready', `${id} cannot be inspected: ${whyFailed(inspected)}`);

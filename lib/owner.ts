@@ -1,8 +1,10 @@
 // Who made something: a pid of this boot, so that what a dead harness left can be told from a live one's.
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir, uptime } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { CagematchError } from './errors.js';
 import { readOwnText } from './held.js';
+import { mountsBelow } from './mounts.js';
 import { removeTree } from './remove-tree.js';
 
 /** Set for every process that a harness starts, and inherited by what these start on this machine. */
@@ -13,7 +15,10 @@ export function ownerOf(pid: number): string {
   return `${pid}:${bootId()}`;
 }
 
-/** Is the harness that made something still there? */
+/**
+ * Is the harness that made something still there? A pid that somebody else has meanwhile looks alive: what the dead one left is
+ * then found when that one has ended. The label holds no more than pid and boot, because others read it too.
+ */
 export function ownerAlive(owner: string): boolean {
   const [pid, boot] = owner.split(':');
   // 0 and negative numbers would ask about whole groups of processes.
@@ -52,8 +57,17 @@ export function makeFolder(purpose: string): string {
   return folder;
 }
 
+/** @throws when something is mounted below: its files would be removed too, whosever they are */
 export function removeFolder(folder: string): void {
+  const [mount] = mountsBelow(folder);
+  if (mount !== undefined) throw new CagematchError('destroy-failed', `${mount} is a mount, so ${folder} stays`, `sudo umount ${mount}`);
   removeTree(folder, OWNER_FILE);
+}
+
+/** Who made a temporary folder; undefined where that was no harness, or is not ours to read. Empty: he is writing it just now. */
+export function folderOwner(folder: string): string | undefined {
+  // Anybody may make a folder of such a name: its file may be a pipe.
+  return basename(folder).startsWith(PREFIX) ? readOwnText(folder, OWNER_FILE, 200) : undefined;
 }
 
 /** Temporary folders of harnesses that are no more. */
@@ -62,9 +76,7 @@ export function staleFolders(): string[] {
     .filter((name) => name.startsWith(PREFIX))
     .map((name) => join(tmpdir(), name))
     .filter((folder) => {
-      // Anybody may make a folder of such a name: its file may be a pipe. Not readable: not ours to remove.
-      const owner = readOwnText(folder, OWNER_FILE, 200);
-      // Empty: its owner is writing it just now.
+      const owner = folderOwner(folder);
       return owner !== undefined && owner !== '' && !ownerAlive(owner);
     });
 }

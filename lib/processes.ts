@@ -12,6 +12,11 @@ export function labelEnv(labels: Labels, sandbox: string): Env {
   return { [NAMES.match]: labels.match, [NAMES.mode]: labels.mode, [NAMES.owner]: labels.owner, [SANDBOX]: sandbox };
 }
 
+/** The sandbox that a process belongs to, by its environment as /proc has it. */
+export function sandboxIn(environment: string): string | undefined {
+  return new RegExp(`(?:^|\\0)${SANDBOX}=([^\\0]*)`).exec(environment)?.[1];
+}
+
 /** Every process of the context's mode, as `<sandbox> pid <pid>`. */
 export async function listProcesses(ctx: Context): Promise<Listed[]> {
   const found: Listed[] = [];

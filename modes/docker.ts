@@ -1,17 +1,20 @@
 // Docker: a container with the host's kernel; every other OCI runtime that the daemon lists is a variant.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Context, defineMode, type Isolation, type Reach } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { capture, which, whyFailed } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
 import { type Client, containerWalls, IMAGE_LAYOUT } from '../lib/oci.js';
+import { clientCensus, socketCensus } from '../lib/oci-census.js';
 import {
   containerDisk,
   execInContainer,
-  forceRemove,
   launchContainer,
-  listContainers,
+  listOurs,
   monitorsOf,
   type OciHandle,
+  reapOurs,
   removeContainer,
 } from '../lib/oci-client.js';
 import { ensureImage, evictImage, imageName } from '../lib/oci-image.js';
@@ -133,8 +136,10 @@ export default defineMode<OciHandle>({
   destroy: (ctx, handle) => removeContainer(client(ctx), ctx, handle),
   processes: async (_ctx, handle) => monitorsOf(handle, commandLines()),
   disk: (ctx, handle) => containerDisk(client(ctx), image(ctx), handle),
-  list: (ctx) => listContainers(client(ctx)),
-  reap: (ctx, listed) => forceRemove(client(ctx), listed.id),
+  list: (ctx) => listOurs(client(ctx)),
+  census: async (ctx) => (await askDaemon(ctx)) ?? clientCensus(client(ctx)),
+  reap: (ctx, listed) => reapOurs(client(ctx), listed),
+  runner: image,
   walls(ctx) {
     const network = networkOf(ctx);
     const ownKernel = ctx.facts.desktop === true || ISOLATION.some(([pattern]) => pattern.test(runtimeOf(ctx)));
@@ -171,6 +176,22 @@ async function versions(info: Info, usual: Map<string, string>, ctx: Context): P
 /** A package's version, or the commit that it was built from. */
 function commit(told: { ID?: string } | undefined): string | undefined {
   return versionIn(told?.ID) ?? /^[0-9a-f]{7,}$/.exec(told?.ID ?? '')?.[0];
+}
+
+/** Every run is followed by a census: from the daemon's own socket it costs a few ms, where a client a question would cost 20 each. */
+async function askDaemon(ctx: Context) {
+  const socket = socketOf(ctx);
+  return socket === undefined ? undefined : socketCensus(socket);
+}
+
+/** The socket that the client uses too; undefined where only the client knows. */
+function socketOf({ env, platform }: Context): string | undefined {
+  if (platform === 'win32') return undefined;
+  if (env.DOCKER_HOST !== undefined) return /^unix:\/\/(\/.+)$/.exec(env.DOCKER_HOST)?.[1];
+  if (env.DOCKER_CONTEXT !== undefined && env.DOCKER_CONTEXT !== 'default') return undefined;
+  const settings = join(env.DOCKER_CONFIG ?? join(env.HOME ?? '/', '.docker'), 'config.json');
+  const chosen = existsSync(settings) ? parseJson<{ currentContext?: string }>(readFileSync(settings, 'utf8'))?.currentContext : undefined;
+  return chosen === undefined || chosen === 'default' ? '/var/run/docker.sock' : undefined;
 }
 
 function client(ctx: Context): Client {

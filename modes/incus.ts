@@ -2,7 +2,16 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { type Command, type Context, defineMode, type ExecStream, type Handle, type LaunchSpec, type Listed } from '../lib/contract.js';
+import {
+  type Command,
+  type Context,
+  defineMode,
+  type ExecStream,
+  type Handle,
+  type LaunchSpec,
+  type Listed,
+  type Thing,
+} from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { capture, output, stream, whyFailed } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
@@ -126,7 +135,12 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
   processes: async (_ctx, handle) => commandLines().flatMap(({ pid, argv }) => (serves(argv, handle.name) ? [pid] : [])),
   disk,
   list,
-  reap: async (ctx, listed) => void (await remove(ctx, listed.id)),
+  census,
+  reap: async (ctx, listed) =>
+    listed.kind === 'image'
+      ? void (await must(ctx, ['image', 'delete', listed.id], 60_000, { code: 'destroy-failed' }))
+      : void (await remove(ctx, listed.id)),
+  runner: template,
   walls,
   shell: (_ctx, handle) => ['incus', 'exec', handle.name, '--user', '1000', '--cwd', LAYOUT.workspace, '--', 'bash'],
 });
@@ -346,6 +360,37 @@ async function list(ctx: Context): Promise<Listed[]> {
     const labels = readLabels(Object.fromEntries(Object.entries(config).map(([key, value]) => [key.replace(/^user\./, ''), value])));
     return labels.match === undefined ? [] : [{ id: name, kind: 'instance', labels }];
   });
+}
+
+interface Told {
+  name?: string;
+  fingerprint?: string;
+  aliases?: { name: string }[];
+  config?: Record<string, string>;
+  /** Of a pool: its volumes, and what else lies in it. */
+  used_by?: string[] | null;
+}
+
+/** Four questions at once. Volumes are told by their pools; those of instances and images go with these. */
+async function census(ctx: Context): Promise<Thing[]> {
+  const ask = async (what: string) =>
+    parseJson<Told[]>(await must(ctx, ['query', `/1.0/${what}?recursion=1`], QUICK_MS, { code: 'not-ready' })) ?? [];
+  const [instances, networks, images, pools] = await Promise.all(['instances', 'networks', 'images', 'storage-pools'].map(ask));
+  const labels = (config: Told['config']) => Object.entries(config ?? {}).map(([key, value]) => `${key.replace(/^user\./, '')}=${value}`);
+  const thing = (kind: string) => (one: Told) => ({ kind, id: one.name ?? '', marks: [one.name ?? '', ...labels(one.config)] });
+  return [
+    ...(instances ?? []).map(thing('instance')),
+    ...(networks ?? []).map(thing('network')),
+    ...(images ?? []).map(({ fingerprint = '', aliases = [] }) => ({
+      kind: 'image',
+      id: fingerprint,
+      marks: aliases.map(({ name }) => name),
+    })),
+    ...(pools ?? [])
+      .flatMap((pool) => pool.used_by ?? [])
+      .filter((path) => path.includes('/volumes/'))
+      .map((path) => ({ kind: 'volume', id: path.replace(/^.*\/volumes\//, ''), marks: [path] })),
+  ];
 }
 
 function vmFlag(ctx: Context): string[] {

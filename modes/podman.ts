@@ -1,18 +1,20 @@
 // Podman: a container without a daemon; rootless where the caller is no root, or as the variant `rootless`.
-import { readFileSync } from 'node:fs';
-import { basename } from 'node:path';
-import { type Context, defineMode, type Env, type Isolation, type Reach } from '../lib/contract.js';
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { type Context, defineMode, type Env, type Isolation, type Reach, type Thing } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { capture, output, which, whyFailed } from '../lib/exec.js';
 import { type Client, containerWalls, IMAGE_LAYOUT, labelArgs } from '../lib/oci.js';
+import { clientCensus } from '../lib/oci-census.js';
 import {
   containerDisk,
   execInContainer,
   forceRemove,
   launchContainer,
-  listContainers,
+  listOurs,
   monitorsOf,
   type OciHandle,
+  reapOurs,
   removeContainer,
 } from '../lib/oci-client.js';
 import { ensureImage, evictImage, imageName } from '../lib/oci-image.js';
@@ -156,8 +158,10 @@ export default defineMode<OciHandle>({
     return [...monitors, ...networks.map(({ pid }) => pid)];
   },
   disk: (ctx, handle) => containerDisk(client(ctx), image(ctx), handle),
-  list: (ctx) => listContainers(client(ctx)),
-  reap: (ctx, listed) => forceRemove(client(ctx), listed.id),
+  list: (ctx) => listOurs(client(ctx)),
+  census: async (ctx) => [...(await clientCensus(client(ctx))), ...ownNamespaces(ctx)],
+  reap: (ctx, listed) => reapOurs(client(ctx), listed),
+  runner: image,
   walls(ctx) {
     const { network } = ctx.options;
     // slirp4netns is told to let the host's loopback in, as the gateway is there; pasta forwards that one port.
@@ -174,6 +178,16 @@ export default defineMode<OciHandle>({
   },
   shell: (_ctx, handle) => ['podman', 'exec', '-it', handle.name, 'bash'],
 });
+
+/** A rootless user's network namespaces lie in mounts of his own; their names can be read from outside. */
+function ownNamespaces(ctx: Context): Thing[] {
+  const folder = join(client(ctx).env.XDG_RUNTIME_DIR ?? '/nonexistent', 'netns');
+  try {
+    return readdirSync(folder).map((name) => ({ kind: 'netns', id: join(folder, name), marks: /-[0-9a-f]{8}-/.test(name) ? [] : [name] }));
+  } catch {
+    return [];
+  }
+}
 
 async function ask(
   via: Client,

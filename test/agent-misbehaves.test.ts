@@ -297,9 +297,22 @@ describe('a match', () => {
       asRoot ? { uid: nobody, around: asNobody } : {},
     );
     const [locked, other] = ['row-0', 'row-1'].map((name) => ended.find((run) => run.entry === name));
-    expect(locked).toMatchObject({ leftovers: [{ kind: 'folder', id: expect.stringMatching(/cagematch-run-/) }] });
-    expect(other).toMatchObject({ outcome: { status: 'passed' }, leftovers: [] });
-    for (const { id } of isGap(locked?.leftovers) ? [] : (locked?.leftovers ?? [])) {
+    const left = isGap(locked?.leftovers) ? [] : (locked?.leftovers ?? []);
+    const folders = left.filter(({ kind }) => kind === 'folder');
+    expect(folders).toEqual([{ kind: 'folder', id: expect.stringMatching(/cagematch-run-/) }]);
+    expect(left).toContainEqual({
+      kind: 'disk',
+      id: `at least ${/\d+/.exec(left.find(({ kind }) => kind === 'disk')?.id ?? '')} bytes in ${folders[0]?.id}`,
+    });
+    // There the agent's files are another user's, too.
+    expect(
+      left
+        .filter(({ kind }) => kind === 'foreign-file')
+        .map(({ id }) => id)
+        .toSorted(),
+    ).toEqual(asRoot ? ['d (uid 0)', 'hello.mjs (uid 0)'] : []);
+    expect(other).toMatchObject({ outcome: { status: 'passed' }, leftovers: asRoot ? [{ id: 'hello.mjs (uid 0)' }] : [] });
+    for (const { id } of folders) {
       if (!asRoot) chmodSync(join(id, 'workspace/d'), 0o700);
       rmSync(id, { recursive: true });
     }

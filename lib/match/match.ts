@@ -1,5 +1,6 @@
 // The flow of a match: prepare every row, run the rounds, sweep up. Emits events; prints nothing.
 import { createHash, randomBytes } from 'node:crypto';
+import { type Audit, openAudit } from '../census/census.js';
 import { monotonic } from '../clock.js';
 import type { Context } from '../contract.js';
 import type { Gateway } from '../model/gateway.js';
@@ -38,6 +39,8 @@ export interface MatchSettings {
   signal: AbortSignal;
   /** What is free on this machine; asked before a level of a burst is run for the first time. */
   room?(): Room;
+  /** Tells what runs have left; absent: from this machine itself. */
+  audit?: Audit;
 }
 
 /** `20261121-031502-4f2a`: sorts by time, and tells two of one second apart. */
@@ -55,7 +58,9 @@ interface Row extends Ready {
 }
 
 /** Runs all rounds of all rows that can be prepared. Ends early, with what is finished kept, when the signal says so. */
-export async function runMatch(settings: MatchSettings): Promise<void> {
+export async function runMatch(given: MatchSettings): Promise<void> {
+  // One for all rows: what was there after a run is what is there before the next.
+  const settings = { ...given, audit: given.audit ?? openAudit() };
   const { signal } = settings;
   const begun: { entry: PlannedEntry; ctx: Context }[] = [];
   const rows = new Map<string, Row>();
@@ -204,6 +209,8 @@ async function recordRun(
       row.imageTold = true;
     },
     onFolder: weigher(settings, row),
+    alone: level === 1,
+    ...(settings.audit ? { audit: settings.audit } : {}),
     ...so,
   };
   const result = row.pool ? await runWarm(given, row.pool, member - 1) : await runOnce(given);

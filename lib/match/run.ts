@@ -1,4 +1,6 @@
 // One run: launch, work, collect, destroy. Whatever happens in between, the sandbox is destroyed and a result comes out.
+import { type Audit, type Census, type Leftovers, openAudit } from '../census/census.js';
+import { foreignFiles } from '../census/workspace.js';
 import { type Clock, monotonic } from '../clock.js';
 import type { Context, Handle, Mode, Reach } from '../contract.js';
 import { messageOf } from '../errors.js';
@@ -9,6 +11,7 @@ import type { Task } from '../task/task.js';
 import { agentFailure, startTranscript } from '../task/transcript.js';
 import { blamed, failureOf } from './blame.js';
 import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
+import { folderBytes } from './capacity.js';
 import { imageAnew } from './cold.js';
 import { openMeter } from './cost.js';
 import { follow, type Watched } from './follow.js';
@@ -42,6 +45,10 @@ export interface RunSettings {
   allOver?(): Promise<void>;
   /** Filled as the run goes on; for a caller who needs moments beside the clocks. */
   at?: Moments;
+  /** Of the match: what is left is told by it. Absent: the run has one of its own. */
+  audit?: Audit;
+  /** False in a wave of several: what bears no name is then nobody's. */
+  alone?: boolean;
   /** Told the run's folder just before it is removed. */
   onFolder?(folder: string): void;
   clock?: Clock;
@@ -53,7 +60,7 @@ export interface RunResult {
   cost: Cost | Gap;
   auth: Auth;
   sync: Sync;
-  leftovers: Leftover[] | { gap: 'not-reported' };
+  leftovers: Leftovers;
   planted: Planted[] | Gap;
 }
 
@@ -72,23 +79,27 @@ export async function runOnce(settings: RunSettings): Promise<RunResult> {
     return unlaunched(settings, at, blamed('harness', messageOf(error)));
   }
   const result = await runIn(folder, settings, at);
-  return { ...result, leftovers: withFolder(result.leftovers, dropFolder(folder, settings)) };
+  return { ...result, leftovers: withMore(result.leftovers, dropFolder(folder, settings)) };
 }
 
-/** The folder, where it could not be removed: files that another user made inside can be out of our reach. */
+/** The folder and what it takes, where it could not be removed: files that another user made inside can be out of our reach. */
 export function dropFolder(folder: string, settings: Pick<RunSettings, 'onFolder'>): Leftover[] {
   try {
     settings.onFolder?.(folder);
     removeFolder(folder);
     return [];
   } catch {
-    return [{ kind: 'folder', id: folder }];
+    return [
+      { kind: 'folder', id: folder },
+      { kind: 'disk', id: `at least ${folderBytes(folder)} bytes in ${folder}` },
+    ];
   }
 }
 
-export function withFolder(others: RunResult['leftovers'], folder: Leftover[]): RunResult['leftovers'] {
-  if (folder.length === 0) return others;
-  return [...('gap' in others ? [] : others), ...folder];
+/** What was found is told, also where something else could not be. */
+export function withMore(others: RunResult['leftovers'], more: Leftover[]): RunResult['leftovers'] {
+  if (more.length === 0) return others;
+  return [...('gap' in others ? [] : others), ...more];
 }
 
 /** A run that ended before its clock started. */
@@ -111,6 +122,8 @@ async function runIn(folder: string, settings: RunSettings, at: Moments): Promis
   // Ends what the run's own clients still do once its sandbox is gone.
   const over = new AbortController();
   const ctx: Context = { ...settings.ctx, signal: over.signal };
+  const audit = settings.audit ?? openAudit();
+  let before: Census | undefined;
   try {
     const user = mode.owner?.(settings.ctx) ?? workspaceUser(settings.ctx.uid);
     const host = furnish(folder, user, settings.ctx, mode);
@@ -118,14 +131,19 @@ async function runIn(folder: string, settings: RunSettings, at: Moments): Promis
     own(host.workspace, user, settings.ctx.uid);
     const plan = layOut(settings, host, user, tap.token);
     const watched = watch(settings, at, tap, host.workspace);
+    before = await audit.before(settings);
     await settings.together?.();
+    audit.launching();
     at.launchCalled = watched.clock();
     const work = await attempt({ ...settings, ctx }, plan, watched);
     await settings.allOver?.();
-    return { ...told(settings, watched, work, nonce), leftovers: await leftovers(settings, settings.name, work.undestroyed) };
+    const foreign = foreignFiles(host.workspace, [user.uid, settings.ctx.uid]);
+    const left = await leftovers({ ...settings, audit }, before, { ...work, name: settings.name, folder });
+    return { ...told(settings, watched, work, nonce), leftovers: withMore(left, foreign) };
   } catch (error) {
     const outcome = blamed('harness', messageOf(error));
-    return { ...unlaunched(settings, at, outcome), leftovers: await leftovers(settings, settings.name, undefined) };
+    const left = await leftovers({ ...settings, audit }, before, { name: settings.name, folder });
+    return { ...unlaunched(settings, at, outcome), leftovers: left };
   } finally {
     gateway.closeTap(tap);
     over.abort();
@@ -160,6 +178,8 @@ export interface Work {
 }
 
 interface Attempt extends Work {
+  /** The runtime's own name of the sandbox. */
+  id?: string | undefined;
   /** Set when the sandbox could not be destroyed: why. */
   undestroyed?: string;
 }
@@ -189,9 +209,9 @@ async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched): 
   try {
     const gone = await within(mode.destroy(ctx, handle), DESTROY_MS);
     at.gone = gone.goneAtMs ?? clock();
-    return work;
+    return { ...work, id: handle.id };
   } catch (error) {
-    return { ...work, failure: work.failure ?? failureOf(error), undestroyed: messageOf(error) };
+    return { ...work, id: handle.id, failure: work.failure ?? failureOf(error), undestroyed: messageOf(error) };
   }
 }
 
@@ -231,12 +251,13 @@ function delivered(tap: Tap, reach: Reach): Auth['delivered'] {
   return `${tap.credential.header}${tap.credential.oauth ? ' (oauth)' : ''}`;
 }
 
-/** What the runtime still lists of a sandbox, whatever `destroy` said. */
-export async function leftovers(settings: RunSettings, name: string, undestroyed: string | undefined): Promise<RunResult['leftovers']> {
-  try {
-    const listed = await within(settings.mode.list(settings.ctx), DESTROY_MS);
-    return listed.filter((one) => one.id === name || one.id.startsWith(`${name} `)).map(({ kind, id }) => ({ kind, id }));
-  } catch {
-    return undestroyed === undefined ? { gap: 'not-reported' } : [{ kind: 'sandbox', id: name }];
-  }
+/** What is there after a run that was not before, whatever `destroy` said. */
+export async function leftovers(
+  settings: RunSettings & { audit: Audit },
+  before: Census | undefined,
+  of: { name: string; folder?: string; id?: string | undefined; undestroyed?: string; staysUp?: boolean },
+): Promise<RunResult['leftovers']> {
+  const { undestroyed, staysUp = false, ...whose } = of;
+  const left = await settings.audit.after(before, settings, { ...whose, staysUp, alone: settings.alone ?? true });
+  return 'gap' in left && undestroyed !== undefined ? [{ kind: 'sandbox', id: of.name }] : left;
 }

@@ -1,4 +1,7 @@
 // Runs in a sandbox that idles: launched once, made fresh for every run before its clock starts, replaced after a failure.
+import { dirname } from 'node:path';
+import { type Census, openAudit } from '../census/census.js';
+import { foreignFiles } from '../census/workspace.js';
 import type { Command, Context, Handle, HostPaths, Layout } from '../contract.js';
 import { CagematchError, messageOf } from '../errors.js';
 import { hold, type Identity, identify } from '../held.js';
@@ -7,7 +10,7 @@ import type { Leftover } from '../record.js';
 import { failureOf } from './blame.js';
 import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
 import { commandFor, furnish, ownSeed, specFor, workspaceUser } from './furnish.js';
-import { dropFolder, leftovers, type RunResult, type RunSettings, told, unlaunched, type Work, watch, withFolder, workIn } from './run.js';
+import { dropFolder, leftovers, type RunResult, type RunSettings, told, unlaunched, type Work, watch, withMore, workIn } from './run.js';
 
 /** What a sandbox needs that serves many runs. */
 type Ground = Pick<RunSettings, 'mode' | 'ctx' | 'reach' | 'gatewayPort' | 'task' | 'onFolder'>;
@@ -98,17 +101,22 @@ export async function runWarm(settings: RunSettings, pool: Pool, place: number):
   const at = settings.at ?? {};
   const tap = settings.gateway.openTap();
   const work: Work = { failure: undefined, live: { gap: 'not-reached' } };
+  const audit = settings.audit ?? openAudit();
+  const audited = { ...settings, audit };
   let result: RunResult;
-  let name = settings.name;
+  let before: Census | undefined;
+  let of: { name: string; id: string | undefined; folder: string } | undefined;
   try {
     const { idle, layout, nonce } = await madeReady(settings, pool, place);
-    name = idle.name;
+    of = { name: idle.name, id: idle.handle.id, folder: dirname(idle.host.workspace) };
+    before = await audit.before(settings, { fresh: idle.used === 1 });
     const watched = watch(settings, at, tap, idle.host.workspace);
     const plan = commandFor(settings, layout, tap.token);
     watched.meter.launched(idle.handle);
     await watched.meter.baseline();
     await settings.together?.();
     const stop = stopper(settings.signal, settings.timeoutMs);
+    audit.launching();
     at.launchCalled = watched.clock();
     try {
       await workIn(idle.handle, { ...settings, ctx: idle.ctx }, plan, watched, { stop, work });
@@ -118,7 +126,10 @@ export async function runWarm(settings: RunSettings, pool: Pool, place: number):
       stop.clear();
     }
     await settings.allOver?.();
-    result = { ...told(settings, watched, work, nonce), leftovers: await stillRunning(settings, name) };
+    const foreign = foreignFiles(idle.host.workspace, [idle.user.uid, settings.ctx.uid]);
+    const verdict = told(settings, watched, work, nonce);
+    const left = verdict.outcome.status === 'passed' ? await leftovers(audited, before, { ...of, staysUp: true }) : [];
+    result = { ...verdict, leftovers: withMore(left, foreign) };
   } catch (error) {
     result = unlaunched(settings, at, error instanceof Unready ? error.outcome : failureOf(error));
   } finally {
@@ -128,9 +139,11 @@ export async function runWarm(settings: RunSettings, pool: Pool, place: number):
   if (result.outcome.status === 'passed' && !untidy) return result;
   settings.onPhase('destroy');
   const dropped = await pool.drop(place);
-  if (result.outcome.status === 'passed') return { ...result, leftovers: withFolder(result.leftovers, dropped.folder) };
-  const left = await leftovers(settings, dropped.name ?? name, dropped.undestroyed);
-  return { ...result, leftovers: withFolder(left, dropped.folder) };
+  const found = withMore(result.leftovers, dropped.folder);
+  if (result.outcome.status === 'passed') return { ...result, leftovers: found };
+  const { name = settings.name, undestroyed } = dropped;
+  const left = await leftovers(audited, before, { name, ...of, ...(undestroyed === undefined ? {} : { undestroyed }) });
+  return { ...result, leftovers: withMore(left, 'gap' in found ? [] : found) };
 }
 
 /** Carries an outcome that was decided before the clock started. */
@@ -206,19 +219,5 @@ async function inside(settings: RunSettings, idle: Idle, argv: Command['argv']):
     if (event.type === 'line') words = event.text;
     else if (event.type === 'exit' && event.code === 0) return;
     else throw new CagematchError('launch-failed', `the sandbox that idles could not be made fresh: ${words || event.type}`);
-  }
-}
-
-/** How often what is listed beside the sandbox itself is looked at: a client's helpers end a moment after it. */
-const LOOKS = 5;
-
-/** What the runtime lists of the sandbox beside itself. The sandbox is meant to live on. */
-async function stillRunning(settings: RunSettings, name: string): Promise<RunResult['leftovers']> {
-  for (let look = 1; ; look += 1) {
-    const listed = await leftovers(settings, name, undefined);
-    if ('gap' in listed) return listed;
-    const others = listed.filter(({ id }) => id !== name);
-    if (others.length === 0 || look === LOOKS) return others;
-    await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

@@ -527,7 +527,54 @@ function commandsOf(dialect) {
     return 0;
   }
 
+  /** `volume` and `network`: made, listed, inspected, removed. @param {'volume' | 'network'} kind @param {Record<string, unknown>[]} builtin */
+  const keeps = (kind, builtin) => {
+    const all = () => [...builtin, ...loadAll(`${kind}s`)];
+    return {
+      [`${kind} create`]: (/** @type {string[]} */ args) => {
+        const { rest, all: given } = parseFlags(args, { bool: [], valued: ['label'] });
+        const name = rest[0] ?? randomBytes(32).toString('hex');
+        const labels = Object.fromEntries(given('label').map((label) => [label.split('=', 1)[0], label.slice(label.indexOf('=') + 1)]));
+        save(`${kind}s`, name, { ID: randomBytes(32).toString('hex'), Name: name, Labels: labels });
+        out(name);
+        return 0;
+      },
+      [`${kind} ls`]: (/** @type {string[]} */ args) => {
+        const { has, one, all: given } = parseFlags(args, { bool: ['quiet q', 'no-trunc'], valued: ['filter f', 'format'] });
+        const filters = matcher(given('filter'), ['label']);
+        for (const thing of all().filter(({ Labels }) => filters.every(({ value }) => hasLabel(value, Labels))))
+          out(has('quiet') ? thing.Name : format(one('format') ?? '{{.Name}}', thing));
+        return 0;
+      },
+      [`${kind} rm`]: (/** @type {string[]} */ args) => {
+        const { rest } = parseFlags(args, { bool: ['force f'], valued: [] });
+        for (const name of rest) if (!forget(`${kind}s`, name)) throw new Refused(1, `Error: No such ${kind}: ${name}`);
+        return 0;
+      },
+      [`${kind} inspect`]: (/** @type {string[]} */ args) => {
+        const { rest, one } = parseFlags(args, { valued: ['format f'] });
+        for (const name of rest) {
+          const thing = all().find(({ Name }) => Name === name);
+          if (!thing) throw new Refused(problem, `Error${docker ? ' response from daemon' : ''}: ${kind} ${name} not found`);
+          out(format(one('format') ?? 'json', thing));
+        }
+        return 0;
+      },
+    };
+  };
+  const bridge = {
+    ID: '0'.repeat(64),
+    Name: docker ? 'bridge' : 'podman',
+    Driver: 'bridge',
+    Labels: {},
+    ...(docker
+      ? { IPAM: { Config: [{ Subnet: '127.0.0.0/8', Gateway: GATEWAY }] } }
+      : { Subnets: [{ Subnet: '127.0.0.0/8', Gateway: GATEWAY }] }),
+  };
+
   return {
+    ...keeps('volume', []),
+    ...keeps('network', [bridge]),
     run,
     exec,
     build,
@@ -560,6 +607,14 @@ function commandsOf(dialect) {
       }
       return 0;
     },
+    'image ls': (args) => {
+      const { one } = parseFlags(args, { bool: ['no-trunc', 'quiet q', 'digests'], valued: ['format'] });
+      for (const { id, name } of loadAll('images')) {
+        const [repository = '', tag = 'latest'] = name.split(':');
+        out(format(one('format') ?? '{{.ID}}', { ID: id, Repository: repository, Tag: tag, Digest: '<none>' }));
+      }
+      return 0;
+    },
     'image rm': (args) => {
       const { rest, has } = parseFlags(args, { bool: ['force f', ...(docker ? ['no-prune'] : ['all a', 'ignore i'])] });
       if (rest.length === 0)
@@ -582,18 +637,6 @@ function commandsOf(dialect) {
         if (user && !docker) remove(user, 137);
         forget('images', name.includes(':') ? name : `${name}:latest`);
         out(`Untagged: ${name}`);
-      }
-      return 0;
-    },
-    'network inspect': (args) => {
-      const { rest, one } = parseFlags(args, { valued: ['format f'] });
-      for (const name of rest) {
-        if (name !== (docker ? 'bridge' : 'podman'))
-          throw new Refused(problem, `Error${docker ? ' response from daemon' : ''}: network ${name} not found`);
-        const network = docker
-          ? { Name: name, Driver: 'bridge', IPAM: { Config: [{ Subnet: '127.0.0.0/8', Gateway: GATEWAY }] } }
-          : { Name: name, Driver: 'bridge', Subnets: [{ Subnet: '127.0.0.0/8', Gateway: GATEWAY }] };
-        out(format(one('format') ?? 'json', network));
       }
       return 0;
     },

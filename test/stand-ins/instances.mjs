@@ -87,6 +87,10 @@ function query(args) {
     const all = loadAll('instances');
     return answer(parameters.includes('recursion=1') ? all.map(describe) : all.map(({ name }) => `/1.0/instances/${name}`));
   }
+  if (path === '/1.0/networks') return answer([{ name: 'lo', config: {} }]);
+  if (path === '/1.0/storage-pools') return answer([{ name: 'default', config: {}, used_by: [] }]);
+  if (path === '/1.0/images')
+    return answer(loadAll('aliases').map(({ fingerprint }) => ({ fingerprint, aliases: [{ name: fingerprint.slice(0, 12) }] })));
   const alias = /^\/1\.0\/images\/aliases\/([^/]+)$/.exec(path)?.[1];
   if (alias !== undefined) {
     const image = load('aliases', alias);

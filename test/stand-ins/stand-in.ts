@@ -28,6 +28,8 @@ export async function openStandIn(program: string, env: Record<string, string> =
     env: {
       PATH: [path, dirname(process.execPath), '/usr/local/bin', '/usr/bin', '/bin'].join(delimiter),
       CAGEMATCH_STAND_IN_STATE: state,
+      // Nobody listens there: the client is asked, not the daemon that this machine may have.
+      DOCKER_HOST: `unix://${join(state, 'no.sock')}`,
       ...env,
     },
     async close() {

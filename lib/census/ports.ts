@@ -1,0 +1,71 @@
+// Ports on which a process of this machine listens; out of Linux' /proc.
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import type { Leftover } from '../record.js';
+
+interface Listener {
+  /** `127.0.0.1:8080`, `[::]:22`. */
+  id: string;
+  inode: string;
+}
+
+const LISTENS = '0A';
+
+export function portsOf(proc: string, pids: readonly number[]): Leftover[] {
+  const held = new Set(pids.flatMap((pid) => socketsOf(proc, pid)));
+  return held.size === 0
+    ? []
+    : listeners(proc)
+        .filter(({ inode }) => held.has(inode))
+        .map(({ id }) => ({ kind: 'port', id }));
+}
+
+function listeners(proc: string): Listener[] {
+  return ['tcp', 'tcp6'].flatMap((table) =>
+    read(`${proc}/net/${table}`)
+      .split('\n')
+      .slice(1)
+      .flatMap((line) => {
+        const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
+        return state === LISTENS ? [{ id: addressOf(local), inode }] : [];
+      }),
+  );
+}
+
+/** Inodes of the sockets that a process holds. */
+function socketsOf(proc: string, pid: number): string[] {
+  return entries(`${proc}/${pid}/fd`).flatMap((fd) => /^socket:\[(\d+)\]$/.exec(link(`${proc}/${pid}/fd/${fd}`))?.[1] ?? []);
+}
+
+/** The kernel writes an address in words of its own byte order, which on every platform of Node's is the little end first. */
+function addressOf(text: string): string {
+  const [hex = '', port = '0'] = text.split(':');
+  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => (word.match(/../g) ?? []).reverse());
+  if (bytes.length === 4) return `${bytes.map((byte) => Number.parseInt(byte, 16)).join('.')}:${Number.parseInt(port, 16)}`;
+  const groups = bytes.flatMap((byte, index) => (index % 2 === 0 ? [`${byte}${bytes[index + 1] ?? ''}`] : []));
+  const short = groups.map((group) => Number.parseInt(group, 16).toString(16)).join(':');
+  return `[${short.replace(/(^|:)0(:0)+(:|$)/, '::')}]:${Number.parseInt(port, 16)}`;
+}
+
+function entries(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return []; // Gone, or another user's.
+  }
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function link(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
