@@ -60,11 +60,16 @@ export async function ensureImage(
   return (await digest(client, ctx, options.image)) ?? {};
 }
 
-/** Undefined where there is no such image. */
+/**
+ * Undefined where there is no such image.
+ * @throws `not-ready` where the runtime does not say: an image that may be there must not be built again
+ */
 async function digest(client: Client, ctx: Context, image: string): Promise<{ image: string } | undefined> {
   const argv: [string, ...string[]] = [...client.argv, 'image', 'inspect', '--format', '{{.Id}}', image];
   const asked = await capture(argv, { env: client.env, cwd: '/', signal: ctx.signal, timeoutMs: QUICK_MS });
-  return asked.end.type === 'exit' && asked.end.code === 0 ? { image: asked.stdout.trim() } : undefined;
+  if (asked.end.type === 'exit' && asked.end.code === 0) return { image: asked.stdout.trim() };
+  if (/no such image|image not known|not found/i.test(asked.stderr)) return undefined;
+  throw new CagematchError('not-ready', `whether ${image} is there cannot be told: ${whyFailed(asked)}`);
 }
 
 /**

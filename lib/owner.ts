@@ -45,9 +45,15 @@ const OWNER_FILE = '.owner';
 
 /** A new temporary folder that `staleFolders` finds when its owner is dead. */
 export function makeFolder(purpose: string): string {
-  const folder = mkdtempSync(join(tmpdir(), `${PREFIX}${purpose}-`));
-  writeFileSync(join(folder, OWNER_FILE), ownerOf(process.pid));
-  return folder;
+  // Its name tells the owner too: one who dies before the file is written is still found.
+  const folder = mkdtempSync(join(tmpdir(), `${PREFIX}${purpose}-${process.pid}-`));
+  try {
+    writeFileSync(join(folder, OWNER_FILE), ownerOf(process.pid));
+    return folder;
+  } catch (error) {
+    removeFolder(folder);
+    throw error;
+  }
 }
 
 export function removeFolder(folder: string): void {
@@ -61,11 +67,25 @@ export function staleFolders(): string[] {
     .map((name) => join(tmpdir(), name))
     .filter((folder) => {
       try {
-        const owner = readFileSync(join(folder, OWNER_FILE), 'utf8');
-        // Empty: its owner is writing it just now.
-        return owner !== '' && !ownerAlive(owner);
+        const owner = ownerFile(folder) || ownerNamed(folder);
+        return owner !== undefined && !ownerAlive(owner);
       } catch {
-        return false; // Not one of ours, or not readable: not ours to remove.
+        return false; // Not readable: not ours to remove.
       }
     });
+}
+
+/** Empty or absent: its owner is writing it just now, or died before it did; or the folder is not one of ours. */
+function ownerFile(folder: string): string {
+  try {
+    return readFileSync(join(folder, OWNER_FILE), 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
+}
+
+function ownerNamed(folder: string): string | undefined {
+  const pid = /-(\d+)-[^-]+$/.exec(folder)?.[1];
+  return pid === undefined ? undefined : ownerOf(Number(pid));
 }

@@ -324,11 +324,16 @@ function base(ctx: Context): string {
   return ctx.env.CAGEMATCH_INCUS_BASE ?? 'images:debian/12';
 }
 
-/** Undefined where there is no such image. */
+/**
+ * Undefined where there is no such image.
+ * @throws `not-ready` where the daemon does not say: an image that may be there must not be built again
+ */
 async function fingerprint(ctx: Context, alias: string): Promise<{ image: string } | undefined> {
   const asked = await incus(ctx, ['query', `/1.0/images/aliases/${alias}`], QUICK_MS);
   const target = parseJson<{ target?: string }>(asked.stdout)?.target;
-  return asked.end.type === 'exit' && asked.end.code === 0 && target !== undefined ? { image: target } : undefined;
+  if (asked.end.type === 'exit' && asked.end.code === 0 && target !== undefined) return { image: target };
+  if (/not found/i.test(asked.stderr)) return undefined;
+  throw new CagematchError('not-ready', `whether ${alias} is there cannot be told: ${whyFailed(asked)}`);
 }
 
 /** @throws `image-unavailable` when the template is there and will not go */
