@@ -246,6 +246,14 @@ export function stream(argv: readonly [string, ...string[]], options: SpawnOptio
   };
 }
 
+/** The lines and the end of a runtime's client: one that is killed itself knows nothing of how the command ended. */
+export async function* clientEnd(child: ExecStream): AsyncGenerator<ExecEvent> {
+  for await (const event of child) {
+    if (event.type === 'signal') yield { type: 'lost', reason: `the runtime's client was killed by ${event.name}`, atMs: event.atMs };
+    else yield event;
+  }
+}
+
 /** Cuts text into lines; a line past its bound is cut, and its rest is passed over without being kept. */
 export function lineSplitter(emit: (line: string) => void) {
   let rest = '';

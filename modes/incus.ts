@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type Command, type Context, defineMode, type ExecStream, type Handle, type LaunchSpec, type Listed } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
-import { capture, output, stream, whyFailed } from '../lib/exec.js';
+import { capture, clientEnd, output, stream, whyFailed } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
 import { type Moment, type Moments, watchMoments } from '../lib/moments.js';
 import { readLabels } from '../lib/oci.js';
@@ -291,7 +291,7 @@ function exec(ctx: Context, name: string, user: LaunchSpec['user'], command: Com
     'sh',
     ...command.argv,
   ];
-  return stream(argv, { env: ctx.env, signal: ctx.signal, input: secrets.map(([, value]) => `${value}\n`).join('') });
+  return clientEnd(stream(argv, { env: ctx.env, signal: ctx.signal, input: secrets.map(([, value]) => `${value}\n`).join('') }));
 }
 
 /** Gone, and confirmed. False when it was gone before. */

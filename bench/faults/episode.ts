@@ -23,7 +23,7 @@ const CLI = join(packageRoot, 'dist/cli.js');
 const BOUND_MS = 150_000;
 /** How long something to strike is waited for, once its moment has come. */
 const SEARCH_MS = 3000;
-const RUN_BOUND_S = 12;
+const RUN_BOUND_S = 16;
 
 export interface Episode extends Verdict {
   draw: Draw;
@@ -46,6 +46,7 @@ export async function playEpisode(draw: Draw, env: Env): Promise<Episode> {
   // Rootless Podman is another user's.
   chmodSync(place, 0o755);
   for (const one of [tmp, out, home]) mkdirSync(one);
+  chmodSync(tmp, 0o1777);
   const undo: (() => Promise<unknown>)[] = [];
   try {
     const set = await prepare(draw, { tmp, out, place, env }, undo);

@@ -133,7 +133,8 @@ async function runIn(folder: string, settings: RunSettings, at: Moments): Promis
 
 export function watch(settings: RunSettings, at: Moments, tap: Tap, workspace: string): Watched {
   const meter = openMeter(settings.mode, settings.ctx);
-  return { at, tap, transcript: startTranscript(), workspace, clock: settings.clock ?? monotonic, meter };
+  const inside = settings.reach.via === 'inside';
+  return { at, tap, transcript: startTranscript(), workspace, clock: settings.clock ?? monotonic, meter, inside };
 }
 
 /** The result of a run whose agent was started, or was to be. */
