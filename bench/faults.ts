@@ -8,7 +8,7 @@ import { fieldEnv } from './field.js';
 import { type Benchmark, samples, type Verdict } from './verdict.js';
 
 /** Matches at the same time. */
-const ABREAST = 2;
+const ABREAST = 4;
 /** Stories that are told whole, for checking by hand, besides all that have a complaint. */
 const TOLD = 20;
 

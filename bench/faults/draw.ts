@@ -39,6 +39,9 @@ export interface Draw {
   fromRequest: number;
   /** Of the match. */
   seed: number;
+  /** Bound of one run in seconds, and rounds, where they are not the usual ones. */
+  boundS?: number;
+  runs?: number;
 }
 
 /** Rows with a process of this machine between harness and agent that can be killed alone. */
@@ -46,6 +49,8 @@ const WITHOUT_CLIENT = ['host'];
 const WITH_DAEMON = ['docker', 'docker:runsc', 'incus'];
 /** The user-space kernel shows none of the agent's processes to this host. */
 const HIDES_AGENT = ['docker:runsc'];
+/** Its user's mount namespace is older than the small disk. */
+const SEES_NO_NEW_MOUNT = ['podman:rootless'];
 const NO_SANDBOX = ['host'];
 
 const KINDS: { kind: FaultKind; weight: number; moments: readonly Moment[]; fits(entry: string): boolean }[] = [
@@ -56,7 +61,7 @@ const KINDS: { kind: FaultKind; weight: number; moments: readonly Moment[]; fits
   { kind: 'agent killed', weight: 3, moments: ['work'], fits: (entry) => !HIDES_AGENT.includes(entry) },
   { kind: 'daemon gone', weight: 3, moments: ['prepare', 'launch', 'work', 'destroy'], fits: (entry) => WITH_DAEMON.includes(entry) },
   { kind: 'daemon silent', weight: 3, moments: ['launch', 'work', 'destroy'], fits: (entry) => WITH_DAEMON.includes(entry) },
-  { kind: 'disk full', weight: 2, moments: ['launch', 'work'], fits: () => true },
+  { kind: 'disk full', weight: 2, moments: ['launch', 'work'], fits: (entry) => !SEES_NO_NEW_MOUNT.includes(entry) },
   { kind: 'record disk full', weight: 1, moments: ['launch', 'work', 'destroy'], fits: () => true },
   ...MODEL_FAULTS.map((fault) => ({ kind: `model ${fault}` as const, weight: 1, moments: ['start'] as const, fits: () => true })),
 ];

@@ -8,11 +8,11 @@ import type { Env } from '../../lib/contract.js';
 import { type Captured, capture } from '../../lib/exec.js';
 import { readCassette } from '../../lib/model/cassette.js';
 import { packageRoot } from '../../lib/package.js';
-import type { EventOf } from '../../lib/record.js';
+import type { EventOf, MatchEvent } from '../../lib/record.js';
 import { helloTask } from '../../lib/task/hello.js';
 import { openDoor } from './door.js';
 import type { Draw } from './draw.js';
-import { judge, type Verdict } from './judge.js';
+import { judge, reportedRuns, type Verdict } from './judge.js';
 import { whatIsLeft } from './left.js';
 import { killAgent, killClient, killSandbox, type Struck } from './strike.js';
 import { MODEL_FAULTS, openUpstream } from './upstream.js';
@@ -33,7 +33,11 @@ export interface Episode extends Verdict {
   /** The run that was under way, and its phase. */
   during: { run: string; phase: string } | undefined;
   exit: string;
+  events: MatchEvent[];
   ended: EventOf<'run-ended'>[];
+  /** What the report says of the match, and of which runs; undefined where there is none. */
+  how: string | undefined;
+  reported: string[];
   /** Left before the next start, and after it. */
   before: string[];
   tookMs: number;
@@ -51,7 +55,7 @@ export async function playEpisode(draw: Draw, env: Env): Promise<Episode> {
   try {
     const set = await prepare(draw, { tmp, out, place, env }, undo);
     const base: Env = { ...env, TMPDIR: tmp, HOME: home };
-    const args = ['run', draw.entry, draw.other, '--warmup', '0', '--seed', `${draw.seed}`, '--timeout', `${RUN_BOUND_S}`];
+    const args = ['run', draw.entry, draw.other, '--warmup', '0', '--seed', `${draw.seed}`, '--timeout', `${draw.boundS ?? RUN_BOUND_S}`];
     const child = spawn(process.execPath, [CLI, ...args, '--out', out, ...set.args], {
       cwd: place,
       env: { ...base, ...set.env },
@@ -91,7 +95,21 @@ export async function playEpisode(draw: Draw, env: Env): Promise<Episode> {
       left,
       hung: performance.now() - startMs > BOUND_MS,
     };
-    return { draw, match: witness.match(), ...strike, exit, ended, before, tookMs: performance.now() - startMs, ...judge(seen) };
+    const { how, runs = [] } = reportedRuns(reported) ?? {};
+    const tookMs = performance.now() - startMs;
+    return {
+      draw,
+      match: witness.match(),
+      ...strike,
+      exit,
+      events: witness.events,
+      ended,
+      how,
+      reported: runs,
+      before,
+      tookMs,
+      ...judge(seen),
+    };
   } finally {
     for (const one of undo.reverse()) await one().catch(() => {});
     rmSync(place, { recursive: true, force: true });
@@ -112,7 +130,7 @@ async function prepare(
   at: { tmp: string; out: string; place: string; env: Env },
   undo: (() => Promise<unknown>)[],
 ): Promise<Set> {
-  const replay = { args: ['--runs', '2', '--model', 'replay'], env: {} };
+  const replay = { args: ['--runs', `${draw.runs ?? 2}`, '--model', 'replay'], env: {} };
   const { kind } = draw;
   if (kind === 'harness killed' || kind === 'interrupted') {
     const signal = kind === 'interrupted' ? 'SIGINT' : 'SIGKILL';

@@ -90,7 +90,7 @@ function howEnded({ struck, events, reported, exit, stderr }: Seen, { kind }: Dr
 }
 
 /** As `report --format json` prints it. */
-function reportedRuns(reported: Captured): { how: string; runs: string[] } | undefined {
+export function reportedRuns(reported: Captured): { how: string; runs: string[] } | undefined {
   const report = parseJson<{ match: { how: string }; runs: { run?: string }[] }>(reported.stdout);
   return report && { how: report.match.how, runs: report.runs.map(({ run }) => run ?? '') };
 }
