@@ -23,7 +23,8 @@ const CLI = join(packageRoot, 'dist/cli.js');
 const BOUND_MS = 150_000;
 /** How long something to strike is waited for, once its moment has come. */
 const SEARCH_MS = 3000;
-const RUN_BOUND_S = 16;
+/** Of a run; a model that fails is waited for that long, and a machine with much to do is slow. */
+const RUN_BOUND_S = { model: 16, other: 60 };
 
 export interface Episode extends Verdict {
   draw: Draw;
@@ -55,7 +56,17 @@ export async function playEpisode(draw: Draw, env: Env): Promise<Episode> {
   try {
     const set = await prepare(draw, { tmp, out, place, env }, undo);
     const base: Env = { ...env, TMPDIR: tmp, HOME: home };
-    const args = ['run', draw.entry, draw.other, '--warmup', '0', '--seed', `${draw.seed}`, '--timeout', `${draw.boundS ?? RUN_BOUND_S}`];
+    const args = [
+      'run',
+      draw.entry,
+      draw.other,
+      '--warmup',
+      '0',
+      '--seed',
+      `${draw.seed}`,
+      '--timeout',
+      `${draw.boundS ?? RUN_BOUND_S[draw.kind.startsWith('model') ? 'model' : 'other']}`,
+    ];
     const child = spawn(process.execPath, [CLI, ...args, '--out', out, ...set.args], {
       cwd: place,
       env: { ...base, ...set.env },

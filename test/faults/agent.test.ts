@@ -96,10 +96,7 @@ describe('control sequences of an agent', () => {
     ['in its result', print(says.result({ is_error: true, result: CONTROLS }))],
     ['on stderr, before it ends with a code', `printf '%b' ${quoted(CONTROLS.replaceAll('\u001b', '\\033'))} >&2\nexit 3`],
     ['in what a tool said', print(says.writes('toolu_1', '/x/hello.mjs', 'x'), says.toolResult('toolu_1', CONTROLS, true), says.result())],
-    [
-      'in the place of the harness’ own lines',
-      `printf '%s\\n' "$0 request {\\"header\\":\\"${CONTROLS.replaceAll('\u001b', '\\u001b')}\\"}"`,
-    ],
+    ['in the place of the harness’ own lines', `printf '%s %s\\n' "$0 request" ${quoted(JSON.stringify({ header: CONTROLS }))}`],
   ])('%s reach neither the record nor the screen', async (_where, script) => {
     const { events, run } = await runOf('host', script);
     expect(run.outcome.status).toBe('failed');
