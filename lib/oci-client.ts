@@ -25,6 +25,10 @@ const SETTLE_MS = 500;
 
 /** Exit code by which the client says that the runtime itself failed, not the command. */
 const RUNTIME_FAILED = 125;
+/** Last words of a client whose daemon went away while it waited; its code is then that of many a command. */
+const DAEMON_LOST =
+  /^(read|write) unix .*: (connection reset by peer|broken pipe)$|^unexpected EOF$|^error during connect|Cannot connect to the Docker daemon/;
+
 /** Exit codes after which the command may never have run: the runtime failed, or the program could not be started. */
 const NEVER_RAN = [RUNTIME_FAILED, 126, 127];
 
@@ -114,7 +118,7 @@ async function* clientStream(child: LocalStream): AsyncGenerator<ExecEvent> {
   let words = '';
   for await (const event of clientEnd(child)) {
     if (event.type === 'line' && event.stream === 'stderr') words = event.text;
-    if (event.type === 'exit' && event.code === RUNTIME_FAILED)
+    if (event.type === 'exit' && (event.code === RUNTIME_FAILED || (event.code === 1 && DAEMON_LOST.test(words))))
       yield { type: 'lost', reason: words || 'the runtime failed', atMs: event.atMs };
     else yield event;
   }

@@ -1,7 +1,8 @@
 // Who made something: a pid of this boot, so that what a dead harness left can be told from a live one's.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, uptime } from 'node:os';
 import { join } from 'node:path';
+import { CagematchError } from './errors.js';
 
 /** Set for every process that a harness starts, and inherited by what these start on this machine. */
 export const OWNER_VARIABLE = 'CAGEMATCH_OWNER';
@@ -58,6 +59,26 @@ export function makeFolder(purpose: string): string {
 
 export function removeFolder(folder: string): void {
   rmSync(folder, { recursive: true, force: true, maxRetries: 2 });
+}
+
+/**
+ * A folder for what the runtimes' clients put into TMPDIR: one that is killed, or finds no room, leaves it there (Podman does), and
+ * nobody could tell whose it is. Clients may run as another user.
+ * @throws `bad-input` where nothing can be written
+ */
+export function makeClientsFolder(): string {
+  try {
+    const folder = makeFolder('clients');
+    chmodSync(folder, 0o1777);
+    return folder;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new CagematchError(
+      'bad-input',
+      `the temporary folder ${tmpdir()} cannot be written (${code})`,
+      'free space, or set TMPDIR to another',
+    );
+  }
 }
 
 /** Temporary folders of harnesses that are no more. */

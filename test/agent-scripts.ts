@@ -2,7 +2,7 @@
 import * as says from './agent-lines.js';
 import { quoted } from './fake-commands.js';
 
-export const PROGRAM = '// a program of the fake agent\n';
+const PROGRAM = '// a program of the fake agent\n';
 
 export const print = (...lines: string[]) => lines.map((line) => `printf '%s\\n' ${quoted(line)}`).join('\n');
 

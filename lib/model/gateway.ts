@@ -25,7 +25,7 @@ export interface Tap {
   trouble?: Trouble;
 }
 
-export interface Trouble {
+interface Trouble {
   /** Of HTTP; absent: an answer that had begun well broke off. */
   status?: number;
   /** One line. */

@@ -1,6 +1,6 @@
 // A fault of a test's own choosing, in a real match of the built binary.
 import { expect } from 'vitest';
-import { type Draw, type FaultKind, type Moment, rightCauses } from '../../bench/faults/draw.js';
+import type { Draw, FaultKind, Moment } from '../../bench/faults/draw.js';
 import { detectedEntries } from '../../bench/faults/entries.js';
 import { type Episode, playEpisode } from '../../bench/faults/episode.js';
 import { storyOf } from '../../bench/faults/tell.js';
@@ -27,5 +27,3 @@ export async function strike(entry: string, kind: FaultKind, moment: Moment, cha
 export function struckRun({ ended, during }: Episode) {
   return ended.find(({ run }) => run === during?.run)?.outcome;
 }
-
-export { rightCauses };
