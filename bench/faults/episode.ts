@@ -24,7 +24,7 @@ const BOUND_MS = 150_000;
 /** How long something to strike is waited for, once its moment has come. */
 const SEARCH_MS = 3000;
 /** Of a run; a model that fails is waited for that long, and a machine with much to do is slow. */
-const RUN_BOUND_S = { model: 16, other: 60 };
+const RUN_BOUND_S = { model: 30, other: 60 };
 
 export interface Episode extends Verdict {
   draw: Draw;
