@@ -25,7 +25,7 @@ const SETTLE_MS = 500;
 
 /** Exit code by which the client says that the runtime itself failed, not the command. */
 const RUNTIME_FAILED = 125;
-/** Last words of a client whose daemon went away while it waited; its code is then that of many a command. */
+/** Last words of a client whose daemon went away while it waited. */
 const DAEMON_LOST =
   /^(read|write) unix .*: (connection reset by peer|broken pipe)$|^unexpected EOF$|^error during connect|Cannot connect to the Docker daemon/;
 
@@ -116,9 +116,9 @@ async function lastWords(child: LocalStream): Promise<string> {
 /** The client's end is the command's end, unless the client says that the runtime failed, or died itself. */
 async function* clientStream(child: LocalStream): AsyncGenerator<ExecEvent> {
   let words = '';
-  for await (const event of clientEnd(child)) {
+  for await (const event of clientEnd(child, DAEMON_LOST)) {
     if (event.type === 'line' && event.stream === 'stderr') words = event.text;
-    if (event.type === 'exit' && (event.code === RUNTIME_FAILED || (event.code === 1 && DAEMON_LOST.test(words))))
+    if (event.type === 'exit' && event.code === RUNTIME_FAILED)
       yield { type: 'lost', reason: words || 'the runtime failed', atMs: event.atMs };
     else yield event;
   }

@@ -167,6 +167,9 @@ function watchLifecycle(ctx: Context): Promise<Moments> {
   });
 }
 
+/** Last words of a client whose daemon went away while it waited. */
+const DAEMON_LOST = /^Error: (The incus daemon doesn't appear|.*\b(websocket: close|EOF$|connection (refused|reset)|dial unix))/;
+
 type Device = Record<string, string>;
 
 async function launch(ctx: Context, name: string, extra: Record<string, Device>): Promise<void> {
@@ -291,7 +294,10 @@ function exec(ctx: Context, name: string, user: LaunchSpec['user'], command: Com
     'sh',
     ...command.argv,
   ];
-  return clientEnd(stream(argv, { env: ctx.env, signal: ctx.signal, input: secrets.map(([, value]) => `${value}\n`).join('') }));
+  return clientEnd(
+    stream(argv, { env: ctx.env, signal: ctx.signal, input: secrets.map(([, value]) => `${value}\n`).join('') }),
+    DAEMON_LOST,
+  );
 }
 
 /** Gone, and confirmed. False when it was gone before. */

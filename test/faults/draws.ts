@@ -1,10 +1,13 @@
 // A fault of a test's own choosing, in a real match of the built binary.
-import { expect } from 'vitest';
+import { expect, vi } from 'vitest';
 import type { Draw, FaultKind, Moment } from '../../bench/faults/draw.js';
 import { detectedEntries } from '../../bench/faults/entries.js';
 import { type Episode, playEpisode } from '../../bench/faults/episode.js';
 import { storyOf } from '../../bench/faults/tell.js';
 import { fieldEnv } from '../../bench/field.js';
+
+// A whole match and the next start: on a machine with much to do, half a minute each.
+vi.setConfig({ testTimeout: 180_000 });
 
 const env = fieldEnv();
 /** The local rows that are ready on this machine. */
