@@ -1,4 +1,4 @@
-// `npm run bench -- NAME [--quick] [--n N]`: measures one of the promises in docs/benchmarks.md, and says whether it holds.
+// `npm run bench -- NAME [--quick] [--n N] [--seed S]`: measures one of the promises in docs/benchmarks.md, and says whether it holds.
 import { parseArgs } from 'node:util';
 import { messageOf } from '../lib/errors.js';
 import { type Benchmark, lineOf, type Options } from './verdict.js';
@@ -14,6 +14,7 @@ const BENCHMARKS: Record<string, () => Promise<{ benchmark: Benchmark }>> = {
   'command-line': () => import('./command-line.js'),
   warm: () => import('./warm.js'),
   parts: () => import('./parts.js'),
+  faults: () => import('./faults.js'),
 };
 
 process.exitCode = await main();
@@ -21,7 +22,14 @@ process.exitCode = await main();
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { quick: { type: 'boolean', default: false }, n: { type: 'string' }, matches: { type: 'string' } },
+    options: {
+      quick: { type: 'boolean', default: false },
+      n: { type: 'string' },
+      matches: { type: 'string' },
+      runs: { type: 'string' },
+      seed: { type: 'string' },
+      from: { type: 'string' },
+    },
   });
   const [name = ''] = positionals;
   const load = BENCHMARKS[name];
@@ -30,13 +38,18 @@ async function main(): Promise<number> {
     if (name !== '') console.error(`✖ no benchmark is named ${name}`);
     return name === '' ? 0 : 2;
   }
-  const asked = values.n ?? values.matches;
+  const asked = values.n ?? values.matches ?? values.runs;
   const count = asked === undefined ? undefined : Number(asked);
   if (count !== undefined && !(Number.isInteger(count) && count > 0 && count <= 1000)) {
     console.error('✖ --n takes a whole number from 1 to 1000');
     return 2;
   }
-  const options: Options = { quick: values.quick, count, say: (line) => console.error(line) };
+  const [seed, from] = [values.seed, values.from].map((value) => (value === undefined ? undefined : Number(value)));
+  if ([seed, from].some((value) => value !== undefined && !(Number.isInteger(value) && value >= 0 && value <= 1e6))) {
+    console.error('✖ --seed and --from take a whole number from 0 to 1000000');
+    return 2;
+  }
+  const options: Options = { quick: values.quick, count, seed, from, say: (line) => console.error(line) };
   try {
     const { benchmark } = await load();
     for (const verdict of await benchmark.run(options)) console.log(lineOf(verdict));

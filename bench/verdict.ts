@@ -22,6 +22,10 @@ export interface Options {
   quick: boolean;
   /** How many samples, where the user said so. */
   count: number | undefined;
+  /** Of what is drawn at random, where the user said so. */
+  seed?: number | undefined;
+  /** Number of the first sample, to take one of a series again. */
+  from?: number | undefined;
   /** Progress, for the person. */
   say(line: string): void;
 }

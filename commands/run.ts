@@ -13,6 +13,7 @@ import { loadModes, parseWanted } from '../lib/match/registry.js';
 import { liveAnswer, replayAnswer } from '../lib/model/answers.js';
 import { readCassette } from '../lib/model/cassette.js';
 import { createGateway } from '../lib/model/gateway.js';
+import { makeClientsFolder, removeFolder } from '../lib/owner.js';
 import { agentVersion, packageRoot, version } from '../lib/package.js';
 import { SCHEMA_VERSION } from '../lib/record.js';
 import type { Report } from '../lib/report/document.js';
@@ -44,7 +45,15 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const stop = new AbortController();
   const signal = AbortSignal.any([interrupt.signal, stop.signal]);
   const matchId = newMatchId();
-  const around: Surroundings = { env: io.env, platform: io.platform, uid: io.uid, match: matchId, signal, say: progress.say };
+  const clients = makeClientsFolder();
+  const around: Surroundings = {
+    env: { ...io.env, TMPDIR: clients },
+    platform: io.platform,
+    uid: io.uid,
+    match: matchId,
+    signal,
+    say: progress.say,
+  };
   const keeper = createKeeper();
   const gateway = createGateway(answer, { port: own.gatewayPort });
   try {
@@ -121,6 +130,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     await gateway.close();
     await keeper.closeAll();
     killAll();
+    removeFolder(clients);
     interrupt.dispose();
   }
 }

@@ -246,6 +246,20 @@ export function stream(argv: readonly [string, ...string[]], options: SpawnOptio
   };
 }
 
+/**
+ * The lines and the end of a runtime's client: one that is killed itself knows nothing of how the command ended.
+ * @param daemonLost last words of one whose daemon went away meanwhile; it ends with code 1, as many a command does
+ */
+export async function* clientEnd(child: ExecStream, daemonLost?: RegExp): AsyncGenerator<ExecEvent> {
+  let words = '';
+  for await (const event of child) {
+    if (event.type === 'line' && event.stream === 'stderr') words = event.text;
+    if (event.type === 'exit' && event.code === 1 && daemonLost?.test(words)) yield { type: 'lost', reason: words, atMs: event.atMs };
+    else if (event.type === 'signal') yield { type: 'lost', reason: `the runtime's client was killed by ${event.name}`, atMs: event.atMs };
+    else yield event;
+  }
+}
+
 /** Cuts text into lines; a line past its bound is cut, and its rest is passed over without being kept. */
 export function lineSplitter(emit: (line: string) => void) {
   let rest = '';

@@ -1,7 +1,7 @@
 // Drives a command line that speaks the container dialect: sandboxes up, in use, gone and listed. Names no runtime.
 import type { Command, Context, ExecEvent, ExecStream, Handle, LaunchSpec, Listed } from './contract.js';
 import { CagematchError } from './errors.js';
-import { capture, type LocalStream, output, stream, whyFailed } from './exec.js';
+import { capture, clientEnd, type LocalStream, output, stream, whyFailed } from './exec.js';
 import { type Client, execArgs, labelFilter, type RunOptions, readLabels, runArgs } from './oci.js';
 import { watchEvents } from './oci-events.js';
 import type { CommandLine } from './process-tree.js';
@@ -23,6 +23,10 @@ const SETTLE_MS = 500;
 
 /** Exit code by which the client says that the runtime itself failed, not the command. */
 const RUNTIME_FAILED = 125;
+/** Last words of a client whose daemon went away while it waited. */
+const DAEMON_LOST =
+  /^(read|write) unix .*: (connection reset by peer|broken pipe)$|^unexpected EOF$|^error during connect|Cannot connect to the Docker daemon/;
+
 /** Exit codes after which the command may never have run: the runtime failed, or the program could not be started. */
 const NEVER_RAN = [RUNTIME_FAILED, 126, 127];
 
@@ -110,11 +114,10 @@ async function lastWords(child: LocalStream): Promise<string> {
 /** The client's end is the command's end, unless the client says that the runtime failed, or died itself. */
 async function* clientStream(child: LocalStream): AsyncGenerator<ExecEvent> {
   let words = '';
-  for await (const event of child) {
+  for await (const event of clientEnd(child, DAEMON_LOST)) {
     if (event.type === 'line' && event.stream === 'stderr') words = event.text;
     if (event.type === 'exit' && event.code === RUNTIME_FAILED)
       yield { type: 'lost', reason: words || 'the runtime failed', atMs: event.atMs };
-    else if (event.type === 'signal') yield { type: 'lost', reason: `the runtime's client was killed by ${event.name}`, atMs: event.atMs };
     else yield event;
   }
 }

@@ -36,7 +36,7 @@ export async function ensureImage(
 ): Promise<{ image?: string }> {
   await watchEvents(client, ctx);
   const call = { env: client.env, cwd: '/', signal: ctx.signal };
-  const present = options.rebuild ? undefined : await digest(client, ctx, options.image);
+  const present = options.rebuild ? undefined : await digest(client, options.image);
   if (present) return present;
   ctx.say(`building ${options.image} (once; a minute or so)`);
   const folder = makeFolder('build');
@@ -57,14 +57,20 @@ export async function ensureImage(
   } finally {
     removeFolder(folder);
   }
-  return (await digest(client, ctx, options.image)) ?? {};
+  return (await digest(client, options.image)) ?? {};
 }
 
-/** Undefined where there is no such image. */
-async function digest(client: Client, ctx: Context, image: string): Promise<{ image: string } | undefined> {
+/**
+ * Undefined where there is no such image.
+ * @throws `not-ready` where the runtime does not say: an image that may be there must not be built again
+ */
+async function digest(client: Client, image: string): Promise<{ image: string } | undefined> {
   const argv: [string, ...string[]] = [...client.argv, 'image', 'inspect', '--format', '{{.Id}}', image];
-  const asked = await capture(argv, { env: client.env, cwd: '/', signal: ctx.signal, timeoutMs: QUICK_MS });
-  return asked.end.type === 'exit' && asked.end.code === 0 ? { image: asked.stdout.trim() } : undefined;
+  // Short enough to be let finish: a client that is killed can leave a temporary file.
+  const asked = await capture(argv, { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
+  if (asked.end.type === 'exit' && asked.end.code === 0) return { image: asked.stdout.trim() };
+  if (/no such image|image not known|not found/i.test(asked.stderr)) return undefined;
+  throw new CagematchError('not-ready', `whether ${image} is there cannot be told: ${whyFailed(asked)}`);
 }
 
 /**
@@ -73,14 +79,14 @@ async function digest(client: Client, ctx: Context, image: string): Promise<{ im
  * @throws `image-unavailable` when it is in use
  */
 export async function evictImage(client: Client, ctx: Context, image: string): Promise<void> {
-  if ((await digest(client, ctx, image)) === undefined) return;
+  if ((await digest(client, image)) === undefined) return;
   const removal = await capture([...client.argv, 'image', 'rm', image], {
     env: client.env,
     cwd: '/',
     signal: ctx.signal,
     timeoutMs: REMOVE_MS,
   });
-  if ((await digest(client, ctx, image)) !== undefined)
+  if ((await digest(client, image)) !== undefined)
     throw new CagematchError('image-unavailable', `${image} cannot be removed: ${whyFailed(removal)}`, 'cagematch clean');
 }
 

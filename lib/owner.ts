@@ -1,5 +1,5 @@
 // Who made something: a pid of this boot, so that what a dead harness left can be told from a live one's.
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir, uptime } from 'node:os';
 import { basename, join } from 'node:path';
 import { CagematchError } from './errors.js';
@@ -52,9 +52,15 @@ const OWNER_FILE = '.owner';
 
 /** A new temporary folder that `staleFolders` finds when its owner is dead. */
 export function makeFolder(purpose: string): string {
-  const folder = mkdtempSync(join(tmpdir(), `${PREFIX}${purpose}-`));
-  writeFileSync(join(folder, OWNER_FILE), ownerOf(process.pid));
-  return folder;
+  // Its name tells the owner too: one who dies before the file is written is still found.
+  const folder = mkdtempSync(join(tmpdir(), `${PREFIX}${purpose}-${process.pid}-`));
+  try {
+    writeFileSync(join(folder, OWNER_FILE), ownerOf(process.pid));
+    return folder;
+  } catch (error) {
+    removeFolder(folder);
+    throw error;
+  }
 }
 
 /** @throws when something is mounted below: its files would be removed too, whosever they are */
@@ -70,13 +76,44 @@ export function folderOwner(folder: string): string | undefined {
   return basename(folder).startsWith(PREFIX) ? readOwnText(folder, OWNER_FILE, 200) : undefined;
 }
 
+/**
+ * A folder for what the runtimes' clients put into TMPDIR: one that is killed, or finds no room, leaves it there (Podman does), and
+ * nobody could tell whose it is. Clients may run as another user.
+ * @throws `bad-input` where nothing can be written
+ */
+export function makeClientsFolder(): string {
+  try {
+    const folder = makeFolder('clients');
+    chmodSync(folder, 0o1777);
+    return folder;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new CagematchError(
+      'bad-input',
+      `the temporary folder ${tmpdir()} cannot be written (${code})`,
+      'free space, or set TMPDIR to another',
+    );
+  }
+}
+
 /** Temporary folders of harnesses that are no more. */
 export function staleFolders(): string[] {
   return readdirSync(tmpdir())
     .filter((name) => name.startsWith(PREFIX))
     .map((name) => join(tmpdir(), name))
     .filter((folder) => {
-      const owner = folderOwner(folder);
-      return owner !== undefined && owner !== '' && !ownerAlive(owner);
+      const owner = folderOwner(folder) || ownerNamed(folder);
+      return owner !== undefined && !ownerAlive(owner);
     });
+}
+
+/**
+ * Of one whose owner is writing the file just now, or died before he did: by its name. Only where the folder is the caller's own:
+ * anybody may make one of such a name.
+ */
+function ownerNamed(folder: string): string | undefined {
+  const pid = /-(\d+)-[^-]+$/.exec(folder)?.[1];
+  const file = lstatSync(join(folder, OWNER_FILE), { throwIfNoEntry: false });
+  if (pid === undefined || (file !== undefined && !(file.isFile() && file.size === 0))) return undefined;
+  return lstatSync(folder, { throwIfNoEntry: false })?.uid === process.getuid?.() ? ownerOf(Number(pid)) : undefined;
 }

@@ -13,7 +13,7 @@ import {
   type Thing,
 } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
-import { capture, output, stream, whyFailed } from '../lib/exec.js';
+import { capture, clientEnd, output, stream, whyFailed } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
 import { type Moment, type Moments, watchMoments } from '../lib/moments.js';
 import { readLabels } from '../lib/oci.js';
@@ -182,6 +182,9 @@ function watchLifecycle(ctx: Context): Promise<Moments> {
   });
 }
 
+/** Last words of a client whose daemon went away while it waited. */
+const DAEMON_LOST = /^Error: (The incus daemon doesn't appear|.*\b(websocket: close|EOF$|connection (refused|reset)|dial unix))/;
+
 type Device = Record<string, string>;
 
 async function launch(ctx: Context, name: string, extra: Record<string, Device>): Promise<void> {
@@ -337,7 +340,10 @@ function exec(ctx: Context, name: string, user: LaunchSpec['user'], command: Com
     'sh',
     ...command.argv,
   ];
-  return stream(argv, { env: ctx.env, signal: ctx.signal, input: secrets.map(([, value]) => `${value}\n`).join('') });
+  return clientEnd(
+    stream(argv, { env: ctx.env, signal: ctx.signal, input: secrets.map(([, value]) => `${value}\n`).join('') }),
+    DAEMON_LOST,
+  );
 }
 
 /** Gone, and confirmed. False when it was gone before. */
@@ -401,11 +407,16 @@ function base(ctx: Context): string {
   return ctx.env.CAGEMATCH_INCUS_BASE ?? 'images:debian/12';
 }
 
-/** Undefined where there is no such image. */
+/**
+ * Undefined where there is no such image.
+ * @throws `not-ready` where the daemon does not say: an image that may be there must not be built again
+ */
 async function fingerprint(ctx: Context, alias: string): Promise<{ image: string } | undefined> {
   const asked = await incus(ctx, ['query', `/1.0/images/aliases/${alias}`], QUICK_MS);
   const target = parseJson<{ target?: string }>(asked.stdout)?.target;
-  return asked.end.type === 'exit' && asked.end.code === 0 && target !== undefined ? { image: target } : undefined;
+  if (asked.end.type === 'exit' && asked.end.code === 0 && target !== undefined) return { image: target };
+  if (/not found/i.test(asked.stderr)) return undefined;
+  throw new CagematchError('not-ready', `whether ${alias} is there cannot be told: ${whyFailed(asked)}`);
 }
 
 /** @throws `image-unavailable` when the template is there and will not go */

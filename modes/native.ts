@@ -3,7 +3,7 @@ import { existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'n
 import { dirname, join } from 'node:path';
 import { type Command, type Context, defineMode, type Handle, type HostPaths, type LaunchSpec } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
-import { capture, type LocalStream, stream, which, whyFailed } from '../lib/exec.js';
+import { capture, clientEnd, type LocalStream, stream, which, whyFailed } from '../lib/exec.js';
 import { makeFolder, removeFolder } from '../lib/owner.js';
 import { killSandbox, labelEnv, listProcesses, reapProcess } from '../lib/processes.js';
 import { programVersion, versionFacts } from '../lib/program-version.js';
@@ -52,12 +52,12 @@ export default defineMode<Handle & { pid?: number | undefined; kill?(): void; se
     if (!spec.command) return { name: spec.name, settings };
     const child = start(ctx, spec.name, settings, spec.command);
     await child.spawned;
-    return { name: spec.name, settings, process: child, pid: child.pid, kill: child.kill };
+    return { name: spec.name, settings, process: clientEnd(child), pid: child.pid, kill: child.kill };
   },
   exec(ctx, handle, command) {
     const child = start(ctx, handle.name, handle.settings ?? '', command);
     handle.pid = child.pid;
-    return child;
+    return clientEnd(child);
   },
   async collect() {},
   async destroy(ctx, handle) {

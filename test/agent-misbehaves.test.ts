@@ -14,24 +14,11 @@ import { parseEvents } from '../lib/report/report.js';
 import { helloTask } from '../lib/task/hello.js';
 import host from '../modes/host.js';
 import * as says from './agent-lines.js';
+import { doesTheTask, print } from './agent-scripts.js';
 import { quoted, writeProgram } from './fake-commands.js';
 import { modeContext } from './mode-context.js';
 import { isRunning, pidIn } from './processes.js';
 import { temporaryFolder } from './temporary-folder.js';
-
-const PROGRAM = '// a program of the fake agent\n';
-
-const print = (...lines: string[]) => lines.map((line) => `printf '%s\\n' ${quoted(line)}`).join('\n');
-
-/** The body of an agent that does the task as it should, in shell. @param content what it leaves in the file that it says it wrote */
-const doesTheTask = (content = PROGRAM) =>
-  [
-    print(says.init(), says.writes('toolu_1', '/x/hello.mjs', PROGRAM), says.toolResult('toolu_1', 'created')),
-    `printf %s ${quoted(content)} > hello.mjs`,
-    print(says.uses('toolu_2', 'Bash', { command: 'node hello.mjs' })),
-    `printf '%s\\n' ${quoted(says.toolResult('toolu_2', 'nonce NONCE'))} | sed "s/NONCE/$(cat nonce.txt)/"`,
-    print(says.result()),
-  ].join('\n');
 
 interface Row {
   /** Body of the shell script that plays the agent. */

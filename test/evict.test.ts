@@ -84,7 +84,8 @@ test.each(able.filter(({ real, mode }) => !real && mode.oneShot))(
 test('an image is made without the layers of builds before', async () => {
   const docker = (await loadModes()).get('docker') as Mode;
   const PATH = fakeCommands({
-    docker: 'case "$1" in build) echo "$@" >"$0.built";; image) [ -e "$0.built" ] && echo sha256:1 || exit 1;; esac',
+    docker:
+      'case "$1" in build) echo "$@" >"$0.built";; image) [ -e "$0.built" ] && echo sha256:1 || { echo "No such image: $3" >&2; exit 1; };; esac',
   });
   expect(await docker.prepare(modeContext('docker', { env: { PATH }, packageRoot }))).toEqual({ image: 'sha256:1' });
   expect(readFileSync(join(PATH, 'docker.built'), 'utf8')).toContain(' --no-cache ');

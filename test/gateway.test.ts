@@ -471,7 +471,7 @@ describe('live', () => {
     expect(answer.status).toBe(status);
     expect(answer.headers.get('retry-after')).toBe('7');
     expect(await answer.text()).toBe(body);
-    expect(tap.upstreamStatus).toBe(status);
+    expect(tap.trouble).toEqual({ status, what: `${status}` });
   });
 
   test('an API that is not there is 502, with a reason', async () => {

@@ -3,9 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Command } from '../lib/contract.js';
 import { loadModes } from '../lib/match/registry.js';
-import { listContainers } from '../lib/oci-client.js';
+import { execInContainer, listContainers } from '../lib/oci-client.js';
 import { type Arena, openArena, read, shell } from './conformance/arena.js';
+import { fakeCommands, saying } from './fake-commands.js';
+import { modeContext } from './mode-context.js';
 import { openStandIn, type StandIn } from './stand-ins/stand-in.js';
 
 let standIn: StandIn | undefined;
@@ -86,4 +89,14 @@ esac
   );
   rmSync(folder, { recursive: true });
   expect(answer).toEqual(listed);
+});
+
+test.each([
+  ['read unix @->/run/docker.sock: read: connection reset by peer', 'lost'],
+  ['out of ideas', 'exit'],
+])('a client that ends with code 1 and says “%s” tells of an end that is %s', async (words, type) => {
+  const PATH = fakeCommands({ docker: saying({ stderr: words, code: 1 }) });
+  const command = { argv: ['true'], env: {}, secretEnv: {}, cwd: '/' } as Command;
+  const stream = execInContainer({ argv: ['docker'], env: { PATH } }, modeContext('docker'), { name: 'x' }, command);
+  expect((await read(stream)).end).toMatchObject({ type });
 });

@@ -77,6 +77,14 @@ describe('a folder', () => {
     expect(staleFolders().sort()).toEqual([join(tmp, 'cagematch-run-dead'), join(tmp, 'cagematch-run-rebooted')]);
   });
 
+  test('whose owner died before it could sign is told by its name', () => {
+    const tmp = ownTmpdir();
+    const [dead, alive] = [`cagematch-run-${deadPid()}-AbC123`, `cagematch-run-${process.pid}-AbC123`];
+    for (const name of [dead, alive]) mkdirSync(join(tmp, name));
+    writeFileSync(join(tmp, dead, '.owner'), '');
+    expect(staleFolders()).toEqual([join(tmp, dead)]);
+  });
+
   test('is removed with all that is in it, and removing it twice is no error', () => {
     ownTmpdir();
     const folder = makeFolder('run');

@@ -56,6 +56,8 @@ export function playedMode(calls: string[], part: Part = {}): Mode {
       return host.destroy(ctx, handle);
     },
   };
+  // Requests are told by lines only where the model is inside.
+  if (part.startupMs) mode.reach = async () => ({ via: 'inside' });
   return { ...mode, ...part.mode?.(mode) };
 }
 

@@ -1,5 +1,7 @@
 // Whom a failure blames.
+import { statfsSync } from 'node:fs';
 import { CagematchError, type ErrorCode, messageOf } from '../errors.js';
+import type { Tap } from '../model/gateway.js';
 import type { Outcome } from '../record.js';
 
 type Cause = Extract<Outcome, { status: 'failed' }>['cause'];
@@ -25,4 +27,62 @@ export const INTERRUPTED = blamed('interrupted', 'interrupted by the user');
 export function failureOf(error: unknown): Outcome {
   if (!(error instanceof CagematchError)) return blamed('harness', messageOf(error));
   return blamed(BLAME[error.code], messageOf(error), error.hint);
+}
+
+/**
+ * A run that its bound cut short blames whoever was at work: the runtime that was to launch, what was to bring the files back, the
+ * model where it answered with errors or took most of the time; else nobody can be told, and it is a `timeout`.
+ * @param cut the outcome as the bound gives it
+ */
+export function atBound(cut: Outcome, run: { phase: 'launch' | 'work' | 'collect'; tap: Tap; boundMs: number; nowMs: number }): Outcome {
+  if (cut.status === 'passed' || cut.cause !== 'timeout') return cut;
+  const { phase, tap, boundMs, nowMs } = run;
+  if (phase === 'launch') return blamed('sandbox', `${cut.message}: the runtime had not launched it`, cut.hint);
+  if (phase === 'collect') return blamed('sync', `${cut.message}: the workspace was not back`, cut.hint);
+  if (tap.trouble) return troubled(cut.message, tap.trouble, cut.hint);
+  const waitedMs = tap.modelMs + (tap.waitingSinceMs === undefined ? 0 : nowMs - tap.waitingSinceMs);
+  if (waitedMs <= boundMs / 2) return cut;
+  return blamed('model', `${cut.message}: the agent waited for the model for ${(waitedMs / 1000).toFixed(1)} s of it`, cut.hint);
+}
+
+/** An agent that gave up on a model that had only errors to say is not to blame. */
+export function unlessModel(failure: Outcome | undefined, { trouble }: Tap): Outcome | undefined {
+  if (failure?.status !== 'failed' || failure.cause !== 'agent' || !trouble) return failure;
+  return troubled(failure.message, trouble, failure.hint);
+}
+
+function troubled(message: string, { status, what }: NonNullable<Tap['trouble']>, hint: string | undefined): Outcome {
+  const words = `${message}; the model's last answer: ${what}`;
+  if (status === 401 || status === 403) return blamed('auth', words, 'cagematch token show');
+  return blamed(status === 429 ? 'rate-limit' : 'model', words, hint);
+}
+
+/** A runtime that does not answer when the sandbox is to go is why the run came to no end, too. */
+export function undestroyed(failure: Outcome | undefined, why: Outcome): Outcome {
+  if (failure?.status !== 'failed' || why.status !== 'failed') return why;
+  if (failure.cause !== 'timeout') return failure;
+  return blamed('sandbox', `${failure.message}, and then: ${why.message}`, failure.hint);
+}
+
+/** Causes that a full disk on this side can look like. */
+const SAID_BY_A_FULL_DISK: readonly Cause[] = ['agent', 'sandbox', 'sync', 'verifier', 'harness', 'timeout'];
+const FULL_BYTES = 64 * 1024;
+
+/** Where the disk under the run's folder has no room left, nobody else is to blame for what did not come out. */
+export function unlessDiskFull(outcome: Outcome, folder: string): Outcome {
+  if (outcome.status === 'passed' || !SAID_BY_A_FULL_DISK.includes(outcome.cause) || !isFull(folder)) return outcome;
+  return blamed(
+    'harness',
+    `the disk with the runs' folders is full: ${outcome.message}`,
+    'free space, or set TMPDIR to a folder that has some',
+  );
+}
+
+function isFull(folder: string): boolean {
+  try {
+    const { bavail, bsize, ffree, files } = statfsSync(folder);
+    return bavail * bsize < FULL_BYTES || (files > 0 && ffree === 0);
+  } catch {
+    return false;
+  }
 }

@@ -16,6 +16,8 @@ export interface Watched {
   clock: Clock;
   /** Told of the moments at which the sandbox' processes should be read. */
   meter: Meter;
+  /** The model runs beside the agent, and tells of its requests by lines. Elsewhere only an agent would: they are not believed. */
+  inside: boolean;
 }
 
 /** Reads the stream to its end, and stamps the moments that only its lines tell. */
@@ -39,6 +41,7 @@ export async function follow(
         at.firstProcess ??= event.atMs;
         meter.begin();
       }
+      if (!watched.inside) continue;
       if (what === 'request') {
         at.firstRequest ??= event.atMs;
         askedAtMs = event.atMs;
@@ -61,10 +64,13 @@ export async function follow(
   return { end: { type: 'lost', reason: 'the stream broke off' }, endedAtMs: watched.clock(), live };
 }
 
+/** As `presentedCredential` names them. */
+const HEADERS = ['authorization', 'x-api-key', 'both'];
+
 function readCredential(text: string): { header: string; oauth: boolean } {
   try {
     const { header, oauth } = JSON.parse(text) as { header?: unknown; oauth?: unknown };
-    return { header: String(header), oauth: oauth === true };
+    return { header: HEADERS.find((known) => known === header) ?? 'unknown', oauth: oauth === true };
   } catch {
     return { header: 'unknown', oauth: false };
   }

@@ -9,7 +9,7 @@ import { makeFolder, removeFolder } from '../owner.js';
 import type { Auth, Clocks, Cost, Gap, Leftover, Outcome, Planted, State, Sync } from '../record.js';
 import type { Task } from '../task/task.js';
 import { agentFailure, startTranscript } from '../task/transcript.js';
-import { blamed, failureOf } from './blame.js';
+import { atBound, blamed, failureOf, undestroyed, unlessDiskFull, unlessModel } from './blame.js';
 import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
 import { folderBytes } from './capacity.js';
 import { imageAnew } from './cold.js';
@@ -152,7 +152,8 @@ async function runIn(folder: string, settings: RunSettings, at: Moments): Promis
 
 export function watch(settings: RunSettings, at: Moments, tap: Tap, workspace: string): Watched {
   const meter = openMeter(settings.mode, settings.ctx);
-  return { at, tap, transcript: startTranscript(), workspace: asSeeded(workspace), clock: settings.clock ?? monotonic, meter };
+  const inside = settings.reach.via === 'inside';
+  return { at, tap, transcript: startTranscript(), workspace: asSeeded(workspace), clock: settings.clock ?? monotonic, meter, inside };
 }
 
 /** The result of a run whose agent was started, or was to be. */
@@ -162,7 +163,7 @@ export function told(settings: RunSettings, watched: Watched, work: Work, nonce:
   if (tap.requests > 0) at.modelMs = tap.modelMs;
   const verdict = verified(settings.task, workspace, nonce, transcript);
   return {
-    outcome: work.failure ?? verdict.outcome,
+    outcome: unlessDiskFull(work.failure ?? unlessModel(verdict.outcome, tap) ?? verdict.outcome, workspace.path),
     clocks: measure(at, settings.state),
     cost: meter.cost(),
     auth: { path: settings.authPath, delivered: delivered(tap, settings.reach) },
@@ -175,6 +176,8 @@ export function told(settings: RunSettings, watched: Watched, work: Work, nonce:
 export interface Work {
   failure: Outcome | undefined;
   live: Sync['live'];
+  /** Where it is, or got to. */
+  phase: 'launch' | 'work' | 'collect';
 }
 
 interface Attempt extends Work {
@@ -190,7 +193,7 @@ async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched): 
   const { at, clock } = watched;
   const stop = stopper(settings.signal, settings.timeoutMs);
   let handle: Handle = { name: plan.spec.name };
-  const work: Work = { failure: undefined, live: { gap: 'not-reached' } };
+  const work: Work = { failure: undefined, live: { gap: 'not-reached' }, phase: 'launch' };
   try {
     settings.onPhase('launch');
     const launching = mode.launch(ctx, plan.spec);
@@ -200,7 +203,7 @@ async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched): 
     at.running = handle.runningAtMs ?? clock();
     await workIn(handle, settings, plan, watched, { stop, work });
   } catch (error) {
-    work.failure = stop.reason() ?? work.failure ?? failureOf(error);
+    work.failure = cutShort(settings, work, watched, stop.reason()) ?? work.failure ?? failureOf(error);
   } finally {
     stop.clear();
   }
@@ -211,8 +214,15 @@ async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched): 
     at.gone = gone.goneAtMs ?? clock();
     return { ...work, id: handle.id };
   } catch (error) {
-    return { ...work, id: handle.id, failure: work.failure ?? failureOf(error), undestroyed: messageOf(error) };
+    return { ...work, id: handle.id, failure: undestroyed(work.failure, failureOf(error)), undestroyed: messageOf(error) };
   }
+}
+
+/** Why a run was cut short, if it was. What the agent had failed of before its bound is what it failed of. */
+export function cutShort(settings: RunSettings, work: Work, { tap, clock }: Watched, reason: Outcome | undefined): Outcome | undefined {
+  if (reason?.status !== 'failed') return undefined;
+  if (work.failure && reason.cause === 'timeout') return work.failure;
+  return atBound(reason, { phase: work.phase, tap, boundMs: settings.timeoutMs, nowMs: clock() });
 }
 
 /**
@@ -230,15 +240,16 @@ export async function workIn(
   const { at, clock, transcript, workspace } = watched;
   const { stop, work } = so;
   settings.onPhase('work');
+  work.phase = 'work';
   watched.meter.launched(handle);
   const stream = handle.process ?? mode.exec(ctx, handle, plan.command);
   const working = follow(stream, plan.mark, watched, () => hasArrived(settings.task, workspace));
   const done = await stop.race(working, async () => {});
   at.ended = done.endedAtMs;
   work.live = done.live;
-  work.failure = agentFailure(transcript, done.end);
-  if (done.end.type === 'lost' || transcript.result === undefined) work.failure ??= blamed('agent', 'the agent ended without a result');
+  work.failure = unlessModel(agentFailure(transcript, done.end), watched.tap);
   settings.onPhase('collect');
+  work.phase = 'collect';
   at.collectCalled = clock();
   await stop.race(mode.collect(ctx, handle, workspace.path), async () => {});
   at.collected = clock();

@@ -10,7 +10,19 @@ import type { Leftover } from '../record.js';
 import { failureOf } from './blame.js';
 import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
 import { commandFor, furnish, ownSeed, specFor, workspaceUser } from './furnish.js';
-import { dropFolder, leftovers, type RunResult, type RunSettings, told, unlaunched, type Work, watch, withMore, workIn } from './run.js';
+import {
+  cutShort,
+  dropFolder,
+  leftovers,
+  type RunResult,
+  type RunSettings,
+  told,
+  unlaunched,
+  type Work,
+  watch,
+  withMore,
+  workIn,
+} from './run.js';
 
 /** What a sandbox needs that serves many runs. */
 type Ground = Pick<RunSettings, 'mode' | 'ctx' | 'reach' | 'gatewayPort' | 'task' | 'onFolder'>;
@@ -100,7 +112,7 @@ async function launch(ground: Ground, name: string, folder: string): Promise<Idl
 export async function runWarm(settings: RunSettings, pool: Pool, place: number): Promise<RunResult> {
   const at = settings.at ?? {};
   const tap = settings.gateway.openTap();
-  const work: Work = { failure: undefined, live: { gap: 'not-reached' } };
+  const work: Work = { failure: undefined, live: { gap: 'not-reached' }, phase: 'work' };
   const audit = settings.audit ?? openAudit();
   const audited = { ...settings, audit };
   let result: RunResult;
@@ -121,7 +133,7 @@ export async function runWarm(settings: RunSettings, pool: Pool, place: number):
     try {
       await workIn(idle.handle, { ...settings, ctx: idle.ctx }, plan, watched, { stop, work });
     } catch (error) {
-      work.failure = stop.reason() ?? work.failure ?? failureOf(error);
+      work.failure = cutShort(settings, work, watched, stop.reason()) ?? work.failure ?? failureOf(error);
     } finally {
       stop.clear();
     }

@@ -14,13 +14,22 @@ export interface Tap {
   /** The run's token; nothing else opens the gateway. */
   token: string;
   firstRequestAtMs?: number;
-  /** Time during which at least one request was unanswered. */
+  /** Time during which at least one request was unanswered, without the wait that still goes on. */
   modelMs: number;
+  /** Since when a request has been unanswered; absent: none is. */
+  waitingSinceMs?: number;
   requests: number;
   /** The header by which the token arrived, and whether the agent took it for a subscription's. */
   credential?: { header: string; oauth: boolean };
-  /** An error answer that the model itself gave (live). */
-  upstreamStatus?: number;
+  /** What was wrong with the model's last answer, as long as no good one has followed. */
+  trouble?: Trouble;
+}
+
+interface Trouble {
+  /** Of HTTP; absent: an answer that had begun well broke off. */
+  status?: number;
+  /** One line. */
+  what: string;
 }
 
 export interface Gateway {
@@ -40,7 +49,7 @@ export function createGateway(answer: Answer, options: { port?: number; clock?: 
   const clock = options.clock ?? monotonic;
   const taps = new Set<Tap>();
   const servers = new Map<string, Promise<Server>>();
-  const busy = new Map<Tap, { count: number; sinceMs: number }>();
+  const busy = new Map<Tap, number>();
 
   async function serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
     if (req.method === 'HEAD') return void res.writeHead(200).end();
@@ -53,28 +62,34 @@ export function createGateway(answer: Answer, options: { port?: number; clock?: 
     tap.requests += 1;
     begin(tap, atMs);
     res.once('close', () => end(tap));
+    let brokeOff: string | undefined;
     try {
       await answer(req, res);
     } catch (error) {
-      if (!res.headersSent) sendError(res, 502, 'api_error', messageOf(error));
-      else res.destroy();
+      // An agent that hangs up says nothing of the model.
+      if (hasHungUp(error)) return void res.destroy();
+      if (res.headersSent) {
+        brokeOff = `broken off (${messageOf(error)})`;
+        res.destroy();
+      } else sendError(res, 502, 'api_error', messageOf(error));
     }
-    if (res.statusCode >= 400) tap.upstreamStatus = res.statusCode;
+    const trouble = brokeOff === undefined ? errorAnswer(res.statusCode) : { what: brokeOff };
+    if (trouble) tap.trouble = trouble;
+    else delete tap.trouble;
   }
 
   function begin(tap: Tap, atMs: number): void {
-    const open = busy.get(tap);
-    if (open) open.count += 1;
-    else busy.set(tap, { count: 1, sinceMs: atMs });
+    busy.set(tap, (busy.get(tap) ?? 0) + 1);
+    tap.waitingSinceMs ??= atMs;
   }
 
   function end(tap: Tap): void {
-    const open = busy.get(tap);
-    if (!open) return;
-    open.count -= 1;
-    if (open.count > 0) return;
-    tap.modelMs += clock() - open.sinceMs;
+    const left = (busy.get(tap) ?? 1) - 1;
+    busy.set(tap, left);
+    if (left > 0 || tap.waitingSinceMs === undefined) return;
+    tap.modelMs += clock() - tap.waitingSinceMs;
     busy.delete(tap);
+    delete tap.waitingSinceMs;
   }
 
   return {
@@ -105,6 +120,16 @@ export function createGateway(answer: Answer, options: { port?: number; clock?: 
       }
     },
   };
+}
+
+function errorAnswer(status: number): Trouble | undefined {
+  return status < 400 ? undefined : { status, what: `${status}` };
+}
+
+/** Is it the reader's end that went away, and not the answer's source? */
+function hasHungUp(error: unknown): boolean {
+  const { name, code, cause } = error as NodeJS.ErrnoException;
+  return name === 'AbortError' || code === 'ERR_STREAM_PREMATURE_CLOSE' || (cause !== undefined && hasHungUp(cause));
 }
 
 function bind(server: Server, address: string, port: number): Promise<Server> {

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { hold, readOwnText } from '../held.js';
 import type { Outcome } from '../record.js';
 import type { Task } from './task.js';
-import type { Transcript } from './transcript.js';
+import { oneLine, type Transcript } from './transcript.js';
 
 const PROGRAM = 'hello.mjs';
 /** What is longer was not written with the Write tool. */
@@ -48,6 +48,9 @@ export function helloTask(packageRoot: string): Task {
   };
 }
 
+/** What a file system says that does not take files: the sandbox offers the agent no place to work. */
+const NO_PLACE = /\b(ENOSPC|EDQUOT|EROFS|EACCES|EPERM|EIO)\b/;
+
 function judge(seen: {
   transcript: Transcript;
   printed: boolean;
@@ -55,8 +58,11 @@ function judge(seen: {
   found: string | undefined;
   same: boolean;
 }): Outcome {
-  const failed = (cause: 'agent' | 'sync' | 'verifier', message: string): Outcome => ({ status: 'failed', cause, message });
+  const failed = (cause: 'agent' | 'sandbox' | 'sync' | 'verifier', message: string): Outcome => ({ status: 'failed', cause, message });
   if (seen.written === undefined) return failed('agent', `the agent never wrote ${PROGRAM}`);
+  const refused = seen.transcript.toolOutputs.findLast(({ tool }) => tool === 'Write');
+  if (!seen.same && refused?.isError)
+    return failed(NO_PLACE.test(refused.text) ? 'sandbox' : 'agent', oneLine(`the Write of ${PROGRAM} failed: ${refused.text}`));
   if (seen.found === undefined) return failed('sync', `${PROGRAM} is not on the host after collect`);
   if (!seen.same) return failed('sync', `${PROGRAM} on the host is not what the agent wrote`);
   if (!seen.printed) return failed('verifier', 'no tool output holds the nonce');

@@ -164,7 +164,7 @@ function lastWords(transcript: Transcript): string {
 }
 
 /** One printable line of bounded length: what an agent prints may hold control sequences. */
-function oneLine(text: string): string {
+export function oneLine(text: string): string {
   return stripVTControlCharacters(text)
     .replace(/\p{Cc}+/gu, ' ')
     .trim()

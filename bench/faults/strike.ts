@@ -1,0 +1,116 @@
+// How one process or sandbox of a match, and of no other, is found and ended.
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import type { Env } from '../../lib/contract.js';
+import { capture } from '../../lib/exec.js';
+import { childrenOf, commandLines } from '../../lib/process-tree.js';
+import { rootlessPodman } from './left.js';
+
+export interface Target {
+  /** Of the harness. */
+  pid: number;
+  match: string;
+  /** The row that is struck. */
+  entry: string;
+  env: Env;
+}
+
+/** What was struck, in words; undefined: there is no such thing just now. */
+export type Struck = string | undefined;
+
+/** The runtime's client that brought the sandbox up, or that waits for the agent in it. */
+export function killClient({ pid, entry }: Target): Struck {
+  const verbs = ['run', 'exec', 'launch'];
+  const program = entry.split(':')[0] ?? '';
+  return killFirst(below(pid), ({ argv }) =>
+    program === 'native'
+      ? argv.some((word) => /\/srt$/.test(word)) && argv.includes('-s')
+      : nameOf(argv) === program && verbs.includes(verbOf(argv)),
+  );
+}
+
+/** What the runtime calls the sandbox, by the runtime's own means; of an OS sandbox, its outermost process. */
+export async function killSandbox(target: Target): Promise<Struck> {
+  const { pid, entry, env } = target;
+  if (entry === 'native') return killFirst(below(pid), ({ argv }) => nameOf(argv) === 'bwrap');
+  const name = sandboxOf(target);
+  if (name === undefined) return undefined;
+  const runtime = runtimeOf(entry, env);
+  const verb = entry.startsWith('incus') ? ['stop', '--force', name] : ['kill', name];
+  const done = await capture([...runtime.argv, ...verb], { env: runtime.env, cwd: '/', timeoutMs: 20_000 });
+  return done.end.type === 'exit' && done.end.code === 0 ? `${runtime.argv.at(-1)} ${verb.join(' ')}` : undefined;
+}
+
+/** The agent's own process, seen from this host. */
+export async function killAgent(target: Target): Promise<Struck> {
+  const { pid, entry, env } = target;
+  const isAgent = ({ argv }: { argv: string[] }) => nameOf(argv) === 'claude';
+  if (entry === 'host') return killFirst(below(pid), isAgent);
+  if (entry === 'native') return killFirst(below(pid).reverse(), isAgent);
+  const name = sandboxOf(target);
+  if (name === undefined) return undefined;
+  if (entry.startsWith('incus')) return killFirst(commandLines(), (one) => isAgent(one) && cgroupOf(one.pid).includes(name));
+  const runtime = runtimeOf(entry, env);
+  const asked = await capture([...runtime.argv, 'inspect', '--format', '{{.State.Pid}}', name], {
+    env: runtime.env,
+    cwd: '/',
+    timeoutMs: 20_000,
+  });
+  const root = Number(asked.stdout.trim());
+  return root > 1 ? killFirst(below(root), isAgent) : undefined;
+}
+
+function runtimeOf(entry: string, env: Env): { argv: [string, ...string[]]; env: Env } {
+  if (entry === 'podman:rootless') return rootlessPodman(env) ?? { argv: ['podman'], env };
+  return { argv: [entry.split(':')[0] ?? ''], env };
+}
+
+/** Its name, as its client was given it: `--name X`, or the words of `incus exec X`. */
+function sandboxOf({ pid, match }: Target): string | undefined {
+  const prefix = `cagematch-${match}-`;
+  for (const { argv } of below(pid)) {
+    const name = argv.find((word) => word.startsWith(prefix) && !word.includes('/'));
+    if (name !== undefined && (argv.includes('run') || argv.includes('exec'))) return name;
+  }
+  return undefined;
+}
+
+/** All that run below a process, and itself. */
+function below(root: number): { pid: number; argv: string[] }[] {
+  const all = new Map(commandLines().map((one) => [one.pid, one]));
+  const found: { pid: number; argv: string[] }[] = [];
+  const open = [root];
+  for (let pid = open.shift(); pid !== undefined; pid = open.shift()) {
+    const one = all.get(pid);
+    if (one) found.push(one);
+    open.push(...childrenOf([pid]));
+  }
+  return found;
+}
+
+function killFirst(among: { pid: number; argv: string[] }[], wanted: (one: { pid: number; argv: string[] }) => boolean): Struck {
+  const one = among.find(wanted);
+  if (!one) return undefined;
+  try {
+    process.kill(one.pid, 'SIGKILL');
+    return `kill -9 ${one.pid} (${one.argv.slice(0, 4).join(' ').slice(0, 80)})`;
+  } catch {
+    return undefined; // Gone since.
+  }
+}
+
+function nameOf(argv: string[]): string {
+  return basename(argv[0] ?? '');
+}
+
+function verbOf(argv: string[]): string {
+  return argv.slice(1).find((word) => !word.startsWith('-')) ?? '';
+}
+
+function cgroupOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cgroup`, 'utf8');
+  } catch {
+    return '';
+  }
+}
