@@ -113,7 +113,8 @@ export function staleFolders(): string[] {
  */
 function ownerNamed(folder: string): string | undefined {
   const pid = /-(\d+)-[^-]+$/.exec(folder)?.[1];
+  if (pid === undefined) return undefined;
   const file = lstatSync(join(folder, OWNER_FILE), { throwIfNoEntry: false });
-  if (pid === undefined || (file !== undefined && !(file.isFile() && file.size === 0))) return undefined;
+  if (file !== undefined && !(file.isFile() && file.size === 0)) return undefined;
   return lstatSync(folder, { throwIfNoEntry: false })?.uid === process.getuid?.() ? ownerOf(Number(pid)) : undefined;
 }

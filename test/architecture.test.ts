@@ -7,7 +7,7 @@ import { packageRoot } from '../lib/package.js';
 import { readSources, violations } from './imports.js';
 
 /** Where git may work: it seeds folders that were made a moment ago, and that no agent has had. */
-const SEEDS = 'lib/probes/sync/';
+const SEEDS = 'lib/probes/sync/shapes.ts';
 
 const roots: string[] = [];
 afterEach(() => {
@@ -55,7 +55,8 @@ test('nothing here starts git: in a checkout that an agent could write, git woul
     // What runs inside a sandbox is none of this host's.
     .filter(({ path }) => !path.startsWith('lib/probes/guest/') && !path.startsWith(SEEDS))
     .flatMap(({ path, literals }) => literals.filter(starts).map((literal) => `${path}: ${literal}`));
-  expect(found).toEqual([]);
+  // It is only looked for: the server that takes a push has a repository of its own, without hooks and without a checkout.
+  expect(found).toEqual(['lib/probes/walls/foreign.ts: git']);
 });
 
 describe('each rule can fail', () => {

@@ -139,7 +139,7 @@ describe('bad input gets one clear line, a hint, exit 2, and loses nothing', () 
     [['run', '--model', 'gpt'], /✖ .*model.*gpt.*auto/],
     [['run', '--timeout'], /✖ Not enough arguments following: timeout/],
     [['run', '--model', 'live'], /✖ --model live needs a credential.*\nhint: /],
-    [['report', 'nosuch'], /✖ no record of a match nosuch\nhint: cagematch run/],
+    [['report', 'nosuch'], /✖ no record of a match or probe nosuch\nhint: cagematch run/],
     [['build', 'hots'], /✖ unknown mode: hots\nhint: did you mean host\?/],
     [['token', 'push', 'host'], /✖|no credential/],
     [[], /✖ name a command\nhint: cagematch --help/],

@@ -31,7 +31,7 @@ export interface Setting {
 }
 
 /** A line that a guest script printed: a JSON document. `atMs` is on the clock of `lib/clock.ts`, at arrival. */
-export interface Told<T> {
+interface Told<T> {
   value: T;
   atMs: number;
 }

@@ -32,8 +32,12 @@ function withAgent(mode: Mode, script: string): Mode {
   };
 }
 
+let turns = 0;
+
 async function runOf(entry: string, script: string, options: { timeoutMs?: number } = {}) {
-  const [planned] = (await field.plan([{ name: entry }])) as [PlannedEntry];
+  turns += 1;
+  // All are of one match, so each sandbox needs a name of its own.
+  const [planned] = (await field.plan([{ name: `${entry}@turn${turns}` }])) as [PlannedEntry];
   const { events, runs } = await playMatch([{ ...planned, adapter: withAgent(planned.adapter, script) }], {
     contextOf: field.contextOf,
     matchId: field.matchId,

@@ -14,7 +14,7 @@ import { probeOutgoing } from './outgoing.js';
 import { type Seeded, seedFolders } from './seed.js';
 import { probeShapes, type ShapesSeed, seedShapes } from './shapes.js';
 
-const SCRIPTS = ['look', 'kinds', 'eyes', 'hands', 'both', 'bulk', 'git'].map((name) => `sync-${name}.mjs`);
+const SCRIPTS = ['look', 'kinds', 'eyes', 'hands', 'both', 'bulk'].map((name) => `sync-${name}.mjs`).concat('sync-git.mjs');
 
 export interface SyncSize {
   /** Small files. */
