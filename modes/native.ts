@@ -1,7 +1,16 @@
 // The OS sandbox: bubblewrap on Linux, Seatbelt on macOS, through Anthropic's own sandbox-runtime (`srt`).
-import { existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type Command, type Context, defineMode, type Handle, type HostPaths, type LaunchSpec } from '../lib/contract.js';
+import {
+  type Command,
+  type Context,
+  type Detection,
+  defineMode,
+  type Facts,
+  type Handle,
+  type HostPaths,
+  type LaunchSpec,
+} from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { capture, clientEnd, type LocalStream, stream, which, whyFailed } from '../lib/exec.js';
 import { makeFolder, removeFolder } from '../lib/owner.js';
@@ -33,10 +42,13 @@ export default defineMode<Handle & { pid?: number | undefined; kill?(): void; se
       const hint = `sudo apt-get install ${missing.map(([, debian]) => debian).join(' ')}`;
       return { status: 'absent', reason: `srt needs ${missing.map(([program]) => program).join(', ')}, not on PATH`, hint };
     }
-    const { version, tried, walls } = await tryOut(srt, ctx);
-    if (tried.end.type === 'exit' && tried.end.code === 0)
-      return { status: 'ready', version: version || 'unknown', facts: versionFacts(walls) };
-    return { status: 'broken', reason: `srt cannot run a command: ${whyFailed(tried)}`, hint: USERNS_HINT };
+    // Root's own sandbox is a weak one: what it may read and write of /proc and /etc is the machine's. So it is another user's, who may
+    // not be able to read what root has installed.
+    const asOther = ctx.uid === 0 ? await tryOut(srt, ctx, UNPRIVILEGED) : undefined;
+    if (asOther && succeeded(asOther.tried)) return ready(asOther, { uid: UNPRIVILEGED.uid });
+    const asCaller = await tryOut(srt, ctx);
+    if (succeeded(asCaller.tried)) return ready(asCaller);
+    return { status: 'broken', reason: `srt cannot run a command: ${whyFailed(asCaller.tried)}`, hint: USERNS_HINT };
   },
   async prepare() {
     return {};
@@ -45,7 +57,7 @@ export default defineMode<Handle & { pid?: number | undefined; kill?(): void; se
     return { via: 'address', listen: '127.0.0.1', url: (port) => `http://127.0.0.1:${port}` };
   },
   layout: (_ctx, host) => host,
-  owner: (ctx) => (ctx.uid === undefined ? undefined : { uid: ctx.uid, gid: process.getgid?.() ?? ctx.uid }),
+  owner: (ctx) => userOf(ctx) ?? (ctx.uid === undefined ? undefined : { uid: ctx.uid, gid: process.getgid?.() ?? ctx.uid }),
 
   async launch(ctx, spec) {
     const settings = writeSettings(ctx, spec);
@@ -71,7 +83,7 @@ export default defineMode<Handle & { pid?: number | undefined; kill?(): void; se
   },
   list: listProcesses,
   reap: reapProcess,
-  walls: () => WALLS,
+  walls: (ctx) => ({ ...WALLS, ...(ctx.uid === 0 && !userOf(ctx) ? {} : { root: 'closed', 'root-on-host': 'closed' }) }),
   shell: (ctx, handle) => [...(srtPath(ctx) ?? ['srt']), '-s', handle.settings ?? '', '-c', '/bin/sh -i'],
 });
 
@@ -79,15 +91,36 @@ const PACKAGE = '@anthropic-ai/sandbox-runtime';
 const LINUX_TOOLS = { bwrap: 'bubblewrap', socat: 'socat', rg: 'ripgrep' };
 const USERNS_HINT = 'sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu 24.04), or see srt --debug';
 
+/** Who it is when the caller is root. */
+const UNPRIVILEGED = { uid: 1000, gid: 1000 };
+
+/** Whom commands run as; undefined: as the caller. */
+function userOf(ctx: Context): typeof UNPRIVILEGED | undefined {
+  return ctx.facts.uid === UNPRIVILEGED.uid ? UNPRIVILEGED : undefined;
+}
+
+type Tried = Awaited<ReturnType<typeof tryOut>>;
+
+function succeeded({ end }: Tried['tried']): boolean {
+  return end.type === 'exit' && end.code === 0;
+}
+
+function ready({ version, walls }: Tried, more: Facts = {}): Detection {
+  return { status: 'ready', version: version || 'unknown', facts: { ...versionFacts(walls), ...more } };
+}
+
 /** A home and a temporary folder of its own: the user's ~/.srt-settings.json has no say, and srt's sockets do not stay. */
-async function tryOut(srt: [string, ...string[]], ctx: Context) {
+async function tryOut(srt: [string, ...string[]], ctx: Context, user?: typeof UNPRIVILEGED) {
   const folder = makeFolder('srt');
+  if (user) chownSync(folder, user.uid, user.gid);
   // In that folder, too: srt searches the one it is started in for files to protect.
   const call = { env: { ...ctx.env, HOME: folder, TMPDIR: folder }, cwd: folder, signal: ctx.signal, timeoutMs: 10_000 };
+  // Another user has to get at the agent and this Node, too.
+  const programs = [ctx.agentBinary, process.execPath].map((program) => `test -x ${quote(program ?? '')}`).join(' && ');
   try {
     const [version, tried, bubblewrap] = await Promise.all([
       installedVersion(srt[0]) ?? capture([...srt, '--version'], call).then(({ stdout }) => stdout.trim()),
-      capture([...srt, '-c', 'true'], call),
+      capture([...srt, '-c', user ? programs : 'true'], { ...call, ...(user ? { user } : {}) }),
       ctx.platform === 'linux' ? programVersion('bwrap', ctx) : undefined,
     ]);
     return { version, tried, walls: { bubblewrap } };
@@ -137,6 +170,8 @@ function writeSettings(ctx: Context, { host, gatewayPort }: LaunchSpec): string 
     filesystem: { denyRead: credentialPlaces(ctx, host), allowWrite: [host.workspace, host.home, host.tmp], denyWrite: [] },
   };
   writeFileSync(path, JSON.stringify(settings), { mode: 0o600 });
+  const user = userOf(ctx);
+  if (user) chownSync(path, user.uid, user.gid);
   return path;
 }
 
@@ -165,6 +200,7 @@ function start(ctx: Context, name: string, settings: string, command: Command): 
     env: { ...command.env, ...command.secretEnv, ...labelEnv(ctx.labels, name) },
     cwd: command.cwd,
     signal: ctx.signal,
+    ...(userOf(ctx) ? { user: UNPRIVILEGED } : {}),
   });
 }
 

@@ -371,6 +371,19 @@ describe('native', () => {
     });
   });
 
+  test.skipIf(process.getuid?.() !== 0)('for root it is another user, where he can run the agent and put up the walls', async () => {
+    const root = { ...given, agentBinary: '/bin/sh', uid: 0 };
+    const works = 'case $1 in --version) echo 0.0.78;; *) eval "$2";; esac';
+    expect(await ask(native, { ...TOOLS, srt: works }, root)).toMatchObject({ status: 'ready', facts: { uid: 1000 } });
+    const onlyRoot = await ask(native, { ...TOOLS, srt: works }, { ...root, agentBinary: '/root/no-such-claude' });
+    expect(onlyRoot).toMatchObject({ status: 'ready', facts: expect.not.objectContaining({ uid: 1000 }) });
+    const refused = await ask(native, { ...TOOLS, srt: `[ "$(/usr/bin/id -u)" = 0 ] || exit 1; ${works}` }, root);
+    expect(refused).toMatchObject({ status: 'ready', facts: expect.not.objectContaining({ uid: 1000 }) });
+    expect(await ask(native, { ...TOOLS, srt: works }, { ...root, uid: 1001 })).toMatchObject({
+      facts: expect.not.objectContaining({ uid: 1000 }),
+    });
+  });
+
   test('is tried out with a home of its own: settings of the user have no say', async () => {
     const srt = 'case $1 in --version) echo 0.0.78;; *) [ "$HOME" != /home/of-the-user ] && [ -d "$HOME" ];; esac';
     expect(await ask(native, { ...TOOLS, srt }, { ...given, env: { HOME: '/home/of-the-user' } })).toMatchObject({ status: 'ready' });

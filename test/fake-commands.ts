@@ -6,6 +6,8 @@ import { temporaryFolder } from './temporary-folder.js';
 /** A folder for PATH. @param scripts the body of a shell script by the program's name */
 export function fakeCommands(scripts: Record<string, string>): string {
   const folder = temporaryFolder();
+  // They may be called as another user.
+  chmodSync(folder, 0o755);
   for (const [name, body] of Object.entries(scripts)) writeProgram(join(folder, name), `#!/bin/sh\n${body}\n`);
   return folder;
 }

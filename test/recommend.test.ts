@@ -204,7 +204,7 @@ describe('hostile code', () => {
     expect(sentence).toMatch(
       /^Hostile code: docker:runsc is the strongest isolation that passed in every run \(user-kernel, 10\/10\), and starts in 1500 ms/,
     );
-    expect(sentence).toMatch(/3\.75 × host; isolation is what the runtime declares, and was not yet tried from inside\.$/);
+    expect(sentence).toMatch(/3\.75 × host; isolation is what the runtime declares: cagematch probe tries it from inside\.$/);
     expect(rows).toEqual(['docker:runsc', 'host']);
   });
 

@@ -112,7 +112,7 @@ function hostileCode({ report, candidates, base, scale }: Field): Said {
   const kernel = strongest <= STRENGTH.container ? "; it shares this machine's kernel" : '';
   const among = others.length > 0 ? 'the fastest of the strongest isolation' : 'the strongest isolation';
   return {
-    sentence: `${called(best, report)} is ${among} that passed in every run (${best.isolation}, ${best.passed}/${best.n}), and starts in ${startOf(best, base)}${notTold(alike, best, report)}${kernel}; isolation is what the runtime declares, and was not yet tried from inside`,
+    sentence: `${called(best, report)} is ${among} that passed in every run (${best.isolation}, ${best.passed}/${best.n}), and starts in ${startOf(best, base)}${notTold(alike, best, report)}${kernel}; isolation is what the runtime declares: cagematch probe tries it from inside`,
     rows: rowsOf([best, ...alike], base),
   };
 }
