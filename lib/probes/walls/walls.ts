@@ -8,10 +8,10 @@ import type { Context } from '../../contract.js';
 import { CagematchError, messageOf } from '../../errors.js';
 import type { Wall } from '../../probe-record.js';
 import { inSandbox, type OpenSandbox, type Setting, type Subject } from '../sandbox.js';
+import { type Ground, openGround } from './ground.js';
 import { type HostSide, JUDGES, sameKernel, socketPaths, type Told, uidMapOf } from './judge.js';
 import { WALLS, type WallName } from './list.js';
 import { credentialPlaces, filesOfRoot, type Planted, plant } from './planted.js';
-import { openStage, type Stage } from './stage.js';
 
 const SCRIPTS = ['walls.mjs', 'walls-files.mjs', 'walls-limits.mjs', 'walls-network.mjs', 'walls-self.mjs', 'walls-try.mjs'] as const;
 
@@ -49,7 +49,7 @@ export async function probeWalls(
 ): Promise<void> {
   const reach = settings.reach.map(parseTarget);
   const planted = await plant(subject.ctx.env);
-  let stage: Promise<Stage> | undefined;
+  let ground: Promise<Ground> | undefined;
   try {
     // The mode is given the environment with the secrets in it, as it would be given the user's.
     const row: Subject = { ...subject, ctx: { ...subject.ctx, env: planted.env } };
@@ -57,8 +57,8 @@ export async function probeWalls(
     const setting: Setting = { tail: 'walls', seed: seedRepository, ...(more.spec ? { spec: more.spec } : {}) };
     const most = more.most ?? mostOf(row.ctx);
     const told = await inSandbox(row, SCRIPTS, setting, (sandbox) => {
-      stage = openStage(row, sandbox.ctx, planted);
-      return tryAll(row, sandbox, planted, stage, reach, most);
+      ground = openGround(row, sandbox.ctx, planted);
+      return tryAll(row, sandbox, planted, ground, reach, most);
     });
     for (const wall of [...Object.keys(WALLS), ...reach.map((one) => one.wall)]) {
       const { observed, evidence } = told.get(wall) ?? { observed: 'gap', evidence: 'the guest told nothing of it' };
@@ -67,7 +67,7 @@ export async function probeWalls(
     }
   } finally {
     // Whoever is cut short does not come to closing it.
-    await stage?.then((opened) => opened.close()).catch(() => {});
+    await ground?.then((opened) => opened.close()).catch(() => {});
     await planted.close();
   }
 }
@@ -78,7 +78,7 @@ async function tryAll(
   row: Subject,
   sandbox: OpenSandbox,
   planted: Planted,
-  opening: Promise<Stage>,
+  opening: Promise<Ground>,
   reach: NamedTarget[],
   most: Most,
 ): Promise<Tries> {
@@ -91,15 +91,15 @@ async function tryAll(
     uidMap: undefined,
     sameKernel: false,
   };
-  const stage = await opening;
+  const ground = await opening;
   const token = randomBytes(8).toString('hex');
-  const argument = { token, ...questions(row.ctx, planted, stage, sockets, reach) };
+  const argument = { token, ...questions(row.ctx, planted, ground, sockets, reach) };
   await listen(sandbox, 'walls.mjs', argument, told, () => {
     host.uidMap ??= uidMapOf(token);
   });
   // An address is taken no longer than it has to be.
-  await stage.close();
-  for (const [wall, cause] of Object.entries(stage.untried)) told.set(wall, { observed: 'gap', evidence: cause });
+  await ground.close();
+  for (const [wall, cause] of Object.entries(ground.untried)) told.set(wall, { observed: 'gap', evidence: cause });
   await tryLimits(sandbox, told, most);
   await sandbox.collect();
   host.sameKernel = sameKernel(told.get('host-kernel')?.seen);
@@ -111,17 +111,17 @@ async function tryAll(
 }
 
 /** Everything that the guest is told, and no secret in it: it stands in argv. */
-function questions(ctx: Context, planted: Planted, stage: Stage, sockets: Record<string, string[]>, reach: NamedTarget[]) {
+function questions(ctx: Context, planted: Planted, ground: Ground, sockets: Record<string, string[]>, reach: NamedTarget[]) {
   const { digests, nonce } = planted;
   return {
     self: { markerDigest: digests.marker },
     network: {
       nonce,
-      gateway: stage.gateway,
-      tcp: stage.tcp,
-      udp: stage.udp,
+      gateway: ground.gateway,
+      tcp: ground.tcp,
+      udp: ground.udp,
       reach,
-      git: { network: stage.git, file: planted.repositories.file },
+      git: { network: ground.git, file: planted.repositories.file },
     },
     files: {
       nonce,

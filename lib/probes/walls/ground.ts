@@ -13,7 +13,7 @@ interface Target {
   port: number;
 }
 
-export interface Stage extends Closable {
+export interface Ground extends Closable {
   gateway: string | null;
   tcp: Partial<Record<WallName, Target[]>>;
   udp: Partial<Record<WallName, Target>>;
@@ -27,9 +27,9 @@ export interface Stage extends Closable {
 const OUTWARD = ['tcp-out', 'udp-out', 'dns', 'git-push-network'] as const;
 const NETWORK = ['host-loopback-ports', 'host-gateway-ports', 'host-network-ports', ...OUTWARD, 'cloud-metadata'] as const;
 
-export async function openStage(subject: Subject, ctx: Context, planted: Planted): Promise<Stage> {
+export async function openGround(subject: Subject, ctx: Context, planted: Planted): Promise<Ground> {
   const opened: Closable[] = [];
-  const stage: Stage = {
+  const ground: Ground = {
     gateway: null,
     tcp: {},
     udp: {},
@@ -40,21 +40,21 @@ export async function openStage(subject: Subject, ctx: Context, planted: Planted
     },
   };
   const { reach, gatewayPort } = subject;
-  if (reach.via === 'address' && gatewayPort !== undefined) stage.gateway = reach.url(gatewayPort);
-  else stage.untried['gateway-port'] = 'not tried: the model runs inside, there is no gateway to reach';
+  if (reach.via === 'address' && gatewayPort !== undefined) ground.gateway = reach.url(gatewayPort);
+  else ground.untried['gateway-port'] = 'not tried: the model runs inside, there is no gateway to reach';
   const elsewhere = whyElsewhere(subject, ctx);
   if (elsewhere !== undefined) {
-    for (const wall of NETWORK) stage.untried[wall] = elsewhere;
-    return stage;
+    for (const wall of NETWORK) ground.untried[wall] = elsewhere;
+    return ground;
   }
   const { nonce } = planted;
   const listen = async (wall: WallName, address: string, targets: (port: number) => Target[]) => {
     try {
       const listener: Listener = await listenTcp(address, nonce);
       opened.push(listener);
-      stage.tcp[wall] = targets(listener.port);
+      ground.tcp[wall] = targets(listener.port);
     } catch (error) {
-      stage.untried[wall] = `not tried: nothing could listen at ${address}: ${messageOf(error)}`;
+      ground.untried[wall] = `not tried: nothing could listen at ${address}: ${messageOf(error)}`;
     }
   };
   try {
@@ -65,28 +65,28 @@ export async function openStage(subject: Subject, ctx: Context, planted: Planted
         ? listen('host-gateway-ports', reach.listen, (port) => [{ host: new URL(reach.url(port)).hostname, port }])
         : undefined,
     ]);
-    if (reach.via !== 'address') stage.untried['host-gateway-ports'] = 'not tried: there is no gateway to reach';
-    if (outward === undefined) stage.untried['host-network-ports'] = 'not tried: this host has no address in another network';
+    if (reach.via !== 'address') ground.untried['host-gateway-ports'] = 'not tried: there is no gateway to reach';
+    if (outward === undefined) ground.untried['host-network-ports'] = 'not tried: this host has no address in another network';
     else await listen('host-network-ports', outward, (port) => [{ host: outward, port }]);
     const metadata = await holdMetadata(ctx, nonce);
-    if ('cause' in metadata) stage.untried['cloud-metadata'] = metadata.cause;
+    if ('cause' in metadata) ground.untried['cloud-metadata'] = metadata.cause;
     else {
       opened.push(metadata);
-      stage.tcp['cloud-metadata'] = [metadata];
+      ground.tcp['cloud-metadata'] = [metadata];
     }
     const foreign = await openForeign(ctx, nonce, planted.folder);
-    if ('cause' in foreign) for (const wall of OUTWARD) stage.untried[wall] = `not tried: ${foreign.cause}`;
+    if ('cause' in foreign) for (const wall of OUTWARD) ground.untried[wall] = `not tried: ${foreign.cause}`;
     else {
       const { host } = foreign;
       opened.push(foreign);
-      stage.tcp['tcp-out'] = [{ host, port: foreign.tcp }];
-      stage.udp['udp-out'] = { host, port: foreign.udp };
-      stage.udp.dns = { host, port: foreign.udp };
-      stage.git = `git://${host}:${foreign.git}/served.git`;
+      ground.tcp['tcp-out'] = [{ host, port: foreign.tcp }];
+      ground.udp['udp-out'] = { host, port: foreign.udp };
+      ground.udp.dns = { host, port: foreign.udp };
+      ground.git = `git://${host}:${foreign.git}/served.git`;
     }
-    return stage;
+    return ground;
   } catch (error) {
-    await stage.close();
+    await ground.close();
     throw error;
   }
 }
