@@ -1,11 +1,12 @@
 // Does a fault at any moment leave nothing behind, lose nothing and blame the right one? So many matches, each with one fault from a seed.
 
-import { drawFault } from './faults/draw.js';
+import type { Env } from '../lib/contract.js';
+import { type Draw, drawFault, MOMENTS } from './faults/draw.js';
 import { detectedEntries } from './faults/entries.js';
 import { type Episode, playEpisode } from './faults/episode.js';
 import { storyOf, tableOf } from './faults/tell.js';
 import { fieldEnv } from './field.js';
-import { type Benchmark, samples, type Verdict } from './verdict.js';
+import { type Benchmark, type Options, samples, type Verdict } from './verdict.js';
 
 /** Matches at the same time. */
 const ABREAST = 4;
@@ -20,23 +21,52 @@ export const benchmark: Benchmark = {
     const env = fieldEnv();
     const entries = await detectedEntries(env);
     options.say(`${n} matches, seed ${seed}, rows: ${entries.join(' ')}`);
-    const played: Episode[] = [];
+    const from = options.from ?? 0;
     const every = Math.max(1, Math.floor(n / TOLD));
-    let next = options.from ?? 0;
-    const last = next + n;
-    const play = async () => {
-      for (let index = next++; index < last; index = next++) {
-        const episode = await playEpisode(drawFault(seed, index, entries), env);
-        played.push(episode);
-        const complaints = [...episode.left, ...episode.lost, ...episode.wrong];
-        options.say(`${played.length}/${n} ${storyOf(episode, complaints.length > 0 || index % every === 0)}`);
-      }
-    };
-    await Promise.all(Array.from({ length: ABREAST }, play));
+    const draws = Array.from({ length: n }, (_, at) => drawFault(seed, from + at, entries));
+    const played = await playAll(draws, env, options, ({ draw }) => draw.index % every === 0);
     for (const line of tableOf(played)) console.log(line);
     return verdicts(played);
   },
 };
+
+/** A harness that is killed in every phase of every row, once each. */
+export const phases: Benchmark = {
+  about: 'a harness killed in every phase of every row: nothing left after `clean`, no finished run lost (needs root)',
+  async run(options) {
+    const env = fieldEnv();
+    const entries = await detectedEntries(env);
+    const common = { kind: 'harness killed', run: 1, delayMs: 0, lastsMs: 0, fromRequest: 0, seed: options.seed ?? 1 } as const;
+    const draws = entries.flatMap((entry) =>
+      MOMENTS.map((moment): Omit<Draw, 'index'> => ({ ...common, entry, other: entry === 'host' ? 'native' : 'host', moment })),
+    );
+    options.say(`${draws.length} matches, rows: ${entries.join(' ')}`);
+    return verdicts(
+      await playAll(
+        draws.map((draw, index) => ({ ...draw, index })),
+        env,
+        options,
+        () => false,
+      ),
+    );
+  },
+};
+
+/** Some at a time, each told when it is over. @param whole whose story is told whole, besides those with a complaint */
+async function playAll(draws: Draw[], env: Env, options: Options, whole: (episode: Episode) => boolean): Promise<Episode[]> {
+  const played: Episode[] = [];
+  const waiting = [...draws];
+  const play = async () => {
+    for (let draw = waiting.shift(); draw; draw = waiting.shift()) {
+      const episode = await playEpisode(draw, env);
+      played.push(episode);
+      const complaints = [...episode.left, ...episode.lost, ...episode.wrong];
+      options.say(`${played.length}/${draws.length} ${storyOf(episode, complaints.length > 0 || whole(episode))}`);
+    }
+  };
+  await Promise.all(Array.from({ length: ABREAST }, play));
+  return played;
+}
 
 function verdicts(played: Episode[]): Verdict[] {
   const n = played.length;

@@ -15,6 +15,7 @@ const BENCHMARKS: Record<string, () => Promise<{ benchmark: Benchmark }>> = {
   warm: () => import('./warm.js'),
   parts: () => import('./parts.js'),
   faults: () => import('./faults.js'),
+  phases: async () => ({ benchmark: (await import('./faults.js')).phases }),
 };
 
 process.exitCode = await main();

@@ -19,7 +19,7 @@ export type FaultKind =
   | `model ${ModelFault}`;
 
 /** `start`: from the start of the harness; the others from the event that a phase begins. */
-const MOMENTS = ['start', 'prepare', 'launch', 'work', 'collect', 'destroy'] as const;
+export const MOMENTS = ['start', 'prepare', 'launch', 'work', 'collect', 'destroy'] as const;
 export type Moment = (typeof MOMENTS)[number];
 
 export interface Draw {
