@@ -37,8 +37,9 @@ export const phases: Benchmark = {
     const env = fieldEnv();
     const entries = await detectedEntries(env);
     const common = { kind: 'harness killed', run: 1, delayMs: 0, lastsMs: 0, fromRequest: 0, seed: options.seed ?? 1 } as const;
+    const other = (entry: string) => (entry !== 'host' ? 'host' : (entries.find((one) => one !== 'host') ?? 'host@other'));
     const draws = entries.flatMap((entry) =>
-      MOMENTS.map((moment): Omit<Draw, 'index'> => ({ ...common, entry, other: entry === 'host' ? 'native' : 'host', moment })),
+      MOMENTS.map((moment): Omit<Draw, 'index'> => ({ ...common, entry, other: other(entry), moment })),
     );
     options.say(`${draws.length} matches, rows: ${entries.join(' ')}`);
     return verdicts(

@@ -17,7 +17,8 @@ export const ready = await detectedEntries(env);
 export const isRoot = process.getuid?.() === 0;
 
 export async function strike(entry: string, kind: FaultKind, moment: Moment, change: Partial<Draw> = {}): Promise<Episode> {
-  const other = entry === 'host' ? 'native' : 'host';
+  // Where nothing but the host is there, it is its own neighbour.
+  const other = entry !== 'host' ? 'host' : ready.includes('native') ? 'native' : 'host@other';
   const draw: Draw = { index: 0, kind, entry, other, moment, run: 1, delayMs: 0, lastsMs: 1000, fromRequest: 0, seed: 1, ...change };
   const episode = await playEpisode(draw, env);
   const story = storyOf(episode, true);
