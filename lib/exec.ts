@@ -19,7 +19,7 @@ export interface SpawnOptions {
   cwd?: string;
   signal?: AbortSignal;
   /** Given to the child on stdin; absent: stdin is empty. */
-  input?: string;
+  input?: string | Promise<string>;
   /** Runs the child as this user; needs root. */
   user?: { uid: number; gid: number };
 }
@@ -53,7 +53,9 @@ function start(argv: readonly [string, ...string[]], options: SpawnOptions): Chi
   const child = begin(argv, options);
   const { input } = options;
   // A child need not read what it is given.
-  if (input !== undefined) child.stdin?.on('error', () => {}).end(input);
+  child.stdin?.on('error', () => {});
+  if (typeof input === 'string') child.stdin?.end(input);
+  else void input?.then((text) => child.stdin?.end(text));
   const { pid } = child;
   if (pid === undefined) return child;
   live.add(pid);
@@ -175,9 +177,19 @@ export interface LocalStream extends ExecStream {
   kill(): void;
 }
 
-/** Starts a program and hands over its lines as they come, then one end. The stream may be read once. */
-export function stream(argv: readonly [string, ...string[]], options: SpawnOptions): LocalStream {
-  const child = start(argv, options);
+/**
+ * Starts a program and hands over its lines as they come, then one end. The stream may be read once.
+ * @param options `ready`: a line that the child prints on both streams before it reads; its input is withheld until
+ *   then, and that line is not handed over
+ */
+export function stream(argv: readonly [string, ...string[]], options: SpawnOptions & { ready?: string }): LocalStream {
+  const { ready, input, ...rest } = options;
+  const silent = new Set<string>(ready === undefined ? [] : ['stdout', 'stderr']);
+  let heard = () => {};
+  const withheld = new Promise<void>((resolve) => {
+    heard = resolve;
+  }).then(() => input ?? '');
+  const child = start(argv, ready === undefined ? options : { ...rest, input: withheld });
   const spawned = new Promise<void>((resolve, reject) => {
     child.once('spawn', () => resolve());
     child.once('error', (error) => reject(new CagematchError('launch-failed', error.message)));
@@ -197,7 +209,10 @@ export function stream(argv: readonly [string, ...string[]], options: SpawnOptio
     wake();
   };
   const closed = (['stdout', 'stderr'] as const).map((name) => {
-    const split = lineSplitter((text) => push({ type: 'line', stream: name, text, atMs: monotonic() }));
+    const split = lineSplitter((text) => {
+      if (text !== ready || !silent.delete(name)) push({ type: 'line', stream: name, text, atMs: monotonic() });
+      else if (silent.size === 0) heard();
+    });
     child[name]?.setEncoding('utf8').on('data', split.push);
     return new Promise<void>((resolve) => {
       if (!child[name]) return resolve();

@@ -162,6 +162,20 @@ function conforms(target: Target): void {
     expect(await arena.sh(idle, 'printf "no newline"; exit 7')).toMatchObject({ stdout: ['no newline'], end: { type: 'exit', code: 7 } });
   });
 
+  row(
+    target,
+    'of short commands, many at once, nothing that they print is lost',
+    async () => {
+      const said = { stdout: ['out'], stderr: expect.arrayContaining(['err']), end: { type: 'exit', code: 0 } };
+      // A remote runtime takes one command a second.
+      for (let round = 0; round < (mode.isolation === 'remote-vm' ? 1 : 3); round += 1) {
+        const told = await Promise.all(Array.from({ length: 8 }, () => arena.sh(idle, 'echo out; echo err >&2')));
+        for (const one of told) expect(one).toMatchObject(said);
+      }
+    },
+    () => mode.isolation === 'os-sandbox' && 'each command makes its own mount points in the one workspace',
+  );
+
   row(target, 'a command that is killed by a signal never seems to have succeeded', async () => {
     expectSignal((await arena.sh(idle, 'kill -9 $$')).end);
   });

@@ -132,6 +132,19 @@ describe('stream', () => {
     expect(events.at(-1)).toMatchObject({ type: 'exit' });
   });
 
+  test('input is withheld until the program is ready on both streams, and the lines that say so are not handed over', async () => {
+    const script = 'echo before >&2; echo ready; read -t 0.2 early; echo ready >&2; read late; echo "[$early] $late"; echo ready';
+    const events = await all(stream(['bash', '--norc', '-c', script], { env, ready: 'ready', input: 'given\n' }));
+    expect(texts(events)).toEqual(['[] given', 'ready']);
+    expect(texts(events, 'stderr')).toEqual(['before']);
+  });
+
+  test('a program that is never ready ends as it ends', async () => {
+    const events = await all(stream(sh('echo refused >&2; exit 3'), { env, ready: 'ready', input: 'given\n' }));
+    expect(texts(events, 'stderr')).toEqual(['refused']);
+    expect(events.at(-1)).toMatchObject({ type: 'exit', code: 3 });
+  });
+
   test('a line arrives while the program still runs', async () => {
     const running = stream(['cat'], { env, input: 'first\n' });
     expect(texts(await all(running))).toEqual(['first']);

@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -43,7 +44,12 @@ export function openState(program) {
       return JSON.parse(readFileSync(record(name), 'utf8'));
     },
     /** @param {Sandbox} sandbox */
-    save: (sandbox) => writeFileSync(record(sandbox.name), `${JSON.stringify(sandbox)}\n`),
+    save(sandbox) {
+      // Whole or not at all: many clients read it at once.
+      const written = `${record(sandbox.name)}.${process.pid}`;
+      writeFileSync(written, `${JSON.stringify(sandbox)}\n`);
+      renameSync(written, record(sandbox.name));
+    },
     /** @param {string} name */
     mounts: (name) => OWN.map((guest) => ({ guest, real: join(state, name, 'root', guest) })),
     /** @param {string} name */
