@@ -1,18 +1,11 @@
 // `cagematch probe`: try from inside every sandbox what comes back, what can be reached and what work costs.
 import { join, resolve } from 'node:path';
-import { killAll } from '../lib/exec.js';
-import { onInterrupt } from '../lib/match/cleanup.js';
-import { readOwnInputs } from '../lib/match/config.js';
-import { contextFor, createKeeper, type Surroundings } from '../lib/match/context.js';
-import { detectAll } from '../lib/match/detect.js';
 import { openEvents } from '../lib/match/events.js';
 import { readCommit, takeFingerprint } from '../lib/match/fingerprint.js';
-import { newMatchId } from '../lib/match/match.js';
-import { checkAnything, checkRequired, leftOut, planMatch } from '../lib/match/plan.js';
+import { checkAnything, checkRequired, planMatch, recordRows } from '../lib/match/plan.js';
 import { loadModes, parseWanted } from '../lib/match/registry.js';
 import { replayAnswer } from '../lib/model/answers.js';
 import { readCassette } from '../lib/model/cassette.js';
-import { createGateway } from '../lib/model/gateway.js';
 import { agentVersion, packageRoot, version } from '../lib/package.js';
 import { PROBE_SCHEMA_VERSION, type ProbeEvent, type UnstampedProbe } from '../lib/probe-record.js';
 import { runProbe } from '../lib/probes/probe.js';
@@ -24,6 +17,7 @@ import { describeProbe } from './dry-run.js';
 import { EXIT, type Io } from './io.js';
 import { builder, readProbeSettings } from './probe-settings.js';
 import { checkWritable, publishProbe } from './publish.js';
+import { inSession } from './session.js';
 
 export { builder };
 
@@ -34,21 +28,14 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const registry = await loadModes();
   const settings = readProbeSettings(args, registry);
   const seed = settings.seed ?? Math.floor(Math.random() * 2 ** 31);
-  const own = readOwnInputs(io.env);
   const named = [...settings.modes, ...settings.required].map((name) => parseWanted(registry, name).mode);
   const asked = settings.modes.length > 0 ? new Set(named) : registry.values();
 
   const progress = createProbeProgress(io.err, io.errIsTty, io.errColumns);
-  const interrupt = onInterrupt(progress.say, () => io.leave(EXIT.interrupted));
-  const stop = new AbortController();
-  const signal = AbortSignal.any([interrupt.signal, stop.signal]);
-  const probeId = newMatchId();
-  const around: Surroundings = { env: io.env, platform: io.platform, uid: io.uid, match: probeId, signal, say: progress.say };
-  const keeper = createKeeper();
-  const gateway = createGateway(replayAnswer(readCassette(helloTask(packageRoot).cassette)), { port: own.gatewayPort });
-  try {
+  const answer = replayAnswer(readCassette(helloTask(packageRoot).cassette));
+  return inSession(io, progress, answer, async ({ id: probeId, signal, gateway, interrupted, ...session }) => {
     progress.waiting('looking for runtimes');
-    const detected = await detectAll(asked, (mode) => contextFor(around, keeper, mode.id));
+    const detected = await session.detect(asked);
     if (signal.aborted) return EXIT.interrupted;
     const rows = settings.modes.map((name) => ({ name }));
     const plan = planMatch(registry, detected, rows, settings.required);
@@ -69,7 +56,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
           fold.push(event);
           progress.onEvent(event);
         },
-        onFailure: () => stop.abort(),
+        onFailure: session.stop,
       },
     );
     record.emit({
@@ -83,17 +70,14 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       versions: { cagematch: version, agent: agentVersion, node: process.version, commit: readCommit(packageRoot) },
       host: takeFingerprint(io.platform),
     });
-    for (const { mode, detection } of detected)
-      record.emit({ type: 'detected', mode: mode.id, letter: mode.letter, title: mode.title, isolation: mode.isolation, detection });
-    for (const { adapter: _adapter, facts: _facts, ...entry } of plan.entries) record.emit({ type: 'entered', ...entry });
-    for (const one of leftOut(plan, detected)) record.emit({ type: 'left-out', ...one });
+    recordRows(record, plan, detected);
     const { only, rounds, reach, timeoutMs } = settings;
     await runProbe({
       entries: plan.entries,
-      contextOf: (entry) => contextFor(around, keeper, entry.mode, { variant: entry.variant, options: entry.options, facts: entry.facts }),
+      contextOf: session.contextOf,
       ...{ record, gateway, probeId, only, rounds, seed, reach, timeoutMs, signal },
     });
-    const how = interrupt.signal.aborted ? 'interrupted' : record.failure() ? 'failed' : 'done';
+    const how = interrupted() ? 'interrupted' : record.failure() ? 'failed' : 'done';
     record.emit({ type: 'probe-ended', endedAt: new Date().toISOString(), how });
     progress.end();
     record.close();
@@ -101,14 +85,8 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     publishProbe(document, folder, settings, io);
     const failure = record.failure();
     if (failure) throw failure;
-    return interrupt.signal.aborted ? EXIT.interrupted : exitCode(document);
-  } finally {
-    progress.end();
-    await gateway.close();
-    await keeper.closeAll();
-    killAll();
-    interrupt.dispose();
-  }
+    return interrupted() ? EXIT.interrupted : exitCode(document);
+  });
 }
 
 /** Required rows must be tried to their end; without any, at least one row must. What was found in them is no failure. */

@@ -1,19 +1,13 @@
 // `cagematch run`: detect, plan, run, measure, report.
 import { join, resolve } from 'node:path';
-import { killAll } from '../lib/exec.js';
-import { onInterrupt } from '../lib/match/cleanup.js';
 import { readOwnInputs } from '../lib/match/config.js';
-import { contextFor, createKeeper, type Surroundings } from '../lib/match/context.js';
-import { detectAll } from '../lib/match/detect.js';
 import { openRecord } from '../lib/match/events.js';
 import { readCommit, readLoad, takeFingerprint } from '../lib/match/fingerprint.js';
-import { newMatchId, runMatch } from '../lib/match/match.js';
-import { checkAnything, checkRequired, leftOut, planMatch, withoutOpenHost } from '../lib/match/plan.js';
+import { runMatch } from '../lib/match/match.js';
+import { checkAnything, checkRequired, planMatch, recordRows, withoutOpenHost } from '../lib/match/plan.js';
 import { loadModes, parseWanted } from '../lib/match/registry.js';
 import { liveAnswer, replayAnswer } from '../lib/model/answers.js';
 import { readCassette } from '../lib/model/cassette.js';
-import { createGateway } from '../lib/model/gateway.js';
-import { makeClientsFolder, removeFolder } from '../lib/owner.js';
 import { agentVersion, packageRoot, version } from '../lib/package.js';
 import { SCHEMA_VERSION } from '../lib/record.js';
 import type { Report } from '../lib/report/document.js';
@@ -25,6 +19,7 @@ import { EXIT, type Io } from './io.js';
 import { chooseModel } from './model.js';
 import { checkWritable, publish } from './publish.js';
 import { builder, readRunSettings } from './run-settings.js';
+import { inSession } from './session.js';
 
 export { builder };
 
@@ -41,24 +36,9 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const asked = settings.asked.length > 0 ? new Set(named) : registry.values();
 
   const progress = createProgress(io.err, io.errIsTty, io.errColumns);
-  const interrupt = onInterrupt(progress.say, () => io.leave(EXIT.interrupted));
-  const stop = new AbortController();
-  const signal = AbortSignal.any([interrupt.signal, stop.signal]);
-  const matchId = newMatchId();
-  const clients = makeClientsFolder();
-  const around: Surroundings = {
-    env: { ...io.env, TMPDIR: clients },
-    platform: io.platform,
-    uid: io.uid,
-    match: matchId,
-    signal,
-    say: progress.say,
-  };
-  const keeper = createKeeper();
-  const gateway = createGateway(answer, { port: own.gatewayPort });
-  try {
+  return inSession(io, progress, answer, async ({ id: matchId, signal, interrupted, ...session }) => {
     progress.waiting('looking for runtimes');
-    const detected = await detectAll(asked, (mode) => contextFor(around, keeper, mode.id));
+    const detected = await session.detect(asked);
     if (signal.aborted) return EXIT.interrupted;
     const whole = planMatch(registry, detected, settings.asked, settings.required, settings);
     const plan = withoutOpenHost(whole, model.name, settings.allowHost);
@@ -76,7 +56,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
         fold.push(event);
         progress.onEvent(event);
       },
-      onFailure: () => stop.abort(),
+      onFailure: session.stop,
     });
     record.emit({
       type: 'match-started',
@@ -96,15 +76,12 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       host: takeFingerprint(io.platform),
       load: readLoad(io.platform),
     });
-    for (const { mode, detection } of detected)
-      record.emit({ type: 'detected', mode: mode.id, letter: mode.letter, title: mode.title, isolation: mode.isolation, detection });
-    for (const { adapter: _adapter, facts: _facts, ...entry } of plan.entries) record.emit({ type: 'entered', ...entry });
-    for (const one of leftOut(plan, detected)) record.emit({ type: 'left-out', ...one });
+    recordRows(record, plan, detected);
     await runMatch({
       entries: plan.entries,
-      contextOf: (entry) => contextFor(around, keeper, entry.mode, { variant: entry.variant, options: entry.options, facts: entry.facts }),
+      contextOf: session.contextOf,
       record,
-      gateway,
+      gateway: session.gateway,
       task,
       model: model.name,
       matchId,
@@ -116,7 +93,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       timeoutMs: settings.timeoutMs,
       signal,
     });
-    const how = interrupt.signal.aborted ? 'interrupted' : record.failure() ? 'failed' : 'done';
+    const how = interrupted() ? 'interrupted' : record.failure() ? 'failed' : 'done';
     record.emit({ type: 'match-ended', endedAt: new Date().toISOString(), how, load: readLoad(io.platform) });
     progress.end();
     record.close();
@@ -124,15 +101,8 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     await publish(report, folder, settings, io);
     const failure = record.failure();
     if (failure) throw failure;
-    return interrupt.signal.aborted ? EXIT.interrupted : exitCode(report);
-  } finally {
-    progress.end();
-    await gateway.close();
-    await keeper.closeAll();
-    killAll();
-    removeFolder(clients);
-    interrupt.dispose();
-  }
+    return interrupted() ? EXIT.interrupted : exitCode(report);
+  });
 }
 
 /** Required rows must pass whole, at every level of a burst; without any, every row that was run must. */

@@ -291,13 +291,9 @@ export const eventSchema = z.discriminatedUnion('type', [
   }),
 ]);
 
-/** What a row tells of itself, before its time is put on. */
-export type RowEvent =
-  | Omit<Extract<MatchEvent, { type: 'prepared' }>, 'atMs'>
-  | Omit<Extract<MatchEvent, { type: 'unprepared' }>, 'atMs'>
-  | Omit<Extract<MatchEvent, { type: 'warning' }>, 'atMs'>;
-
 export type MatchEvent = z.infer<typeof eventSchema>;
 export type EventOf<T extends MatchEvent['type']> = Extract<MatchEvent, { type: T }>;
 /** An event before its time is put on. */
 export type Unstamped = MatchEvent extends infer E ? (E extends MatchEvent ? Omit<E, 'atMs'> : never) : never;
+/** What is told of a row, in a match as in a probe. */
+export type RowEvent = Extract<Unstamped, Pick<z.infer<(typeof rowEvents)[number]>, 'type'>>;

@@ -174,6 +174,15 @@ describe('bad input gets one clear line, a hint, exit 2, and loses nothing', () 
     expect(stderr).not.toContain('passed');
   });
 
+  it.each([
+    ['run', 'host'],
+    ['probe', 'host', '--only', 'walls'],
+  ])('so does a temporary folder: %s %s', async (...args) => {
+    const { exitCode, stderr } = await run(args, { TMPDIR: '/nonexistent/tmp' });
+    expect(exitCode).toBe(2);
+    expect(stderr).toBe('✖ the temporary folder /nonexistent/tmp cannot be written (ENOENT)\nhint: free space, or set TMPDIR to another\n');
+  });
+
   it('a gateway port that is taken fails the row, names the port, and says how to be rid of it', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));

@@ -4,9 +4,10 @@ import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { EntryOptions, Facts, Mode } from '../contract.js';
 import { CagematchError } from '../errors.js';
-import type { Entry, State } from '../record.js';
+import type { Entry, RowEvent, State } from '../record.js';
 import type { Detected } from './detect.js';
 import { isStandIn } from './detect.js';
+import type { Recorder } from './events.js';
 import { entryName, parseWanted, type Registry, type Wanted } from './registry.js';
 
 export interface PlannedEntry extends Entry {
@@ -171,7 +172,7 @@ export function withoutOpenHost(plan: Plan, model: 'replay' | 'live', allowed: b
 }
 
 /** Everything without a row: what was named and is missing, and every other mode that is not ready. */
-export function leftOut(plan: Plan, detected: readonly Detected[]) {
+function leftOut(plan: Plan, detected: readonly Detected[]) {
   const named = plan.missing.map((one) => {
     const found = detected.find(({ mode }) => mode.id === one.mode);
     const status = found?.detection.status ?? 'absent';
@@ -199,6 +200,14 @@ export function leftOut(plan: Plan, detected: readonly Detected[]) {
         ],
   );
   return [...named, ...others];
+}
+
+/** Which runtimes there are, which rows that makes, and what has none. */
+export function recordRows(record: Recorder<RowEvent>, plan: Plan, detected: readonly Detected[]): void {
+  for (const { mode, detection } of detected)
+    record.emit({ type: 'detected', mode: mode.id, letter: mode.letter, title: mode.title, isolation: mode.isolation, detection });
+  for (const { adapter: _adapter, facts: _facts, ...entry } of plan.entries) record.emit({ type: 'entered', ...entry });
+  for (const one of leftOut(plan, detected)) record.emit({ type: 'left-out', ...one });
 }
 
 /** The order of every round: each runs every entry once, in a shuffle that the seed decides. */
