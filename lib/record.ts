@@ -161,6 +161,18 @@ export const entrySchema = z.strictObject({
 });
 export type Entry = z.infer<typeof entrySchema>;
 
+/** A mode or variant without a row of its own, and why. */
+export const absentSchema = z.strictObject({
+  entry: z.string(),
+  letter: z.string(),
+  title: z.string(),
+  status: z.string(),
+  reason: z.string(),
+  hint: z.string(),
+});
+
+export const warningSchema = z.strictObject({ code: z.string(), message: z.string() });
+
 /** `atMs`: since the match started. */
 const base = { atMs: z.number() };
 
@@ -176,16 +188,7 @@ export const rowEvents = [
     detection: detectionSchema,
   }),
   entrySchema.extend({ ...base, type: z.literal('entered') }),
-  z.strictObject({
-    ...base,
-    type: z.literal('left-out'),
-    entry: z.string(),
-    letter: z.string(),
-    title: z.string(),
-    status: z.string(),
-    reason: z.string(),
-    hint: z.string(),
-  }),
+  z.strictObject({ ...base, type: z.literal('left-out'), ...absentSchema.shape }),
   z.strictObject({
     ...base,
     type: z.literal('prepared'),
@@ -195,7 +198,7 @@ export const rowEvents = [
     image: z.string().optional(),
   }),
   z.strictObject({ ...base, type: z.literal('unprepared'), entry: z.string(), outcome: outcomeSchema }),
-  z.strictObject({ ...base, type: z.literal('warning'), code: z.string(), message: z.string() }),
+  z.strictObject({ ...base, type: z.literal('warning'), ...warningSchema.shape }),
 ] as const;
 
 /** How many runs of the entry were started at once; 1 but in a burst. */

@@ -1,6 +1,7 @@
 // The report of a match as a document: what --json prints, in zod. `docs/schema/report.json` is made from it.
 import { z } from 'zod';
 import {
+  absentSchema,
   authSchema,
   detectionSchema,
   entrySchema,
@@ -11,6 +12,7 @@ import {
   plantedSchema,
   stateSchema,
   syncSchema,
+  warningSchema,
 } from '../record.js';
 
 /** Bootstrap 95 % interval of the median; a gap under three samples. */
@@ -162,16 +164,13 @@ export const reportSchema = z.strictObject({
     load: z.strictObject({ before: load, after: load }),
   }),
   modes: z.array(modeReportSchema),
-  /** Modes and variants without a row of their own, and why. */
-  absent: z.array(
-    z.strictObject({ entry: z.string(), letter: z.string(), title: z.string(), status: z.string(), reason: z.string(), hint: z.string() }),
-  ),
+  absent: z.array(absentSchema),
   /** Every run as it was recorded, in order; empty where only the summaries were asked for. */
   runs: z.array(z.record(z.string(), z.unknown())),
   comparisons: z.array(comparisonSchema),
   burst: z.array(burstSchema),
   recommendation: recommendationSchema,
   gaps: z.array(z.strictObject({ entry: z.string(), value: z.string(), gap: z.string() })),
-  warnings: z.array(z.strictObject({ code: z.string(), message: z.string() })),
+  warnings: z.array(warningSchema),
 });
 export type Report = z.infer<typeof reportSchema>;

@@ -1,10 +1,11 @@
 // The match as a document: a fold of its events, one at a time, that keeps of a run no more than its numbers.
-import { type EventOf, type Gap, isGap, type MatchEvent } from '../record.js';
+import { type Entry, type EventOf, type Gap, isGap, type MatchEvent } from '../record.js';
 import { recommend } from './advice/recommend.js';
 import { burstOf } from './burst.js';
-import type { ModeReport, Report } from './document.js';
+import type { Report } from './document.js';
 import { compareAll } from './pairs.js';
 import { rowOf } from './row.js';
+import { createRows, versionsOf, without } from './rows.js';
 import { createTally, type Tally } from './tally.js';
 
 export interface Fold {
@@ -21,15 +22,12 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
   let started: EventOf<'match-started'> | undefined;
   let ended: EventOf<'match-ended'> | undefined;
   let rounds = 0;
-  const detections = new Map<string, ModeReport['detection']>();
-  const entries = new Map<string, EventOf<'entered'>>();
+  const { entries, absent, warnings, detectionOf, push: pushRow } = createRows();
   const prepared = new Map<string, EventOf<'prepared'>>();
   const unprepared = new Map<string, EventOf<'unprepared'>>();
   const disks = new Map<string, EventOf<'appraised'>['disk']>();
   const levelsLeftOut = new Map<string, { level: number; reason: string }[]>();
   const tallies = new Map<string, Tally>();
-  const absent: Report['absent'] = [];
-  const warnings: Report['warnings'] = [];
   const runs: Report['runs'] = [];
   const tallyOf = (entry: string) => {
     const tally = tallies.get(entry) ?? createTally();
@@ -45,15 +43,6 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
         case 'match-started':
           if (started) throw new Error('a second match begins in this record');
           started = event;
-          break;
-        case 'detected':
-          detections.set(event.mode, event.detection);
-          break;
-        case 'entered':
-          entries.set(event.entry, event);
-          break;
-        case 'left-out':
-          absent.push(without(event));
           break;
         case 'prepared':
           prepared.set(event.entry, event);
@@ -77,13 +66,11 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
           tallyOf(event.entry).add(event);
           if (options.runs) runs.push(without(event));
           break;
-        case 'warning':
-          warnings.push({ code: event.code, message: event.message });
-          break;
         case 'match-ended':
           ended = event;
           break;
         default:
+          pushRow(event);
       }
     },
     finish() {
@@ -91,12 +78,12 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
       const { seed } = started;
       const base = baselineOf([...entries.values()], started.model);
       const rows = [...entries.values()].map((entered) => ({ ...entered, tally: tallyOf(entered.entry) }));
-      const modes = rows.map(({ tally, type: _type, atMs: _atMs, ...entry }) =>
+      const modes = rows.map(({ tally, ...entry }) =>
         rowOf(entry, tally, {
           seed,
           // A row of another task has nothing in common with the baseline's.
           baseline: base?.task === entry.task ? tallies.get(base.entry) : undefined,
-          detection: detections.get(entry.mode),
+          detection: detectionOf(entry.mode),
           prepared: prepared.get(entry.entry),
           unprepared: unprepared.get(entry.entry),
           disk: disks.get(entry.entry),
@@ -123,10 +110,6 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
 
 const NO_BEGINNING = 'the record does not begin with match-started';
 
-function without<E extends MatchEvent>({ type: _type, atMs: _atMs, ...rest }: E): Omit<E, 'type' | 'atMs'> {
-  return rest;
-}
-
 function matchOf(
   started: EventOf<'match-started'>,
   ended: EventOf<'match-ended'> | undefined,
@@ -142,13 +125,13 @@ function matchOf(
     how: ended?.how ?? 'crashed',
     rounds: Math.max(0, rounds - started.warmup),
     ...(baseline === undefined ? {} : { baseline }),
-    versions: Object.fromEntries(Object.entries(versions).flatMap(([name, version]) => (version === undefined ? [] : [[name, version]]))),
+    versions: versionsOf(versions),
     load: { ...(load ? { before: load } : {}), ...(ended?.load ? { after: ended.load } : {}) },
   };
 }
 
 /** No isolation; a live match, which leaves that out unless it is asked for, takes the least there is. */
-function baselineOf(entries: readonly EventOf<'entered'>[], model: 'replay' | 'live'): EventOf<'entered'> | undefined {
+function baselineOf(entries: readonly Entry[], model: 'replay' | 'live'): Entry | undefined {
   const order = model === 'live' ? ['none', 'os-sandbox'] : ['none'];
   return order.flatMap((isolation) => entries.filter((entry) => entry.isolation === isolation))[0];
 }

@@ -10,7 +10,7 @@ interface Surroundings {
   seed: number;
   /** The row that this one is held against; its own, where it is that row. */
   baseline: Tally | undefined;
-  detection: ModeReport['detection'] | undefined;
+  detection: ModeReport['detection'];
   prepared: EventOf<'prepared'> | undefined;
   unprepared: EventOf<'unprepared'> | undefined;
   disk: EventOf<'appraised'>['disk'] | undefined;
@@ -20,14 +20,14 @@ const NO_BASELINE: Gap = { gap: 'no-baseline' };
 const NOT_CAPTURED: Gap = { gap: 'not-captured' };
 
 export function rowOf(entry: Entry, tally: Tally, around: Surroundings): ModeReport {
-  const { seed, baseline, prepared, unprepared, disk } = around;
+  const { seed, baseline, detection, prepared, unprepared, disk } = around;
   const summaryOf = (values: Float64Array, ...from: Quantity[]) => summarize(measured(values), seed, tally.why(...from));
   const phasesMs = Object.fromEntries(CLOCKS.map((name) => [name, summaryOf(tally.quantity(name), name)]));
   const held = (series: Series, kind: 'ratios' | 'differences', ...from: Quantity[]) =>
     baseline ? summarizePairs(pairUp(tally, baseline, series)[kind], seed, tally.why(...from)) : NO_BASELINE;
   return {
     ...entry,
-    detection: around.detection ?? { status: 'absent', reason: 'not detected', hint: 'cagematch detect' },
+    detection,
     ...(prepared?.image === undefined ? {} : { image: prepared.image }),
     n: tally.n,
     passed: tally.passed,

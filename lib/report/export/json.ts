@@ -1,6 +1,7 @@
 // The report as JSON, its runs written as they are read again: all of them at once may be more than memory holds.
 
 import type { Report } from '../document.js';
+import { without } from '../rows.js';
 import type { Exporter } from './csv.js';
 
 /** Writes what `JSON.stringify(report, null, 2)` would, had the report the runs that are pushed. @param report without runs */
@@ -12,8 +13,7 @@ export function createJson(write: (text: string) => void, report: Report): Expor
   return {
     push(event) {
       if (event.type !== 'run-ended') return;
-      const { type: _type, atMs: _atMs, ...run } = event;
-      const text = JSON.stringify(run, null, 2).replaceAll('\n', '\n    ');
+      const text = JSON.stringify(without(event), null, 2).replaceAll('\n', '\n    ');
       write(`${first ? '' : ','}\n    ${text}`);
       first = false;
     },

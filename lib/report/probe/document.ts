@@ -1,7 +1,7 @@
 // What a probe found as a document: what `probe --json` prints, in zod. `docs/schema/probe.json` is made from it.
 import { z } from 'zod';
 import { PROBES, syncCellSchema, wallSchema } from '../../probe-record.js';
-import { detectionSchema, entrySchema, fingerprintSchema, gapSchema } from '../../record.js';
+import { absentSchema, detectionSchema, entrySchema, fingerprintSchema, gapSchema, warningSchema } from '../../record.js';
 
 const probedModeSchema = entrySchema.extend({
   detection: detectionSchema,
@@ -48,15 +48,12 @@ export const probeDocumentSchema = z.strictObject({
     versions: z.record(z.string(), z.string()),
   }),
   modes: z.array(probedModeSchema),
-  /** Modes and variants without a row of their own, and why. */
-  absent: z.array(
-    z.strictObject({ entry: z.string(), letter: z.string(), title: z.string(), status: z.string(), reason: z.string(), hint: z.string() }),
-  ),
+  absent: z.array(absentSchema),
   sync: z.record(z.string(), z.array(syncCellSchema)),
   walls: z.record(z.string(), z.array(wallSchema)),
   tax: z.record(z.string(), z.array(taxSchema)),
   /** What could not be tried to its end; what was found until then stands. */
   brokeOff: z.array(brokeOffSchema),
-  warnings: z.array(z.strictObject({ code: z.string(), message: z.string() })),
+  warnings: z.array(warningSchema),
 });
 export type ProbeDocument = z.infer<typeof probeDocumentSchema>;

@@ -1,5 +1,6 @@
 // A probe as a document: a fold of its events. What was found of a row stands there whether or not the row was tried to its end.
 import type { ProbeEvent, ProbeName, Work } from '../../probe-record.js';
+import { createRows, versionsOf } from '../rows.js';
 import type { ProbeDocument } from './document.js';
 import { taxOf } from './tax.js';
 
@@ -17,15 +18,12 @@ const NO_BEGINNING = 'the record does not begin with probe-started';
 export function createProbeFold(): ProbeFold {
   let started: Of<'probe-started'> | undefined;
   let ended: Of<'probe-ended'> | undefined;
-  const detections = new Map<string, Of<'detected'>['detection']>();
-  const entries = new Map<string, Of<'entered'>>();
+  const { entries, absent, warnings, detectionOf, push: pushRow } = createRows();
   const images = new Map<string, string>();
   const cells = new Map<string, ProbeDocument['sync'][string]>();
   const walls = new Map<string, ProbeDocument['walls'][string]>();
   const worked: { entry: string; round: number; work: Work }[] = [];
-  const absent: ProbeDocument['absent'] = [];
   const brokeOff: ProbeDocument['brokeOff'] = [];
-  const warnings: ProbeDocument['warnings'] = [];
   return {
     push(event) {
       if (started === undefined && event.type !== 'probe-started') throw new Error(NO_BEGINNING);
@@ -34,17 +32,6 @@ export function createProbeFold(): ProbeFold {
           if (started) throw new Error('a second probe begins in this record');
           started = event;
           break;
-        case 'detected':
-          detections.set(event.mode, event.detection);
-          break;
-        case 'entered':
-          entries.set(event.entry, event);
-          break;
-        case 'left-out': {
-          const { type: _type, atMs: _atMs, ...one } = event;
-          absent.push(one);
-          break;
-        }
         case 'prepared':
           if (event.image !== undefined) images.set(event.entry, event.image);
           break;
@@ -65,13 +52,11 @@ export function createProbeFold(): ProbeFold {
           if (!brokeOff.some(({ entry, what, reason }) => entry === event.entry && what === event.what && reason === event.reason))
             brokeOff.push({ entry: event.entry, what: event.what, reason: event.reason });
           break;
-        case 'warning':
-          warnings.push({ code: event.code, message: event.message });
-          break;
         case 'probe-ended':
           ended = event;
           break;
         default:
+          pushRow(event);
       }
     },
     finish() {
@@ -85,9 +70,9 @@ export function createProbeFold(): ProbeFold {
       return {
         schemaVersion: 1,
         probe: probeOf(started, ended, baseline),
-        modes: rows.map(({ type: _type, atMs: _atMs, ...entry }) => ({
+        modes: rows.map((entry) => ({
           ...entry,
-          detection: detections.get(entry.mode) ?? { status: 'absent', reason: 'not detected', hint: 'cagematch detect' },
+          detection: detectionOf(entry.mode),
           ...(images.has(entry.entry) ? { image: images.get(entry.entry) } : {}),
         })),
         absent,
@@ -120,6 +105,6 @@ function probeOf(started: Of<'probe-started'>, ended: Of<'probe-ended'> | undefi
     rounds,
     ...(baseline === undefined ? {} : { baseline }),
     host,
-    versions: Object.fromEntries(Object.entries(versions).flatMap(([name, one]) => (one === undefined ? [] : [[name, one]]))),
+    versions: versionsOf(versions),
   };
 }

@@ -1,6 +1,7 @@
 // What a probe does now, for a person who waits: one live line on a terminal; elsewhere few plain lines.
 import type { ProbeEvent, ProbeName } from '../../probe-record.js';
 import { listed } from '../cells.js';
+import { createPreparing } from '../terminal/preparing.js';
 import { createScreen } from '../terminal/screen.js';
 import { TITLES } from './words.js';
 
@@ -28,7 +29,7 @@ export function createProbeProgress(
   now: () => number = () => performance.now(),
 ): ProbeProgress {
   const screen = createScreen(write, live, columns);
-  const preparing = new Set<string>();
+  const tellPreparing = createPreparing(screen);
   let rows = 0;
   let rounds = 0;
   let startedMs = now();
@@ -66,7 +67,6 @@ export function createProbeProgress(
     }
     show();
   };
-  const showPreparing = () => screen.status(preparing.size > 0 ? `preparing ${listed([...preparing])}` : '');
   const stop = () => {
     clearInterval(ticking);
     settle();
@@ -84,17 +84,7 @@ export function createProbeProgress(
           break;
         case 'entered':
           rows += 1;
-          preparing.add(event.entry);
-          showPreparing();
-          break;
-        case 'prepared':
-        case 'unprepared':
-          preparing.delete(event.entry);
-          if (event.type === 'prepared' && event.imageMs > 1000)
-            screen.line(`${event.entry}: prepared in ${(event.imageMs / 1000).toFixed(1)} s`);
-          if (event.type === 'unprepared' && event.outcome.status === 'failed')
-            screen.line(`${event.entry}: not prepared: ${event.outcome.message}`);
-          showPreparing();
+          tellPreparing(event);
           break;
         case 'probing':
           begin(event);
@@ -112,13 +102,11 @@ export function createProbeProgress(
           screen.line(`${event.entry}: ${TITLES[event.what]} broke off: ${event.reason} (${doing?.found ?? 0} found until then)`);
           doing = undefined;
           break;
-        case 'warning':
-          screen.line(`warning: ${event.message}`);
-          break;
         case 'probe-ended':
           stop();
           break;
         default:
+          tellPreparing(event);
       }
     },
     say: screen.line,

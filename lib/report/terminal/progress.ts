@@ -1,6 +1,7 @@
 // What happens now, for a person who waits: one live line on a terminal; elsewhere few plain lines.
 import type { EventOf, MatchEvent } from '../../record.js';
 import { listed } from '../cells.js';
+import { createPreparing } from './preparing.js';
 import { createRemaining, remainingText, slotOf } from './remaining.js';
 import { createScreen } from './screen.js';
 
@@ -27,7 +28,7 @@ const ALIKE = 3;
 export function createProgress(write: (text: string) => void, live: boolean, columns: () => number = () => 100): Progress {
   const screen = createScreen(write, live, columns);
   const remaining = createRemaining();
-  const preparing = new Set<string>();
+  const tellPreparing = createPreparing(screen);
   let match: EventOf<'match-started'> | undefined;
   let round = 0;
   let wave = { slot: '', started: 0, ended: 0 };
@@ -45,7 +46,6 @@ export function createProgress(write: (text: string) => void, live: boolean, col
   };
   /** The end of the line is what a narrow terminal loses. */
   const show = (what: string) => screen.status(`${where()}${left()} · ${what}`);
-  const showPreparing = () => screen.status(preparing.size > 0 ? `preparing ${listed([...preparing])}` : '');
   const settleRound = () => {
     if (live || !match || round <= match.warmup) return;
     const done = round - match.warmup;
@@ -73,19 +73,6 @@ export function createProgress(write: (text: string) => void, live: boolean, col
           match = event;
           screen.line(`match ${event.match}: task ${event.task}, model ${event.model} (${event.modelWhy})`);
           break;
-        case 'entered':
-          preparing.add(event.entry);
-          showPreparing();
-          break;
-        case 'prepared':
-        case 'unprepared':
-          preparing.delete(event.entry);
-          if (event.type === 'prepared' && event.imageMs > 1000)
-            screen.line(`${event.entry}: prepared in ${(event.imageMs / 1000).toFixed(1)} s`);
-          if (event.type === 'unprepared' && event.outcome.status === 'failed')
-            screen.line(`${event.entry}: not prepared: ${event.outcome.message}`);
-          showPreparing();
-          break;
         case 'level-left-out':
           screen.line(`${event.entry}: ${event.level} at once left out: ${event.reason}`);
           break;
@@ -112,10 +99,8 @@ export function createProgress(write: (text: string) => void, live: boolean, col
         case 'settled':
           screen.line(settled(event, match?.warmup ?? 0));
           break;
-        case 'warning':
-          screen.line(`warning: ${event.message}`);
-          break;
         default:
+          tellPreparing(event);
       }
     },
     say: screen.line,

@@ -1,0 +1,28 @@
+// What the record of a match and that of a probe both tell: its rows, why others are not there, warnings, versions.
+import type { ProbeEvent } from '../probe-record.js';
+import type { Entry, EventOf, MatchEvent } from '../record.js';
+import type { ModeReport, Report } from './document.js';
+
+export function createRows() {
+  const detections = new Map<string, ModeReport['detection']>();
+  const entries = new Map<string, Entry>();
+  const absent: Report['absent'] = [];
+  const warnings: Report['warnings'] = [];
+  const detectionOf = (mode: string) => detections.get(mode) ?? { status: 'absent', reason: 'not detected', hint: 'cagematch detect' };
+  const push = (event: MatchEvent | ProbeEvent) => {
+    if (event.type === 'detected') detections.set(event.mode, event.detection);
+    if (event.type === 'entered') entries.set(event.entry, without(event));
+    if (event.type === 'left-out') absent.push(without(event));
+    if (event.type === 'warning') warnings.push({ code: event.code, message: event.message });
+  };
+  return { entries, absent, warnings, detectionOf, push };
+}
+
+/** What an event tells, without that it is one. */
+export function without<E extends MatchEvent>({ type: _type, atMs: _atMs, ...rest }: E): Omit<E, 'type' | 'atMs'> {
+  return rest;
+}
+
+/** A commit that is not known is no version. */
+export const versionsOf = (versions: EventOf<'match-started'>['versions']): Record<string, string> =>
+  Object.fromEntries(Object.entries(versions).flatMap(([name, version]) => (version === undefined ? [] : [[name, version]])));
