@@ -5,18 +5,13 @@ import { CagematchError } from '../lib/errors.js';
 import { parseWanted, type Registry } from '../lib/match/registry.js';
 import { nearest } from '../lib/nearest.js';
 import { PROBES, type ProbeName } from '../lib/probe-record.js';
-import { namesOf, once, readSettings, wholeNumber } from './settings.js';
+import { namesOf, once, readSettings, text, wanted, wholeNumber } from './settings.js';
 
-const text = { requiresArg: true, string: true } as const;
 const BOUNDS = { rounds: [1, 50], seed: [0, 2 ** 31 - 1], timeout: [1, 3600] } as const;
 
 export const builder = (argv: Argv) =>
   argv
-    .positional('modes', {
-      describe: 'modes or variants (docker:runsc), labelled where one is entered twice (docker@a docker@b); none: all that are ready',
-      type: 'string',
-      array: true,
-    })
+    .positional('modes', wanted)
     .option('only', { describe: `what to try, comma-separated; default: ${PROBES.join(',')}`, default: PROBES.join(','), ...text })
     .option('rounds', { describe: 'rounds of tax', default: '6', ...text })
     .option('seed', { describe: 'seed of the order within the rounds; default: a fresh one', ...text })
