@@ -5,18 +5,14 @@ import { CagematchError } from '../lib/errors.js';
 import { parseWanted, type Registry } from '../lib/match/registry.js';
 import { nearest } from '../lib/nearest.js';
 import { PROBES, type ProbeName } from '../lib/probe-record.js';
-import { namesOf, once, readSettings, wholeNumber } from './settings.js';
+import { parseTarget } from '../lib/probes/walls/target.js';
+import { namesOf, once, readSettings, text, wanted, wholeNumber } from './settings.js';
 
-const text = { requiresArg: true, string: true } as const;
 const BOUNDS = { rounds: [1, 50], seed: [0, 2 ** 31 - 1], timeout: [1, 3600] } as const;
 
 export const builder = (argv: Argv) =>
   argv
-    .positional('modes', {
-      describe: 'modes or variants (docker:runsc), labelled where one is entered twice (docker@a docker@b); none: all that are ready',
-      type: 'string',
-      array: true,
-    })
+    .positional('modes', wanted)
     .option('only', { describe: `what to try, comma-separated; default: ${PROBES.join(',')}`, default: PROBES.join(','), ...text })
     .option('rounds', { describe: 'rounds of tax', default: '6', ...text })
     .option('seed', { describe: 'seed of the order within the rounds; default: a fresh one', ...text })
@@ -67,7 +63,7 @@ export interface ProbeRunSettings {
 export function readProbeSettings(args: unknown, registry: Registry): ProbeRunSettings {
   const { require: required, only, reach, timeout, seed, json, ...typed } = readSettings(typedSchema, args);
   for (const name of [...typed.modes, ...required]) parseWanted(registry, name);
-  for (const one of reach) checkAddress(one);
+  for (const one of reach) parseTarget(one);
   return { ...typed, required, seed, json, only: whatToTry(only), reach: [...new Set(reach)], timeoutMs: timeout * 1000 };
 }
 
@@ -84,13 +80,4 @@ function whatToTry(names: string[]): ProbeName[] {
   }
   if (names.length === 0) throw new CagematchError('bad-input', '--only names nothing to try', `--only ${PROBES.join(',')}`);
   return PROBES.filter((name) => names.includes(name));
-}
-
-/** A name, an IPv4 address, or an IPv6 address in brackets; then a port. */
-const ADDRESS = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9._-]{0,251}[a-zA-Z0-9])?|\[[0-9a-fA-F:.]{2,45}\]):(\d{1,5})$/;
-
-function checkAddress(address: string): void {
-  const port = Number(ADDRESS.exec(address)?.[1]);
-  if (!(port >= 1 && port <= 65_535))
-    throw new CagematchError('bad-input', `--reach takes host:port, not ${address}`, '--reach example.com:443');
 }

@@ -7,7 +7,7 @@ import type { Asked } from '../lib/match/plan.js';
 import { parseWanted, type Registry } from '../lib/match/registry.js';
 import { type State, stateSchema } from '../lib/record.js';
 import { TASKS } from '../lib/task/task.js';
-import { namesOf, once, readSettings, wholeNumber, wholeNumberOr } from './settings.js';
+import { namesOf, once, readSettings, text, wanted, wholeNumber, wholeNumberOr } from './settings.js';
 
 /** What holds where nobody says anything else. yargs is not told: what it fills in looks as if it had been typed. */
 const OTHERWISE = {
@@ -24,15 +24,9 @@ const OTHERWISE = {
 /** `--runs auto` ends here at the latest. */
 const MOST_ROUNDS = 50;
 
-const text = { requiresArg: true, string: true } as const;
-
 export const builder = (argv: Argv) =>
   argv
-    .positional('modes', {
-      describe: 'modes or variants (docker:runsc), labelled where one is entered twice (docker@a docker@b); none: all that are ready',
-      type: 'string',
-      array: true,
-    })
+    .positional('modes', wanted)
     .option('file', { alias: 'f', describe: 'match file (YAML): rows with options, and settings; flags win over it', ...text })
     .option('runs', {
       describe: `rounds, each runs every mode once; default: ${OTHERWISE.runs}; auto: until intervals are within 5 %, at most ${MOST_ROUNDS}`,

@@ -2,6 +2,16 @@
 import { z } from 'zod';
 import { CagematchError } from '../lib/errors.js';
 
+/** An option with a value; yargs makes no number of it. */
+export const text = { requiresArg: true, string: true } as const;
+
+/** The rows that a command is asked for. */
+export const wanted = {
+  describe: 'modes or variants (docker:runsc), labelled where one is entered twice (docker@a docker@b); none: all that are ready',
+  type: 'string',
+  array: true,
+} as const;
+
 /** @throws `bad-input` with the first thing that is wrong */
 export function readSettings<T extends z.ZodType>(schema: T, args: unknown): z.infer<T> {
   const read = schema.safeParse(args);
@@ -29,8 +39,8 @@ export function wholeNumberOr<W extends string>(word: W, name: string, min: numb
 export const once = (name: string) => z.string(`--${name} is given more than once`);
 
 /** Names with commas between. */
-export const namesOf = (text: string): string[] =>
-  text
+export const namesOf = (list: string): string[] =>
+  list
     .split(',')
     .map((name) => name.trim())
     .filter(Boolean);

@@ -1,9 +1,12 @@
 // A real headless Chromium, spoken to by its DevTools protocol over two pipes; no library, no open port.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
+import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { pathToFileURL } from 'node:url';
+import { expect } from 'vitest';
+import { temporaryFolder } from './temporary-folder.js';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
@@ -50,6 +53,16 @@ export interface Tab {
   look(width: number, scheme: 'light' | 'dark', medium?: 'screen' | 'print'): Promise<void>;
   /** The value of an expression, as JSON. */
   evaluate<T>(expression: string): Promise<T>;
+}
+
+/** Writes and opens it; what it asked for beside itself, and all it complained about. */
+export async function openPage(tab: Tab, html: string): Promise<{ strangers: string[]; complaints: string[] }> {
+  const path = join(temporaryFolder(), 'page.html');
+  writeFileSync(path, html);
+  const url = pathToFileURL(path).href;
+  const { requests, complaints } = await tab.open(url);
+  expect(requests).toContain(url);
+  return { strangers: requests.filter((one) => one !== url && one !== 'data:,'), complaints };
 }
 
 export interface Browser {

@@ -9,7 +9,7 @@ import { sideOfReport } from '../lib/report/compare/reread.js';
 import { createFold } from '../lib/report/fold.js';
 import { buildReport } from '../lib/report/report.js';
 import { renderComparison } from '../lib/report/terminal/compare-table.js';
-import { baseline, ended, FAILED, ran, row, started } from './hand-made-record.js';
+import { baseline, ended, FAILED, HOST, ran, row, started, VERSIONS } from './hand-made-record.js';
 import { cagematch, ownHouse, standSomewhere } from './house.js';
 import { thrownBy } from './thrown.js';
 
@@ -175,20 +175,18 @@ describe('a regression', () => {
 });
 
 describe('where the surroundings differ', () => {
-  const host = { cpu: 'A CPU', cores: 2, memoryGiB: 8, kernel: '6.1.0', os: 'Debian', cgroup: 'v2', virtualization: 'none' };
-  const versions = { cagematch: '0.1.0', agent: '2.1.329', node: 'v20.20.2' };
   const facts = (more: object) => ({ status: 'ready' as const, version: '1.2.3', facts: { ...more } });
 
   test.each<[string, Told, string]>([
-    ['another CPU', { start: { host: { ...host, cpu: 'Another' } } }, 'cpu'],
-    ['other cores', { start: { host: { ...host, cores: 4 } } }, 'cores'],
-    ['other memory', { start: { host: { ...host, memoryGiB: 16 } } }, 'memoryGiB'],
-    ['another kernel', { start: { host: { ...host, kernel: '6.2.0' } } }, 'kernel'],
-    ['another system', { start: { host: { ...host, os: 'Fedora' } } }, 'os'],
-    ['another cgroup', { start: { host: { ...host, cgroup: 'v1' } } }, 'cgroup'],
-    ['another virtualization', { start: { host: { ...host, virtualization: 'vm' } } }, 'virtualization'],
-    ['another agent', { start: { versions: { ...versions, agent: '3' } } }, 'agent'],
-    ['another Node', { start: { versions: { ...versions, node: 'v24' } } }, 'node'],
+    ['another CPU', { start: { host: { ...HOST, cpu: 'Another' } } }, 'cpu'],
+    ['other cores', { start: { host: { ...HOST, cores: 4 } } }, 'cores'],
+    ['other memory', { start: { host: { ...HOST, memoryGiB: 16 } } }, 'memoryGiB'],
+    ['another kernel', { start: { host: { ...HOST, kernel: '6.2.0' } } }, 'kernel'],
+    ['another system', { start: { host: { ...HOST, os: 'Fedora' } } }, 'os'],
+    ['another cgroup', { start: { host: { ...HOST, cgroup: 'v1' } } }, 'cgroup'],
+    ['another virtualization', { start: { host: { ...HOST, virtualization: 'vm' } } }, 'virtualization'],
+    ['another agent', { start: { versions: { ...VERSIONS, agent: '3' } } }, 'agent'],
+    ['another Node', { start: { versions: { ...VERSIONS, node: 'v24' } } }, 'node'],
     ['another version of the runtime', { detection: { ...facts({}), version: '2.0.0' } }, 'docker version'],
     ['another fact of the runtime', { detection: facts({ storage: 'btrfs' }) }, 'docker storage'],
     ['another image', { image: 'sha256:2' }, 'docker image'],
@@ -201,7 +199,7 @@ describe('where the surroundings differ', () => {
   });
 
   test('by load, commit or cagematch itself, it is shown and does not hold back: these are what one compares, or never the same', () => {
-    const start = { load: [1, 2, 3] as [number, number, number], versions: { ...versions, cagematch: '0.2.0', commit: 'abc' } };
+    const start = { load: [1, 2, 3] as [number, number, number], versions: { ...VERSIONS, cagematch: '0.2.0', commit: 'abc' } };
     const { document, text } = compared({}, { start, slower: 3 }, 5);
     expect(document.verdict).toBe('regression');
     expect(document.differences.map(({ what, blocks }) => [what, blocks])).toEqual([

@@ -16,6 +16,10 @@ const NOWHERE: Clocks = {
   total: GAP,
 };
 
+/** Every event has copies of its own, as those that are read back have: nothing may hold them equal by being one. */
+export const VERSIONS = { cagematch: '0.1.0', agent: '2.1.329', node: 'v20.20.2' };
+export const HOST = { cpu: 'A CPU', cores: 2, memoryGiB: 8, kernel: '6.1.0', os: 'Debian', cgroup: 'v2', virtualization: 'none' };
+
 export const started = (change: Partial<EventOf<'match-started'>> = {}): MatchEvent => ({
   type: 'match-started',
   atMs: 0,
@@ -31,8 +35,8 @@ export const started = (change: Partial<EventOf<'match-started'>> = {}): MatchEv
   modelWhy: '--model replay',
   task: 'hello',
   state: 'prepared',
-  versions: { cagematch: '0.1.0', agent: '2.1.329', node: 'v20.20.2' },
-  host: { cpu: 'A CPU', cores: 2, memoryGiB: 8, kernel: '6.1.0', os: 'Debian', cgroup: 'v2', virtualization: 'none' },
+  versions: { ...VERSIONS },
+  host: { ...HOST },
   ...change,
 });
 

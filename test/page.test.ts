@@ -1,7 +1,6 @@
 // The page of a match, opened in a real browser: it shows every row, asks for nothing, fits a phone, can be read, and stays ours.
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Io } from '../commands/io.js';
 import { handler as report } from '../commands/report.js';
@@ -9,7 +8,7 @@ import { packageRoot } from '../lib/package.js';
 import { isGap } from '../lib/record.js';
 import { type Report, reportSchema } from '../lib/report/document.js';
 import { renderHtml } from '../lib/report/html.js';
-import { type Browser, browserIsRequired, findBrowser, startBrowser, type Tab } from './browser.js';
+import { type Browser, browserIsRequired, findBrowser, openPage, startBrowser, type Tab } from './browser.js';
 import { HOSTILE, hostileReport, LONG } from './hostile-report.js';
 import { DOTS, HEADINGS, OUTSIDE, PLACES, STRANGERS, TOO_FAINT, TOO_WIDE, UNMARKED, UNNAMED } from './page-inspections.js';
 import { sampleReport } from './sample-report.js';
@@ -131,16 +130,6 @@ describe.skipIf(program === undefined)('the page in a real browser', () => {
   });
   afterAll(() => browser?.close());
 
-  /** Writes and opens it; what it asked for beside itself, and all it complained about. */
-  async function open(html: string): Promise<{ strangers: string[]; complaints: string[] }> {
-    const path = join(temporaryFolder(), 'page.html');
-    writeFileSync(path, html);
-    const url = pathToFileURL(path).href;
-    const { requests, complaints } = await tab.open(url);
-    expect(requests).toContain(url);
-    return { strangers: requests.filter((one) => one !== url && one !== 'data:,'), complaints };
-  }
-
   const PAGES: [string, () => Report][] = [
     ['ten rounds', () => sampleReport(10)],
     ['three rounds', () => sampleReport(3)],
@@ -149,7 +138,7 @@ describe.skipIf(program === undefined)('the page in a real browser', () => {
   ];
 
   test.each(PAGES)('asks for nothing but itself, says nothing, and fits every screen and a sheet of paper: %s', async (_, sample) => {
-    const { strangers, complaints } = await open(renderHtml(sample()));
+    const { strangers, complaints } = await openPage(tab, renderHtml(sample()));
     for (const scheme of SCHEMES) {
       for (const width of WIDTHS) {
         await tab.look(width, scheme);
@@ -163,7 +152,7 @@ describe.skipIf(program === undefined)('the page in a real browser', () => {
   });
 
   test.each(SCHEMES)('every text stands out from what is behind it, at least 4.5 to 1: %s', async (scheme) => {
-    await open(renderHtml(sampleReport(3)));
+    await openPage(tab, renderHtml(sampleReport(3)));
     for (const width of [390, 1280]) {
       await tab.look(width, scheme);
       const { checked, faint } = await tab.evaluate<{ checked: number; faint: string[] }>(TOO_FAINT);
@@ -174,7 +163,7 @@ describe.skipIf(program === undefined)('the page in a real browser', () => {
 
   test('every row has its name, its mark if it is a stand-in, and a dot for each of its runs where the scale says', async () => {
     const sample = sampleReport(40);
-    await open(renderHtml(sample));
+    await openPage(tab, renderHtml(sample));
     await tab.look(1280, 'light');
     const wanted = sample.modes.map((mode) => [mode.entry, 'gap' in mode.startupMs ? 0 : mode.startupMs.samples.length]);
     expect(wanted.filter(([, count]) => count === 40)).toHaveLength(6);
@@ -188,7 +177,7 @@ describe.skipIf(program === undefined)('the page in a real browser', () => {
   });
 
   test('what others wrote stays text: no element and no attribute of theirs, and their words can be read', async () => {
-    await open(renderHtml(hostileReport()));
+    await openPage(tab, renderHtml(hostileReport()));
     expect(await tab.evaluate(STRANGERS)).toEqual([]);
     expect(await tab.evaluate('window.broken === undefined')).toBe(true);
     const text = await tab.evaluate<string>('document.body.textContent');
@@ -200,7 +189,7 @@ describe.skipIf(program === undefined)('the page in a real browser', () => {
   });
 
   test('it can be heard: one h1, headings in order, tables with heads, plots with labels, figures with captions', async () => {
-    await open(renderHtml(sampleReport(10)));
+    await openPage(tab, renderHtml(sampleReport(10)));
     const headings = await tab.evaluate<number[]>(HEADINGS);
     expect(headings.filter((level) => level === 1)).toEqual([1]);
     for (const [index, level] of headings.entries()) expect(level - (headings[index - 1] ?? 0)).toBeLessThanOrEqual(1);
@@ -211,7 +200,8 @@ describe.skipIf(program === undefined)('the page in a real browser', () => {
   });
 
   test('each of these inspections can fail', async () => {
-    const { strangers, complaints } = await open(
+    const { strangers, complaints } = await openPage(
+      tab,
       `<!doctype html><title>x</title><h1>x</h1><p style="color:#999;background:#fff">faint</p><div style="width:5000px">wide</div>
 <figure><svg></svg></figure><table><tr><th>x</table><a class="entry">fly</a> <script>console.error('said')</script><img src="http://127.0.0.1:1/x.png">`,
     );
@@ -230,7 +220,7 @@ describe.skipIf(program === undefined)('the page in a real browser', () => {
     let html = '';
     const io = { out: (text: string) => (html += text), cwd: packageRoot, outIsTty: false } as unknown as Io;
     expect(await report({ match: '20261121-083223-4c9b', format: 'html', out: 'results' }, io)).toBe(0);
-    expect(await open(html)).toEqual({ strangers: [], complaints: [] });
+    expect(await openPage(tab, html)).toEqual({ strangers: [], complaints: [] });
     for (const width of [390, 1280]) {
       await tab.look(width, 'dark');
       expect(await tab.evaluate(TOO_WIDE)).toEqual([]);
@@ -242,7 +232,7 @@ describe.skipIf(program === undefined)('the page in a real browser', () => {
   });
 
   test('no address of another place stands in it', async () => {
-    await open(renderHtml(hostileReport()));
+    await openPage(tab, renderHtml(hostileReport()));
     expect(await tab.evaluate(OUTSIDE)).toEqual([]);
   });
 });

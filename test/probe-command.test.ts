@@ -10,7 +10,7 @@ import { loadModes } from '../lib/match/registry.js';
 import type { ProbeEvent } from '../lib/probe-record.js';
 import { probeDocumentSchema } from '../lib/report/probe/document.js';
 import { readProbeRecord } from '../lib/report/read.js';
-import { ended, ran, row, started } from './hand-made-record.js';
+import { ended, HOST, ran, row, started } from './hand-made-record.js';
 import { buildHouse, cagematch, type House, standSomewhere } from './house.js';
 import { foldProbe, probeStarted, rowOf, sampleProbe, sampleProbeEvents } from './sample-probe.js';
 import { temporaryFolder } from './temporary-folder.js';
@@ -269,7 +269,6 @@ describe('the region of RESULTS.md', () => {
 });
 
 describe('cagematch report', () => {
-  const HOST = { cpu: 'A CPU', cores: 2, memoryGiB: 8, kernel: '6.1.0', os: 'Debian', cgroup: 'v2', virtualization: 'none' };
   const MATCH = '20261121-040000-abcd';
   const PROBE = '20261121-100000-beef';
   const written = (events: unknown[]) => events.map((event) => `${JSON.stringify(event)}\n`).join('');

@@ -1,17 +1,13 @@
 // The page of a probe, and of a match with a probe beside it, opened in a real browser: it asks for nothing, fits a phone, can be read, and stays ours.
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { renderHtml } from '../lib/report/html.js';
 import type { ProbeDocument } from '../lib/report/probe/document.js';
 import { renderProbeHtml } from '../lib/report/probe/html.js';
-import { type Browser, findBrowser, startBrowser, type Tab } from './browser.js';
+import { type Browser, findBrowser, openPage, startBrowser, type Tab } from './browser.js';
 import { HOSTILE, hostileReport, LONG } from './hostile-report.js';
 import { HEADINGS, OUTSIDE, STRANGERS, TOO_FAINT, TOO_WIDE, UNMARKED, UNNAMED } from './page-inspections.js';
 import { ENTRIES, foldProbe, probeEnded, probeStarted, rowOf, sampleProbe, synced, walled, worked } from './sample-probe.js';
 import { sampleReport } from './sample-report.js';
-import { temporaryFolder } from './temporary-folder.js';
 
 const program = findBrowser(process.env);
 const WIDTHS = [360, 390, 768, 1280, 1600];
@@ -74,15 +70,6 @@ describe.skipIf(program === undefined)('the page of a probe in a real browser', 
   });
   afterAll(() => browser?.close());
 
-  /** Writes and opens it; what it asked for beside itself, and all it complained about. */
-  async function open(html: string): Promise<{ strangers: string[]; complaints: string[] }> {
-    const path = join(temporaryFolder(), 'page.html');
-    writeFileSync(path, html);
-    const url = pathToFileURL(path).href;
-    const { requests, complaints } = await tab.open(url);
-    expect(requests).toContain(url);
-    return { strangers: requests.filter((one) => one !== url && one !== 'data:,'), complaints };
-  }
   const unfold = () => tab.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })");
 
   const PAGES: [string, () => string][] = [
@@ -94,7 +81,7 @@ describe.skipIf(program === undefined)('the page of a probe in a real browser', 
   ];
 
   test.each(PAGES)('asks for nothing but itself, says nothing, and fits every screen and a sheet of paper: %s', async (_, html) => {
-    const { strangers, complaints } = await open(html());
+    const { strangers, complaints } = await openPage(tab, html());
     for (const width of WIDTHS) {
       await tab.look(width, 'light');
       await unfold();
@@ -107,7 +94,7 @@ describe.skipIf(program === undefined)('the page of a probe in a real browser', 
   });
 
   test.each(SCHEMES)('every text stands out from what is behind it, at least 4.5 to 1: %s', async (scheme) => {
-    await open(renderHtml(sampleReport(3), sampleProbe()));
+    await openPage(tab, renderHtml(sampleReport(3), sampleProbe()));
     for (const width of [390, 1280]) {
       await tab.look(width, scheme);
       const { checked, faint } = await tab.evaluate<{ checked: number; faint: string[] }>(TOO_FAINT);
@@ -117,7 +104,7 @@ describe.skipIf(program === undefined)('the page of a probe in a real browser', 
   });
 
   test('every cell has its five marks, in words for those who hear them; every wall and every ratio stands in its column', async () => {
-    await open(renderProbeHtml(sampleProbe()));
+    await openPage(tab, renderProbeHtml(sampleProbe()));
     await tab.look(1280, 'light');
     const tables = await tab.evaluate<string[][][]>(
       "[...document.querySelectorAll('.probed')].map((table) => [...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent.trim())))",
@@ -136,7 +123,7 @@ describe.skipIf(program === undefined)('the page of a probe in a real browser', 
   });
 
   test('a table that is wider than a phone scrolls in its own box, which a keyboard reaches, and keeps its first column in sight', async () => {
-    await open(renderProbeHtml(sampleProbe()));
+    await openPage(tab, renderProbeHtml(sampleProbe()));
     await tab.look(360, 'light');
     const seen = await tab.evaluate<{ scrolls: boolean; reached: boolean; left: number }>(`(() => {
       const box = document.querySelector('.scroll');
@@ -152,7 +139,7 @@ describe.skipIf(program === undefined)('the page of a probe in a real browser', 
   });
 
   test('what others wrote stays text: no element and no attribute of theirs, and their words can be read', async () => {
-    await open(renderProbeHtml(hostileProbe()));
+    await openPage(tab, renderProbeHtml(hostileProbe()));
     expect(await tab.evaluate(STRANGERS)).toEqual([]);
     expect(await tab.evaluate(OUTSIDE)).toEqual([]);
     expect(await tab.evaluate('window.broken === undefined')).toBe(true);
@@ -166,7 +153,7 @@ describe.skipIf(program === undefined)('the page of a probe in a real browser', 
   });
 
   test.each(PAGES.slice(0, 2))('it can be heard: one h1, headings in order, tables with heads, marks with words: %s', async (_, html) => {
-    await open(html());
+    await openPage(tab, html());
     const headings = await tab.evaluate<number[]>(HEADINGS);
     expect(headings.filter((level) => level === 1)).toEqual([1]);
     for (const [index, level] of headings.entries()) expect(level - (headings[index - 1] ?? 0)).toBeLessThanOrEqual(1);

@@ -3,7 +3,7 @@ import type { Direction, ProbeEvent, SyncCell, Wall } from '../lib/probe-record.
 import type { MatchEvent } from '../lib/record.js';
 import type { ProbeDocument } from '../lib/report/probe/document.js';
 import { createProbeFold } from '../lib/report/probe/fold.js';
-import { row } from './hand-made-record.js';
+import { HOST, row, VERSIONS } from './hand-made-record.js';
 
 type Of<T extends ProbeEvent['type']> = Extract<ProbeEvent, { type: T }>;
 
@@ -16,8 +16,8 @@ export const probeStarted = (change: Partial<Of<'probe-started'>> = {}): ProbeEv
   only: ['sync', 'walls', 'tax'],
   seed: 7,
   rounds: 6,
-  versions: { cagematch: '0.1.0', agent: '2.1.329', node: 'v20.20.2' },
-  host: { cpu: 'A CPU', cores: 2, memoryGiB: 8, kernel: '6.1.0', os: 'Debian', cgroup: 'v2', virtualization: 'none' },
+  versions: { ...VERSIONS },
+  host: { ...HOST },
   ...change,
 });
 

@@ -5,13 +5,14 @@ import { freemem } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Context } from '../../contract.js';
-import { CagematchError, messageOf } from '../../errors.js';
+import { messageOf } from '../../errors.js';
 import type { Wall } from '../../probe-record.js';
 import { inSandbox, type OpenSandbox, type Setting, type Subject } from '../sandbox.js';
 import { type Ground, openGround } from './ground.js';
 import { type HostSide, JUDGES, sameKernel, socketPaths, type Told, uidMapOf } from './judge.js';
 import { WALLS, type WallName } from './list.js';
 import { credentialPlaces, filesOfRoot, type Planted, plant } from './planted.js';
+import { type NamedTarget, parseTarget } from './target.js';
 
 const SCRIPTS = ['walls.mjs', 'walls-files.mjs', 'walls-limits.mjs', 'walls-network.mjs', 'walls-self.mjs', 'walls-try.mjs'] as const;
 
@@ -186,21 +187,6 @@ function seedRepository(workspace: string): void {
   for (const folder of ['objects', 'refs/heads', 'hooks']) mkdirSync(join(workspace, '.git', folder), { recursive: true });
   writeFileSync(join(workspace, '.git/HEAD'), 'ref: refs/heads/main\n');
   writeFileSync(join(workspace, '.git/config'), '[core]\n\trepositoryformatversion = 0\n\tbare = false\n');
-}
-
-interface NamedTarget {
-  wall: string;
-  host: string;
-  port: number;
-}
-
-/** @throws `bad-input` for what is no `host:port` */
-function parseTarget(target: string): NamedTarget {
-  const { host, bracketed, port } = /^(?:(?<host>[^[\]:]+)|\[(?<bracketed>[^\]]+)\]):(?<port>\d{1,5})$/.exec(target)?.groups ?? {};
-  const name = host ?? bracketed;
-  if (name === undefined || Number(port) < 1 || Number(port) > 65535)
-    throw new CagematchError('bad-input', `--reach takes host:port, not ${target}`, '--reach example.com:443');
-  return { wall: `reach ${target}`, host: name, port: Number(port) };
 }
 
 /** One line that a terminal can show. */
