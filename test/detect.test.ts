@@ -261,7 +261,9 @@ describe('podman', () => {
     };
     const programs = {
       podman: json(told),
-      setpriv: json({ ...INFO, store: { graphDriverName: 'vfs' } }),
+      setpriv: saying({
+        stderr: 'time="…" level=debug msg="Using graph driver "\ntime="…" level=debug msg="[graphdriver] using prior storage driver: vfs"',
+      }),
       runc: saying({ stdout: 'runc version 1.1.5+ds1' }),
     };
     const found = await ask(podman, programs, { uid: 0, env: { CAGEMATCH_ROOTLESS_USER: 'nobody' } });
@@ -273,8 +275,14 @@ describe('podman', () => {
 
   test('root with a rootless user has the variant, where that user’s Podman answers', async () => {
     const given = { uid: 0, env: { CAGEMATCH_ROOTLESS_USER: 'nobody' } };
-    const asUser = await ask(podman, { podman: json(INFO), setpriv: json(INFO) }, given);
-    expect(asUser).toMatchObject({ variants: [{ id: 'rootless', isolation: 'container' }] });
+    const asUser = await ask(
+      podman,
+      { podman: json(INFO), setpriv: saying({ stderr: 'level=debug msg="Using graph driver overlay"' }) },
+      given,
+    );
+    expect(asUser).toMatchObject({ facts: { rootlessStorage: 'overlay' }, variants: [{ id: 'rootless', isolation: 'container' }] });
+    const silent = await ask(podman, { podman: json(INFO), setpriv: saying({}) }, given);
+    expect(silent).toMatchObject({ facts: { rootlessStorage: 'unknown' }, variants: [{ id: 'rootless' }] });
     const broken = saying({ stderr: 'cannot find newuidmap', code: 125 });
     expect(await ask(podman, { podman: json(INFO), setpriv: broken }, given)).toMatchObject({ status: 'ready', variants: [] });
     const unknown = { uid: 0, env: { CAGEMATCH_ROOTLESS_USER: 'no-such-user' } };
