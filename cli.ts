@@ -107,7 +107,7 @@ function modeNames(): string[] {
 }
 
 async function makeIo(): Promise<Io> {
-  const { loadEnv } = await import('./lib/match/config.js');
+  const { loadInputs } = await import('./lib/match/config.js');
   return {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
@@ -115,7 +115,7 @@ async function makeIo(): Promise<Io> {
     errIsTty: process.stderr.isTTY === true,
     errColumns: () => process.stderr.columns || 100,
     cwd: process.cwd(),
-    env: loadEnv(process.cwd(), process.env),
+    ...loadInputs(process.cwd(), process.env),
     platform: process.platform,
     uid: process.getuid?.(),
     leave: (code) => process.exit(code),

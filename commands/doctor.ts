@@ -3,7 +3,9 @@ import { accessSync, constants, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
-import { findCredential } from '../lib/auth/find.js';
+import { conflictOf, conflictText } from '../lib/auth/choose.js';
+import { isTaken, payerOf } from '../lib/auth/credential.js';
+import { findCredentials } from '../lib/auth/find.js';
 import { messageOf } from '../lib/errors.js';
 import { capture, whyFailed } from '../lib/exec.js';
 import { readOwnInputs } from '../lib/match/config.js';
@@ -35,7 +37,7 @@ export async function handler(_args: unknown, io: Io): Promise<number> {
     await gateway(io),
     temporary(),
     results(io),
-    await credential(io),
+    ...(await credentials(io)),
     ...(await runtimes(io)),
   ];
   for (const { good, text, hint } of findings) {
@@ -103,17 +105,25 @@ function results(io: Io): Finding {
   }
 }
 
-async function credential(io: Io): Promise<Finding> {
-  const found = await findCredential(io.env, io.platform);
-  if ('missing' in found) return { good: true, needed: false, text: 'no credential found: matches are replayed, which needs none' };
-  const { kind, where, expiresAt } = found.credential;
-  const expired = expiresAt !== undefined && expiresAt.getTime() < Date.now();
-  return {
-    good: !expired,
-    needed: false,
-    text: `${kind} credential in ${where}${expired ? ', expired' : ''}`,
-    hint: 'claude /login, or claude setup-token',
-  };
+async function credentials(io: Io): Promise<Finding[]> {
+  const found = await findCredentials(io);
+  const told = (good: boolean, text: string, hint: string): Finding => ({ good, needed: false, text, hint });
+  const [first] = found.candidates.filter(isTaken);
+  const conflict = conflictOf(found);
+  const expired = first?.expiresAt !== undefined && first.expiresAt.getTime() < Date.now();
+  const problems = found.candidates.flatMap(({ problem }) => (problem ? [problem] : []));
+  const about =
+    first === undefined
+      ? told(true, 'no credential that can be used: matches are replayed, which needs none', '')
+      : told(
+          !expired,
+          `a live run would use ${first.where} (${payerOf(first)})${expired ? ', which has expired' : ''}`,
+          'claude /login, or claude setup-token',
+        );
+  return [
+    ...(conflict ? [told(false, conflictText(conflict), 'say --auth plan or --auth api-key in a live run')] : [about]),
+    ...[...problems, ...found.warnings].map(({ text, hint }) => told(false, text, hint)),
+  ];
 }
 
 async function runtimes(io: Io): Promise<Finding[]> {

@@ -13,6 +13,8 @@ export interface Io {
   cwd: string;
   /** The shell's environment with .env below it. */
   env: Env;
+  /** The names that .env gave. */
+  dotenv: ReadonlySet<string>;
   platform: NodeJS.Platform;
   uid: number | undefined;
   /** Ends the process at once. Only for the user who presses Ctrl-C again and again. */

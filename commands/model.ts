@@ -1,24 +1,38 @@
 // Which model answers the agent, and why.
-import { findCredential, givenCredential } from '../lib/auth/find.js';
-import { CagematchError } from '../lib/errors.js';
+import { chooseCredential, conflictOf, conflictText, type Wish } from '../lib/auth/choose.js';
+import { type Credential, isTaken, type Problem } from '../lib/auth/credential.js';
+import { type Found, findCredentials } from '../lib/auth/find.js';
 import type { Io } from './io.js';
 
-/** One line always says which model answers, and why. */
-export async function chooseModel(wish: 'auto' | 'replay' | 'live', io: Io) {
-  const given = givenCredential(io.env);
-  if (wish === 'replay') return { name: 'replay' as const, why: '--model replay' };
-  if (wish === 'live') {
-    const found = await findCredential(io.env, io.platform);
-    if ('missing' in found)
-      throw new CagematchError(
-        'bad-input',
-        `--model live needs a credential, and none was found in ${found.looked.join(', ')}`,
-        'set CLAUDE_CODE_OAUTH_TOKEN in .env (claude setup-token prints one)',
-      );
-    return { name: 'live' as const, why: `--model live, credential from ${found.credential.where}`, credential: found.credential };
-  }
-  if (given) return { name: 'live' as const, why: `${given.where} was given; --model replay costs nothing`, credential: given };
-  const found = await findCredential(io.env, io.platform);
-  const why = 'missing' in found ? 'no credential was given' : `a login was found in ${found.credential.where}; --model live would use it`;
-  return { name: 'replay' as const, why };
+export interface ChosenModel {
+  name: 'replay' | 'live';
+  /** One line. */
+  why: string;
+  credential?: Credential;
+  /** To be said before the match. */
+  warnings: Problem[];
+}
+
+/** @throws `bad-input` where a live run was asked for, and there is no one credential for it */
+export async function chooseModel(wish: 'auto' | 'replay' | 'live', auth: Wish, io: Io): Promise<ChosenModel> {
+  if (wish === 'replay') return { name: 'replay', why: '--model replay', warnings: [] };
+  const found = await findCredentials(io);
+  const stays = wish === 'auto' && auth === undefined ? whyReplay(found) : undefined;
+  if (stays !== undefined) return { name: 'replay', why: stays, warnings: [] };
+  const { credential, warnings } = await chooseCredential(found, auth, io.env);
+  const asked = [...(wish === 'live' ? ['--model live'] : []), ...(auth === undefined ? [] : [`--auth ${auth}`])].join(' ');
+  const why =
+    asked === '' ? `${credential.where} was given; --model replay costs nothing` : `${asked}, credential from ${credential.where}`;
+  return { name: 'live', why, credential, warnings };
+}
+
+/** `auto` goes live only with what was given on purpose, and where nobody can be surprised by who pays. */
+function whyReplay(found: Found): string | undefined {
+  const conflict = conflictOf(found);
+  if (conflict) return `${conflictText(conflict)}; --auth plan or --auth api-key goes live`;
+  const [first] = found.candidates.filter(isTaken);
+  if (!first) return 'no credential was given';
+  if (first.kind === 'cloud') return `${first.where} is set, and cagematch forwards to no cloud provider`;
+  if (first.source === 'environment' || first.source === '.env') return undefined;
+  return `a ${first.kind === 'oauth' ? 'login' : 'credential'} was found in ${first.where}; --model live would use it`;
 }

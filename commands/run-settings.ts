@@ -21,6 +21,9 @@ const OTHERWISE = {
   require: [],
 } as const satisfies MatchFile;
 
+/** Who pays for a live run. */
+const AUTHS = ['plan', 'api-key'] as const;
+
 /** `--runs auto` ends here at the latest. */
 const MOST_ROUNDS = 50;
 
@@ -43,6 +46,7 @@ export const builder = (argv: Argv) =>
       ...text,
     })
     .option('model', { describe: `who answers the agent; default: ${OTHERWISE.model}`, choices: MODELS })
+    .option('auth', { describe: 'whose credential a live run uses; default: the one there is', choices: AUTHS })
     .option('allow-host', { describe: 'with a live model: also run the agent with no walls', boolean: true, default: false })
     .option('timeout', { describe: `seconds for one run; default: ${OTHERWISE.timeout}`, ...text })
     .option('task', { describe: `what the agent does; default: ${OTHERWISE.task}`, choices: TASKS })
@@ -62,6 +66,7 @@ const typedSchema = z.object({
   state: z.enum(stateSchema.options, '--state is given more than once').optional(),
   concurrency: bounded('concurrency').optional(),
   model: z.enum(MODELS, '--model is given more than once').optional(),
+  auth: z.enum(AUTHS, '--auth is given more than once').optional(),
   allowHost: z.boolean(),
   timeout: bounded('timeout').optional(),
   task: z.enum(TASKS, '--task is given more than once').optional(),
@@ -83,6 +88,7 @@ export interface RunSettings {
   state: State;
   task: (typeof TASKS)[number];
   model: (typeof MODELS)[number];
+  auth: (typeof AUTHS)[number] | undefined;
   concurrency: number;
   timeoutMs: number;
   allowHost: boolean;
@@ -96,7 +102,7 @@ export interface RunSettings {
  * @throws `bad-input` with the first thing that is wrong
  */
 export function readRunSettings(args: unknown, cwd: string, registry: Registry): RunSettings {
-  const { modes, file: name, allowHost, json, out, dryRun, ...typed } = readSettings(typedSchema, args);
+  const { modes, file: name, auth, allowHost, json, out, dryRun, ...typed } = readSettings(typedSchema, args);
   for (const mode of [...modes, ...(typed.require ?? [])]) parseWanted(registry, mode);
   const file = name === undefined ? {} : readMatchFile(name, cwd, registry);
   if (name !== undefined && file.modes && modes.length > 0)
@@ -118,13 +124,19 @@ export function readRunSettings(args: unknown, cwd: string, registry: Registry):
     model: merged.model,
     concurrency: merged.concurrency,
     timeoutMs: merged.timeout * 1000,
-    ...{ allowHost, json, out, dryRun },
+    ...{ auth, allowHost, json, out, dryRun },
   };
   checkTogether(settings);
   return settings;
 }
 
-function checkTogether({ concurrency, state, asked }: RunSettings): void {
+function checkTogether({ concurrency, state, asked, auth, model }: RunSettings): void {
+  if (auth !== undefined && model === 'replay')
+    throw new CagematchError(
+      'bad-input',
+      '--auth says whose credential a live run uses, and --model replay uses none',
+      'leave out one of them',
+    );
   const states = asked.length > 0 ? asked.map((one) => one.state ?? state) : [state];
   if (concurrency > 1 && states.includes('cold'))
     throw new CagematchError(

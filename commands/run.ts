@@ -29,7 +29,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const seed = settings.seed ?? Math.floor(Math.random() * 2 ** 31);
   const own = readOwnInputs(io.env);
   const task = helloTask(packageRoot);
-  const model = await chooseModel(settings.model, io);
+  const model = await chooseModel(settings.model, settings.auth, io);
   const answer = model.credential ? liveAnswer(own.upstream, model.credential) : replayAnswer(readCassette(task.cassette));
 
   const named = [...settings.asked.map(({ name }) => name), ...settings.required].map((name) => parseWanted(registry, name).mode);
@@ -76,6 +76,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       host: takeFingerprint(io.platform),
       load: readLoad(io.platform),
     });
+    for (const { text, hint } of model.warnings) record.emit({ type: 'warning', code: 'credential', message: `${text}; ${hint}` });
     recordRows(record, plan, detected);
     await runMatch({
       entries: plan.entries,

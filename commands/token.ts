@@ -1,8 +1,12 @@
 // `cagematch token`: the credential that a live run would use, shown masked, or given to a runtime that keeps its own.
 import type { Argv } from 'yargs';
 import { z } from 'zod';
-import { type Credential, findCredential, mask } from '../lib/auth/find.js';
+import { chooseCredential, conflictOf, conflictText } from '../lib/auth/choose.js';
+import { type Candidate, type Credential, isTaken, mask, type Problem, payerOf } from '../lib/auth/credential.js';
+import { type Found, findCredentials } from '../lib/auth/find.js';
+import { findGitHub, type GitHubCredential } from '../lib/auth/github.js';
 import { CagematchError } from '../lib/errors.js';
+import { wrap } from '../lib/report/terminal/lines.js';
 import { EXIT, type Io } from './io.js';
 import { readSettings } from './settings.js';
 import { survey } from './survey.js';
@@ -15,6 +19,7 @@ export const builder = (argv: Argv) =>
       default: 'show' as const,
     })
     .positional('mode', { describe: 'push: to which mode', type: 'string' })
+    .option('auth', { describe: 'whose, where there are several', choices: ['plan', 'api-key'] as const })
     .option('json', { describe: 'as JSON, masked', boolean: true })
     .option('token-only', { describe: 'the secret alone, for a pipe', boolean: true })
     .option('export', { describe: 'a line for eval in a shell, secret included', boolean: true })
@@ -24,6 +29,7 @@ export const builder = (argv: Argv) =>
 const settingsSchema = z.object({
   action: z.enum(['show', 'push']),
   mode: z.string().optional(),
+  auth: z.enum(['plan', 'api-key'], '--auth is given more than once').optional(),
   json: z.boolean().default(false),
   tokenOnly: z.boolean().default(false),
   export: z.boolean().default(false),
@@ -31,54 +37,96 @@ const settingsSchema = z.object({
 
 export async function handler(args: unknown, io: Io): Promise<number> {
   const settings = readSettings(settingsSchema, args);
-  const found = await findCredential(io.env, io.platform);
-  if ('missing' in found) {
-    if (settings.json) io.out(`${JSON.stringify({ found: false, looked: found.looked }, null, 2)}\n`);
-    else
-      io.err(
-        `✖ no credential found; looked in:\n${found.looked.map((place) => `  ${place}`).join('\n')}\nhint: claude setup-token prints one; put it into .env as CLAUDE_CODE_OAUTH_TOKEN\n`,
-      );
-    return EXIT.failed;
+  const found = await findCredentials(io);
+  if (settings.action === 'push' || settings.tokenOnly || settings.export) {
+    const { credential, warnings } = await chooseCredential(found, settings.auth, io.env);
+    for (const { text, hint } of warnings) io.err(`! ${text}\n  → ${hint}\n`);
+    if (settings.action === 'push') return push(credential, settings.mode, io);
+    if (settings.tokenOnly) io.out(`${credential.secret}\n`);
+    else io.out(`export ${variableOf(credential)}='${credential.secret.replaceAll("'", "'\\''")}'\n`);
+    return EXIT.done;
   }
-  const { credential } = found;
-  if (settings.action === 'push') return push(credential, settings.mode, io);
-  if (settings.tokenOnly) io.out(`${credential.secret}\n`);
-  else if (settings.export) io.out(`export ${variableOf(credential)}='${credential.secret.replaceAll("'", "'\\''")}'\n`);
-  else if (settings.json) io.out(`${JSON.stringify(describe(credential), null, 2)}\n`);
-  else io.out(render(credential));
-  return EXIT.done;
+  const github = await findGitHub(io.env);
+  if (settings.json) io.out(`${JSON.stringify(describe(found, github), null, 2)}\n`);
+  else io.out(render(found, github));
+  return found.candidates.some(isTaken) ? EXIT.done : EXIT.failed;
 }
 
-function variableOf(credential: Credential): string {
-  return credential.kind === 'api-key' ? 'ANTHROPIC_API_KEY' : 'CLAUDE_CODE_OAUTH_TOKEN';
+function variableOf({ kind }: Credential): string {
+  if (kind === 'auth-token') return 'ANTHROPIC_AUTH_TOKEN';
+  return kind === 'oauth' ? 'CLAUDE_CODE_OAUTH_TOKEN' : 'ANTHROPIC_API_KEY';
 }
 
-/** Everything but the secret. */
-function describe(credential: Credential) {
-  const { secret, expiresAt, ...rest } = credential;
+/** What can be said against what was found, and what to do about it. */
+function complaints(found: Found): Problem[] {
+  const conflict = conflictOf(found);
+  return [
+    ...(conflict ? [{ text: conflictText(conflict), hint: 'say --auth plan or --auth api-key in a live run' }] : []),
+    ...found.candidates.flatMap(({ problem }) => (problem ? [problem] : [])),
+    ...found.warnings,
+  ];
+}
+
+/** Everything but the secrets. The first that the agent takes stands at the top. */
+function describe(found: Found, github: GitHubCredential | undefined) {
+  const [first, ...others] = found.candidates.filter(isTaken);
   return {
-    found: true,
+    found: first !== undefined,
+    ...(first ? shown(first) : { looked: found.looked }),
+    others: others.map(shown),
+    warnings: complaints(found),
+    github: github ? { where: github.where, masked: mask(github.secret) } : null,
+  };
+}
+
+function shown(candidate: Candidate) {
+  const { secret, expiresAt, problem: _problem, command: _command, ...rest } = candidate;
+  return {
     ...rest,
-    masked: mask(secret),
+    payer: payerOf(candidate),
+    masked: secret === undefined ? null : mask(secret),
     expiresAt: expiresAt?.toISOString() ?? null,
     expired: expiresAt === undefined ? null : expiresAt.getTime() < Date.now(),
   };
 }
 
-function render(credential: Credential): string {
-  const { expiresAt } = credential;
-  const lines = [
-    ['kind', credential.kind === 'api-key' ? 'API key (billed by use)' : 'OAuth token (subscription)'],
-    ['from', `${credential.source}: ${credential.where}`],
-    ['token', mask(credential.secret)],
-    [
-      'expires',
-      expiresAt === undefined ? 'not told by its source' : `${expiresAt.toISOString()} (${distance(expiresAt.getTime() - Date.now())})`,
-    ],
-    ['plan', credential.plan ?? 'not told by its source'],
-    ['scopes', credential.scopes?.join(' ') || 'not told by its source'],
+function render(found: Found, github: GitHubCredential | undefined): string {
+  const [first, ...others] = found.candidates.filter(isTaken);
+  const rows = first
+    ? [...about(first), ...others.map((one) => ['also', `${one.where}: ${KINDS[one.kind]}`])]
+    : [['found', 'no credential that the agent could use'], ...found.looked.map((place) => ['looked', place])];
+  if (github) rows.push(['github', `${mask(github.secret)} (${github.where})`]);
+  const lines = rows.map(([name = '', value = '']) => wrap(value, `${name.padEnd(8)} `, ' '.repeat(9)));
+  const notes = complaints(found).map(({ text, hint }) => [...wrap(text, '! ', '  '), ...wrap(hint, '  → ', '    ')]);
+  if (!first) notes.push(['→ claude setup-token prints one; put it into .env as CLAUDE_CODE_OAUTH_TOKEN']);
+  return [...lines, ...notes]
+    .flat()
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+const KINDS: Record<Candidate['kind'], string> = {
+  cloud: "a cloud provider's own credentials (billed there)",
+  'auth-token': 'bearer token for what stands in for the API',
+  'api-key': 'API key (billed by use)',
+  'api-key-helper': 'a command that prints an API key (billed by use)',
+  oauth: 'OAuth token (subscription)',
+};
+
+function about({ kind, source, where, secret, expiresAt, plan, scopes }: Candidate): string[][] {
+  const told = (value: string | undefined) => value || 'not told by its source';
+  return [
+    ['kind', KINDS[kind]],
+    ['from', `${source}: ${where}`],
+    ...(secret === undefined ? [] : [['token', mask(secret)]]),
+    ...(kind !== 'oauth'
+      ? []
+      : [
+          ['expires', told(expiresAt && `${expiresAt.toISOString()} (${distance(expiresAt.getTime() - Date.now())})`)],
+          ['plan', told(plan)],
+          ['scopes', told(scopes?.join(' '))],
+        ]),
   ];
-  return lines.map(([name = '', value]) => `${name.padEnd(8)} ${value}\n`).join('');
 }
 
 function distance(ms: number): string {

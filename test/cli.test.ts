@@ -138,7 +138,9 @@ describe('bad input gets one clear line, a hint, exit 2, and loses nothing', () 
     [['run', '--file'], /✖ Not enough arguments following: file/],
     [['run', '--model', 'gpt'], /✖ .*model.*gpt.*auto/],
     [['run', '--timeout'], /✖ Not enough arguments following: timeout/],
-    [['run', '--model', 'live'], /✖ --model live needs a credential.*\nhint: /],
+    [['run', '--auth', 'plan', '--model', 'replay'], /✖ --auth says whose credential a live run uses, .*\nhint: leave out one/],
+    [['run', '--model', 'live', '--auth', 'me'], /✖ .*auth.*me.*plan/],
+    [['run', '--model', 'live'], /✖ no credential was found in .*\nhint: set CLAUDE_CODE_OAUTH_TOKEN/],
     [['report', 'nosuch'], /✖ no record of a match or probe nosuch\nhint: cagematch run/],
     [['build', 'hots'], /✖ unknown mode: hots\nhint: did you mean host\?/],
     [['token', 'push', 'host'], /✖|no credential/],
@@ -342,6 +344,46 @@ describe('token', () => {
     const { stderr, exitCode } = await run(['run', 'host', '--runs', '1'], { HOME: home });
     expect(exitCode).toBe(0);
     expect(stderr).toMatch(/model replay \(a login was found in .*; --model live would use it\)/);
+  });
+
+  it('show tells what else is there, what beats the plan, and of GitHub; no secret of it', async () => {
+    const env = { CLAUDE_CODE_OAUTH_TOKEN: secret, ANTHROPIC_API_KEY: `sk-ant-api03-${'k'.repeat(40)}`, GH_TOKEN: `ghp_${'g'.repeat(40)}` };
+    const { stdout, exitCode } = await run(['token', 'show'], env);
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^kind {5}API key \(billed by use\)\nfrom {5}environment: ANTHROPIC_API_KEY\n/);
+    expect(stdout).toMatch(/^also {5}CLAUDE_CODE_OAUTH_TOKEN: OAuth token \(subscription\)$/m);
+    expect(stdout).toMatch(/^github {3}ghp_ggggggggg….* \(GH_TOKEN\)$/m);
+    expect(stdout).toMatch(
+      /^! ANTHROPIC_API_KEY would win over the plan's token in CLAUDE_CODE_OAUTH_TOKEN, and bill the API\n {2}→ .*--auth plan/m,
+    );
+    const json = await run(['token', 'show', '--json'], env);
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      found: true,
+      kind: 'api-key',
+      payer: 'api',
+      others: [{ where: 'CLAUDE_CODE_OAUTH_TOKEN', payer: 'plan' }],
+      warnings: [{ hint: expect.stringContaining('--auth') }],
+      github: { where: 'GH_TOKEN' },
+    });
+    for (const one of Object.values(env)) expect(stdout + json.stdout).not.toContain(one);
+  });
+
+  it('where a key would beat the plan, nothing is handed out and nothing goes live until --auth says which', async () => {
+    const env = { CLAUDE_CODE_OAUTH_TOKEN: secret, ANTHROPIC_API_KEY: 'sk-key' };
+    const refused = /✖ ANTHROPIC_API_KEY would win over the plan's token .*\nhint: --auth plan, or --auth api-key\n/;
+    for (const args of [
+      ['token', 'show', '--export'],
+      ['run', 'host', '--model', 'live'],
+    ]) {
+      const { stdout, stderr, exitCode } = await run(args, env);
+      expect([exitCode, stdout]).toEqual([2, '']);
+      expect(stderr).toMatch(refused);
+    }
+    expect((await run(['token', 'show', '--token-only', '--auth', 'plan'], env)).stdout).toBe(`${secret}\n`);
+    expect((await run(['token', 'show', '--export', '--auth', 'api-key'], env)).stdout).toBe("export ANTHROPIC_API_KEY='sk-key'\n");
+    const auto = await run(['run', 'host', '--runs', '1'], env);
+    expect(auto.exitCode).toBe(0);
+    expect(auto.stderr).toMatch(/model replay \(ANTHROPIC_API_KEY would win over .*--auth plan or --auth api-key goes live\)/);
   });
 
   it('a credential given on purpose makes it live, and then the host needs --allow-host', async () => {

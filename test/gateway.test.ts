@@ -2,7 +2,7 @@
 import { Agent, createServer, type IncomingHttpHeaders, type RequestOptions, request } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import type { Credential } from '../lib/auth/find.js';
+import type { Credential } from '../lib/auth/credential.js';
 import { liveAnswer, replayAnswer } from '../lib/model/answers.js';
 import type { Cassette } from '../lib/model/cassette.js';
 import { type Answer, createGateway } from '../lib/model/gateway.js';
@@ -402,6 +402,7 @@ describe('live', () => {
   test.each([
     ['api-key', 'x-api-key', (secret: string) => secret, 'authorization'],
     ['oauth', 'authorization', (secret: string) => `Bearer ${secret}`, 'x-api-key'],
+    ['auth-token', 'authorization', (secret: string) => `Bearer ${secret}`, 'x-api-key'],
   ] as const)('the credential (%s) is put on as %s, and the token of the run stays here', async (kind, header, value, other) => {
     const { url, tap, seen, credential } = await live(kind);
     const answer = await post(url, tap.token, FIRST, { 'x-api-key': tap.token, 'anthropic-version': '2023-06-01' });
@@ -412,6 +413,12 @@ describe('live', () => {
     expect(seen[0]?.headers[other]).toBeUndefined();
     expect(seen[0]?.headers['anthropic-version']).toBe('2023-06-01');
     expect(JSON.stringify(seen)).not.toContain(tap.token);
+  });
+
+  test('what a helper printed is put on both ways, as the agent does', async () => {
+    const { url, tap, seen, credential } = await live('api-key-helper');
+    await post(url, tap.token);
+    expect(seen[0]?.headers).toMatchObject({ 'x-api-key': credential.secret, authorization: `Bearer ${credential.secret}` });
   });
 
   test('without the token of a run nothing is forwarded', async () => {

@@ -1,102 +1,164 @@
-// Finds the user's own credential: environment, then macOS Keychain, then the agent's credentials file.
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { homedir, userInfo } from 'node:os';
+// Finds all that the agent would take for a credential, in the order in which it takes them.
+import { readFileSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Env } from '../contract.js';
-import { capture } from '../exec.js';
+import { parseJson } from '../json.js';
+import { type Candidate, malformed, type Problem } from './credential.js';
+import { LEGACY_KEY, LOGIN, readKeychain, serviceOf } from './keychain.js';
 
-export interface Credential {
-  kind: 'oauth' | 'api-key';
-  /** Never printed, stored, or put into an argv. */
-  secret: string;
-  source: 'environment' | 'keychain' | 'file';
-  /** Where exactly: a variable's name, a Keychain service, a path. */
-  where: string;
-  expiresAt?: Date;
-  plan?: string;
-  scopes?: string[];
+export interface Surroundings {
+  /** The shell's environment with .env below it. */
+  env: Env;
+  platform: NodeJS.Platform;
+  /** The names that .env gave. */
+  dotenv?: ReadonlySet<string>;
 }
 
-export type Found = { credential: Credential } | { missing: string; looked: string[] };
+export interface Found {
+  /** The agent takes the first that it can read. */
+  candidates: Candidate[];
+  /** What is no reason to stop, but should be known. */
+  warnings: Problem[];
+  /** Where it was looked, for whom nothing was found. */
+  looked: string[];
+}
 
-const KEYCHAIN_SERVICE = 'Claude Code-credentials';
+/** Any of them, and the agent asks that cloud's own chain of credentials. */
+const CLOUDS = ['CLAUDE_CODE_USE_BEDROCK', 'CLAUDE_CODE_USE_VERTEX', 'CLAUDE_CODE_USE_FOUNDRY'];
 
-const oauthBlob = z.object({
-  claudeAiOauth: z.object({
-    accessToken: z.string().min(1),
-    expiresAt: z.number().nullish(),
-    scopes: z.array(z.string()).nullish(),
-    subscriptionType: z.string().nullish(),
-  }),
+/** Given in the environment, before and after what the settings name. */
+const BEFORE = { ANTHROPIC_AUTH_TOKEN: 'auth-token', ANTHROPIC_API_KEY: 'api-key' } as const;
+const AFTER = { CLAUDE_CODE_OAUTH_TOKEN: 'oauth' } as const;
+
+/**
+ * The order is the agent's own: cloud, ANTHROPIC_AUTH_TOKEN, ANTHROPIC_API_KEY, apiKeyHelper, CLAUDE_CODE_OAUTH_TOKEN, login
+ * (observed of 2.1: `x-api-key` alone is sent where a key and a plan's token are both set).
+ */
+export async function findCredentials(around: Surroundings): Promise<Found> {
+  const { env, platform } = around;
+  const folder = configFolder(env);
+  const found: Found = { candidates: [], warnings: [], looked: [] };
+  found.candidates.push(...clouds(around), ...given(around, BEFORE, found));
+  found.candidates.push(...helper(join(folder, 'settings.json'), found), ...given(around, AFTER, found));
+  found.looked.push(`${[...Object.keys(AFTER), ...Object.keys(BEFORE)].join(', ')} in the environment and .env`);
+  if (platform === 'darwin') {
+    for (const name of [LOGIN, LEGACY_KEY]) {
+      const service = serviceOf(name, env);
+      found.looked.push(`Keychain item "${service}"`);
+      found.candidates.push(...(await fromKeychain(name, service, env)));
+    }
+  }
+  const path = join(folder, '.credentials.json');
+  found.looked.push(path);
+  found.candidates.push(...fromFile(path, found));
+  return found;
+}
+
+// Empty counts as unset: a path that begins with nothing would be looked for in the current folder.
+function configFolder(env: Env): string {
+  return env.CLAUDE_CONFIG_DIR || join(env.HOME || homedir(), '.claude');
+}
+
+function originOf(name: string, { dotenv }: Surroundings): 'environment' | '.env' {
+  return dotenv?.has(name) ? '.env' : 'environment';
+}
+
+function clouds(around: Surroundings): Candidate[] {
+  return CLOUDS.filter((name) => /^(1|true|yes|on)$/i.test(around.env[name] ?? '')).map((name) => ({
+    kind: 'cloud',
+    source: originOf(name, around),
+    where: name,
+  }));
+}
+
+function given(around: Surroundings, names: Partial<Record<string, 'auth-token' | 'api-key' | 'oauth'>>, found: Found): Candidate[] {
+  return Object.entries(names).flatMap(([name, kind]): Candidate[] => {
+    const secret = around.env[name];
+    if (secret === undefined || kind === undefined) return [];
+    if (secret === '') {
+      found.warnings.push({ text: `${name} is set, and empty: it counts as unset`, hint: `unset ${name}` });
+      return [];
+    }
+    const problem = malformed(secret, name);
+    return [{ kind, source: originOf(name, around), where: name, secret, ...(problem ? { problem } : {}) }];
+  });
+}
+
+/** The user's own settings alone; what a checkout brings is not believed. */
+function helper(path: string, found: Found): Candidate[] {
+  const text = read(path);
+  if (typeof text !== 'string') return [];
+  const settings = parseJson<{ apiKeyHelper?: unknown }>(text);
+  if (settings === undefined) {
+    found.warnings.push({ text: `${path} is not JSON: an apiKeyHelper in it would be unseen`, hint: `mend or remove ${path}` });
+    return [];
+  }
+  const command = settings?.apiKeyHelper;
+  return typeof command === 'string' && command !== ''
+    ? [{ kind: 'api-key-helper', source: 'settings', where: `apiKeyHelper in ${path}`, command }]
+    : [];
+}
+
+async function fromKeychain(name: string, service: string, env: Env): Promise<Candidate[]> {
+  const held = await readKeychain(service, env);
+  if (held === undefined) return [];
+  const at = { source: 'keychain', where: service } as const;
+  if ('problem' in held) return [{ kind: name === LOGIN ? 'oauth' : 'api-key', ...at, problem: held.problem }];
+  if (name === LOGIN) return login(held.text, { ...at, called: `the Keychain item "${service}"` });
+  return held.text === '' ? [] : [{ kind: 'api-key', ...at, secret: held.text }];
+}
+
+function fromFile(path: string, found: Found): Candidate[] {
+  const text = read(path);
+  if (text === undefined) return [];
+  const at = { source: 'file', where: path } as const;
+  if (typeof text !== 'string')
+    return [{ kind: 'oauth', ...at, problem: { text: `${path} cannot be read (${text.code})`, hint: `check ${path}` } }];
+  // Windows tells no such thing by the mode.
+  if (process.platform !== 'win32' && ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o077) !== 0)
+    found.warnings.push({ text: `${path} can be read by other users of this machine`, hint: `chmod 600 ${path}` });
+  return login(text, { ...at, called: path });
+}
+
+function read(path: string): string | { code: string } | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const { code = 'unknown' } = error as NodeJS.ErrnoException;
+    return code === 'ENOENT' || code === 'ENOTDIR' ? undefined : { code };
+  }
+}
+
+const loginSchema = z.object({
+  accessToken: z.string().min(1),
+  expiresAt: z.number().nullish(),
+  scopes: z.array(z.string()).nullish(),
+  subscriptionType: z.string().nullish(),
 });
 
-/** Given on purpose: in `.env` or the environment. An API key wins over a token, as in the agent itself. */
-export function givenCredential(env: Env): Credential | undefined {
-  if (env.ANTHROPIC_API_KEY) return { kind: 'api-key', secret: env.ANTHROPIC_API_KEY, source: 'environment', where: 'ANTHROPIC_API_KEY' };
-  if (env.CLAUDE_CODE_OAUTH_TOKEN)
-    return { kind: 'oauth', secret: env.CLAUDE_CODE_OAUTH_TOKEN, source: 'environment', where: 'CLAUDE_CODE_OAUTH_TOKEN' };
-  return undefined;
-}
-
-/** The first credential in the order environment, Keychain, file; or where all it looked. */
-export async function findCredential(env: Env, platform: NodeJS.Platform): Promise<Found> {
-  const given = givenCredential(env);
-  if (given) return { credential: given };
-  const looked = ['CLAUDE_CODE_OAUTH_TOKEN and ANTHROPIC_API_KEY in the environment and .env'];
-  if (platform === 'darwin') {
-    const held = await fromKeychain(env);
-    if (held) return { credential: held };
-    looked.push(`Keychain item "${keychainService(env)}"`);
-  }
-  // Empty counts as unset: a path that begins with nothing would be looked for in the current folder.
-  const path = join(env.CLAUDE_CONFIG_DIR || join(env.HOME || homedir(), '.claude'), '.credentials.json');
-  looked.push(path);
-  const filed = readBlob(() => readFileSync(path, 'utf8'), 'file', path);
-  return filed ? { credential: filed } : { missing: 'no credential found', looked };
-}
-
-/** The agent keeps the login of another settings folder in an item of its own. */
-function keychainService(env: Env): string {
-  const folder = env.CLAUDE_SECURESTORAGE_CONFIG_DIR || env.CLAUDE_CONFIG_DIR;
-  return folder ? `${KEYCHAIN_SERVICE}-${createHash('sha256').update(folder).digest('hex').slice(0, 8)}` : KEYCHAIN_SERVICE;
-}
-
-// With the account: a second item of the same service, under another account, can hold no login at all.
-async function fromKeychain(env: Env): Promise<Credential | undefined> {
-  const account = env.USER || userInfo().username;
-  const service = keychainService(env);
-  const read = await capture(['security', 'find-generic-password', '-a', account, '-w', '-s', service], {
-    env,
-    timeoutMs: 10_000,
-  });
-  if (read.end.type !== 'exit' || read.end.code !== 0) return undefined;
-  return readBlob(() => read.stdout, 'keychain', service);
-}
-
-function readBlob(read: () => string, source: 'keychain' | 'file', where: string): Credential | undefined {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(read());
-  } catch {
-    return undefined;
-  }
-  const blob = oauthBlob.safeParse(parsed);
-  if (!blob.success) return undefined;
-  const { accessToken, expiresAt, scopes, subscriptionType } = blob.data.claudeAiOauth;
-  return {
-    kind: 'oauth',
-    secret: accessToken,
-    source,
-    where,
-    ...(typeof expiresAt === 'number' ? { expiresAt: new Date(expiresAt) } : {}),
-    ...(subscriptionType ? { plan: subscriptionType } : {}),
-    ...(scopes ? { scopes } : {}),
-  };
-}
-
-/** Enough of a secret to recognise it by, never enough to use it. */
-export function mask(secret: string): string {
-  return secret.length > 40 ? `${secret.slice(0, 13)}…${secret.slice(-4)}` : '…';
+/** A text that holds other things, and no login, is nobody's mistake. */
+function login(text: string, at: { source: 'keychain' | 'file'; where: string; called: string }): Candidate[] {
+  const { called, ...place } = at;
+  const renew = 'claude /login writes it anew';
+  const unreadable = (what: string): Candidate[] => [{ kind: 'oauth', ...place, problem: { text: `${called} ${what}`, hint: renew } }];
+  const parsed = parseJson<{ claudeAiOauth?: unknown }>(text);
+  if (parsed === undefined || parsed === null || typeof parsed !== 'object') return unreadable('is not JSON that could hold a login');
+  if (parsed.claudeAiOauth === undefined) return [];
+  const blob = loginSchema.safeParse(parsed.claudeAiOauth);
+  if (!blob.success) return unreadable(`holds a login that is not whole (${blob.error.issues[0]?.path.join('.') || 'claudeAiOauth'})`);
+  const { accessToken, expiresAt, scopes, subscriptionType } = blob.data;
+  const problem = malformed(accessToken, `the token in ${called}`);
+  return [
+    {
+      kind: 'oauth',
+      ...place,
+      secret: accessToken,
+      ...(typeof expiresAt === 'number' ? { expiresAt: new Date(expiresAt) } : {}),
+      ...(subscriptionType ? { plan: subscriptionType } : {}),
+      ...(scopes ? { scopes } : {}),
+      ...(problem ? { problem: { ...problem, hint: renew } } : {}),
+    },
+  ];
 }

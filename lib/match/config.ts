@@ -9,7 +9,8 @@ import { CagematchError, messageOf } from '../errors.js';
 /** What cagematch itself reads; each mode declares its own `inputs` beside these. */
 export const OWN_INPUTS = {
   CLAUDE_CODE_OAUTH_TOKEN: { help: 'subscription token; given here, `--model auto` goes live', secret: true },
-  ANTHROPIC_API_KEY: { help: 'API key; wins over the token and is billed by use', secret: true },
+  ANTHROPIC_API_KEY: { help: 'API key; billed by use. Where a plan is found as well, --auth says which is meant', secret: true },
+  ANTHROPIC_AUTH_TOKEN: { help: 'bearer token for what stands in for the API; wins over both', secret: true },
   CAGEMATCH_GATEWAY_PORT: { help: 'fixed port for the gateway, for firewalls that need one; default: a free one', example: '8787' },
   CAGEMATCH_UPSTREAM: { help: 'base URL of the API in live mode; default: https://api.anthropic.com' },
 };
@@ -26,12 +27,18 @@ const ownSchema = z.object({
 });
 
 /**
- * The process environment with .env below it: what is set in the shell wins.
+ * The process environment with .env below it: what is set in the shell wins. `dotenv`: the names that .env gave.
  * @throws `bad-input` that names the line of a broken .env
  */
-export function loadEnv(cwd: string, processEnv: NodeJS.ProcessEnv): Env {
+export function loadInputs(cwd: string, processEnv: NodeJS.ProcessEnv): { env: Env; dotenv: ReadonlySet<string> } {
   const fromShell = Object.fromEntries(Object.entries(processEnv).filter((pair): pair is [string, string] => pair[1] !== undefined));
-  return { ...readDotenv(join(cwd, '.env')), ...fromShell };
+  const fromFile = readDotenv(join(cwd, '.env'));
+  return { env: { ...fromFile, ...fromShell }, dotenv: new Set(Object.keys(fromFile).filter((name) => !(name in fromShell))) };
+}
+
+/** The same, for whom it does not matter which of them gave what. */
+export function loadEnv(cwd: string, processEnv: NodeJS.ProcessEnv): Env {
+  return loadInputs(cwd, processEnv).env;
 }
 
 function readDotenv(path: string): Env {

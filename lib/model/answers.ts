@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
-import type { Credential } from '../auth/find.js';
+import type { Credential } from '../auth/credential.js';
 import { messageOf } from '../errors.js';
 import type { Cassette } from './cassette.js';
 import type { Answer } from './gateway.js';
@@ -70,5 +70,10 @@ function forwarded(req: IncomingMessage): Record<string, string> {
 }
 
 function credentialHeaders(credential: Credential): Record<string, string> {
-  return credential.kind === 'api-key' ? { 'x-api-key': credential.secret } : { authorization: `Bearer ${credential.secret}` };
+  const { kind, secret } = credential;
+  // A helper's key goes both ways, as the agent sends it.
+  return {
+    ...(kind === 'api-key' || kind === 'api-key-helper' ? { 'x-api-key': secret } : {}),
+    ...(kind === 'api-key' ? {} : { authorization: `Bearer ${secret}` }),
+  };
 }

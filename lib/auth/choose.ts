@@ -1,0 +1,92 @@
+// Which credential a live run uses. The agent would take the first; where that bills somebody by surprise, the user has to say.
+import type { Env } from '../contract.js';
+import { CagematchError } from '../errors.js';
+import { capture, whyFailed } from '../exec.js';
+import { type Candidate, type Credential, isTaken, malformed, type Problem, payerOf } from './credential.js';
+import type { Found } from './find.js';
+
+/** `plan`: a subscription's token. `api-key`: whatever is billed by use. Undefined: the agent's own order, where it surprises nobody. */
+export type Wish = 'plan' | 'api-key' | undefined;
+
+/** A token that has less left than this may end within the match. */
+const NEAR_MS = 60 * 60_000;
+
+/**
+ * @returns the one to use, and what should be said before it is
+ * @throws `bad-input` where there is none, where it cannot work, or where it would bill the API although a plan is there
+ */
+export async function chooseCredential(found: Found, wish: Wish, env: Env): Promise<{ credential: Credential; warnings: Problem[] }> {
+  const candidate = pick(found, wish);
+  if (candidate.problem) throw refusal(candidate.problem);
+  const left = (candidate.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY) - Date.now();
+  const renew = 'start claude once, which renews its login, or put what claude setup-token prints into .env';
+  if (left <= 0) throw refusal({ text: `the token in ${candidate.where} expired at ${candidate.expiresAt?.toISOString()}`, hint: renew });
+  const near = {
+    text: `the token in ${candidate.where} expires in ${Math.ceil(left / 60_000)} min, perhaps within the match`,
+    hint: renew,
+  };
+  const credential = await held(candidate, env);
+  return { credential, warnings: [...found.warnings, ...(left < NEAR_MS ? [near] : [])] };
+}
+
+/** What beats the plan, if something does and a plan is there. */
+export function conflictOf({ candidates }: Found): { first: Candidate; plan: Candidate } | undefined {
+  const taken = candidates.filter(isTaken);
+  const [first] = taken;
+  const plan = taken.find((one) => payerOf(one) === 'plan');
+  return first && plan && first !== plan ? { first, plan } : undefined;
+}
+
+/** One line. */
+export function conflictText({ first, plan }: { first: Candidate; plan: Candidate }): string {
+  const bills = payerOf(first) === 'cloud' ? 'bill a cloud account' : 'bill the API';
+  return `${first.where} would win over the plan's token in ${plan.where}, and ${bills}`;
+}
+
+function pick(found: Found, wish: Wish): Candidate {
+  const taken = found.candidates.filter(isTaken);
+  if (wish !== undefined) {
+    const payer = wish === 'plan' ? 'plan' : 'api';
+    const one = taken.find((candidate) => payerOf(candidate) === payer);
+    if (one) return one;
+    const what = wish === 'plan' ? "a plan's token" : 'an API key';
+    throw refusal(unread(found) ?? { text: `--auth ${wish} needs ${what}, and none was found in ${found.looked.join(', ')}`, hint: SETUP });
+  }
+  const conflict = conflictOf(found);
+  if (conflict) throw refusal({ text: conflictText(conflict), hint: '--auth plan, or --auth api-key' });
+  const [first] = taken;
+  if (!first) throw refusal(unread(found) ?? { text: `no credential was found in ${found.looked.join(', ')}`, hint: SETUP });
+  if (first.kind === 'cloud')
+    throw refusal({ text: `${first.where} is set, and a live run cannot forward to a cloud provider`, hint: `unset ${first.where}` });
+  return first;
+}
+
+const SETUP = 'set CLAUDE_CODE_OAUTH_TOKEN in .env (claude setup-token prints one)';
+
+/** Why the one that is there could not be read. */
+function unread({ candidates }: Found): Problem | undefined {
+  return candidates.find((candidate) => !isTaken(candidate))?.problem;
+}
+
+async function held(candidate: Candidate, env: Env): Promise<Credential> {
+  const { kind, secret, command, where } = candidate;
+  if (kind === 'cloud') throw new Error('a cloud holds no credential');
+  if (secret !== undefined) return { ...candidate, kind, secret };
+  const asked = await capture(['/bin/sh', '-c', command ?? ''], { env, timeoutMs: 30_000 });
+  const key = asked.stdout.trim();
+  if (asked.end.type !== 'exit' || asked.end.code !== 0 || key === '') {
+    // Its output may hold the key.
+    const how =
+      asked.failure || asked.end.type !== 'exit' || asked.end.code !== 0
+        ? whyFailed({ ...asked, stdout: '', stderr: '' })
+        : 'it printed nothing';
+    throw refusal({ text: `${where} gave no key: ${how}`, hint: 'run the command by hand' });
+  }
+  const problem = malformed(key, `what ${where} printed`);
+  if (problem) throw refusal({ ...problem, hint: 'run the command by hand' });
+  return { ...candidate, kind, secret: key };
+}
+
+function refusal({ text, hint }: Problem): CagematchError {
+  return new CagematchError('bad-input', text, hint);
+}
