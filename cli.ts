@@ -1,12 +1,14 @@
 #!/usr/bin/env node
 // argv → command → exit code. The only place that exits.
 import { readdirSync } from 'node:fs';
+import { inspect } from 'node:util';
 import type { Argv } from 'yargs';
 import yargs from 'yargs';
 import { EXIT, type Io } from './commands/io.js';
 import { CagematchError } from './lib/errors.js';
 import { nearest } from './lib/nearest.js';
 import { version } from './lib/package.js';
+import { redact } from './lib/secrets.js';
 
 interface CommandModule {
   builder(argv: Argv): Argv;
@@ -110,7 +112,7 @@ async function makeIo(): Promise<Io> {
   const { loadInputs } = await import('./lib/match/config.js');
   return {
     out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(text),
+    err: (text) => void process.stderr.write(redact(text)),
     outIsTty: process.stdout.isTTY === true,
     errIsTty: process.stderr.isTTY === true,
     errColumns: () => process.stderr.columns || 100,
@@ -159,13 +161,14 @@ function badUsage(message: string, argv: string[], options: string[]): Cagematch
 }
 
 function report(error: unknown, debug: boolean): number {
-  if (debug) console.error(error);
+  const say = (text: string) => console.error(redact(text));
+  if (debug) say(inspect(error));
   if (error instanceof CagematchError) {
-    console.error(`✖ ${error.message}`);
-    if (error.hint !== undefined) console.error(`hint: ${error.hint}`);
+    say(`✖ ${error.message}`);
+    if (error.hint !== undefined) say(`hint: ${error.hint}`);
     return error.code === 'bad-input' ? EXIT.badInput : error.code === 'not-ready' ? EXIT.notReady : EXIT.failed;
   }
-  console.error(`✖ ${error instanceof Error ? error.message : error}`);
-  console.error('hint: this is a fault of cagematch; --debug shows where');
+  say(`✖ ${error instanceof Error ? error.message : error}`);
+  say('hint: this is a fault of cagematch; --debug shows where');
   return EXIT.failed;
 }

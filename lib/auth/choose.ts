@@ -2,6 +2,7 @@
 import type { Env } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import { capture, whyFailed } from '../exec.js';
+import { keepSecret } from '../secrets.js';
 import { type Candidate, type Credential, isTaken, malformed, type Problem, payerOf } from './credential.js';
 import type { Found } from './find.js';
 
@@ -26,6 +27,7 @@ export async function chooseCredential(found: Found, wish: Wish, env: Env): Prom
     hint: renew,
   };
   const credential = await held(candidate, env);
+  keepSecret(credential.secret, credential.where);
   return { credential, warnings: [...found.warnings, ...(left < NEAR_MS ? [near] : [])] };
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Clock, monotonic, roundMs } from '../clock.js';
 import { CagematchError } from '../errors.js';
 import type { MatchEvent, Unstamped } from '../record.js';
+import { redact } from '../secrets.js';
 
 export interface Recorder<U = Unstamped> {
   /** Never throws: a run under way must still destroy its sandbox. */
@@ -56,9 +57,13 @@ export function openEvents<U extends { type: string }, E extends { type: string 
   let failure: CagematchError | undefined;
   return {
     emit(event) {
-      const stamped = { ...event, atMs: roundMs(clock() - startMs) } as unknown as E;
+      const told = { ...event, atMs: roundMs(clock() - startMs) } as unknown as E;
+      const text = JSON.stringify(told);
+      const line = redact(text);
+      // All that is told of a match comes from here: table, page, exports.
+      const stamped = line === text ? told : (JSON.parse(line) as E);
       try {
-        if (!failure) append(opened, `${JSON.stringify(stamped)}\n`, file.durable.has(stamped.type));
+        if (!failure) append(opened, `${line}\n`, file.durable.has(stamped.type));
       } catch (error) {
         failure = new CagematchError(
           'record-failed',
