@@ -1,0 +1,67 @@
+// A login that was found on this host serves many live runs at once, and is neither written to nor refreshed nor handed to any of them.
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { readCassette } from '../lib/model/cassette.js';
+import { serveReplay } from '../lib/model/replay.mjs';
+import { packageRoot } from '../lib/package.js';
+import { helloTask } from '../lib/task/hello.js';
+import { cagematch, ownHouse, standSomewhere } from './house.js';
+import { temporaryFolder } from './temporary-folder.js';
+
+const ACCESS = `sk-ant-oat01-${'access'.repeat(12)}-AA`;
+const REFRESH = `sk-ant-ort01-${'refresh'.repeat(12)}-AA`;
+
+/** A home with a login of half an hour, as the agent itself writes it. */
+function loggedIn() {
+  const home = temporaryFolder();
+  mkdirSync(join(home, '.claude'));
+  const path = join(home, '.claude/.credentials.json');
+  const login = { accessToken: ACCESS, refreshToken: REFRESH, expiresAt: Date.now() + 30 * 60_000, scopes: ['user:inference'] };
+  writeFileSync(path, JSON.stringify({ claudeAiOauth: login }), { mode: 0o600 });
+  const looks = () => {
+    const { ino, mode, mtimeMs, ctimeMs } = statSync(path);
+    return { sha256: createHash('sha256').update(readFileSync(path)).digest('hex'), ino, mode, mtimeMs, ctimeMs };
+  };
+  return { home, looks };
+}
+
+/** The API, which answers from the cassette of the task. */
+async function api() {
+  const cassette = readCassette(helloTask(packageRoot).cassette);
+  const asked: { path: string; authorization: string | undefined }[] = [];
+  const server = createServer((req, res) => {
+    asked.push({ path: (req.url ?? '').split('?')[0] ?? '', authorization: req.headers.authorization });
+    void serveReplay(req, res, cassette);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { asked, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+}
+
+test('fifty runs, up to four at once, leave it byte for byte as it was; every request to the API carries it, and its end is told before', async () => {
+  const place = standSomewhere();
+  onTestFinished(place.close);
+  const { home, looks } = loggedIn();
+  const before = looks();
+  const { asked, url } = await api();
+  // Eight rounds of one, two and four at once are 56 runs.
+  const args = ['run', 'host', '--model', 'live', '--allow-host', '--runs', '8', '--concurrency', '4', '--json', '-'];
+  const { stdout, stderr, exitCode } = await cagematch(ownHouse, args, { cwd: place.cwd, env: { HOME: home, CAGEMATCH_UPSTREAM: url } });
+  expect(stderr).toMatch(/credentials\.json expires in (29|30) min/);
+  expect(exitCode).toBe(0);
+  const { runs, warnings } = JSON.parse(stdout) as { runs: { outcome: { status: string } }[]; warnings: { code: string }[] };
+  expect(runs.length).toBeGreaterThanOrEqual(50);
+  expect(runs.filter(({ outcome }) => outcome.status !== 'passed')).toEqual([]);
+  expect(warnings).toContainEqual(expect.objectContaining({ code: 'credential' }));
+  expect(looks()).toEqual(before);
+  expect(new Set(asked.map(({ authorization }) => authorization))).toEqual(new Set([`Bearer ${ACCESS}`]));
+  expect([...new Set(asked.map(({ path }) => path))]).toEqual(['/v1/messages']);
+  for (const secret of [ACCESS, REFRESH]) expect(stdout + stderr).not.toContain(secret);
+}, 180_000);
