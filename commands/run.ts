@@ -30,7 +30,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const own = readOwnInputs(io.env);
   const task = helloTask(packageRoot);
   const model = await chooseModel(settings.model, settings.auth, io);
-  const answer = model.credential ? liveAnswer(own.upstream, model.credential) : replayAnswer(readCassette(task.cassette));
+  const answer = model.credential ? liveAnswer(own.upstream, model.credential, io.env) : replayAnswer(readCassette(task.cassette));
 
   const named = [...settings.asked.map(({ name }) => name), ...settings.required].map((name) => parseWanted(registry, name).mode);
   const asked = settings.asked.length > 0 ? new Set(named) : registry.values();

@@ -1,9 +1,9 @@
 // Where the gateway's answers come from: a cassette, or the live API with the user's credential added on this side.
-import type { IncomingMessage } from 'node:http';
-import { Readable } from 'node:stream';
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import type { ReadableStream } from 'node:stream/web';
+import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
 import type { Credential } from '../auth/credential.js';
+import type { Env } from '../contract.js';
 import { messageOf } from '../errors.js';
 import type { Cassette } from './cassette.js';
 import type { Answer } from './gateway.js';
@@ -13,47 +13,61 @@ export function replayAnswer(cassette: Cassette): Answer {
   return (req, res) => serveReplay(req, res, cassette);
 }
 
-/** Request headers that are between the agent and us alone, or that fetch sets itself. */
+/** Headers that are between the two ends of one connection, or that hold the run's token. */
 const OURS = new Set([
   'host',
   'connection',
+  'keep-alive',
   'authorization',
   'x-api-key',
   'content-length',
-  'accept-encoding',
   'transfer-encoding',
+  'upgrade',
   'expect',
 ]);
 
 /**
- * Forwards to the real API. The run's token is taken off and the credential put on here,
- * so that no sandbox ever holds it.
+ * Forwards to the real API, over HTTP/2 where it speaks it. The run's token is taken off and the credential put on here, so that no
+ * sandbox ever holds it. What comes back is passed on byte for byte, as fast as the agent takes it; nothing is tried again.
  * @param upstream base URL of the API
+ * @param env says which proxy leads there, if any does
  */
-export function liveAnswer(upstream: string, credential: Credential): Answer {
-  return async (req, res) => {
+export function liveAnswer(upstream: string, credential: Credential, env: Env = {}): Answer {
+  const dispatcher = new EnvHttpProxyAgent({
+    httpProxy: env.http_proxy || env.HTTP_PROXY || '',
+    httpsProxy: env.https_proxy || env.HTTPS_PROXY || '',
+    noProxy: env.no_proxy || env.NO_PROXY || '',
+    allowH2: true,
+    // A model may think for long; the run has its own bound.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
+  const answer: Answer = async (req, res) => {
     const url = upstreamUrl(upstream, req.url ?? '/');
     if (!url) return sendError(res, 400, 'invalid_request_error', 'the request target has to be a path');
     const body = req.method === 'POST' ? await readBody(req) : undefined;
     const hungUp = new AbortController();
     res.once('close', () => hungUp.abort());
-    const answer = await fetch(url, {
-      method: req.method ?? 'GET',
-      // Followed from here, a redirect would take the credential along.
-      redirect: 'manual',
+    const answered = await request(url, {
+      dispatcher,
+      method: (req.method ?? 'GET') as Dispatcher.HttpMethod,
       headers: { ...forwarded(req), ...credentialHeaders(credential) },
       signal: hungUp.signal,
-      ...(body === undefined ? {} : { body: new Uint8Array(body) }),
+      ...(body === undefined ? {} : { body }),
     }).catch((error: Error) => {
-      throw new Error(`${url.origin} does not answer: ${messageOf(error.cause ?? error)}`, { cause: error });
+      if (hungUp.signal.aborted) throw error;
+      throw new Error(`${url.origin} does not answer: ${messageOf(error)}`, { cause: error });
     });
-    const headers = Object.fromEntries(
-      [...answer.headers].filter(([name]) => !['content-encoding', 'content-length', 'transfer-encoding', 'connection'].includes(name)),
-    );
-    res.writeHead(answer.status, headers);
-    if (answer.body) await pipeline(Readable.fromWeb(answer.body as ReadableStream), res);
-    else res.end();
+    res.writeHead(answered.statusCode, passedOn(answered.headers));
+    await pipeline(answered.body, res);
   };
+  return Object.assign(answer, { close: () => dispatcher.destroy() });
+}
+
+function passedOn(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
+  return Object.fromEntries(
+    Object.entries(headers).filter(([name]) => !['transfer-encoding', 'connection', 'keep-alive'].includes(name) && !name.startsWith(':')),
+  );
 }
 
 /**

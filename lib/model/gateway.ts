@@ -6,8 +6,8 @@ import { type Clock, monotonic } from '../clock.js';
 import { CagematchError, messageOf } from '../errors.js';
 import { presentedCredential, sameSecret, sendError } from './replay.mjs';
 
-/** Answers a request whose token was already checked. */
-export type Answer = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
+/** Answers a request whose token was already checked. `close`: what it keeps open of its own is ended with the gateway. */
+export type Answer = ((req: IncomingMessage, res: ServerResponse) => Promise<void>) & { close?(): Promise<void> };
 
 /** What the gateway saw of one run. Times are on the match's clock. */
 export interface Tap {
@@ -113,6 +113,7 @@ export function createGateway(answer: Answer, options: { port?: number; clock?: 
     },
     closeTap: (tap) => void taps.delete(tap),
     async close() {
+      await answer.close?.();
       for (const bound of await Promise.allSettled(servers.values())) {
         if (bound.status !== 'fulfilled') continue;
         bound.value.closeAllConnections();
