@@ -26,7 +26,7 @@ export const benchmark: Benchmark = {
         contextOf: field.contextOf,
         record,
         gateway: field.gateway,
-        task: field.task,
+        taskOf: () => field.task,
         model: 'replay',
         matchId: field.matchId,
         seed: 1,

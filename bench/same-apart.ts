@@ -109,7 +109,7 @@ async function playMatch(runs: number, seed: number, env: Env): Promise<Report> 
       contextOf: field.contextOf,
       record,
       gateway,
-      task,
+      taskOf: () => task,
       model: 'replay',
       matchId,
       seed,

@@ -7,13 +7,15 @@ import { runMatch } from '../lib/match/match.js';
 import { checkAnything, checkRequired, planMatch, recordRows, withoutOpenHost } from '../lib/match/plan.js';
 import { loadModes, parseWanted } from '../lib/match/registry.js';
 import { liveAnswer, replayAnswer } from '../lib/model/answers.js';
-import { readCassette } from '../lib/model/cassette.js';
+import { type Cassette, readCassette } from '../lib/model/cassette.js';
+import type { Answer } from '../lib/model/gateway.js';
 import { agentVersion, packageRoot, version } from '../lib/package.js';
 import { SCHEMA_VERSION } from '../lib/record.js';
 import type { Report } from '../lib/report/document.js';
 import { createFold } from '../lib/report/fold.js';
 import { createProgress } from '../lib/report/terminal/progress.js';
-import { helloTask } from '../lib/task/hello.js';
+import { bundledTasks } from '../lib/task/bundled.js';
+import type { Task } from '../lib/task/task.js';
 import { describePlan } from './dry-run.js';
 import { EXIT, type Io } from './io.js';
 import { chooseModel } from './model.js';
@@ -28,9 +30,9 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const settings = readRunSettings(args, io.cwd, registry);
   const seed = settings.seed ?? Math.floor(Math.random() * 2 ** 31);
   const own = readOwnInputs(io.env);
-  const task = helloTask(packageRoot);
+  const tasks = bundledTasks(packageRoot);
   const model = await chooseModel(settings.model, settings.auth, io);
-  const answer = model.credential ? liveAnswer(own.upstream, model.credential, io.env) : replayAnswer(readCassette(task.cassette));
+  const answer = model.credential ? liveAnswer(own.upstream, model.credential, io.env) : replayCassettes(tasks);
 
   const named = [...settings.asked.map(({ name }) => name), ...settings.required].map((name) => parseWanted(registry, name).mode);
   const asked = settings.asked.length > 0 ? new Set(named) : registry.values();
@@ -70,7 +72,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       concurrency: settings.concurrency,
       model: model.name,
       modelWhy: model.why,
-      task: task.id,
+      task: settings.task,
       state: settings.state,
       versions: { cagematch: version, agent: agentVersion, node: process.version, commit: readCommit(packageRoot) },
       host: takeFingerprint(io.platform),
@@ -83,7 +85,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       contextOf: session.contextOf,
       record,
       gateway: session.gateway,
-      task,
+      taskOf: ({ task }) => tasks.get(task) as Task,
       model: model.name,
       matchId,
       seed,
@@ -113,4 +115,14 @@ function exitCode(report: Report): number {
   return judged.length > 0 && judged.every((mode) => mode.n > 0 && mode.passed === mode.n && mode.failures.length === 0)
     ? EXIT.done
     : EXIT.failed;
+}
+
+/** Each task's own answers, read when the first of its agents asks. */
+function replayCassettes(tasks: ReadonlyMap<string, Task>): Answer {
+  const read = new Map<string, Cassette>();
+  return replayAnswer((id) => {
+    const cassette = read.get(id) ?? readCassette(tasks.get(id)?.cassette ?? '');
+    read.set(id, cassette);
+    return cassette;
+  });
 }

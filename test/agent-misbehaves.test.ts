@@ -72,7 +72,7 @@ async function match(
       }),
       record,
       gateway,
-      task: helloTask(packageRoot),
+      taskOf: () => helloTask(packageRoot),
       model: 'replay',
       matchId,
       seed: 1,

@@ -375,9 +375,9 @@ describe('live', () => {
   /** The API is a second gateway; its run token is the user's credential. */
   async function live(kind: Credential['kind'], upstreamAnswer: Answer = replayAnswer(CASSETTE), prefix = '') {
     const seen: Seen[] = [];
-    const upstream = await started((req, res) => {
+    const upstream = await started((req, res, asked) => {
       seen.push({ url: req.url, headers: req.headers });
-      return upstreamAnswer(req, res);
+      return upstreamAnswer(req, res, asked);
     });
     const credential: Credential = { ...OAUTH, kind, secret: upstream.tap.token };
     const front = await started(liveAnswer(`${upstream.url}${prefix}`, credential));

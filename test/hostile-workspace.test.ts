@@ -144,7 +144,7 @@ describe('on the host, an agent that plants everything', () => {
       },
     });
     // Twice: warm, the second run comes into the workspace that the first has left.
-    const { runs } = await playMatch([entryOf(mode, { state })], { runs: 2, task });
+    const { runs } = await playMatch([entryOf(mode, { state })], { runs: 2, taskOf: () => task });
     expect(runs.map(({ outcome }) => outcome)).toEqual([PASSED, PASSED]);
     for (const { leftovers } of runs) expect(leftovers).toEqual([]);
     expect(told(runs)).toEqual([...TOLD, { path: '.yarnrc', how: 'added' }].toSorted((a, b) => (a.path < b.path ? -1 : 1)));
@@ -216,7 +216,7 @@ describe.skipIf(ready.length === 0)('inside a runtime that is ready here, the re
       const gateway = createGateway(replayAnswer({ ...cassette, exchanges: [write, { content }, run, ...rest] }));
       onTestFinished(() => gateway.close());
       const { runs, events } = await playMatch([entryOf(mode, { mode: mode.id, isolation: mode.isolation, facts })], {
-        task,
+        taskOf: () => task,
         gateway,
         contextOf: () => modeContext(mode.id, { ...around, facts }),
         timeoutMs: 60_000,

@@ -106,7 +106,7 @@ describe('a mistake is told with its place and what to write instead:', () => {
     ['too many at once', 'concurrency: 65', 'match.yaml: concurrency takes a whole number from 1 to 64 → concurrency: 4'],
     ['no time', 'timeout: 0', 'match.yaml: timeout takes seconds, a whole number from 1 to 86400 → timeout: 120'],
     ['another state', 'state: hot', 'match.yaml: state takes prepared, warm or cold → state: prepared'],
-    ['another task', 'task: dance', 'match.yaml: task takes hello → task: hello'],
+    ['another task', 'task: dance', 'match.yaml: task takes hello or refactor → task: hello'],
     ['another model', 'model: gpt', 'match.yaml: model takes auto, replay or live → model: replay'],
     ['one name for a list', 'require: docker', 'match.yaml: require takes a list of names → require: [docker, podman]'],
     ['a row that is no row', 'modes: [host, 3]', 'match.yaml: modes[1] takes a name, or keys with a mode → mode: docker'],

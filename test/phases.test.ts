@@ -71,7 +71,7 @@ async function match(mode: Mode, options: { runs?: number; signal?: AbortSignal;
       contextOf: () => contextFor(around, keeper, mode.id),
       record,
       gateway,
-      task,
+      taskOf: () => task,
       model: 'replay',
       matchId: `t${process.pid}`,
       seed: 1,

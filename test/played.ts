@@ -113,7 +113,7 @@ export async function playMatch(entries: PlannedEntry[], change: Partial<MatchSe
       contextOf: (entry) => modeContext(entry.mode, around),
       record,
       gateway,
-      task,
+      taskOf: () => task,
       model: 'replay',
       matchId: `p${process.pid}`,
       seed: 1,

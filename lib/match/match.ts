@@ -24,7 +24,7 @@ export interface MatchSettings {
   contextOf(entry: PlannedEntry): Context;
   record: Recorder;
   gateway: Gateway;
-  task: Task;
+  taskOf(entry: PlannedEntry): Task;
   model: 'replay' | 'live';
   matchId: string;
   seed: number;
@@ -81,14 +81,14 @@ export async function runMatch(given: MatchSettings): Promise<void> {
 
 /** What the rows take on disk. Rows that differ in their label alone are asked once. */
 async function appraiseAll(settings: MatchSettings, rows: ReadonlyMap<string, Row>): Promise<void> {
-  const { record, matchId, signal, task } = settings;
+  const { record, matchId, signal } = settings;
   const known = new Map<string, ReturnType<typeof appraise>>();
   for (const row of rows.values()) {
     const { entry } = row;
     if (signal.aborted) return;
     const same = JSON.stringify([entry.mode, entry.variant, entry.options]);
     const name = sandboxName(matchId, entry, 'disk');
-    const asked = known.get(same) ?? appraise({ ...row, mode: entry.adapter }, { task, signal, name });
+    const asked = known.get(same) ?? appraise({ ...row, mode: entry.adapter }, { task: settings.taskOf(entry), signal, name });
     known.set(same, asked);
     const { disk, problem } = await asked;
     if (signal.aborted) return;
@@ -105,7 +105,7 @@ function toRow(settings: MatchSettings, ready: Ready): Row {
   const row: Row = { ...ready, pool: undefined, levels, imageTold: entry.state !== 'cold' };
   if (entry.state !== 'warm') return row;
   const nameOf = (tail: string) => sandboxName(settings.matchId, entry, tail);
-  row.pool = createPool({ ...ready, mode: entry.adapter, task: settings.task, onFolder: weigher(settings, row) }, nameOf);
+  row.pool = createPool({ ...ready, mode: entry.adapter, task: settings.taskOf(entry), onFolder: weigher(settings, row) }, nameOf);
   return row;
 }
 
@@ -198,7 +198,7 @@ async function recordRun(
     reach: row.reach,
     gatewayPort: row.gatewayPort,
     gateway: settings.gateway,
-    task: settings.task,
+    task: settings.taskOf(entry),
     authPath: authPath(settings.model, entry),
     timeoutMs: settings.timeoutMs,
     name: sandboxName(settings.matchId, entry, tail),

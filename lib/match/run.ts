@@ -118,7 +118,7 @@ export function unlaunched(settings: RunSettings, at: Moments, outcome: Outcome)
 
 async function runIn(folder: string, settings: RunSettings, at: Moments): Promise<RunResult> {
   const { mode, task, gateway } = settings;
-  const tap = gateway.openTap();
+  const tap = gateway.openTap(task.id);
   // Ends what the run's own clients still do once its sandbox is gone.
   const over = new AbortController();
   const ctx: Context = { ...settings.ctx, signal: over.signal };

@@ -111,7 +111,7 @@ async function launch(ground: Ground, name: string, folder: string): Promise<Idl
 /** A run in the pool's sandbox. Never throws. A sandbox in which a run has failed, or left something running, is destroyed. */
 export async function runWarm(settings: RunSettings, pool: Pool, place: number): Promise<RunResult> {
   const at = settings.at ?? {};
-  const tap = settings.gateway.openTap();
+  const tap = settings.gateway.openTap(settings.task.id);
   const work: Work = { failure: undefined, live: { gap: 'not-reached' }, phase: 'work' };
   const audit = settings.audit ?? openAudit();
   const audited = { ...settings, audit };

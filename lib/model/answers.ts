@@ -9,8 +9,9 @@ import type { Cassette } from './cassette.js';
 import type { Answer } from './gateway.js';
 import { readBody, sendError, serveReplay } from './replay.mjs';
 
-export function replayAnswer(cassette: Cassette): Answer {
-  return (req, res) => serveReplay(req, res, cassette);
+/** @param cassette the one, or that of each task by its id */
+export function replayAnswer(cassette: Cassette | ((task: string) => Cassette)): Answer {
+  return (req, res, { task = '' }) => serveReplay(req, res, typeof cassette === 'function' ? cassette(task) : cassette);
 }
 
 /** Headers that are between the two ends of one connection, or that hold the run's token. */

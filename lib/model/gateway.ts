@@ -7,12 +7,14 @@ import { CagematchError, messageOf } from '../errors.js';
 import { presentedCredential, sameSecret, sendError } from './replay.mjs';
 
 /** Answers a request whose token was already checked. `close`: what it keeps open of its own is ended with the gateway. */
-export type Answer = ((req: IncomingMessage, res: ServerResponse) => Promise<void>) & { close?(): Promise<void> };
+export type Answer = ((req: IncomingMessage, res: ServerResponse, asked: Pick<Tap, 'task'>) => Promise<void>) & { close?(): Promise<void> };
 
 /** What the gateway saw of one run. Times are on the match's clock. */
 export interface Tap {
   /** The run's token; nothing else opens the gateway. */
   token: string;
+  /** What the run's agent was asked to do. */
+  task?: string;
   firstRequestAtMs?: number;
   /** Time during which at least one request was unanswered, without the wait that still goes on. */
   modelMs: number;
@@ -35,7 +37,7 @@ interface Trouble {
 export interface Gateway {
   /** Listens on one address, once; gives the port. */
   listen(address: string): Promise<number>;
-  openTap(): Tap;
+  openTap(task?: string): Tap;
   /** The token opens nothing any more. */
   closeTap(tap: Tap): void;
   close(): Promise<void>;
@@ -64,7 +66,7 @@ export function createGateway(answer: Answer, options: { port?: number; clock?: 
     res.once('close', () => end(tap));
     let brokeOff: string | undefined;
     try {
-      await answer(req, res);
+      await answer(req, res, tap);
     } catch (error) {
       // An agent that hangs up says nothing of the model.
       if (hasHungUp(error)) return void res.destroy();
@@ -106,8 +108,13 @@ export function createGateway(answer: Answer, options: { port?: number; clock?: 
       }
       return ((await server).address() as AddressInfo).port;
     },
-    openTap() {
-      const tap: Tap = { token: `cagematch-${randomBytes(24).toString('base64url')}`, modelMs: 0, requests: 0 };
+    openTap(task) {
+      const tap: Tap = {
+        ...(task === undefined ? {} : { task }),
+        token: `cagematch-${randomBytes(24).toString('base64url')}`,
+        modelMs: 0,
+        requests: 0,
+      };
       taps.add(tap);
       return tap;
     },

@@ -3,7 +3,7 @@ import type { Outcome, Sync } from '../record.js';
 import type { Transcript } from './transcript.js';
 
 /** The tasks that there are, by id. */
-export const TASKS = ['hello'] as const;
+export const TASKS = ['hello', 'refactor'] as const;
 
 export interface Task {
   id: string;
