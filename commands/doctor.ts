@@ -3,8 +3,8 @@ import { accessSync, constants, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
-import { conflictOf, conflictText } from '../lib/auth/choose.js';
-import { isTaken, payerOf } from '../lib/auth/credential.js';
+import { complaintsOf, conflictOf, takenOf } from '../lib/auth/choose.js';
+import { hasExpired, type Problem, payerOf } from '../lib/auth/credential.js';
 import { findCredentials } from '../lib/auth/find.js';
 import { messageOf } from '../lib/errors.js';
 import { capture, whyFailed } from '../lib/exec.js';
@@ -107,23 +107,13 @@ function results(io: Io): Finding {
 
 async function credentials(io: Io): Promise<Finding[]> {
   const found = await findCredentials(io);
-  const told = (good: boolean, text: string, hint: string): Finding => ({ good, needed: false, text, hint });
-  const [first] = found.candidates.filter(isTaken);
-  const conflict = conflictOf(found);
-  const expired = first?.expiresAt !== undefined && first.expiresAt.getTime() < Date.now();
-  const problems = found.candidates.flatMap(({ problem }) => (problem ? [problem] : []));
-  const about =
-    first === undefined
-      ? told(true, 'no credential that can be used: matches are replayed, which needs none', '')
-      : told(
-          !expired,
-          `a live run would use ${first.where} (${payerOf(first)})${expired ? ', which has expired' : ''}`,
-          'claude /login, or claude setup-token',
-        );
-  return [
-    ...(conflict ? [told(false, conflictText(conflict), 'say --auth plan or --auth api-key in a live run')] : [about]),
-    ...[...problems, ...found.warnings].map(({ text, hint }) => told(false, text, hint)),
-  ];
+  const told = (good: boolean, { text, hint }: Problem): Finding => ({ good, needed: false, text, hint });
+  const [first] = takenOf(found);
+  const text = first
+    ? `a live run would use ${first.where} (${payerOf(first)})${hasExpired(first) ? ', which has expired' : ''}`
+    : 'no credential that can be used: matches are replayed, which needs none';
+  const about = told(!(first && hasExpired(first)), { text, hint: 'claude /login, or claude setup-token' });
+  return [...(conflictOf(found) ? [] : [about]), ...complaintsOf(found).map((one) => told(false, one))];
 }
 
 async function runtimes(io: Io): Promise<Finding[]> {

@@ -1,6 +1,6 @@
 // Which model answers the agent, and why.
-import { chooseCredential, conflictOf, conflictText, type Wish } from '../lib/auth/choose.js';
-import { type Credential, isTaken, type Problem } from '../lib/auth/credential.js';
+import { chooseCredential, conflictOf, conflictText, takenOf, type Wish } from '../lib/auth/choose.js';
+import type { Credential, Problem } from '../lib/auth/credential.js';
 import { type Found, findCredentials } from '../lib/auth/find.js';
 import type { Io } from './io.js';
 
@@ -30,7 +30,7 @@ export async function chooseModel(wish: 'auto' | 'replay' | 'live', auth: Wish, 
 function whyReplay(found: Found): string | undefined {
   const conflict = conflictOf(found);
   if (conflict) return `${conflictText(conflict)}; --auth plan or --auth api-key goes live`;
-  const [first] = found.candidates.filter(isTaken);
+  const [first] = takenOf(found);
   if (!first) return 'no credential was given';
   if (first.kind === 'cloud') return `${first.where} is set, and cagematch forwards to no cloud provider`;
   if (first.source === 'environment' || first.source === '.env') return undefined;

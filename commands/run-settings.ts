@@ -1,6 +1,7 @@
 // The settings of a match: what was typed, over what a match file says, over what holds otherwise.
 import type { Argv } from 'yargs';
 import { z } from 'zod';
+import { AUTHS, type Wish } from '../lib/auth/choose.js';
 import { CagematchError } from '../lib/errors.js';
 import { BOUNDS, type MatchFile, MODELS, readMatchFile } from '../lib/match/file.js';
 import type { Asked } from '../lib/match/plan.js';
@@ -20,9 +21,6 @@ const OTHERWISE = {
   timeout: 120,
   require: [],
 } as const satisfies MatchFile;
-
-/** Who pays for a live run. */
-const AUTHS = ['plan', 'api-key'] as const;
 
 /** `--runs auto` ends here at the latest. */
 const MOST_ROUNDS = 50;
@@ -88,7 +86,7 @@ export interface RunSettings {
   state: State;
   task: (typeof TASKS)[number];
   model: (typeof MODELS)[number];
-  auth: (typeof AUTHS)[number] | undefined;
+  auth: Wish;
   concurrency: number;
   timeoutMs: number;
   allowHost: boolean;

@@ -117,12 +117,8 @@ function exitCode(report: Report): number {
     : EXIT.failed;
 }
 
-/** Each task's own answers, read when the first of its agents asks. */
+/** Each task's own answers; a cassette that is broken is told before anything starts. */
 function replayCassettes(tasks: ReadonlyMap<string, Task>): Answer {
-  const read = new Map<string, Cassette>();
-  return replayAnswer((id) => {
-    const cassette = read.get(id) ?? readCassette(tasks.get(id)?.cassette ?? '');
-    read.set(id, cassette);
-    return cassette;
-  });
+  const cassettes = new Map([...tasks].map(([id, { cassette }]) => [id, readCassette(cassette)]));
+  return replayAnswer((id) => cassettes.get(id) as Cassette);
 }

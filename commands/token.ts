@@ -1,8 +1,8 @@
 // `cagematch token`: the credential that a live run would use, shown masked, or given to a runtime that keeps its own.
 import type { Argv } from 'yargs';
 import { z } from 'zod';
-import { chooseCredential, conflictOf, conflictText } from '../lib/auth/choose.js';
-import { type Candidate, type Credential, isTaken, mask, type Problem, payerOf } from '../lib/auth/credential.js';
+import { AUTHS, chooseCredential, complaintsOf, takenOf } from '../lib/auth/choose.js';
+import { type Candidate, type Credential, hasExpired, mask, payerOf } from '../lib/auth/credential.js';
 import { type Found, findCredentials } from '../lib/auth/find.js';
 import { findGitHub, type GitHubCredential } from '../lib/auth/github.js';
 import { CagematchError } from '../lib/errors.js';
@@ -19,7 +19,7 @@ export const builder = (argv: Argv) =>
       default: 'show' as const,
     })
     .positional('mode', { describe: 'push: to which mode', type: 'string' })
-    .option('auth', { describe: 'whose, where there are several', choices: ['plan', 'api-key'] as const })
+    .option('auth', { describe: 'whose, where there are several', choices: AUTHS })
     .option('json', { describe: 'as JSON, masked', boolean: true })
     .option('token-only', { describe: 'the secret alone, for a pipe', boolean: true })
     .option('export', { describe: 'a line for eval in a shell, secret included', boolean: true })
@@ -29,7 +29,7 @@ export const builder = (argv: Argv) =>
 const settingsSchema = z.object({
   action: z.enum(['show', 'push']),
   mode: z.string().optional(),
-  auth: z.enum(['plan', 'api-key'], '--auth is given more than once').optional(),
+  auth: z.enum(AUTHS, '--auth is given more than once').optional(),
   json: z.boolean().default(false),
   tokenOnly: z.boolean().default(false),
   export: z.boolean().default(false),
@@ -49,7 +49,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const github = await findGitHub(io.env);
   if (settings.json) io.out(`${JSON.stringify(describe(found, github), null, 2)}\n`);
   else io.out(render(found, github));
-  return found.candidates.some(isTaken) ? EXIT.done : EXIT.failed;
+  return takenOf(found).length > 0 ? EXIT.done : EXIT.failed;
 }
 
 function variableOf({ kind }: Credential): string {
@@ -57,24 +57,14 @@ function variableOf({ kind }: Credential): string {
   return kind === 'oauth' ? 'CLAUDE_CODE_OAUTH_TOKEN' : 'ANTHROPIC_API_KEY';
 }
 
-/** What can be said against what was found, and what to do about it. */
-function complaints(found: Found): Problem[] {
-  const conflict = conflictOf(found);
-  return [
-    ...(conflict ? [{ text: conflictText(conflict), hint: 'say --auth plan or --auth api-key in a live run' }] : []),
-    ...found.candidates.flatMap(({ problem }) => (problem ? [problem] : [])),
-    ...found.warnings,
-  ];
-}
-
 /** Everything but the secrets. The first that the agent takes stands at the top. */
 function describe(found: Found, github: GitHubCredential | undefined) {
-  const [first, ...others] = found.candidates.filter(isTaken);
+  const [first, ...others] = takenOf(found);
   return {
     found: first !== undefined,
     ...(first ? shown(first) : { looked: found.looked }),
     others: others.map(shown),
-    warnings: complaints(found),
+    warnings: complaintsOf(found),
     github: github ? { where: github.where, masked: mask(github.secret) } : null,
   };
 }
@@ -86,18 +76,18 @@ function shown(candidate: Candidate) {
     payer: payerOf(candidate),
     masked: secret === undefined ? null : mask(secret),
     expiresAt: expiresAt?.toISOString() ?? null,
-    expired: expiresAt === undefined ? null : expiresAt.getTime() < Date.now(),
+    expired: expiresAt === undefined ? null : hasExpired(candidate),
   };
 }
 
 function render(found: Found, github: GitHubCredential | undefined): string {
-  const [first, ...others] = found.candidates.filter(isTaken);
+  const [first, ...others] = takenOf(found);
   const rows = first
     ? [...about(first), ...others.map((one) => ['also', `${one.where}: ${KINDS[one.kind]}`])]
     : [['found', 'no credential that the agent could use'], ...found.looked.map((place) => ['looked', place])];
   if (github) rows.push(['github', `${mask(github.secret)} (${github.where})`]);
   const lines = rows.map(([name = '', value = '']) => wrap(value, `${name.padEnd(8)} `, ' '.repeat(9)));
-  const notes = complaints(found).map(({ text, hint }) => [...wrap(text, '! ', '  '), ...wrap(hint, '  → ', '    ')]);
+  const notes = complaintsOf(found).map(({ text, hint }) => [...wrap(text, '! ', '  '), ...wrap(hint, '  → ', '    ')]);
   if (!first) notes.push(['→ claude setup-token prints one; put it into .env as CLAUDE_CODE_OAUTH_TOKEN']);
   return [...lines, ...notes]
     .flat()

@@ -19,7 +19,7 @@ export interface SpawnOptions {
   cwd?: string;
   signal?: AbortSignal;
   /** Given to the child on stdin; absent: stdin is empty. */
-  input?: string | Promise<string>;
+  input?: string;
   /** Runs the child as this user; needs root. */
   user?: { uid: number; gid: number };
 }
@@ -49,13 +49,14 @@ function killGroup(pid: number, signal: NodeJS.Signals): void {
 }
 
 // A grandchild can hold stdout open for ever: children lead their own group, and the group is what is killed.
-function start(argv: readonly [string, ...string[]], options: SpawnOptions): ChildProcess {
+/** @param begun input is withheld until then */
+function start(argv: readonly [string, ...string[]], options: SpawnOptions, begun?: Promise<void>): ChildProcess {
   const child = begin(argv, options);
   const { input } = options;
   // A child need not read what it is given.
   child.stdin?.on('error', () => {});
-  if (typeof input === 'string') child.stdin?.end(input);
-  else void input?.then((text) => child.stdin?.end(text));
+  if (begun) void begun.then(() => child.stdin?.end(input));
+  else child.stdin?.end(input);
   const { pid } = child;
   if (pid === undefined) return child;
   live.add(pid);
@@ -183,13 +184,13 @@ export interface LocalStream extends ExecStream {
  *   then, and that line is not handed over
  */
 export function stream(argv: readonly [string, ...string[]], options: SpawnOptions & { ready?: string }): LocalStream {
-  const { ready, input, ...rest } = options;
+  const { ready } = options;
   const silent = new Set<string>(ready === undefined ? [] : ['stdout', 'stderr']);
   let heard = () => {};
-  const withheld = new Promise<void>((resolve) => {
+  const begun = new Promise<void>((resolve) => {
     heard = resolve;
-  }).then(() => input ?? '');
-  const child = start(argv, ready === undefined ? options : { ...rest, input: withheld });
+  });
+  const child = start(argv, options, ready === undefined ? undefined : begun);
   const spawned = new Promise<void>((resolve, reject) => {
     child.once('spawn', () => resolve());
     child.once('error', (error) => reject(new CagematchError('launch-failed', error.message)));

@@ -6,6 +6,7 @@ import type { Credential } from '../lib/auth/credential.js';
 import { liveAnswer, replayAnswer } from '../lib/model/answers.js';
 import type { Cassette } from '../lib/model/cassette.js';
 import { type Answer, createGateway } from '../lib/model/gateway.js';
+import { listening } from './loopback.js';
 
 const CASSETTE: Cassette = {
   schemaVersion: 1,
@@ -391,12 +392,7 @@ describe('live', () => {
       stolen.push(req.headers);
       res.end('{}');
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    onTestFinished(() => {
-      server.closeAllConnections();
-      server.close();
-    });
-    return { stolen, host: `127.0.0.1:${(server.address() as AddressInfo).port}` };
+    return { stolen, host: `127.0.0.1:${await listening(server)}` };
   }
 
   test.each([

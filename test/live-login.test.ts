@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { readCassette } from '../lib/model/cassette.js';
@@ -10,6 +9,7 @@ import { serveReplay } from '../lib/model/replay.mjs';
 import { packageRoot } from '../lib/package.js';
 import { helloTask } from '../lib/task/hello.js';
 import { cagematch, ownHouse, standSomewhere } from './house.js';
+import { listening } from './loopback.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 const ACCESS = `sk-ant-oat01-${'access'.repeat(12)}-AA`;
@@ -37,12 +37,7 @@ async function api() {
     asked.push({ path: (req.url ?? '').split('?')[0] ?? '', authorization: req.headers.authorization });
     void serveReplay(req, res, cassette);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { asked, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+  return { asked, url: `http://127.0.0.1:${await listening(server)}` };
 }
 
 test('fifty runs, up to four at once, leave it byte for byte as it was; every request to the API carries it, and its end is told before', async () => {

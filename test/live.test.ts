@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, get, type IncomingMessage, type RequestListener } from 'node:http';
 import { createSecureServer } from 'node:http2';
 import { createServer as createTlsServer } from 'node:https';
-import { type AddressInfo, connect, type Server, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -15,16 +15,10 @@ import { serveReplay } from '../lib/model/replay.mjs';
 import { packageRoot } from '../lib/package.js';
 import { helloTask } from '../lib/task/hello.js';
 import { cagematch, ownHouse, standSomewhere } from './house.js';
+import { listening } from './loopback.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 const CREDENTIAL = { kind: 'oauth', secret: 'the-users-own-token', source: 'environment', where: 'CLAUDE_CODE_OAUTH_TOKEN' } as const;
-
-async function listening(server: Server): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => void server.close());
-  return (server.address() as AddressInfo).port;
-}
 
 /** A gateway before an API that answers as it is told. */
 async function inFrontOf(api: RequestListener, env: (port: number) => Record<string, string> = () => ({})) {

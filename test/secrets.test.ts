@@ -1,12 +1,12 @@
 // What cagematch writes down holds no secret of the user's, in whatever shape it came by.
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openRecord } from '../lib/match/events.js';
 import { keepSecret, redact, shapesOf } from '../lib/secrets.js';
 import { cagematch, ownHouse, standSomewhere } from './house.js';
+import { listening } from './loopback.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 const SECRET = 'sk-ant-oat01-CANARY"%\\7b2f\u00e9-AA';
@@ -73,12 +73,7 @@ describe('a live match whose API repeats the credential in what it says', () => 
       res.writeHead(400, { 'content-type': 'application/json', 'x-should-retry': 'false' });
       res.end(JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', message: `refused: ${told}` } }));
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    onTestFinished(() => {
-      server.closeAllConnections();
-      server.close();
-    });
-    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    return `http://127.0.0.1:${await listening(server)}`;
   }
 
   it('shows it nowhere: not on the terminal, not in the record, not on the page, not in any export', async () => {

@@ -7,7 +7,8 @@ import { type Candidate, type Credential, isTaken, malformed, type Problem, paye
 import type { Found } from './find.js';
 
 /** `plan`: a subscription's token. `api-key`: whatever is billed by use. Undefined: the agent's own order, where it surprises nobody. */
-export type Wish = 'plan' | 'api-key' | undefined;
+export const AUTHS = ['plan', 'api-key'] as const;
+export type Wish = (typeof AUTHS)[number] | undefined;
 
 /** A token that has less left than this may end within the match. */
 const NEAR_MS = 60 * 60_000;
@@ -31,9 +32,24 @@ export async function chooseCredential(found: Found, wish: Wish, env: Env): Prom
   return { credential, warnings: [...found.warnings, ...(left < NEAR_MS ? [near] : [])] };
 }
 
+/** What the agent would take, first the one that wins. */
+export function takenOf({ candidates }: Found): Candidate[] {
+  return candidates.filter(isTaken);
+}
+
+/** All that can be said against what was found, with what to do about it. */
+export function complaintsOf(found: Found): Problem[] {
+  const conflict = conflictOf(found);
+  return [
+    ...(conflict ? [{ text: conflictText(conflict), hint: 'say --auth plan or --auth api-key in a live run' }] : []),
+    ...found.candidates.flatMap(({ problem }) => (problem ? [problem] : [])),
+    ...found.warnings,
+  ];
+}
+
 /** What beats the plan, if something does and a plan is there. */
-export function conflictOf({ candidates }: Found): { first: Candidate; plan: Candidate } | undefined {
-  const taken = candidates.filter(isTaken);
+export function conflictOf(found: Found): { first: Candidate; plan: Candidate } | undefined {
+  const taken = takenOf(found);
   const [first] = taken;
   const plan = taken.find((one) => payerOf(one) === 'plan');
   return first && plan && first !== plan ? { first, plan } : undefined;
@@ -46,7 +62,7 @@ export function conflictText({ first, plan }: { first: Candidate; plan: Candidat
 }
 
 function pick(found: Found, wish: Wish): Candidate {
-  const taken = found.candidates.filter(isTaken);
+  const taken = takenOf(found);
   if (wish !== undefined) {
     const payer = wish === 'plan' ? 'plan' : 'api';
     const one = taken.find((candidate) => payerOf(candidate) === payer);

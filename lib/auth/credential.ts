@@ -47,6 +47,10 @@ export function isTaken({ kind, secret, command }: Candidate): boolean {
   return kind === 'cloud' || secret !== undefined || command !== undefined;
 }
 
+export function hasExpired({ expiresAt }: Candidate): boolean {
+  return expiresAt !== undefined && expiresAt.getTime() < Date.now();
+}
+
 /** @returns what is wrong with the text of a secret: no header can carry it */
 export function malformed(secret: string, name: string): Problem | undefined {
   if (/[\r\n]/.test(secret)) return { text: `${name} holds a line break`, hint: `set ${name} again, as one line` };

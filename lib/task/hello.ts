@@ -1,9 +1,8 @@
 // The fixed TEST_PROMPT: write a small program, run it, and prove by a fresh nonce that it really ran.
-import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { hold, readOwnText } from '../held.js';
+import { join } from 'node:path';
+import { readOwnText } from '../held.js';
 import type { Outcome } from '../record.js';
+import { cameIn, isThere, lastWritten, seedWith } from './evidence.js';
 import type { Task } from './task.js';
 import { oneLine, type Transcript } from './transcript.js';
 
@@ -24,23 +23,18 @@ export function helloTask(packageRoot: string): Task {
     prompt: TEST_PROMPT,
     cassette: join(packageRoot, 'lib/model/cassettes/hello.json'),
     seed(workspace) {
-      const nonce = randomBytes(12).toString('hex');
-      // Only ever a new file: where an agent has been before, a name may be a link to anywhere on this host.
-      const put = (name: string, text: string) => writeFileSync(join(workspace, name), text, { flag: 'wx' });
-      put('package.json', `${JSON.stringify({ name: 'hello', private: true, type: 'module' }, null, 2)}\n`);
-      put('nonce.txt', `${nonce}\n`);
-      return { nonce };
+      return seedWith(workspace, { 'package.json': `${JSON.stringify({ name: 'hello', private: true, type: 'module' }, null, 2)}\n` });
     },
-    arrived: (workspace) => hold(workspace, (held) => held.look(PROGRAM)?.isFile()) === true,
+    arrived: (workspace) => isThere(workspace, PROGRAM),
     verify(workspace, nonce, transcript) {
-      const printed = transcript.toolOutputs.some((output) => output.tool === 'Bash' && !output.isError && output.text.includes(nonce));
-      const written = transcript.writes.findLast((write) => basename(write.path) === PROGRAM)?.content;
+      const written = lastWritten(transcript, PROGRAM);
       const found = readOwnText(workspace, PROGRAM, MOST_BYTES);
       const same = written !== undefined && found === written;
+      const inside = cameIn(transcript, nonce);
       return {
-        outcome: judge({ transcript, printed, written, found, same }),
+        outcome: judge({ transcript, printed: inside === 'yes', written, found, same }),
         sync: {
-          in: printed ? 'yes' : transcript.toolOutputs.length > 0 ? 'no' : { gap: 'not-reached' },
+          in: inside,
           out: written === undefined ? { gap: 'not-reached' } : same ? 'yes' : 'no',
         },
       };

@@ -1,9 +1,8 @@
 // A small real refactoring: what two modules say twice goes into a third, the tests pass before and after. A dozen tool calls and more.
-import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { hold, readOwnText } from '../held.js';
+import { join } from 'node:path';
+import { readOwnText } from '../held.js';
 import type { Outcome } from '../record.js';
+import { cameIn, isThere, lastWritten, printed, seedWith } from './evidence.js';
 import type { Task } from './task.js';
 import type { Transcript } from './transcript.js';
 
@@ -63,22 +62,16 @@ export function refactorTask(packageRoot: string): Task {
     id: 'refactor',
     prompt: PROMPT,
     cassette: join(packageRoot, 'lib/model/cassettes/refactor.json'),
-    seed(workspace) {
-      const nonce = randomBytes(12).toString('hex');
-      // Only ever a new file: where an agent has been before, a name may be a link to anywhere on this host.
-      for (const [name, text] of Object.entries({ ...SEED, 'nonce.txt': `${nonce}\n` }))
-        writeFileSync(join(workspace, name), text, { flag: 'wx' });
-      return { nonce };
-    },
-    arrived: (workspace) => hold(workspace, (held) => held.look(MADE)?.isFile()) === true,
+    seed: (workspace) => seedWith(workspace, SEED),
+    arrived: (workspace) => isThere(workspace, MADE),
     verify(workspace, nonce, transcript) {
-      const written = transcript.writes.findLast((write) => basename(write.path) === MADE)?.content;
+      const written = lastWritten(transcript, MADE);
       const found = (name: string) => readOwnText(workspace, name, MOST_BYTES);
-      const printed = bash(transcript).some((text) => text.includes(nonce));
+      const inside = cameIn(transcript, nonce);
       return {
-        outcome: judge(transcript, found, printed, written),
+        outcome: judge(transcript, found, inside === 'yes', written),
         sync: {
-          in: printed ? 'yes' : transcript.toolOutputs.length > 0 ? 'no' : { gap: 'not-reached' },
+          in: inside,
           out: written === undefined ? { gap: 'not-reached' } : found(MADE) === undefined ? 'no' : 'yes',
         },
       };
@@ -86,17 +79,7 @@ export function refactorTask(packageRoot: string): Task {
   };
 }
 
-/** What commands printed that ended well. */
-function bash({ toolOutputs }: Transcript): string[] {
-  return toolOutputs.flatMap(({ tool, isError, text }) => (tool === 'Bash' && !isError ? [text] : []));
-}
-
-function judge(
-  transcript: Transcript,
-  found: (name: string) => string | undefined,
-  printed: boolean,
-  written: string | undefined,
-): Outcome {
+function judge(transcript: Transcript, found: (name: string) => string | undefined, ran: boolean, written: string | undefined): Outcome {
   const failed = (cause: 'agent' | 'sync' | 'verifier', message: string): Outcome => ({ status: 'failed', cause, message });
   if (written === undefined) return failed('agent', `the agent never wrote ${MADE}`);
   const made = found(MADE);
@@ -108,8 +91,8 @@ function judge(
     if (!text.includes(MADE) || text.includes('toFixed')) return failed('verifier', `${name} does not leave the formatting to ${MADE}`);
   }
   if (!found('cart.test.mjs')?.includes('formatMoney')) return failed('verifier', 'cart.test.mjs holds no test of formatMoney');
-  const passes = bash(transcript).filter((text) => /\bpass [1-9]/.test(text) && /\bfail 0\b/.test(text));
+  const passes = printed(transcript).filter((text) => /\bpass [1-9]/.test(text) && /\bfail 0\b/.test(text));
   if (passes.length < 2) return failed('verifier', `node --test passed ${passes.length} times of the 2, before and after`);
-  if (!printed) return failed('verifier', 'no tool output holds the nonce');
+  if (!ran) return failed('verifier', 'no tool output holds the nonce');
   return { status: 'passed' };
 }
