@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { canary } from '../lib/auth/deliver.js';
 import type { Context, Env, Mode, Reach } from '../lib/contract.js';
 import { killAll } from '../lib/exec.js';
 import { loadEnv } from '../lib/match/config.js';
@@ -107,7 +108,8 @@ export function openField(task: Task, env: Env = fieldEnv()): Field {
         ...row,
         gateway,
         task,
-        authPath: row.mode.auth[0],
+        deliver: 'gateway',
+        credential: canary(),
         timeoutMs: 60_000,
         name,
         signal: around.signal,

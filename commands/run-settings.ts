@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { AUTHS, type Wish } from '../lib/auth/choose.js';
 import { CagematchError } from '../lib/errors.js';
 import { BOUNDS, type MatchFile, MODELS, readMatchFile } from '../lib/match/file.js';
-import type { Asked } from '../lib/match/plan.js';
+import { type Asked, DELIVER, type Deliver } from '../lib/match/plan.js';
 import { parseWanted, type Registry } from '../lib/match/registry.js';
 import { type State, stateSchema } from '../lib/record.js';
 import { TASKS } from '../lib/task/task.js';
@@ -45,6 +45,10 @@ export const builder = (argv: Argv) =>
     })
     .option('model', { describe: `who answers the agent; default: ${OTHERWISE.model}`, choices: MODELS })
     .option('auth', { describe: 'whose credential a live run uses; default: the one there is', choices: AUTHS })
+    .option('deliver', {
+      describe: 'which way the credential goes into the sandbox; all: a row for each; default: gateway, where the guest can reach it',
+      choices: DELIVER,
+    })
     .option('allow-host', { describe: 'with a live model: also run the agent with no walls', boolean: true, default: false })
     .option('timeout', { describe: `seconds for one run; default: ${OTHERWISE.timeout}`, ...text })
     .option('task', { describe: `what the agent does; default: ${OTHERWISE.task}`, choices: TASKS })
@@ -65,6 +69,7 @@ const typedSchema = z.object({
   concurrency: bounded('concurrency').optional(),
   model: z.enum(MODELS, '--model is given more than once').optional(),
   auth: z.enum(AUTHS, '--auth is given more than once').optional(),
+  deliver: z.enum(DELIVER, '--deliver is given more than once').optional(),
   allowHost: z.boolean(),
   timeout: bounded('timeout').optional(),
   task: z.enum(TASKS, '--task is given more than once').optional(),
@@ -87,6 +92,7 @@ export interface RunSettings {
   task: (typeof TASKS)[number];
   model: (typeof MODELS)[number];
   auth: Wish;
+  deliver: Deliver | undefined;
   concurrency: number;
   timeoutMs: number;
   allowHost: boolean;
@@ -121,6 +127,7 @@ export function readRunSettings(args: unknown, cwd: string, registry: Registry):
     task: merged.task,
     model: merged.model,
     concurrency: merged.concurrency,
+    deliver: merged.deliver,
     timeoutMs: merged.timeout * 1000,
     ...{ auth, allowHost, json, out, dryRun },
   };

@@ -3,6 +3,7 @@ import type { Argv } from 'yargs';
 import { z } from 'zod';
 import { AUTHS, chooseCredential, complaintsOf, takenOf } from '../lib/auth/choose.js';
 import { type Candidate, type Credential, hasExpired, mask, payerOf } from '../lib/auth/credential.js';
+import { variableOf } from '../lib/auth/deliver.js';
 import { type Found, findCredentials } from '../lib/auth/find.js';
 import { findGitHub, type GitHubCredential } from '../lib/auth/github.js';
 import { CagematchError } from '../lib/errors.js';
@@ -50,11 +51,6 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   if (settings.json) io.out(`${JSON.stringify(describe(found, github), null, 2)}\n`);
   else io.out(render(found, github));
   return takenOf(found).length > 0 ? EXIT.done : EXIT.failed;
-}
-
-function variableOf({ kind }: Credential): string {
-  if (kind === 'auth-token') return 'ANTHROPIC_AUTH_TOKEN';
-  return kind === 'oauth' ? 'CLAUDE_CODE_OAUTH_TOKEN' : 'ANTHROPIC_API_KEY';
 }
 
 /** Everything but the secrets. The first that the agent takes stands at the top. */

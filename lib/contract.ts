@@ -5,7 +5,7 @@ export type Env = Record<string, string>;
 export type Isolation = 'none' | 'os-sandbox' | 'container' | 'user-kernel' | 'microvm' | 'system-container' | 'remote-vm';
 
 /** How a credential gets to the agent inside. */
-type AuthPath = 'env' | 'file' | 'gateway' | 'runtime-proxy' | 'remote-secret';
+export type AuthPath = 'env' | 'file' | 'gateway' | 'runtime-proxy' | 'remote-secret';
 
 /** A name that a mode reads from the environment. `.env.example` and the README are made from these. */
 export interface Input {
@@ -67,6 +67,8 @@ export interface Layout {
   tmp?: string;
   /** PATH inside, where the sandbox does not bring its own. */
   path?: string;
+  /** A folder in memory that whoever works inside may write to, where there is one: secrets that go as files lie there. */
+  memory?: string;
 }
 
 /** What the host offers to a run; a mode that shares the host's files uses these paths as they are. */
@@ -88,6 +90,8 @@ export interface Command {
   env: Env;
   /** Set inside too, but its values must never reach an argv, a log or an inspectable record that outlives the run. */
   secretEnv: Env;
+  /** Given to it on stdin, secret too; only for a mode that declares `file`. */
+  stdin?: string;
   /** Absolute, as seen inside. */
   cwd: string;
 }

@@ -41,7 +41,7 @@ export async function launchContainer(client: Client, ctx: Context, spec: Launch
     const said = await output(argv, { env: client.env, cwd: '/', signal: ctx.signal, timeoutMs: 60_000, code: 'launch-failed' });
     return { name: spec.name, ...withId(/^[0-9a-f]{64}$/m.exec(said)?.[0]) };
   }
-  const child = stream(argv, { env: { ...client.env, ...spec.command.secretEnv }, cwd: '/', signal: ctx.signal });
+  const child = stream(argv, { ...withSecrets(client, spec.command), signal: ctx.signal });
   const runningAtMs = await Promise.race([
     events.until('start', spec.name),
     child.ended.then(() => events.until('start', spec.name, SETTLE_MS)),
@@ -55,6 +55,11 @@ export async function launchContainer(client: Client, ctx: Context, spec: Launch
     ...(runningAtMs === undefined ? {} : { runningAtMs }),
     ...withId(events.id(spec.name)),
   };
+}
+
+/** The client is given what must not stand in its argv. */
+function withSecrets(client: Client, { secretEnv, stdin }: Command) {
+  return { env: { ...client.env, ...secretEnv }, cwd: '/', ...(stdin === undefined ? {} : { input: stdin }) };
 }
 
 /** Bytes that the image takes, and that this container has added to it; nothing where the runtime does not say. */
@@ -124,7 +129,7 @@ async function* clientStream(child: LocalStream): AsyncGenerator<ExecEvent> {
 
 export function execInContainer(client: Client, ctx: Context, handle: OciHandle, command: Command): ExecStream {
   const argv: [string, ...string[]] = [...client.argv, ...execArgs(handle.name, command)];
-  const child = stream(argv, { env: { ...client.env, ...command.secretEnv }, cwd: '/', signal: ctx.signal });
+  const child = stream(argv, { ...withSecrets(client, command), signal: ctx.signal });
   handle.clients ??= new Set();
   const { clients } = handle;
   clients.add(child);

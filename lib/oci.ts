@@ -2,7 +2,7 @@
 import type { Command, EntryOptions, Env, Labels, LaunchSpec } from './contract.js';
 
 /** Where the image keeps the workspace and the agent's home (see the Dockerfile). */
-export const IMAGE_LAYOUT = { workspace: '/workspace', home: '/home/agent' } as const;
+export const IMAGE_LAYOUT = { workspace: '/workspace', home: '/home/agent', memory: '/dev/shm' } as const;
 
 /** What keeps a sandbox alive that waits for `exec`. */
 const IDLE: [string, ...string[]] = ['sleep', 'infinity'];
@@ -70,7 +70,7 @@ export function runArgs(spec: LaunchSpec, options: RunOptions): string[] {
   const { command } = spec;
   return [
     'run',
-    ...(command ? ['--rm'] : ['--detach']),
+    ...(command ? ['--rm', ...stdinArgs(command)] : ['--detach']),
     '--name',
     spec.name,
     ...labelArgs(options.labels),
@@ -98,8 +98,10 @@ export function runArgs(spec: LaunchSpec, options: RunOptions): string[] {
 
 /** `exec` of a command in a sandbox that idles. */
 export function execArgs(name: string, command: Command): string[] {
-  return ['exec', '--workdir', command.cwd, ...envArgs(command), name, ...command.argv];
+  return ['exec', ...stdinArgs(command), '--workdir', command.cwd, ...envArgs(command), name, ...command.argv];
 }
+
+const stdinArgs = ({ stdin }: Command) => (stdin === undefined ? [] : ['--interactive']);
 
 /** Secrets go by name alone: the client reads their values from its own environment. */
 function envArgs(command: Command): string[] {

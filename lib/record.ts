@@ -101,10 +101,13 @@ export const syncSchema = z.strictObject({ in: way, out: way, live: way });
 export type Sync = z.infer<typeof syncSchema>;
 
 const isolation = z.enum(['none', 'os-sandbox', 'container', 'user-kernel', 'microvm', 'system-container', 'remote-vm']);
-const authPath = z.enum(['env', 'file', 'gateway', 'runtime-proxy', 'remote-secret']);
+export const authPathSchema = z.enum(['env', 'file', 'gateway', 'runtime-proxy', 'remote-secret']);
 
-/** Delivered: which header the gateway saw the run's token in. */
-export const authSchema = z.strictObject({ path: authPath, delivered: z.string().or(gapSchema) });
+/**
+ * Which way the credential went into the guest. Delivered: `yes`, the gateway saw by its fingerprint that this very one arrived; `no`,
+ * another one did. `header`: in which. (Records of before have the header in `delivered`.)
+ */
+export const authSchema = z.strictObject({ path: authPathSchema, delivered: z.string().or(gapSchema), header: z.string().optional() });
 export type Auth = z.infer<typeof authSchema>;
 
 export const leftoverSchema = z.strictObject({ kind: z.string(), id: z.string() });
@@ -151,6 +154,8 @@ export const entrySchema = z.strictObject({
   options: optionsSchema.default({}),
   state: stateSchema.default('prepared'),
   task: z.string().default('hello'),
+  /** Which way the credential is to go; older records do not say. */
+  deliver: authPathSchema.optional(),
   letter: z.string(),
   title: z.string(),
   isolation,

@@ -45,7 +45,7 @@ export default defineMode<OciHandle>({
   letter: 'A',
   isolation: 'container',
   workspace: 'bind',
-  auth: ['env', 'gateway', 'file'],
+  auth: ['gateway', 'env', 'file'],
   inputs: {
     DOCKER_HOST: { help: 'address of the Docker daemon, when it is not the usual one', example: 'unix:///run/user/1000/docker.sock' },
     CAGEMATCH_BASE_IMAGE: { help: 'base image that the runner image is built on; default: node:22-slim' },

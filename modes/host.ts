@@ -10,7 +10,7 @@ export default defineMode<Handle & { pid?: number | undefined; kill?(): void }>(
   letter: '-',
   isolation: 'none',
   workspace: 'bind',
-  auth: ['env', 'file', 'gateway'],
+  auth: ['gateway', 'env', 'file'],
   inputs: {},
   platforms: ['linux', 'darwin'],
   summary: 'the agent as a plain process of this machine; no isolation',
@@ -60,6 +60,7 @@ function start(ctx: Context, name: string, command: Command) {
   return stream(command.argv, {
     env: { ...command.env, ...command.secretEnv, ...labelEnv(ctx.labels, name) },
     cwd: command.cwd,
+    ...(command.stdin === undefined ? {} : { input: command.stdin }),
     signal: ctx.signal,
   });
 }

@@ -22,7 +22,7 @@ import { versionFacts } from '../lib/program-version.js';
 
 const VM = 'vm';
 const AGENT_USER = { uid: 1000, gid: 1000 };
-const LAYOUT = { workspace: '/workspace', home: '/home/agent' } as const;
+const LAYOUT = { workspace: '/workspace', home: '/home/agent', memory: '/dev/shm' } as const;
 const HOME_FILES = ['.claude.json', '.claude/settings.json'];
 
 const HOST_ADDRESS = '169.254.78.1';
@@ -36,7 +36,7 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
   letter: 'D',
   isolation: 'system-container',
   workspace: 'bind',
-  auth: ['env', 'gateway', 'file'],
+  auth: ['gateway', 'env', 'file'],
   inputs: {
     INCUS_DIR: { help: "Incus' folder, when it is not the usual one" },
     CAGEMATCH_INCUS_BASE: { help: 'image that the runner template is built on; default: images:debian/12' },
@@ -235,8 +235,10 @@ function limits(ctx: Context): Record<string, string> {
     'limits.processes': '512',
     // A share of time, as containers mean it elsewhere; `limits.cpu` would pin whole processors.
     ...(cpus === undefined ? {} : { 'limits.cpu.allowance': `${Math.max(1, Math.round(cpus * 100))}ms/100ms` }),
-    // 6.0 knows no device for it.
-    ...(tmpfs ? { 'raw.lxc': 'lxc.mount.entry = tmpfs tmp tmpfs rw,nosuid,nodev,mode=1777,create=dir 0 0' } : {}),
+    // 6.0 knows no device for it. Where no init mounts /dev/shm, there is none.
+    'raw.lxc': ['dev/shm', ...(tmpfs ? ['tmp'] : [])]
+      .map((path) => `lxc.mount.entry = tmpfs ${path} tmpfs rw,nosuid,nodev,mode=1777,create=dir 0 0`)
+      .join('\n'),
   };
 }
 
@@ -343,14 +345,12 @@ function exec(ctx: Context, name: string, user: LaunchSpec['user'], command: Com
     '--',
     '/bin/sh',
     '-c',
-    `echo '${READY}'; echo '${READY}' >&2; ${read || 'read -r _; '}${ctx.variant === VM ? '' : `command -v setpriv >/dev/null && set -- ${NO_NEW_PRIVILEGES} "$@"; `}exec "$@" </dev/null`,
+    `echo '${READY}'; echo '${READY}' >&2; ${read || 'read -r _; '}${ctx.variant === VM ? '' : `command -v setpriv >/dev/null && set -- ${NO_NEW_PRIVILEGES} "$@"; `}exec "$@"${command.stdin === undefined ? ' </dev/null' : ''}`,
     'sh',
     ...command.argv,
   ];
-  return clientEnd(
-    stream(argv, { env: ctx.env, signal: ctx.signal, ready: READY, input: secrets.map(([, value]) => `${value}\n`).join('') || '\n' }),
-    DAEMON_LOST,
-  );
+  const input = `${secrets.map(([, value]) => `${value}\n`).join('') || '\n'}${command.stdin ?? ''}`;
+  return clientEnd(stream(argv, { env: ctx.env, signal: ctx.signal, ready: READY, input }), DAEMON_LOST);
 }
 
 /** Gone, and confirmed. False when it was gone before. */

@@ -23,7 +23,7 @@ export default defineMode<Handle & { pid?: number | undefined; kill?(): void; se
   letter: 'N',
   isolation: 'os-sandbox',
   workspace: 'bind',
-  auth: ['env', 'file', 'gateway'],
+  auth: ['gateway', 'env', 'file'],
   inputs: {},
   platforms: ['linux', 'darwin'],
   summary: '`srt`: bubblewrap (Linux) or Seatbelt (macOS) around a process of this machine; network by allow-list',
@@ -200,6 +200,7 @@ function start(ctx: Context, name: string, settings: string, command: Command): 
     env: { ...command.env, ...command.secretEnv, ...labelEnv(ctx.labels, name) },
     cwd: command.cwd,
     signal: ctx.signal,
+    ...(command.stdin === undefined ? {} : { input: command.stdin }),
     ...(userOf(ctx) ? { user: UNPRIVILEGED } : {}),
   });
 }

@@ -57,7 +57,7 @@ export default defineMode<OciHandle>({
   letter: 'A',
   isolation: 'container',
   workspace: 'bind',
-  auth: ['env', 'gateway', 'file'],
+  auth: ['gateway', 'env', 'file'],
   inputs: {
     CONTAINERS_CONF: { help: "Podman's own settings file, when it is not the usual one" },
     CAGEMATCH_BASE_IMAGE: { help: 'base image that the runner image is built on; default: node:22-slim' },

@@ -47,6 +47,7 @@ async function match(
     options: {},
     state: 'prepared',
     task: 'hello',
+    deliver: 'gateway',
     required: false,
     standIn: false,
     adapter: host,

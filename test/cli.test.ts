@@ -46,7 +46,7 @@ describe('npm start on a bare machine', () => {
     const { exitCode, stdout, stderr } = await run(['run', '--runs', '1']);
     expect(stderr).toContain('model replay (no credential was given)');
     expect(exitCode).toBe(0);
-    expect(stdout).toMatch(/- host\s+none\s+\d+\s+1\.00\s+1\/1\s+live\s+env\s+none/);
+    expect(stdout).toMatch(/- host\s+none\s+\d+\s+1\.00\s+1\/1\s+live\s+gateway\s+none/);
     for (const mode of ['native', 'docker', 'podman', 'incus']) expect(stdout).toMatch(new RegExp(`^ {2}\\S ${mode}: .+\\n {6}→ .+`, 'm'));
   });
 
@@ -93,7 +93,7 @@ describe('npm start on a bare machine', () => {
     const report = reportSchema.parse(JSON.parse(stdout));
     expect(report.modes.map((mode) => [mode.entry, mode.passed, mode.n])).toEqual([['host', 1, 1]]);
     expect(report.runs[0]).toMatchObject({
-      auth: { path: 'env', delivered: 'authorization (oauth)' },
+      auth: { path: 'gateway', delivered: 'yes', header: 'authorization (oauth)' },
       sync: { in: 'yes', out: 'yes', live: 'yes' },
       leftovers: [],
     });

@@ -235,7 +235,7 @@ describe('what a runtime that is not here is told', () => {
         'limits.cpu.allowance': '150ms/100ms',
         'limits.memory': '3072MiB',
         'limits.processes': '512',
-        'raw.lxc': expect.stringMatching(/^lxc\.mount\.entry = tmpfs tmp tmpfs /),
+        'raw.lxc': expect.stringMatching(/^lxc\.mount\.entry = tmpfs dev\/shm tmpfs .*\nlxc\.mount\.entry = tmpfs tmp tmpfs /),
       });
     } finally {
       await arena.close();

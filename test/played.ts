@@ -88,6 +88,7 @@ export const entryOf = (mode: Mode, change: Partial<PlannedEntry> = {}): Planned
   options: {},
   state: 'prepared',
   task: 'hello',
+  deliver: 'gateway',
   required: false,
   standIn: false,
   adapter: mode,

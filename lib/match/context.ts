@@ -3,6 +3,7 @@ import type { Closable, Context, EntryOptions, Env, Facts } from '../contract.js
 import { ownerOf } from '../owner.js';
 import { agentVersion, packageRoot } from '../package.js';
 import { agentBinary } from '../task/agent.js';
+import { CREDENTIALS } from './config.js';
 
 export interface Surroundings {
   env: Env;
@@ -18,6 +19,11 @@ export interface Surroundings {
 export interface Keeper {
   keep: Context['keep'];
   closeAll(): Promise<void>;
+}
+
+/** The agent's credentials are no runtime's business: its clients, and what they leave running, need not hold them. */
+function withoutCredentials(env: Env): Env {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !CREDENTIALS.includes(name)));
 }
 
 export function createKeeper(): Keeper {
@@ -45,7 +51,7 @@ export function contextFor(
   options: { variant?: string | undefined; options?: EntryOptions; facts?: Facts } = {},
 ): Context {
   return {
-    env: around.env,
+    env: withoutCredentials(around.env),
     platform: around.platform,
     uid: around.uid,
     packageRoot,

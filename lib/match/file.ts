@@ -8,7 +8,7 @@ import { CagematchError, messageOf } from '../errors.js';
 import { nearest } from '../nearest.js';
 import { stateSchema } from '../record.js';
 import { TASKS } from '../task/task.js';
-import type { Asked } from './plan.js';
+import { type Asked, DELIVER } from './plan.js';
 import { parseWanted, type Registry } from './registry.js';
 
 /** Whole numbers that the command line and a match file take: from, to. */
@@ -36,6 +36,7 @@ const TAKES: Record<string, { words: string; example: string }> = {
   timeout: { words: `seconds, a whole number from ${BOUNDS.timeout.join(' to ')}`, example: 'timeout: 120' },
   state: { words: words(stateSchema.options), example: 'state: prepared' },
   task: { words: words(TASKS), example: `task: ${TASKS[0]}` },
+  deliver: { words: words(DELIVER), example: 'deliver: gateway' },
   model: { words: words(MODELS), example: 'model: replay' },
   require: { words: 'a list of names', example: 'require: [docker, podman]' },
   modes: { words: 'a list of names, or of keys with a mode', example: 'modes: [docker@a, docker@b]' },
@@ -71,6 +72,7 @@ const rowSchema = z.strictObject({
   memory: memory.optional(),
   state: stateSchema.optional(),
   task: z.enum(TASKS).optional(),
+  deliver: z.enum(DELIVER).optional(),
 });
 type Row = z.infer<typeof rowSchema>;
 
@@ -80,6 +82,7 @@ const fileSchema = z.strictObject({
   seed: whole(BOUNDS.seed).optional(),
   state: stateSchema.optional(),
   task: z.enum(TASKS).optional(),
+  deliver: z.enum(DELIVER).optional(),
   model: z.enum(MODELS).optional(),
   concurrency: whole(BOUNDS.concurrency).optional(),
   timeout: whole(BOUNDS.timeout).optional(),
@@ -170,7 +173,7 @@ function toAsked(name: string, rows: Row[], registry: Registry): Asked[] {
   const seen = new Set<string>();
   return rows.map((row, index) => {
     const place = `${name}: modes[${index}]`;
-    const { mode: given, label, memory: memoryMiB, state, task, ...others } = row;
+    const { mode: given, label, memory: memoryMiB, state, task, deliver, ...others } = row;
     const wanted = atPlace(place, () => {
       if (label !== undefined && given.includes('@'))
         throw new CagematchError('bad-input', `${given} has a label already`, `leave out label: ${label}`);
@@ -193,7 +196,7 @@ function toAsked(name: string, rows: Row[], registry: Registry): Asked[] {
           known.length === 0 ? `${mode.id} has no options` : `options of ${mode.id}: ${known.map(spelt).join(' ')}`,
         );
     }
-    return { name: entry, options, state, task };
+    return { name: entry, options, state, task, deliver };
   });
 }
 

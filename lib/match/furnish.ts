@@ -1,6 +1,7 @@
 // What a run is given before it is launched: folders on this host, and the same words to every runtime.
 import { copyFileSync, fchownSync, lchownSync, mkdirSync, readdirSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
+import type { Delivery } from '../auth/deliver.js';
 import type { Command, Context, HostPaths, LaunchSpec, Layout, Mode, Reach } from '../contract.js';
 import type { Held } from '../held.js';
 import { packageRoot } from '../package.js';
@@ -63,22 +64,28 @@ interface Given {
 /** Where the replay lies in a guest that cannot reach this host. */
 const INSIDE = { script: '/tmp/cagematch/inside.mjs', cassette: '/tmp/cagematch/cassette.json' };
 
-/** @param token the run's own, which opens the gateway for it */
-export function layOut(given: Given, host: HostPaths, user: { uid: number; gid: number }, token: string): LaidOut {
-  const { command, mark } = commandFor(given, given.mode.layout(given.ctx, host), token);
+/** How the run's agent gets to the gateway. */
+export interface Entrance {
+  delivery: Delivery;
+  /** What stands before the API's paths. */
+  path: string;
+}
+
+export function layOut(given: Given, host: HostPaths, user: { uid: number; gid: number }, entrance: Entrance): LaidOut {
+  const { command, mark } = commandFor(given, given.mode.layout(given.ctx, host), entrance);
   return { spec: { ...specFor(given, host, user), ...(given.mode.oneShot ? { command } : {}) }, command, mark };
 }
 
 /** What the agent is started with. @param layout with the home that this run's agent has */
-export function commandFor(given: Given, layout: Layout, token: string): Pick<LaidOut, 'command' | 'mark'> {
+export function commandFor(given: Given, layout: Layout, { delivery, path }: Entrance): Pick<LaidOut, 'command' | 'mark'> {
   const { reach, gatewayPort, task } = given;
   const mark = `@${given.name}`;
   const command = agentCommand({
     prompt: task.prompt,
     layout,
     mark,
-    token,
-    ...(reach.via === 'address' && gatewayPort !== undefined ? { gatewayUrl: reach.url(gatewayPort) } : {}),
+    delivery,
+    ...(reach.via === 'address' && gatewayPort !== undefined ? { gatewayUrl: `${reach.url(gatewayPort)}${path}` } : {}),
     ...(reach.via === 'inside' ? { inside: INSIDE } : {}),
   });
   return { command, mark };

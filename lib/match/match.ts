@@ -1,10 +1,12 @@
 // The flow of a match: prepare every row, run the rounds, sweep up. Emits events; prints nothing.
 import { createHash, randomBytes } from 'node:crypto';
+import type { Credential } from '../auth/credential.js';
+import { canary } from '../auth/deliver.js';
 import { type Audit, openAudit } from '../census/census.js';
 import { monotonic } from '../clock.js';
 import type { Context } from '../contract.js';
 import type { Gateway } from '../model/gateway.js';
-import { type Auth, isGap } from '../record.js';
+import { isGap } from '../record.js';
 import type { Task } from '../task/task.js';
 import { appraise } from './appraise.js';
 import { stopper } from './bounds.js';
@@ -26,6 +28,8 @@ export interface MatchSettings {
   gateway: Gateway;
   taskOf(entry: PlannedEntry): Task;
   model: 'replay' | 'live';
+  /** The user's own in live. Absent: a canary stands for it. */
+  credential?: Credential;
   matchId: string;
   seed: number;
   /** The most rounds that count. */
@@ -42,6 +46,8 @@ export interface MatchSettings {
   /** Tells what runs have left; absent: from this machine itself. */
   audit?: Audit;
 }
+
+type Settled = MatchSettings & Required<Pick<MatchSettings, 'audit' | 'credential'>>;
 
 /** `20261121-031502-4f2a`: sorts by time, and tells two of one second apart. */
 export function newMatchId(now: Date = new Date()): string {
@@ -60,7 +66,7 @@ interface Row extends Ready {
 /** Runs all rounds of all rows that can be prepared. Ends early, with what is finished kept, when the signal says so. */
 export async function runMatch(given: MatchSettings): Promise<void> {
   // One for all rows: what was there after a run is what is there before the next.
-  const settings = { ...given, audit: given.audit ?? openAudit() };
+  const settings: Settled = { ...given, audit: given.audit ?? openAudit(), credential: given.credential ?? canary() };
   const { signal } = settings;
   const begun: { entry: PlannedEntry; ctx: Context }[] = [];
   const rows = new Map<string, Row>();
@@ -80,7 +86,7 @@ export async function runMatch(given: MatchSettings): Promise<void> {
 }
 
 /** What the rows take on disk. Rows that differ in their label alone are asked once. */
-async function appraiseAll(settings: MatchSettings, rows: ReadonlyMap<string, Row>): Promise<void> {
+async function appraiseAll(settings: Settled, rows: ReadonlyMap<string, Row>): Promise<void> {
   const { record, matchId, signal } = settings;
   const known = new Map<string, ReturnType<typeof appraise>>();
   for (const row of rows.values()) {
@@ -97,7 +103,7 @@ async function appraiseAll(settings: MatchSettings, rows: ReadonlyMap<string, Ro
   }
 }
 
-function toRow(settings: MatchSettings, ready: Ready): Row {
+function toRow(settings: Settled, ready: Ready): Row {
   const { entry } = ready;
   const levels = createLevels(settings.concurrency, settings.room ?? roomHere, (level, reason) =>
     settings.record.emit({ type: 'level-left-out', entry: entry.entry, level, reason }),
@@ -109,7 +115,7 @@ function toRow(settings: MatchSettings, ready: Ready): Row {
   return row;
 }
 
-async function launchAhead(settings: MatchSettings, pool: Pool): Promise<void> {
+async function launchAhead(settings: Settled, pool: Pool): Promise<void> {
   const stop = stopper(settings.signal, settings.timeoutMs);
   try {
     await stop.race(pool.take(0), async () => {});
@@ -120,7 +126,7 @@ async function launchAhead(settings: MatchSettings, pool: Pool): Promise<void> {
   }
 }
 
-async function runRounds(settings: MatchSettings, rows: ReadonlyMap<string, Row>): Promise<void> {
+async function runRounds(settings: Settled, rows: ReadonlyMap<string, Row>): Promise<void> {
   const { record, signal, warmup } = settings;
   const cells = new Map(cellsOf([...rows.keys()], settings.concurrency).map((cell) => [cell.name, cell]));
   const startups = new Map([...cells.keys()].map((name): [string, number[]] => [name, []]));
@@ -151,7 +157,7 @@ async function runRounds(settings: MatchSettings, rows: ReadonlyMap<string, Row>
 }
 
 /** Emits `settled` when it is. Where nothing has passed there is nothing to wait for. */
-function isSettled(settings: MatchSettings, startups: Map<string, number[]>, round: number, last: number): boolean {
+function isSettled(settings: Settled, startups: Map<string, number[]>, round: number, last: number): boolean {
   if (round < last && round - settings.warmup < FEWEST_ROUNDS) return false;
   const wide = tooWide(startups, settings.seed);
   const enough = round - settings.warmup >= FEWEST_ROUNDS && wide.length === 0;
@@ -162,7 +168,7 @@ function isSettled(settings: MatchSettings, startups: Map<string, number[]>, rou
 }
 
 /** One row at one level, once. Gives the startups of the runs that passed. */
-async function runCell(settings: MatchSettings, row: Row, cell: Cell, turn: { round: number; warmup: boolean }): Promise<number[]> {
+async function runCell(settings: Settled, row: Row, cell: Cell, turn: { round: number; warmup: boolean }): Promise<number[]> {
   const { record, signal, concurrency } = settings;
   const { entry, level } = cell;
   const startups: number[] = [];
@@ -179,7 +185,7 @@ async function runCell(settings: MatchSettings, row: Row, cell: Cell, turn: { ro
 }
 
 async function recordRun(
-  settings: MatchSettings,
+  settings: Settled,
   row: Row,
   turn: { round: number; warmup: boolean; level: number; member: number },
   so: InStep,
@@ -199,7 +205,8 @@ async function recordRun(
     gatewayPort: row.gatewayPort,
     gateway: settings.gateway,
     task: settings.taskOf(entry),
-    authPath: authPath(settings.model, entry),
+    deliver: entry.deliver,
+    credential: settings.credential,
     timeoutMs: settings.timeoutMs,
     name: sandboxName(settings.matchId, entry, tail),
     signal: settings.signal,
@@ -210,7 +217,7 @@ async function recordRun(
     },
     onFolder: weigher(settings, row),
     alone: level === 1,
-    ...(settings.audit ? { audit: settings.audit } : {}),
+    audit: settings.audit,
     ...so,
   };
   const result = row.pool ? await runWarm(given, row.pool, member - 1) : await runOnce(given);
@@ -221,15 +228,10 @@ async function recordRun(
 }
 
 /** In a burst, what one run's folder takes is looked at, once a row. */
-function weigher(settings: MatchSettings, row: Row): (folder: string) => void {
+function weigher(settings: Settled, row: Row): (folder: string) => void {
   return (folder) => {
     if (settings.concurrency > 1) row.levels.taken.folderBytes ??= folderBytes(folder);
   };
-}
-
-/** Live, the credential itself stays with the gateway; in replay the run's token goes the way that the mode prefers. */
-function authPath(model: 'replay' | 'live', entry: PlannedEntry): Auth['path'] {
-  return model === 'live' ? 'gateway' : entry.adapter.auth[0];
 }
 
 /** A name that every runtime accepts: letters, digits and dashes, at most 63 long, a letter first. */

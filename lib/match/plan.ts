@@ -2,7 +2,7 @@
 
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import type { EntryOptions, Facts, Mode } from '../contract.js';
+import type { AuthPath, EntryOptions, Facts, Mode } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import type { Entry, RowEvent, State } from '../record.js';
 import type { Detected } from './detect.js';
@@ -11,6 +11,7 @@ import type { Recorder } from './events.js';
 import { entryName, parseWanted, type Registry, type Wanted } from './registry.js';
 
 export interface PlannedEntry extends Entry {
+  deliver: AuthPath;
   adapter: Mode;
   facts: Facts;
 }
@@ -22,7 +23,12 @@ export interface Asked {
   options?: EntryOptions;
   state?: State | undefined;
   task?: string | undefined;
+  deliver?: Deliver | undefined;
 }
+
+/** A way for the credential; `all`: a row for each that the mode knows, labelled by it. */
+export type Deliver = (typeof DELIVER)[number];
+export const DELIVER = ['gateway', 'env', 'file', 'all'] as const;
 
 export interface Plan {
   entries: PlannedEntry[];
@@ -30,25 +36,26 @@ export interface Plan {
   missing: { entry: string; mode: string; reason: string; hint: string; required: boolean }[];
 }
 
-type Candidate = Wanted & Omit<Asked, 'name'>;
+type Candidate = Wanted & Omit<Asked, 'name' | 'deliver'>;
 
 /**
  * @param asked rows; empty: every mode that is ready, with all its variants but those on request
  * @param required names without which the match is not worth running. Without a label it means every row of that mode
  *   and variant, however labelled; what has no row yet joins.
- * @param otherwise state and task of the rows that say nothing of their own
+ * @param otherwise state, task and delivery of the rows that say nothing of their own
  */
 export function planMatch(
   registry: Registry,
   detected: Detected[],
   asked: readonly Asked[],
   required: readonly string[],
-  otherwise: { state: State; task: string } = { state: 'prepared', task: 'hello' },
+  otherwise: { state: State; task: string; deliver?: Deliver | undefined } = { state: 'prepared', task: 'hello' },
 ): Plan {
   const needed = required.map((name) => parseWanted(registry, name));
-  const first: Candidate[] =
+  const first: (Candidate & Pick<Asked, 'deliver'>)[] =
     asked.length > 0 ? asked.map(({ name, ...more }) => ({ ...parseWanted(registry, name), ...more })) : everythingReady(detected);
-  const candidates: Candidate[] = [...first, ...needed.filter((need) => !first.some((row) => meets(row, need)))];
+  const all: typeof first = [...first, ...needed.filter((need) => !first.some((row) => meets(row, need)))];
+  const candidates = all.flatMap((one) => spread(one, one.deliver ?? otherwise.deliver));
   const plan: Plan = { entries: [], missing: [] };
   const order = [...registry.keys()];
   const seen = new Set<string>();
@@ -59,7 +66,8 @@ export function planMatch(
     const { detection } = detected.find((one) => one.mode.id === mode.id) ?? {};
     const isRequired = needed.some((need) => meets(candidate, need));
     const state = candidate.state ?? otherwise.state;
-    const without = whyNotReady(candidate, detection) ?? whyNotInState(mode, state);
+    const { deliver } = candidate;
+    const without = whyNotReady(candidate, detection) ?? whyNotInState(mode, state) ?? whyNotDelivered(mode, deliver);
     if (without || detection?.status !== 'ready') {
       plan.missing.push({ entry, mode: mode.id, required: isRequired, ...(without ?? NOT_LOOKED_FOR) });
       continue;
@@ -73,6 +81,7 @@ export function planMatch(
       options: candidate.options ?? {},
       state,
       task: candidate.task ?? otherwise.task,
+      deliver,
       letter: mode.letter,
       title: mode.title,
       isolation: known?.isolation ?? mode.isolation,
@@ -85,6 +94,16 @@ export function planMatch(
   }
   plan.entries.sort((a, b) => order.indexOf(a.mode) - order.indexOf(b.mode) || a.entry.localeCompare(b.entry));
   return plan;
+}
+
+/** One row for each way that was asked for. */
+function spread(row: Candidate & Pick<Asked, 'deliver'>, deliver: Deliver | undefined): (Candidate & { deliver: AuthPath })[] {
+  const { mode, variant, label } = row;
+  if (deliver !== 'all') return [{ ...row, deliver: deliver ?? mode.auth[0] }];
+  return mode.auth.map((path) => {
+    const own = label === undefined ? path : `${label}-${path}`;
+    return { ...row, label: own, entry: entryName(mode.id, variant, own), deliver: path };
+  });
 }
 
 function everythingReady(detected: readonly Detected[]): Wanted[] {
@@ -130,6 +149,11 @@ function whyNotInState(mode: Mode, state: State): Without | undefined {
   if (state === 'cold' && hasImage && !mode.evict)
     return { reason: 'cagematch cannot take its image away, so that no run of it is cold', hint };
   return undefined;
+}
+
+function whyNotDelivered(mode: Mode, deliver: AuthPath): Without | undefined {
+  if (mode.auth.includes(deliver)) return undefined;
+  return { reason: `${mode.title} takes no credential by way of ${deliver}`, hint: `--deliver ${mode.auth[0]}` };
 }
 
 /** @throws `not-ready` that names every required runtime that is missing, the first one's reason and hint */

@@ -1,4 +1,6 @@
 // Makes a row ready: its image present, the gateway bound where the mode can reach it.
+import type { Credential } from '../auth/credential.js';
+import { goesAsFile } from '../auth/deliver.js';
 import type { Context, Reach } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import type { Gateway } from '../model/gateway.js';
@@ -20,6 +22,8 @@ export interface Shared {
   record: Pick<Recorder<RowEvent>, 'emit'>;
   gateway: Gateway;
   model: 'replay' | 'live';
+  /** Absent: none that goes into a guest. */
+  credential?: Credential;
   signal: AbortSignal;
   concurrency: number;
 }
@@ -66,6 +70,13 @@ function checkState(entry: PlannedEntry, match: Shared): void {
   }
   if (entry.state === 'cold' && match.concurrency > 1) {
     throw new CagematchError('bad-input', 'runs at the same time cannot each build the one image', '--state prepared, or --concurrency 1');
+  }
+  if (entry.deliver === 'file' && match.credential && !goesAsFile(match.credential)) {
+    throw new CagematchError(
+      'bad-input',
+      `${match.credential.where} is no login, and the agent reads no other from a file`,
+      '--deliver env',
+    );
   }
 }
 

@@ -2,9 +2,9 @@
 import { type Audit, type Census, type Leftovers, openAudit } from '../census/census.js';
 import { foreignFiles } from '../census/workspace.js';
 import { type Clock, monotonic } from '../clock.js';
-import type { Context, Handle, Mode, Reach } from '../contract.js';
+import type { Context, Handle, Mode } from '../contract.js';
 import { messageOf } from '../errors.js';
-import type { Gateway, Tap } from '../model/gateway.js';
+import type { Tap } from '../model/gateway.js';
 import { makeFolder, removeFolder } from '../owner.js';
 import type { Auth, Clocks, Cost, Gap, Leftover, Outcome, Planted, State, Sync } from '../record.js';
 import type { Task } from '../task/task.js';
@@ -14,6 +14,7 @@ import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
 import { folderBytes } from './capacity.js';
 import { imageAnew } from './cold.js';
 import { openMeter } from './cost.js';
+import { type Admission, authOf, openEntrance, wayOf } from './entrance.js';
 import { follow, type Watched } from './follow.js';
 import { furnish, type LaidOut, layOut, own, workspaceUser } from './furnish.js';
 import { type Moments, measure } from './measure.js';
@@ -21,16 +22,12 @@ import { asSeeded, hasArrived, plantedIn, verified } from './workspace.js';
 
 type Phase = 'prepare' | 'launch' | 'work' | 'collect' | 'destroy';
 
-export interface RunSettings {
+export interface RunSettings extends Admission {
   mode: Mode;
   state: State;
   ctx: Context;
-  reach: Reach;
   gatewayPort: number | undefined;
-  gateway: Gateway;
   task: Task;
-  /** Which way the credential went. */
-  authPath: Auth['path'];
   timeoutMs: number;
   /** Unique on this machine, short enough for a host name. */
   name: string;
@@ -109,7 +106,7 @@ export function unlaunched(settings: RunSettings, at: Moments, outcome: Outcome)
     outcome,
     clocks: measure(at, settings.state),
     cost: gap,
-    auth: { path: settings.authPath, delivered: gap },
+    auth: { path: wayOf(settings), delivered: gap },
     sync: { in: gap, out: gap, live: gap },
     leftovers: [],
     planted: gap,
@@ -118,7 +115,7 @@ export function unlaunched(settings: RunSettings, at: Moments, outcome: Outcome)
 
 async function runIn(folder: string, settings: RunSettings, at: Moments): Promise<RunResult> {
   const { mode, task, gateway } = settings;
-  const tap = gateway.openTap(task.id);
+  const { tap, entrance } = openEntrance(settings, task.id);
   // Ends what the run's own clients still do once its sandbox is gone.
   const over = new AbortController();
   const ctx: Context = { ...settings.ctx, signal: over.signal };
@@ -129,7 +126,7 @@ async function runIn(folder: string, settings: RunSettings, at: Moments): Promis
     const host = furnish(folder, user, settings.ctx, mode);
     const { nonce } = task.seed(host.workspace);
     own(host.workspace, user, settings.ctx.uid);
-    const plan = layOut(settings, host, user, tap.token);
+    const plan = layOut(settings, host, user, entrance);
     const watched = watch(settings, at, tap, host.workspace);
     before = await audit.before(settings);
     await settings.together?.();
@@ -166,7 +163,7 @@ export function told(settings: RunSettings, watched: Watched, work: Work, nonce:
     outcome: unlessDiskFull(work.failure ?? unlessModel(verdict.outcome, tap) ?? verdict.outcome, workspace.path),
     clocks: measure(at, settings.state),
     cost: meter.cost(),
-    auth: { path: settings.authPath, delivered: delivered(tap, settings.reach) },
+    auth: authOf(settings, tap),
     sync: { ...verdict.sync, live: work.live },
     planted: plantedIn(workspace, settings.mode, at.collected !== undefined),
   };
@@ -253,13 +250,6 @@ export async function workIn(
   at.collectCalled = clock();
   await stop.race(mode.collect(ctx, handle, workspace.path), async () => {});
   at.collected = clock();
-}
-
-/** What the gateway saw. Where the model runs beside the agent, the mode's own way was not used at all. */
-function delivered(tap: Tap, reach: Reach): Auth['delivered'] {
-  if (reach.via === 'inside') return { gap: 'not-exercised' };
-  if (!tap.credential) return { gap: 'not-reached' };
-  return `${tap.credential.header}${tap.credential.oauth ? ' (oauth)' : ''}`;
 }
 
 /** What is there after a run that was not before, whatever `destroy` said. */

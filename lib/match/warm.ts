@@ -9,6 +9,7 @@ import { makeFolder } from '../owner.js';
 import type { Leftover } from '../record.js';
 import { failureOf } from './blame.js';
 import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
+import { openEntrance } from './entrance.js';
 import { commandFor, furnish, ownSeed, specFor, workspaceUser } from './furnish.js';
 import {
   cutShort,
@@ -111,7 +112,7 @@ async function launch(ground: Ground, name: string, folder: string): Promise<Idl
 /** A run in the pool's sandbox. Never throws. A sandbox in which a run has failed, or left something running, is destroyed. */
 export async function runWarm(settings: RunSettings, pool: Pool, place: number): Promise<RunResult> {
   const at = settings.at ?? {};
-  const tap = settings.gateway.openTap(settings.task.id);
+  const { tap, entrance } = openEntrance(settings, settings.task.id);
   const work: Work = { failure: undefined, live: { gap: 'not-reached' }, phase: 'work' };
   const audit = settings.audit ?? openAudit();
   const audited = { ...settings, audit };
@@ -123,7 +124,7 @@ export async function runWarm(settings: RunSettings, pool: Pool, place: number):
     of = { name: idle.name, id: idle.handle.id, folder: dirname(idle.host.workspace) };
     before = await audit.before(settings, { fresh: idle.used === 1 });
     const watched = watch(settings, at, tap, idle.host.workspace);
-    const plan = commandFor(settings, layout, tap.token);
+    const plan = commandFor(settings, layout, entrance);
     watched.meter.launched(idle.handle);
     await watched.meter.baseline();
     await settings.together?.();

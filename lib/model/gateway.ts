@@ -11,8 +11,10 @@ export type Answer = ((req: IncomingMessage, res: ServerResponse, asked: Pick<Ta
 
 /** What the gateway saw of one run. Times are on the match's clock. */
 export interface Tap {
-  /** The run's token; nothing else opens the gateway. */
+  /** What the run's agent has to present; nothing else opens the gateway. */
   token: string;
+  /** What stands before the API's own paths in the run's base URL: it tells whose a request is that bears a credential of several runs. */
+  path: string;
   /** What the run's agent was asked to do. */
   task?: string;
   firstRequestAtMs?: number;
@@ -23,6 +25,8 @@ export interface Tap {
   requests: number;
   /** The header by which the token arrived, and whether the agent took it for a subscription's. */
   credential?: { header: string; oauth: boolean };
+  /** A request to its path bore another credential than the run was given. */
+  stranger?: boolean;
   /** What was wrong with the model's last answer, as long as no good one has followed. */
   trouble?: Trouble;
 }
@@ -37,7 +41,8 @@ interface Trouble {
 export interface Gateway {
   /** Listens on one address, once; gives the port. */
   listen(address: string): Promise<number>;
-  openTap(task?: string): Tap;
+  /** @param secret the user's own credential, where that is what the guest gets; absent: a token that opens this gateway alone */
+  openTap(task?: string, secret?: string): Tap;
   /** The token opens nothing any more. */
   closeTap(tap: Tap): void;
   close(): Promise<void>;
@@ -57,8 +62,12 @@ export function createGateway(answer: Answer, options: { port?: number; clock?: 
     if (req.method === 'HEAD') return void res.writeHead(200).end();
     const atMs = clock();
     const credential = presentedCredential(req.headers);
-    const tap = credential && [...taps].find((candidate) => sameSecret(candidate.token, credential.token));
-    if (!credential || !tap) return sendError(res, 401, 'authentication_error', 'this gateway takes only the token of a run under way');
+    const tap = claimedBy(req, credential?.token);
+    if (!credential || !tap || !sameSecret(tap.token, credential.token)) {
+      if (credential && tap) tap.stranger = true;
+      return sendError(res, 401, 'authentication_error', 'this gateway takes only the token of a run under way');
+    }
+    req.url = (req.url ?? '/').slice(tap.path.length);
     tap.firstRequestAtMs ??= atMs;
     tap.credential ??= { header: credential.header, oauth: credential.oauth };
     tap.requests += 1;
@@ -78,6 +87,14 @@ export function createGateway(answer: Answer, options: { port?: number; clock?: 
     const trouble = brokeOff === undefined ? errorAnswer(res.statusCode) : { what: brokeOff };
     if (trouble) tap.trouble = trouble;
     else delete tap.trouble;
+  }
+
+  /** By its path, or else by its token. */
+  function claimedBy(req: IncomingMessage, token: string | undefined): Tap | undefined {
+    const { url = '/' } = req;
+    return [...taps].find(({ path, token: own }) =>
+      path === '' ? token !== undefined && sameSecret(own, token) : url.startsWith(`${path}/`),
+    );
   }
 
   function begin(tap: Tap, atMs: number): void {
@@ -108,10 +125,11 @@ export function createGateway(answer: Answer, options: { port?: number; clock?: 
       }
       return ((await server).address() as AddressInfo).port;
     },
-    openTap(task) {
+    openTap(task, secret) {
       const tap: Tap = {
         ...(task === undefined ? {} : { task }),
-        token: `cagematch-${randomBytes(24).toString('base64url')}`,
+        token: secret ?? `cagematch-${randomBytes(24).toString('base64url')}`,
+        path: secret === undefined ? '' : `/run-${randomBytes(12).toString('hex')}`,
         modelMs: 0,
         requests: 0,
       };

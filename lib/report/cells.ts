@@ -62,7 +62,8 @@ export function syncShort(sync: ModeReport['sync']): string {
 
 export function authShort(mode: ModeReport): string {
   if (isGap(mode.auth)) return '–';
-  return isGap(mode.auth.delivered) ? `${mode.auth.path} ?` : mode.auth.path;
+  const { path, delivered } = mode.auth;
+  return isGap(delivered) ? `${path} ?` : delivered === 'no' ? `${path} ✗` : path;
 }
 
 export function leftoversShort(leftovers: Leftover[]): string {

@@ -1,6 +1,7 @@
 // The agent's command line and environment, the same in every runtime.
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import type { Delivery } from '../auth/deliver.js';
 import type { Command, Env, Layout } from '../contract.js';
 
 /**
@@ -19,11 +20,11 @@ export function agentCommand(options: {
   prompt: string;
   layout: Layout;
   mark: string;
-  token: string;
+  delivery: Delivery;
   gatewayUrl?: string;
   inside?: { script: string; cassette: string };
 }): Command {
-  const { layout, inside, mark } = options;
+  const { layout, inside, mark, delivery } = options;
   const agent = agentArgv(options.prompt);
   const program: string[] = inside ? ['node', inside.script, inside.cassette, mark, '--', ...agent] : agent;
   const env: Env = {
@@ -39,14 +40,25 @@ export function agentCommand(options: {
     ...(layout.tmp === undefined ? {} : { TMPDIR: layout.tmp, CLAUDE_CODE_TMPDIR: layout.tmp }),
     ...(options.gatewayUrl === undefined ? {} : { ANTHROPIC_BASE_URL: options.gatewayUrl }),
   };
-  return {
-    // The first instruction of ours inside; the host stamps the line when it arrives.
-    argv: ['/bin/sh', '-c', 'echo "$0 first-process"; exec "$@"', mark, ...program],
-    env,
-    secretEnv: { CLAUDE_CODE_OAUTH_TOKEN: options.token },
-    cwd: layout.workspace,
-  };
+  // The first instruction of ours inside; the host stamps the line when it arrives.
+  const begun = 'echo "$0 first-process"; ';
+  const rest = { env, cwd: layout.workspace };
+  if (delivery.how === 'env')
+    return { argv: ['/bin/sh', '-c', `${begun}exec "$@"`, mark, ...program], secretEnv: { [delivery.variable]: delivery.secret }, ...rest };
+  const places = [`${layout.home}/.claude/.credentials.json`, layout.memory ?? ''];
+  const argv: Command['argv'] = ['/bin/sh', '-c', `${begun}${TAKE_CREDENTIALS}exec "$@" </dev/null`, mark, ...places, ...program];
+  return { argv, secretEnv: {}, stdin: `${delivery.document}\n`, ...rest };
 }
+
+/**
+ * FILE MEMORY: one line of stdin becomes the file where the agent looks for a login, for its own user alone. Where there is a folder
+ * in memory, the file lies there and the agent's place is a link to it.
+ */
+const TAKE_CREDENTIALS = [
+  'file=$1; memory=$2; shift 2; umask 077; mkdir -p "$(dirname "$file")"; IFS= read -r line; ',
+  'if [ -n "$memory" ]; then ln -sf "$memory/cagematch-credentials.json" "$file"; file=$memory/cagematch-credentials.json; fi; ',
+  'rm -f "$file"; printf "%s" "$line" >"$file"; unset line; umask 022; ',
+].join('');
 
 /**
  * The pinned agent's own binary, which needs no Node, or undefined when the platform's package was not installed.

@@ -84,7 +84,7 @@ describe.skipIf(claude === undefined)('with the real agent', () => {
 
 describe('a bound', () => {
   const cut = blamed('timeout', 'no end within 10 s', '--timeout S');
-  const tap = (change: Partial<Tap> = {}): Tap => ({ token: 't', modelMs: 0, requests: 1, ...change });
+  const tap = (change: Partial<Tap> = {}): Tap => ({ token: 't', path: '', modelMs: 0, requests: 1, ...change });
   const over = { boundMs: 10_000, nowMs: 20_000 };
 
   test('blames the sandbox while it is being launched, and the way back while the workspace is collected', () => {
@@ -116,7 +116,7 @@ describe('a bound', () => {
 
 test('an agent that gave up on a model that had only errors to say is not to blame; one that failed after a good answer is', () => {
   const failure = blamed('agent', 'the agent ended with exit code 1');
-  const tap: Tap = { token: 't', modelMs: 0, requests: 3 };
+  const tap: Tap = { token: 't', path: '', modelMs: 0, requests: 3 };
   expect(unlessModel(failure, { ...tap, trouble: { status: 403, what: '403' } })).toMatchObject({
     cause: 'auth',
     hint: 'cagematch token show',
