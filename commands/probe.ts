@@ -32,7 +32,8 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const asked = settings.modes.length > 0 ? new Set(named) : registry.values();
 
   const progress = createProbeProgress(io.err, io.errIsTty, io.errColumns);
-  const answer = replayAnswer(readCassette(helloTask(packageRoot).cassette));
+  const task = helloTask(packageRoot);
+  const answer = replayAnswer(readCassette(task.cassette));
   return inSession(io, progress, answer, async ({ id: probeId, signal, gateway, interrupted, ...session }) => {
     progress.waiting('looking for runtimes');
     const detected = await session.detect(asked);
@@ -75,7 +76,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     await runProbe({
       entries: plan.entries,
       contextOf: session.contextOf,
-      ...{ record, gateway, probeId, only, rounds, seed, reach, timeoutMs, signal },
+      ...{ record, gateway, task, folder, probeId, only, rounds, seed, reach, timeoutMs, signal },
     });
     const how = interrupted() ? 'interrupted' : record.failure() ? 'failed' : 'done';
     record.emit({ type: 'probe-ended', endedAt: new Date().toISOString(), how });

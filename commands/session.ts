@@ -1,5 +1,5 @@
 // What a match and a probe have around them: interrupts, the runtimes' clients, the gateway. Opened before, closed after, whatever happens.
-import type { Context, Mode } from '../lib/contract.js';
+import type { Context, Env, Mode } from '../lib/contract.js';
 import { killAll } from '../lib/exec.js';
 import { onInterrupt } from '../lib/match/cleanup.js';
 import { readOwnInputs } from '../lib/match/config.js';
@@ -21,7 +21,8 @@ export interface Session {
   /** Ends the work in order, as the user would; what is finished is kept. */
   stop(): void;
   detect(modes: Iterable<Mode>): Promise<Detected[]>;
-  contextOf(entry: PlannedEntry): Context;
+  /** @param more joins the user's environment */
+  contextOf(entry: PlannedEntry, more?: Env): Context;
 }
 
 interface Progress {
@@ -53,7 +54,8 @@ export async function inSession(io: Io, progress: Progress, answer: Answer, work
       interrupted: () => interrupt.signal.aborted,
       stop: () => stop.abort(),
       detect: (modes) => detectAll(modes, (mode) => contextFor(around, keeper, mode.id)),
-      contextOf: ({ mode, variant, options, facts }) => contextFor(around, keeper, mode, { variant, options, facts }),
+      contextOf: ({ mode, variant, options, facts }, more) =>
+        contextFor({ ...around, env: { ...around.env, ...more } }, keeper, mode, { variant, options, facts }),
     });
   } finally {
     progress.end();

@@ -158,6 +158,15 @@ export interface Thing {
   marks: string[];
 }
 
+/** A command that prints what a runtime has written down. `layers`: the bytes of the image itself. */
+export interface Trace {
+  of: 'inspect' | 'logs' | 'image' | 'layers';
+  /** What is asked, in a few words. */
+  says: string;
+  argv: [string, ...string[]];
+  env: Env;
+}
+
 /** Something that is opened once a match, shared by its runs, and closed at its end. */
 export interface Closable {
   close(): Promise<void> | void;
@@ -242,6 +251,8 @@ export interface Mode<H extends Handle = Handle> {
   runner?(ctx: Context): string;
   /** All that this runtime has on the machine and that a run could leave there, whoever made it; present where it can be asked. */
   census?(ctx: Context): Promise<Thing[]>;
+  /** How to ask what the runtime has written down of a sandbox; present where it writes anything down. */
+  traces?(ctx: Context, handle: H): Trace[];
   /** What the settings that a sandbox is launched with promise, wall by wall (`lib/probes/walls/` names them); of others nothing is promised. */
   walls?(ctx: Context): Record<string, 'open' | 'closed'>;
   /** argv of an interactive terminal inside. */

@@ -139,6 +139,32 @@ export async function capture(
 }
 
 /**
+ * Runs a program to its end and hands over the bytes of its stdout as they come; they may be many. Never throws.
+ * @param options `timeoutMs` bounds the whole call
+ * @returns as `capture`, without the stdout
+ */
+export async function pour(
+  argv: readonly [string, ...string[]],
+  options: SpawnOptions & { timeoutMs: number },
+  take: (chunk: Uint8Array) => void,
+): Promise<Captured> {
+  const bound = AbortSignal.timeout(options.timeoutMs);
+  const child = start(argv, { ...options, signal: options.signal ? AbortSignal.any([options.signal, bound]) : bound });
+  let stderr = '';
+  child.stdout?.on('data', take);
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr = `${stderr}${text}`.slice(-MAX_LINE);
+  });
+  const closed = (['stdout', 'stderr'] as const).map(
+    (name) => new Promise<void>((resolve) => child[name]?.once('close', resolve) ?? resolve()),
+  );
+  const { missing, ...end } = await ended(child);
+  if (!missing) await Promise.race([Promise.all(closed), turns(50)]);
+  const failure = missing ? 'missing' : bound.aborted ? 'timeout' : undefined;
+  return { end, stdout: '', stderr, ...(failure === undefined ? {} : { failure }) };
+}
+
+/**
  * Ten milliseconds and a turn of the event loop, so many times. A bound in time alone would be over at once when the
  * loop had stalled, and what the child had printed, but nobody had read yet, would be lost.
  */

@@ -1,5 +1,6 @@
 // Drives a command line that speaks the container dialect: sandboxes up, in use, gone and listed. Names no runtime.
-import type { Command, Context, ExecEvent, ExecStream, Handle, LaunchSpec, Listed } from './contract.js';
+import { basename } from 'node:path';
+import type { Command, Context, ExecEvent, ExecStream, Handle, LaunchSpec, Listed, Trace } from './contract.js';
 import { CagematchError } from './errors.js';
 import { capture, clientEnd, type LocalStream, output, stream, whyFailed } from './exec.js';
 import { type Client, execArgs, labelFilter, type RunOptions, readLabels, runArgs } from './oci.js';
@@ -77,6 +78,19 @@ export async function containerDisk(
     ask('inspect', '--type', 'container', '--size', '--format', '{{.SizeRw}}', handle.name),
   ]);
   return { ...(imageBytes === undefined ? {} : { imageBytes }), ...(sandboxBytes === undefined ? {} : { sandboxBytes }) };
+}
+
+/** What is written down of a container and of its image. */
+export function containerTraces({ argv, env }: Client, image: string, { name }: OciHandle): Trace[] {
+  const program = basename(argv.at(-1) ?? argv[0]);
+  const ask = (of: Trace['of'], ...args: string[]): Trace => ({ of, says: `${program} ${args[0]}`, argv: [...argv, ...args], env });
+  return [
+    ask('inspect', 'inspect', '--type', 'container', name),
+    ask('logs', 'logs', name),
+    ask('image', 'image', 'inspect', image),
+    ask('image', 'history', '--no-trunc', image),
+    ask('layers', 'save', image),
+  ];
 }
 
 function withId(id: string | undefined): { id?: string } {

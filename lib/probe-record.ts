@@ -1,11 +1,11 @@
 // The record of a probe: what was tried inside every sandbox and what came of it; every event that may stand in probe.jsonl.
 import { z } from 'zod';
-import { fingerprintSchema, gapSchema, rowEvents } from './record.js';
+import { authPathSchema, fingerprintSchema, gapSchema, rowEvents } from './record.js';
 
 export const PROBE_SCHEMA_VERSION = 1;
 
 /** What can be probed. */
-export const PROBES = ['sync', 'walls', 'tax'] as const;
+export const PROBES = ['sync', 'walls', 'residue', 'tax'] as const;
 export type ProbeName = (typeof PROBES)[number];
 
 /**
@@ -43,6 +43,27 @@ export const wallSchema = z.strictObject({
 });
 export type Wall = z.infer<typeof wallSchema>;
 
+/**
+ * One run with a canary for a credential, and where that was found. `delivered`: did it arrive (on the way `gateway`: did the run's
+ * own token). `detail`: what was looked at, or why nothing could be.
+ */
+export const sweepSchema = z.strictObject({
+  path: authPathSchema,
+  delivered: z.enum(['yes', 'no']).or(gapSchema),
+  places: z.array(
+    z
+      .strictObject({
+        place: z.string(),
+        verdict: z.enum(['clean', 'found', 'gap']),
+        /** `shape`: raw, base64, URL-encoded, JSON-escaped, hex, in part. */
+        hits: z.array(z.strictObject({ where: z.string(), shape: z.string() })),
+        detail: z.string().min(1),
+      })
+      .refine(({ verdict, hits }) => (verdict === 'found') === hits.length > 0, { message: 'found is what has hits' }),
+  ),
+});
+export type Sweep = z.infer<typeof sweepSchema>;
+
 /** What one operation took inside, in one round: the median of a loop. */
 export const workSchema = z.strictObject({
   /** `process-spawn`, `small-files` …: `lib/probes/tax/kinds.ts` names them. */
@@ -77,6 +98,7 @@ export const probeEventSchema = z.discriminatedUnion('type', [
   z.strictObject({ ...row, type: z.literal('probing'), what: z.enum(PROBES), round: z.number().int().positive().optional() }),
   z.strictObject({ ...row, type: z.literal('synced'), cell: syncCellSchema }),
   z.strictObject({ ...row, type: z.literal('walled'), wall: wallSchema }),
+  z.strictObject({ ...row, type: z.literal('swept'), sweep: sweepSchema }),
   z.strictObject({ ...row, type: z.literal('worked'), round: z.number().int().positive(), work: workSchema }),
   /** A probe of a row that could not be tried to its end; what was found until then stands. */
   z.strictObject({ ...row, type: z.literal('broke-off'), what: z.enum(PROBES), reason: z.string() }),

@@ -9,6 +9,7 @@ import { type Client, containerWalls, IMAGE_LAYOUT } from '../lib/oci.js';
 import { clientCensus, socketCensus } from '../lib/oci-census.js';
 import {
   containerDisk,
+  containerTraces,
   execInContainer,
   launchContainer,
   listOurs,
@@ -140,6 +141,7 @@ export default defineMode<OciHandle>({
   census: async (ctx) => (await askDaemon(ctx)) ?? clientCensus(client(ctx)),
   reap: (ctx, listed) => reapOurs(client(ctx), listed),
   runner: image,
+  traces: (ctx, handle) => containerTraces(client(ctx), image(ctx), handle),
   walls(ctx) {
     const network = networkOf(ctx);
     const ownKernel = ctx.facts.desktop === true || ISOLATION.some(([pattern]) => pattern.test(runtimeOf(ctx)));

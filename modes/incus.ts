@@ -11,6 +11,7 @@ import {
   type LaunchSpec,
   type Listed,
   type Thing,
+  type Trace,
 } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { capture, clientEnd, output, stream, whyFailed } from '../lib/exec.js';
@@ -141,6 +142,7 @@ export default defineMode<Handle & { user?: LaunchSpec['user'] }>({
       ? void (await must(ctx, ['image', 'delete', listed.id], 60_000, { code: 'destroy-failed' }))
       : void (await remove(ctx, listed.id)),
   runner: template,
+  traces,
   walls,
   shell: (_ctx, handle) => ['incus', 'exec', handle.name, '--user', '1000', '--cwd', LAYOUT.workspace, '--', 'bash'],
 });
@@ -291,6 +293,23 @@ async function disk(ctx: Context, handle: Handle): Promise<{ imageBytes?: number
     ...(made?.size === undefined ? {} : { imageBytes: made.size }),
     ...(usage !== undefined && usage > 0 ? { sandboxBytes: usage } : {}),
   };
+}
+
+/** The operations are those of a command in the instance, too. The bytes of the template are in the instance itself. */
+function traces(ctx: Context, { name }: Handle): Trace[] {
+  const ask = (of: Trace['of'], ...args: string[]): Trace => ({
+    of,
+    says: `incus ${args.slice(0, 2).join(' ')}`,
+    argv: ['incus', ...args],
+    env: ctx.env,
+  });
+  return [
+    ask('inspect', 'query', `/1.0/instances/${name}?recursion=1`),
+    ask('inspect', 'query', '/1.0/operations?recursion=1'),
+    ask('inspect', 'config', 'show', '--expanded', name),
+    ask('logs', 'info', '--show-log', name),
+    ask('image', 'image', 'info', template(ctx)),
+  ];
 }
 
 /** Is it the instance's monitor, its virtual machine, or what brings a command into it? Our own client is none of these. */

@@ -8,6 +8,7 @@ import { type Client, containerWalls, IMAGE_LAYOUT, labelArgs } from '../lib/oci
 import { clientCensus } from '../lib/oci-census.js';
 import {
   containerDisk,
+  containerTraces,
   execInContainer,
   forceRemove,
   launchContainer,
@@ -159,6 +160,7 @@ export default defineMode<OciHandle>({
   census: async (ctx) => [...(await clientCensus(client(ctx))), ...ownNamespaces(ctx)],
   reap: (ctx, listed) => reapOurs(client(ctx), listed),
   runner: image,
+  traces: (ctx, handle) => containerTraces(client(ctx), image(ctx), handle),
   walls(ctx) {
     const { network } = ctx.options;
     // slirp4netns is told to let the host's loopback in, as the gateway is there; pasta forwards that one port.

@@ -148,7 +148,7 @@ describe('cagematch probe', () => {
       'seed 7',
       'row host   none',
       'row wobbly os-sandbox',
-      'row by row: sync, then walls',
+      'row by row: sync, then walls, then residue',
       'tried outside of this machine: [::1]:80 example.com:443',
       expect.stringMatching(/^tax, round 1: (host wobbly|wobbly host)$/),
       expect.stringMatching(/^tax, round 2: (host wobbly|wobbly host)$/),
@@ -223,8 +223,8 @@ describe('the settings of a probe', () => {
 
   test.each([
     [{ only: 'wals' }, '--only knows no wals', 'did you mean walls?'],
-    [{ only: 'everything' }, '--only knows no everything', 'what can be tried: sync,walls,tax'],
-    [{ only: ' , ' }, '--only names nothing to try', '--only sync,walls,tax'],
+    [{ only: 'everything' }, '--only knows no everything', 'what can be tried: sync,walls,residue,tax'],
+    [{ only: ' , ' }, '--only names nothing to try', '--only sync,walls,residue,tax'],
     [{ only: ['sync', 'tax'] }, '--only is given more than once', undefined],
     [{ rounds: '0' }, '--rounds takes a whole number from 1 to 50', undefined],
     [{ timeout: '1e3' }, '--timeout takes a whole number from 1 to 3600', undefined],
@@ -298,7 +298,7 @@ describe('cagematch report', () => {
     keepProbe(cwd, PROBE);
     keepProbe(cwd, '20261121-110000-cccc', { host: { ...HOST, kernel: '6.2.0' } });
     keepProbe(cwd, '20261121-120000-dddd', {}, sampleProbeEvents().slice(0, -1));
-    expect(await shown(cwd, MATCH, 'table')).toContain(`\nfiles, walls, tax: probe ${PROBE} (cagematch report ${PROBE})\n`);
+    expect(await shown(cwd, MATCH, 'table')).toContain(`\nfiles, walls, residue, tax: probe ${PROBE} (cagematch report ${PROBE})\n`);
     const markdown = await shown(cwd, MATCH, 'markdown');
     expect(markdown).toMatch(new RegExp(`^Match \`${MATCH}\``));
     expect(markdown).toContain(`\n\nProbe \`${PROBE}\``);

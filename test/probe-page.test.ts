@@ -109,12 +109,13 @@ describe.skipIf(program === undefined)('the page of a probe in a real browser', 
     const tables = await tab.evaluate<string[][][]>(
       "[...document.querySelectorAll('.probed')].map((table) => [...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent.trim())))",
     );
-    const [files = [], every = [], walls = [], tax = []] = tables;
-    expect(tables).toHaveLength(4);
+    const [files = [], every = [], walls = [], residue = [], tax = []] = tables;
+    expect(tables).toHaveLength(5);
     expect(files[0]?.slice(1)).toEqual(ENTRIES);
     expect(files.find(([cell]) => cell === 'mtime')).toEqual(['mtime', '✓✓✓✓·', '✓✓✓✓·', '✓✓✓✓·', '✓✓≠≠·', '✓✓✓✓·', '✓✓✓✓·', '✓✓✓✓·']);
     expect(every.find(([cell]) => cell === 'create, in-live')?.[4]).toBe('~ stale 1.0 ms');
     expect(walls.find(([wall]) => wall === 'fork-limit')?.slice(1, 5)).toEqual(['open', 'closed', 'closed', 'open!']);
+    expect(residue.find(([row]) => row === 'docker:runsc')?.slice(1)).toEqual(['argv (1 not seen)', 'guest-environ', 'guest-files']);
     expect(tax[0]?.slice(1)).toEqual(ENTRIES.slice(1));
     expect(tax.find(([kind]) => kind === 'cpu-hash')?.[2]).toMatch(/^2\.\d\d \[\d\.\d\d–\d\.\d\d\]$/);
     expect(await tab.evaluate("document.querySelector('.marks[aria-label*=differs]').getAttribute('aria-label')")).toMatch(

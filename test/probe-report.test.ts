@@ -55,7 +55,7 @@ describe('the document of a probe', () => {
   test('holds what was found, row by row, in every table that was asked for', () => {
     const document = sampleProbe();
     expect(probeDocumentSchema.parse(JSON.parse(JSON.stringify(document)))).toEqual(document);
-    for (const table of [document.sync, document.walls, document.tax]) expect(Object.keys(table)).toEqual(ENTRIES);
+    for (const table of [document.sync, document.walls, document.residue, document.tax]) expect(Object.keys(table)).toEqual(ENTRIES);
     expect(document.probe).toMatchObject({ id: '20261121-100000-beef', how: 'done', baseline: 'host', rounds: 6 });
     expect(document.modes.map(({ entry, image, detection }) => [entry, image, detection.status])).toContainEqual([
       'docker',
@@ -95,7 +95,7 @@ describe('the document of a probe', () => {
     expect(() => foldProbe([])).toThrow('does not begin with probe-started');
   });
 
-  test('may only be a result when it is whole: all three, to their end, and real runtimes', () => {
+  test('may only be a result when it is whole: all of it, to its end, and real runtimes', () => {
     expect(isResult(sampleProbe())).toBe(true);
     expect(isResult(foldProbe(sampleProbeEvents().slice(0, -1)))).toBe(false);
     expect(isResult(foldProbe([probeStarted(), ...rowOf('docker'), probeEnded('interrupted')]))).toBe(false);
@@ -170,6 +170,22 @@ describe('a probe at the terminal', () => {
     expect(said).toContain('dns: open in every row but host; in native: dns of native: it was there');
     expect(said).toContain('metadata: gap in every row; no route to 169.254.169.254');
     expect(text.match(/!$/gm) ?? []).toHaveLength(0);
+  });
+
+  test('says of every row and way where the credential was found, and where exactly', () => {
+    expect(lineOf(text, 'docker:runsc ').trim().split(/ {2,}/)).toEqual([
+      'docker:runsc',
+      'argv (1 not seen)',
+      'guest-environ',
+      'guest-files',
+    ]);
+    expect(lineOf(text, 'podman:rootless ').trim().split(/ {2,}/)).toEqual(['podman:rootless', 'nowhere', 'guest-environ', 'guest-files']);
+    const said = unwrapped(text);
+    expect(said).toContain('docker:runsc: gateway: argv: curl (pid 4711)');
+    expect(said).toContain('every row: env: guest-environ: what the agent was started with');
+    expect(said).toContain('every row: file: guest-files: in host /dev/shm/host.json (base64)');
+    expect(said).toContain('docker:runsc: gateway: logs: docker logs: no such container');
+    expect(text).toMatch(/incus +nowhere +guest-environ +not delivered; guest-files/);
   });
 
   test('counts the promises that were kept', () => {
@@ -256,7 +272,8 @@ describe('a probe as CSV', () => {
   test('has a line for every cell, wall, kind of work and what broke off, with the columns of its head', () => {
     const document = sampleProbe();
     const lines = renderProbeCsv(document).trimEnd().split('\r\n');
-    const count = [document.sync, document.walls, document.tax].flatMap((table) => Object.values(table)).flat().length;
+    const swept = Object.values(document.residue).flatMap((sweeps) => sweeps.flatMap(({ places }) => places));
+    const count = [document.sync, document.walls, document.tax].flatMap((table) => Object.values(table)).flat().length + swept.length;
     expect(lines).toHaveLength(1 + count + document.brokeOff.length);
     const head = lines[0]?.split(',') ?? [];
     expect(head.slice(0, 9)).toEqual(['probe', 'entry', 'mode', 'variant', 'label', 'isolation', 'stand_in', 'what', 'name']);

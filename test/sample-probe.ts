@@ -1,5 +1,5 @@
 // A probe that never was: seven rows, some forty cells, walls and kinds of work, with every verdict and gap that there is to show.
-import type { Direction, ProbeEvent, SyncCell, Wall } from '../lib/probe-record.js';
+import type { Direction, ProbeEvent, Sweep, SyncCell, Wall } from '../lib/probe-record.js';
 import type { MatchEvent } from '../lib/record.js';
 import type { ProbeDocument } from '../lib/report/probe/document.js';
 import { createProbeFold } from '../lib/report/probe/fold.js';
@@ -13,7 +13,7 @@ export const probeStarted = (change: Partial<Of<'probe-started'>> = {}): ProbeEv
   schemaVersion: 1,
   probe: '20261121-100000-beef',
   startedAt: '2026-11-21T10:00:00.000Z',
-  only: ['sync', 'walls', 'tax'],
+  only: ['sync', 'walls', 'residue', 'tax'],
   seed: 7,
   rounds: 6,
   versions: { ...VERSIONS },
@@ -30,6 +30,7 @@ export const probeEnded = (how: Of<'probe-ended'>['how'] = 'done'): ProbeEvent =
 
 export const synced = (entry: string, cell: SyncCell): ProbeEvent => ({ type: 'synced', atMs: 10, entry, cell });
 export const walled = (entry: string, wall: Wall): ProbeEvent => ({ type: 'walled', atMs: 20, entry, wall });
+export const swept = (entry: string, sweep: Sweep): ProbeEvent => ({ type: 'swept', atMs: 25, entry, sweep });
 export const worked = (entry: string, round: number, work: Of<'worked'>['work']): ProbeEvent => ({
   type: 'worked',
   atMs: 30,
@@ -50,6 +51,29 @@ const ROWS: Parameters<typeof row>[] = [
   ['incus', { letter: 'D', title: 'Incus', isolation: 'system-container' }],
 ];
 export const ENTRIES = ROWS.map(([entry]) => entry);
+
+/** A variable is where it has to be; a file too; and in one row the gateway's way leaks, and one place could not be looked at. */
+function sweepsOf(entry: string): Sweep[] {
+  const clean = (place: string) => ({ place, verdict: 'clean' as const, hits: [], detail: '41 looks at 120 processes' });
+  const found = (place: string, ...hits: [where: string, shape: string][]) => ({
+    place,
+    verdict: 'found' as const,
+    hits: hits.map(([where, shape]) => ({ where, shape })),
+    detail: '9 of 7000 files, 150 KiB',
+  });
+  const gateway =
+    entry === 'docker:runsc'
+      ? [
+          found('argv', ['curl (pid 4711)', 'raw']),
+          { place: 'logs', verdict: 'gap' as const, hits: [], detail: 'docker logs: no such container' },
+        ]
+      : [clean('argv'), clean('logs')];
+  return [
+    { path: 'gateway', delivered: 'yes', places: gateway },
+    { path: 'env', delivered: 'yes', places: [clean('argv'), found('guest-environ', ['what the agent was started with', 'raw'])] },
+    { path: 'file', delivered: entry === 'incus' ? 'no' : 'yes', places: [found('guest-files', [`/dev/shm/${entry}.json`, 'base64'])] },
+  ];
+}
 
 const ALL: Direction[] = ['in', 'in-live', 'out-live', 'out'];
 const CELLS = [
@@ -151,6 +175,8 @@ export function sampleProbeEvents(): ProbeEvent[] {
       ...(entry === 'incus' ? [BROKE_OFF] : []),
       { type: 'probing', atMs: 6, entry, what: 'walls' },
       ...wallsOf(entry).map((wall) => walled(entry, wall)),
+      { type: 'probing', atMs: 7, entry, what: 'residue' },
+      ...sweepsOf(entry).map((sweep) => swept(entry, sweep)),
     ]),
     ...[1, 2, 3, 4, 5, 6].flatMap((round) =>
       ENTRIES.flatMap((entry, place): ProbeEvent[] => [

@@ -1,5 +1,5 @@
 // The flow of a probe: make every row ready, try each thing in it, sweep up. Emits events; prints nothing.
-import type { Context } from '../contract.js';
+import type { Context, Env } from '../contract.js';
 import { messageOf } from '../errors.js';
 import type { Recorder } from '../match/events.js';
 import { sandboxName } from '../match/match.js';
@@ -8,6 +8,8 @@ import { makeReady } from '../match/ready.js';
 import { sweep } from '../match/sweep.js';
 import type { Gateway } from '../model/gateway.js';
 import type { ProbeName, UnstampedProbe } from '../probe-record.js';
+import type { Task } from '../task/task.js';
+import { probeResidue } from './residue/residue.js';
 import type { Subject } from './sandbox.js';
 import { probeSync } from './sync/sync.js';
 import { probeTax } from './tax/tax.js';
@@ -17,11 +19,16 @@ const INTERRUPTED = 'interrupted';
 
 export interface ProbeSettings {
   entries: PlannedEntry[];
-  contextOf(entry: PlannedEntry): Context;
+  /** @param more joins the user's environment */
+  contextOf(entry: PlannedEntry, more?: Env): Context;
   record: Recorder<UnstampedProbe>;
   gateway: Gateway;
   probeId: string;
   only: readonly ProbeName[];
+  /** What the agent does with a canary in the credential's place. */
+  task: Task;
+  /** Where the record is. */
+  folder: string;
   /** Rounds of `tax`. */
   rounds: number;
   seed: number;
@@ -61,6 +68,8 @@ export async function runProbe(settings: ProbeSettings): Promise<void> {
       await tried('sync', subject, () => probeSync(subject, (cell) => record.emit({ type: 'synced', entry, cell })));
     if (settings.only.includes('walls'))
       await tried('walls', subject, () => probeWalls(subject, settings, (wall) => record.emit({ type: 'walled', entry, wall })));
+    if (settings.only.includes('residue'))
+      await tried('residue', subject, () => probeResidue(subject, settings, (sweep) => record.emit({ type: 'swept', entry, sweep })));
   }
   if (settings.only.includes('tax')) {
     // Each of its rounds tries every row once.

@@ -26,6 +26,8 @@ export interface Setting {
   seed?(workspace: string): Promise<void> | void;
   /** Scripts to bring along beside the row's own, as name → path on this host. */
   scripts?: Record<string, string>;
+  /** What is begun as it opens: in the runtime's one-shot form where it has one, else by exec. */
+  command?(at: Pick<OpenSandbox, 'layout' | 'script'>): Command;
   /** Changes what is launched; for tests that plant a fault. */
   spec?(spec: LaunchSpec): LaunchSpec;
 }
@@ -41,6 +43,8 @@ export interface OpenSandbox {
   handle: Handle;
   /** The row's context, with a signal that ends what still runs when the sandbox is closed. */
   ctx: Context;
+  /** Of the command that it was opened with. */
+  begun: ExecStream | undefined;
   host: HostPaths;
   layout: Layout;
   user: { uid: number; gid: number };
@@ -93,7 +97,9 @@ export async function inSandbox<T>(
       files: sharesFiles(layout, host) ? [] : names.map((name) => ({ path: inside(name), source: join(brought, name) })),
       ...(subject.gatewayPort === undefined ? {} : { gatewayPort: subject.gatewayPort }),
     };
-    const spec = setting.spec?.(plain) ?? plain;
+    const begin = setting.command?.({ layout, script: inside });
+    const oneShot = mode.oneShot && begin ? { ...plain, command: begin } : plain;
+    const spec = setting.spec?.(oneShot) ?? oneShot;
     let handle: Handle = { name: spec.name };
     try {
       const launching = mode.launch(ctx, spec);
@@ -104,6 +110,7 @@ export async function inSandbox<T>(
       const sandbox: OpenSandbox = {
         handle,
         ctx,
+        begun: handle.process ?? (begin && mode.exec(ctx, handle, begin)),
         host,
         layout,
         user,

@@ -21,7 +21,7 @@ const FINDING = [
 ] as const;
 type Finding = Partial<Record<(typeof FINDING)[number], Cell>>;
 
-/** `what`: sync, walls or tax. A column that does not belong to it is empty; why a value is missing stands in `gap` and `detail`. */
+/** `what`: sync, walls, residue (`direction` is the way, `n` the hits) or tax. A column that does not belong to it is empty; why a value is missing stands in `gap` and `detail`. */
 export function renderProbeCsv(document: ProbeDocument): string {
   const { probe, modes } = document;
   const head = csvLine(['probe', 'entry', 'mode', 'variant', 'label', 'isolation', 'stand_in', ...FINDING]);
@@ -33,7 +33,7 @@ export function renderProbeCsv(document: ProbeDocument): string {
   return [head, ...lines].join('');
 }
 
-function findingsOf({ sync, walls, tax, brokeOff }: ProbeDocument, entry: string): Finding[] {
+function findingsOf({ sync, walls, residue, tax, brokeOff }: ProbeDocument, entry: string): Finding[] {
   return [
     ...(sync[entry] ?? []).map(
       ({ cell, direction, verdict, latencyMs, detail }): Finding => ({
@@ -46,6 +46,15 @@ function findingsOf({ sync, walls, tax, brokeOff }: ProbeDocument, entry: string
         ...{ what: 'walls', name: wall, declared, observed, detail: evidence },
         ...(observed === 'gap' ? { gap: 'not-captured' } : {}),
       }),
+    ),
+    ...(residue[entry] ?? []).flatMap(({ path, places }) =>
+      places.map(
+        ({ place, verdict, hits, detail }): Finding => ({
+          ...{ what: 'residue', name: place, direction: path, verdict, n: hits.length },
+          detail: [...hits.map(({ where, shape }) => `${where} (${shape})`), detail].join('; '),
+          ...(verdict === 'gap' ? { gap: 'not-captured' } : {}),
+        }),
+      ),
     ),
     ...(tax[entry] ?? []).map((one): Finding => {
       if (!isRatio(one)) return { what: 'tax', name: one.probe, gap: one.gap, detail: one.detail };

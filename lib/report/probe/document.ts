@@ -1,6 +1,6 @@
 // What a probe found as a document: what `probe --json` prints, in zod. `docs/schema/probe.json` is made from it.
 import { z } from 'zod';
-import { PROBES, syncCellSchema, wallSchema } from '../../probe-record.js';
+import { PROBES, sweepSchema, syncCellSchema, wallSchema } from '../../probe-record.js';
 import { absentSchema, detectionSchema, entrySchema, fingerprintSchema, gapSchema, warningSchema } from '../../record.js';
 
 const probedModeSchema = entrySchema.extend({
@@ -51,6 +51,7 @@ export const probeDocumentSchema = z.strictObject({
   absent: z.array(absentSchema),
   sync: z.record(z.string(), z.array(syncCellSchema)),
   walls: z.record(z.string(), z.array(wallSchema)),
+  residue: z.record(z.string(), z.array(sweepSchema)),
   tax: z.record(z.string(), z.array(taxSchema)),
   /** What could not be tried to its end; what was found until then stands. */
   brokeOff: z.array(brokeOffSchema),

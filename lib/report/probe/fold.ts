@@ -22,6 +22,7 @@ export function createProbeFold(): ProbeFold {
   const images = new Map<string, string>();
   const cells = new Map<string, ProbeDocument['sync'][string]>();
   const walls = new Map<string, ProbeDocument['walls'][string]>();
+  const sweeps = new Map<string, ProbeDocument['residue'][string]>();
   const worked: { entry: string; round: number; work: Work }[] = [];
   const brokeOff: ProbeDocument['brokeOff'] = [];
   return {
@@ -43,6 +44,9 @@ export function createProbeFold(): ProbeFold {
           break;
         case 'walled':
           add(walls, event.entry, event.wall);
+          break;
+        case 'swept':
+          add(sweeps, event.entry, event.sweep);
           break;
         case 'worked':
           worked.push({ entry: event.entry, round: event.round, work: event.work });
@@ -78,6 +82,7 @@ export function createProbeFold(): ProbeFold {
         absent,
         sync: ofEach('sync', (entry) => cells.get(entry)),
         walls: ofEach('walls', (entry) => walls.get(entry)),
+        residue: ofEach('residue', (entry) => sweeps.get(entry)),
         tax: ofEach('tax', (entry) => tax[entry]),
         brokeOff,
         warnings,

@@ -1,9 +1,11 @@
 // A probe as Markdown: whole tables, every cell that is not the same, all evidence; and the generated region of RESULTS.md.
+import { PROBES } from '../../probe-record.js';
 import { isGap } from '../../record.js';
 import { bullets, code, section, table, text } from '../export/markdown.js';
 import type { ProbeDocument } from './document.js';
 import { DIRECTIONS, filesNotes, filesTable, latencyOf, MARKS, marksOf, type Seen, sameOf, sayFiles, shortOf, WORDS } from './files.js';
 import { alike, whose } from './grouped.js';
+import { residueAbout, residueNotes, residueShort, residueTable, sayResidue } from './residue.js';
 import { isBroken, keptOf, wallShort, wallsTable } from './walls.js';
 import { brokeOffText, endedEarly, environmentOf, namesOf, openingOf, roundsOf } from './words.js';
 import { ratioWhole, roundsText, workNotes, workTable } from './work.js';
@@ -12,9 +14,7 @@ export const PROBE_REGION = { begin: '<!-- cagematch:probe -->', end: '<!-- /cag
 
 /** Whether it may be written down as a result: all of it, to its end, and nothing but real runtimes. */
 export const isResult = ({ probe, modes }: ProbeDocument): boolean =>
-  probe.how === 'done' &&
-  (['sync', 'walls', 'tax'] as const).every((what) => probe.only.includes(what)) &&
-  modes.every((mode) => !mode.standIn);
+  probe.how === 'done' && PROBES.every((what) => probe.only.includes(what)) && modes.every((mode) => !mode.standIn);
 
 export function renderProbeMarkdown(document: ProbeDocument): string {
   const { probe } = document;
@@ -27,6 +27,7 @@ export function renderProbeMarkdown(document: ProbeDocument): string {
     ...section('Broke off:', bullets(document.brokeOff.map((one) => `${name(one.entry)}: ${brokeOffText(one)}`))),
     ...(probe.only.includes('sync') ? files(document) : []),
     ...(probe.only.includes('walls') ? walls(document) : []),
+    ...(probe.only.includes('residue') ? residue(document) : []),
     ...(probe.only.includes('tax') ? work(document) : []),
     ...section(
       'Not here:',
@@ -110,6 +111,31 @@ function walls(document: ProbeDocument): string[] {
         ),
       ),
     ),
+  ];
+}
+
+function residue(document: ProbeDocument): string[] {
+  const grid = residueTable(document);
+  if (grid.ways.length === 0) return [];
+  const name = namesOf(document);
+  const said = (verdict: 'found' | 'gap') =>
+    bullets(
+      residueNotes(document)
+        .filter((note) => note.verdict === verdict)
+        .map((note) => `${whose(note.entries, grid.entries, name)}: ${sayResidue(note, name)}`),
+    );
+  return [
+    '',
+    '### Residue',
+    '',
+    table(
+      ['', ...grid.ways],
+      grid.entries.map((entry) => [text(name(entry)), ...grid.ways.map((way) => text(residueShort(grid.at(entry, way))))]),
+    ),
+    '',
+    `Where the credential was found, by the way that it went in: ${residueAbout(document)}.`,
+    ...section('Found at:', said('found')),
+    ...section('Of these nothing can be said:', said('gap')),
   ];
 }
 

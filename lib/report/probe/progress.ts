@@ -95,6 +95,9 @@ export function createProbeProgress(
         case 'walled':
           found(event.wall.wall);
           break;
+        case 'swept':
+          found(event.sweep.path);
+          break;
         case 'worked':
           found(event.work.probe);
           break;

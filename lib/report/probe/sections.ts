@@ -7,6 +7,7 @@ import { gapWords } from '../page/words.js';
 import type { ProbeDocument } from './document.js';
 import { DIRECTIONS, type FilesTable, filesNotes, filesTable, latencyOf, MARKS, type Seen, sameOf, shortOf, WORDS } from './files.js';
 import { alike, scopeOf } from './grouped.js';
+import { isLeak, residueAbout, residueNotes, residueShort, residueTable } from './residue.js';
 import { isBroken, keptOf, type WallKind, wallNotes, wallsTable } from './walls.js';
 import { brokeOffText } from './words.js';
 import { digits, isRatio, roundsText, workNotes, workTable } from './work.js';
@@ -18,6 +19,7 @@ export function probeSections(document: ProbeDocument, origin?: Markup): Markup 
   const note = markup`${origin === undefined ? undefined : markup`<p class="note">${origin}</p>`}${standInNote(document)}`;
   return markup`${brokeOff(document, rows)}${only.includes('sync') ? files(document, rows, note) : undefined}
 ${only.includes('walls') ? walls(document, rows, note) : undefined}
+${only.includes('residue') ? residue(document, rows, note) : undefined}
 ${only.includes('tax') ? work(document, rows, note) : undefined}`;
 }
 
@@ -184,6 +186,33 @@ function remarkable(document: ProbeDocument, entries: readonly string[], rows: R
     const seen = agreed ? evidence : markup`${rows.name(named[0] ?? '')}: ${evidence}`;
     return markup`<tr><th scope="row">${wall}</th><td data-head="why"><span class="${kind === 'broken' ? 'bad' : ''}">${KINDS[kind]}</span>${promise}</td><td data-head="in">${whose(named, entries, rows)}</td><td data-head="evidence">${seen}</td></tr>`;
   })}</tbody></table></div>`;
+}
+
+function residue(document: ProbeDocument, rows: Rows, note: Markup): Markup | undefined {
+  const table = residueTable(document);
+  const { entries, ways } = table;
+  if (ways.length === 0) return undefined;
+  const notes = residueNotes(document);
+  return markup`<section aria-labelledby="residue"><h2 id="residue">Residue</h2>
+${note}<p class="note">Where the credential was found, by the way that it went in: ${residueAbout(document)}.</p>
+<div class="scroll" tabindex="0" role="region" aria-label="Residue"><table class="dense probed"><thead><tr><th scope="col"><span class="hidden">row</span></th>${ways.map((way) => markup`<th scope="col">${way}</th>`)}</tr></thead>
+<tbody>${entries.map(
+    (entry) =>
+      markup`<tr><th scope="row">${rows.name(entry)}</th>${ways.map((way) => {
+        const sweep = table.at(entry, way);
+        return markup`<td><span class="${isLeak(sweep) ? 'bad' : ''}">${residueShort(sweep)}</span></td>`;
+      })}</tr>`,
+  )}</tbody></table></div>
+${
+  notes.length === 0
+    ? undefined
+    : markup`<h3>To look at</h3>
+<div class="cards"><table class="list"><colgroup><col class="c-name"><col class="c-mid"><col class="c-mid"><col></colgroup><thead><tr><th scope="col">place</th><th scope="col">way</th><th scope="col">in</th><th scope="col">where, or why not</th></tr></thead>
+<tbody>${notes.map(
+        ({ verdict, way, place, entries: said, detail, agreed }) =>
+          markup`<tr><th scope="row">${place}</th><td data-head="way">${way}</td><td data-head="in">${whose(said, entries, rows)}</td><td data-head="where">${verdict === 'gap' ? markup`<span class="gap">nothing can be said: ${detail}</span>` : agreed ? detail : markup`${rows.name(said[0] ?? '')}: ${detail}`}</td></tr>`,
+      )}</tbody></table></div>`
+}</section>`;
 }
 
 function work(document: ProbeDocument, rows: Rows, note: Markup): Markup | undefined {

@@ -5,6 +5,7 @@ import { renderAbsent } from '../terminal/table.js';
 import type { ProbeDocument } from './document.js';
 import { DIRECTIONS, filesNotes, filesTable, latencyOf, MARKS, marksOf, type Seen, sameOf, sayFiles, shortOf, WORDS } from './files.js';
 import { whose } from './grouped.js';
+import { isLeak, residueAbout, residueNotes, residueShort, residueTable, sayResidue } from './residue.js';
 import { keptOf, type WallKind, type WallNote, wallNotes, wallShort, wallsTable } from './walls.js';
 import { brokeOffText, endedEarly, namesOf, openingOf, roundsOf } from './words.js';
 import { ratioShort, ratioWhole, roundsText, workNotes, workTable } from './work.js';
@@ -17,6 +18,7 @@ export function renderProbe(document: ProbeDocument, style: Style = plain): stri
     renderBrokeOff(document, style),
     ...(only.includes('sync') ? renderFiles(document, style) : []),
     ...(only.includes('walls') ? renderWalls(document, style) : []),
+    ...(only.includes('residue') ? renderResidue(document, style) : []),
     ...(only.includes('tax') ? renderWork(document, style) : []),
     renderAbsent(document, style),
     renderNotes(document, style),
@@ -127,6 +129,33 @@ function renderWalls(document: ProbeDocument, style: Style): string[] {
     ...(['broken', 'open', 'gap'] as const).map((kind) =>
       noted(style, WALL_TITLES[kind], notes.filter((note) => note.kind === kind).map(say)),
     ),
+  ];
+}
+
+function renderResidue(document: ProbeDocument, style: Style): string[] {
+  const table = residueTable(document);
+  if (table.ways.length === 0) return [];
+  const name = namesOf(document);
+  const lines = table.entries.map((entry) => ({
+    name: name(entry),
+    cells: table.ways.map((way) => {
+      const sweep = table.at(entry, way);
+      return isLeak(sweep) ? style.bad(residueShort(sweep)) : residueShort(sweep);
+    }),
+  }));
+  const notes = residueNotes(document);
+  const said = (verdict: 'found' | 'gap') =>
+    notes
+      .filter((note) => note.verdict === verdict)
+      .map((note) => `${whose(note.entries, table.entries, name)}: ${sayResidue(note, name)}`);
+  return [
+    [
+      style.bold('residue: where the credential was found, by the way that it went in'),
+      columns('', table.ways, lines, 'left', style),
+      ...wrap(residueAbout(document), '  ', '    ').map(style.faint),
+    ].join('\n'),
+    noted(style, 'found at', said('found')),
+    noted(style, 'places of which nothing can be said', said('gap')),
   ];
 }
 

@@ -4,7 +4,7 @@ import { listed } from '../cells.js';
 import type { ProbeDocument, ProbedMode } from './document.js';
 
 /** What the tables are called. */
-export const TITLES: Record<ProbeName, string> = { sync: 'files', walls: 'walls', tax: 'tax' };
+export const TITLES: Record<ProbeName, string> = { sync: 'files', walls: 'walls', residue: 'residue', tax: 'tax' };
 
 export const titlesOf = ({ probe }: ProbeDocument): string => probe.only.map((what) => TITLES[what]).join(', ');
 

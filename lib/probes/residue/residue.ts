@@ -1,0 +1,245 @@
+// Where the credential is found: one run of the agent for each way into the guest, with a canary in the credential's place, and a look
+// everywhere that it could have been left.
+import { writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { canary, variableOf } from '../../auth/deliver.js';
+import type { AuthPath, Command, Context, Env, Layout, Trace } from '../../contract.js';
+import { pour, whyFailed } from '../../exec.js';
+import { parseJson } from '../../json.js';
+import { authOf, openEntrance } from '../../match/entrance.js';
+import { commandFor } from '../../match/furnish.js';
+import type { PlannedEntry } from '../../match/plan.js';
+import type { Gateway } from '../../model/gateway.js';
+import type { Sweep } from '../../probe-record.js';
+import type { Task } from '../../task/task.js';
+import { inSandbox, type OpenSandbox, type Setting, type Subject } from '../sandbox.js';
+import { lookInFolders } from './files.js';
+import { type Finding, finding, unseen } from './finding.js';
+import { PLACES, type PlaceName } from './list.js';
+import { createSeeker, type Needle, needlesOf } from './search.js';
+import { type Watch, watchProcesses } from './watch.js';
+
+export interface ResidueSettings {
+  gateway: Gateway;
+  task: Task;
+  /** The row's context; `more` joins the user's environment. */
+  contextOf(entry: PlannedEntry, more: Env): Context;
+  /** Where this probe's own record is. */
+  folder: string;
+}
+
+/** For tests that plant a leak: what is done with the credential beside, in a run. */
+export interface Plant extends Pick<Setting, 'spec'> {
+  /** Before the agent is launched. */
+  before?(secret: string): void;
+  /** Changes what is begun inside. */
+  command?(command: Command, secret: string): Command;
+  /** After the sandbox is gone, before the last looks. */
+  after?(secret: string): void;
+}
+
+const SCRIPT = 'residue-look.mjs';
+const TRACE_MS = 120_000;
+/** A clock that is told in whole seconds, and a margin. */
+const MARGIN_MS = 1500;
+
+/**
+ * Tells one sweep for each way that the mode knows, in its order.
+ * @param more `paths`: only these
+ * @throws what opening a sandbox throws
+ */
+export async function probeResidue(
+  subject: Subject,
+  settings: ResidueSettings,
+  tell: (sweep: Sweep) => void,
+  more: Plant & { paths?: readonly AuthPath[] } = {},
+): Promise<void> {
+  const swept: Swept[] = [];
+  try {
+    for (const path of subject.entry.adapter.auth.filter((one) => more.paths?.includes(one) ?? true)) {
+      if (subject.signal.aborted) return;
+      if (subject.reach.via === 'inside') swept.push({ path, delivered: { gap: 'not-exercised' }, found: new Map(), needles: [] });
+      else swept.push(await sweep(subject, settings, path, more));
+    }
+    if (!subject.signal.aborted) await lookInLayers(subject, swept);
+  } finally {
+    // What was found stands, whatever came then.
+    for (const { path, delivered, found } of swept)
+      tell({ path, delivered, places: (Object.keys(PLACES) as PlaceName[]).flatMap((place) => found.get(place) ?? []) });
+  }
+}
+
+interface Swept extends Omit<Sweep, 'places'> {
+  found: Map<PlaceName, Finding>;
+  needles: readonly Needle[];
+}
+
+async function sweep(subject: Subject, settings: ResidueSettings, path: AuthPath, plant: Plant): Promise<Swept> {
+  const { gateway, task, folder } = settings;
+  const { adapter: mode } = subject.entry;
+  const credential = canary();
+  const { secret } = credential;
+  const needles = needlesOf(secret);
+  const sinceMs = Date.now() - MARGIN_MS;
+  // As a user's own would be: in the environment that cagematch was started with.
+  const ctx = settings.contextOf(subject.entry, { [variableOf(credential)]: secret });
+  const row: Subject = { ...subject, ctx };
+  const admitted = { mode, reach: row.reach, gateway, deliver: path, credential };
+  const { tap, entrance } = openEntrance(admitted, task.id);
+  const watch = watchProcesses(needles, ctx.uid, ctx.platform);
+  const found: Swept['found'] = new Map();
+  const note = (one: Finding) => found.set(one.place, one);
+  const tail = `residue-${path}`;
+  try {
+    plant.before?.(secret);
+    const setting: Setting = {
+      tail,
+      seed: (workspace) => void task.seed(workspace),
+      command: ({ layout, script }) => {
+        const { command, mark } = commandFor({ ...row, mode, task, name: row.nameOf(tail) }, layout, entrance);
+        return lookCommand(plant.command?.(command, secret) ?? command, script(SCRIPT), {
+          mark,
+          needles: needles.map(({ shape, bytes }) => [shape, [...bytes.toString()].reverse().join('')]),
+          sinceMs,
+          ...whereInside(layout, mode.oneShot),
+        });
+      },
+      ...(plant.spec ? { spec: plant.spec } : {}),
+    };
+    await inSandbox(row, [SCRIPT], setting, async (sandbox) => {
+      for (const one of await whileItRuns(row, sandbox, needles, watch)) note(one);
+      await sandbox.collect();
+      const { workspace } = sandbox.host;
+      note(lookInFolders('workspace', [workspace], { needles, sinceMs }));
+      note(lookInFolders('run-folder', [dirname(workspace)], { needles, sinceMs, skip: [workspace] }));
+    });
+  } finally {
+    gateway.closeTap(tap);
+    for (const one of watch.stop()) note(one);
+  }
+  plant.after?.(secret);
+  const told = await follow('image', mode.traces?.(ctx, { name: row.nameOf(tail) }) ?? [], [needles]);
+  for (const one of told ?? []) note(one);
+  note(lookInFolders('host-files', hostFolders(ctx), { needles, sinceMs, skip: [folder], wanted: isHostState(ctx) }));
+  note(lookInFolders('record', [folder], { needles, sinceMs }));
+  const { delivered } = authOf(admitted, tap);
+  return { path, delivered: delivered === 'yes' || delivered === 'no' ? delivered : { gap: 'not-reached' }, found, needles };
+}
+
+/** All canaries of the row at once: an image is large. */
+async function lookInLayers({ entry, ctx, nameOf }: Subject, swept: readonly Swept[]): Promise<void> {
+  const own = swept.filter(({ needles }) => needles.length > 0);
+  const traces = entry.adapter.traces?.(ctx, { name: nameOf('residue') }) ?? [];
+  const told = await follow(
+    'layers',
+    traces,
+    own.map(({ needles }) => needles),
+  );
+  for (const [index, one] of (told ?? []).entries()) own[index]?.found.set('layers', one);
+}
+
+/** What was changed there since is looked at, whoever changed it. */
+function hostFolders({ env }: Context): string[] {
+  const folders = [tmpdir(), '/tmp', '/var/tmp', '/dev/shm', '/run', '/var/log', ...(env.HOME ? [env.HOME] : [])];
+  return [...new Set(folders)].filter((one, _, all) => !all.some((other) => other !== one && one.startsWith(`${other}/`)));
+}
+
+/** A home may hold millions of files: what programs keep there of themselves has a name with a dot, and caches are no such thing. */
+function isHostState({ env }: Context): (name: string, path: string) => boolean {
+  return (name, path) => !CACHES.has(name) && (path !== env.HOME || name.startsWith('.'));
+}
+
+const CACHES = new Set(['.cache', '.npm', '.cargo', '.rustup', '.nvm', 'node_modules']);
+
+/** Runs the command, then the look, which ends with the command's own code. */
+function lookCommand(command: Command, script: string, argument: unknown): Command {
+  const run = 'script=$1; argument=$2; shift 2; "$@"; code=$?; node "$script" "$argument"; exit $code';
+  return { ...command, argv: ['/bin/sh', '-c', run, 'sh', script, JSON.stringify(argument), ...command.argv] };
+}
+
+const GO = '.cagematch-go';
+
+/** A sandbox that has the host's files is looked at in its own folders alone; the others' whole tree is the guest's. */
+function whereInside(layout: Layout, waits: boolean): { folders: string[]; alone: boolean; waitFor?: string } {
+  const shares = layout.path !== undefined;
+  const own = [layout.home, layout.workspace, ...(layout.tmp === undefined ? [] : [layout.tmp])];
+  return { folders: shares ? own : ['/'], alone: !shares, ...(waits ? { waitFor: `${layout.workspace}/${GO}` } : {}) };
+}
+
+const hitsSchema = z.array(z.strictObject({ where: z.string(), shape: z.string() }));
+const lookedSchema = z.strictObject({
+  hits: z.strictObject({ environ: hitsSchema, files: hitsSchema }),
+  so: z.strictObject({ files: z.number(), read: z.number(), bytes: z.number(), left: z.boolean(), processes: z.number() }),
+});
+
+/** Reads what the sandbox prints to its end; when the look inside is over, asks the runtime what it tells of it. */
+async function whileItRuns(row: Subject, sandbox: OpenSandbox, needles: readonly Needle[], watch: Watch): Promise<Finding[]> {
+  const { adapter: mode } = row.entry;
+  const output = createSeeker(needles);
+  const findings: Finding[] = [];
+  let lines = 0;
+  let told = false;
+  for await (const event of sandbox.begun ?? []) {
+    if (event.type !== 'line') break;
+    lines += 1;
+    output.push(`${event.text}\n`);
+    const [mark = '', what = '', rest = ''] = /^(@\S+) (\S+) ?(.*)$/.exec(event.text)?.slice(1) ?? [];
+    if (event.stream !== 'stdout' || mark !== `@${sandbox.handle.name}`) continue;
+    if (what === 'first-process') watch.inside((await mode.processes?.(sandbox.ctx, sandbox.handle).catch(() => [])) ?? []);
+    if (what !== 'looked') continue;
+    told = true;
+    findings.push(...insideOf(rest));
+    const traces = mode.traces?.(sandbox.ctx, sandbox.handle) ?? [];
+    for (const of of ['inspect', 'logs'] as const) {
+      findings.push(...((await follow(of, traces, [needles])) ?? []));
+    }
+    if (mode.oneShot) writeFileSync(join(sandbox.host.workspace, GO), '', { flag: 'wx' });
+  }
+  const hits = output.found().map((shape) => ({ where: 'a line of the sandbox', shape }));
+  const silent = ['guest-environ', 'guest-files'] as const;
+  return [
+    finding('output', hits, `${lines} lines`),
+    ...(told ? findings : [...findings, ...silent.map((place) => unseen(place, 'the look inside told nothing'))]),
+  ];
+}
+
+function insideOf(text: string): Finding[] {
+  const read = lookedSchema.safeParse(parseJson(text));
+  if (!read.success) return [];
+  const { hits, so } = read.data;
+  const looked = `${so.read} of ${so.files} files, ${Math.round(so.bytes / 1024)} KiB`;
+  return [
+    so.processes === 0
+      ? unseen('guest-environ', 'there is no /proc inside')
+      : finding('guest-environ', hits.environ, `${so.processes} processes`),
+    so.left && hits.files.length === 0
+      ? unseen('guest-files', `too much to look at it all: ${looked}`)
+      : finding('guest-files', hits.files, looked),
+  ];
+}
+
+/** One finding for each secret; undefined where the runtime has no such thing. */
+async function follow(of: Trace['of'], traces: readonly Trace[], secrets: readonly (readonly Needle[])[]): Promise<Finding[] | undefined> {
+  const asked = traces.filter((trace) => trace.of === of);
+  if (asked.length === 0 || secrets.length === 0) return undefined;
+  const hits = secrets.map((): Finding['hits'] => []);
+  let bytes = 0;
+  let silent: string | undefined;
+  for (const { says: where, argv, env } of asked) {
+    const seekers = secrets.map(createSeeker);
+    const push = (chunk: Uint8Array | string) => {
+      for (const seeker of seekers) seeker.push(chunk);
+    };
+    const ran = await pour(argv, { env, cwd: '/', timeoutMs: TRACE_MS }, (chunk) => {
+      bytes += chunk.byteLength;
+      push(chunk);
+    });
+    push(ran.stderr);
+    if (ran.end.type !== 'exit' || ran.end.code !== 0) silent = `${where}: ${whyFailed(ran)}`;
+    for (const [index, seeker] of seekers.entries()) hits[index]?.push(...seeker.found().map((shape) => ({ where, shape })));
+  }
+  const looked = `${asked.map(({ says }) => says).join(', ')}: ${Math.round(bytes / 1024)} KiB`;
+  return hits.map((own) => (silent !== undefined && own.length === 0 ? unseen(of, silent) : finding(of, own, looked)));
+}

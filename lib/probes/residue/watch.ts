@@ -1,0 +1,66 @@
+// Watches the processes of this machine while a run goes on: what their command lines and other users' environments hold.
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename } from 'node:path';
+import { readTree } from '../../process-tree.js';
+import { type Finding, finding, unseen } from './finding.js';
+import { type Needle, shapesIn } from './search.js';
+
+const EVERY_MS = 20;
+
+export interface Watch {
+  /** Roots of the sandbox' own processes, whose environment is the guest's. */
+  inside(roots: readonly number[]): void;
+  /** A last look, and what all looks have found. */
+  stop(): Finding[];
+}
+
+export function watchProcesses(needles: readonly Needle[], uid: number | undefined, platform: NodeJS.Platform): Watch {
+  if (platform !== 'linux')
+    return { inside() {}, stop: () => (['argv', 'others-environ'] as const).map((place) => unseen(place, 'this platform has no /proc')) };
+  const argv = new Map<string, { where: string; shape: string }>();
+  const environ: typeof argv = new Map();
+  const seen = new Set<number>();
+  let roots: readonly number[] = [];
+  let looks = 0;
+  const note = (found: typeof argv, where: string, shapes: string[]) => {
+    for (const shape of shapes) found.set(`${where} ${shape}`, { where, shape });
+  };
+  const look = () => {
+    looks += 1;
+    const guests = roots.length === 0 ? undefined : readTree(roots);
+    for (const name of readdirSync('/proc')) {
+      if (!/^\d+$/.test(name)) continue;
+      const pid = Number(name);
+      try {
+        const line = readFileSync(`/proc/${name}/cmdline`);
+        if (line.length === 0) continue;
+        seen.add(pid);
+        const program = basename(line.toString('utf8').split('\0')[0] ?? '');
+        note(argv, `${program} (pid ${pid})`, shapesIn(line, needles));
+        const owner = statSync(`/proc/${name}`).uid;
+        if (owner === uid || guests === undefined || guests.has(pid)) continue;
+        note(environ, `${program} (pid ${pid}, uid ${owner})`, shapesIn(readFileSync(`/proc/${name}/environ`), needles));
+      } catch {
+        // Gone, or not ours to read.
+      }
+    }
+  };
+  look();
+  const timer = setInterval(look, EVERY_MS);
+  return {
+    inside(found) {
+      roots = found;
+    },
+    stop() {
+      clearInterval(timer);
+      look();
+      const looked = `${looks} looks at ${seen.size} processes`;
+      return [
+        finding('argv', [...argv.values()], looked),
+        roots.length === 0
+          ? unseen('others-environ', 'which processes are the sandbox could not be told')
+          : finding('others-environ', [...environ.values()], looked),
+      ];
+    },
+  };
+}

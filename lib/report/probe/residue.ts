@@ -1,0 +1,83 @@
+// The sweeps in few words: where the credential was found, by the way that it went in, and what a reader should look at.
+import type { Sweep } from '../../probe-record.js';
+import { isGap } from '../../record.js';
+import type { ProbeDocument } from './document.js';
+import { alike } from './grouped.js';
+
+export interface ResidueTable {
+  entries: string[];
+  /** In the order in which they were first told. */
+  ways: Sweep['path'][];
+  at(entry: string, way: Sweep['path']): Sweep | undefined;
+}
+
+export function residueTable({ modes, residue }: ProbeDocument): ResidueTable {
+  const entries = modes.map(({ entry }) => entry);
+  return {
+    entries,
+    ways: [...new Set(entries.flatMap((entry) => (residue[entry] ?? []).map(({ path }) => path)))],
+    at: (entry, way) => residue[entry]?.find(({ path }) => path === way),
+  };
+}
+
+/** `nowhere`, or the places; `-` where the mode has no such way. */
+export function residueShort(sweep: Sweep | undefined): string {
+  if (sweep === undefined) return '-';
+  if (isGap(sweep.delivered) && sweep.places.length === 0) return '–';
+  const found = sweep.places.filter(({ verdict }) => verdict === 'found').map(({ place }) => place);
+  const gaps = sweep.places.filter(({ verdict }) => verdict === 'gap').length;
+  const where = found.length > 0 ? found.join(', ') : 'nowhere';
+  return `${sweep.delivered === 'yes' ? '' : 'not delivered; '}${where}${gaps === 0 ? '' : ` (${gaps} not seen)`}`;
+}
+
+/** A hit on the one way whose purpose is that there is none. */
+export const isLeak = (sweep: Sweep | undefined): boolean =>
+  sweep?.path === 'gateway' && sweep.places.some(({ verdict }) => verdict === 'found');
+
+/** How many places were looked at, of the row that has most. */
+function placesOf({ residue }: ProbeDocument): number {
+  return Math.max(0, ...Object.values(residue).flatMap((sweeps) => sweeps.map(({ places }) => places.length)));
+}
+
+export interface ResidueNote {
+  verdict: 'found' | 'gap';
+  way: Sweep['path'];
+  place: string;
+  entries: string[];
+  /** Where exactly and in which shape, or why nothing can be said; of the first of these rows. */
+  detail: string;
+  /** The others tell word for word the same. */
+  agreed: boolean;
+}
+
+/** Every hit and every gap, hits first; rows of which the same is said stand together. */
+export function residueNotes({ modes, residue }: ProbeDocument): ResidueNote[] {
+  const single = modes.flatMap(({ entry }) =>
+    (residue[entry] ?? []).flatMap(({ path: way, places }) =>
+      places.flatMap(({ place, verdict, hits, detail }) =>
+        verdict === 'clean' ? [] : [{ verdict, way, place, entry, detail: verdict === 'found' ? hitsText(hits) : detail }],
+      ),
+    ),
+  );
+  const notes = alike(single, ({ verdict, way, place, detail }) => [verdict, way, place, verdict === 'gap' ? detail : '']).map(
+    (same): ResidueNote => {
+      const [{ entry: _first, ...note }] = same;
+      return { ...note, entries: same.map(({ entry }) => entry), agreed: same.every(({ detail }) => detail === note.detail) };
+    },
+  );
+  return [...notes.filter(({ verdict }) => verdict === 'found'), ...notes.filter(({ verdict }) => verdict === 'gap')];
+}
+
+const MOST_NAMED = 2;
+
+function hitsText(hits: Sweep['places'][number]['hits']): string {
+  const named = hits.slice(0, MOST_NAMED).map(({ where, shape }) => (shape === 'raw' ? where : `${where} (${shape})`));
+  return hits.length > MOST_NAMED ? `${named.join(', ')} and ${hits.length - MOST_NAMED} more` : named.join(', ');
+}
+
+export const sayResidue = ({ way, place, detail, agreed, entries }: ResidueNote, name: (entry: string) => string): string =>
+  `${way}: ${place}: ${agreed ? '' : `in ${name(entries[0] ?? '')} `}${detail}`;
+
+/** What the table is of, in one sentence. */
+export const residueAbout = (document: ProbeDocument): string =>
+  `one run with a canary for a credential for each way; ${placesOf(document)} places looked at; gateway: the guest gets a token that is worth nothing elsewhere`;
