@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Of, openAudit } from '../lib/census/census.js';
 import { machineAt } from '../lib/census/machine.js';
-import { foreignFiles } from '../lib/census/workspace.js';
+import { foreignFiles, leftInWorkspace } from '../lib/census/workspace.js';
 import type { Mode, Thing } from '../lib/contract.js';
 import host from '../modes/host.js';
 import { modeContext } from './mode-context.js';
@@ -254,4 +254,19 @@ describe('a workspace', () => {
     expect(found).toHaveLength(11);
     expect(found.at(-1)).toEqual({ kind: 'foreign-file', id: 'and 15 more' });
   });
+});
+
+it('the credential in a workspace is a leftover, told with its place and shape', () => {
+  const folder = temporaryFolder();
+  const secret = 'sk-ant-oat01-0123456789abcdefghijklmnopqrstuvwxyz';
+  mkdirSync(join(folder, 'logs'));
+  writeFileSync(join(folder, 'logs/curl.txt'), `x-api-key: ${secret}`);
+  writeFileSync(join(folder, 'auth.b64'), Buffer.from(`user:${secret}`).toString('base64'));
+  writeFileSync(join(folder, 'plain.txt'), 'sk-ant-oat01-');
+  const me = process.getuid?.();
+  expect(leftInWorkspace(folder, [me], secret).toSorted((a, b) => a.id.localeCompare(b.id))).toEqual([
+    { kind: 'credential', id: 'auth.b64 (base64)' },
+    { kind: 'credential', id: 'logs/curl.txt (raw)' },
+  ]);
+  expect(leftInWorkspace(folder, [me], 'sk-ant-oat01-another-one-altogether')).toEqual([]);
 });

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { createSeeker, needlesOf, shapesIn } from '../lib/census/search.js';
 import type { AuthPath, Command, Mode } from '../lib/contract.js';
 import { loadEnv } from '../lib/match/config.js';
 import { contextFor, createKeeper, type Keeper } from '../lib/match/context.js';
@@ -18,7 +19,6 @@ import { packageRoot } from '../lib/package.js';
 import { type Sweep, sweepSchema } from '../lib/probe-record.js';
 import { PLACES } from '../lib/probes/residue/list.js';
 import { type Plant, probeResidue } from '../lib/probes/residue/residue.js';
-import { createSeeker, needlesOf, shapesIn } from '../lib/probes/residue/search.js';
 import { helloTask } from '../lib/task/hello.js';
 
 const run = promisify(execFile);

@@ -30,7 +30,7 @@ export const probeEnded = (how: Of<'probe-ended'>['how'] = 'done'): ProbeEvent =
 
 export const synced = (entry: string, cell: SyncCell): ProbeEvent => ({ type: 'synced', atMs: 10, entry, cell });
 export const walled = (entry: string, wall: Wall): ProbeEvent => ({ type: 'walled', atMs: 20, entry, wall });
-export const swept = (entry: string, sweep: Sweep): ProbeEvent => ({ type: 'swept', atMs: 25, entry, sweep });
+const swept = (entry: string, sweep: Sweep): ProbeEvent => ({ type: 'swept', atMs: 25, entry, sweep });
 export const worked = (entry: string, round: number, work: Of<'worked'>['work']): ProbeEvent => ({
   type: 'worked',
   atMs: 30,

@@ -1,12 +1,23 @@
-// Files in a workspace that belong neither to the user inside nor to the caller: the user cannot remove them.
-import { join } from 'node:path';
+// What a run has left in its workspace: files that belong neither to the user inside nor to the caller, and the credential.
+import { join, relative } from 'node:path';
 import { type Held, hold } from '../held.js';
 import type { Leftover } from '../record.js';
+import { needlesOf } from './search.js';
+import { searchFolders } from './search-files.js';
 
 /** The most entries that are looked at, how deep, and the most that are named. */
 const MOST_SEEN = 50_000;
 const MOST_DEPTH = 100;
 const MOST_NAMED = 10;
+
+/** @param secret the credential of the match; it has no business in a workspace, whichever way it went in */
+export function leftInWorkspace(workspace: string, owners: readonly (number | undefined)[], secret: string): Leftover[] {
+  const { hits } = searchFolders([workspace], { needles: needlesOf(secret), sinceMs: 0 });
+  const credential = hits
+    .slice(0, MOST_NAMED)
+    .map(({ where, shape }) => ({ kind: 'credential', id: `${relative(workspace, where)} (${shape})` }));
+  return [...foreignFiles(workspace, owners), ...credential];
+}
 
 /** Looks at names and owners only, from open folders: what still runs inside may swap one for a link. `id`: the path below the workspace. */
 export function foreignFiles(workspace: string, owners: readonly (number | undefined)[]): Leftover[] {

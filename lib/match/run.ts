@@ -1,6 +1,6 @@
 // One run: launch, work, collect, destroy. Whatever happens in between, the sandbox is destroyed and a result comes out.
 import { type Audit, type Census, type Leftovers, openAudit } from '../census/census.js';
-import { foreignFiles } from '../census/workspace.js';
+import { leftInWorkspace } from '../census/workspace.js';
 import { type Clock, monotonic } from '../clock.js';
 import type { Context, Handle, Mode } from '../contract.js';
 import { messageOf } from '../errors.js';
@@ -134,9 +134,9 @@ async function runIn(folder: string, settings: RunSettings, at: Moments): Promis
     at.launchCalled = watched.clock();
     const work = await attempt({ ...settings, ctx }, plan, watched);
     await settings.allOver?.();
-    const foreign = foreignFiles(host.workspace, [user.uid, settings.ctx.uid]);
+    const more = leftInWorkspace(host.workspace, [user.uid, settings.ctx.uid], settings.credential.secret);
     const left = await leftovers({ ...settings, audit }, before, { ...work, name: settings.name, folder });
-    return { ...told(settings, watched, work, nonce), leftovers: withMore(left, foreign) };
+    return { ...told(settings, watched, work, nonce), leftovers: withMore(left, more) };
   } catch (error) {
     const outcome = blamed('harness', messageOf(error));
     const left = await leftovers({ ...settings, audit }, before, { name: settings.name, folder });

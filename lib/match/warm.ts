@@ -1,7 +1,7 @@
 // Runs in a sandbox that idles: launched once, made fresh for every run before its clock starts, replaced after a failure.
 import { dirname } from 'node:path';
 import { type Census, openAudit } from '../census/census.js';
-import { foreignFiles } from '../census/workspace.js';
+import { leftInWorkspace } from '../census/workspace.js';
 import type { Command, Context, Handle, HostPaths, Layout } from '../contract.js';
 import { CagematchError, messageOf } from '../errors.js';
 import { hold, type Identity, identify } from '../held.js';
@@ -139,10 +139,10 @@ export async function runWarm(settings: RunSettings, pool: Pool, place: number):
       stop.clear();
     }
     await settings.allOver?.();
-    const foreign = foreignFiles(idle.host.workspace, [idle.user.uid, settings.ctx.uid]);
+    const more = leftInWorkspace(idle.host.workspace, [idle.user.uid, settings.ctx.uid], settings.credential.secret);
     const verdict = told(settings, watched, work, nonce);
     const left = verdict.outcome.status === 'passed' ? await leftovers(audited, before, { ...of, staysUp: true }) : [];
-    result = { ...verdict, leftovers: withMore(left, foreign) };
+    result = { ...verdict, leftovers: withMore(left, more) };
   } catch (error) {
     result = unlaunched(settings, at, error instanceof Unready ? error.outcome : failureOf(error));
   } finally {

@@ -1,4 +1,5 @@
 // What one look has found: nothing, the credential at some places, or that it could not be looked there.
+import type { Searched } from '../../census/search-files.js';
 import type { Sweep } from '../../probe-record.js';
 import type { PlaceName } from './list.js';
 
@@ -16,6 +17,13 @@ export function finding(place: PlaceName, hits: Finding['hits'], looked: string)
     hits: hits.slice(0, MOST_HITS),
     detail: more > 0 ? `${looked}; ${more} more hits` : looked,
   };
+}
+
+/** Of folders. What was not looked at may hold it: only a hit is sure then. */
+export function searched(place: PlaceName, { files, read, bytes, hits, left }: Searched): Finding {
+  const looked = `${read} of ${files} files, ${Math.round(bytes / 1024)} KiB`;
+  if (left && hits.length === 0) return unseen(place, `too much to look at it all: ${looked}`);
+  return finding(place, hits, left ? `${looked}, and not all that is there` : looked);
 }
 
 export function unseen(place: PlaceName, why: string): Finding {

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { canary, variableOf } from '../../auth/deliver.js';
+import { createSeeker, type Needle, needlesOf } from '../../census/search.js';
+import { searchFolders } from '../../census/search-files.js';
 import type { AuthPath, Command, Context, Env, Layout, Trace } from '../../contract.js';
 import { pour, whyFailed } from '../../exec.js';
 import { parseJson } from '../../json.js';
@@ -15,10 +17,8 @@ import type { Gateway } from '../../model/gateway.js';
 import type { Sweep } from '../../probe-record.js';
 import type { Task } from '../../task/task.js';
 import { inSandbox, type OpenSandbox, type Setting, type Subject } from '../sandbox.js';
-import { lookInFolders } from './files.js';
-import { type Finding, finding, unseen } from './finding.js';
+import { type Finding, finding, searched, unseen } from './finding.js';
 import { PLACES, type PlaceName } from './list.js';
-import { createSeeker, type Needle, needlesOf } from './search.js';
 import { type Watch, watchProcesses } from './watch.js';
 
 export interface ResidueSettings {
@@ -112,8 +112,8 @@ async function sweep(subject: Subject, settings: ResidueSettings, path: AuthPath
       for (const one of await whileItRuns(row, sandbox, needles, watch)) note(one);
       await sandbox.collect();
       const { workspace } = sandbox.host;
-      note(lookInFolders('workspace', [workspace], { needles, sinceMs }));
-      note(lookInFolders('run-folder', [dirname(workspace)], { needles, sinceMs, skip: [workspace] }));
+      note(searched('workspace', searchFolders([workspace], { needles, sinceMs })));
+      note(searched('run-folder', searchFolders([dirname(workspace)], { needles, sinceMs, skip: [workspace] })));
     });
   } finally {
     gateway.closeTap(tap);
@@ -122,8 +122,8 @@ async function sweep(subject: Subject, settings: ResidueSettings, path: AuthPath
   plant.after?.(secret);
   const told = await follow('image', mode.traces?.(ctx, { name: row.nameOf(tail) }) ?? [], [needles]);
   for (const one of told ?? []) note(one);
-  note(lookInFolders('host-files', hostFolders(ctx), { needles, sinceMs, skip: [folder], wanted: isHostState(ctx) }));
-  note(lookInFolders('record', [folder], { needles, sinceMs }));
+  note(searched('host-files', searchFolders(hostFolders(ctx), { needles, sinceMs, skip: [folder], wanted: isHostState(ctx) })));
+  note(searched('record', searchFolders([folder], { needles, sinceMs })));
   const { delivered } = authOf(admitted, tap);
   return { path, delivered: delivered === 'yes' || delivered === 'no' ? delivered : { gap: 'not-reached' }, found, needles };
 }
@@ -209,14 +209,11 @@ function insideOf(text: string): Finding[] {
   const read = lookedSchema.safeParse(parseJson(text));
   if (!read.success) return [];
   const { hits, so } = read.data;
-  const looked = `${so.read} of ${so.files} files, ${Math.round(so.bytes / 1024)} KiB`;
   return [
     so.processes === 0
       ? unseen('guest-environ', 'there is no /proc inside')
       : finding('guest-environ', hits.environ, `${so.processes} processes`),
-    so.left && hits.files.length === 0
-      ? unseen('guest-files', `too much to look at it all: ${looked}`)
-      : finding('guest-files', hits.files, looked),
+    searched('guest-files', { ...so, hits: hits.files }),
   ];
 }
 

@@ -1,9 +1,9 @@
 // Watches the processes of this machine while a run goes on: what their command lines and other users' environments hold.
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
+import { type Needle, shapesIn } from '../../census/search.js';
 import { readTree } from '../../process-tree.js';
 import { type Finding, finding, unseen } from './finding.js';
-import { type Needle, shapesIn } from './search.js';
 
 const EVERY_MS = 20;
 

@@ -1,5 +1,5 @@
 // Looks for a secret in bytes as they come: as it is, in every shape that text takes on its way, and in part.
-import { shapesOf } from '../../secrets.js';
+import { shapesOf } from '../secrets.js';
 
 /** What is looked for, by the name of its shape. */
 export interface Needle {

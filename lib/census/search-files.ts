@@ -1,7 +1,5 @@
 // Looks for the credential in files of this host: whole folders, and of these only what was written since it was made.
 import { closeSync, constants, lstatSync, openSync, readdirSync, readSync } from 'node:fs';
-import { type Finding, finding, unseen } from './finding.js';
-import type { PlaceName } from './list.js';
 import { createSeeker, type Needle } from './search.js';
 
 interface Look {
@@ -23,25 +21,24 @@ const CHUNK = 1024 * 1024;
 /** Through no link, and without waiting for who is at the other end of a pipe. */
 const AS_FILE = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
-interface Tally {
+export interface Searched {
   files: number;
+  /** Those that were written since. */
   read: number;
   bytes: number;
-  hits: Finding['hits'];
+  hits: { where: string; shape: string }[];
+  /** There was too much to look at it all. */
   left: boolean;
 }
 
 /** Whoever else may write there: it is only read, and within bounds. */
-export function lookInFolders(place: PlaceName, folders: readonly string[], look: Look): Finding {
-  const so: Tally = { files: 0, read: 0, bytes: 0, hits: [], left: false };
+export function searchFolders(folders: readonly string[], look: Look): Searched {
+  const so: Searched = { files: 0, read: 0, bytes: 0, hits: [], left: false };
   for (const folder of folders) walk(folder, 0, look, so);
-  const looked = `${so.read} of ${so.files} files, ${Math.round(so.bytes / 1024)} KiB`;
-  // What was not looked at may hold it: only a hit is sure then.
-  if (so.left && so.hits.length === 0) return unseen(place, `too much to look at it all: ${looked}`);
-  return finding(place, so.hits, so.left ? `${looked}, and not all that is there` : looked);
+  return so;
 }
 
-function walk(path: string, depth: number, look: Look, so: Tally): void {
+function walk(path: string, depth: number, look: Look, so: Searched): void {
   if (look.skip?.includes(path)) return;
   if (depth > DEEPEST || so.files > MOST_FILES) {
     so.left = true;
@@ -55,7 +52,7 @@ function walk(path: string, depth: number, look: Look, so: Tally): void {
   }
 }
 
-function lookAt(path: string, look: Look, so: Tally): void {
+function lookAt(path: string, look: Look, so: Searched): void {
   so.files += 1;
   const stats = attempt(() => lstatSync(path));
   if (!stats || stats.ctimeMs < look.sinceMs) return;
