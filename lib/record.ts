@@ -151,6 +151,8 @@ export const entrySchema = z.strictObject({
   options: optionsSchema.default({}),
   state: stateSchema.default('prepared'),
   task: z.string().default('hello'),
+  /** Of all that the task is made of, the cassette only where it was replayed; absent in records from before there were task folders. */
+  taskDigest: z.string().optional(),
   letter: z.string(),
   title: z.string(),
   isolation,
@@ -267,7 +269,7 @@ export const eventSchema = z.discriminatedUnion('type', [
     ...base,
     type: z.literal('phase'),
     run: z.string(),
-    phase: z.enum(['prepare', 'launch', 'work', 'collect', 'destroy']),
+    phase: z.enum(['prepare', 'launch', 'work', 'collect', 'destroy', 'verify']),
   }),
   z.strictObject({
     ...base,

@@ -5,13 +5,13 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { loadEnv } from '../lib/match/config.js';
 import { readCassette } from '../lib/model/cassette.js';
 import { packageRoot } from '../lib/package.js';
-import { refactorTask } from '../lib/task/refactor.js';
+import { bundledTask } from '../lib/task/bundled.js';
 import { startTranscript } from '../lib/task/transcript.js';
 import { init, result, toolResult, uses, writes } from './agent-lines.js';
 import { cagematch, ownHouse, standSomewhere } from './house.js';
 import { temporaryFolder } from './temporary-folder.js';
 
-const task = refactorTask(packageRoot);
+const task = bundledTask('refactor');
 const MONEY = 'export function formatMoney(amount) {}\n';
 const TESTED = '# tests 3\n# pass 3\n# fail 0\n';
 
@@ -38,10 +38,12 @@ function done() {
   const verify = (told: string[] = lines) => {
     const transcript = startTranscript();
     for (const line of told) transcript.read(line, 'stdout');
-    return task.verify(workspace, nonce, transcript);
+    return task.judge(workspace, nonce, transcript);
   };
   const without = (word: string) => verify(lines.filter((line) => !line.includes(word)));
-  return { workspace, put, verify, without, nonce };
+  const refused = (words: string) =>
+    verify(lines.map((line) => (line.includes('File created successfully') ? toolResult('made', words, true) : line)));
+  return { workspace, put, verify, without, refused, nonce };
 }
 
 describe('the verdict', () => {
@@ -66,11 +68,26 @@ describe('the verdict', () => {
   });
 
   test.each([
-    ['the tests were run once only', 'before', 'verifier', /passed 1 times of the 2/],
+    ['the tests were run once only', 'before', 'verifier', /both before and after: seen 1 of 2 times$/],
     ['the report was not run', 'report', 'verifier', /no tool output holds the nonce/],
-    ['the module was never written', 'made', 'agent', /never wrote money\.mjs/],
   ])('fails where %s', (_what, word, cause, said) => {
     expect(done().without(`"${word}"`).outcome).toMatchObject({ status: 'failed', cause, message: expect.stringMatching(said) });
+  });
+
+  test('blames the agent for a module that it never wrote', () => {
+    const { workspace, without } = done();
+    rmSync(join(workspace, 'money.mjs'));
+    expect(without('"made"').outcome).toMatchObject({ cause: 'agent', message: 'the agent never wrote money.mjs' });
+  });
+
+  test('blames the sandbox for a module that its disk did not take', () => {
+    const { workspace, refused } = done();
+    rmSync(join(workspace, 'money.mjs'));
+    expect(refused('ENOSPC: no space left on device, write').outcome).toMatchObject({
+      cause: 'sandbox',
+      message: expect.stringMatching(/^the Write of money\.mjs failed: ENOSPC/),
+    });
+    expect(refused('File has not been read yet').outcome).toMatchObject({ cause: 'agent' });
   });
 
   test('blames the way back for a module that was written and is not here', () => {
