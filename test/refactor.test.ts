@@ -1,5 +1,5 @@
 // The refactor task: what its verdict believes, and the whole of its session replayed by the real agent in every runtime of this machine.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { loadEnv } from '../lib/match/config.js';
@@ -106,9 +106,43 @@ test('the cassette holds at least a dozen tool calls: reads, edits, commands, on
   expect(Math.max(...turns.map((names) => names.length))).toBeGreaterThanOrEqual(3);
 });
 
-test('the real agent replays it in every runtime that is ready here, beside the hello task, each with its own answers', async () => {
+/** In the sandbox, on the workspace as it came back; what it needs lies beside it. */
+const CHECK = `
+import { spawnSync } from 'node:child_process';
+import { readFileSync, statSync } from 'node:fs';
+import { secret } from './secret.mjs';
+
+const [nonce] = process.argv.slice(2);
+const wrong = [
+  readFileSync('nonce.txt', 'utf8').trim() === nonce ? '' : 'another nonce',
+  (statSync('more/run.sh').mode & 0o111) === 0 ? 'more/run.sh cannot be executed any more' : '',
+  secret(process.env),
+  spawnSync('node', ['--test'], { stdio: 'ignore' }).status === 0 ? '' : 'node --test fails',
+].filter(Boolean);
+console.log(wrong.join('; '));
+process.exit(wrong.length);
+`;
+// srt names ports and folders of its own in variables that begin with CLAUDE.
+const SECRET = `
+const names = (env) => Object.keys(env).filter((name) => /TOKEN|ANTHROPIC|API_KEY/.test(name));
+export const secret = (env) => (names(env).length > 0 ? 'it sees ' + names(env) : '');
+`;
+
+/** The same task with a seed in a folder, and with a verifier. */
+function verifiedIn(folder: string): void {
+  const own = join(folder, 'verified');
+  cpSync(join(packageRoot, 'tasks/refactor'), own, { recursive: true });
+  appendFileSync(join(own, 'task.yaml'), "verify: [node, '{{verify}}/check.mjs', '{{nonce}}']\n");
+  for (const part of ['seed/more', 'verify']) mkdirSync(join(own, part));
+  writeFileSync(join(own, 'seed/more/run.sh'), '#!/bin/sh\n', { mode: 0o755 });
+  writeFileSync(join(own, 'verify/check.mjs'), CHECK);
+  writeFileSync(join(own, 'verify/secret.mjs'), SECRET);
+}
+
+test('the real agent replays it in every runtime that is ready here, and a verifier has the last word there, beside the hello task with its own answers', async () => {
   const place = standSomewhere();
   onTestFinished(place.close);
+  verifiedIn(place.cwd);
   const { PATH, HOME, ...env } = loadEnv(packageRoot, process.env);
   const found = await cagematch(ownHouse, ['detect', '--json'], { cwd: place.cwd, env: { ...env, PATH: PATH ?? '' } });
   const modes = JSON.parse(found.stdout) as {
@@ -124,8 +158,9 @@ test('the real agent replays it in every runtime that is ready here, beside the 
     'runs: 1',
     'model: replay',
     'modes:',
-    ...rows.map((mode) => `  - { mode: '${mode}', task: refactor }`),
+    ...rows.map((mode) => `  - { mode: '${mode}', task: ./verified }`),
     '  - { mode: host, label: hello, task: hello }',
+    '  - { mode: host, label: refactor, task: refactor }',
   ];
   writeFileSync(join(place.cwd, 'match.yaml'), file.join('\n'));
   const { stdout } = await cagematch(ownHouse, ['run', '-f', 'match.yaml', '--json', '-'], {
@@ -133,16 +168,17 @@ test('the real agent replays it in every runtime that is ready here, beside the 
     env: { ...env, PATH: PATH ?? '' },
   });
   const { runs, modes: told } = JSON.parse(stdout) as {
-    runs: { entry: string; outcome: object; sync: object }[];
+    runs: { entry: string; outcome: object; sync: object; leftovers: object }[];
     modes: { entry: string; task: string }[];
   };
   expect(told).toContainEqual(expect.objectContaining({ entry: 'host@hello', task: 'hello' }));
-  expect(runs.map(({ entry }) => entry)).toEqual(expect.arrayContaining(['host', 'host@hello']));
+  expect(runs.map(({ entry }) => entry)).toEqual(expect.arrayContaining(['host', 'host@hello', 'host@refactor']));
   // A runtime whose image cannot be had here has no run.
-  for (const { entry, outcome, sync } of runs)
-    expect({ entry, outcome, sync }).toEqual({
+  for (const { entry, outcome, sync, leftovers } of runs)
+    expect({ entry, outcome, sync, leftovers }).toEqual({
       entry,
       outcome: { status: 'passed' },
+      leftovers: [],
       sync: expect.objectContaining({ in: 'yes', out: 'yes' }),
     });
 }, 240_000);
