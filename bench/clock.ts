@@ -4,8 +4,7 @@ import { quantile } from 'simple-statistics';
 import { type LocalStream, stream } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
 import type { Moments } from '../lib/match/measure.js';
-import { packageRoot } from '../lib/package.js';
-import { helloTask } from '../lib/task/hello.js';
+import { bundledTask } from '../lib/task/bundled.js';
 import { type Field, openField, type Row } from './field.js';
 import { type Benchmark, medianOf, type Options, samples, short, type Verdict } from './verdict.js';
 
@@ -60,7 +59,7 @@ export const benchmark: Benchmark = {
   async run(options) {
     const verdicts: Verdict[] = [];
     for (const [entry, listener] of Object.entries(LISTENERS)) {
-      const field = openField(helloTask(packageRoot));
+      const field = openField(bundledTask('hello'));
       try {
         verdicts.push(...(await compare(field, await field.row(entry), listener, options)));
       } catch (error) {

@@ -58,7 +58,7 @@ export function temporaryFolder(): string {
   return mkdtempSync(join(tmpdir(), 'bench-'));
 }
 
-export function openField(task: Task, env: Env = fieldEnv()): Field {
+export function openField(task: Task & { cassette: string }, env: Env = fieldEnv()): Field {
   const matchId = newMatchId();
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());

@@ -7,8 +7,7 @@ import { median } from 'simple-statistics';
 import { which } from '../lib/exec.js';
 import { furnish, own, workspaceUser } from '../lib/match/furnish.js';
 import { makeFolder, removeFolder } from '../lib/owner.js';
-import { packageRoot } from '../lib/package.js';
-import { helloTask } from '../lib/task/hello.js';
+import { bundledTask } from '../lib/task/bundled.js';
 import { type Field, fieldEnv, openField, type Row } from './field.js';
 import { recordArgv } from './recorded-argv.js';
 import { type Benchmark, medianOf, samples, short } from './verdict.js';
@@ -21,7 +20,7 @@ export const benchmark: Benchmark = {
   async run(options) {
     if (which('hyperfine', fieldEnv()) === undefined) throw new Error('hyperfine is not on PATH (apt-get install hyperfine)');
     const n = samples(options, 60, 5);
-    const field = openField(helloTask(packageRoot));
+    const field = openField(bundledTask('hello'));
     try {
       const row = await field.row(ENTRY);
       const template = await learnArgv(field, row);

@@ -1,8 +1,7 @@
 // What does our own process use? Its CPU time over a match of docker, children left out, a run.
 import { openRecord } from '../lib/match/events.js';
 import { runMatch } from '../lib/match/match.js';
-import { packageRoot } from '../lib/package.js';
-import { helloTask } from '../lib/task/hello.js';
+import { bundledTask } from '../lib/task/bundled.js';
 import { openField } from './field.js';
 import { type Benchmark, medianOf, samples, short } from './verdict.js';
 
@@ -10,7 +9,7 @@ export const benchmark: Benchmark = {
   about: 'CPU of the harness process ≤ 25 ms a run (docker, the gateway in this process, children left out)',
   async run(options) {
     const n = samples(options, 40, 5);
-    const field = openField(helloTask(packageRoot));
+    const field = openField(bundledTask('hello'));
     // Looked at when a run has ended, so that a sample is everything between two such moments: run, record, gateway, leftovers.
     const marks: NodeJS.CpuUsage[] = [];
     const record = openRecord(field.folder, {

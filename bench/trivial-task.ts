@@ -6,13 +6,12 @@ import type { Task } from '../lib/task/task.js';
 
 const SENTENCE = 'There is nothing to do here.';
 
-export const trivialTask: Task = {
+export const trivialTask: Task & { cassette: string } = {
   id: 'one-sentence',
   prompt: 'Say in one sentence what there is to do here.',
   cassette: join(packageRoot, 'bench/one-sentence.json'),
   seed: () => ({ nonce: '' }),
-  arrived: () => false,
-  verify(_workspace, _nonce, { result }) {
+  judge(_workspace, _nonce, { result }) {
     const said = result?.text.trim();
     const outcome: Outcome =
       said === SENTENCE ? { status: 'passed' } : { status: 'failed', cause: 'verifier', message: `the agent said: ${said ?? 'nothing'}` };

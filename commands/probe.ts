@@ -12,7 +12,7 @@ import { runProbe } from '../lib/probes/probe.js';
 import type { ProbeDocument } from '../lib/report/probe/document.js';
 import { createProbeFold } from '../lib/report/probe/fold.js';
 import { createProbeProgress } from '../lib/report/probe/progress.js';
-import { helloTask } from '../lib/task/hello.js';
+import { bundledTask } from '../lib/task/bundled.js';
 import { describeProbe } from './dry-run.js';
 import { EXIT, type Io } from './io.js';
 import { builder, readProbeSettings } from './probe-settings.js';
@@ -32,7 +32,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const asked = settings.modes.length > 0 ? new Set(named) : registry.values();
 
   const progress = createProbeProgress(io.err, io.errIsTty, io.errColumns);
-  const task = helloTask(packageRoot);
+  const task = bundledTask('hello');
   const answer = replayAnswer(readCassette(task.cassette));
   return inSession(io, progress, answer, async ({ id: probeId, signal, gateway, interrupted, ...session }) => {
     progress.waiting('looking for runtimes');

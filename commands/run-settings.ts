@@ -7,7 +7,8 @@ import { BOUNDS, type MatchFile, MODELS, readMatchFile } from '../lib/match/file
 import { type Asked, DELIVER, type Deliver } from '../lib/match/plan.js';
 import { parseWanted, type Registry } from '../lib/match/registry.js';
 import { type State, stateSchema } from '../lib/record.js';
-import { TASKS } from '../lib/task/task.js';
+import { bundledNames, bundledTask, byId, findTask } from '../lib/task/bundled.js';
+import type { FolderTask } from '../lib/task/folder.js';
 import { namesOf, once, readSettings, text, wanted, wholeNumber, wholeNumberOr } from './settings.js';
 
 /** What holds where nobody says anything else. yargs is not told: what it fills in looks as if it had been typed. */
@@ -15,12 +16,13 @@ const OTHERWISE = {
   runs: 3,
   warmup: 0,
   state: 'prepared',
-  task: 'hello',
   model: 'auto',
   concurrency: 1,
   timeout: 120,
   require: [],
 } as const satisfies MatchFile;
+
+const USUAL_TASK = 'hello';
 
 /** `--runs auto` ends here at the latest. */
 const MOST_ROUNDS = 50;
@@ -51,7 +53,10 @@ export const builder = (argv: Argv) =>
     })
     .option('allow-host', { describe: 'with a live model: also run the agent with no walls', boolean: true, default: false })
     .option('timeout', { describe: `seconds for one run; default: ${OTHERWISE.timeout}`, ...text })
-    .option('task', { describe: `what the agent does; default: ${OTHERWISE.task}`, choices: TASKS })
+    .option('task', {
+      describe: `what the agent does: ${bundledNames().join(', ')}, or a folder with a task.yaml; default: ${USUAL_TASK}`,
+      ...text,
+    })
     .option('require', { describe: 'modes that must be ready and pass, comma-separated', ...text })
     .option('json', { describe: 'the report as JSON to FILE, or - for stdout', ...text })
     .option('out', { describe: 'where match folders go', default: 'results', ...text })
@@ -72,7 +77,7 @@ const typedSchema = z.object({
   deliver: z.enum(DELIVER, '--deliver is given more than once').optional(),
   allowHost: z.boolean(),
   timeout: bounded('timeout').optional(),
-  task: z.enum(TASKS, '--task is given more than once').optional(),
+  task: once('task').optional(),
   require: once('require').transform(namesOf).optional(),
   json: once('json').optional(),
   out: once('out'),
@@ -89,7 +94,10 @@ export interface RunSettings {
   warmup: number;
   seed: number | undefined;
   state: State;
-  task: (typeof TASKS)[number];
+  /** Id of the task of the rows that have none of their own. */
+  task: string;
+  /** Of all rows, by id. */
+  tasks: ReadonlyMap<string, FolderTask>;
   model: (typeof MODELS)[number];
   auth: Wish;
   deliver: Deliver | undefined;
@@ -115,16 +123,20 @@ export function readRunSettings(args: unknown, cwd: string, registry: Registry):
       `rows are named twice: ${modes.join(' ')} here, and modes in ${name}`,
       'leave out the names here, or modes there',
     );
+  const task = typed.task === undefined ? (file.task ?? bundledTask(USUAL_TASK)) : findTask(typed.task, cwd);
   const merged = { ...OTHERWISE, ...given(file), ...given(typed) };
+  const asked: Asked[] = file.modes ?? modes.map((mode) => ({ name: mode }));
+  const isUsed = asked.length === 0 || merged.require.length > 0 || asked.some((row) => row.task === undefined);
   const settings: RunSettings = {
-    asked: file.modes ?? modes.map((mode) => ({ name: mode })),
+    asked,
     required: [...merged.require],
     runs: merged.runs === 'auto' ? MOST_ROUNDS : merged.runs,
     until: merged.runs === 'auto' ? 'precise' : 'count',
     warmup: merged.warmup,
     seed: merged.seed,
     state: merged.state,
-    task: merged.task,
+    task: task.id,
+    tasks: byId([...(isUsed ? [task] : []), ...(file.rowTasks ?? [])]),
     model: merged.model,
     concurrency: merged.concurrency,
     deliver: merged.deliver,

@@ -1,5 +1,6 @@
 // `cagematch run`: detect, plan, run, measure, report.
 import { join, resolve } from 'node:path';
+import { CagematchError } from '../lib/errors.js';
 import { readOwnInputs } from '../lib/match/config.js';
 import { openRecord } from '../lib/match/events.js';
 import { readCommit, readLoad, takeFingerprint } from '../lib/match/fingerprint.js';
@@ -8,13 +9,12 @@ import { checkAnything, checkRequired, planMatch, recordRows, withoutOpenHost } 
 import { loadModes, parseWanted } from '../lib/match/registry.js';
 import { liveAnswer, replayAnswer } from '../lib/model/answers.js';
 import { type Cassette, readCassette } from '../lib/model/cassette.js';
-import type { Answer } from '../lib/model/gateway.js';
 import { agentVersion, packageRoot, version } from '../lib/package.js';
 import { SCHEMA_VERSION } from '../lib/record.js';
 import type { Report } from '../lib/report/document.js';
 import { createFold } from '../lib/report/fold.js';
 import { createProgress } from '../lib/report/terminal/progress.js';
-import { bundledTasks } from '../lib/task/bundled.js';
+import type { FolderTask } from '../lib/task/folder.js';
 import type { Task } from '../lib/task/task.js';
 import { describePlan } from './dry-run.js';
 import { EXIT, type Io } from './io.js';
@@ -30,9 +30,12 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const settings = readRunSettings(args, io.cwd, registry);
   const seed = settings.seed ?? Math.floor(Math.random() * 2 ** 31);
   const own = readOwnInputs(io.env);
-  const tasks = bundledTasks(packageRoot);
+  const { tasks } = settings;
   const model = await chooseModel(settings.model, settings.auth, io);
-  const answer = model.credential ? liveAnswer(own.upstream, model.credential, io.env) : replayCassettes(tasks);
+  const cassettes = model.name === 'replay' ? readCassettes(tasks, model.why) : undefined;
+  const answer = model.credential
+    ? liveAnswer(own.upstream, model.credential, io.env)
+    : replayAnswer((id) => cassettes?.get(id) as Cassette);
 
   const named = [...settings.asked.map(({ name }) => name), ...settings.required].map((name) => parseWanted(registry, name).mode);
   const asked = settings.asked.length > 0 ? new Set(named) : registry.values();
@@ -43,7 +46,8 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     const detected = await session.detect(asked);
     if (signal.aborted) return EXIT.interrupted;
     const whole = planMatch(registry, detected, settings.asked, settings.required, settings);
-    const plan = withoutOpenHost(whole, model.name, settings.allowHost);
+    const allowed = withoutOpenHost(whole, model.name, settings.allowHost);
+    const plan = { ...allowed, entries: allowed.entries.map((entry) => ({ ...entry, ...digestOf(tasks.get(entry.task), cassettes) })) };
     checkRequired(plan);
     checkAnything(plan);
     if (settings.dryRun) {
@@ -118,8 +122,20 @@ function exitCode(report: Report): number {
     : EXIT.failed;
 }
 
-/** Each task's own answers; a cassette that is broken is told before anything starts. */
-function replayCassettes(tasks: ReadonlyMap<string, Task>): Answer {
-  const cassettes = new Map([...tasks].map(([id, { cassette }]) => [id, readCassette(cassette)]));
-  return replayAnswer((id) => cassettes.get(id) as Cassette);
+/**
+ * Each task's own answers; a cassette that is broken, or not there at all, is told before anything starts.
+ * @throws `bad-input`
+ */
+function readCassettes(tasks: ReadonlyMap<string, FolderTask>, why: string): Map<string, Cassette> {
+  return new Map(
+    [...tasks].map(([id, { cassette, folder }]) => {
+      if (cassette !== undefined) return [id, readCassette(cassette)];
+      const hint = `cagematch record --task ${folder}, or --model live`;
+      throw new CagematchError('bad-input', `the task ${id} has no cassette to replay, and the model is replay: ${why}`, hint);
+    }),
+  );
+}
+
+function digestOf(task: FolderTask | undefined, cassettes: ReadonlyMap<string, Cassette> | undefined): { taskDigest?: string } {
+  return task ? { taskDigest: task.digest(cassettes?.get(task.id)) } : {};
 }

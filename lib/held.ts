@@ -153,7 +153,10 @@ export function readBounded(descriptor: number, most: number): Buffer | undefine
  * or has a second name: that can be a file of this host's, which somebody has linked into the folder.
  */
 export function readOwnText(folder: string, name: string, most: number): string | undefined {
-  return hold(folder, (held) =>
-    held.file(name, (descriptor, stats) => (stats.nlink > 1 ? undefined : readBounded(descriptor, most)?.toString('utf8'))),
-  );
+  return hold(folder, (held) => readOwn(held, name, most)?.toString('utf8'));
+}
+
+/** The same in a folder that is open, as bytes. */
+export function readOwn(held: Held, name: Name, most: number): Buffer | undefined {
+  return held.file(name, (descriptor, stats) => (stats.nlink > 1 ? undefined : readBounded(descriptor, most)));
 }

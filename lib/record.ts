@@ -156,6 +156,8 @@ export const entrySchema = z.strictObject({
   task: z.string().default('hello'),
   /** Which way the credential is to go; older records do not say. */
   deliver: authPathSchema.optional(),
+  /** Of all that the task is made of, the cassette only where it was replayed; absent in records from before there were task folders. */
+  taskDigest: z.string().optional(),
   letter: z.string(),
   title: z.string(),
   isolation,
@@ -272,7 +274,7 @@ export const eventSchema = z.discriminatedUnion('type', [
     ...base,
     type: z.literal('phase'),
     run: z.string(),
-    phase: z.enum(['prepare', 'launch', 'work', 'collect', 'destroy']),
+    phase: z.enum(['prepare', 'launch', 'work', 'collect', 'destroy', 'verify']),
   }),
   z.strictObject({
     ...base,

@@ -162,9 +162,9 @@ function credentialPlaces(ctx: Context, host: HostPaths): string[] {
   );
 }
 
-/** One file a sandbox, beside its workspace: the gateway is all that it may reach. */
+/** One file a sandbox, beside its home (two may share a workspace): the gateway is all that it may reach. */
 function writeSettings(ctx: Context, { host, gatewayPort }: LaunchSpec): string {
-  const path = join(dirname(host.workspace), 'srt.json');
+  const path = join(dirname(host.home), 'srt.json');
   const settings = {
     network: { allowedDomains: gatewayPort === undefined ? [] : [`127.0.0.1:${gatewayPort}`], deniedDomains: [] },
     filesystem: { denyRead: credentialPlaces(ctx, host), allowWrite: [host.workspace, host.home, host.tmp], denyWrite: [] },

@@ -8,10 +8,9 @@ import type { PlannedEntry } from '../lib/match/plan.js';
 import { replayAnswer } from '../lib/model/answers.js';
 import { readCassette } from '../lib/model/cassette.js';
 import { createGateway } from '../lib/model/gateway.js';
-import { packageRoot } from '../lib/package.js';
 import { type EventOf, eventSchema, isGap, type MatchEvent } from '../lib/record.js';
 import { parseEvents } from '../lib/report/report.js';
-import { helloTask } from '../lib/task/hello.js';
+import { bundledTask } from '../lib/task/bundled.js';
 import host from '../modes/host.js';
 import * as says from './agent-lines.js';
 import { doesTheTask, print } from './agent-scripts.js';
@@ -33,7 +32,7 @@ async function match(
 ) {
   const folder = temporaryFolder();
   const matchId = newMatchId();
-  const gateway = createGateway(replayAnswer(readCassette(helloTask(packageRoot).cassette)));
+  const gateway = createGateway(replayAnswer(readCassette(bundledTask('hello').cassette)));
   onTestFinished(() => gateway.close());
   const named = rows.map((row, index) => ({ ...row, name: row.name ?? `row-${index}` }));
   const entries: PlannedEntry[] = named.map(({ name }) => ({
@@ -73,7 +72,7 @@ async function match(
       }),
       record,
       gateway,
-      taskOf: () => helloTask(packageRoot),
+      taskOf: () => bundledTask('hello'),
       model: 'replay',
       matchId,
       seed: 1,

@@ -3,8 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Mode } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { appraise } from '../lib/match/appraise.js';
-import { packageRoot } from '../lib/package.js';
-import { helloTask } from '../lib/task/hello.js';
+import { bundledTask } from '../lib/task/bundled.js';
 import host from '../modes/host.js';
 import { modeContext } from './mode-context.js';
 
@@ -28,7 +27,7 @@ async function appraised(changes: Partial<Mode>, signal = new AbortController().
   const uid = process.getuid?.();
   const reach = { via: 'address', listen: '127.0.0.1', url: () => 'http://127.0.0.1:1' } as const;
   const row = { mode: noted, ctx: modeContext('host', { uid, env: { PATH: process.env.PATH ?? '' } }), reach, gatewayPort: 1 };
-  const answer = await appraise(row, { task: helloTask(packageRoot), name: 'appraised', signal });
+  const answer = await appraise(row, { task: bundledTask('hello'), name: 'appraised', signal });
   return { ...answer, calls };
 }
 

@@ -1,9 +1,9 @@
 // The border where a cassette file becomes a value: what is wrong is told with the file and the place in it.
-import { readdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readCassette } from '../lib/model/cassette.js';
-import { packageRoot } from '../lib/package.js';
+import { bundledNames, bundledTask } from '../lib/task/bundled.js';
 import { temporaryFolder } from './temporary-folder.js';
 import { thrownBy } from './thrown.js';
 
@@ -25,8 +25,8 @@ describe('a cassette', () => {
     expect(read(JSON.stringify(GOOD))).toEqual(GOOD);
   });
 
-  test.each(readdirSync(join(packageRoot, 'lib/model/cassettes')))('that this package brings is whole: %s', (name) => {
-    expect(readCassette(join(packageRoot, 'lib/model/cassettes', name)).exchanges.length).toBeGreaterThan(0);
+  test.each(bundledNames())('that this package brings is whole: %s', (name) => {
+    expect(readCassette(bundledTask(name).cassette).exchanges.length).toBeGreaterThan(0);
   });
 
   test.each([

@@ -124,6 +124,14 @@ describe('a row', () => {
     expect(text).toContain(`docker: ${why}`);
   });
 
+  test('of a task that only has the same name is not compared; of one whose content nobody has recorded it is', () => {
+    const of = (taskDigest: string) => ({ row: { taskDigest } });
+    expect(compared(of('aaaa'), of('bbbb')).document.notCompared).toEqual([
+      { entry: 'docker', why: 'the task hello is not the same: its content is aaaa and bbbb' },
+    ]);
+    for (const base of [of('aaaa'), {}]) expect(compared(base, of('aaaa')).document.notCompared).toEqual([]);
+  });
+
   test('whose options stand in another order asks the same', () => {
     const { document } = compared({ row: { options: { tmpfs: true, cpus: 2 } } }, { row: { options: { cpus: 2, tmpfs: true } } });
     expect(document.notCompared).toEqual([]);

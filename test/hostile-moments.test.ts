@@ -1,17 +1,16 @@
 // A stranger swaps something at every single moment of what the host does in a workspace: nothing outside is read, changed or removed.
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { hold, identify } from '../lib/held.js';
 import { folderBytes } from '../lib/match/capacity.js';
-import { ownSeed } from '../lib/match/furnish.js';
-import { asSeeded, plantedIn, verified } from '../lib/match/workspace.js';
+import { asSeeded, judged, plantedIn } from '../lib/match/workspace.js';
 import { staleFolders } from '../lib/owner.js';
-import { packageRoot } from '../lib/package.js';
 import { removeTree } from '../lib/remove-tree.js';
-import { helloTask } from '../lib/task/hello.js';
+import { bundledTask } from '../lib/task/bundled.js';
 import { lookForPlanted } from '../lib/task/planted.js';
 import { startTranscript } from '../lib/task/transcript.js';
+import { EMPTY, withFile, writeTree } from '../lib/task/tree.js';
 import * as says from './agent-lines.js';
 import { makePipe } from './pipes.js';
 
@@ -164,7 +163,7 @@ describe('a folder that becomes a link to the outside while', () => {
   });
 });
 
-const task = helloTask(packageRoot);
+const task = bundledTask('hello');
 
 /** What an agent says that claims to have written the secret. */
 function claims(nonce: string) {
@@ -186,8 +185,8 @@ describe('the file of the verdict', () => {
       (workspace) => writeFileSync(join(workspace, 'hello.mjs'), 'x'),
       inPlaceOf('hello.mjs', put),
       (workspace) => {
-        expect(task.verify(workspace, 'n0nce', claims('n0nce'))).toMatchObject({ outcome: { cause: 'sync' }, sync: { out: 'no' } });
-        task.arrived(workspace);
+        expect(task.judge(workspace, 'n0nce', claims('n0nce'))).toMatchObject({ outcome: { cause: 'sync' }, sync: { out: 'no' } });
+        task.arrived?.(workspace);
       },
     );
   });
@@ -207,7 +206,7 @@ describe('a workspace that is not the folder any more that was made for the run'
     const seeded = asSeeded(workspace);
     renameSync(workspace, `${workspace}-was`);
     symlinkSync(outside, workspace);
-    expect(verified(task, seeded, 'n0nce', claims('n0nce'))).toMatchObject({
+    expect(judged(task, seeded, 'n0nce', claims('n0nce'))).toMatchObject({
       outcome: { status: 'failed', cause: 'sync', message: expect.stringMatching(/not the folder any more/) },
       sync: { out: 'no' },
     });
@@ -233,17 +232,33 @@ describe('a workspace that is not the folder any more that was made for the run'
     );
   });
 
-  test.runIf(process.getuid?.() === 0).each<[string, (path: string) => void]>([
-    ['a second name of a file of this host', (path) => linkSync(join(outside, 'nonce.txt'), path)],
-    ['a link to a file of this host', (path) => symlinkSync(join(outside, 'nonce.txt'), path)],
-    ['a link to a folder of this host', linkOutside()],
-  ])('a seed that becomes %s is given to nobody', (_what, put) => {
+  test.each<[string, string, (path: string) => void]>([
+    ['file', 'nonce.txt', (path) => linkSync(join(outside, 'nonce.txt'), path)],
+    ['file', 'nonce.txt', (path) => symlinkSync(join(outside, 'nonce.txt'), path)],
+    ['file', 'nonce.txt', linkOutside()],
+    ['folder', 'inner', linkOutside('inner')],
+    ['folder', 'inner', (path) => mkdirSync(path)],
+    ['file in a folder', 'inner/new', (path) => symlinkSync(join(outside, 'inner/file'), path)],
+  ])('a seed is written to nothing outside and nothing outside is given away, when its %s %s is swapped', (_what, name, put) => {
+    const file = { bytes: Buffer.from('of the seed'), executable: false };
+    const tree = withFile(withFile(EMPTY, 'nonce.txt', file) ?? EMPTY, 'inner/new', file) ?? EMPTY;
+    const owner = process.getuid?.() === 0 ? { uid: 1000, gid: 1000 } : undefined;
     const moments = atEveryMoment(
-      (workspace) => void task.seed(workspace),
-      inPlaceOf('nonce.txt', put),
-      (workspace) => hold(workspace, (held) => ownSeed(held, { uid: 1000, gid: 1000 }, 0)),
+      () => {},
+      (workspace) => {
+        const path = join(workspace, name);
+        if (existsSync(path)) inPlaceOf(name, put)(workspace);
+        else if (existsSync(dirname(path))) put(path);
+      },
+      (workspace) => {
+        try {
+          hold(workspace, (held) => writeTree(tree, held, owner));
+        } catch {
+          // It may come to no end; it may not be led outside.
+        }
+      },
     );
-    expect(moments).toBeGreaterThan(4);
+    expect(moments).toBeGreaterThan(8);
   });
 });
 

@@ -12,7 +12,7 @@ import { readCassette } from '../lib/model/cassette.js';
 import { createGateway } from '../lib/model/gateway.js';
 import { packageRoot } from '../lib/package.js';
 import { isGap, type Planted } from '../lib/record.js';
-import { helloTask } from '../lib/task/hello.js';
+import { bundledTask } from '../lib/task/bundled.js';
 import type { Task } from '../lib/task/task.js';
 import { modeContext } from './mode-context.js';
 import { entryOf, PASSED, playedMode, playMatch } from './played.js';
@@ -94,7 +94,7 @@ const TOLD: Planted[] = [
   { path: 'package.json', how: 'added' },
 ];
 
-const hello = helloTask(packageRoot);
+const hello = bundledTask('hello');
 
 function grounds() {
   const [canaries, outside, kept] = [temporaryFolder(), temporaryFolder(), temporaryFolder()];
@@ -110,12 +110,12 @@ function grounds() {
   const before = outsideNow();
   const task: Task = {
     ...hello,
-    verify(workspace, ...rest) {
+    judge(workspace, ...rest) {
       // A copy, to show afterwards that the payloads are alive.
       const [, descriptor] = /^\/proc\/self\/(fd\/\d+)/.exec(workspace) ?? [];
       const open = descriptor === undefined ? workspace : `/proc/${process.pid}/${descriptor}`;
       execFileSync('cp', ['-a', `${open}/.`, kept]);
-      return hello.verify(workspace, ...rest);
+      return hello.judge(workspace, ...rest);
     },
   };
   return { canaries, outside, kept, task, touched: () => readdirSync(canaries), outsideNow, before };

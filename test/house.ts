@@ -10,7 +10,18 @@ export interface House {
   close(): void;
 }
 
-const PARTS = ['cli.ts', 'commands', 'lib', 'modes', 'package.json', 'tsconfig.json', 'tsconfig.build.json', 'Dockerfile', 'fly.toml'];
+const PARTS = [
+  'cli.ts',
+  'commands',
+  'lib',
+  'modes',
+  'tasks',
+  'package.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'Dockerfile',
+  'fly.toml',
+];
 
 /**
  * A house of its own.

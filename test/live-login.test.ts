@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { readCassette } from '../lib/model/cassette.js';
 import { serveReplay } from '../lib/model/replay.mjs';
-import { packageRoot } from '../lib/package.js';
-import { helloTask } from '../lib/task/hello.js';
+import { bundledTask } from '../lib/task/bundled.js';
 import { cagematch, ownHouse, standSomewhere } from './house.js';
 import { listening } from './loopback.js';
 import { temporaryFolder } from './temporary-folder.js';
@@ -31,7 +30,7 @@ function loggedIn() {
 
 /** The API, which answers from the cassette of the task. */
 async function api() {
-  const cassette = readCassette(helloTask(packageRoot).cassette);
+  const cassette = readCassette(bundledTask('hello').cassette);
   const asked: { path: string; authorization: string | undefined }[] = [];
   const server = createServer((req, res) => {
     asked.push({ path: (req.url ?? '').split('?')[0] ?? '', authorization: req.headers.authorization });

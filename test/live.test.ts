@@ -12,8 +12,7 @@ import { liveAnswer } from '../lib/model/answers.js';
 import { readCassette } from '../lib/model/cassette.js';
 import { createGateway } from '../lib/model/gateway.js';
 import { serveReplay } from '../lib/model/replay.mjs';
-import { packageRoot } from '../lib/package.js';
-import { helloTask } from '../lib/task/hello.js';
+import { bundledTask } from '../lib/task/bundled.js';
 import { cagematch, ownHouse, standSomewhere } from './house.js';
 import { listening } from './loopback.js';
 import { temporaryFolder } from './temporary-folder.js';
@@ -123,7 +122,7 @@ describe('what the API says', () => {
 describe('an API behind TLS', () => {
   const file = (name: string) => fileURLToPath(new URL(`loopback-tls/${name}`, import.meta.url));
   const tls = { key: readFileSync(file('key.pem')), cert: readFileSync(file('cert.pem')) };
-  const cassette = readCassette(helloTask(packageRoot).cassette);
+  const cassette = readCassette(bundledTask('hello').cassette);
   const seen: { version: string; authorization: string | undefined }[] = [];
   const api: RequestListener = (req, res) => {
     seen.push({ version: req.httpVersion, authorization: req.headers.authorization });

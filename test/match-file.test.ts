@@ -1,5 +1,5 @@
 // A match file: what it may say, and how a mistake in it is told: the file, the place, and what to write instead.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readMatchFile } from '../lib/match/file.js';
@@ -49,14 +49,34 @@ modes:
         { name: 'docker@a', options: { network: 'host', tmpfs: true, cpus: 1.5, memoryMiB: 2048 }, state: 'warm', task: 'hello' },
         { name: 'docker@b', options: {} },
       ],
+      rowTasks: [expect.objectContaining({ id: 'hello' })],
     });
+  });
+
+  test('names tasks by name or by folder, which is relative to the file', () => {
+    const folder = temporaryFolder();
+    cpSync(join(packageRoot, 'tasks/hello'), join(folder, 'deeper/mine'), { recursive: true });
+    writeFileSync(join(folder, 'deeper/match.yaml'), 'task: ./mine\nmodes: [host, {mode: docker, task: refactor}]');
+    const { task, modes, rowTasks } = readMatchFile('deeper/match.yaml', folder, registry);
+    expect(task).toMatchObject({ id: 'mine', folder: join(folder, 'deeper/mine') });
+    expect(modes).toMatchObject([{ name: 'host' }, { name: 'docker', task: 'refactor' }]);
+    expect(rowTasks).toEqual([expect.objectContaining({ id: 'refactor' })]);
   });
 
   test('holds settings, and those alone that it was given', () => {
     const text =
       'runs: auto\nwarmup: 1\nseed: 7\nstate: cold\ntask: hello\nmodel: replay\nconcurrency: 4\ntimeout: 60\nrequire: [docker@a, host]\n';
     expect(read(text)).toEqual({
-      ...{ runs: 'auto', warmup: 1, seed: 7, state: 'cold', task: 'hello', model: 'replay', concurrency: 4, timeout: 60 },
+      ...{
+        runs: 'auto',
+        warmup: 1,
+        seed: 7,
+        state: 'cold',
+        task: expect.objectContaining({ id: 'hello' }),
+        model: 'replay',
+        concurrency: 4,
+        timeout: 60,
+      },
       require: ['docker@a', 'host'],
     });
     expect(read('seed: 0\n')).toEqual({ seed: 0 });
@@ -106,7 +126,14 @@ describe('a mistake is told with its place and what to write instead:', () => {
     ['too many at once', 'concurrency: 65', 'match.yaml: concurrency takes a whole number from 1 to 64 → concurrency: 4'],
     ['no time', 'timeout: 0', 'match.yaml: timeout takes seconds, a whole number from 1 to 86400 → timeout: 120'],
     ['another state', 'state: hot', 'match.yaml: state takes prepared, warm or cold → state: prepared'],
-    ['another task', 'task: dance', 'match.yaml: task takes hello or refactor → task: hello'],
+    ['another task', 'task: dance', 'match.yaml: task: there is no task dance → hello, refactor, or a folder: ./dance'],
+    [
+      'another task of a row',
+      'modes: [{mode: host, task: helo}]',
+      'match.yaml: modes[0].task: there is no task helo → did you mean hello?',
+    ],
+    ['no folder', 'task: ./no', /^match\.yaml: task: there is no task folder \.\/no → it is looked for at \/.*\/no$/],
+    ['a number for a task', 'task: 7', 'match.yaml: task takes the name of a task, or its folder → task: ./my-task'],
     ['another model', 'model: gpt', 'match.yaml: model takes auto, replay or live → model: replay'],
     ['one name for a list', 'require: docker', 'match.yaml: require takes a list of names → require: [docker, podman]'],
     ['a row that is no row', 'modes: [host, 3]', 'match.yaml: modes[1] takes a name, or keys with a mode → mode: docker'],

@@ -11,9 +11,8 @@ import { runMatch } from '../lib/match/match.js';
 import { replayAnswer } from '../lib/model/answers.js';
 import { readCassette } from '../lib/model/cassette.js';
 import { createGateway } from '../lib/model/gateway.js';
-import { packageRoot } from '../lib/package.js';
 import { type EventOf, eventSchema, type MatchEvent } from '../lib/record.js';
-import { helloTask } from '../lib/task/hello.js';
+import { bundledTask } from '../lib/task/bundled.js';
 import host from '../modes/host.js';
 import { entryOf } from './played.js';
 
@@ -51,7 +50,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 async function match(mode: Mode, options: { runs?: number; signal?: AbortSignal; timeoutMs?: number; entries?: string[] } = {}) {
-  const task = helloTask(packageRoot);
+  const task = bundledTask('hello');
   const gateway = createGateway(replayAnswer(readCassette(task.cassette)));
   const keeper = createKeeper();
   const events: MatchEvent[] = [];

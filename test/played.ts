@@ -10,9 +10,8 @@ import type { PlannedEntry } from '../lib/match/plan.js';
 import { replayAnswer } from '../lib/model/answers.js';
 import { readCassette } from '../lib/model/cassette.js';
 import { createGateway } from '../lib/model/gateway.js';
-import { packageRoot } from '../lib/package.js';
 import { type EventOf, eventSchema, type MatchEvent } from '../lib/record.js';
-import { helloTask } from '../lib/task/hello.js';
+import { bundledTask } from '../lib/task/bundled.js';
 import host from '../modes/host.js';
 import * as says from './agent-lines.js';
 import { modeContext } from './mode-context.js';
@@ -97,7 +96,7 @@ export const entryOf = (mode: Mode, change: Partial<PlannedEntry> = {}): Planned
 });
 
 export async function playMatch(entries: PlannedEntry[], change: Partial<MatchSettings> & { onEvent?(event: MatchEvent): void } = {}) {
-  const task = helloTask(packageRoot);
+  const task = bundledTask('hello');
   const gateway = createGateway(replayAnswer(readCassette(task.cassette)));
   onTestFinished(() => gateway.close());
   const events: MatchEvent[] = [];

@@ -19,11 +19,11 @@ import { packageRoot } from '../lib/package.js';
 import { type Sweep, sweepSchema } from '../lib/probe-record.js';
 import { PLACES } from '../lib/probes/residue/list.js';
 import { type Plant, probeResidue } from '../lib/probes/residue/residue.js';
-import { helloTask } from '../lib/task/hello.js';
+import { bundledTask } from '../lib/task/bundled.js';
 
 const run = promisify(execFile);
 const env = loadEnv(packageRoot, process.env);
-const task = helloTask(packageRoot);
+const task = bundledTask('hello');
 const gateway = createGateway(replayAnswer(readCassette(task.cassette)));
 const keepers: Keeper[] = [];
 const folders: string[] = [];

@@ -2,13 +2,12 @@
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { packageRoot } from '../lib/package.js';
-import { helloTask } from '../lib/task/hello.js';
+import { bundledTask } from '../lib/task/bundled.js';
 import { startTranscript } from '../lib/task/transcript.js';
 import { init, result, says, toolResult, userSays, uses, writes } from './agent-lines.js';
 import { temporaryFolder } from './temporary-folder.js';
 
-const task = helloTask(packageRoot);
+const task = bundledTask('hello');
 const PROGRAM = "console.log('hello');\n";
 
 function seeded() {
@@ -18,7 +17,7 @@ function seeded() {
   const verify = (lines: string[]) => {
     const transcript = startTranscript();
     for (const line of lines) transcript.read(line, 'stdout');
-    return task.verify(workspace, nonce, transcript);
+    return task.judge(workspace, nonce, transcript);
   };
   const done = [
     init(),
@@ -43,9 +42,9 @@ describe('the seed', () => {
 
   test('has no program yet; it has arrived when it is a file', () => {
     const { workspace, path } = seeded();
-    expect(task.arrived(workspace)).toBe(false);
+    expect(task.arrived?.(workspace)).toBe(false);
     writeFileSync(path, PROGRAM);
-    expect(task.arrived(workspace)).toBe(true);
+    expect(task.arrived?.(workspace)).toBe(true);
   });
 
   test('the cassette that it names is there', () => {
@@ -86,7 +85,7 @@ describe('the verdict', () => {
     writeFileSync(elsewhere, PROGRAM);
     symlinkSync(elsewhere, path);
     expect(verify(done)).toEqual({ outcome: failed('sync', /is not on the host/), sync: { in: 'yes', out: 'no' } });
-    expect(task.arrived(workspace)).toBe(false);
+    expect(task.arrived?.(workspace)).toBe(false);
   });
 
   test('a folder in the place of the file is no file', () => {

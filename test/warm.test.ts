@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CagematchError } from '../lib/errors.js';
 import { createPool } from '../lib/match/warm.js';
-import { packageRoot } from '../lib/package.js';
-import { helloTask } from '../lib/task/hello.js';
+import { bundledTask } from '../lib/task/bundled.js';
 import { modeContext } from './mode-context.js';
 import { entryOf, PASSED, type Part, playedMode, playMatch } from './played.js';
 import { temporaryFolder } from './temporary-folder.js';
@@ -193,7 +192,7 @@ describe('the sandboxes that idle', () => {
     const calls: string[] = [];
     const mode = playedMode(calls, { mode: () => ({ launch: () => Promise.reject(new CagematchError('launch-failed', 'no')) }) });
     const ctx = modeContext(mode.id, { env: { PATH: process.env.PATH ?? '' }, uid: process.getuid?.() });
-    const ground = { mode, ctx, reach: { via: 'inside' } as const, gatewayPort: undefined, task: helloTask(packageRoot) };
+    const ground = { mode, ctx, reach: { via: 'inside' } as const, gatewayPort: undefined, task: bundledTask('hello') };
     const pool = createPool(ground, (tail) => `box-${tail}`);
     await pool.take(0).catch(() => {});
     expect(await pool.drop(0)).toEqual({ name: 'box-idle1', folder: [] });
@@ -210,7 +209,7 @@ describe('a seed', () => {
     mkdirSync(workspace);
     writeFileSync(target, 'mine');
     symlinkSync(target, join(workspace, 'nonce.txt'));
-    expect(() => helloTask(packageRoot).seed(workspace)).toThrow(/EEXIST/);
+    expect(() => bundledTask('hello').seed(workspace)).toThrow(/EEXIST/);
     expect(readFileSync(target, 'utf8')).toBe('mine');
   });
 });

@@ -9,7 +9,7 @@ import { type Captured, capture } from '../../lib/exec.js';
 import { readCassette } from '../../lib/model/cassette.js';
 import { packageRoot } from '../../lib/package.js';
 import type { EventOf, MatchEvent } from '../../lib/record.js';
-import { helloTask } from '../../lib/task/hello.js';
+import { bundledTask } from '../../lib/task/bundled.js';
 import { openDoor } from './door.js';
 import type { Draw } from './draw.js';
 import { judge, reportedRuns, type Verdict } from './judge.js';
@@ -181,7 +181,7 @@ async function prepare(
     };
   }
   const fault = MODEL_FAULTS.find((one) => kind === `model ${one}`) ?? '500';
-  const upstream = await openUpstream(readCassette(helloTask(packageRoot).cassette), fault, draw.fromRequest);
+  const upstream = await openUpstream(readCassette(bundledTask('hello').cassette), fault, draw.fromRequest);
   undo.push(upstream.close);
   return {
     args: ['--model', 'live', '--allow-host', '--runs', '1'],

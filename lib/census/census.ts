@@ -10,6 +10,8 @@ export type Leftovers = Leftover[] | { gap: 'not-reported' | 'platform' };
 export interface Of {
   /** The sandbox' name. */
   name: string;
+  /** Of a second sandbox that the run had. */
+  also?: string | undefined;
   /** The runtime's own id of it, where it has told one. */
   id?: string | undefined;
   /** The run's folder; whoever made it says himself whether it is gone. */
@@ -112,10 +114,11 @@ async function askRuntime({ mode, ctx }: Subject): Promise<Census['runtime']> {
 }
 
 /** What a mode without a census lists of the sandbox; undefined when it cannot tell. */
-async function askList({ mode, ctx }: Subject, { name, staysUp }: Of): Promise<Leftover[] | undefined> {
+async function askList({ mode, ctx }: Subject, { name, also, staysUp }: Of): Promise<Leftover[] | undefined> {
   try {
     const listed: Listed[] = await inTime(mode.list(ctx));
-    return listed.filter(({ id }) => (id === name && !staysUp) || id.startsWith(`${name} `)).map(({ kind, id }) => ({ kind, id }));
+    const ours = (id: string) => (id === name && !staysUp) || id === also || id.startsWith(`${name} `) || id.startsWith(`${also} `);
+    return listed.filter(({ id }) => ours(id)).map(({ kind, id }) => ({ kind, id }));
   } catch {
     return undefined;
   }
@@ -162,7 +165,8 @@ function nobodyCameOrWent(old: Map<string, Thing> | undefined, now: Thing[], our
 /** Does it bear the sandbox' name or id, or lie below the run's folder? */
 function ofSandbox(of: Of): (thing: Thing) => boolean {
   // docker-1 is not docker-10.
-  const name = new RegExp(`(?<![a-z0-9])${of.name.replace(/[^a-zA-Z0-9]/g, '\\$&')}(?![a-z0-9])`, 'i');
+  const names = [of.name, ...(of.also === undefined ? [] : [of.also])].map((one) => one.replace(/[^a-zA-Z0-9]/g, '\\$&'));
+  const name = new RegExp(`(?<![a-z0-9])(${names.join('|')})(?![a-z0-9])`, 'i');
   const bears = (word: string) =>
     name.test(word) || (of.id !== undefined && word.includes(of.id)) || (of.folder !== undefined && word.includes(`${of.folder}/`));
   return ({ id, marks }) => bears(id) || marks.some(bears);

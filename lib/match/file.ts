@@ -1,13 +1,14 @@
 // A match file: the rows of a match and its settings, in YAML; read strictly, and every mistake told with its place.
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { parseDocument } from 'yaml';
+import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import type { EntryOptions } from '../contract.js';
-import { CagematchError, messageOf } from '../errors.js';
+import { CagematchError } from '../errors.js';
 import { nearest } from '../nearest.js';
 import { stateSchema } from '../record.js';
-import { TASKS } from '../task/task.js';
+import { findTask } from '../task/bundled.js';
+import type { FolderTask } from '../task/folder.js';
+import { parseYaml, placeOf } from '../yaml-file.js';
 import { type Asked, DELIVER } from './plan.js';
 import { parseWanted, type Registry } from './registry.js';
 
@@ -23,8 +24,11 @@ export const BOUNDS = {
 export const MODELS = ['auto', 'replay', 'live'] as const;
 
 /** What a match file says; what it leaves out is undefined. */
-export interface MatchFile extends Omit<z.infer<typeof fileSchema>, 'modes'> {
+export interface MatchFile extends Omit<z.infer<typeof fileSchema>, 'modes' | 'task'> {
   modes?: Asked[];
+  task?: FolderTask;
+  /** What single rows do instead. */
+  rowTasks?: FolderTask[];
 }
 
 /** What may stand behind each key, for people: in words, and as a line to type. */
@@ -35,7 +39,7 @@ const TAKES: Record<string, { words: string; example: string }> = {
   concurrency: { words: `a whole number from ${BOUNDS.concurrency.join(' to ')}`, example: 'concurrency: 4' },
   timeout: { words: `seconds, a whole number from ${BOUNDS.timeout.join(' to ')}`, example: 'timeout: 120' },
   state: { words: words(stateSchema.options), example: 'state: prepared' },
-  task: { words: words(TASKS), example: `task: ${TASKS[0]}` },
+  task: { words: 'the name of a task, or its folder', example: 'task: ./my-task' },
   deliver: { words: words(DELIVER), example: 'deliver: gateway' },
   model: { words: words(MODELS), example: 'model: replay' },
   require: { words: 'a list of names', example: 'require: [docker, podman]' },
@@ -71,7 +75,7 @@ const rowSchema = z.strictObject({
   cpus: z.number().positive().max(1024).optional(),
   memory: memory.optional(),
   state: stateSchema.optional(),
-  task: z.enum(TASKS).optional(),
+  task: z.string().min(1).optional(),
   deliver: z.enum(DELIVER).optional(),
 });
 type Row = z.infer<typeof rowSchema>;
@@ -81,7 +85,7 @@ const fileSchema = z.strictObject({
   warmup: whole(BOUNDS.warmup).optional(),
   seed: whole(BOUNDS.seed).optional(),
   state: stateSchema.optional(),
-  task: z.enum(TASKS).optional(),
+  task: z.string().min(1).optional(),
   deliver: z.enum(DELIVER).optional(),
   model: z.enum(MODELS).optional(),
   concurrency: whole(BOUNDS.concurrency).optional(),
@@ -98,17 +102,23 @@ const fileSchema = z.strictObject({
  * @throws `bad-input`: one line that names the file, the place in it and what is wrong there
  */
 export function readMatchFile(name: string, cwd: string, registry: Registry): MatchFile {
-  const content = parse(name, readText(name, cwd));
+  const content = parseYaml(readText(name, cwd), name, 'a match file');
   const read = fileSchema.safeParse(content);
   if (!read.success) {
     const { issues } = read.error;
     // A key that is mistyped is also one that is missing: the first says more.
     throw mistake(name, content, issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]);
   }
-  const { modes, ...settings } = read.data;
+  const { modes, task, ...settings } = read.data;
+  const from = dirname(resolve(cwd, name));
+  const taskAt = (place: string, one: string) => atPlace(`${name}: ${place}`, () => findTask(one, from));
   for (const [index, required] of (settings.require ?? []).entries())
     atPlace(`${name}: require[${index}]`, () => parseWanted(registry, required));
-  return modes === undefined ? settings : { ...settings, modes: toAsked(name, modes, registry) };
+  const given = { ...settings, ...(task === undefined ? {} : { task: taskAt('task', task) }) };
+  if (modes === undefined) return given;
+  const rowTasks = modes.map((row, index) => (row.task === undefined ? undefined : taskAt(`modes[${index}].task`, row.task)));
+  const asked = toAsked(name, modes, registry).map((row, index) => ({ ...row, task: rowTasks[index]?.id }));
+  return { ...given, modes: asked, rowTasks: rowTasks.filter((one) => one !== undefined) };
 }
 
 function readText(name: string, cwd: string): string {
@@ -120,28 +130,6 @@ function readText(name: string, cwd: string): string {
     if (code === 'ENOENT') throw new CagematchError('bad-input', `there is no match file ${name}`, `it is looked for at ${path}`);
     throw new CagematchError('bad-input', `the match file ${name} cannot be read (${code})`, `check ${path}`);
   }
-}
-
-function parse(name: string, text: string): unknown {
-  const document = parseDocument(text);
-  const [problem] = document.errors;
-  if (problem) {
-    const line = problem.linePos?.[0].line ?? 1;
-    // The parser's own words go on with the place and a picture of it.
-    const what = messageOf(problem).replace(/ at line \d+, column \d+:?$/, '');
-    throw new CagematchError('bad-input', `${name} line ${line}: ${what}`, `correct line ${line}; a match file is YAML`);
-  }
-  try {
-    return document.toJS();
-  } catch (error) {
-    // Aliases of aliases, of which a small file can make a very large value.
-    throw new CagematchError('bad-input', `${name}: ${messageOf(error)}`, 'write it without aliases');
-  }
-}
-
-/** `modes[1].cpus` */
-function placeOf(path: readonly PropertyKey[]): string {
-  return path.map((part, index) => (typeof part === 'number' ? `[${part}]` : `${index === 0 ? '' : '.'}${String(part)}`)).join('');
 }
 
 function mistake(name: string, content: unknown, issue: z.core.$ZodIssue | undefined): CagematchError {
@@ -173,7 +161,7 @@ function toAsked(name: string, rows: Row[], registry: Registry): Asked[] {
   const seen = new Set<string>();
   return rows.map((row, index) => {
     const place = `${name}: modes[${index}]`;
-    const { mode: given, label, memory: memoryMiB, state, task, deliver, ...others } = row;
+    const { mode: given, label, memory: memoryMiB, state, task: _task, deliver, ...others } = row;
     const wanted = atPlace(place, () => {
       if (label !== undefined && given.includes('@'))
         throw new CagematchError('bad-input', `${given} has a label already`, `leave out label: ${label}`);
@@ -196,7 +184,7 @@ function toAsked(name: string, rows: Row[], registry: Registry): Asked[] {
           known.length === 0 ? `${mode.id} has no options` : `options of ${mode.id}: ${known.map(spelt).join(' ')}`,
         );
     }
-    return { name: entry, options, state, task, deliver };
+    return { name: entry, options, state, deliver };
   });
 }
 

@@ -25,7 +25,7 @@ export async function follow(
   stream: ExecStream,
   mark: string,
   watched: Watched,
-  arrived: () => boolean,
+  arrived: () => Sync['live'],
 ): Promise<{ end: ExecEnd; endedAtMs: number; live: Sync['live'] }> {
   const { at, tap, transcript, meter } = watched;
   let live: Sync['live'] = { gap: 'not-reached' };
@@ -58,7 +58,7 @@ export async function follow(
     if (transcript.read(event.text, event.stream).result) {
       meter.end();
       at.result = event.atMs;
-      live = arrived() ? 'yes' : 'no';
+      live = arrived();
     }
   }
   return { end: { type: 'lost', reason: 'the stream broke off' }, endedAtMs: watched.clock(), live };

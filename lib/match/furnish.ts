@@ -1,12 +1,11 @@
 // What a run is given before it is launched: folders on this host, and the same words to every runtime.
-import { copyFileSync, fchownSync, lchownSync, mkdirSync, readdirSync } from 'node:fs';
+import { copyFileSync, lchownSync, mkdirSync, readdirSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import type { Delivery } from '../auth/deliver.js';
 import type { Command, Context, HostPaths, LaunchSpec, Layout, Mode, Reach } from '../contract.js';
-import type { Held } from '../held.js';
 import { packageRoot } from '../package.js';
 import { agentCommand } from '../task/agent.js';
-import type { Task } from '../task/task.js';
+import type { Owner, Task } from '../task/task.js';
 
 /** Owner of a workspace: the caller, or the image's own user when the caller is root. */
 export function workspaceUser(uid: number | undefined): { uid: number; gid: number } {
@@ -33,16 +32,9 @@ export function own(path: string, user: { uid: number; gid: number }, uid: numbe
   for (const name of ['', ...readdirSync(path, { recursive: true, encoding: 'utf8' })]) lchownSync(join(path, name), user.uid, user.gid);
 }
 
-/**
- * The same for the seed in a workspace that other agents have had before. What they left running may put a link in a file's place,
- * or give a file of this host a second name there: only what is open, ours, and known by that one name is given away.
- */
-export function ownSeed(workspace: Held, user: { uid: number; gid: number }, uid: number | undefined): void {
-  if (uid !== 0) return;
-  for (const name of workspace.names())
-    workspace.file(name, (descriptor, stats) => {
-      if (stats.uid === uid && stats.nlink === 1) fchownSync(descriptor, user.uid, user.gid);
-    });
+/** Who is to have the seed's files: they are given away as they are made, since no path is sure any more where agents have been. */
+export function ownerFor(user: Owner, uid: number | undefined): Owner | undefined {
+  return uid === 0 ? user : undefined;
 }
 
 export interface LaidOut {
@@ -95,10 +87,11 @@ export function commandFor(given: Given, layout: Layout, { delivery, path }: Ent
 export function specFor(given: Given, host: HostPaths, user: { uid: number; gid: number }): LaunchSpec {
   const { gatewayPort } = given;
   const source = (file: string) => join(packageRoot, 'lib/model', file);
+  const { cassette } = given.task;
   const replay = [
     { path: INSIDE.script, source: source('inside.mjs') },
     { path: '/tmp/cagematch/replay.mjs', source: source('replay.mjs') },
-    { path: INSIDE.cassette, source: given.task.cassette },
+    ...(cassette === undefined ? [] : [{ path: INSIDE.cassette, source: cassette }]),
   ];
   return {
     name: given.name,

@@ -5,22 +5,23 @@ import { type Clock, monotonic } from '../clock.js';
 import type { Context, Handle, Mode } from '../contract.js';
 import { messageOf } from '../errors.js';
 import type { Tap } from '../model/gateway.js';
-import { makeFolder, removeFolder } from '../owner.js';
+import { makeFolder } from '../owner.js';
 import type { Auth, Clocks, Cost, Gap, Leftover, Outcome, Planted, State, Sync } from '../record.js';
 import type { Task } from '../task/task.js';
 import { agentFailure, startTranscript } from '../task/transcript.js';
 import { atBound, blamed, failureOf, undestroyed, unlessDiskFull, unlessModel } from './blame.js';
 import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
-import { folderBytes } from './capacity.js';
 import { imageAnew } from './cold.js';
 import { openMeter } from './cost.js';
+import { dropFolder } from './drop.js';
 import { type Admission, authOf, openEntrance, wayOf } from './entrance.js';
 import { follow, type Watched } from './follow.js';
-import { furnish, type LaidOut, layOut, own, workspaceUser } from './furnish.js';
+import { furnish, type LaidOut, layOut, ownerFor, workspaceUser } from './furnish.js';
 import { type Moments, measure } from './measure.js';
-import { asSeeded, hasArrived, plantedIn, verified } from './workspace.js';
+import { verifierName, verifyInside } from './verify.js';
+import { asSeeded, hasArrived, judged, plantedIn } from './workspace.js';
 
-type Phase = 'prepare' | 'launch' | 'work' | 'collect' | 'destroy';
+type Phase = 'prepare' | 'launch' | 'work' | 'collect' | 'destroy' | 'verify';
 
 export interface RunSettings extends Admission {
   mode: Mode;
@@ -79,20 +80,6 @@ export async function runOnce(settings: RunSettings): Promise<RunResult> {
   return { ...result, leftovers: withMore(result.leftovers, dropFolder(folder, settings)) };
 }
 
-/** The folder and what it takes, where it could not be removed: files that another user made inside can be out of our reach. */
-export function dropFolder(folder: string, settings: Pick<RunSettings, 'onFolder'>): Leftover[] {
-  try {
-    settings.onFolder?.(folder);
-    removeFolder(folder);
-    return [];
-  } catch {
-    return [
-      { kind: 'folder', id: folder },
-      { kind: 'disk', id: `at least ${folderBytes(folder)} bytes in ${folder}` },
-    ];
-  }
-}
-
 /** What was found is told, also where something else could not be. */
 export function withMore(others: RunResult['leftovers'], more: Leftover[]): RunResult['leftovers'] {
   if (more.length === 0) return others;
@@ -124,8 +111,7 @@ async function runIn(folder: string, settings: RunSettings, at: Moments): Promis
   try {
     const user = mode.owner?.(settings.ctx) ?? workspaceUser(settings.ctx.uid);
     const host = furnish(folder, user, settings.ctx, mode);
-    const { nonce } = task.seed(host.workspace);
-    own(host.workspace, user, settings.ctx.uid);
+    const { nonce } = task.seed(host.workspace, ownerFor(user, settings.ctx.uid));
     const plan = layOut(settings, host, user, entrance);
     const watched = watch(settings, at, tap, host.workspace);
     before = await audit.before(settings);
@@ -134,9 +120,16 @@ async function runIn(folder: string, settings: RunSettings, at: Moments): Promis
     at.launchCalled = watched.clock();
     const work = await attempt({ ...settings, ctx }, plan, watched);
     await settings.allOver?.();
-    const more = leftInWorkspace(host.workspace, [user.uid, settings.ctx.uid], settings.credential.secret);
-    const left = await leftovers({ ...settings, audit }, before, { ...work, name: settings.name, folder });
-    return { ...told(settings, watched, work, nonce), leftovers: withMore(left, more) };
+    const own = leftInWorkspace(host.workspace, [user.uid, settings.ctx.uid], settings.credential.secret);
+    const result = told(settings, watched, work, nonce);
+    const { outcome, leftovers: more } = await verifyInside(settings, { ...result, workspace: host.workspace, nonce, user });
+    const left = await leftovers({ ...settings, audit }, before, {
+      ...work,
+      name: settings.name,
+      also: verifierName(settings.name),
+      folder,
+    });
+    return { ...result, outcome, leftovers: withMore(left, [...own, ...more]) };
   } catch (error) {
     const outcome = blamed('harness', messageOf(error));
     const left = await leftovers({ ...settings, audit }, before, { name: settings.name, folder });
@@ -158,7 +151,7 @@ export function told(settings: RunSettings, watched: Watched, work: Work, nonce:
   const { at, tap, transcript, workspace, meter } = watched;
   if (tap.firstRequestAtMs !== undefined) at.firstRequest ??= tap.firstRequestAtMs;
   if (tap.requests > 0) at.modelMs = tap.modelMs;
-  const verdict = verified(settings.task, workspace, nonce, transcript);
+  const verdict = judged(settings.task, workspace, nonce, transcript);
   return {
     outcome: unlessDiskFull(work.failure ?? unlessModel(verdict.outcome, tap) ?? verdict.outcome, workspace.path),
     clocks: measure(at, settings.state),
@@ -256,7 +249,7 @@ export async function workIn(
 export async function leftovers(
   settings: RunSettings & { audit: Audit },
   before: Census | undefined,
-  of: { name: string; folder?: string; id?: string | undefined; undestroyed?: string; staysUp?: boolean },
+  of: { name: string; also?: string; folder?: string; id?: string | undefined; undestroyed?: string; staysUp?: boolean },
 ): Promise<RunResult['leftovers']> {
   const { undestroyed, staysUp = false, ...whose } = of;
   const left = await settings.audit.after(before, settings, { ...whose, staysUp, alone: settings.alone ?? true });

@@ -9,21 +9,11 @@ import { makeFolder } from '../owner.js';
 import type { Leftover } from '../record.js';
 import { failureOf } from './blame.js';
 import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
+import { dropFolder } from './drop.js';
 import { openEntrance } from './entrance.js';
-import { commandFor, furnish, ownSeed, specFor, workspaceUser } from './furnish.js';
-import {
-  cutShort,
-  dropFolder,
-  leftovers,
-  type RunResult,
-  type RunSettings,
-  told,
-  unlaunched,
-  type Work,
-  watch,
-  withMore,
-  workIn,
-} from './run.js';
+import { commandFor, furnish, ownerFor, specFor, workspaceUser } from './furnish.js';
+import { cutShort, leftovers, type RunResult, type RunSettings, told, unlaunched, type Work, watch, withMore, workIn } from './run.js';
+import { verifierName, verifyInside } from './verify.js';
 
 /** What a sandbox needs that serves many runs. */
 type Ground = Pick<RunSettings, 'mode' | 'ctx' | 'reach' | 'gatewayPort' | 'task' | 'onFolder'>;
@@ -118,10 +108,10 @@ export async function runWarm(settings: RunSettings, pool: Pool, place: number):
   const audited = { ...settings, audit };
   let result: RunResult;
   let before: Census | undefined;
-  let of: { name: string; id: string | undefined; folder: string } | undefined;
+  let of: { name: string; also: string; id: string | undefined; folder: string } | undefined;
   try {
     const { idle, layout, nonce } = await madeReady(settings, pool, place);
-    of = { name: idle.name, id: idle.handle.id, folder: dirname(idle.host.workspace) };
+    of = { name: idle.name, also: verifierName(settings.name), id: idle.handle.id, folder: dirname(idle.host.workspace) };
     before = await audit.before(settings, { fresh: idle.used === 1 });
     const watched = watch(settings, at, tap, idle.host.workspace);
     const plan = commandFor(settings, layout, entrance);
@@ -139,10 +129,12 @@ export async function runWarm(settings: RunSettings, pool: Pool, place: number):
       stop.clear();
     }
     await settings.allOver?.();
-    const more = leftInWorkspace(idle.host.workspace, [idle.user.uid, settings.ctx.uid], settings.credential.secret);
+    const own = leftInWorkspace(idle.host.workspace, [idle.user.uid, settings.ctx.uid], settings.credential.secret);
     const verdict = told(settings, watched, work, nonce);
-    const left = verdict.outcome.status === 'passed' ? await leftovers(audited, before, { ...of, staysUp: true }) : [];
-    result = { ...verdict, leftovers: withMore(left, more) };
+    const { user, host } = idle;
+    const { outcome, leftovers: more } = await verifyInside(settings, { ...verdict, workspace: host.workspace, nonce, user });
+    const left = outcome.status === 'passed' ? await leftovers(audited, before, { ...of, staysUp: true }) : [];
+    result = { ...verdict, outcome, leftovers: withMore(left, [...own, ...more]) };
   } catch (error) {
     result = unlaunched(settings, at, error instanceof Unready ? error.outcome : failureOf(error));
   } finally {
@@ -214,9 +206,7 @@ async function refresh(settings: RunSettings, idle: Idle): Promise<{ layout: Lay
   // The folder itself, not what stands in its place: agents were here, and what they left may run still.
   const seeded = hold(idle.workspace, (held) => {
     if (held.names(1).length > 0) return undefined;
-    const seed = settings.task.seed(held.path);
-    ownSeed(held, idle.user, settings.ctx.uid);
-    return seed;
+    return settings.task.seed(held.path, ownerFor(idle.user, settings.ctx.uid));
   });
   if (!seeded) throw new CagematchError('launch-failed', 'the workspace of the sandbox that idles could not be emptied');
   return { layout: { ...layout, home: `${base}/home`, ...(layout.tmp === undefined ? {} : { tmp: `${base}/tmp` }) }, nonce: seeded.nonce };

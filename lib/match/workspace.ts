@@ -2,7 +2,7 @@
 import type { Mode } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import { hold, type Identity, identify } from '../held.js';
-import type { Gap, Planted } from '../record.js';
+import type { Gap, Planted, Sync } from '../record.js';
 import { lookForPlanted, plantedSince, type Snapshot } from '../task/planted.js';
 import type { Task } from '../task/task.js';
 import type { Transcript } from '../task/transcript.js';
@@ -20,13 +20,14 @@ export function asSeeded(path: string): Workspace {
 }
 
 /** Is the agent's file there already? */
-export function hasArrived(task: Task, workspace: Workspace): boolean {
-  return hold(workspace, ({ path }) => task.arrived(path)) === true;
+export function hasArrived(task: Task, workspace: Workspace): Sync['live'] {
+  if (!task.arrived) return { gap: 'not-exercised' };
+  return hold(workspace, ({ path }) => task.arrived?.(path)) ? 'yes' : 'no';
 }
 
 /** An agent that shares this host's files may put something else in the folder's place: that is not looked into. */
-export function verified(task: Task, workspace: Workspace, nonce: string, transcript: Transcript): ReturnType<Task['verify']> {
-  const verdict = hold(workspace, ({ path }) => task.verify(path, nonce, transcript));
+export function judged(task: Task, workspace: Workspace, nonce: string, transcript: Transcript): ReturnType<Task['judge']> {
+  const verdict = hold(workspace, ({ path }) => task.judge(path, nonce, transcript));
   if (verdict) return verdict;
   const replaced = new CagematchError('collect-failed', 'the workspace is not the folder any more that was made for the run');
   return { outcome: failureOf(replaced), sync: { in: { gap: 'not-reached' }, out: 'no' } };

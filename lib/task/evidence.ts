@@ -1,26 +1,30 @@
-// What the tasks have in common: a seed of new files with a nonce, and what their verdicts rest on.
-import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { hold } from '../held.js';
+// What the verdicts rest on: files that are on this host, what the agent wrote, and what its commands printed.
+import { type Held, hold, readOwn } from '../held.js';
 import type { Sync } from '../record.js';
 import type { Transcript } from './transcript.js';
 
-/** Only ever new files: where an agent has been before, a name may be a link to anywhere on this host. */
-export function seedWith(workspace: string, files: Readonly<Record<string, string>>): { nonce: string } {
-  const nonce = randomBytes(12).toString('hex');
-  for (const [name, text] of Object.entries({ ...files, 'nonce.txt': `${nonce}\n` }))
-    writeFileSync(join(workspace, name), text, { flag: 'wx' });
-  return { nonce };
+/** What is longer was not written with the Write tool. */
+const MOST_BYTES = 4 * 1024 * 1024;
+
+/** @param path in the workspace; every folder on the way is one, and no link */
+export function isThere(workspace: string, path: string): boolean {
+  return reach(workspace, path, (held, name) => held.look(name)?.isFile()) === true;
 }
 
-export function isThere(workspace: string, name: string): boolean {
-  return hold(workspace, (held) => held.look(name)?.isFile()) === true;
+/** The text of a file, as long as it is a plain one with one name. */
+export function textOf(workspace: string, path: string): string | undefined {
+  return reach(workspace, path, (held, name) => readOwn(held, name, MOST_BYTES)?.toString('utf8'));
 }
 
-/** What the agent last gave the Write tool for a file of that name. */
-export function lastWritten({ writes }: Transcript, name: string): string | undefined {
-  return writes.findLast((write) => basename(write.path) === name)?.content;
+function reach<T>(workspace: string, path: string, act: (held: Held, name: string) => T): T | undefined {
+  const enter = (held: Held, [name = '', ...rest]: string[]): T | undefined =>
+    rest.length === 0 ? act(held, name) : held.folder(name, (inner) => enter(inner, rest));
+  return hold(workspace, (held) => enter(held, path.split('/')));
+}
+
+/** What the agent last gave the Write tool for a file of that path; it names files by where they are inside. */
+export function lastWritten({ writes }: Transcript, path: string): Transcript['writes'][number] | undefined {
+  return writes.findLast((write) => write.path === path || write.path.endsWith(`/${path}`));
 }
 
 /** What commands printed that ended well. */

@@ -32,7 +32,8 @@ const lineSchema = z.discriminatedUnion('type', [
 export interface Transcript {
   /** What the agent itself says it is. */
   agentVersion?: string;
-  writes: { path: string; content: string }[];
+  /** `refusal`: what the tool said where it did not write. */
+  writes: { path: string; content: string; refusal?: string }[];
   toolOutputs: { tool: string; text: string; isError: boolean }[];
   result?: { isError: boolean; subtype: string; text: string; apiStatus?: number };
   /** Lines on stdout that are no JSON object. */
@@ -57,6 +58,8 @@ function keeper<T>(sizeOf: (one: T) => number) {
 
 export function startTranscript(): Transcript & { read(line: string, stream: 'stdout' | 'stderr'): { result: boolean } } {
   const tools = new Map<string, string>();
+  // Weak: a write that is no longer kept must not be held by this.
+  const calls = new WeakMap<Transcript['writes'][number], string>();
   const keepWrite = keeper<Transcript['writes'][number]>((write) => write.content.length);
   const keepOutput = keeper<Transcript['toolOutputs'][number]>((output) => output.text.length);
   return {
@@ -84,17 +87,23 @@ export function startTranscript(): Transcript & { read(line: string, stream: 'st
           if (block.type !== 'tool_use' || block.id === undefined || block.name === undefined) continue;
           tools.set(block.id, block.name);
           const { file_path: path, content } = block.input ?? {};
-          if (block.name === 'Write' && typeof path === 'string' && typeof content === 'string') keepWrite(this.writes, { path, content });
+          if (block.name !== 'Write' || typeof path !== 'string' || typeof content !== 'string') continue;
+          const write = { path, content };
+          calls.set(write, block.id);
+          keepWrite(this.writes, write);
         }
       }
       if (event.type === 'user' && typeof event.message.content !== 'string') {
         for (const block of event.message.content) {
           if (block.type !== 'tool_result') continue;
-          keepOutput(this.toolOutputs, {
+          const output = {
             tool: tools.get(block.tool_use_id ?? '') ?? 'unknown',
             text: plain(block.content),
             isError: block.is_error === true,
-          });
+          };
+          keepOutput(this.toolOutputs, output);
+          const refused = output.isError ? this.writes.findLast((write) => calls.get(write) === block.tool_use_id) : undefined;
+          if (refused) refused.refusal = output.text.slice(0, LAST_WORDS);
         }
       }
       if (event.type === 'result') {

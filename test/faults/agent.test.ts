@@ -4,10 +4,9 @@ import { openField } from '../../bench/field.js';
 import { monotonic } from '../../lib/clock.js';
 import type { Mode } from '../../lib/contract.js';
 import type { PlannedEntry } from '../../lib/match/plan.js';
-import { packageRoot } from '../../lib/package.js';
 import type { MatchEvent } from '../../lib/record.js';
 import { plain, renderTable } from '../../lib/report/terminal/table.js';
-import { helloTask } from '../../lib/task/hello.js';
+import { bundledTask } from '../../lib/task/bundled.js';
 import * as says from '../agent-lines.js';
 import { doesTheTask, print } from '../agent-scripts.js';
 import { quoted } from '../fake-commands.js';
@@ -16,7 +15,7 @@ import { playMatch } from '../played.js';
 import { reportOf } from '../report-of.js';
 import { ready } from './draws.js';
 
-const field = openField(helloTask(packageRoot));
+const field = openField(bundledTask('hello'));
 afterAll(() => field.close());
 
 /** The mode itself, with another agent in the place of the real one. @param script its body in shell; `$0` is the run's mark */

@@ -8,9 +8,8 @@ import { contextFor, createKeeper } from '../../lib/match/context.js';
 import { liveAnswer } from '../../lib/model/answers.js';
 import { readCassette } from '../../lib/model/cassette.js';
 import { createGateway, type Tap } from '../../lib/model/gateway.js';
-import { packageRoot } from '../../lib/package.js';
 import { agentBinary } from '../../lib/task/agent.js';
-import { helloTask } from '../../lib/task/hello.js';
+import { bundledTask } from '../../lib/task/bundled.js';
 import host from '../../modes/host.js';
 import { quoted, writeProgram } from '../fake-commands.js';
 import { entryOf, playMatch } from '../played.js';
@@ -29,7 +28,7 @@ function agentThatAsksAgain(times: number): string {
 
 /** One run of the real agent whose model fails from its second request on. */
 async function outcomeOf(fault: ModelFault, options: { timeoutMs: number; times: number }) {
-  const upstream = await openUpstream(readCassette(helloTask(packageRoot).cassette), fault, 1);
+  const upstream = await openUpstream(readCassette(bundledTask('hello').cassette), fault, 1);
   const gateway = createGateway(liveAnswer(upstream.url, CREDENTIAL));
   onTestFinished(async () => {
     await gateway.close();

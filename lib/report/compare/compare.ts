@@ -77,6 +77,8 @@ const identityOf = ({ report: { match } }: Side) => ({ match: match.id, startedA
 function whyNot(base: ModeReport, next: ModeReport): string | undefined {
   const asked = ({ options }: ModeReport) => JSON.stringify(Object.entries(options).sort(([a], [b]) => (a < b ? -1 : 1)));
   if (base.task !== next.task) return `task ${base.task} and ${next.task}`;
+  const [a, b] = [base.taskDigest, next.taskDigest];
+  if (a !== undefined && b !== undefined && a !== b) return `the task ${base.task} is not the same: its content is ${a} and ${b}`;
   if (base.state !== next.state) return `state ${base.state} and ${next.state}`;
   if (asked(base) !== asked(next)) return `options ${JSON.stringify(base.options)} and ${JSON.stringify(next.options)}`;
   return base.standIn === next.standIn ? undefined : 'one of them is of a stand-in';

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { probeEventSchema } from '../../probe-record.js';
 import { eventSchema } from '../../record.js';
+import { taskSchema } from '../../task/schema.js';
 import { comparisonDocument } from '../compare/comparison.js';
 import { reportSchema } from '../document.js';
 import { probeDocumentSchema } from '../probe/document.js';
@@ -16,6 +17,7 @@ export function schemaFiles(): Record<string, string> {
     'docs/schema/event.json': text(eventSchema, 'A line of events.jsonl', 'input'),
     'docs/schema/probe.json': text(probeDocumentSchema, 'cagematch probe --json; cagematch report --format json of a probe', 'output'),
     'docs/schema/probe-event.json': text(probeEventSchema, 'A line of probe.jsonl', 'input'),
+    'docs/schema/task.json': text(taskSchema, 'task.yaml', 'input'),
     'docs/schema/compare.json': text(comparisonDocument, 'cagematch compare --json', 'output'),
   };
 }

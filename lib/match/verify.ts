@@ -1,0 +1,163 @@
+// A task's own verifier: run in a fresh sandbox of the same mode on the workspace that came back, when every clock has stopped.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command, Context, ExecStream, Handle, HostPaths, LaunchSpec, Layout, Mode } from '../contract.js';
+import { CagematchError, messageOf } from '../errors.js';
+import { hold } from '../held.js';
+import { makeFolder } from '../owner.js';
+import type { Leftover, Outcome } from '../record.js';
+import type { Owner, Verifier } from '../task/task.js';
+import { oneLine } from '../task/transcript.js';
+import { filesOf, writeTree } from '../task/tree.js';
+import { blamed, failureOf } from './blame.js';
+import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
+import { dropFolder } from './drop.js';
+import { furnish } from './furnish.js';
+import type { RunSettings } from './run.js';
+
+const PASSED: Outcome = { status: 'passed' };
+
+/** Where the verifier's files lie in a guest that does not share this host's. */
+const INSIDE = '/tmp/cagematch/verify';
+
+/** Of the sandbox, by the run's own: not the same, since a runtime's events tell sandboxes apart by name. `sandboxName` leaves room for it. */
+export const verifierName = (run: string) => `${run}-v`;
+
+export interface Verdict {
+  outcome: Outcome;
+  /** What of the verifier's own could not be removed, as far as it is known here. */
+  leftovers: Leftover[];
+}
+
+/**
+ * Nothing is launched for a task without a verifier, nor for a run that has failed. The sandbox gets neither a gateway nor a
+ * credential, a home and a temporary folder of its own, and is destroyed whatever happens. Never throws.
+ * @param run what the judge has found, and the workspace as it came back
+ */
+export async function verifyInside(
+  settings: Pick<RunSettings, 'mode' | 'ctx' | 'task' | 'name' | 'signal' | 'timeoutMs' | 'onPhase'>,
+  run: { outcome: Outcome; workspace: string; nonce: string; user: Owner },
+): Promise<Verdict> {
+  const { verifier } = settings.task;
+  if (!verifier || run.outcome.status !== 'passed') return { outcome: run.outcome, leftovers: [] };
+  settings.onPhase('verify');
+  let folder: string;
+  try {
+    folder = makeFolder('verify');
+  } catch (error) {
+    return { outcome: blamed('harness', messageOf(error)), leftovers: [] };
+  }
+  // Ends what our own clients still do once the sandbox is gone.
+  const over = new AbortController();
+  let verdict: Verdict;
+  try {
+    const ctx: Context = { ...settings.ctx, signal: over.signal };
+    const { spec, command } = layOut({ ...settings, ctx }, verifier, run, folder);
+    verdict = await inSandbox({ ...settings, ctx }, spec, command);
+  } catch (error) {
+    verdict = { outcome: failureOf(error), leftovers: [] };
+  } finally {
+    over.abort();
+  }
+  return { ...verdict, leftovers: [...verdict.leftovers, ...dropFolder(folder)] };
+}
+
+function layOut(
+  settings: { mode: Mode; ctx: Context; name: string },
+  verifier: Verifier,
+  run: { workspace: string; nonce: string; user: Owner },
+  folder: string,
+): { spec: LaunchSpec; command: Command } {
+  const { mode, ctx } = settings;
+  const brought = join(folder, 'verify');
+  mkdirSync(brought);
+  hold(brought, (held) => writeTree(verifier.files, held));
+  const host: HostPaths = { ...furnish(folder, run.user, ctx, mode), workspace: run.workspace };
+  const layout = mode.layout(ctx, host);
+  // Where the home is this host's, so is every path.
+  const shares = layout.home === host.home;
+  const files = shares ? [] : filesOf(verifier.files).map(({ path }) => ({ path: `${INSIDE}/${path}`, source: join(brought, path) }));
+  const command = commandOf(verifier.argv(shares ? brought : INSIDE, run.nonce), layout);
+  const spec: LaunchSpec = { name: verifierName(settings.name), host, user: run.user, files };
+  return { spec: mode.oneShot ? { ...spec, command } : spec, command };
+}
+
+/** Started by a shell, which says in the same words everywhere that there is no such program. */
+function commandOf(argv: [string, ...string[]], layout: Layout): Command {
+  return {
+    argv: ['/bin/sh', '-c', 'exec "$@"', 'sh', ...argv],
+    env: {
+      HOME: layout.home,
+      LANG: 'C.UTF-8',
+      ...(layout.path === undefined ? {} : { PATH: layout.path }),
+      ...(layout.tmp === undefined ? {} : { TMPDIR: layout.tmp }),
+    },
+    secretEnv: {},
+    cwd: layout.workspace,
+  };
+}
+
+async function inSandbox(
+  settings: { mode: Mode; ctx: Context; signal: AbortSignal; timeoutMs: number },
+  spec: LaunchSpec,
+  command: Command,
+): Promise<Verdict> {
+  const { mode, ctx, timeoutMs } = settings;
+  const stop = stopper(settings.signal, timeoutMs);
+  let handle: Handle = { name: spec.name };
+  let launched = false;
+  let outcome: Outcome;
+  try {
+    const launching = mode.launch(ctx, spec);
+    handle = await stop.race(launching, async () => {
+      handle = (await within(launching, GRACE_MS).catch(() => undefined)) ?? handle;
+    });
+    launched = true;
+    outcome = await stop.race(heard(handle.process ?? mode.exec(ctx, handle, command)), async () => {});
+  } catch (error) {
+    outcome = cutShort(stop.reason(), launched, timeoutMs) ?? notRun(error);
+  } finally {
+    stop.clear();
+  }
+  try {
+    await within(mode.destroy(ctx, handle), DESTROY_MS);
+    return { outcome, leftovers: [] };
+  } catch (error) {
+    const why = blamed('sandbox', `the verifier's sandbox could not be destroyed: ${messageOf(error)}`);
+    return { outcome: outcome.status === 'passed' ? why : outcome, leftovers: [{ kind: 'sandbox', id: spec.name }] };
+  }
+}
+
+function notRun(error: unknown): Outcome {
+  const hint = error instanceof CagematchError ? error.hint : undefined;
+  return blamed('sandbox', oneLine(`the verifier could not be launched: ${messageOf(error)}`), hint);
+}
+
+function cutShort(reason: Outcome | undefined, launched: boolean, timeoutMs: number): Outcome | undefined {
+  if (reason?.status !== 'failed' || reason.cause !== 'timeout') return reason;
+  const within = `within ${timeoutMs / 1000} s`;
+  if (!launched) return blamed('sandbox', `the verifier was not launched ${within}`, reason.hint);
+  return blamed('verifier', `the verifier had not ended ${within}`, reason.hint);
+}
+
+/** Reads all that it says, and keeps what tells why. */
+async function heard(stream: ExecStream): Promise<Outcome> {
+  let last = '';
+  let error = '';
+  for await (const event of stream) {
+    if (event.type === 'line') {
+      if (/^(Uncaught )?\w*Error\b/.test(event.text)) error = event.text;
+      last = event.text.trim() === '' ? last : event.text;
+      continue;
+    }
+    // Node says its own version after what went wrong.
+    const words = /^Node\.js v\d/.test(last) && error !== '' ? error : last;
+    const said = words === '' ? '' : `: ${words}`;
+    if (event.type === 'lost') return blamed('sandbox', oneLine(`the runtime lost the verifier: ${event.reason}`));
+    if (event.type === 'signal') return blamed('verifier', oneLine(`the verifier was killed by ${event.name}${said}`));
+    if (event.code === 0) return PASSED;
+    // What the kernel ends for want of memory, as with the agent.
+    return blamed(event.code === 137 ? 'sandbox' : 'verifier', oneLine(`the verifier ended with exit code ${event.code}${said}`));
+  }
+  return blamed('sandbox', 'the runtime lost the verifier: the stream broke off');
+}

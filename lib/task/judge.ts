@@ -1,0 +1,103 @@
+// The judge of every task folder: holds what it expects against the workspace that came back and against what the agent told.
+import { runInNewContext } from 'node:vm';
+import { isGap, type Outcome, type Sync } from '../record.js';
+import { cameIn, isThere, lastWritten, printed, textOf } from './evidence.js';
+import { type Expectations, NONCE, toPattern } from './schema.js';
+import type { Task } from './task.js';
+import { oneLine, type Transcript } from './transcript.js';
+
+/** What a file system says that does not take files: the sandbox offers the agent no place to work. */
+const NO_PLACE = /\b(ENOSPC|EDQUOT|EROFS|EACCES|EPERM|EIO)\b/;
+/** For one regular expression on one text. An agent that knows the expression can write what it takes years to match. */
+const MATCH_MS = 1000;
+
+interface Seen {
+  workspace: string;
+  nonce: string;
+  transcript: Transcript;
+}
+
+type Cause = Extract<Outcome, { status: 'failed' }>['cause'];
+const failed = (cause: Cause, message: string): Outcome => ({ status: 'failed', cause, message: oneLine(message) });
+
+/**
+ * Blames the agent for what it never wrote, the sandbox where its disk took no file, the way back for what is not here as it was
+ * written, and nobody but the task's own expectation (`verifier`) for the rest.
+ * @param seeded paths of the files that the agent finds
+ */
+export function createJudge(expected: Expectations, seeded: ReadonlySet<string>): Pick<Task, 'judge' | 'arrived'> {
+  const fresh = [...expected.written, ...expected.files.map(({ path }) => path).filter((path) => !seeded.has(path))];
+  const told = expected.printed.some((one) => (typeof one === 'string' ? one : one.matches).includes(NONCE));
+  return {
+    judge(workspace, nonce, transcript) {
+      const seen: Seen = { workspace, nonce, transcript };
+      const [first] = faults(seen, expected, seeded);
+      return {
+        outcome: first ?? { status: 'passed' },
+        sync: { in: told ? cameIn(transcript, nonce) : { gap: 'not-exercised' }, out: cameOut(seen, expected, fresh) },
+      };
+    },
+    ...(fresh.length > 0 ? { arrived: (workspace) => fresh.every((path) => isThere(workspace, path)) } : {}),
+  };
+}
+
+function* faults(seen: Seen, expected: Expectations, seeded: ReadonlySet<string>): Generator<Outcome> {
+  for (const path of expected.written) {
+    const written = lastWritten(seen.transcript, path);
+    if (!written) yield failed('agent', `the agent never wrote ${path}`);
+    else if (textOf(seen.workspace, path) !== written.content) yield notAsWritten(seen, path, written);
+  }
+  for (const { path, matches, not, otherwise } of expected.files) {
+    const text = textOf(seen.workspace, path);
+    const written = lastWritten(seen.transcript, path);
+    if (text === undefined && !written && !seeded.has(path)) yield failed('agent', `the agent never wrote ${path}`);
+    else if (text === undefined) yield notAsWritten(seen, path, written);
+    else if (matches !== undefined && !fits(matches, text, seen))
+      yield failed('verifier', otherwise ?? `${path} does not match ${matches}`);
+    else if (not !== undefined && fits(not, text, seen, true)) yield failed('verifier', otherwise ?? `${path} matches ${not}`);
+  }
+  const outputs = printed(seen.transcript);
+  for (const one of expected.printed) {
+    if (typeof one === 'string') {
+      const words = one === NONCE ? 'the nonce' : one;
+      if (!outputs.some((text) => text.includes(one.replaceAll(NONCE, seen.nonce))))
+        yield failed('verifier', `no tool output holds ${words}`);
+      continue;
+    }
+    const { matches, times = 1, otherwise = `no tool output matches ${matches}` } = one;
+    const found = outputs.filter((text) => fits(matches, text, seen)).length;
+    if (found < times) yield failed('verifier', times === 1 ? otherwise : `${otherwise}: seen ${found} of ${times} times`);
+  }
+}
+
+/** A file that the agent wrote, or found, is not here as it should be. */
+function notAsWritten({ workspace }: Seen, path: string, written: Transcript['writes'][number] | undefined): Outcome {
+  const { refusal } = written ?? {};
+  if (refusal !== undefined) return failed(NO_PLACE.test(refusal) ? 'sandbox' : 'agent', `the Write of ${path} failed: ${refusal}`);
+  if (textOf(workspace, path) === undefined) return failed('sync', `${path} is not on the host after collect`);
+  return failed('sync', `${path} on the host is not what the agent wrote`);
+}
+
+/** Of the files that only the agent makes; where there are none, of those that it was to change. */
+function cameOut({ workspace, transcript }: Seen, expected: Expectations, fresh: readonly string[]): Sync['out'] {
+  const paths = fresh.length > 0 ? fresh : expected.files.map(({ path }) => path);
+  const ways = paths.map((path): Sync['out'] => {
+    const [text, written] = [textOf(workspace, path), lastWritten(transcript, path)];
+    if (expected.written.includes(path)) return written ? (text === written.content ? 'yes' : 'no') : { gap: 'not-reached' };
+    if (text !== undefined) return 'yes';
+    return written || !fresh.includes(path) ? 'no' : { gap: 'not-reached' };
+  });
+  if (ways.includes('no')) return 'no';
+  return ways.find((way) => isGap(way)) ?? ways[0] ?? { gap: 'not-exercised' };
+}
+
+/** @param late what holds where it took too long to tell */
+function fits(pattern: string, text: string, { nonce }: Seen, late = false): boolean {
+  try {
+    const { source, flags } = toPattern(pattern, nonce);
+    // Only the time of a script that has a context of its own can be bounded.
+    return runInNewContext('new RegExp(source, flags).test(text)', { source, flags, text }, { timeout: MATCH_MS }) === true;
+  } catch {
+    return late;
+  }
+}

@@ -1,0 +1,93 @@
+// What may stand in a task.yaml, in zod; `docs/schema/task.json` is made from it.
+import { posix } from 'node:path';
+import { z } from 'zod';
+
+/** What is put in the place of a word between double braces. */
+export const NONCE = '{{nonce}}';
+export const VERIFY = '{{verify}}';
+
+/** The agent takes the prompt as one argument, and one argument is at most 128 KiB long. */
+const MOST_PROMPT = 100_000;
+
+const pathInWorkspace = z
+  .string()
+  .min(1)
+  .max(1000)
+  .refine((path) => !path.includes('\0') && path === posix.normalize(path) && !/^(\/|\.\.?(\/|$))|\/$/.test(path));
+
+/** A regular expression of JavaScript, in which ^ and $ are those of a line. The nonce is letters and digits only. */
+export const toPattern = (text: string, nonce: string) => new RegExp(text.replaceAll(NONCE, nonce), 'm');
+
+const pattern = z
+  .string()
+  .min(1)
+  .refine((text) => {
+    try {
+      toPattern(text, '0');
+      return true;
+    } catch {
+      return false;
+    }
+  });
+
+/** What is said where it is not so, in the place of words of ours. */
+const otherwise = z.string().min(1).max(200).optional();
+
+const fileSchema = z.strictObject({ path: pathInWorkspace, matches: pattern.optional(), not: pattern.optional(), otherwise });
+
+const printedSchema = z.union([
+  z.string().min(1),
+  z.strictObject({ matches: pattern, times: z.number().int().min(1).max(1000).optional(), otherwise }),
+]);
+
+const expectSchema = z.strictObject({
+  /** Came back byte for byte as the agent's last Write of it. */
+  written: z.array(pathInWorkspace).default([]),
+  /** Is there after collect, and holds what it should. */
+  files: z.array(fileSchema).default([]),
+  /** Stands in the output of a Bash command that ended well. */
+  printed: z.array(printedSchema).default([]),
+});
+export type Expectations = z.infer<typeof expectSchema>;
+
+export const taskSchema = z.strictObject({
+  schemaVersion: z.literal(1),
+  /** Absent: the folder's name. */
+  id: z.string().optional(),
+  prompt: z
+    .string()
+    .max(MOST_PROMPT)
+    .refine((text) => text.trim() !== '' && !text.includes('\0') && !text.startsWith('-')),
+  /** A file of the workspace that gets a fresh random text in every run. */
+  nonce: pathInWorkspace.optional(),
+  /** Judged on the host, by looking only. */
+  expect: expectSchema.optional(),
+  /** Run in a fresh sandbox of the same mode on the workspace as it came back; exit code 0: passed. */
+  verify: z.array(z.string().min(1)).min(1).optional(),
+});
+export type TaskFile = z.infer<typeof taskSchema>;
+
+/** What may stand behind each key, for people: in words, and as a line to type. */
+export const TAKES: Record<string, { words: string; example: string }> = {
+  schemaVersion: { words: 'the number 1', example: 'schemaVersion: 1' },
+  id: { words: 'letters, digits, dots and dashes, at most 40', example: 'id: my-task' },
+  prompt: { words: `text that does not begin with a dash, at most ${MOST_PROMPT} characters`, example: 'prompt: Write hello.mjs.' },
+  nonce: { words: 'a path in the workspace, not absolute and without ..', example: 'nonce: nonce.txt' },
+  expect: { words: 'the keys written, files and printed', example: 'expect: {written: [hello.mjs]}' },
+  written: { words: 'a list of paths in the workspace, not absolute and without ..', example: 'written: [hello.mjs]' },
+  files: { words: 'a list of keys with a path', example: 'files: [{path: money.mjs, matches: export}]' },
+  path: { words: 'a path in the workspace, not absolute and without ..', example: 'path: src/money.mjs' },
+  matches: { words: 'a regular expression', example: "matches: '^total: \\d+$'" },
+  not: { words: 'a regular expression', example: 'not: toFixed' },
+  otherwise: { words: 'some words, at most 200 characters', example: 'otherwise: the total is wrong' },
+  printed: { words: 'a list of texts, or of keys with matches', example: "printed: ['{{nonce}}']" },
+  times: { words: 'a whole number from 1 to 1000', example: 'times: 2' },
+  verify: { words: 'a command as a list of words', example: "verify: [node, '{{verify}}/check.mjs']" },
+};
+
+/** The keys of the place that a path leads to. */
+export function keysAt(path: readonly PropertyKey[]): string[] {
+  const key = path.findLast((part) => typeof part === 'string');
+  const shapes = { expect: expectSchema.shape, files: fileSchema.shape, printed: printedSchema.options[1].shape };
+  return Object.keys(shapes[key as keyof typeof shapes] ?? taskSchema.shape);
+}

@@ -1,0 +1,114 @@
+// A tree of plain files, read into memory once and written as often as there are runs, through no link on either side.
+import { closeSync, constants, fchownSync, lchownSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CagematchError } from '../errors.js';
+import { type Held, hold, readBounded } from '../held.js';
+import type { Owner } from './task.js';
+
+export interface TreeFile {
+  bytes: Buffer;
+  executable: boolean;
+}
+
+export interface Tree {
+  files: ReadonlyMap<string, TreeFile>;
+  folders: ReadonlyMap<string, Tree>;
+}
+
+export interface Bounds {
+  files: number;
+  bytes: number;
+}
+
+export const EMPTY: Tree = { files: new Map(), folders: new Map() };
+
+/**
+ * What a folder holds now: whatever becomes of it later, all runs of a match get the same.
+ * @param name of the folder, for people
+ * @returns undefined where there is no such folder
+ * @throws `bad-input` for what is no plain file or folder, and for what is beyond the bounds
+ */
+export function readTree(folder: string, name: string, most: Bounds): Tree | undefined {
+  const left = { ...most };
+  const tooMuch = refusal(`${name} holds more than ${most.files} files or ${most.bytes / 1024 ** 2} MiB`, `du -a ${name}`);
+  return hold(folder, (held) => readHeld(held, name, left, tooMuch));
+}
+
+/** @param left what is left of the bounds */
+function readHeld(held: Held, place: string, left: Bounds, tooMuch: CagematchError): Tree {
+  const tree = { files: new Map<string, TreeFile>(), folders: new Map<string, Tree>() };
+  const names = held.names().map((bytes) => ({ bytes, name: bytes.toString('utf8') }));
+  for (const { bytes, name } of names.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+    const path = `${place}/${name}`;
+    if (!Buffer.from(name).equals(bytes)) throw refusal(`${path} has a name that is not UTF-8`, 'give it another name');
+    const stats = held.look(bytes);
+    if (stats?.isSymbolicLink()) throw refusal(`${path} is a symbolic link`, 'put the file itself there');
+    if (stats?.isDirectory()) {
+      const inner = held.folder(bytes, (below) => readHeld(below, path, left, tooMuch));
+      if (!inner) throw refusal(`${path} cannot be read`, `check ${path}`);
+      tree.folders.set(name, inner);
+      continue;
+    }
+    if (!stats?.isFile()) throw refusal(`${path} is neither a file nor a folder`, `remove ${path}`);
+    left.files -= 1;
+    if (left.files < 0 || stats.size > left.bytes) throw tooMuch;
+    const content = held.file(bytes, (descriptor) => ({ bytes: readBounded(descriptor, left.bytes) }));
+    if (!content) throw refusal(`${path} cannot be read`, `check ${path}`);
+    if (!content.bytes) throw tooMuch;
+    left.bytes -= content.bytes.length;
+    tree.files.set(name, { bytes: content.bytes, executable: (stats.mode & 0o111) !== 0 });
+  }
+  return tree;
+}
+
+const refusal = (message: string, hint: string) => new CagematchError('bad-input', message, hint);
+
+/** The same tree with one file more. @returns undefined where something stands in its place */
+export function withFile(tree: Tree, path: string, file: TreeFile): Tree | undefined {
+  const [name = '', ...rest] = path.split('/');
+  const [files, folders] = [new Map(tree.files), new Map(tree.folders)];
+  if (files.has(name) || (rest.length === 0 && folders.has(name))) return undefined;
+  if (rest.length === 0) return { files: files.set(name, file), folders };
+  const inner = withFile(folders.get(name) ?? EMPTY, rest.join('/'), file);
+  return inner && { files, folders: folders.set(name, inner) };
+}
+
+/** Every file by its path, sorted as it was read. */
+export function filesOf(tree: Tree, above = ''): { path: string; file: TreeFile }[] {
+  return [
+    ...[...tree.files].map(([name, file]) => ({ path: above + name, file })),
+    ...[...tree.folders].flatMap(([name, inner]) => filesOf(inner, `${above}${name}/`)),
+  ];
+}
+
+/** Every folder by its path. */
+export function foldersOf(tree: Tree, above = ''): string[] {
+  return [...tree.folders].flatMap(([name, inner]) => [above + name, ...foldersOf(inner, `${above}${name}/`)]);
+}
+
+const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
+/**
+ * Only ever new files, and folders that are entered by what was opened: where an agent has been before, what it left running may put
+ * a link to anywhere on this host in the place of a folder that was made a moment ago.
+ */
+export function writeTree(tree: Tree, held: Held, owner?: Owner): void {
+  for (const [name, { bytes, executable }] of tree.files) {
+    const descriptor = openSync(join(held.path, name), NEW_FILE, executable ? 0o777 : 0o666);
+    try {
+      writeFileSync(descriptor, bytes);
+      if (owner) fchownSync(descriptor, owner.uid, owner.gid);
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+  for (const [name, inner] of tree.folders) {
+    mkdirSync(join(held.path, name));
+    const written = held.folder(name, (made) => {
+      writeTree(inner, made, owner);
+      if (owner) lchownSync(made.path, owner.uid, owner.gid);
+      return true;
+    });
+    if (!written) throw new Error(`the folder ${name} of the seed was taken away while it was filled`);
+  }
+}
