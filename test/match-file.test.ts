@@ -92,6 +92,13 @@ modes:
     expect(read(`modes: [{mode: docker, memory: ${memory}}]`).modes).toMatchObject([{ options: { memoryMiB } }]);
   });
 
+  test('says which way the credential goes in, for all rows and for one', () => {
+    expect(read('deliver: all\nmodes: [host, {mode: docker, deliver: file}]')).toMatchObject({
+      deliver: 'all',
+      modes: [{ name: 'host' }, { name: 'docker', deliver: 'file' }],
+    });
+  });
+
   test('takes a number for a label', () => {
     expect(read('modes: [{mode: docker, label: 1}, {mode: docker, label: 2}]').modes).toMatchObject([
       { name: 'docker@1' },
@@ -110,6 +117,7 @@ modes:
 describe('a mistake is told with its place and what to write instead:', () => {
   test.each([
     ['unknown key', 'rnus: 3', 'match.yaml: unknown key rnus → did you mean runs?'],
+    ['no way for a credential', 'deliver: pigeon', 'match.yaml: deliver takes gateway, env, file or all → deliver: gateway'],
     ['far-off key', 'colour_of_bikeshed: 3', /^match\.yaml: unknown key colour_of_bikeshed → keys: runs warmup /],
     [
       'unknown key of a row',
