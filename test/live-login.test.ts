@@ -1,4 +1,4 @@
-// A login that was found on this host serves many live runs at once, and is neither written to nor refreshed nor handed to any of them.
+// A login that was found on this host serves many live runs at once, and is neither written to nor refreshed by any, whichever way they get its token.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { readCassette } from '../lib/model/cassette.js';
 import { serveReplay } from '../lib/model/replay.mjs';
+import type { Report } from '../lib/report/document.js';
 import { bundledTask } from '../lib/task/bundled.js';
 import { cagematch, ownHouse, standSomewhere } from './house.js';
 import { listening } from './loopback.js';
@@ -39,18 +40,21 @@ async function api() {
   return { asked, url: `http://127.0.0.1:${await listening(server)}` };
 }
 
-test('fifty runs, up to four at once, leave it byte for byte as it was; every request to the API carries it, and its end is told before', async () => {
+test('fifty runs on every way, up to four at once, leave it byte for byte as it was; every request to the API carries it, and its end is told before', async () => {
   const place = standSomewhere();
   onTestFinished(place.close);
   const { home, looks } = loggedIn();
   const before = looks();
   const { asked, url } = await api();
-  // Eight rounds of one, two and four at once are 56 runs.
-  const args = ['run', 'host', '--model', 'live', '--allow-host', '--runs', '8', '--concurrency', '4', '--json', '-'];
+  // Three rounds of three rows, one, two and four at once, are 63 runs.
+  const args = ['run', 'host', '--deliver', 'all', '--model', 'live', '--allow-host', '--runs', '3', '--concurrency', '4', '--json', '-'];
   const { stdout, stderr, exitCode } = await cagematch(ownHouse, args, { cwd: place.cwd, env: { HOME: home, CAGEMATCH_UPSTREAM: url } });
   expect(stderr).toMatch(/credentials\.json expires in (29|30) min/);
   expect(exitCode).toBe(0);
-  const { runs, warnings } = JSON.parse(stdout) as { runs: { outcome: { status: string } }[]; warnings: { code: string }[] };
+  const { runs, modes, warnings } = JSON.parse(stdout) as Report & { runs: { outcome: { status: string } }[] };
+  expect(modes.map(({ auth }) => auth)).toEqual(
+    ['env', 'file', 'gateway'].map((path) => ({ path, delivered: 'yes', header: 'authorization (oauth)' })),
+  );
   expect(runs.length).toBeGreaterThanOrEqual(50);
   expect(runs.filter(({ outcome }) => outcome.status !== 'passed')).toEqual([]);
   expect(warnings).toContainEqual(expect.objectContaining({ code: 'credential' }));
