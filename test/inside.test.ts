@@ -9,10 +9,11 @@ import { temporaryFolder } from './temporary-folder.js';
 const MARK = '@mark-of-this-run';
 const TOKEN = 'token-of-this-run';
 const CASSETTE = {
-  schemaVersion: 1,
+  schemaVersion: 2,
   task: 'test',
   model: 'claude-test',
-  exchanges: [{ content: [{ type: 'text', text: 'from the cassette' }] }],
+  agent: 'written',
+  conversations: [{ exchanges: [{ content: [{ type: 'text', text: 'from the cassette' }] }] }],
 };
 
 /** What a fake agent asks the model, in its own words. */

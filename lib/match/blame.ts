@@ -51,6 +51,17 @@ export function unlessModel(failure: Outcome | undefined, { trouble }: Tap): Out
   return troubled(failure.message, trouble, failure.hint);
 }
 
+/**
+ * Where the agent went another way than its cassette, that is why it failed, whatever it says itself; but where the verdict knows why
+ * a tool did otherwise (the disk took no file), it is the better word.
+ */
+export function unlessDiverged(failure: Outcome | undefined, verdict: Outcome, { diverged }: Tap): Outcome | undefined {
+  if (diverged === undefined) return failure;
+  if (failure?.status === 'failed' && !['agent', 'model', 'timeout'].includes(failure.cause)) return failure;
+  if (verdict.status === 'failed' && verdict.cause === 'sandbox') return verdict;
+  return blamed('cassette', `the replay ended: ${diverged}`);
+}
+
 function troubled(message: string, { status, what }: NonNullable<Tap['trouble']>, hint: string | undefined): Outcome {
   const words = `${message}; the model's last answer: ${what}`;
   if (status === 401 || status === 403) return blamed('auth', words, 'cagematch token show');

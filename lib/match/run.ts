@@ -9,13 +9,13 @@ import { makeFolder, removeFolder } from '../owner.js';
 import type { Auth, Clocks, Cost, Gap, Leftover, Outcome, Planted, State, Sync } from '../record.js';
 import type { Task } from '../task/task.js';
 import { agentFailure, startTranscript } from '../task/transcript.js';
-import { atBound, blamed, failureOf, undestroyed, unlessDiskFull, unlessModel } from './blame.js';
+import { atBound, blamed, failureOf, undestroyed, unlessDiskFull, unlessDiverged, unlessModel } from './blame.js';
 import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
 import { folderBytes } from './capacity.js';
 import { imageAnew } from './cold.js';
 import { openMeter } from './cost.js';
 import { follow, type Watched } from './follow.js';
-import { furnish, type LaidOut, layOut, own, workspaceUser } from './furnish.js';
+import { furnish, type LaidOut, layOut, own, valuesOf, workspaceUser } from './furnish.js';
 import { type Moments, measure } from './measure.js';
 import { asSeeded, hasArrived, plantedIn, verified } from './workspace.js';
 
@@ -129,7 +129,8 @@ async function runIn(folder: string, settings: RunSettings, at: Moments): Promis
     const host = furnish(folder, user, settings.ctx, mode);
     const { nonce } = task.seed(host.workspace);
     own(host.workspace, user, settings.ctx.uid);
-    const plan = layOut(settings, host, user, tap.token);
+    tap.values = valuesOf(mode.layout(settings.ctx, host), nonce);
+    const plan = layOut({ ...settings, nonce }, host, user, tap.token);
     const watched = watch(settings, at, tap, host.workspace);
     before = await audit.before(settings);
     await settings.together?.();
@@ -163,7 +164,10 @@ export function told(settings: RunSettings, watched: Watched, work: Work, nonce:
   if (tap.requests > 0) at.modelMs = tap.modelMs;
   const verdict = verified(settings.task, workspace, nonce, transcript);
   return {
-    outcome: unlessDiskFull(work.failure ?? unlessModel(verdict.outcome, tap) ?? verdict.outcome, workspace.path),
+    outcome: unlessDiskFull(
+      unlessDiverged(work.failure, verdict.outcome, tap) ?? unlessModel(verdict.outcome, tap) ?? verdict.outcome,
+      workspace.path,
+    ),
     clocks: measure(at, settings.state),
     cost: meter.cost(),
     auth: { path: settings.authPath, delivered: delivered(tap, settings.reach) },

@@ -9,7 +9,7 @@ import { makeFolder } from '../owner.js';
 import type { Leftover } from '../record.js';
 import { failureOf } from './blame.js';
 import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
-import { commandFor, furnish, ownSeed, specFor, workspaceUser } from './furnish.js';
+import { commandFor, furnish, ownSeed, specFor, valuesOf, workspaceUser } from './furnish.js';
 import {
   cutShort,
   dropFolder,
@@ -123,6 +123,7 @@ export async function runWarm(settings: RunSettings, pool: Pool, place: number):
     of = { name: idle.name, id: idle.handle.id, folder: dirname(idle.host.workspace) };
     before = await audit.before(settings, { fresh: idle.used === 1 });
     const watched = watch(settings, at, tap, idle.host.workspace);
+    tap.values = valuesOf(layout, nonce);
     const plan = commandFor(settings, layout, tap.token);
     watched.meter.launched(idle.handle);
     await watched.meter.baseline();

@@ -11,7 +11,7 @@ import { readBody, sendError, serveReplay } from './replay.mjs';
 
 /** @param cassette the one, or that of each task by its id */
 export function replayAnswer(cassette: Cassette | ((task: string) => Cassette)): Answer {
-  return (req, res, { task = '' }) => serveReplay(req, res, typeof cassette === 'function' ? cassette(task) : cassette);
+  return (req, res, run) => serveReplay(req, res, typeof cassette === 'function' ? cassette(run.task ?? '') : cassette, run);
 }
 
 /** Headers that are between the two ends of one connection, or that hold the run's token. */

@@ -21,7 +21,7 @@ export function helloTask(packageRoot: string): Task {
   return {
     id: 'hello',
     prompt: TEST_PROMPT,
-    cassette: join(packageRoot, 'lib/model/cassettes/hello.json'),
+    cassette: join(packageRoot, 'lib/model/cassettes/hello.yaml'),
     seed(workspace) {
       return seedWith(workspace, { 'package.json': `${JSON.stringify({ name: 'hello', private: true, type: 'module' }, null, 2)}\n` });
     },

@@ -61,7 +61,7 @@ export function refactorTask(packageRoot: string): Task {
   return {
     id: 'refactor',
     prompt: PROMPT,
-    cassette: join(packageRoot, 'lib/model/cassettes/refactor.json'),
+    cassette: join(packageRoot, 'lib/model/cassettes/refactor.yaml'),
     seed: (workspace) => seedWith(workspace, SEED),
     arrived: (workspace) => isThere(workspace, MADE),
     verify(workspace, nonce, transcript) {
