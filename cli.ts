@@ -37,6 +37,11 @@ const COMMANDS: { command: string; describe: string | false; load(): Promise<Com
     load: () => import('./commands/report.js'),
   },
   { command: 'compare <base> <new>', describe: 'hold two matches against each other', load: () => import('./commands/compare.js') },
+  {
+    command: 'record [mode]',
+    describe: 'run a task once with the live model, and keep the session as a cassette that replays it',
+    load: () => import('./commands/record.js'),
+  },
   { command: 'clean [modes..]', describe: 'remove what crashed matches have left', load: () => import('./commands/clean.js') },
   // For those who work on cagematch itself.
   { command: 'docs', describe: false, load: () => import('./commands/docs.js') },

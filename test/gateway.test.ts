@@ -210,7 +210,7 @@ describe('replay', () => {
     expect(answer.status).toBe(400);
     expect((await bodyOf(answer)).error).toEqual({
       type: 'invalid_request_error',
-      message: 'the replay ends here: main, request 3: the cassette holds 2 exchanges of it',
+      message: 'the replay ends here: main, request 3: the cassette goes no further than request 2',
     });
   });
 

@@ -213,7 +213,9 @@ describe.skipIf(ready.length === 0)('inside a runtime that is ready here, the re
           input: { command: `{\n${plants(canaries, outside)}\n} 2>&1; true`, description: 'Plant' },
         },
       ];
-      const gateway = createGateway(replayAnswer({ ...cassette, conversations: [{ exchanges: [write, { content }, run, ...rest] }] }));
+      const gateway = createGateway(
+        replayAnswer({ ...cassette, conversations: [{ exchanges: [write, { content }, { content: run.content }, ...rest] }] }),
+      );
       onTestFinished(() => gateway.close());
       const { runs, events } = await playMatch([entryOf(mode, { mode: mode.id, isolation: mode.isolation, facts })], {
         taskOf: () => task,

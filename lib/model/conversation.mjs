@@ -205,7 +205,7 @@ function walk(exchanges, steps) {
     if (!first) {
       const last = exchanges.at(-1);
       if (onlyNews && last && isWords(last)) place = last;
-      else place = { wrong: `the cassette holds ${exchanges.length} exchanges of it` };
+      else place = { wrong: `the cassette goes no further than request ${exchanges.length}` };
     } else if (onlyNews && heard < toldBy(exchanges, next)) place = { content: [{ type: 'text', text: WAITING }] };
     else {
       const wrong = difference(first, news.results);
