@@ -75,6 +75,19 @@ describe('beside the agent', () => {
     expect(linesOf(stdout)).toEqual(['401']);
   });
 
+  test('a request that the cassette has no answer to is told once, and nothing is answered after it', async () => {
+    const further = JSON.stringify({
+      messages: [{ role: 'user', content: 'hi' }, ...Array.from({ length: 2 }, () => ({ role: 'assistant', content: 'x' }))],
+    });
+    const { stdout } = await runInside(`
+      console.log((await ask('${TOKEN}')).status);
+      console.log((await ask('${TOKEN}', '${further}')).status);
+      console.log((await ask('${TOKEN}')).status);
+    `);
+    expect(linesOf(stdout).filter((line) => !line.startsWith(MARK))).toEqual(['200', '400', '400']);
+    expect(stdout).toContain(`${MARK} diverged main, request 3: the cassette goes no further than request 1`);
+  });
+
   test('a request that is none is refused, and the agent goes on', async () => {
     const { stdout, end } = await runInside(`
       for (const body of ['null', '{"messages":', '{"messages":[null]}']) console.log((await ask('${TOKEN}', body)).status);

@@ -24,7 +24,7 @@ const ASIDE = /<(system-reminder|fork-boilerplate)>[\s\S]*?<\/\1>/g;
  * @param {Message | undefined} message
  * @returns {Part[]}
  */
-export function partsOf(message) {
+function partsOf(message) {
   if (typeof message?.content === 'string') return [{ type: 'text', text: message.content }];
   return Array.isArray(message?.content) ? message.content.filter((part) => part !== null && typeof part === 'object') : [];
 }

@@ -12,7 +12,7 @@ import { abstracter, mapStrings, type Name, slugOf } from './placeholders.mjs';
 import { type Spoken, spokenIn } from './spoken.js';
 
 /** A request and its answer, as they were. */
-export interface Heard {
+interface Heard {
   path: string;
   headers: IncomingHttpHeaders;
   body: Buffer | undefined;
