@@ -26,11 +26,22 @@ const bundled = (id: string) => readCassette(taskOf(id).cassette);
 type Before = Parameters<typeof openUpstream>[1];
 
 /** One recording in a folder of its own. */
-async function record(cassette: Cassette, task = 'hello', more: { before?: Before; args?: string[] } = {}) {
+async function record(cassette: Cassette, task = 'hello', more: { before?: Before; args?: string[]; out?: string } = {}) {
   const place = standSomewhere();
   onTestFinished(place.close);
   const upstream = await openUpstream(cassette, more.before);
-  const args = ['record', 'host', '--allow-host', '--task', task, '--out', 'session.yaml', '--timeout', '40', ...(more.args ?? [])];
+  const args = [
+    'record',
+    'host',
+    '--allow-host',
+    '--task',
+    task,
+    '--out',
+    more.out ?? 'session.yaml',
+    '--timeout',
+    '40',
+    ...(more.args ?? []),
+  ];
   const env = { CLAUDE_CODE_OAUTH_TOKEN: SECRET, CAGEMATCH_UPSTREAM: upstream.url, HOME: temporaryFolder(), ...TRUSTED };
   const ended = await cagematch(ownHouse, args, { cwd: place.cwd, env });
   const path = join(place.cwd, 'session.yaml');
@@ -107,12 +118,86 @@ describe('what was recorded', () => {
           res
             .writeHead(429, { 'retry-after': '0', 'content-type': 'application/json' })
             .end('{"type":"error","error":{"type":"rate_limit_error","message":"slow"}}');
-        return turn === 2;
+        const half =
+          'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_half","type":"message","role":"assistant","model":"m","content":[],"usage":{"input_tokens":1,"output_tokens":1}}}\n\n';
+        if (turn === 4) res.writeHead(200, { 'content-type': 'text/event-stream' }).write(half, () => res.destroy());
+        return turn === 2 || turn === 4;
       },
     });
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
-    expect(asked.length).toBe(4);
+    expect(asked.length).toBeGreaterThanOrEqual(5);
     expect(readCassette(path).conversations).toEqual(bundled('hello').conversations);
+  });
+});
+
+describe('nothing is written', () => {
+  test('over a cassette that is there, before anybody is asked anything; with --force it is', async () => {
+    const there = join(temporaryFolder(), 'there.yaml');
+    writeFileSync(there, 'what was there\n');
+    const first = await record(bundled('hello'), 'hello', { out: there });
+    expect(first).toMatchObject({
+      exitCode: 2,
+      stderr: `✖ ${there} is there already\nhint: --force to overwrite it, or --out FILE for another\n`,
+      asked: [],
+    });
+    expect(readFileSync(there, 'utf8')).toBe('what was there\n');
+    expect((await record(bundled('hello'), 'hello', { args: ['--force'], out: there })).exitCode).toBe(0);
+    expect(readCassette(there).task).toBe('hello');
+  });
+
+  test('of a run that did not pass', async () => {
+    const { exitCode, stderr, files } = await record(withFirst({ content: [{ type: 'text', text: 'I would rather not.' }] }));
+    expect(stderr).toBe('✖ nothing was written: the run failed: agent: the agent never wrote hello.mjs\n');
+    expect(exitCode).toBe(1);
+    expect(files()).toEqual([]);
+  });
+
+  test('where it would be taken for good, of a session that does not replay', async () => {
+    // Of two sub-agents with the same words a replay cannot tell which one asks.
+    const agent = { type: 'tool_use' as const, name: 'Agent', input: { description: 'x', prompt: 'Do it', run_in_background: false } };
+    const once = withFirst({ content: [agent] }, { content: [agent] });
+    const part = (command: string) => ({
+      opens: 'Do it',
+      exchanges: [{ content: [bash(command)] }, { content: [{ type: 'text' as const, text: 'ok' }] }],
+    });
+    const [first, second] = [part('mkdir made'), part('rmdir made')].map((one) => ({
+      ...once,
+      conversations: [...once.conversations, one],
+    }));
+    const agents: unknown[] = [];
+    const { exitCode, stderr, files } = await record(once, 'hello', {
+      before(_turn, req, res) {
+        const who = req.headers['x-claude-code-agent-id'];
+        if (who !== undefined && !agents.includes(who)) agents.push(who);
+        void serveReplay(req, res, (agents.indexOf(who) === 1 ? second : first) as Cassette);
+        return true;
+      },
+    });
+    expect(stderr).toMatch(
+      /^several sub-agents were given the same words, .*: Do it\n✖ it was recorded, but does not replay; kept as .*session\.yaml\.unproven: cassette: /,
+    );
+    expect(stderr).toMatch(/sub-agent "Do it", request 2: Bash was to succeed, and failed: "Exit code 1 mkdir: .* File exists"\n$/);
+    expect(exitCode).toBe(1);
+    expect(files()).toEqual(['session.yaml.unproven']);
+  });
+
+  test('of what is asked and said in a live run that is not recorded', async () => {
+    const place = standSomewhere();
+    onTestFinished(place.close);
+    const words = ['a-word-that-only-the-model-says', 'a-word-that-only-a-tool-prints'];
+    const { url } = await openUpstream(
+      withFirst({ content: [{ type: 'text', text: words[0] as string }, bash(`echo ${words[1]?.replace('only', "on''ly")}`)] }),
+    );
+    const given = { CLAUDE_CODE_OAUTH_TOKEN: SECRET, CAGEMATCH_UPSTREAM: url, HOME: temporaryFolder(), ...TRUSTED };
+    const { exitCode, stdout, stderr } = await cagematch(ownHouse, ['run', 'host', '--runs', '1', '--allow-host', '--debug'], {
+      cwd: place.cwd,
+      env: given,
+    });
+    expect(exitCode).toBe(0);
+    const files = readdirSync(place.cwd, { recursive: true, withFileTypes: true }).filter((one) => one.isFile());
+    expect(files.map(({ name }) => name)).toContain('events.jsonl');
+    const all = [stdout, stderr, ...files.map(({ parentPath, name }) => readFileSync(join(parentPath, name), 'utf8'))].join('\n');
+    for (const word of [...words, 'Create a file named hello.mjs', 'Primary working directory', SECRET]) expect(all).not.toContain(word);
   });
 });
 
