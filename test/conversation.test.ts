@@ -1,7 +1,8 @@
 // Where a request stands in a cassette: told from the request alone, whichever agent asks, and however its news came; and what differs.
 import { describe, expect, test } from 'vitest';
-import { type Cassette, type Message, replyTo } from '../lib/model/conversation.mjs';
+import { type Cassette, replyTo } from '../lib/model/conversation.mjs';
 import { abstracter, fill } from '../lib/model/placeholders.mjs';
+import type { Message } from '../lib/model/request.mjs';
 
 const says = (text: string) => ({ type: 'text' as const, text });
 const uses = (name: string, input: Record<string, unknown> = {}) => ({ type: 'tool_use' as const, name, input });

@@ -76,7 +76,7 @@ export function undestroyed(failure: Outcome | undefined, why: Outcome): Outcome
 }
 
 /** Causes that a full disk on this side can look like. */
-const SAID_BY_A_FULL_DISK: readonly Cause[] = ['agent', 'sandbox', 'sync', 'verifier', 'harness', 'timeout'];
+const SAID_BY_A_FULL_DISK: readonly Cause[] = ['agent', 'cassette', 'sandbox', 'sync', 'verifier', 'harness', 'timeout'];
 const FULL_BYTES = 64 * 1024;
 
 /** Where the disk under the run's folder has no room left, nobody else is to blame for what did not come out. */

@@ -111,7 +111,7 @@ function replayInside(given: Given, host: HostPaths): LaunchSpec['files'] {
   const { task, mode, ctx, nonce } = given;
   const cassette = join(dirname(host.workspace), 'cassette.json');
   writeFileSync(cassette, JSON.stringify({ ...readCassette(task.cassette), values: valuesOf(mode.layout(ctx, host), nonce) }));
-  const scripts = ['inside.mjs', 'replay.mjs', 'conversation.mjs', 'placeholders.mjs'];
+  const scripts = ['inside.mjs', 'replay.mjs', 'conversation.mjs', 'request.mjs', 'placeholders.mjs'];
   return [
     ...scripts.map((name) => ({ path: join(dirname(INSIDE.script), name), source: join(packageRoot, 'lib/model', name) })),
     { path: INSIDE.cassette, source: cassette },

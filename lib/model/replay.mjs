@@ -6,7 +6,7 @@ import { replyTo } from './conversation.mjs';
 /**
  * @typedef {import('./conversation.mjs').Block} Block
  * @typedef {import('./conversation.mjs').Cassette} Cassette
- * @typedef {import('./conversation.mjs').MessagesRequest} MessagesRequest
+ * @typedef {import('./request.mjs').MessagesRequest} MessagesRequest
  * @typedef {{values?: import('./placeholders.mjs').Values, diverged?: string}} Replayed what is known of a run; `diverged` is kept here
  * @typedef {{token: string, header: 'authorization' | 'x-api-key' | 'both', oauth: boolean}} Credential
  */

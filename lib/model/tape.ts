@@ -6,9 +6,9 @@ import { CagematchError } from '../errors.js';
 import { parseJson } from '../json.js';
 import { keepSecret, redact } from '../secrets.js';
 import type { Cassette } from './cassette.js';
-import { askedIn, type Message, type Result, rolledIds, stepsOf, workingDirectory } from './conversation.mjs';
 import type { Asking } from './gateway.js';
 import { abstracter, mapStrings, type Name, slugOf } from './placeholders.mjs';
+import { askedIn, type Message, type Result, rolledIds, stepsOf, workingDirectory } from './request.mjs';
 import { type Spoken, spokenIn } from './spoken.js';
 
 /** A request and its answer, as they were. */
