@@ -171,6 +171,17 @@ describe('what differs from run to run', () => {
     );
   });
 
+  test.each([
+    ['as the agent names it, behind links', '/private/w', '/private/w/a'],
+    ['the one of the run for an agent in a worktree below', '/w/.claude/worktrees/x', '/w/a'],
+    ['as the harness names it where the agent does not', undefined, '/w/a'],
+  ])('the folder is %s', (_what, named, filled) => {
+    const cassette = cassetteOf({ exchanges: [{ content: [uses('Read', { file_path: '{{cwd}}/a' })] }] });
+    const system: Message = { role: 'system', content: ` - Primary working directory: ${named}\n - Platform: linux` };
+    const messages = [asks('go'), ...(named === undefined ? [] : [system])];
+    expect(reply(cassette, messages, { values: { cwd: '/w' } })).toBe(`Read ${JSON.stringify({ file_path: filled })}`);
+  });
+
   test('ids of what runs in the background are the ones that this agent was told', () => {
     const cassette = cassetteOf({
       exchanges: [{ content: [uses('Agent')] }, { content: [uses('SendMessage', { to: '{{agent-1}}', session: '{{session}}' })] }],

@@ -1,7 +1,7 @@
 // Which exchange of a cassette a request asks for, told from the request alone, and where the two differ.
 // One conversation is one agent: the main one, or a sub-agent, which is known by the words that it was given.
 import { fill, slugOf } from './placeholders.mjs';
-import { askedIn, partsOf, rolledIds, stepsOf, workingDirectory } from './request.mjs';
+import { askedIn, folderOf, partsOf, rolledIds, stepsOf } from './request.mjs';
 
 /**
  * @typedef {import('./placeholders.mjs').Values} Values
@@ -50,7 +50,7 @@ export function replyTo(cassette, request, run = {}) {
  * @returns {Values}
  */
 function valuesOf(request, { values, session }) {
-  const cwd = values?.cwd ?? workingDirectory([request.system, request.messages]);
+  const cwd = folderOf(request, values?.cwd);
   return {
     ...values,
     ...(cwd === undefined ? {} : { cwd, 'cwd-slug': slugOf(cwd) }),

@@ -97,11 +97,23 @@ export function rolledIds(messages) {
 }
 
 /**
+ * The folder that the agents of a run work in, by the name that the agent itself has for it: there may be links on the way. One that
+ * works in a folder below it, such as a worktree of its own, names that one.
+ * @param {MessagesRequest} request
+ * @param {string | undefined} given the name that the harness has for it
+ * @returns {string | undefined}
+ */
+export function folderOf({ system, messages }, given) {
+  const named = workingDirectory([system, messages]);
+  return given !== undefined && (named === undefined || named.startsWith(`${given}/`)) ? given : named;
+}
+
+/**
  * The agent names its working directory in what it sends.
  * @param {unknown} value a request's system prompt and messages, or any part of them
  * @returns {string | undefined}
  */
-export function workingDirectory(value) {
+function workingDirectory(value) {
   if (typeof value === 'string') return /Primary working directory: ([^\r\n]+)/.exec(value)?.[1];
   if (value === null || typeof value !== 'object') return undefined;
   for (const part of Object.values(value)) {

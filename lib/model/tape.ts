@@ -8,7 +8,7 @@ import { keepSecret, redact } from '../secrets.js';
 import type { Cassette } from './cassette.js';
 import type { Asking } from './gateway.js';
 import { abstracter, mapStrings, type Name, slugOf } from './placeholders.mjs';
-import { askedIn, type Message, type Result, rolledIds, stepsOf, workingDirectory } from './request.mjs';
+import { askedIn, folderOf, type Message, type Result, rolledIds, stepsOf } from './request.mjs';
 import { type Spoken, spokenIn } from './spoken.js';
 
 /** A request and its answer, as they were. */
@@ -89,7 +89,7 @@ function header(headers: IncomingHttpHeaders, name: string): string {
 
 /** What is this run's alone. A folder may have two names: ours, and the one that the agent finds behind links. */
 function knownOf(heard: Heard, request: z.infer<typeof requestSchema>, { values = {} }: Asking): [Name, string][] {
-  const folders = [values.cwd, workingDirectory([request.system, request.messages])].filter((one) => one !== undefined);
+  const folders = [values.cwd, folderOf(request, values.cwd)].filter((one) => one !== undefined);
   const { home, tmp, nonce } = values;
   const session = header(heard.headers, 'x-claude-code-session-id');
   return [
