@@ -5,7 +5,7 @@ import { inspect } from 'node:util';
 import type { Argv } from 'yargs';
 import yargs from 'yargs';
 import { EXIT, type Io } from './commands/io.js';
-import { CagematchError } from './lib/errors.js';
+import { CagematchError, messageOf } from './lib/errors.js';
 import { nearest } from './lib/nearest.js';
 import { version } from './lib/package.js';
 import { redact } from './lib/secrets.js';
@@ -37,6 +37,11 @@ const COMMANDS: { command: string; describe: string | false; load(): Promise<Com
     load: () => import('./commands/report.js'),
   },
   { command: 'compare <base> <new>', describe: 'hold two matches against each other', load: () => import('./commands/compare.js') },
+  {
+    command: 'record [mode]',
+    describe: 'run a task once with the live model, and keep the session as a cassette that replays it',
+    load: () => import('./commands/record.js'),
+  },
   { command: 'clean [modes..]', describe: 'remove what crashed matches have left', load: () => import('./commands/clean.js') },
   // For those who work on cagematch itself.
   { command: 'docs', describe: false, load: () => import('./commands/docs.js') },
@@ -50,6 +55,8 @@ process.exitCode = await main(process.argv.slice(2));
 async function main(argv: string[]): Promise<number> {
   const debug = argv.includes('--debug');
   const unheard = listenForReaders();
+  // Node would print it as it is, secrets and all. Rejections that nobody handles come this way too.
+  process.on('uncaughtException', (error) => process.exit(report(error, debug)));
   try {
     const code = await dispatch(argv);
     return unheard() ? EXIT.failed : code;
@@ -168,7 +175,7 @@ function report(error: unknown, debug: boolean): number {
     if (error.hint !== undefined) say(`hint: ${error.hint}`);
     return error.code === 'bad-input' ? EXIT.badInput : error.code === 'not-ready' ? EXIT.notReady : EXIT.failed;
   }
-  say(`✖ ${error instanceof Error ? error.message : error}`);
+  say(`✖ ${messageOf(error)}`);
   say('hint: this is a fault of cagematch; --debug shows where');
   return EXIT.failed;
 }

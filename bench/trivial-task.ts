@@ -9,7 +9,7 @@ const SENTENCE = 'There is nothing to do here.';
 export const trivialTask: Task & { cassette: string } = {
   id: 'one-sentence',
   prompt: 'Say in one sentence what there is to do here.',
-  cassette: join(packageRoot, 'bench/one-sentence.json'),
+  cassette: join(packageRoot, 'bench/one-sentence.yaml'),
   seed: () => ({ nonce: '' }),
   judge(_workspace, _nonce, { result }) {
     const said = result?.text.trim();

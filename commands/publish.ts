@@ -64,15 +64,11 @@ function named(folder: string, cwd: string): string {
 }
 
 /** Said before the first launch, not after the last. */
-export function checkWritable(path: string): void {
+export function checkWritable(path: string, hint = 'name another with --json FILE'): void {
   try {
     accessSync(existsSync(path) ? path : dirname(path), constants.W_OK);
   } catch (error) {
-    throw new CagematchError(
-      'bad-input',
-      `${path} cannot be written (${(error as NodeJS.ErrnoException).code})`,
-      'name another with --json FILE',
-    );
+    throw new CagematchError('bad-input', `${path} cannot be written (${(error as NodeJS.ErrnoException).code})`, hint);
   }
 }
 

@@ -79,6 +79,7 @@ const causeSchema = z.enum([
   'auth',
   'rate-limit',
   'model',
+  'cassette',
   'agent',
   'sandbox',
   'sync',

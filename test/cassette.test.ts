@@ -2,20 +2,37 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readCassette } from '../lib/model/cassette.js';
+import { type Cassette, cassetteText, readCassette } from '../lib/model/cassette.js';
 import { bundledNames, bundledTask } from '../lib/task/bundled.js';
 import { temporaryFolder } from './temporary-folder.js';
 import { thrownBy } from './thrown.js';
 
-const GOOD = {
-  schemaVersion: 1,
+const GOOD: Cassette = {
+  schemaVersion: 2,
   task: 'a task',
   model: 'a model',
-  exchanges: [{ content: [{ type: 'text', text: 'hi' }] }, { content: [{ type: 'tool_use', name: 'Bash', input: { command: 'ls' } }] }],
+  agent: '1.2.3',
+  conversations: [
+    {
+      exchanges: [
+        { content: [{ type: 'text', text: 'hi' }] },
+        {
+          results: [{ tool: 'Bash', outcome: 'error', text: 'no' }],
+          notified: 1,
+          content: [{ type: 'tool_use', name: 'Bash', input: { command: 'ls' } }],
+          stop: 'max_tokens',
+        },
+      ],
+    },
+    { opens: 'Look here', exchanges: [{ content: [{ type: 'text', text: 'yes' }] }] },
+  ],
 };
 
+/** It, with other exchanges. */
+const holding = (...exchanges: unknown[]) => ({ ...GOOD, conversations: [{ exchanges }] });
+
 function read(text: string) {
-  const path = join(temporaryFolder(), 'cassette.json');
+  const path = join(temporaryFolder(), 'cassette.yaml');
   writeFileSync(path, text);
   return readCassette(path);
 }
@@ -25,29 +42,55 @@ describe('a cassette', () => {
     expect(read(JSON.stringify(GOOD))).toEqual(GOOD);
   });
 
+  test('is read as it was written, whatever its texts are', () => {
+    const texts = [
+      'two\nlines\n',
+      '  indented\n',
+      'tab\there',
+      '{{cwd}}/a',
+      '# none',
+      '- none',
+      'no',
+      '',
+      ' ',
+      `${'long '.repeat(60)}`,
+      '\u0007\r\n',
+      '🥊: "',
+    ];
+    const cassette = { ...GOOD, conversations: [{ exchanges: texts.map((text) => ({ content: [{ type: 'text' as const, text }] })) }] };
+    expect(read(cassetteText(cassette))).toEqual(cassette);
+    expect(cassetteText(cassette)).toContain('text: |\n              two\n              lines\n');
+  });
+
   test.each(bundledNames())('that this package brings is whole: %s', (name) => {
-    expect(readCassette(bundledTask(name).cassette).exchanges.length).toBeGreaterThan(0);
+    expect(readCassette(bundledTask(name).cassette).conversations.length).toBeGreaterThan(0);
   });
 
   test.each([
-    ['is no JSON', '{"schemaVersion": 1,', /cannot be read: /],
-    ['is of another version', { ...GOOD, schemaVersion: 2 }, /broken at schemaVersion/],
-    ['holds no exchange', { ...GOOD, exchanges: [] }, /broken at exchanges/],
-    ['holds an empty exchange', { ...GOOD, exchanges: [{ content: [] }] }, /broken at exchanges\.0\.content/],
-    ['holds a block of an unknown kind', { ...GOOD, exchanges: [{ content: [{ type: 'image' }] }] }, /broken at exchanges\.0\.content\.0/],
-    ['holds a tool without a name', { ...GOOD, exchanges: [{ content: [{ type: 'tool_use', name: '', input: {} }] }] }, /content\.0\.name/],
-    ['holds a key that nobody reads', { ...GOOD, exchange: [] }, /broken at its top/],
-    ['is null', null, /broken at its top/],
+    ['is no YAML', '{"schemaVersion": 2,', /cannot be read: /],
+    ['is of another version', { ...GOOD, schemaVersion: 1 }, /broken at schemaVersion/],
+    ['holds no conversation', { ...GOOD, conversations: [] }, /broken at conversations/],
+    [
+      'holds two main conversations',
+      { ...GOOD, conversations: [GOOD.conversations[0], GOOD.conversations[0]] },
+      /only one, has no `opens`/,
+    ],
+    ['holds no exchange', holding(), /broken at conversations\.0\.exchanges/],
+    ['holds an empty exchange', holding({ content: [] }), /broken at conversations\.0\.exchanges\.0\.content/],
+    ['holds a block of an unknown kind', holding({ content: [{ type: 'image' }] }), /exchanges\.0\.content\.0/],
+    ['holds a tool without a name', holding({ content: [{ type: 'tool_use', name: '', input: {} }] }), /content\.0\.name/],
+    ['holds a key that nobody reads', { ...GOOD, conversation: [] }, /broken at its top/],
+    ['is null', 'null', /broken at its top/],
   ])('that %s is refused, with the place', (_what, content, said) => {
     const text = typeof content === 'string' ? content : JSON.stringify(content);
     const error = thrownBy(() => read(text));
     expect(error).toMatchObject({ code: 'bad-input', message: expect.stringMatching(said), hint: expect.any(String) });
-    expect(error.message).toContain('cassette.json');
+    expect(error.message).toContain('cassette.yaml');
     expect(error.message).not.toContain('\n');
   });
 
   test('that is not there is refused with its path', () => {
-    const error = thrownBy(() => readCassette('/nonexistent/cassette.json'));
-    expect(error).toMatchObject({ code: 'bad-input', message: expect.stringMatching(/\/nonexistent\/cassette\.json.*ENOENT/) });
+    const error = thrownBy(() => readCassette('/nonexistent/cassette.yaml'));
+    expect(error).toMatchObject({ code: 'bad-input', message: expect.stringMatching(/\/nonexistent\/cassette\.yaml.*ENOENT/) });
   });
 });

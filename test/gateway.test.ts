@@ -9,17 +9,22 @@ import { type Answer, createGateway } from '../lib/model/gateway.js';
 import { listening } from './loopback.js';
 
 const CASSETTE: Cassette = {
-  schemaVersion: 1,
+  schemaVersion: 2,
   task: 'test',
   model: 'claude-test',
-  exchanges: [
+  agent: 'written',
+  conversations: [
     {
-      content: [
-        { type: 'text', text: 'I\'ll write it: "quoted", naïve, 🥊.' },
-        { type: 'tool_use', name: 'Write', input: { file_path: '{{cwd}}/a.txt', content: 'b\n' } },
+      exchanges: [
+        {
+          content: [
+            { type: 'text', text: 'I\'ll write it: "quoted", naïve, 🥊.' },
+            { type: 'tool_use', name: 'Write', input: { file_path: '{{cwd}}/a.txt', content: 'b\n' } },
+          ],
+        },
+        { content: [{ type: 'text', text: 'Done.' }] },
       ],
     },
-    { content: [{ type: 'text', text: 'Done.' }] },
   ],
 };
 
@@ -205,7 +210,7 @@ describe('replay', () => {
     expect(answer.status).toBe(400);
     expect((await bodyOf(answer)).error).toEqual({
       type: 'invalid_request_error',
-      message: 'the cassette holds 2 exchanges; the agent asked for number 3',
+      message: 'the replay ends here: main, request 3: the cassette goes no further than request 2',
     });
   });
 

@@ -204,7 +204,7 @@ describe.skipIf(ready.length === 0)('inside a runtime that is ready here, the re
     async ({ mode, facts }) => {
       const { canaries, outside, kept, task, touched, outsideNow, before } = grounds();
       const cassette = readCassette(hello.cassette);
-      const [write, run, ...rest] = cassette.exchanges;
+      const [write, run, ...rest] = cassette.conversations[0]?.exchanges ?? [];
       if (!write || !run) throw new Error('the cassette of hello has changed');
       const content = [
         {
@@ -213,7 +213,9 @@ describe.skipIf(ready.length === 0)('inside a runtime that is ready here, the re
           input: { command: `{\n${plants(canaries, outside)}\n} 2>&1; true`, description: 'Plant' },
         },
       ];
-      const gateway = createGateway(replayAnswer({ ...cassette, exchanges: [write, { content }, run, ...rest] }));
+      const gateway = createGateway(
+        replayAnswer({ ...cassette, conversations: [{ exchanges: [write, { content }, { content: run.content }, ...rest] }] }),
+      );
       onTestFinished(() => gateway.close());
       const { runs, events } = await playMatch([entryOf(mode, { mode: mode.id, isolation: mode.isolation, facts })], {
         taskOf: () => task,

@@ -9,10 +9,11 @@ import { temporaryFolder } from './temporary-folder.js';
 const MARK = '@mark-of-this-run';
 const TOKEN = 'token-of-this-run';
 const CASSETTE = {
-  schemaVersion: 1,
+  schemaVersion: 2,
   task: 'test',
   model: 'claude-test',
-  exchanges: [{ content: [{ type: 'text', text: 'from the cassette' }] }],
+  agent: 'written',
+  conversations: [{ exchanges: [{ content: [{ type: 'text', text: 'from the cassette' }] }] }],
 };
 
 /** What a fake agent asks the model, in its own words. */
@@ -72,6 +73,19 @@ describe('beside the agent', () => {
   ])('%s is 401, and not marked', async (_what, env, token) => {
     const { stdout } = await runInside(`console.log((await ask('${token}')).status)`, env as Record<string, string>);
     expect(linesOf(stdout)).toEqual(['401']);
+  });
+
+  test('a request that the cassette has no answer to is told once, and nothing is answered after it', async () => {
+    const further = JSON.stringify({
+      messages: [{ role: 'user', content: 'hi' }, ...Array.from({ length: 2 }, () => ({ role: 'assistant', content: 'x' }))],
+    });
+    const { stdout } = await runInside(`
+      console.log((await ask('${TOKEN}')).status);
+      console.log((await ask('${TOKEN}', '${further}')).status);
+      console.log((await ask('${TOKEN}')).status);
+    `);
+    expect(linesOf(stdout).filter((line) => !line.startsWith(MARK))).toEqual(['200', '400', '400']);
+    expect(stdout).toContain(`${MARK} diverged main, request 3: the cassette goes no further than request 1`);
   });
 
   test('a request that is none is refused, and the agent goes on', async () => {

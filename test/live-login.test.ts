@@ -51,7 +51,7 @@ test('fifty runs on every way, up to four at once, leave it byte for byte as it 
   const { stdout, stderr, exitCode } = await cagematch(ownHouse, args, { cwd: place.cwd, env: { HOME: home, CAGEMATCH_UPSTREAM: url } });
   expect(stderr).toMatch(/credentials\.json expires in (29|30) min/);
   expect(exitCode).toBe(0);
-  const { runs, modes, warnings } = JSON.parse(stdout) as Report & { runs: { outcome: { status: string } }[] };
+  const { runs, modes, warnings } = JSON.parse(stdout) as Omit<Report, 'runs'> & { runs: { outcome: { status: string } }[] };
   expect(modes.map(({ auth }) => auth)).toEqual(
     ['env', 'file', 'gateway'].map((path) => ({ path, delivered: 'yes', header: 'authorization (oauth)' })),
   );

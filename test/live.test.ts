@@ -12,6 +12,7 @@ import { liveAnswer } from '../lib/model/answers.js';
 import { readCassette } from '../lib/model/cassette.js';
 import { createGateway } from '../lib/model/gateway.js';
 import { serveReplay } from '../lib/model/replay.mjs';
+import { createTape, type Tape } from '../lib/model/tape.js';
 import { bundledTask } from '../lib/task/bundled.js';
 import { cagematch, ownHouse, standSomewhere } from './house.js';
 import { listening } from './loopback.js';
@@ -20,9 +21,9 @@ import { temporaryFolder } from './temporary-folder.js';
 const CREDENTIAL = { kind: 'oauth', secret: 'the-users-own-token', source: 'environment', where: 'CLAUDE_CODE_OAUTH_TOKEN' } as const;
 
 /** A gateway before an API that answers as it is told. */
-async function inFrontOf(api: RequestListener, env: (port: number) => Record<string, string> = () => ({})) {
+async function inFrontOf(api: RequestListener, env: (port: number) => Record<string, string> = () => ({}), tape?: Pick<Tape, 'hear'>) {
   const port = await listening(createServer(api));
-  const gateway = createGateway(liveAnswer(`http://127.0.0.1:${port}`, CREDENTIAL, env(port)));
+  const gateway = createGateway(liveAnswer(`http://127.0.0.1:${port}`, CREDENTIAL, env(port), tape));
   onTestFinished(() => gateway.close());
   const front = await gateway.listen('127.0.0.1');
   const { token } = gateway.openTap();
@@ -70,14 +71,21 @@ describe('a proxy that the environment names', () => {
   });
 });
 
-describe('what the API says', () => {
+describe.each([
+  ['', () => undefined],
+  [', while it is recorded', createTape],
+])('what the API says%s', (_when, tape) => {
   test('is passed on byte for byte, also when it is compressed', async () => {
     const sent = gzipSync('event: ping\ndata: {"type":"ping"}\n\n'.repeat(500));
     const asked: IncomingMessage['headers'][] = [];
-    const { ask } = await inFrontOf((req, res) => {
-      asked.push(req.headers);
-      res.writeHead(200, { 'content-type': 'text/event-stream', 'content-encoding': 'gzip', 'request-id': 'req_1' }).end(sent);
-    });
+    const { ask } = await inFrontOf(
+      (req, res) => {
+        asked.push(req.headers);
+        res.writeHead(200, { 'content-type': 'text/event-stream', 'content-encoding': 'gzip', 'request-id': 'req_1' }).end(sent);
+      },
+      undefined,
+      tape(),
+    );
     const answer = await ask({ 'accept-encoding': 'gzip', 'anthropic-beta': 'one,two' });
     const got: Buffer[] = [];
     for await (const chunk of answer) got.push(chunk as Buffer);
@@ -94,15 +102,19 @@ describe('what the API says', () => {
     let ahead = 0;
     // Turns of this process for which the API has had to wait. Without pressure back, all is written before so many have passed.
     let waited = 0;
-    const { ask } = await inFrontOf(async (_req, res) => {
-      res.writeHead(200, { 'content-type': 'text/event-stream' });
-      for (; written < most; written += 1) {
-        ahead = Math.max(ahead, written - read);
-        waited = 0;
-        if (!res.write(chunk)) await once(res, 'drain');
-      }
-      res.end();
-    });
+    const { ask } = await inFrontOf(
+      async (_req, res) => {
+        res.writeHead(200, { 'content-type': 'text/event-stream' });
+        for (; written < most; written += 1) {
+          ahead = Math.max(ahead, written - read);
+          waited = 0;
+          if (!res.write(chunk)) await once(res, 'drain');
+        }
+        res.end();
+      },
+      undefined,
+      tape(),
+    );
     const answer = await ask();
     while (written < most && waited < 2000) {
       waited += 1;

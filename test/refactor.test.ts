@@ -98,7 +98,7 @@ describe('the verdict', () => {
 });
 
 test('the cassette holds at least a dozen tool calls: reads, edits, commands, one that fails, several at once', () => {
-  const turns = readCassette(task.cassette).exchanges.map(({ content }) =>
+  const turns = (readCassette(task.cassette).conversations[0]?.exchanges ?? []).map(({ content }) =>
     content.flatMap((block) => (block.type === 'tool_use' ? [block.name] : [])),
   );
   expect(turns.flat().length).toBeGreaterThanOrEqual(12);

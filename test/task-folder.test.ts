@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Mode } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
-import { readCassette } from '../lib/model/cassette.js';
+import { cassetteText, readCassette, readCassette } from '../lib/model/cassette.js';
 import { packageRoot } from '../lib/package.js';
 import { bundledNames, bundledTask, byId, findTask } from '../lib/task/bundled.js';
 import type { FolderTask } from '../lib/task/folder.js';
@@ -488,11 +488,11 @@ test('the example of docs/tasks.md runs as it stands there', async () => {
   expect(files.map(([path]) => path)).toEqual(['task.yaml', 'seed/numbers.txt', 'verify/check.mjs']);
   const folder = holding(Object.fromEntries(files));
   const program = (code: string) => {
-    const cassette = JSON.parse(readFileSync(bundledTask('hello').cassette, 'utf8'));
-    const [first] = cassette.exchanges;
-    first.content[1].input = { file_path: '{{cwd}}/sum.mjs', content: code };
-    cassette.exchanges[1].content[1].input.command = 'node sum.mjs';
-    writeFileSync(join(folder, 'mine/cassette.json'), JSON.stringify(cassette));
+    const write = { type: 'tool_use' as const, name: 'Write', input: { file_path: '{{cwd}}/sum.mjs', content: code } };
+    const bash = { type: 'tool_use' as const, name: 'Bash', input: { command: 'node sum.mjs', description: 'Run it' } };
+    const exchanges = [write, bash, { type: 'text' as const, text: 'Done.' }].map((block) => ({ content: [block] }));
+    const cassette = { ...readCassette(bundledTask('hello').cassette), conversations: [{ exchanges }] };
+    writeFileSync(join(folder, 'mine/cassette.yaml'), cassetteText(cassette));
   };
   const run = async () => {
     const { stdout } = await cagematch(ownHouse, ['run', 'host', '--task', './mine', '--runs', '1', '--json', '-'], { cwd: folder });

@@ -51,6 +51,17 @@ export function unlessModel(failure: Outcome | undefined, { trouble }: Tap): Out
   return troubled(failure.message, trouble, failure.hint);
 }
 
+/**
+ * Where the agent went another way than its cassette, that is why it failed, whatever it says itself; but where the verdict knows why
+ * a tool did otherwise (the disk took no file), it is the better word.
+ */
+export function unlessDiverged(failure: Outcome | undefined, verdict: Outcome, { diverged }: Tap): Outcome | undefined {
+  if (diverged === undefined) return failure;
+  if (failure?.status === 'failed' && !['agent', 'model', 'timeout'].includes(failure.cause)) return failure;
+  if (verdict.status === 'failed' && verdict.cause === 'sandbox') return verdict;
+  return blamed('cassette', `the replay ended: ${diverged}`);
+}
+
 function troubled(message: string, { status, what }: NonNullable<Tap['trouble']>, hint: string | undefined): Outcome {
   const words = `${message}; the model's last answer: ${what}`;
   if (status === 401 || status === 403) return blamed('auth', words, 'cagematch token show');
@@ -65,7 +76,7 @@ export function undestroyed(failure: Outcome | undefined, why: Outcome): Outcome
 }
 
 /** Causes that a full disk on this side can look like. */
-const SAID_BY_A_FULL_DISK: readonly Cause[] = ['agent', 'sandbox', 'sync', 'verifier', 'harness', 'timeout'];
+const SAID_BY_A_FULL_DISK: readonly Cause[] = ['agent', 'cassette', 'sandbox', 'sync', 'verifier', 'harness', 'timeout'];
 const FULL_BYTES = 64 * 1024;
 
 /** Where the disk under the run's folder has no room left, nobody else is to blame for what did not come out. */

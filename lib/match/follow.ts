@@ -3,7 +3,7 @@ import type { Clock } from '../clock.js';
 import type { ExecEnd, ExecStream } from '../contract.js';
 import type { Tap } from '../model/gateway.js';
 import type { Sync } from '../record.js';
-import type { startTranscript } from '../task/transcript.js';
+import { oneLine, type startTranscript } from '../task/transcript.js';
 import type { Meter } from './cost.js';
 import type { Moments } from './measure.js';
 import type { Workspace } from './workspace.js';
@@ -48,6 +48,7 @@ export async function follow(
         tap.requests += 1;
         tap.credential ??= readCredential(rest.join(' '));
       }
+      if (what === 'diverged') tap.diverged ??= oneLine(rest.join(' '));
       if (what === 'answered' && askedAtMs !== undefined) {
         tap.modelMs += event.atMs - askedAtMs;
         askedAtMs = undefined;

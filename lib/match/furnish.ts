@@ -1,8 +1,10 @@
 // What a run is given before it is launched: folders on this host, and the same words to every runtime.
-import { copyFileSync, lchownSync, mkdirSync, readdirSync } from 'node:fs';
+import { copyFileSync, lchownSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import type { Delivery } from '../auth/deliver.js';
 import type { Command, Context, HostPaths, LaunchSpec, Layout, Mode, Reach } from '../contract.js';
+import { readCassette } from '../model/cassette.js';
+import type { Values } from '../model/placeholders.mjs';
 import { packageRoot } from '../package.js';
 import { agentCommand } from '../task/agent.js';
 import type { Owner, Task } from '../task/task.js';
@@ -51,6 +53,14 @@ interface Given {
   gatewayPort: number | undefined;
   task: Task;
   name: string;
+  /** What only this run can know, where its workspace is seeded already. */
+  nonce?: string;
+}
+
+/** What stands by name in a cassette, as this run has it. */
+export function valuesOf(layout: Layout, nonce?: string): Values {
+  const { workspace, home, tmp = '/tmp' } = layout;
+  return { cwd: workspace, home, tmp, ...(nonce === undefined ? {} : { nonce }) };
 }
 
 /** Where the replay lies in a guest that cannot reach this host. */
@@ -86,20 +96,26 @@ export function commandFor(given: Given, layout: Layout, { delivery, path }: Ent
 /** A sandbox that idles. */
 export function specFor(given: Given, host: HostPaths, user: { uid: number; gid: number }): LaunchSpec {
   const { gatewayPort } = given;
-  const source = (file: string) => join(packageRoot, 'lib/model', file);
-  const { cassette } = given.task;
-  const replay = [
-    { path: INSIDE.script, source: source('inside.mjs') },
-    { path: '/tmp/cagematch/replay.mjs', source: source('replay.mjs') },
-    ...(cassette === undefined ? [] : [{ path: INSIDE.cassette, source: cassette }]),
-  ];
   return {
     name: given.name,
     host,
     user,
-    files: given.reach.via === 'inside' ? replay : [],
+    files: given.reach.via === 'inside' ? replayInside(given, host) : [],
     ...(gatewayPort === undefined ? {} : { gatewayPort }),
   };
+}
+
+/** The replay's scripts need nothing but Node, which reads no YAML: the guest gets the cassette as JSON, with what is known of the run. */
+function replayInside(given: Given, host: HostPaths): LaunchSpec['files'] {
+  const { task, mode, ctx, nonce } = given;
+  if (task.cassette === undefined) return [];
+  const cassette = join(dirname(host.workspace), 'cassette.json');
+  writeFileSync(cassette, JSON.stringify({ ...readCassette(task.cassette), values: valuesOf(mode.layout(ctx, host), nonce) }));
+  const scripts = ['inside.mjs', 'replay.mjs', 'conversation.mjs', 'request.mjs', 'placeholders.mjs'];
+  return [
+    ...scripts.map((name) => ({ path: join(dirname(INSIDE.script), name), source: join(packageRoot, 'lib/model', name) })),
+    { path: INSIDE.cassette, source: cassette },
+  ];
 }
 
 /** `cpSync` checks every file against every parent: it took 4 ms of each run for two small files. */

@@ -9,14 +9,14 @@ import { makeFolder } from '../owner.js';
 import type { Auth, Clocks, Cost, Gap, Leftover, Outcome, Planted, State, Sync } from '../record.js';
 import type { Task } from '../task/task.js';
 import { agentFailure, startTranscript } from '../task/transcript.js';
-import { atBound, blamed, failureOf, undestroyed, unlessDiskFull, unlessModel } from './blame.js';
+import { atBound, blamed, failureOf, undestroyed, unlessDiskFull, unlessDiverged, unlessModel } from './blame.js';
 import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
 import { imageAnew } from './cold.js';
 import { openMeter } from './cost.js';
 import { dropFolder } from './drop.js';
 import { type Admission, authOf, openEntrance, wayOf } from './entrance.js';
 import { follow, type Watched } from './follow.js';
-import { furnish, type LaidOut, layOut, ownerFor, workspaceUser } from './furnish.js';
+import { furnish, type LaidOut, layOut, ownerFor, valuesOf, workspaceUser } from './furnish.js';
 import { type Moments, measure } from './measure.js';
 import { verifierName, verifyInside } from './verify.js';
 import { asSeeded, hasArrived, judged, plantedIn } from './workspace.js';
@@ -112,7 +112,8 @@ async function runIn(folder: string, settings: RunSettings, at: Moments): Promis
     const user = mode.owner?.(settings.ctx) ?? workspaceUser(settings.ctx.uid);
     const host = furnish(folder, user, settings.ctx, mode);
     const { nonce } = task.seed(host.workspace, ownerFor(user, settings.ctx.uid));
-    const plan = layOut(settings, host, user, entrance);
+    tap.values = valuesOf(mode.layout(settings.ctx, host), nonce);
+    const plan = layOut({ ...settings, nonce }, host, user, entrance);
     const watched = watch(settings, at, tap, host.workspace);
     before = await audit.before(settings);
     await settings.together?.();
@@ -153,7 +154,10 @@ export function told(settings: RunSettings, watched: Watched, work: Work, nonce:
   if (tap.requests > 0) at.modelMs = tap.modelMs;
   const verdict = judged(settings.task, workspace, nonce, transcript);
   return {
-    outcome: unlessDiskFull(work.failure ?? unlessModel(verdict.outcome, tap) ?? verdict.outcome, workspace.path),
+    outcome: unlessDiskFull(
+      unlessDiverged(work.failure, verdict.outcome, tap) ?? unlessModel(verdict.outcome, tap) ?? verdict.outcome,
+      workspace.path,
+    ),
     clocks: measure(at, settings.state),
     cost: meter.cost(),
     auth: authOf(settings, tap),

@@ -11,7 +11,7 @@ import { failureOf } from './blame.js';
 import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
 import { dropFolder } from './drop.js';
 import { openEntrance } from './entrance.js';
-import { commandFor, furnish, ownerFor, specFor, workspaceUser } from './furnish.js';
+import { commandFor, furnish, ownerFor, specFor, valuesOf, workspaceUser } from './furnish.js';
 import { cutShort, leftovers, type RunResult, type RunSettings, told, unlaunched, type Work, watch, withMore, workIn } from './run.js';
 import { verifierName, verifyInside } from './verify.js';
 
@@ -114,6 +114,7 @@ export async function runWarm(settings: RunSettings, pool: Pool, place: number):
     of = { name: idle.name, also: verifierName(settings.name), id: idle.handle.id, folder: dirname(idle.host.workspace) };
     before = await audit.before(settings, { fresh: idle.used === 1 });
     const watched = watch(settings, at, tap, idle.host.workspace);
+    tap.values = valuesOf(layout, nonce);
     const plan = commandFor(settings, layout, entrance);
     watched.meter.launched(idle.handle);
     await watched.meter.baseline();

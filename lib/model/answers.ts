@@ -8,10 +8,12 @@ import { messageOf } from '../errors.js';
 import type { Cassette } from './cassette.js';
 import type { Answer } from './gateway.js';
 import { readBody, sendError, serveReplay } from './replay.mjs';
+import { readableEncodings } from './spoken.js';
+import type { Tape } from './tape.js';
 
 /** @param cassette the one, or that of each task by its id */
 export function replayAnswer(cassette: Cassette | ((task: string) => Cassette)): Answer {
-  return (req, res, { task = '' }) => serveReplay(req, res, typeof cassette === 'function' ? cassette(task) : cassette);
+  return (req, res, run) => serveReplay(req, res, typeof cassette === 'function' ? cassette(run.task ?? '') : cassette, run);
 }
 
 /** Headers that are between the two ends of one connection, or that hold the run's token. */
@@ -32,8 +34,9 @@ const OURS = new Set([
  * sandbox ever holds it. What comes back is passed on byte for byte, as fast as the agent takes it; nothing is tried again.
  * @param upstream base URL of the API
  * @param env says which proxy leads there, if any does
+ * @param tape keeps a copy of what passes; without one, nothing of it is kept
  */
-export function liveAnswer(upstream: string, credential: Credential, env: Env = {}): Answer {
+export function liveAnswer(upstream: string, credential: Credential, env: Env = {}, tape?: Pick<Tape, 'hear'>): Answer {
   const dispatcher = new EnvHttpProxyAgent({
     httpProxy: env.http_proxy || env.HTTP_PROXY || '',
     httpsProxy: env.https_proxy || env.HTTPS_PROXY || '',
@@ -43,7 +46,7 @@ export function liveAnswer(upstream: string, credential: Credential, env: Env = 
     headersTimeout: 0,
     bodyTimeout: 0,
   });
-  const answer: Answer = async (req, res) => {
+  const answer: Answer = async (req, res, of) => {
     const url = upstreamUrl(upstream, req.url ?? '/');
     if (!url) return sendError(res, 400, 'invalid_request_error', 'the request target has to be a path');
     const body = req.method === 'POST' ? await readBody(req) : undefined;
@@ -52,7 +55,7 @@ export function liveAnswer(upstream: string, credential: Credential, env: Env = 
     const answered = await request(url, {
       dispatcher,
       method: (req.method ?? 'GET') as Dispatcher.HttpMethod,
-      headers: { ...forwarded(req), ...credentialHeaders(credential) },
+      headers: { ...forwarded(req), ...(tape ? readable(req) : {}), ...credentialHeaders(credential) },
       signal: hungUp.signal,
       ...(body === undefined ? {} : { body }),
     }).catch((error: Error) => {
@@ -60,9 +63,29 @@ export function liveAnswer(upstream: string, credential: Credential, env: Env = 
       throw new Error(`${url.origin} does not answer: ${messageOf(error)}`, { cause: error });
     });
     res.writeHead(answered.statusCode, passedOn(answered.headers));
-    await pipeline(answered.body, res);
+    if (!tape) return pipeline(answered.body, res);
+    const { statusCode: status, headers: answerHeaders } = answered;
+    const copy: Buffer[] = [];
+    try {
+      await pipeline(answered.body, (source) => copied(source, copy), res);
+    } finally {
+      tape.hear({ path: req.url ?? '/', headers: req.headers, body, status, answerHeaders, answer: Buffer.concat(copy) }, of);
+    }
   };
   return Object.assign(answer, { close: () => dispatcher.destroy() });
+}
+
+async function* copied(source: AsyncIterable<Buffer>, into: Buffer[]): AsyncGenerator<Buffer> {
+  for await (const chunk of source) {
+    into.push(chunk);
+    yield chunk;
+  }
+}
+
+/** What is recorded has to be read here, too. */
+function readable({ headers }: IncomingMessage): Record<string, string> {
+  const accepted = headers['accept-encoding'];
+  return typeof accepted === 'string' ? { 'accept-encoding': readableEncodings(accepted) } : {};
 }
 
 function passedOn(headers: IncomingHttpHeaders): OutgoingHttpHeaders {

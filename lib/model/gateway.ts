@@ -4,10 +4,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { type Clock, monotonic } from '../clock.js';
 import { CagematchError, messageOf } from '../errors.js';
+import type { Values } from './placeholders.mjs';
 import { presentedCredential, sameSecret, sendError } from './replay.mjs';
 
 /** Answers a request whose token was already checked. `close`: what it keeps open of its own is ended with the gateway. */
-export type Answer = ((req: IncomingMessage, res: ServerResponse, asked: Pick<Tap, 'task'>) => Promise<void>) & { close?(): Promise<void> };
+export type Answer = ((req: IncomingMessage, res: ServerResponse, of: Asking) => Promise<void>) & { close?(): Promise<void> };
+/** Of a tap, what answers need and what they may note. */
+export type Asking = Pick<Tap, 'task' | 'values' | 'diverged'> & { token?: string };
 
 /** What the gateway saw of one run. Times are on the match's clock. */
 export interface Tap {
@@ -29,6 +32,10 @@ export interface Tap {
   stranger?: boolean;
   /** What was wrong with the model's last answer, as long as no good one has followed. */
   trouble?: Trouble;
+  /** What stands in a cassette by name, in this run. */
+  values?: Values;
+  /** Where the run has gone another way than its cassette: one line. */
+  diverged?: string;
 }
 
 interface Trouble {

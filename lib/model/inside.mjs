@@ -6,7 +6,10 @@ import { createServer } from 'node:http';
 import { presentedCredential, sameSecret, sendError, serveReplay } from './replay.mjs';
 
 const [cassettePath = '', mark = '', , ...command] = process.argv.slice(2);
+/** With what the host knows of this run. @type {{values?: import('./placeholders.mjs').Values} & import('./replay.mjs').Cassette} */
 const cassette = JSON.parse(readFileSync(cassettePath, 'utf8'));
+/** @type {import('./replay.mjs').Replayed} */
+const run = cassette.values === undefined ? {} : { values: cassette.values };
 const token = process.env.CLAUDE_CODE_OAUTH_TOKEN ?? '';
 
 /** Marks a moment; the host stamps the line when it arrives. @param {string} what */
@@ -18,7 +21,8 @@ const server = createServer(async (req, res) => {
     return sendError(res, 401, 'authentication_error', 'this gateway takes only the token of its own run');
   }
   if (req.method === 'POST') say(`request ${JSON.stringify({ header: credential?.header, oauth: credential?.oauth })}`);
-  await serveReplay(req, res, cassette);
+  await serveReplay(req, res, cassette, run);
+  if (run.diverged !== undefined) say(`diverged ${run.diverged}`);
   if (req.method === 'POST') say('answered');
 });
 

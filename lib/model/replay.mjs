@@ -1,12 +1,13 @@
 // Answers the Messages API from a cassette. Plain Node, no dependency: the host's gateway imports it,
-// and guests that cannot reach the host run this same file beside the agent (see the end of the file).
+// and guests that cannot reach the host run this same file beside the agent (inside.mjs).
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { replyTo } from './conversation.mjs';
 
 /**
- * @typedef {{type: 'text', text: string} | {type: 'tool_use', name: string, input: Record<string, unknown>}} Block
- * @typedef {{schemaVersion: 1, task: string, model: string, exchanges: {content: Block[]}[]}} Cassette
- * @typedef {{role: string, content: unknown}} Message
- * @typedef {{model?: string, system?: unknown, messages?: Message[]}} MessagesRequest
+ * @typedef {import('./conversation.mjs').Block} Block
+ * @typedef {import('./conversation.mjs').Cassette} Cassette
+ * @typedef {import('./request.mjs').MessagesRequest} MessagesRequest
+ * @typedef {{values?: import('./placeholders.mjs').Values, diverged?: string}} Replayed what is known of a run; `diverged` is kept here
  * @typedef {{token: string, header: 'authorization' | 'x-api-key' | 'both', oauth: boolean}} Credential
  */
 
@@ -55,57 +56,15 @@ export async function readBody(req) {
 }
 
 /**
- * The agent names its working directory in what it sends; a cassette builds absolute paths from it.
- * @param {unknown} value a request's system prompt and messages, or any part of them
- * @returns {string | undefined}
- */
-function workingDirectory(value) {
-  if (typeof value === 'string') return /Primary working directory: ([^\r\n]+)/.exec(value)?.[1];
-  if (value === null || typeof value !== 'object') return undefined;
-  for (const part of Object.values(value)) {
-    const found = workingDirectory(part);
-    if (found !== undefined) return found;
-  }
-  return undefined;
-}
-
-/**
- * @param {unknown} value
- * @param {string} cwd
- * @returns {unknown} the value with every `{{cwd}}` in its strings replaced
- */
-function fill(value, cwd) {
-  if (typeof value === 'string') return value.replaceAll('{{cwd}}', cwd);
-  if (Array.isArray(value)) return value.map((item) => fill(item, cwd));
-  if (value === null || typeof value !== 'object') return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fill(item, cwd)]));
-}
-
-/**
- * What the cassette answers to a request: its position is the number of turns that the agent
- * has already had, so a retried request gets the same answer and no state is kept.
- * @param {Cassette} cassette
- * @param {MessagesRequest} request
- * @returns {{content: Block[]} | {error: string}}
- */
-function replyTo(cassette, request) {
-  const turn = (request.messages ?? []).filter((message) => message.role === 'assistant').length;
-  const exchange = cassette.exchanges[turn];
-  if (!exchange) return { error: `the cassette holds ${cassette.exchanges.length} exchanges; the agent asked for number ${turn + 1}` };
-  if (!JSON.stringify(exchange).includes('{{cwd}}')) return { content: exchange.content };
-  const cwd = workingDirectory([request.system, request.messages]);
-  if (cwd === undefined) return { error: 'the request names no working directory, and the cassette needs one' };
-  return { content: /** @type {Block[]} */ (fill(exchange.content, cwd)) };
-}
-
-/**
  * Answers one request: `POST /v1/messages` from the cassette, streamed when it was asked so.
- * The caller has already checked the credential.
+ * The caller has already checked the credential. A run that has once gone another way than the cassette is answered nothing
+ * more: a sub-agent's failure would only be news to its parent.
  * @param {import('node:http').IncomingMessage} req
  * @param {import('node:http').ServerResponse} res
  * @param {Cassette} cassette
+ * @param {Replayed} run
  */
-export async function serveReplay(req, res, cassette) {
+export async function serveReplay(req, res, cassette, run = {}) {
   const path = (req.url ?? '/').split('?')[0];
   if (req.method === 'HEAD') return void res.writeHead(200).end();
   if (req.method !== 'POST' || path !== '/v1/messages')
@@ -118,9 +77,15 @@ export async function serveReplay(req, res, cassette) {
   } catch (error) {
     return sendError(res, 400, 'invalid_request_error', `unreadable request body: ${error instanceof Error ? error.message : error}`);
   }
-  const reply = replyTo(cassette, request);
-  if ('error' in reply) return sendError(res, 400, 'invalid_request_error', reply.error);
-  const message = toMessage(reply.content, request.model ?? cassette.model);
+  const header = (/** @type {string} */ name) => /** @type {string | undefined} */ (req.headers[name]);
+  const [session, subAgent] = [header('x-claude-code-session-id'), header('x-claude-code-agent-id')];
+  const reply = run.diverged === undefined ? replyTo(cassette, request, { values: run.values, session, subAgent }) : run;
+  if ('diverged' in reply && reply.diverged !== undefined) {
+    run.diverged = reply.diverged;
+    return sendError(res, 400, 'invalid_request_error', `the replay ends here: ${reply.diverged}`);
+  }
+  const { content, stop } = /** @type {{content: Block[], stop?: string}} */ (reply);
+  const message = toMessage(content, request.model ?? cassette.model, stop);
   if (!request.stream) return void res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(message));
   res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
   res.end(
@@ -152,20 +117,20 @@ let serial = 0;
 /**
  * @param {Block[]} content
  * @param {string} model
+ * @param {string} [stop] where the blocks do not tell it
  */
-function toMessage(content, model) {
+function toMessage(content, model, stop) {
   serial += 1;
   const blocks = content.map((block, index) =>
     block.type === 'tool_use' ? { type: block.type, id: `toolu_replay_${serial}_${index}`, name: block.name, input: block.input } : block,
   );
-  const stop = blocks.some((block) => block.type === 'tool_use') ? 'tool_use' : 'end_turn';
   return {
     id: `msg_replay_${serial}`,
     type: 'message',
     role: 'assistant',
     model,
     content: blocks,
-    stop_reason: stop,
+    stop_reason: stop ?? (blocks.some((block) => block.type === 'tool_use') ? 'tool_use' : 'end_turn'),
     stop_sequence: null,
     usage: { input_tokens: 1, output_tokens: 1 },
   };

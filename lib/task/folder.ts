@@ -64,13 +64,15 @@ export function readTask(folder: string, name: string): FolderTask {
     ...createJudge(expect, new Set(filesOf(seed).map(({ path }) => path))),
     ...(verify === undefined ? {} : { verifier: verifierOf(verify as [string, ...string[]], beside) }),
     digest: (played) =>
-      hashOf(JSON.stringify([prompt, nonceFile, expect, verify, listing(seed), listing(beside), played?.exchanges])).slice(0, 16),
+      hashOf(JSON.stringify([prompt, nonceFile, expect, verify, listing(seed), listing(beside), played?.conversations])).slice(0, 16),
   };
 }
 
-/** The one place that knows what a task's cassette is called. */
+/** Where a task's cassette is, or would be. */
+export const cassettePath = (folder: string): string => join(folder, 'cassette.yaml');
+
 function cassetteIn(folder: string): string | undefined {
-  const path = join(folder, 'cassette.json');
+  const path = cassettePath(folder);
   return statSync(path, { throwIfNoEntry: false })?.isFile() ? path : undefined;
 }
 

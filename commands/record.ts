@@ -1,0 +1,188 @@
+// `cagematch record`: one live run, kept as a cassette that replays it in every runtime.
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { Argv } from 'yargs';
+import { z } from 'zod';
+import { AUTHS } from '../lib/auth/choose.js';
+import type { Credential } from '../lib/auth/credential.js';
+import { CagematchError, messageOf } from '../lib/errors.js';
+import { readOwnInputs } from '../lib/match/config.js';
+import { BOUNDS } from '../lib/match/file.js';
+import { sandboxName } from '../lib/match/match.js';
+import { checkAnything, checkRequired, type PlannedEntry, planMatch, withoutOpenHost } from '../lib/match/plan.js';
+import { makeReady, type Ready } from '../lib/match/ready.js';
+import { loadModes, parseWanted } from '../lib/match/registry.js';
+import { runOnce } from '../lib/match/run.js';
+import { sweep } from '../lib/match/sweep.js';
+import { liveAnswer, replayAnswer } from '../lib/model/answers.js';
+import { type Cassette, cassetteText } from '../lib/model/cassette.js';
+import type { Answer } from '../lib/model/gateway.js';
+import { createTape } from '../lib/model/tape.js';
+import type { Outcome, RowEvent } from '../lib/record.js';
+import { createProgress } from '../lib/report/terminal/progress.js';
+import { findTask } from '../lib/task/bundled.js';
+import { cassettePath } from '../lib/task/folder.js';
+import type { Task } from '../lib/task/task.js';
+import { EXIT, type Io } from './io.js';
+import { chooseModel } from './model.js';
+import { checkWritable } from './publish.js';
+import { inSession, type Session } from './session.js';
+import { once, readSettings, text, wholeNumber } from './settings.js';
+
+export const builder = (argv: Argv) =>
+  argv
+    .positional('mode', { describe: 'where; default: the first mode that is ready and has walls', type: 'string' })
+    .option('task', { describe: 'what the agent does: the name of a task, or its folder', demandOption: true, ...text })
+    .option('out', { describe: "where the cassette goes; default: the task's own folder", ...text })
+    .option('force', { describe: 'overwrite what is there', boolean: true, default: false })
+    .option('auth', { describe: 'whose credential is used; default: the one there is', choices: AUTHS })
+    .option('allow-host', { describe: 'let the agent run with no walls, in the mode host', boolean: true, default: false })
+    .option('timeout', { describe: 'seconds for the run; default: 600', ...text });
+
+const settingsSchema = z.object({
+  mode: z.string().optional(),
+  task: once('task'),
+  out: once('out').optional(),
+  force: z.boolean(),
+  auth: z.enum(AUTHS, '--auth is given more than once').optional(),
+  allowHost: z.boolean(),
+  timeout: wholeNumber('--timeout', ...BOUNDS.timeout).default(600),
+});
+type Settings = z.infer<typeof settingsSchema>;
+
+export async function handler(args: unknown, io: Io): Promise<number> {
+  const settings = readSettings(settingsSchema, args);
+  const registry = await loadModes();
+  const asked = settings.mode === undefined ? [] : [settings.mode];
+  const modes = asked.length > 0 ? asked.map((name) => parseWanted(registry, name).mode) : registry.values();
+  const task = findTask(settings.task, io.cwd);
+  const path = settings.out === undefined ? cassettePath(task.folder) : resolve(io.cwd, settings.out);
+  if (existsSync(path) && !settings.force)
+    throw new CagematchError('bad-input', `${path} is there already`, '--force to overwrite it, or --out FILE for another');
+  checkWritable(path, '--out FILE');
+
+  const { credential, warnings } = await chooseModel('live', settings.auth, io);
+  if (!credential) throw new Error('a live run without a credential');
+  const tape = createTape();
+  const live = liveAnswer(readOwnInputs(io.env).upstream, credential, io.env, tape);
+  let answers: Answer = live;
+  const answer: Answer = Object.assign(((req, res, of) => answers(req, res, of)) satisfies Answer, {
+    close: () => live.close?.() ?? Promise.resolve(),
+  });
+
+  const progress = createProgress(io.err, io.errIsTty, io.errColumns);
+  for (const { text, hint } of warnings) progress.say(`${text}; ${hint}`);
+  return inSession(io, progress, answer, async (session) => {
+    progress.waiting('looking for runtimes');
+    const detected = await session.detect(modes);
+    const whole = planMatch(
+      registry,
+      detected,
+      asked.map((name) => ({ name })),
+      asked,
+    );
+    const plan = withoutOpenHost(whole, 'live', settings.allowHost);
+    checkRequired(plan);
+    // With no walls it runs only where that mode is named.
+    const entries = plan.entries.filter(({ isolation }) => settings.mode !== undefined || isolation !== 'none');
+    checkAnything({ ...plan, entries });
+    const ready = await firstReady(entries, session, progress.say);
+    const run = (what: string) => {
+      progress.waiting(`${what} ${task.id} in ${ready.entry.entry}`);
+      return runIn(ready, { task, session, what, settings, credential });
+    };
+    try {
+      const recorded = await run('recording');
+      if (session.interrupted()) return EXIT.interrupted;
+      if (recorded.status === 'failed') return refused(io, 'nothing was written: the run failed', recorded);
+      const { cassette, warnings: more } = tape.toCassette(task);
+      for (const line of more) progress.say(line);
+      answers = replayAnswer(cassette);
+      const replayed = await run('replaying');
+      if (session.interrupted()) return EXIT.interrupted;
+      const good = replayed.status === 'passed';
+      // What was paid for is kept, but not where it would be taken for good.
+      const written = good ? path : `${path}.unproven`;
+      save(written, cassetteText(cassette));
+      if (!good) return refused(io, `it was recorded, but does not replay; kept as ${written}`, replayed);
+      io.out(
+        `${written}: ${sizeOf(cassette)}; recorded with the agent ${cassette.agent} in ${ready.entry.entry}, and replayed there once\n`,
+      );
+      return EXIT.done;
+    } finally {
+      await sweep([ready], session.id, { emit: (event) => tell(event, progress.say) });
+    }
+  });
+}
+
+/** @throws `not-ready` with the reason why the last of them is not */
+async function firstReady(entries: readonly PlannedEntry[], session: Session, say: (line: string) => void): Promise<Ready> {
+  let why: Outcome | undefined;
+  const record = {
+    emit(event: RowEvent) {
+      if (event.type === 'unprepared') why = event.outcome;
+      else tell(event, say);
+    },
+  };
+  for (const entry of entries) {
+    const ready = await makeReady(entry, session.contextOf(entry), { ...session, record, model: 'live', concurrency: 1 });
+    if (ready) return ready;
+  }
+  const { message, hint } = why?.status === 'failed' ? why : { message: 'no mode can be made ready', hint: 'cagematch detect' };
+  throw new CagematchError('not-ready', `${entries.at(-1)?.entry}: ${message}`, hint);
+}
+
+async function runIn(
+  ready: Ready,
+  of: { task: Task; session: Session; what: string; settings: Settings; credential: Credential },
+): Promise<Outcome> {
+  const { task, session, what, settings, credential } = of;
+  const { outcome } = await runOnce({
+    ...ready,
+    ...session,
+    mode: ready.entry.adapter,
+    state: 'prepared',
+    task,
+    deliver: 'gateway',
+    credential,
+    timeoutMs: settings.timeout * 1000,
+    name: sandboxName(session.id, ready.entry, what),
+    onPhase: () => {},
+  });
+  return outcome;
+}
+
+function tell(event: RowEvent, say: (line: string) => void): void {
+  if (event.type === 'warning') say(event.message);
+}
+
+function refused(io: Io, what: string, outcome: Outcome): number {
+  const { cause, message, hint } = outcome as Extract<Outcome, { status: 'failed' }>;
+  io.err(`✖ ${what}: ${cause}: ${message}\n${hint === undefined ? '' : `hint: ${hint}\n`}`);
+  return EXIT.failed;
+}
+
+/** All of it or nothing. */
+function save(path: string, whole: string): void {
+  const part = join(dirname(path), `.${basename(path)}.${process.pid}`);
+  try {
+    writeFileSync(part, whole, { flag: 'wx' });
+    renameSync(part, path);
+  } catch (error) {
+    rmSync(part, { force: true });
+    throw new CagematchError(
+      'record-failed',
+      `${path} cannot be written: ${messageOf(error)}`,
+      '--out FILE in a folder that can be written',
+    );
+  }
+}
+
+function sizeOf({ conversations }: Cassette): string {
+  const exchanges = conversations.flatMap((one) => one.exchanges);
+  const calls = exchanges.flatMap(({ content }) => content.filter(({ type }) => type === 'tool_use'));
+  const amount = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`;
+  return [amount(exchanges.length, 'exchange'), amount(calls.length, 'tool call'), amount(conversations.length - 1, 'sub-agent')].join(
+    ', ',
+  );
+}

@@ -1,0 +1,124 @@
+// What an agent's request tells: what it was asked, what its tools did since its last turn, what it has been told of the background.
+
+/**
+ * @typedef {{tool: string, outcome: 'ok' | 'error', text: string}} Result
+ * @typedef {{role: string, content?: unknown}} Message
+ * @typedef {{model?: string, system?: unknown, messages: Message[]}} MessagesRequest
+ * @typedef {{type?: string, text?: string, id?: string, name?: string, tool_use_id?: string, is_error?: boolean, content?: unknown}} Part
+ */
+
+/** Words that the agent's own program puts beside what an agent is asked. */
+const ASIDE = /<(system-reminder|fork-boilerplate)>[\s\S]*?<\/\1>/g;
+
+/**
+ * @param {Message | undefined} message
+ * @returns {Part[]}
+ */
+export function partsOf(message) {
+  if (typeof message?.content === 'string') return [{ type: 'text', text: message.content }];
+  return Array.isArray(message?.content) ? message.content.filter((part) => part !== null && typeof part === 'object') : [];
+}
+
+/**
+ * What was asked in a message, without what the agent's program says beside it.
+ * @param {Message} message
+ * @returns {string[]}
+ */
+export function askedIn(message) {
+  if (message.role !== 'user') return [];
+  return partsOf(message).flatMap(({ type, text }) => {
+    const asked = type === 'text' && typeof text === 'string' ? text.replace(ASIDE, '').trim() : '';
+    return asked === '' ? [] : [asked];
+  });
+}
+
+/**
+ * @param {unknown} content of a tool's result
+ * @returns {string}
+ */
+function textOf(content) {
+  if (typeof content === 'string') return content;
+  return Array.isArray(content) ? content.map((part) => (typeof part?.text === 'string' ? part.text : '')).join('\n') : '';
+}
+
+/**
+ * What has come since an agent's last turn.
+ * @param {Message[]} messages those since then
+ * @param {Message | undefined} turn the turn itself
+ * @returns {{results: Result[], notified: number}}
+ */
+function newsIn(messages, turn) {
+  const parts = messages.flatMap(partsOf);
+  const uses = partsOf(turn).filter(({ type }) => type === 'tool_use');
+  const order = new Map(uses.map(({ id }, index) => [id, index]));
+  const at = (/** @type {Part} */ { tool_use_id }) => order.get(tool_use_id) ?? uses.length;
+  const results = parts
+    .filter(({ type }) => type === 'tool_result')
+    .sort((a, b) => at(a) - at(b))
+    .map((part) => {
+      const outcome = part.is_error === true ? /** @type {const} */ ('error') : /** @type {const} */ ('ok');
+      return { tool: uses[at(part)]?.name ?? 'unknown', outcome, text: textOf(part.content) };
+    });
+  const words = parts.map(({ type, text }) => (type === 'text' && typeof text === 'string' ? text : ''));
+  return { results, notified: words.join('').split('<task-notification>').length - 1 };
+}
+
+/**
+ * An agent's turns, and what came before each: the last has no turn yet, and is what is asked.
+ * @param {Message[]} messages from the one that opened the conversation
+ */
+export function stepsOf(messages) {
+  /** @type {{news: {results: Result[], notified: number}, turn?: Message}[]} */
+  const steps = [];
+  /** @type {Message[]} */
+  let since = [];
+  /** @type {Message | undefined} */
+  let last;
+  for (const message of messages) {
+    if (message.role !== 'assistant') since.push(message);
+    else {
+      steps.push({ news: newsIn(since, last), turn: message });
+      since = [];
+      last = message;
+    }
+  }
+  steps.push({ news: newsIn(since, last) });
+  return steps;
+}
+
+/**
+ * Ids that the agent's program rolled for what runs in the background, in the order in which an agent was told them.
+ * @param {Message[]} messages
+ * @returns {string[]}
+ */
+export function rolledIds(messages) {
+  const told = messages.flatMap(partsOf).flatMap(({ type, content }) => (type === 'tool_result' ? [textOf(content)] : []));
+  return [...new Set(told.flatMap((text) => [...text.matchAll(/\b(?:agentId|with ID): ([\w-]{6,})/g)].map(([, id = '']) => id)))];
+}
+
+/**
+ * The folder that the agents of a run work in, by the name that the agent itself has for it: there may be links on the way. One that
+ * works in a folder below it, such as a worktree of its own, names that one.
+ * @param {MessagesRequest} request
+ * @param {string | undefined} given the name that the harness has for it
+ * @returns {string | undefined}
+ */
+export function folderOf({ system, messages }, given) {
+  const named = workingDirectory([system, messages]);
+  return given !== undefined && (named === undefined || named.startsWith(`${given}/`)) ? given : named;
+}
+
+/**
+ * The agent names its working directory in what it sends.
+ * @param {unknown} value a request's system prompt and messages, or any part of them
+ * @returns {string | undefined}
+ */
+function workingDirectory(value) {
+  if (typeof value === 'string') return /Primary working directory: ([^\r\n]+)/.exec(value)?.[1];
+  if (value === null || typeof value !== 'object') return undefined;
+  for (const part of Object.values(value)) {
+    const found = workingDirectory(part);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}

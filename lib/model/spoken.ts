@@ -1,0 +1,131 @@
+// What the model said in an answer of the API, streamed or whole, however it is encoded. The border to what the API sends.
+import * as zlib from 'node:zlib';
+import { z } from 'zod';
+import { parseJson } from '../json.js';
+import type { Cassette } from './cassette.js';
+
+type Exchange = Cassette['conversations'][number]['exchanges'][number];
+
+/** Of a whole answer, what a cassette keeps, and what it has no form for. */
+export interface Spoken extends Pick<Exchange, 'content' | 'stop'> {
+  model: string;
+  /** Kinds of blocks that are left out, beside thinking, which is nobody's business and bound to one account. */
+  leftOut: string[];
+}
+
+const blockSchema = z.looseObject({
+  type: z.string(),
+  text: z.string().optional(),
+  name: z.string().optional(),
+  input: z.record(z.string(), z.unknown()).optional(),
+});
+type RawBlock = z.infer<typeof blockSchema>;
+
+const messageSchema = z.looseObject({ model: z.string(), content: z.array(blockSchema), stop_reason: z.string().nullish() });
+
+const eventSchema = z.discriminatedUnion('type', [
+  z.looseObject({ type: z.literal('message_start'), message: messageSchema }),
+  z.looseObject({ type: z.literal('content_block_start'), index: z.int(), content_block: blockSchema }),
+  z.looseObject({
+    type: z.literal('content_block_delta'),
+    index: z.int(),
+    delta: z.looseObject({ type: z.string(), text: z.string().optional(), partial_json: z.string().optional() }),
+  }),
+  z.looseObject({ type: z.literal('message_delta'), delta: z.looseObject({ stop_reason: z.string().nullish() }) }),
+  z.looseObject({ type: z.literal('message_stop') }),
+]);
+
+// Node 20 has no zstd, and its types have none for later ones.
+const { zstdDecompressSync } = zlib as { zstdDecompressSync?: (bytes: Buffer) => Buffer };
+/** An answer that the agent has stopped reading at its last event may lack its end. */
+const CUT_SHORT = { finishFlush: zlib.constants.Z_SYNC_FLUSH };
+
+const DECODERS: Record<string, (bytes: Buffer) => Buffer> = {
+  identity: (bytes) => bytes,
+  gzip: (bytes) => zlib.gunzipSync(bytes, CUT_SHORT),
+  'x-gzip': (bytes) => zlib.gunzipSync(bytes, CUT_SHORT),
+  deflate: (bytes) => zlib.inflateSync(bytes, CUT_SHORT),
+  br: (bytes) => zlib.brotliDecompressSync(bytes, { finishFlush: zlib.constants.BROTLI_OPERATION_FLUSH }),
+  ...(zstdDecompressSync ? { zstd: zstdDecompressSync } : {}),
+};
+
+/** Of the encodings that an agent takes, those that can be read here. */
+export function readableEncodings(accepted: string): string {
+  const readable = accepted.split(',').filter((one) => Object.hasOwn(DECODERS, one.split(';')[0]?.trim() ?? ''));
+  return readable.join(',').trim() || 'identity';
+}
+
+/** @returns undefined where it is no whole answer: it broke off, or tells of an error in its middle */
+export function spokenIn(bytes: Buffer, encoding: string, type: string): Spoken | undefined {
+  const text = decoded(bytes, encoding);
+  if (text === undefined) return undefined;
+  const message = type.includes('event-stream') ? assembled(text) : messageSchema.safeParse(parseJson(text)).data;
+  return message && { ...kept(message.content), model: message.model, ...stopOf(message) };
+}
+
+function decoded(bytes: Buffer, encoding: string): string | undefined {
+  try {
+    const steps = encoding.split(',').map((step) => step.trim().toLowerCase());
+    return steps
+      .filter((step) => step !== '')
+      .reduceRight((body, step) => DECODERS[step]?.(body) ?? fail(step), bytes)
+      .toString('utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function fail(encoding: string): never {
+  throw new Error(`nothing here reads ${encoding}`);
+}
+
+function assembled(stream: string): z.infer<typeof messageSchema> | undefined {
+  let message: z.infer<typeof messageSchema> | undefined;
+  const inputs = new Map<number, string>();
+  for (const chunk of stream.split(/\r?\n\r?\n/)) {
+    const data = chunk.split(/\r?\n/).flatMap((line) => (line.startsWith('data:') ? [line.slice(5).trimStart()] : []));
+    const json = data.length === 0 ? undefined : parseJson(data.join('\n'));
+    if ((json as { type?: unknown } | undefined)?.type === 'error') return undefined;
+    const event = eventSchema.safeParse(json).data;
+    if (event?.type === 'message_start') message = { ...event.message, content: [...event.message.content] };
+    if (!event || !message) continue;
+    if (event.type === 'content_block_start') message.content[event.index] = { ...event.content_block };
+    if (event.type === 'content_block_delta') {
+      const block = message.content[event.index];
+      if (block && event.delta.text !== undefined) block.text = `${block.text ?? ''}${event.delta.text}`;
+      const json = event.delta.partial_json;
+      if (json !== undefined) inputs.set(event.index, `${inputs.get(event.index) ?? ''}${json}`);
+    }
+    if (event.type === 'message_delta') message.stop_reason = event.delta.stop_reason;
+    if (event.type === 'message_stop') return withInputs(message, inputs);
+  }
+  return undefined;
+}
+
+function withInputs<T extends { content: RawBlock[] }>(message: T, inputs: ReadonlyMap<number, string>): T | undefined {
+  for (const [index, text] of inputs) {
+    const block = message.content[index];
+    const input = text === '' ? {} : parseJson(text);
+    if (!block || typeof input !== 'object' || input === null) return undefined;
+    block.input = input as Record<string, unknown>;
+  }
+  return message;
+}
+
+function kept(blocks: (RawBlock | undefined)[]): Pick<Spoken, 'content' | 'leftOut'> {
+  const content: Spoken['content'] = [];
+  const leftOut: string[] = [];
+  for (const block of blocks) {
+    if (block?.type === 'text') content.push({ type: 'text', text: block.text ?? '' });
+    else if (block?.type === 'tool_use' && block.name) content.push({ type: 'tool_use', name: block.name, input: block.input ?? {} });
+    else if (block && !['thinking', 'redacted_thinking'].includes(block.type)) leftOut.push(block.type);
+  }
+  // An agent that is answered nothing at all asks again.
+  return { content: content.length > 0 ? content : [{ type: 'text', text: '(the model only thought)' }], leftOut };
+}
+
+/** Only where a replay would not come to it by itself. */
+function stopOf({ content, stop_reason: reason }: z.infer<typeof messageSchema>): Pick<Spoken, 'stop'> {
+  const usual = content.some((block) => block?.type === 'tool_use') ? 'tool_use' : 'end_turn';
+  return !reason || reason === usual ? {} : { stop: reason };
+}
