@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Mode } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
-import { cassetteText, readCassette, readCassette } from '../lib/model/cassette.js';
+import { cassetteText, readCassette } from '../lib/model/cassette.js';
 import { packageRoot } from '../lib/package.js';
 import { bundledNames, bundledTask, byId, findTask } from '../lib/task/bundled.js';
 import type { FolderTask } from '../lib/task/folder.js';

@@ -12,7 +12,7 @@ const never = async (): Promise<never> => { throw new Error('not reached'); };
 export default defineMode({
   id: '${id}', title: 'Broken', letter: 'X', isolation: 'container', workspace: 'bind', auth: ['env'], inputs: {}, platforms: ['linux', 'darwin'],
   summary: 'is broken', oneShot: false,
-  detect: (ctx) => new Promise(() => { const fault = new Error('the shed holds ' + ctx.env.CLAUDE_CODE_OAUTH_TOKEN + '\\nand more'); ${how} }),
+  detect: () => new Promise(() => { const fault = new Error('the shed holds ' + process.env.CLAUDE_CODE_OAUTH_TOKEN + '\\nand more'); ${how} }),
   prepare: never, reach: never, layout: (_ctx, host) => host, launch: never, exec: () => { throw new Error('not reached'); },
   collect: never, destroy: never, list: async () => [], reap: never, shell: () => ['/bin/sh'],
 });
