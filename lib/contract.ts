@@ -15,7 +15,7 @@ export interface Input {
 }
 
 /** One declared option of a mode changed; written `mode:id`. */
-interface Variant {
+export interface Variant {
   id: string;
   isolation: Isolation;
   /** Seen, but not known to work: run only when it is named. */

@@ -1,7 +1,7 @@
 // Docker: a container with the host's kernel; every other OCI runtime that the daemon lists is a variant.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Context, defineMode, type Isolation, type Reach } from '../lib/contract.js';
+import { type Context, defineMode, type Isolation, type Reach, type Variant } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { capture, which, whyFailed } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
@@ -13,6 +13,7 @@ import {
   execInContainer,
   launchContainer,
   listOurs,
+  mainProcessOnly,
   monitorsOf,
   type OciHandle,
   reapOurs,
@@ -27,6 +28,9 @@ const ISOLATION: [RegExp, Isolation][] = [
   [/runsc|gvisor/, 'user-kernel'],
   [/kata|krun|firecracker/, 'microvm'],
 ];
+
+/** libkrun's machine has one process of ours. */
+const OUTSIDE_EXEC = /krun/;
 
 interface Info {
   ServerVersion?: string;
@@ -99,7 +103,8 @@ export default defineMode<OciHandle>({
       },
       variants: Object.keys(info.Runtimes ?? {})
         .filter((id) => id !== info.DefaultRuntime && !/^io\.containerd\.(runc|runtime)\./.test(id))
-        .map((id) => ({ id, isolation: ISOLATION.find(([pattern]) => pattern.test(id))?.[1] ?? 'container' })),
+        .map((id): Variant => ({ id, isolation: ISOLATION.find(([pattern]) => pattern.test(id))?.[1] ?? 'container' }))
+        .concat(unlisted(info, ctx)),
     };
   },
 
@@ -132,7 +137,10 @@ export default defineMode<OciHandle>({
       network: networkOf(ctx),
       extra: ['--pull', 'never', ...(ctx.variant === undefined ? [] : ['--runtime', ctx.variant])],
     }),
-  exec: (ctx, handle, command) => execInContainer(client(ctx), ctx, handle, command),
+  exec(ctx, handle, command) {
+    if (OUTSIDE_EXEC.test(runtimeOf(ctx))) throw mainProcessOnly(runtimeOf(ctx));
+    return execInContainer(client(ctx), ctx, handle, command);
+  },
   async collect() {},
   destroy: (ctx, handle) => removeContainer(client(ctx), ctx, handle),
   processes: async (_ctx, handle) => monitorsOf(handle, commandLines()),
@@ -155,6 +163,16 @@ export default defineMode<OciHandle>({
   },
   shell: (_ctx, handle) => ['docker', 'exec', '-it', handle.name, 'bash'],
 });
+
+/** A shim on PATH is a runtime that the daemon knows without listing it, from version 23 on; whether it starts is seen when it is asked to. */
+function unlisted(info: Info, ctx: Context): Variant[] {
+  if (isDesktop(info) || Number.parseInt(info.ServerVersion ?? '', 10) < 23) return [];
+  return Object.entries(SHIMS)
+    .filter(([shim, id]) => which(shim, ctx.env) !== undefined && !(id in (info.Runtimes ?? {})))
+    .map(([, id]) => ({ id, isolation: 'microvm', onRequest: true }));
+}
+
+const SHIMS = { 'containerd-shim-kata-v2': 'io.containerd.kata.v2' };
 
 function isDesktop(info: Info): boolean {
   return /Docker Desktop|OrbStack/.test(info.OperatingSystem ?? '');

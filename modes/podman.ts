@@ -13,6 +13,7 @@ import {
   forceRemove,
   launchContainer,
   listOurs,
+  mainProcessOnly,
   monitorsOf,
   type OciHandle,
   reapOurs,
@@ -34,7 +35,10 @@ const RUNTIMES: Record<string, Isolation> = {
   youki: 'container',
   runsc: 'user-kernel',
   krun: 'microvm',
+  kata: 'microvm',
 };
+/** libkrun's machine has one process of ours. */
+const OUTSIDE_EXEC = /krun/;
 /** The host's loopback, as slirp4netns names it inside. */
 const SLIRP_HOST = '10.0.2.2';
 
@@ -144,7 +148,11 @@ export default defineMode<OciHandle>({
       // Podman would hand the caller's proxies on, and the passwords in them.
       extra: ['--pull', 'never', '--http-proxy=false', ...(isRootless(ctx) ? ['--userns', 'keep-id'] : [])],
     }),
-  exec: (ctx, handle, command) => execInContainer(client(ctx), ctx, handle, command),
+  exec(ctx, handle, command) {
+    const runtime = ctx.variant ?? String(ctx.facts.runtime);
+    if (OUTSIDE_EXEC.test(runtime)) throw mainProcessOnly(runtime);
+    return execInContainer(client(ctx), ctx, handle, command);
+  },
   async collect() {},
   destroy: (ctx, handle) => removeContainer(client(ctx), ctx, handle),
   async processes(_ctx, handle) {

@@ -104,6 +104,23 @@ describe('docker', () => {
     });
   });
 
+  test('a shim on PATH is a variant on request that the daemon does not list, from version 23 on', async () => {
+    const programs = (version: string) => ({ docker: json({ ...INFO, ServerVersion: version }), 'containerd-shim-kata-v2': 'exit 0' });
+    const kata = { id: 'io.containerd.kata.v2', isolation: 'microvm', onRequest: true };
+    expect(await ask(docker, programs('24.0.7'))).toMatchObject({ variants: [kata] });
+    expect(await ask(docker, programs('20.10.24+dfsg1'))).toMatchObject({ variants: [] });
+    expect(await ask(docker, { docker: json({ ...INFO, ServerVersion: '24.0.7' }) })).toMatchObject({ variants: [] });
+  });
+
+  test('what is exec’d would not be in a krun machine, and is refused', () => {
+    const command = { argv: ['true'] as [string], env: {}, secretEnv: {}, cwd: '/' };
+    const refusal = "krun runs a container's first process in its machine, and what is exec'd beside it";
+    for (const mode of [docker, podman])
+      expect(() => mode.exec(modeContext(mode.id, { variant: 'krun', facts: { runtime: 'runc' } }), { name: 'x' }, command)).toThrow(
+        refusal,
+      );
+  });
+
   test('it says what it rests on: what the daemon tells, and what another OCI runtime says by the path that it is registered with', async () => {
     const folder = fakeCommands({ runsc: saying({ stdout: 'runsc version release-20240101.0\nspec: 1.1.0' }) });
     const told = {
