@@ -53,7 +53,7 @@ test('fifty runs on every way, up to four at once, leave it byte for byte as it 
   expect(exitCode).toBe(0);
   const { runs, modes, warnings } = JSON.parse(stdout) as Omit<Report, 'runs'> & { runs: { outcome: { status: string } }[] };
   expect(modes.map(({ auth }) => auth)).toEqual(
-    ['env', 'file', 'gateway'].map((path) => ({ path, delivered: 'yes', header: 'authorization (oauth)' })),
+    ['gateway', 'env', 'file'].map((path) => ({ path, delivered: 'yes', header: 'authorization (oauth)' })),
   );
   expect(runs.length).toBeGreaterThanOrEqual(50);
   expect(runs.filter(({ outcome }) => outcome.status !== 'passed')).toEqual([]);

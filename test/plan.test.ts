@@ -106,10 +106,10 @@ describe('what is required', () => {
 describe('rows under labels', () => {
   test('are rows of their own, of the same mode and variant', () => {
     const { plan, rows } = planned(['docker@b', 'docker@a', 'docker:runsc@a', 'docker', 'host']);
-    expect(rows).toEqual(['host', 'docker', 'docker:runsc@a', 'docker@a', 'docker@b']);
-    expect(plan.entries[2]).toMatchObject({ mode: 'docker', variant: 'runsc', label: 'a', isolation: 'user-kernel' });
-    expect(plan.entries[3]).toMatchObject({ mode: 'docker', label: 'a', facts: { of: 'this machine' } });
-    expect(plan.entries[3]).not.toHaveProperty('variant');
+    expect(rows).toEqual(['host', 'docker', 'docker@a', 'docker@b', 'docker:runsc@a']);
+    expect(plan.entries[4]).toMatchObject({ mode: 'docker', variant: 'runsc', label: 'a', isolation: 'user-kernel' });
+    expect(plan.entries[2]).toMatchObject({ mode: 'docker', label: 'a', facts: { of: 'this machine' } });
+    expect(plan.entries[2]).not.toHaveProperty('variant');
     expect(plan.entries[1]).not.toHaveProperty('label');
   });
 
@@ -141,13 +141,13 @@ describe('rows under labels', () => {
 
   test('are what a required name without a label means: no further row joins', () => {
     expect(requiredOf(['docker@a', 'docker@b', 'docker:runsc@a'], ['docker'])).toEqual([
-      ['docker:runsc@a', false],
       ['docker@a', true],
       ['docker@b', true],
+      ['docker:runsc@a', false],
     ]);
     expect(requiredOf(['docker@a', 'docker:runsc@a'], ['docker:runsc'])).toEqual([
-      ['docker:runsc@a', true],
       ['docker@a', false],
+      ['docker:runsc@a', true],
     ]);
   });
 

@@ -92,7 +92,14 @@ export function planMatch(
       facts: detection.facts,
     });
   }
-  plan.entries.sort((a, b) => order.indexOf(a.mode) - order.indexOf(b.mode) || a.entry.localeCompare(b.entry));
+  plan.entries.sort(
+    (a, b) =>
+      order.indexOf(a.mode) - order.indexOf(b.mode) ||
+      (a.variant ?? '').localeCompare(b.variant ?? '') ||
+      // What others are held against goes its usual way.
+      a.adapter.auth.indexOf(a.deliver) - b.adapter.auth.indexOf(b.deliver) ||
+      a.entry.localeCompare(b.entry),
+  );
   return plan;
 }
 
