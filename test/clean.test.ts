@@ -62,7 +62,10 @@ async function begin(mode: string, env: Record<string, string>) {
     place.close();
   });
   const results = join(place.cwd, 'results');
-  const match = await until(() => existsSync(results) && readdirSync(results)[0]);
+  // The folder is there a moment before the record in it.
+  const match = await until(
+    () => existsSync(results) && readdirSync(results).find((name) => existsSync(join(results, name, 'events.jsonl'))),
+  );
   const events = () => parseEvents(readFileSync(join(results, match, 'events.jsonl'), 'utf8'));
   await until(() => events().some((event) => event.type === 'phase' && event.phase === 'work'));
   return {
