@@ -9,9 +9,14 @@ import type { Report } from '../../lib/report/document.js';
 import fly from '../../modes/fly.js';
 import { buildHouse, cagematch, type House, standSomewhere } from '../house.js';
 import { standIn } from '../stand-ins/fly.js';
+import type { Call, Fate } from '../stand-ins/fly-api.mjs';
 import { contextOf, readAll, specOf } from './calling.js';
 
 type StandIn = Awaited<ReturnType<typeof standIn>>;
+
+function nthExec(nth: number, fate: Fate) {
+  return (call: Call) => (call.operation === 'Machines_exec' && call.nth === nth ? fate : undefined);
+}
 
 let house: House;
 beforeAll(async () => {
@@ -58,7 +63,7 @@ describe('a match', () => {
   });
 
   it('blames the sandbox when the machine dies under the agent', async () => {
-    stand = await standIn({ beforeExec: (count) => (count === 3 ? 'die' : undefined) });
+    stand = await standIn({ befalls: nthExec(3, { dies: true }) });
     const { row, exitCode } = await run();
     expect(row.failures).toMatchObject([{ outcome: { cause: 'sandbox', message: expect.stringMatching(/machine is (gone|destroyed)/) } }]);
     expect(row).toMatchObject({ passed: 0, leftovers: [] });
@@ -66,7 +71,7 @@ describe('a match', () => {
   });
 
   it('goes on when the API cuts one look at the output short', async () => {
-    stand = await standIn({ beforeExec: (count) => (count === 3 ? 'late' : undefined) });
+    stand = await standIn({ befalls: nthExec(3, { refuse: { status: 408, error: 'deadline_exceeded: context deadline exceeded' } }) });
     const { row } = await run();
     expect(row).toMatchObject({ passed: 1 });
   });
@@ -289,6 +294,7 @@ describe('the stand-in refuses what the real API does not know:', () => {
   beforeAll(async () => {
     stand = await standIn();
   });
+  afterEach(() => stand.api.takeBreaches());
   afterAll(() => stand.close());
 
   async function ask(method: string, path: string, body?: unknown, token = stand.api.token) {
@@ -304,6 +310,8 @@ describe('the stand-in refuses what the real API does not know:', () => {
       config: { image: `registry.fly.io/${stand.api.app}:${agentVersion}-x`, secrets: {} },
     });
     expect(refused).toMatchObject({ status: 400, body: { error: expect.stringContaining('config') } });
+    expect((await ask('GET', '/machines?metadata.a=b&owner=me')).status).toBe(400);
+    expect((await ask('POST', '/machines/0/fork')).status).toBe(404);
   });
 
   it('waits out of range, waits for `stopped` without the instance, and late ones', async () => {
