@@ -1,7 +1,8 @@
 // The fly mode against a stand-in for the Machines API.
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { agentVersion } from '../../lib/package.js';
@@ -223,8 +224,9 @@ describe('detection', () => {
       { CAGEMATCH_FLY_APP: 'nowhere' },
       'unconfigured',
       /sees no Fly.io app nowhere/,
-      /^fly launch --copy-config --no-deploy/,
+      /^fly apps create nowhere$/,
     ],
+    ['no region', { FLY_REGION: 'fra,Frankfurt' }, 'unconfigured', /FLY_REGION names Frankfurt/, /^fly platform regions$/],
     ['no API', { FLY_FLAPS_BASE_URL: 'http://127.0.0.1:9' }, 'broken', /does not answer/, /./],
   ])('with %s says so', async (_, change, status, reason, hint) => {
     const found = await detect(change);
@@ -232,10 +234,67 @@ describe('detection', () => {
     expect(JSON.stringify(found)).not.toContain('fo1_');
   });
 
+  it('tells how far the clocks are apart, and what a minute costs by which prices', async () => {
+    expect(await detect({})).toMatchObject({
+      facts: {
+        clock: "as this machine's, to the second",
+        price: expect.stringMatching(/^about \$0\.00049 a minute of 2 CPUs .*estimate.*\d{4}-\d\d/),
+      },
+    });
+    for (const [skewMs, words] of [
+      [-3_600_000, "3600 s behind this machine's"],
+      [90_000, "90 s ahead of this machine's"],
+    ] as const) {
+      const other = await standIn({ skewMs });
+      expect(await detect(other.env)).toMatchObject({ facts: { clock: words } });
+      await other.close();
+    }
+  });
+
   it('takes the app from fly.toml where the environment names none', async () => {
     const found = await detect({ CAGEMATCH_FLY_APP: '' });
     expect(found).toMatchObject({ status: 'unconfigured', reason: expect.stringContaining('no Fly.io app cagematch-runner') });
     expect(await detect({ CAGEMATCH_FLY_APP: '' }, { packageRoot: '/nonexistent' })).toMatchObject({ reason: 'no Fly.io app is named' });
+  });
+});
+
+describe('the way there', () => {
+  let stand: StandIn;
+  beforeAll(async () => {
+    stand = await standIn();
+  });
+  afterAll(() => stand.close());
+
+  async function steps(change: Record<string, string>) {
+    const ctx = contextOf('fly', { ...stand.env, ...change });
+    const told = (await fly.setup?.(ctx)) ?? [];
+    await ctx.close();
+    return told;
+  }
+
+  it('is told step by step, each with what to type, the first that is missing being that of the detection', async () => {
+    const told = await steps({ FLY_API_TOKEN: '' });
+    expect(told.map(({ done }) => done)).toEqual([true, undefined, true, undefined, false, undefined, undefined]);
+    for (const { hint } of told) expect(hint).toMatch(/^[^\n]+$/);
+    expect(told.find(({ done }) => done === false)?.hint).toContain('fly tokens create deploy -a cagematch-stand-in');
+    const missing = async (change: Record<string, string>) =>
+      (await steps(change)).filter(({ done }) => done === false).map(({ text }) => text);
+    expect(await missing({ FLY_API_TOKEN: 'fo1_other' })).toEqual(['FLY_API_TOKEN: refused']);
+    expect(await missing({ CAGEMATCH_FLY_APP: 'nowhere' })).toEqual(['the app is there']);
+    expect(await missing({ PATH: '/nonexistent' })).toEqual([expect.stringContaining("Fly's command line")]);
+    expect(await missing({ FLY_FLAPS_BASE_URL: 'http://127.0.0.1:9' })).toEqual([]);
+  });
+
+  it('holds only what nobody can see from here, when all else is done', async () => {
+    const { stdout } = await cagematch(house, ['doctor'], { cwd: tmpdir(), env: stand.env });
+    const lines = stdout.split('\n');
+    const at = lines.findIndex((line) => line.startsWith('✓ fly: Fly.io Machines API v1'));
+    expect(lines.slice(at + 1, at + 5)).toEqual([
+      expect.stringMatching(/^ {4}· the image is in its registry/),
+      expect.stringMatching(/^ {8}→ npm run fly:build/),
+      expect.stringMatching(/^ {4}· the app keeps your credential/),
+      expect.stringMatching(/^ {8}→ npm run fly:push-token/),
+    ]);
   });
 });
 
@@ -278,6 +337,25 @@ describe("Fly's command line", () => {
     const digest = createHash('sha256').update('s3cret').digest('hex');
     expect(noted().at(-1)).toEqual({ secret: 'CLAUDE_CODE_OAUTH_TOKEN', app: stand.api.app, staged: true, fromStdin: true, digest });
     expect(readFileSync(join(stand.env.CAGEMATCH_STAND_IN_STATE ?? '', 'argv.jsonl'), 'utf8')).not.toContain('s3cret');
+  });
+
+  it('is passed over where another program bears its name, and refused where it is there in two versions', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'fly-path-'));
+    const place = (name: string, says: string) => {
+      mkdirSync(join(folder, name));
+      writeFileSync(join(folder, name, 'fly'), `#!/bin/sh\necho "${says}"\n`, { mode: 0o755 });
+      return join(folder, name);
+    };
+    const [concourse, older] = [place('concourse', '7.9.1'), place('older', 'fly v0.3.9 linux/amd64')];
+    const push = (first: string) =>
+      fly.pushSecret?.(contextOf('fly', { ...stand.env, PATH: `${first}${delimiter}${stand.env.PATH}` }), 'NAME', 's3cret');
+    expect(await push(concourse)).toBe(`NAME is staged for ${stand.api.app}`);
+    await expect(push(older)).rejects.toMatchObject({
+      code: 'not-ready',
+      message: expect.stringMatching(/PATH has fly twice: .*older\/fly \(0\.3\.9\) and .*\(0\.4\.0-stand-in\)/),
+      hint: expect.stringContaining(join(older, 'fly')),
+    });
+    rmSync(folder, { recursive: true });
   });
 
   it('is said to be missing where it is', async () => {
