@@ -383,7 +383,6 @@ async function setup(ctx: Context): Promise<SetupStep[]> {
       hint: `${tokenHint(app ?? 'NAME')}, and put it into .env as FLY_API_TOKEN`,
     },
     { text: `the image is in its registry: ${label(ctx)}`, done: undefined, hint: 'npm run fly:build' },
-    { text: 'the app keeps your credential, for --model live', done: undefined, hint: 'npm run fly:push-token' },
   ];
 }
 
