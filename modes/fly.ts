@@ -357,14 +357,15 @@ function diagnose(app: string, answer: Answer): { broken: boolean; reason: strin
   };
 }
 
-function askForApp(ctx: Context): Promise<Answer> {
-  return call(ctx, { method: 'GET', path: '', key: 'app', pace: READING, timeoutMs: 4500 });
+/** @param repeatable false where nobody bounds the waiting */
+function askForApp(ctx: Context, repeatable = true): Promise<Answer> {
+  return call(ctx, { method: 'GET', path: '', key: 'app', pace: READING, timeoutMs: 4500, repeatable });
 }
 
 /** From a fresh account to a first machine. */
 async function setup(ctx: Context): Promise<SetupStep[]> {
   const app = appOf(ctx);
-  const { status } = await askForApp(ctx);
+  const { status } = await askForApp(ctx, false);
   // Whoever answers "not yours" or "not there" has taken the token.
   const taken = status === 200 || status === 403 || status === 404;
   const token = !ctx.env.FLY_API_TOKEN ? 'not set' : status === 401 ? 'refused' : taken ? 'taken' : 'not asked: no answer';

@@ -1,5 +1,5 @@
 // Whatever befalls a call of the Machines API: the run ends typed, the right one is blamed, and no machine is left.
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { failureOf } from '../../lib/match/blame.js';
 import type { Outcome } from '../../lib/record.js';
 import { agentFailure, startTranscript } from '../../lib/task/transcript.js';
@@ -8,27 +8,32 @@ import { standIn } from '../stand-ins/fly.js';
 import type { Call, Fate, Options } from '../stand-ins/fly-api.mjs';
 import { contextOf, readAll, specOf } from './calling.js';
 
-type StandIn = Awaited<ReturnType<typeof standIn>>;
-
 const ECHO = { argv: ['sh', '-c', 'echo done >out.txt'] as [string, ...string[]], env: {}, secretEnv: {}, cwd: '/workspace' };
+const NAME = 'cagematch-20260102-030405-abcd-fly-1';
 const LATE = { status: 408, error: 'deadline_exceeded: machine failed to reach desired state' };
-
-let stand: StandIn;
-afterEach(() => stand.close());
 
 /** Fates of the nth calls of one operation, from the first on. */
 function on(operation: string, ...fates: (Fate | undefined)[]) {
   return (call: Call) => (call.operation === operation ? fates[call.nth - 1] : undefined);
 }
 
+interface Ordeal {
+  outcome: Outcome | 'passed';
+  said: string[];
+  /** Machines that are there when it is over. */
+  left: number;
+  /** Regions that were asked for, in turn. */
+  regions: string[];
+}
+
 /** What a match does with one run, in its order; and what it would put down. */
-async function ordeal(options: Options, env: Record<string, string> = {}): Promise<{ outcome: Outcome | 'passed'; said: string[] }> {
-  stand = await standIn(options);
+async function ordeal(options: Options, env: Record<string, string> = {}): Promise<Ordeal> {
+  const stand = await standIn(options);
   const said: string[] = [];
   const ctx = contextOf('fly', { ...stand.env, ...env }, { say: (line) => said.push(line) });
-  const spec = specOf('cagematch-20260102-030405-abcd-fly-1');
+  const spec = specOf(NAME);
   let handle: Awaited<ReturnType<typeof fly.launch>> = { name: spec.name };
-  let outcome: Outcome | 'passed' = 'passed';
+  let outcome: Ordeal['outcome'] = 'passed';
   try {
     handle = await fly.launch(ctx, spec);
     const { end } = await readAll(fly.exec(ctx, handle, ECHO));
@@ -42,12 +47,15 @@ async function ordeal(options: Options, env: Record<string, string> = {}): Promi
   } catch (error) {
     outcome = failureOf(error);
   }
+  const left = stand.api.machines().length;
+  const regions = stand.api.requests.flatMap(({ body }) => (body.includes('"region"') ? [JSON.parse(body).region] : []));
   spec.close();
   await ctx.close();
-  return { outcome, said };
+  await stand.close();
+  return { outcome, said, left, regions };
 }
 
-describe('the run passes all the same, and nothing is left, with', () => {
+describe.concurrent('the run passes all the same, and nothing is left, with', () => {
   it.each<[string, Options]>([
     ['a machine that is slow to start', { bootMs: 700 }],
     ['408 while it is waited for', { bootMs: 200, befalls: on('Machines_wait', { refuse: LATE }, { refuse: LATE }) }],
@@ -65,12 +73,11 @@ describe('the run passes all the same, and nothing is left, with', () => {
     ['answers that take their time', { befalls: () => ({ lateMs: 60 }) }],
     ['another clock', { skewMs: -3_600_000 }],
   ])('%s', async (_, options) => {
-    expect((await ordeal(options)).outcome).toBe('passed');
-    expect(stand.api.machines()).toEqual([]);
+    expect(await ordeal(options)).toMatchObject({ outcome: 'passed', left: 0 });
   });
 });
 
-describe('the sandbox is blamed in words that say why, and nothing is left, after', () => {
+describe.concurrent('the sandbox is blamed in words that say why, and nothing is left, after', () => {
   it.each<[string, Options, RegExp]>([
     [
       '409: the name is taken',
@@ -106,20 +113,18 @@ describe('the sandbox is blamed in words that say why, and nothing is left, afte
       /HTTP 401/,
     ],
   ])('%s', async (_, options, words) => {
-    const { outcome } = await ordeal(options);
-    expect(outcome).toMatchObject({ status: 'failed', cause: 'sandbox', message: expect.stringMatching(words) });
-    expect(stand.api.machines()).toEqual([]);
+    const outcome = { status: 'failed', cause: 'sandbox', message: expect.stringMatching(words) };
+    expect(await ordeal(options)).toMatchObject({ outcome, left: 0 });
   });
 });
 
 it('what cannot be brought back blames the sync', async () => {
   const packing = { refuse: { status: 500, error: 'internal' } };
-  const { outcome } = await ordeal({ befalls: on('Machines_exec', undefined, undefined, packing, packing, packing) });
-  expect(outcome).toMatchObject({ status: 'failed', cause: 'sync' });
-  expect(stand.api.machines()).toEqual([]);
+  const befalls = on('Machines_exec', undefined, undefined, packing, packing, packing);
+  expect(await ordeal({ befalls })).toMatchObject({ outcome: { status: 'failed', cause: 'sync' }, left: 0 });
 });
 
-describe('where a region is full', () => {
+describe.concurrent('where a region is full', () => {
   const FULL: Fate[] = [
     { refuse: { status: 422, error: 'no host has room', code: 'insufficient_capacity' } },
     { refuse: { status: 409, error: 'aborted: could not reserve resource for machine: insufficient memory available to fulfill request' } },
@@ -129,9 +134,9 @@ describe('where a region is full', () => {
   it.each(FULL.map((fate) => [fate.refuse?.status, fate] as const))(
     '(HTTP %i) the next one is tried, and the user is told',
     async (_, fate) => {
-      const { outcome, said } = await ordeal({ befalls: on('Machines_create', fate) }, { FLY_REGION: 'fra, ams' });
+      const { outcome, said, regions, left } = await ordeal({ befalls: on('Machines_create', fate) }, { FLY_REGION: 'fra, ams' });
       expect(outcome).toBe('passed');
-      const regions = stand.api.requests.filter(({ body }) => body.includes('"region"')).map(({ body }) => JSON.parse(body).region);
+      expect(left).toBe(0);
       expect(regions).toEqual(['fra', 'ams']);
       expect(said[0]).toMatch(/^Fly.io has no room in fra \(HTTP \d+: .*\); the next region is tried$/);
     },
@@ -165,23 +170,25 @@ it('an estimate of the cost is told once, with the date of its prices', async ()
 
 it('a machine runs from its own stamp on, not from when we hear of it, whatever its clock is', async () => {
   // A Date header leaves a second open; what is later than that is only the stamp's to tell.
-  stand = await standIn({ skewMs: 7_200_000, befalls: on('Machines_wait', { lateMs: 2000 }) });
+  const stand = await standIn({ skewMs: 7_200_000, befalls: on('Machines_wait', { lateMs: 2000 }) });
   const ctx = contextOf('fly', stand.env);
-  const spec = specOf('cagematch-20260102-030405-abcd-fly-1');
+  const spec = specOf(NAME);
   const orderedMs = performance.now();
   const { runningAtMs = 0 } = await fly.launch(ctx, spec);
   expect(runningAtMs).toBeGreaterThanOrEqual(orderedMs);
   expect(runningAtMs).toBeLessThan(orderedMs + 1900);
   spec.close();
   await ctx.close();
+  await stand.close();
 });
 
 it('a machine that an unanswered order made is removed at once, not by whoever sweeps up', async () => {
-  stand = await standIn({ befalls: on('Machines_create', { deaf: true }) });
+  const stand = await standIn({ befalls: on('Machines_create', { deaf: true }) });
   const ctx = contextOf('fly', stand.env);
-  const spec = specOf('cagematch-20260102-030405-abcd-fly-1');
+  const spec = specOf(NAME);
   await expect(fly.launch(ctx, spec)).rejects.toMatchObject({ code: 'launch-failed' });
   expect(stand.api.machines()).toEqual([]);
   spec.close();
   await ctx.close();
+  await stand.close();
 });
