@@ -6,6 +6,7 @@ import type { Argv } from 'yargs';
 import { complaintsOf, conflictOf, takenOf } from '../lib/auth/choose.js';
 import { hasExpired, type Problem, payerOf } from '../lib/auth/credential.js';
 import { findCredentials } from '../lib/auth/find.js';
+import type { Context, Detection, Mode, SetupStep } from '../lib/contract.js';
 import { messageOf } from '../lib/errors.js';
 import { capture, whyFailed } from '../lib/exec.js';
 import { readOwnInputs } from '../lib/match/config.js';
@@ -24,6 +25,8 @@ interface Finding {
   needed: boolean;
   text: string;
   hint?: string;
+  /** The way there, where it is longer than the hint. */
+  steps?: SetupStep[];
 }
 
 /** A match's sandboxes and images want room; under this many bytes free, one is told. */
@@ -40,9 +43,15 @@ export async function handler(_args: unknown, io: Io): Promise<number> {
     ...(await credentials(io)),
     ...(await runtimes(io)),
   ];
-  for (const { good, text, hint } of findings) {
-    io.out(`${wrap(text, `${good ? style.good('✓') : style.bad('✗')} `, '  ').join('\n')}\n`);
-    if (!good && hint !== undefined) io.out(`${wrap(hint, '    → ', '      ').join('\n')}\n`);
+  const mark = (good: boolean | undefined) => (good === undefined ? '·' : good ? style.good('✓') : style.bad('✗'));
+  const tell = ({ good, text, hint, indent = '' }: { good: boolean | undefined; text: string; hint?: string; indent?: string }) => {
+    io.out(`${wrap(text, `${indent}${mark(good)} `, `${indent}  `).join('\n')}\n`);
+    if (!good && hint !== undefined) io.out(`${wrap(hint, `${indent}    → `, `${indent}      `).join('\n')}\n`);
+  };
+  for (const { steps = [], hint, ...finding } of findings) {
+    // The hint is that of one of the steps.
+    tell({ ...finding, ...(hint === undefined || steps.length > 0 ? {} : { hint }) });
+    for (const { done, ...step } of steps) tell({ ...step, good: done, indent: '    ' });
   }
   return findings.some((one) => one.needed && !one.good) ? EXIT.failed : EXIT.done;
 }
@@ -117,10 +126,25 @@ async function credentials(io: Io): Promise<Finding[]> {
 }
 
 async function runtimes(io: Io): Promise<Finding[]> {
-  const { detected } = await survey(io, []);
-  return detected.map(({ mode, detection }) =>
-    detection.status === 'ready'
-      ? { good: true, needed: false, text: `${mode.id}: ${mode.title} ${detection.version}` }
-      : { good: false, needed: mode.isolation === 'none', text: `${mode.id}: ${detection.reason}`, hint: detection.hint },
-  );
+  const { detected, contextOf, keeper } = await survey(io, []);
+  try {
+    return await Promise.all(
+      detected.map(async (found): Promise<Finding> => {
+        const { mode, detection } = found;
+        const steps = await stepsOf(mode, contextOf(found), detection.status);
+        return detection.status === 'ready'
+          ? { good: true, needed: false, text: `${mode.id}: ${mode.title} ${detection.version}`, steps }
+          : { good: false, needed: mode.isolation === 'none', text: `${mode.id}: ${detection.reason}`, hint: detection.hint, steps };
+      }),
+    );
+  } finally {
+    await keeper.closeAll();
+  }
+}
+
+/** Where a runtime is ready, what is left is what nobody can see from here. */
+async function stepsOf(mode: Mode, ctx: Context, status: Detection['status']): Promise<SetupStep[]> {
+  // What is never there on this platform has no way to it.
+  const steps = mode.platforms.includes(ctx.platform) ? ((await mode.setup?.(ctx)) ?? []) : [];
+  return status === 'ready' ? steps.filter(({ done }) => done !== true) : steps;
 }

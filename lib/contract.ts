@@ -167,6 +167,15 @@ export interface Trace {
   env: Env;
 }
 
+/** One step of what a user has to do once, in order, before a runtime is ready. */
+export interface SetupStep {
+  text: string;
+  /** Undefined: it cannot be seen from here. */
+  done: boolean | undefined;
+  /** One command to type. */
+  hint: string;
+}
+
 /** Something that is opened once a match, shared by its runs, and closed at its end. */
 export interface Closable {
   close(): Promise<void> | void;
@@ -218,6 +227,8 @@ export interface Mode<H extends Handle = Handle> {
   options?: (keyof EntryOptions)[];
   /** Asks the runtime itself. Never throws; the caller bounds it to 5 s. */
   detect(ctx: Context): Promise<Detection>;
+  /** The way there, for `doctor`; present where it is longer than one command. Never throws. */
+  setup?(ctx: Context): Promise<SetupStep[]>;
   /** Image or template present. Idempotent. `rebuild` builds it again. `image`: its digest, where there is one. */
   prepare(ctx: Context, options?: { rebuild?: boolean }): Promise<{ image?: string }>;
   /** Image or template gone, as on a machine that never had it; present where `prepare` makes one. Idempotent. */

@@ -337,15 +337,20 @@ export function lineSplitter(emit: (line: string) => void) {
 
 /** Absolute path of a program on PATH, or undefined. */
 export function which(program: string, env: Env): string | undefined {
-  for (const folder of (env.PATH ?? '').split(delimiter)) {
-    if (folder === '') continue;
-    const path = join(folder, program);
-    try {
-      accessSync(path, constants.X_OK);
-      return path;
-    } catch {
-      // Not here.
-    }
+  return everyWhich(program, env)[0];
+}
+
+/** All places of PATH where a program of that name is, the one that is run first. */
+export function everyWhich(program: string, env: Env): string[] {
+  const folders = (env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
+  return folders.map((folder) => join(folder, program)).filter(isProgram);
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
   }
-  return undefined;
 }

@@ -1,6 +1,6 @@
 // Guests that take one command at a time and answer when it is over: long commands and whole folders by way of short ones.
 // The scripts are plain sh, tar and base64; arguments go by position.
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { monotonic } from './clock.js';
 import type { Command, ExecEvent } from './contract.js';
 import { CagematchError } from './errors.js';
@@ -31,8 +31,13 @@ const LOOK_TENTHS = 100;
 /** How many looks in a row may be late. */
 const MAX_LATE = 5;
 
-/** ARCHIVE FOLDER */
+/** FILE: prints its SHA-256, by whichever program the guest has for that. */
+const DIGEST = `digest() { { sha256sum "$1" 2>/dev/null || shasum -a 256 "$1"; } | cut -c 1-64; }`;
+
+/** ARCHIVE FOLDER DIGEST */
 const UNPACK = `set -e
+${DIGEST}
+if [ "$(digest "$1")" != "$3" ]; then echo "the workspace did not arrive as it was sent" >&2; exit 1; fi
 mkdir -p "$2"
 tar -x -z -o -f "$1" -C "$2"`;
 
@@ -41,14 +46,16 @@ const WRITE = `set -e
 mkdir -p "\${1%/*}"
 base64 -d | dd of="$1" bs="$3" seek="$2" conv=notrunc iflag=fullblock 2>/dev/null`;
 
-/** FILE N SIZE: prints the file's length, then its Nth part in base64 on one line. */
+/** FILE N SIZE: prints the Nth part of a file in base64 on one line. */
 const READ = `set -e
-wc -c <"$1"
 dd if="$1" bs="$3" skip="$2" count=1 2>/dev/null | base64 | tr -d '\\n'`;
 
-/** ARCHIVE N SIZE FOLDER: packs a folder, then as READ. That a file changed meanwhile is no failure. */
-const PACK = `mkdir -p "\${1%/*}"
+/** ARCHIVE N SIZE FOLDER: packs a folder, prints the archive's length and digest, then as READ. That a file changed meanwhile is no failure. */
+const PACK = `${DIGEST}
+mkdir -p "\${1%/*}"
 tar -c -z -f "$1" -C "$4" . || [ $? -eq 1 ] || exit 2
+wc -c <"$1"
+digest "$1"
 ${READ}`;
 
 /** FOLDER CWD COMMAND…: starts a command that outlives this script; output, pid and exit code go into files of the folder. */
@@ -86,9 +93,9 @@ export async function copyIn(shell: GuestShell, archive: Buffer, path: string): 
   }
 }
 
-/** Unpacks an archive that is in the guest; the files are owned by whoever commands run as. */
-export async function unpackInside(shell: GuestShell, path: string, folder: string): Promise<void> {
-  await must(shell, 'launch-failed', { script: UNPACK, args: [path, folder], repeatable: true });
+/** Unpacks an archive that was brought in, once it is seen to be whole; the files are owned by whoever commands run as. */
+export async function unpackInside(shell: GuestShell, archive: Buffer, path: string, folder: string): Promise<void> {
+  await must(shell, 'launch-failed', { script: UNPACK, args: [path, folder, sha256(archive)], repeatable: true });
 }
 
 /** So much is taken from a guest: it says itself how much there is. */
@@ -101,20 +108,27 @@ const MAX_OUT = 1024 ** 3;
 export async function copyOut(shell: GuestShell, folder: string, path: string, most = MAX_OUT): Promise<Buffer> {
   const parts: Buffer[] = [];
   let size = 0;
+  let digest = '';
   for (let at = 0; at === 0 || at * CHUNK < size; at += 1) {
     const args = [path, String(at), String(CHUNK), folder];
     const printed = await must(shell, 'collect-failed', { script: at === 0 ? PACK : READ, args, repeatable: true });
-    const [length = '', base64 = ''] = printed.split('\n');
-    size = Number(length);
+    const lines = printed.split('\n');
+    if (at === 0) [size, digest] = [Number(lines.shift()), lines.shift() ?? ''];
     if (!Number.isSafeInteger(size) || size < 0) throw new CagematchError('collect-failed', `the guest tells no size of ${folder}`);
     if (size > most) throw new CagematchError('collect-failed', `${folder} is ${size} bytes packed; ${most} are taken at the most`);
-    const part = Buffer.from(base64, 'base64');
+    const part = Buffer.from(lines[0] ?? '', 'base64');
     if (part.length > CHUNK) throw new CagematchError('collect-failed', `the guest gives more of ${folder} than it was asked for`);
     parts.push(part);
   }
   const archive = Buffer.concat(parts);
-  if (archive.length === size) return archive;
-  throw new CagematchError('collect-failed', `${archive.length} of ${size} bytes of ${folder} came back`);
+  if (archive.length !== size) throw new CagematchError('collect-failed', `${archive.length} of ${size} bytes of ${folder} came back`);
+  // Against what happens on the way only: a guest that lies, lies about its digest too.
+  if (sha256(archive) !== digest) throw new CagematchError('collect-failed', `${folder} did not come back as the guest packed it`);
+  return archive;
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 async function must(shell: GuestShell, code: CagematchError['code'], script: Script): Promise<string> {

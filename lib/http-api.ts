@@ -1,5 +1,7 @@
 // A JSON API over HTTP, called no faster than it allows, and patient where it answers "too many requests".
+import { monotonic } from './clock.js';
 import type { Closable } from './contract.js';
+import { createServerClock, type ServerClock } from './server-clock.js';
 
 /** The most that is read of an answer, in bytes. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
@@ -36,15 +38,19 @@ export type Answer =
 export interface HttpApi extends Closable {
   /** Never throws: what went wrong is an answer too. */
   call(call: Call): Promise<Answer>;
+  /** The server's, by all its answers so far. */
+  clock: ServerClock;
 }
 
 /** @param authorization the header's whole value; it is kept out of every answer's words */
 export function openHttpApi(base: string, authorization: string): HttpApi {
   const closed = new AbortController();
   const pacer = createPacer();
+  const clock = createServerClock();
   const token = authorization.replace(/^\S+ /, '');
 
   async function once(call: Call, signal: AbortSignal): Promise<Answer> {
+    const sentMs = monotonic();
     try {
       const response = await fetch(new URL(call.path, base), {
         method: call.method,
@@ -54,6 +60,7 @@ export function openHttpApi(base: string, authorization: string): HttpApi {
         redirect: 'error',
         signal: AbortSignal.any([signal, AbortSignal.timeout(call.timeoutMs)]),
       });
+      clock.heard(response.headers.get('date'), sentMs, monotonic());
       const said = await readBounded(response);
       const text = token === '' ? said : said.replaceAll(token, '…');
       return { status: response.status, body: parse(text), headers: response.headers };
@@ -63,6 +70,7 @@ export function openHttpApi(base: string, authorization: string): HttpApi {
   }
 
   return {
+    clock,
     async call(call) {
       const signal = call.signal ? AbortSignal.any([closed.signal, call.signal]) : closed.signal;
       let unheard = 0;
@@ -73,7 +81,7 @@ export function openHttpApi(base: string, authorization: string): HttpApi {
         if (answer.status === 429 && turnedAway < MAX_TURNED_AWAY) {
           turnedAway += 1;
           await pause(Math.min(retryAfterMs(answer.headers) ?? 1000, MAX_WAIT_MS), signal);
-        } else if (call.repeatable && unheard < 2 && (answer.status === undefined || [502, 503, 504].includes(answer.status))) {
+        } else if (call.repeatable && unheard < 2 && (answer.status === undefined || [500, 502, 503, 504].includes(answer.status))) {
           unheard += 1;
           await pause(500 * unheard, signal);
         } else return answer;
@@ -81,6 +89,15 @@ export function openHttpApi(base: string, authorization: string): HttpApi {
     },
     close: () => closed.abort(),
   };
+}
+
+export function hasSucceeded(answer: Answer): answer is Extract<Answer, { status: number }> {
+  return answer.status !== undefined && answer.status >= 200 && answer.status < 300;
+}
+
+/** It has not succeeded, and yet nobody can tell whether what was asked for was done. */
+export function mayBeDone(answer: Answer): boolean {
+  return answer.status === undefined || answer.status === 408 || answer.status >= 500;
 }
 
 /** One line: why an answer is not what was wanted, in the server's own words where it had any. */

@@ -1,7 +1,8 @@
 // The fly mode against a stand-in for the Machines API.
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { agentVersion } from '../../lib/package.js';
@@ -9,9 +10,14 @@ import type { Report } from '../../lib/report/document.js';
 import fly from '../../modes/fly.js';
 import { buildHouse, cagematch, type House, standSomewhere } from '../house.js';
 import { standIn } from '../stand-ins/fly.js';
+import type { Call, Fate } from '../stand-ins/fly-api.mjs';
 import { contextOf, readAll, specOf } from './calling.js';
 
 type StandIn = Awaited<ReturnType<typeof standIn>>;
+
+function nthExec(nth: number, fate: Fate) {
+  return (call: Call) => (call.operation === 'Machines_exec' && call.nth === nth ? fate : undefined);
+}
 
 let house: House;
 beforeAll(async () => {
@@ -58,7 +64,7 @@ describe('a match', () => {
   });
 
   it('blames the sandbox when the machine dies under the agent', async () => {
-    stand = await standIn({ beforeExec: (count) => (count === 3 ? 'die' : undefined) });
+    stand = await standIn({ befalls: nthExec(3, { dies: true }) });
     const { row, exitCode } = await run();
     expect(row.failures).toMatchObject([{ outcome: { cause: 'sandbox', message: expect.stringMatching(/machine is (gone|destroyed)/) } }]);
     expect(row).toMatchObject({ passed: 0, leftovers: [] });
@@ -66,7 +72,7 @@ describe('a match', () => {
   });
 
   it('goes on when the API cuts one look at the output short', async () => {
-    stand = await standIn({ beforeExec: (count) => (count === 3 ? 'late' : undefined) });
+    stand = await standIn({ befalls: nthExec(3, { refuse: { status: 408, error: 'deadline_exceeded: context deadline exceeded' } }) });
     const { row } = await run();
     expect(row).toMatchObject({ passed: 1 });
   });
@@ -218,8 +224,9 @@ describe('detection', () => {
       { CAGEMATCH_FLY_APP: 'nowhere' },
       'unconfigured',
       /sees no Fly.io app nowhere/,
-      /^fly launch --copy-config --no-deploy/,
+      /^fly apps create nowhere$/,
     ],
+    ['no region', { FLY_REGION: 'fra,Frankfurt' }, 'unconfigured', /FLY_REGION names Frankfurt/, /^fly platform regions$/],
     ['no API', { FLY_FLAPS_BASE_URL: 'http://127.0.0.1:9' }, 'broken', /does not answer/, /./],
   ])('with %s says so', async (_, change, status, reason, hint) => {
     const found = await detect(change);
@@ -227,10 +234,65 @@ describe('detection', () => {
     expect(JSON.stringify(found)).not.toContain('fo1_');
   });
 
+  it('tells how far the clocks are apart, and what a minute costs by which prices', async () => {
+    expect(await detect({})).toMatchObject({
+      facts: {
+        clock: "as this machine's, to the second",
+        price: expect.stringMatching(/^about \$0\.00049 a minute of 2 CPUs .*estimate.*\d{4}-\d\d/),
+      },
+    });
+    for (const [skewMs, words] of [
+      [-3_600_000, "3600 s behind this machine's"],
+      [90_000, "90 s ahead of this machine's"],
+    ] as const) {
+      const other = await standIn({ skewMs });
+      expect(await detect(other.env)).toMatchObject({ facts: { clock: words } });
+      await other.close();
+    }
+  });
+
   it('takes the app from fly.toml where the environment names none', async () => {
     const found = await detect({ CAGEMATCH_FLY_APP: '' });
     expect(found).toMatchObject({ status: 'unconfigured', reason: expect.stringContaining('no Fly.io app cagematch-runner') });
     expect(await detect({ CAGEMATCH_FLY_APP: '' }, { packageRoot: '/nonexistent' })).toMatchObject({ reason: 'no Fly.io app is named' });
+  });
+});
+
+describe('the way there', () => {
+  let stand: StandIn;
+  beforeAll(async () => {
+    stand = await standIn();
+  });
+  afterAll(() => stand.close());
+
+  async function steps(change: Record<string, string>) {
+    const ctx = contextOf('fly', { ...stand.env, ...change });
+    const told = (await fly.setup?.(ctx)) ?? [];
+    await ctx.close();
+    return told;
+  }
+
+  it('is told step by step, each with what to type, the first that is missing being that of the detection', async () => {
+    const told = await steps({ FLY_API_TOKEN: '' });
+    expect(told.map(({ done }) => done)).toEqual([true, undefined, true, undefined, false, undefined]);
+    for (const { hint } of told) expect(hint).toMatch(/^[^\n]+$/);
+    expect(told.find(({ done }) => done === false)?.hint).toContain('fly tokens create deploy -a cagematch-stand-in');
+    const missing = async (change: Record<string, string>) =>
+      (await steps(change)).filter(({ done }) => done === false).map(({ text }) => text);
+    expect(await missing({ FLY_API_TOKEN: 'fo1_other' })).toEqual(['FLY_API_TOKEN: refused']);
+    expect(await missing({ CAGEMATCH_FLY_APP: 'nowhere' })).toEqual(['the app is there']);
+    expect(await missing({ PATH: '/nonexistent' })).toEqual([expect.stringContaining("Fly's command line")]);
+    expect(await missing({ FLY_FLAPS_BASE_URL: 'http://127.0.0.1:9' })).toEqual([]);
+  });
+
+  it('holds only what nobody can see from here, when all else is done', async () => {
+    const { stdout } = await cagematch(house, ['doctor'], { cwd: tmpdir(), env: stand.env });
+    const lines = stdout.split('\n');
+    const at = lines.findIndex((line) => line.startsWith('✓ fly: Fly.io Machines API v1'));
+    expect(lines.slice(at + 1, at + 3)).toEqual([
+      expect.stringMatching(/^ {4}· the image is in its registry/),
+      expect.stringMatching(/^ {8}→ npm run fly:build/),
+    ]);
   });
 });
 
@@ -275,6 +337,25 @@ describe("Fly's command line", () => {
     expect(readFileSync(join(stand.env.CAGEMATCH_STAND_IN_STATE ?? '', 'argv.jsonl'), 'utf8')).not.toContain('s3cret');
   });
 
+  it('is passed over where another program bears its name, and refused where it is there in two versions', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'fly-path-'));
+    const place = (name: string, says: string) => {
+      mkdirSync(join(folder, name));
+      writeFileSync(join(folder, name, 'fly'), `#!/bin/sh\necho "${says}"\n`, { mode: 0o755 });
+      return join(folder, name);
+    };
+    const [concourse, older] = [place('concourse', '7.9.1'), place('older', 'fly v0.3.9 linux/amd64')];
+    const push = (first: string) =>
+      fly.pushSecret?.(contextOf('fly', { ...stand.env, PATH: `${first}${delimiter}${stand.env.PATH}` }), 'NAME', 's3cret');
+    expect(await push(concourse)).toBe(`NAME is staged for ${stand.api.app}`);
+    await expect(push(older)).rejects.toMatchObject({
+      code: 'not-ready',
+      message: expect.stringMatching(/PATH has fly twice: .*older\/fly \(0\.3\.9\) and .*\(0\.4\.0-stand-in\)/),
+      hint: expect.stringContaining(join(older, 'fly')),
+    });
+    rmSync(folder, { recursive: true });
+  });
+
   it('is said to be missing where it is', async () => {
     const ctx = contextOf('fly', { ...stand.env, PATH: '/nonexistent' });
     await expect(fly.prepare(ctx, { rebuild: false })).rejects.toMatchObject({
@@ -289,6 +370,7 @@ describe('the stand-in refuses what the real API does not know:', () => {
   beforeAll(async () => {
     stand = await standIn();
   });
+  afterEach(() => stand.api.takeBreaches());
   afterAll(() => stand.close());
 
   async function ask(method: string, path: string, body?: unknown, token = stand.api.token) {
@@ -304,6 +386,8 @@ describe('the stand-in refuses what the real API does not know:', () => {
       config: { image: `registry.fly.io/${stand.api.app}:${agentVersion}-x`, secrets: {} },
     });
     expect(refused).toMatchObject({ status: 400, body: { error: expect.stringContaining('config') } });
+    expect((await ask('GET', '/machines?metadata.a=b&owner=me')).status).toBe(400);
+    expect((await ask('POST', '/machines/0/fork')).status).toBe(404);
   });
 
   it('waits out of range, waits for `stopped` without the instance, and late ones', async () => {
