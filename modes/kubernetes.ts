@@ -1,28 +1,17 @@
 // Kubernetes: a pod of a Job (or of agent-sandbox' Sandbox) on a cluster that was named, through kubectl; files go in and out over exec.
 import { randomUUID } from 'node:crypto';
-import { copyFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
-import { pack, unpack } from '../lib/archive.js';
-import {
-  type Command,
-  type Context,
-  type Detection,
-  defineMode,
-  type Env,
-  type ExecEvent,
-  type Handle,
-  type Isolation,
-  type LaunchSpec,
-  type Listed,
-} from '../lib/contract.js';
+import { unpack } from '../lib/archive.js';
+import { type Context, type Detection, defineMode, type Env, type Handle, type Isolation, type Listed } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { type Captured, capture, stream, whyFailed } from '../lib/exec.js';
-import { copyOut, type GuestShell } from '../lib/guest-shell.js';
+import { bringIn, type Connection, execOver, shellOver } from '../lib/guest-exec.js';
+import { copyOut } from '../lib/guest-shell.js';
 import { parseJson } from '../lib/json.js';
 import { containerWalls, IMAGE_LAYOUT } from '../lib/oci.js';
 import { imageName } from '../lib/oci-image.js';
-import { makeFolder, removeFolder } from '../lib/owner.js';
+import { jobOf, listOf, ownedBy, type PodPlan, SECRETS, sandboxOf } from '../lib/pod-manifest.js';
+import { type Pod, runs, troubleOf, whyJobFailed, whyUnscheduled } from '../lib/pod-status.js';
 
 /** Detection has 5 s in all, and asks twice in a row. */
 const ASK_MS = 4000;
@@ -32,18 +21,10 @@ const GONE_MS = 25_000;
 /** How long a pod may take once it is on a node; the first one also pulls the image. */
 const STARTED_MS = 120_000;
 const PULLED_MS = 10 * 60_000;
-/** How long a command's output may come after its end, and a pod's status after what happened to it. */
+/** How long a pod's status may come after what happened to it. */
 const SETTLE_MS = 2000;
-/** More than any run may last: what a dead harness leaves ends by itself, and is removed that long afterwards. */
-const LIFE_S = 25 * 3600;
-const TTL_S = 300;
-const MEMORY_MIB = 4096;
-/** The image's own user, by number: the kubelet cannot tell that a name is not root's. */
-const UID = 1000;
-/** In the guest: the secret's files, and what commands of ours leave. */
-const [SECRETS, MADE] = ['/run/cagematch', '/tmp/cagematch-out'];
-/** Ends by itself on TERM, which a plain `sleep` as first process would not hear, and takes in orphans. */
-const IDLE = ['/bin/sh', '-c', 'trap "exit 0" TERM; sleep infinity & wait'];
+/** In the guest: what commands of ours leave. */
+const MADE = '/tmp/cagematch-out';
 
 const SANDBOXES = 'sandboxes.agents.x-k8s.io';
 const AGENT_SANDBOX = 'agent-sandbox';
@@ -101,10 +82,10 @@ export default defineMode<KubeHandle>({
   async launch(ctx, spec) {
     const secrets = spec.secretEnv ?? {};
     const handle = { name: spec.name, secrets, pod: await up(ctx, spec.name, secrets, STARTED_MS) };
-    await bringIn(ctx, handle, spec);
+    await bringIn(shellOf(ctx, handle), MADE, IMAGE_LAYOUT.workspace, spec);
     return handle;
   },
-  exec,
+  exec: (ctx, handle, command) => execOver(connectionTo(ctx, handle), command),
   async collect(ctx, handle, into) {
     await unpack(await copyOut(shellOf(ctx, handle), IMAGE_LAYOUT.workspace, `${MADE}/workspace.tgz`), into);
   },
@@ -116,7 +97,7 @@ export default defineMode<KubeHandle>({
   // All of a sandbox goes together: a Job without its pod, or a pod without its secret, is of no use.
   reap: (ctx, listed) => remove(ctx, listed.id.split(' ', 1)[0] ?? ''),
   async census(ctx) {
-    const all = await written(ctx, [...kinds(ctx), 'services']);
+    const all = await written(ctx, [...kinds(ctx), ...(ctx.facts.sandboxApi === undefined ? [] : ['services'])]);
     // A cluster has other users: nothing is nobody's.
     return all.map(({ kind, name, labels, sandbox }) => ({
       ...{ kind, id: name },
@@ -147,58 +128,66 @@ export default defineMode<KubeHandle>({
 });
 
 async function detect(ctx: Context): Promise<Detection> {
+  const unready = await whyUnconfigured(ctx);
+  if (unready) return unready;
+  const context = ctx.env.CAGEMATCH_KUBE_CONTEXT ?? '';
+  const namespace = namespaceOf(ctx);
+  const [server, space, classes, crd] = await Promise.all([
+    ask(ctx, kubectl(ctx, 'version', '--output=json')),
+    ask(ctx, kubectl(ctx, 'get', `namespace/${namespace}`, '--output=name')),
+    ask(ctx, kubectl(ctx, 'get', 'runtimeclasses', '--output=json')),
+    ask(ctx, kubectl(ctx, 'get', `crd/${SANDBOXES}`, '--output=json')),
+  ]);
+  const version = parseJson<{ serverVersion?: { gitVersion?: string } }>(server.stdout)?.serverVersion?.gitVersion;
+  if (version === undefined) return { status: 'broken', ...diagnose(ctx, server) };
+  // Whoever may only use a namespace need not be allowed to look at it.
+  if (failed(space) && !/forbidden/i.test(space.stderr)) return { status: 'unconfigured', ...diagnose(ctx, space) };
+  const sandboxApi = storedVersion(crd);
+  const found = parseJson<{ items?: RuntimeClass[] }>(classes.stdout)?.items ?? [];
+  const agentSandbox = { id: AGENT_SANDBOX, isolation: 'container' as const };
+  return {
+    status: 'ready',
+    version,
+    facts: { context, namespace, ...(sandboxApi === undefined ? {} : { sandboxApi }) },
+    variants: [...found.map(asVariant), ...(sandboxApi === undefined ? [] : [agentSandbox])],
+  };
+}
+
+/** What is missing on this side; no cluster is asked. */
+async function whyUnconfigured(ctx: Context): Promise<Detection | undefined> {
   const [client, contexts] = await Promise.all([
-    ask(ctx, ['kubectl', 'version', '--client', '-o', 'json']),
-    ask(ctx, ['kubectl', 'config', 'get-contexts', '-o', 'name']),
+    ask(ctx, ['kubectl', 'version', '--client', '--output=json']),
+    ask(ctx, ['kubectl', 'config', 'get-contexts', '--output=name']),
   ]);
   if (client.failure === 'missing') return { status: 'absent', reason: 'no kubectl command on PATH', hint: INSTALL };
   const unconfigured = (reason: string, hint: string): Detection => ({ status: 'unconfigured', reason, hint });
   const names = contexts.stdout.split('\n').filter(Boolean);
-  const context = ctx.env.CAGEMATCH_KUBE_CONTEXT;
+  const { CAGEMATCH_KUBE_CONTEXT: context, CAGEMATCH_KUBE_IMAGE: image, CAGEMATCH_KUBE_WAIT: wait } = ctx.env;
   if (!context || !names.includes(context)) {
-    const known =
-      names.length === 0 ? 'kind create cluster (kubectl knows no context yet)' : `CAGEMATCH_KUBE_CONTEXT=<${names.slice(0, 8).join('|')}>`;
-    return unconfigured(
-      context ? `kubectl has no context ${context}` : 'no context is named, and the current one is never taken by itself',
-      known,
-    );
+    const reason = context ? `kubectl has no context ${context}` : 'no context is named, and the current one is never taken by itself';
+    const among = names.slice(0, 8).join(' | ');
+    return unconfigured(reason, among === '' ? 'kubectl config set-context NAME' : `CAGEMATCH_KUBE_CONTEXT=<${among}>`);
   }
-  if (!ctx.env.CAGEMATCH_KUBE_IMAGE)
-    return unconfigured(
-      'CAGEMATCH_KUBE_IMAGE names no runner image',
-      `push ${imageName(ctx, ctx.env.CAGEMATCH_BASE_IMAGE)} and name it (docs/remote.md)`,
-    );
-  const [server, namespace, classes, crd] = await Promise.all(
-    [
-      ['version', '-o', 'json'],
-      ['get', `namespace/${namespaceOf(ctx)}`, '-o', 'name'],
-      ['get', 'runtimeclasses', '-o', 'json'],
-      ['get', `crd/${SANDBOXES}`, '-o', 'json'],
-    ].map((args) => ask(ctx, kubectl(ctx, ...args))) as [Promise<Captured>, Promise<Captured>, Promise<Captured>, Promise<Captured>],
-  );
-  const version = parseJson<{ serverVersion?: { gitVersion?: string } }>(server.stdout)?.serverVersion?.gitVersion;
-  if (version === undefined) return { status: 'broken', ...diagnose(ctx, server) };
-  if (failed(namespace)) {
-    const { reason, hint } = diagnose(ctx, namespace);
-    return unconfigured(reason, hint);
-  }
-  const sandboxApi = parseJson<{ spec?: { versions?: { name: string; served: boolean; storage: boolean }[] } }>(
-    crd.stdout,
-  )?.spec?.versions?.find(({ served, storage }) => served && storage)?.name;
-  const found = parseJson<{ items?: { metadata: { name: string }; handler: string }[] }>(classes.stdout)?.items ?? [];
-  return {
-    status: 'ready',
-    version,
-    facts: { context, namespace: namespaceOf(ctx), ...(sandboxApi === undefined ? {} : { sandboxApi }) },
-    variants: [
-      ...found.map(({ metadata: { name }, handler }) => {
-        const isolation = ISOLATION.find(([pattern]) => pattern.test(name) || pattern.test(handler))?.[1];
-        // Others may be for WebAssembly or graphics cards: whether they run the image is not known.
-        return isolation ? { id: name, isolation } : { id: name, isolation: 'container' as const, onRequest: true };
-      }),
-      ...(sandboxApi === undefined ? [] : [{ id: AGENT_SANDBOX, isolation: 'container' as const }]),
-    ],
-  };
+  if (wait && !(Number(wait) > 0)) return unconfigured(`CAGEMATCH_KUBE_WAIT is no number of seconds: ${wait}`, 'CAGEMATCH_KUBE_WAIT=60');
+  if (image) return undefined;
+  const built = imageName(ctx, ctx.env.CAGEMATCH_BASE_IMAGE);
+  return unconfigured('CAGEMATCH_KUBE_IMAGE names no runner image', `docker tag ${built} <registry>/${built}, push it, and name it`);
+}
+
+interface RuntimeClass {
+  metadata: { name: string };
+  handler: string;
+}
+
+function asVariant({ metadata: { name }, handler }: RuntimeClass) {
+  const isolation = ISOLATION.find(([pattern]) => pattern.test(name) || pattern.test(handler))?.[1];
+  // Others may be for WebAssembly or graphics cards: whether they run the image is not known.
+  return isolation ? { id: name, isolation } : { id: name, isolation: 'container' as const, onRequest: true };
+}
+
+function storedVersion(crd: Captured): string | undefined {
+  const { spec } = parseJson<{ spec?: { versions?: { name: string; served: boolean; storage: boolean }[] } }>(crd.stdout) ?? {};
+  return spec?.versions?.find(({ served, storage }) => served && storage)?.name;
 }
 
 const INSTALL = 'install kubectl (kubernetes.io/docs/tasks/tools)';
@@ -213,6 +202,10 @@ function namespaceOf(ctx: Context): string {
   return ctx.env.CAGEMATCH_KUBE_NAMESPACE || 'cagematch';
 }
 
+function waitOf(ctx: Context): number {
+  return Number(ctx.env.CAGEMATCH_KUBE_WAIT || 60);
+}
+
 function imageOf(ctx: Context): string {
   return ctx.env.CAGEMATCH_KUBE_IMAGE ?? '';
 }
@@ -225,6 +218,11 @@ function kubectl(ctx: Context, ...args: string[]): [string, ...string[]] {
   const context = ctx.env.CAGEMATCH_KUBE_CONTEXT;
   if (!context) throw new CagematchError('not-ready', 'no context is named', 'CAGEMATCH_KUBE_CONTEXT=NAME');
   return ['kubectl', `--context=${context}`, `--namespace=${namespaceOf(ctx)}`, ...args];
+}
+
+/** As a user would call it. */
+function clientOf(ctx: Context): string {
+  return `kubectl --context=${ctx.env.CAGEMATCH_KUBE_CONTEXT}`;
 }
 
 /** @throws `code` with the cluster's own words */
@@ -244,7 +242,7 @@ async function must(
 /** What the client's words mean, and what to type. */
 function diagnose(ctx: Context, result: Captured): { reason: string; hint: string } {
   const words = whyFailed(result);
-  const cluster = `kubectl --context=${ctx.env.CAGEMATCH_KUBE_CONTEXT}`;
+  const cluster = clientOf(ctx);
   if (result.failure === 'missing') return { reason: 'no kubectl command on PATH', hint: INSTALL };
   if (/namespaces? "[^"]*" not found/.test(words))
     return { reason: `the cluster has no namespace ${namespaceOf(ctx)}`, hint: `${cluster} create namespace ${namespaceOf(ctx)}` };
@@ -265,103 +263,28 @@ function selector(name: string): string {
   return `--selector=cagematch.sandbox=${name}`;
 }
 
-/** An owner holds a colon, which no label may. */
-function metadata(ctx: Context, name: string) {
-  const { match, mode, owner } = ctx.labels;
-  return {
-    name,
-    labels: { 'cagematch.match': match, 'cagematch.mode': mode, 'cagematch.sandbox': name },
-    annotations: { 'cagematch.owner': owner, 'cagematch.host': hostname() },
-  };
+function planOf(ctx: Context, name: string, secrets: Env): PodPlan {
+  const runtimeClass = ctx.variant === AGENT_SANDBOX ? undefined : ctx.variant;
+  return { name, image: imageOf(ctx), labels: ctx.labels, options: ctx.options, runtimeClass, secrets };
 }
 
-/** @param withSecret whether a secret of the pod's name is to be mounted */
-function podSpec(ctx: Context, name: string, withSecret: boolean) {
-  const { cpus, memoryMiB = MEMORY_MIB } = ctx.options;
-  const milli = cpus === undefined ? undefined : Math.max(1, Math.round(cpus * 1000));
-  return {
-    restartPolicy: 'Never',
-    ...(ctx.variant === undefined || ctx.variant === AGENT_SANDBOX ? {} : { runtimeClassName: ctx.variant }),
-    activeDeadlineSeconds: LIFE_S,
-    terminationGracePeriodSeconds: 1,
-    automountServiceAccountToken: false,
-    enableServiceLinks: false,
-    securityContext: {
-      ...{ runAsNonRoot: true, runAsUser: UID, runAsGroup: UID, fsGroup: UID },
-      seccompProfile: { type: 'RuntimeDefault' },
-    },
-    containers: [
-      {
-        name: 'agent',
-        image: imageOf(ctx),
-        imagePullPolicy: 'IfNotPresent',
-        command: IDLE,
-        resources: {
-          // Little is asked for, so that a small cluster has room; the limits are what holds.
-          requests: { cpu: `${Math.min(250, milli ?? 250)}m`, memory: `${Math.min(512, memoryMiB)}Mi` },
-          limits: { memory: `${memoryMiB}Mi`, 'ephemeral-storage': '4Gi', ...(milli === undefined ? {} : { cpu: `${milli}m` }) },
-        },
-        securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
-        ...(withSecret ? { volumeMounts: [{ name: 'secret', mountPath: SECRETS, readOnly: true }] } : {}),
-      },
-    ],
-    ...(withSecret ? { volumes: [{ name: 'secret', secret: { secretName: name, defaultMode: 0o440 } }] } : {}),
-  };
-}
-
-/** What makes the pod: it and all that is the pod's go when its time is over, whoever is still there. */
-function maker(ctx: Context, name: string, withSecret: boolean) {
-  const { labels, annotations } = metadata(ctx, name);
-  const template = { metadata: { labels, annotations }, spec: podSpec(ctx, name, withSecret) };
-  if (ctx.variant === AGENT_SANDBOX) {
-    const shutdownTime = new Date(Date.now() + LIFE_S * 1000).toISOString().replace(/\.\d+Z$/, 'Z');
-    const spec = { podTemplate: template, shutdownTime, shutdownPolicy: 'Delete' };
-    return { apiVersion: `agents.x-k8s.io/${ctx.facts.sandboxApi}`, kind: 'Sandbox', metadata: metadata(ctx, name), spec };
-  }
-  const spec = { backoffLimit: 0, activeDeadlineSeconds: LIFE_S, ttlSecondsAfterFinished: TTL_S, template };
-  return { apiVersion: 'batch/v1', kind: 'Job', metadata: metadata(ctx, name), spec };
-}
-
-/** A pod that runs; gives its name. The secret is there first: a pod that has to wait for it tries again only after a while. */
+/** A pod that runs; gives its name. */
 async function up(ctx: Context, name: string, secrets: Env, startedMs: number): Promise<string> {
-  const withSecret = Object.keys(secrets).length > 0;
-  const owner = maker(ctx, name, withSecret);
-  const secret = { apiVersion: 'v1', kind: 'Secret', metadata: metadata(ctx, name), type: 'Opaque', immutable: true, stringData: secrets };
-  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [...(withSecret ? [secret] : []), owner] });
+  const plan = planOf(ctx, name, secrets);
+  const maker = ctx.variant === AGENT_SANDBOX ? sandboxOf(plan, String(ctx.facts.sandboxApi)) : jobOf(plan);
+  const input = JSON.stringify(listOf(plan, maker));
   const made = await must(ctx, 'launch-failed', ['create', '--filename=-', '--output=jsonpath={.kind}={.metadata.uid}{"\\n"}'], { input });
-  const uid = new RegExp(`^${owner.kind}=(.+)$`, 'm').exec(made)?.[1] ?? '';
-  const owned = { metadata: { ownerReferences: [{ apiVersion: owner.apiVersion, kind: owner.kind, name, uid }] } };
-  const [pod] = await Promise.all([
-    running(ctx, name, startedMs),
-    withSecret
-      ? must(ctx, 'launch-failed', ['patch', `secret/${name}`, '--type=merge', `--patch=${JSON.stringify(owned)}`, '--output=name'])
-      : '',
-  ]);
+  const uid = new RegExp(`^${maker.kind}=(.+)$`, 'm').exec(made)?.[1] ?? '';
+  const patch = ['patch', `secret/${name}`, '--type=merge', `--patch=${JSON.stringify(ownedBy(maker, name, uid))}`, '--output=name'];
+  const owned = Object.keys(secrets).length === 0 ? undefined : must(ctx, 'launch-failed', patch);
+  const [pod] = await Promise.all([running(ctx, name, startedMs), owned]);
   return pod;
-}
-
-interface Pod {
-  metadata: { name: string; deletionTimestamp?: string };
-  spec: { nodeName?: string };
-  status?: {
-    phase?: string;
-    reason?: string;
-    message?: string;
-    conditions?: { type: string; status: string; reason?: string; message?: string }[];
-    containerStatuses?: { state?: ContainerState; lastState?: ContainerState }[];
-  };
-}
-
-interface ContainerState {
-  running?: object;
-  waiting?: { reason?: string; message?: string };
-  terminated?: { reason?: string; message?: string; exitCode: number };
 }
 
 /** Follows the pod until it runs. @throws with the cluster's own words, once it cannot run any more or its time is over */
 async function running(ctx: Context, name: string, startedMs: number): Promise<string> {
   const watching = stream(kubectl(ctx, 'get', 'pods', selector(name), '--watch', '--output=json'), { env: ctx.env, signal: ctx.signal });
-  const waitMs = Number(ctx.env.CAGEMATCH_KUBE_WAIT || 60) * 1000;
+  const waitMs = waitOf(ctx) * 1000;
   let seen: Pod | undefined;
   let late = false;
   const giveUp = () => {
@@ -379,9 +302,10 @@ async function running(ctx: Context, name: string, startedMs: number): Promise<s
       if (event.stream === 'stderr' || event.text !== '}') continue;
       seen = parseJson<Pod>(text);
       text = '';
-      const why = seen && troubleOf(ctx, seen);
+      if (!seen) continue;
+      const why = trouble(ctx, seen);
       if (why) throw why;
-      if (seen?.status?.phase === 'Running' && seen.status.containerStatuses?.[0]?.state?.running) return seen.metadata.name;
+      if (runs(seen)) return seen.metadata.name;
     }
   } finally {
     for (const timer of timers) clearTimeout(timer);
@@ -390,197 +314,50 @@ async function running(ctx: Context, name: string, startedMs: number): Promise<s
   throw await whyNotRunning(ctx, name, seen, late ? '' : words);
 }
 
+function trouble(ctx: Context, pod: Pod): CagematchError | undefined {
+  return troubleOf(pod, { image: imageOf(ctx), options: ctx.options }, clientOf(ctx));
+}
+
 async function whyNotRunning(ctx: Context, name: string, seen: Pod | undefined, words: string): Promise<CagematchError> {
-  const scheduled = seen?.status?.conditions?.find(({ type }) => type === 'PodScheduled');
-  if (scheduled?.status === 'False') {
-    const message = `the pod stays pending, ${scheduled.reason?.toLowerCase() ?? 'unscheduled'}: ${scheduled.message}`;
-    return new CagematchError(
-      'launch-failed',
-      message,
-      'CAGEMATCH_KUBE_WAIT=300, where an autoscaler adds nodes; else memory: 1g, cpus: 1',
-    );
-  }
+  const unscheduled = seen && whyUnscheduled(seen);
+  if (unscheduled)
+    return new CagematchError('launch-failed', unscheduled, 'CAGEMATCH_KUBE_WAIT=300, for an autoscaler; else memory: 1g, cpus: 1');
   const of = `--field-selector=type=Warning,involvedObject.name=${seen?.metadata.name ?? name}`;
   const events = await ask(ctx, kubectl(ctx, 'get', 'events', of, '--output=jsonpath={range .items[*]}{.reason}: {.message}{"\\n"}{end}'));
   const said = events.stdout.trim().split('\n').at(-1) || words || 'the cluster says nothing of it';
   const message = seen ? `the pod does not start: ${said}` : `the cluster makes no pod: ${said}`;
-  return new CagematchError(
-    'launch-failed',
-    message,
-    `kubectl --context=${ctx.env.CAGEMATCH_KUBE_CONTEXT} --namespace=${namespaceOf(ctx)} get events`,
-  );
-}
-
-const NO_IMAGE = /^(ErrImagePull|ImagePullBackOff|InvalidImageName|ErrImageNeverPull|ImageInspectError|RegistryUnavailable)$/;
-const NO_START = /^(CreateContainer(Config)?Error|RunContainerError|StartError|CrashLoopBackOff)$/;
-
-/** Why this pod will never run (again), in the cluster's words; undefined while it may. */
-function troubleOf(ctx: Context, { metadata, spec, status = {} }: Pod): CagematchError | undefined {
-  const trouble = (what: string, words: string | undefined, hint?: string, code: CagematchError['code'] = 'launch-failed') =>
-    new CagematchError(code, words ? `${what}: ${words.replace(/\s*\n\s*/g, ' ').trim()}` : what, hint);
-  const nodes = `kubectl --context=${ctx.env.CAGEMATCH_KUBE_CONTEXT} describe node ${spec.nodeName ?? ''}`.trim();
-  const states = (status.containerStatuses ?? []).flatMap(({ state, lastState }) => [state ?? {}, lastState ?? {}]);
-  const ended = states.find(({ terminated }) => terminated)?.terminated;
-  const waiting = states.find(({ waiting: one }) => one)?.waiting;
-  const disrupted = status.conditions?.find(({ type, status: is }) => type === 'DisruptionTarget' && is === 'True');
-  const ready = status.conditions?.find(({ type }) => type === 'Ready');
-  if (ended?.reason === 'OOMKilled') {
-    const limit = ctx.options.memoryMiB ?? MEMORY_MIB;
-    return trouble(`the pod was out of memory (OOMKilled, its limit is ${limit} MiB)`, ended.message, `memory: ${2 * limit}m`);
-  }
-  if (status.reason === 'Evicted') return trouble('the pod was evicted', status.message, nodes);
-  if (status.reason === 'DeadlineExceeded') return trouble('the pod was over its deadline', status.message);
-  if (
-    status.reason === 'NodeLost' ||
-    (ready?.status === 'Unknown' && ready.reason === 'NodeStatusUnknown') ||
-    disrupted?.reason === 'DeletionByPodGC'
-  )
-    return trouble(`the pod's node ${spec.nodeName ?? ''} is lost`, status.message ?? disrupted?.message ?? ready?.message, nodes);
-  if (disrupted) return trouble(`the pod was taken off its node (${disrupted.reason})`, disrupted.message, nodes);
-  if (status.phase === 'Failed' || status.phase === 'Succeeded') {
-    const how = ended ? `${ended.reason ?? 'ended'}, exit code ${ended.exitCode}` : (status.reason ?? status.phase);
-    return trouble(`the pod has ended (${how})`, ended?.message ?? status.message);
-  }
-  if (waiting?.reason !== undefined && NO_IMAGE.test(waiting.reason))
-    return trouble(
-      `the cluster cannot get ${imageOf(ctx)} (${waiting.reason})`,
-      waiting.message,
-      'push it where the nodes can pull it, and set CAGEMATCH_KUBE_IMAGE (docs/remote.md)',
-      'image-unavailable',
-    );
-  if (waiting?.reason !== undefined && NO_START.test(waiting.reason))
-    return trouble(`the pod cannot start (${waiting.reason})`, waiting.message);
-  return metadata.deletionTimestamp === undefined ? undefined : trouble('the pod is being deleted', undefined);
+  return new CagematchError('launch-failed', message, `${clientOf(ctx)} --namespace=${namespaceOf(ctx)} get events`);
 }
 
 /** Why there is no way to the pod any more. Its status comes a moment after what happened to it. */
 async function whyLost(ctx: Context, { name }: KubeHandle, words: string): Promise<string> {
   const deadline = Date.now() + SETTLE_MS;
   for (;;) {
-    const asked = await ask(ctx, kubectl(ctx, 'get', 'pods', selector(name), '--output=json'));
-    const pods = parseJson<{ items?: Pod[] }>(asked.stdout)?.items;
-    if (pods?.length === 0) return 'the pod is gone';
-    const why = pods?.[0] && troubleOf(ctx, pods[0]);
+    const asked = await ask(ctx, kubectl(ctx, 'get', 'jobs,pods', selector(name), '--output=json'));
+    const found = parseJson<{ items?: Pod[] }>(asked.stdout)?.items;
+    const pod = found?.find(({ kind }) => kind === 'Pod');
+    if (found && !pod) return ['the pod is gone', ...found.flatMap((job) => whyJobFailed(job) ?? [])].join(': ');
+    const why = pod && trouble(ctx, pod);
     if (why) return why.message;
     if (Date.now() > deadline || ctx.signal.aborted) return words;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
 }
 
-/** MARK CWD COMMAND…: says itself how the command ended, after MARK. A connection that breaks off has looked to kubectl like an exit with 0. */
-function wrapped(reads: string[], withStdin: boolean): string {
-  const run = `"$@"${withStdin ? '' : ' </dev/null'}`;
-  return [...reads, 'mark=$1', 'cd "$2" || exit', 'shift 2', run, 'code=$?', 'echo "$mark $code" >&2', 'exit "$code"'].join('\n');
-}
-
-/** What kubectl adds to a command's own words. */
-const ADDED = /^command terminated with exit code \d+$/;
-
-/** @param signal ends this one command; the pod may still be asked */
-async function* exec(ctx: Context, handle: KubeHandle, command: Command, signal = ctx.signal): AsyncGenerator<ExecEvent> {
-  const mark = randomUUID();
-  const secrets = Object.entries(command.secretEnv);
-  const isMounted = ([name, value]: [string, string]) => handle.secrets?.[name] === value;
-  const reads = secrets.map(
-    (one) => `${isMounted(one) ? `${one[0]}=$(cat ${SECRETS}/${one[0]}) || exit` : `IFS= read -r ${one[0]}`}; export ${one[0]}`,
-  );
-  const typed = secrets.filter((one) => !isMounted(one)).map(([, value]) => `${value}\n`);
-  const input = typed.length === 0 && command.stdin === undefined ? undefined : [...typed, command.stdin ?? ''].join('');
-  const script = wrapped(reads, command.stdin !== undefined);
-  const env = Object.entries(command.env).map(([name, value]) => `${name}=${value}`);
+function connectionTo(ctx: Context, handle: KubeHandle): Connection {
   const pod = handle.pod ?? `job/${handle.name}`;
-  const flags = ['--quiet', '--container=agent', ...(input === undefined ? [] : ['--stdin'])];
-  const argv = kubectl(
-    ctx,
-    'exec',
-    ...flags,
-    pod,
-    '--',
-    '/bin/sh',
-    '-c',
-    script,
-    'cagematch',
-    mark,
-    command.cwd,
-    'env',
-    ...env,
-    ...command.argv,
-  );
-  const child = stream(argv, { env: ctx.env, signal, ...(input === undefined ? {} : { input }) });
-  let [code, words] = [undefined as number | undefined, ''];
-  let settling: NodeJS.Timeout | undefined;
-  for await (const event of child) {
-    if (event.type !== 'line') {
-      clearTimeout(settling);
-      const how =
-        event.type === 'exit'
-          ? `kubectl ended with code ${event.code}`
-          : event.type === 'signal'
-            ? `kubectl was killed by ${event.name}`
-            : event.reason;
-      if (code !== undefined) yield { type: 'exit', code, atMs: event.atMs };
-      else yield { type: 'lost', reason: await whyLost(ctx, handle, `the connection was lost: ${words || how}`), atMs: event.atMs };
-      return;
-    }
-    const at = event.stream === 'stderr' ? event.text.indexOf(mark) : -1;
-    if (at === -1) {
-      if (event.stream === 'stderr' && ADDED.test(event.text)) continue;
-      if (event.stream === 'stderr') words = event.text;
-      yield event;
-      continue;
-    }
-    code = Number(event.text.slice(at + mark.length));
-    // What the command has left running may hold the connection for ever.
-    settling = setTimeout(() => child.kill(), SETTLE_MS);
-    if (at > 0) yield { ...event, text: event.text.slice(0, at) };
-  }
-}
-
-function shellOf(ctx: Context, handle: KubeHandle): GuestShell {
-  return async ({ script, args, stdin }) => {
-    const said: Record<'stdout' | 'stderr', string[]> = { stdout: [], stderr: [] };
-    const argv: Command['argv'] = ['/bin/sh', '-c', script, 'cagematch', ...args];
-    const command = { argv, env: {}, secretEnv: {}, cwd: '/', ...(stdin === undefined ? {} : { stdin }) };
-    for await (const event of exec(ctx, handle, command, AbortSignal.any([ctx.signal, AbortSignal.timeout(COPY_MS)]))) {
-      if (event.type === 'line') said[event.stream].push(event.text);
-      else if (event.type === 'exit')
-        return { type: 'ran', code: event.code, stdout: said.stdout.join('\n'), stderr: said.stderr.join('\n') };
-      else if (event.type === 'lost') return { type: 'lost', reason: event.reason };
-    }
-    return { type: 'lost', reason: 'kubectl ended without a word' };
+  return {
+    argv: (command, withStdin) =>
+      kubectl(ctx, 'exec', '--quiet', '--container=agent', ...(withStdin ? ['--stdin'] : []), pod, '--', ...command),
+    env: ctx.env,
+    signal: ctx.signal,
+    fileOf: (name, value) => (handle.secrets?.[name] === value ? `${SECRETS}/${name}` : undefined),
+    added: /^command terminated with exit code \d+$/,
+    whyLost: (words) => whyLost(ctx, handle, `the connection was lost: ${words}`),
   };
 }
 
-/** FROM WORKSPACE PATH…, a packed folder in base64 on stdin: the workspace unpacked, and one file for each PATH. */
-const BRING_IN = `set -e
-from=$1 workspace=$2
-shift 2
-mkdir -p "$from"
-base64 -d | tar -x -z -o -f - -C "$from"
-tar -x -z -o -f "$from/workspace.tgz" -C "$workspace"
-at=0
-for path in "$@"; do
-  mkdir -p "\${path%/*}"
-  mv "$from/$at" "$path"
-  at=$((at + 1))
-done
-rm -rf "$from"`;
-
-/** All in one command: each is a connection of its own, which would be our cost in its row. */
-async function bringIn(ctx: Context, handle: KubeHandle, spec: LaunchSpec): Promise<void> {
-  const folder = makeFolder('pack');
-  try {
-    writeFileSync(join(folder, 'workspace.tgz'), await pack(spec.host.workspace));
-    for (const [at, file] of spec.files.entries()) copyFileSync(file.source, join(folder, String(at)));
-    const args = [`${MADE}/in`, IMAGE_LAYOUT.workspace, ...spec.files.map(({ path }) => path)];
-    const ran = await shellOf(ctx, handle)({ script: BRING_IN, args, stdin: (await pack(folder)).toString('base64'), repeatable: true });
-    if (ran.type === 'ran' && ran.code === 0) return;
-    const words = ran.type === 'ran' ? ran.stderr.trim().split('\n').at(-1) || `exit code ${ran.code}` : ran.reason;
-    throw new CagematchError('launch-failed', `the workspace does not get in: ${words}`);
-  } finally {
-    removeFolder(folder);
-  }
-}
+const shellOf = (ctx: Context, handle: KubeHandle) => shellOver(connectionTo(ctx, handle), COPY_MS);
 
 interface Written {
   kind: string;
@@ -622,17 +399,19 @@ async function remove(match: Context, name: string): Promise<void> {
   for (;;) {
     const leftMs = Math.max(1000, deadline - Date.now());
     const bound = `--timeout=${Math.ceil(leftMs / 1000)}s`;
-    const removal = await ask(
-      ctx,
-      kubectl(ctx, 'delete', kinds(ctx).join(','), selector(name), '--ignore-not-found', '--wait', bound),
-      leftMs + 1000,
-    );
-    const left = await ask(ctx, kubectl(ctx, 'get', kinds(ctx).join(','), selector(name), '--output=name'), QUICK_MS);
+    const [types, own] = [kinds(ctx).join(','), selector(name)];
+    const removal = await ask(ctx, kubectl(ctx, 'delete', types, own, '--ignore-not-found', '--wait', bound), leftMs + 1000);
+    const left = await ask(ctx, kubectl(ctx, 'get', types, own, '--output=name'), QUICK_MS);
     if (!failed(left) && left.stdout.trim() === '') return;
     if (Date.now() > deadline) {
       const what = left.stdout.trim().split('\n')[0] || name;
+      const why = [removal, left].find(failed);
       const hint = kubectl(ctx, 'delete', what, '--grace-period=0', '--force').join(' ');
-      throw new CagematchError('destroy-failed', `${what} is still there: ${diagnose(ctx, failed(removal) ? removal : left).reason}`, hint);
+      throw new CagematchError(
+        'destroy-failed',
+        `${what} is still there: ${why ? diagnose(ctx, why).reason : 'its deletion does not end'}`,
+        hint,
+      );
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }

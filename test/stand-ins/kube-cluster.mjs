@@ -5,7 +5,6 @@ import { chmodSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runJailed } from './jail.mjs';
-import { violation, whyRefused } from './kube-shapes.mjs';
 import { killMarked, markEnv } from './marked.mjs';
 import { own } from './own.mjs';
 import { claim, enter, forget, inState, killInside, load, loadAll, save } from './state.mjs';
@@ -42,7 +41,9 @@ export function find(kind, name) {
 }
 
 /** @param {any} given @param {string} namespace */
-export function create(given, namespace) {
+export async function create(given, namespace) {
+  // Half of what a call would take is to load it, and few calls make anything.
+  const { violation, whyRefused } = await import('./kube-shapes.mjs');
   const why = whyRefused(given);
   if (why) throw /is invalid/.test(why) ? new Refused(`The ${why}`) : serverError('BadRequest', why);
   const { stringData = {}, ...rest } = given;
@@ -50,14 +51,21 @@ export function create(given, namespace) {
   const metadata = { ...given.metadata, namespace, uid: randomUUID(), creationTimestamp: new Date().toISOString() };
   const object = { ...rest, ...(given.kind === 'Secret' ? { data: { ...rest.data, ...data } } : {}), metadata };
   if (!claim(given.kind, metadata.name, object)) throw serverError('AlreadyExists', `${given.kind} "${metadata.name}" already exists`);
-  if (given.kind === 'Job') makePod(object, object.spec.template, `${metadata.name}-${randomBytes(4).toString('hex').slice(0, 5)}`);
-  if (given.kind === 'Sandbox') makePod(object, object.spec.podTemplate, metadata.name);
+  // What was ever made can be looked at when it is gone.
+  save('Created', metadata.uid, object);
+  const template = object.spec?.template ?? object.spec?.podTemplate;
+  const name = given.kind === 'Job' ? `${metadata.name}-${randomBytes(4).toString('hex').slice(0, 5)}` : metadata.name;
+  if (template) makePod(object, template, name, fault === 'quota' ? QUOTA : violation(template.spec));
   return object;
 }
 
-/** What the controller does: a pod that belongs to its maker, or an event that says why there is none. */
-function makePod(/** @type {any} */ maker, /** @type {any} */ { metadata, spec }, /** @type {string} */ name) {
-  const refused = fault === 'quota' ? 'exceeded quota: small, requested: pods=1, used: pods=2, limited: pods=2' : violation(spec);
+const QUOTA = 'exceeded quota: small, requested: pods=1, used: pods=2, limited: pods=2';
+
+/**
+ * What the controller does: a pod that belongs to its maker, or an event that says why there is none.
+ * @param {any} maker @param {any} template @param {string} name @param {string | undefined} refused
+ */
+function makePod(maker, { metadata, spec }, name, refused) {
   if (refused) return warn(maker.metadata.name, 'FailedCreate', `Error creating: pods "${name}" is forbidden: ${refused}`);
   const ownerReferences = [
     { apiVersion: maker.apiVersion, kind: maker.kind, name: maker.metadata.name, uid: maker.metadata.uid, controller: true },

@@ -172,7 +172,7 @@ async function exec(flags, [target = '', ...argv]) {
   const stdio = /** @type {const} */ ([flags.stdin ? 'inherit' : 'ignore', 'inherit', 'inherit']);
   const child = runJailed({ argv, env: envOf(pod), cwd: '/workspace', mounts: mountsOf(pod), stdio: [...stdio], user: userOf(pod) });
   enter(uid, child.pid);
-  if (fate) setTimeout(() => befallen(name, fate), 300);
+  if (fate) setImmediate(() => befallen(name, fate));
   const code = await codeOf(child).finally(() => leave(uid, child.pid));
   // Kubelet and API server are gone, or the pod is: nobody sends a code, and the client is left with a stream that has ended.
   if (fate) return fate === 'exec-zero' ? 0 : broken();
@@ -226,7 +226,7 @@ async function main(args) {
       if (fault === 'forbidden') throw serverError('Forbidden', 'jobs.batch is forbidden: User "somebody" cannot create resource "jobs"');
       const given = JSON.parse(readFileSync(0, 'utf8'));
       cluster(`namespace/${namespace}`, namespace);
-      for (const one of given.kind === 'List' ? given.items : [given]) printAs([create(one, namespace)], format, true);
+      for (const one of given.kind === 'List' ? given.items : [given]) printAs([await create(one, namespace)], format, true);
       return 0;
     }
     case 'patch': {
