@@ -11,7 +11,7 @@ export interface Pod {
     reason?: string;
     message?: string;
     conditions?: Condition[];
-    containerStatuses?: { state?: ContainerState; lastState?: ContainerState }[];
+    containerStatuses?: { imageID?: string; state?: ContainerState; lastState?: ContainerState }[];
   };
 }
 
@@ -30,6 +30,11 @@ interface ContainerState {
 
 export function runs({ status }: Pod): boolean {
   return status?.phase === 'Running' && status.containerStatuses?.[0]?.state?.running !== undefined;
+}
+
+/** The digest of its image, where the node has told one. */
+export function imageIn({ status }: Pod): string | undefined {
+  return /sha256:[0-9a-f]{64}/.exec(status?.containerStatuses?.[0]?.imageID ?? '')?.[0];
 }
 
 /** Undefined where it has a node, or nobody has looked for one yet. */

@@ -11,7 +11,7 @@ import { parseJson } from '../lib/json.js';
 import { containerWalls, IMAGE_LAYOUT } from '../lib/oci.js';
 import { imageName } from '../lib/oci-image.js';
 import { jobOf, listOf, ownedBy, type PodPlan, SECRETS, sandboxOf } from '../lib/pod-manifest.js';
-import { type Pod, runs, troubleOf, whyJobFailed, whyUnscheduled } from '../lib/pod-status.js';
+import { imageIn, type Pod, runs, troubleOf, whyJobFailed, whyUnscheduled } from '../lib/pod-status.js';
 
 /** Detection has 5 s in all, and asks twice in a row. */
 const ASK_MS = 4000;
@@ -63,17 +63,16 @@ export default defineMode<KubeHandle>({
   detect,
   async prepare(ctx) {
     // One pod makes a node pull the image, and shows what the cluster would refuse to every run.
-    await ctx.keep(`image ${imageOf(ctx)}`, async () => {
+    const { image } = await ctx.keep(`image ${imageOf(ctx)}`, async () => {
       ctx.say(`making one pod on ${ctx.env.CAGEMATCH_KUBE_CONTEXT}, so that the image is on a node (the first time it is pulled)`);
       const name = `cagematch-${ctx.labels.match}-prepare-${randomUUID().slice(0, 6)}`;
       try {
-        await up(ctx, name, {}, PULLED_MS);
+        return { image: imageIn(await up(ctx, name, {}, PULLED_MS)), close() {} };
       } finally {
         await remove(ctx, name);
       }
-      return { close() {} };
     });
-    return {};
+    return image === undefined ? {} : { image };
   },
 
   reach: async () => ({ via: 'inside' }),
@@ -81,7 +80,8 @@ export default defineMode<KubeHandle>({
 
   async launch(ctx, spec) {
     const secrets = spec.secretEnv ?? {};
-    const handle = { name: spec.name, secrets, pod: await up(ctx, spec.name, secrets, STARTED_MS) };
+    const { metadata } = await up(ctx, spec.name, secrets, STARTED_MS);
+    const handle = { name: spec.name, secrets, pod: metadata.name };
     await bringIn(shellOf(ctx, handle), MADE, IMAGE_LAYOUT.workspace, spec);
     return handle;
   },
@@ -124,7 +124,7 @@ export default defineMode<KubeHandle>({
     const own = ISOLATION.some(([pattern]) => pattern.test(ctx.variant ?? ''));
     return { ...walls, seccomp: 'closed', ...(own ? { 'host-kernel': 'closed' as const } : {}) };
   },
-  shell: (ctx, handle) => kubectl(ctx, 'exec', '-it', handle.pod ?? `job/${handle.name}`, '--', 'bash'),
+  shell: (ctx, handle) => kubectl(ctx, 'exec', '-it', podOf(ctx, handle), '--', 'bash'),
 });
 
 async function detect(ctx: Context): Promise<Detection> {
@@ -268,8 +268,8 @@ function planOf(ctx: Context, name: string, secrets: Env): PodPlan {
   return { name, image: imageOf(ctx), labels: ctx.labels, options: ctx.options, runtimeClass, secrets };
 }
 
-/** A pod that runs; gives its name. */
-async function up(ctx: Context, name: string, secrets: Env, startedMs: number): Promise<string> {
+/** A pod that runs. */
+async function up(ctx: Context, name: string, secrets: Env, startedMs: number): Promise<Pod> {
   const plan = planOf(ctx, name, secrets);
   const maker = ctx.variant === AGENT_SANDBOX ? sandboxOf(plan, String(ctx.facts.sandboxApi)) : jobOf(plan);
   const input = JSON.stringify(listOf(plan, maker));
@@ -282,7 +282,7 @@ async function up(ctx: Context, name: string, secrets: Env, startedMs: number): 
 }
 
 /** Follows the pod until it runs. @throws with the cluster's own words, once it cannot run any more or its time is over */
-async function running(ctx: Context, name: string, startedMs: number): Promise<string> {
+async function running(ctx: Context, name: string, startedMs: number): Promise<Pod> {
   const watching = stream(kubectl(ctx, 'get', 'pods', selector(name), '--watch', '--output=json'), { env: ctx.env, signal: ctx.signal });
   const waitMs = waitOf(ctx) * 1000;
   let seen: Pod | undefined;
@@ -305,7 +305,7 @@ async function running(ctx: Context, name: string, startedMs: number): Promise<s
       if (!seen) continue;
       const why = trouble(ctx, seen);
       if (why) throw why;
-      if (runs(seen)) return seen.metadata.name;
+      if (runs(seen)) return seen;
     }
   } finally {
     for (const timer of timers) clearTimeout(timer);
@@ -344,8 +344,13 @@ async function whyLost(ctx: Context, { name }: KubeHandle, words: string): Promi
   }
 }
 
+/** A Sandbox' pod has its name. */
+function podOf(ctx: Context, { pod, name }: KubeHandle): string {
+  return pod ?? (ctx.variant === AGENT_SANDBOX ? name : `job/${name}`);
+}
+
 function connectionTo(ctx: Context, handle: KubeHandle): Connection {
-  const pod = handle.pod ?? `job/${handle.name}`;
+  const pod = podOf(ctx, handle);
   return {
     argv: (command, withStdin) =>
       kubectl(ctx, 'exec', '--quiet', '--container=agent', ...(withStdin ? ['--stdin'] : []), pod, '--', ...command),
@@ -403,7 +408,7 @@ async function remove(match: Context, name: string): Promise<void> {
     const removal = await ask(ctx, kubectl(ctx, 'delete', types, own, '--ignore-not-found', '--wait', bound), leftMs + 1000);
     const left = await ask(ctx, kubectl(ctx, 'get', types, own, '--output=name'), QUICK_MS);
     if (!failed(left) && left.stdout.trim() === '') return;
-    if (Date.now() > deadline) {
+    if (Date.now() > deadline || removal.failure === 'missing') {
       const what = left.stdout.trim().split('\n')[0] || name;
       const why = [removal, left].find(failed);
       const hint = kubectl(ctx, 'delete', what, '--grace-period=0', '--force').join(' ');

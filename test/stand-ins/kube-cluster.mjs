@@ -136,7 +136,10 @@ function shown({ standIn, ...pod }) {
   /** @param {object} state @param {string} is @param {object} more */
   const told = (state, is, more = {}) => {
     const { command: _, ...container } = pod.spec.containers[0];
-    const containerStatuses = [{ name: 'agent', image: container.image, ready: is === 'Running', restartCount: 0, state, lastState: {} }];
+    const imageID = is === 'Running' ? `${REGISTRY}cagematch-runner@sha256:${'0'.repeat(64)}` : '';
+    const containerStatuses = [
+      { name: 'agent', image: container.image, imageID, ready: is === 'Running', restartCount: 0, state, lastState: {} },
+    ];
     return {
       ...pod,
       spec: { ...pod.spec, nodeName: 'node-1' },

@@ -212,7 +212,7 @@ async function main(args) {
   }
   const context = flags.context?.at(-1);
   if (context === undefined) throw new Refused('stand-in: no --context: this would be whatever cluster was used last');
-  if (!CONTEXTS.includes(context)) throw new Refused(`Error in configuration: context was not found for specified context: ${context}`);
+  if (!CONTEXTS.includes(context)) throw new Refused(`error: context "${context}" does not exist`);
   if (context === 'production') save('Touched', 'production', { args });
   if (fault === 'no-cluster')
     throw new Refused('The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?');
