@@ -64,7 +64,8 @@ export default defineMode<KubeHandle>({
   async prepare(ctx) {
     // One pod makes a node pull the image, and shows what the cluster would refuse to every run.
     const { image } = await ctx.keep(`image ${imageOf(ctx)}`, async () => {
-      ctx.say(`making one pod on ${ctx.env.CAGEMATCH_KUBE_CONTEXT}, so that the image is on a node (the first time it is pulled)`);
+      const which = ctx.variant === undefined ? '' : ` (${ctx.variant})`;
+      ctx.say(`making one pod${which} on ${ctx.env.CAGEMATCH_KUBE_CONTEXT}, so that the image is on a node (the first time it is pulled)`);
       const name = `cagematch-${ctx.labels.match}-prepare-${randomUUID().slice(0, 6)}`;
       try {
         return { image: imageIn(await up(ctx, name, {}, PULLED_MS)), close() {} };
@@ -291,7 +292,9 @@ async function running(ctx: Context, name: string, startedMs: number): Promise<P
     late = true;
     watching.kill();
   };
-  const timers = [setTimeout(() => seen?.spec.nodeName === undefined && giveUp(), waitMs), setTimeout(giveUp, waitMs + startedMs)];
+  // On its node a pod may wait for long while the image is pulled; not for a runtime or a volume that its node has not.
+  const look = async () => (seen?.spec.nodeName === undefined || NEVER.test(await lastWarning(ctx, seen.metadata.name))) && giveUp();
+  const timers = [setTimeout(look, waitMs), setTimeout(giveUp, waitMs + startedMs)];
   let [words, text] = ['', ''];
   try {
     for await (const event of watching) {
@@ -314,6 +317,16 @@ async function running(ctx: Context, name: string, startedMs: number): Promise<P
   throw await whyNotRunning(ctx, name, seen, late ? '' : words);
 }
 
+const NEVER = /^Failed(CreatePodSandBox|Mount|AttachVolume): /;
+
+/** Of the events that the cluster keeps of an object; empty where there is none. */
+async function lastWarning(ctx: Context, name: string): Promise<string> {
+  const of = `--field-selector=type=Warning,involvedObject.name=${name}`;
+  const line = '--output=jsonpath={range .items[*]}{.reason}: {.message}{"\\n"}{end}';
+  const events = await ask(ctx, kubectl(ctx, 'get', 'events', of, '--sort-by=.metadata.creationTimestamp', line));
+  return events.stdout.trim().split('\n').at(-1) ?? '';
+}
+
 function trouble(ctx: Context, pod: Pod): CagematchError | undefined {
   return troubleOf(pod, { image: imageOf(ctx), options: ctx.options }, clientOf(ctx));
 }
@@ -322,9 +335,7 @@ async function whyNotRunning(ctx: Context, name: string, seen: Pod | undefined, 
   const unscheduled = seen && whyUnscheduled(seen);
   if (unscheduled)
     return new CagematchError('launch-failed', unscheduled, 'CAGEMATCH_KUBE_WAIT=300, for an autoscaler; else memory: 1g, cpus: 1');
-  const of = `--field-selector=type=Warning,involvedObject.name=${seen?.metadata.name ?? name}`;
-  const events = await ask(ctx, kubectl(ctx, 'get', 'events', of, '--output=jsonpath={range .items[*]}{.reason}: {.message}{"\\n"}{end}'));
-  const said = events.stdout.trim().split('\n').at(-1) || words || 'the cluster says nothing of it';
+  const said = (await lastWarning(ctx, seen?.metadata.name ?? name)) || words || 'the cluster says nothing of it';
   const message = seen ? `the pod does not start: ${said}` : `the cluster makes no pod: ${said}`;
   return new CagematchError('launch-failed', message, `${clientOf(ctx)} --namespace=${namespaceOf(ctx)} get events`);
 }

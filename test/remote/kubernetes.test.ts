@@ -151,6 +151,7 @@ describe('a pod', () => {
     ['unschedulable', 'launch-failed', /stays pending, unschedulable: 0\/3 nodes are available: 3 Insufficient memory/],
     ['err-image-pull', 'image-unavailable', /cannot get registry.example\S+ \(ErrImagePull\): failed to pull .* not found/],
     ['quota', 'launch-failed', /the cluster makes no pod: FailedCreate: .* exceeded quota: small/],
+    ['no-handler', 'launch-failed', /the pod does not start: FailedCreatePodSandBox: .* no runtime for "kata" is configured/],
     ['forbidden', 'launch-failed', /jobs.batch is forbidden: User "somebody" cannot create/],
     ['oom-killed@1', 'launch-failed', /the workspace does not get in: the pod was out of memory/],
   ])('that is met by %s does not launch, in the words of the cluster, and leaves nothing', async (fault, code, message) => {
@@ -276,6 +277,10 @@ describe('detection', () => {
     ['refused credentials', { CAGEMATCH_STAND_IN_FAULT: 'unauthorized' }, 'broken', /refuses kubectl's credentials/, /auth whoami$/],
   ])('of a cluster with %s says so', async (_, env, status, reason, hint) => {
     expect(await detect(env)).toEqual({ status, reason: expect.stringMatching(reason), hint: expect.stringMatching(hint) });
+  });
+
+  it('does not ask for the right to look at a namespace', async () => {
+    expect(await detect({ CAGEMATCH_STAND_IN_FAULT: 'blinkered' })).toMatchObject({ status: 'ready' });
   });
 
   it('finds RuntimeClasses and the Sandbox API as variants; what is not known to run the image waits to be named', async () => {

@@ -78,7 +78,9 @@ function makePod(maker, { metadata, spec }, name, refused) {
     standIn: { madeMs: Date.now(), execs: 0, fate: '' },
   };
   save('Pod', name, pod);
-  if (phaseOf(pod) !== 'pending') start(pod);
+  const sandbox = 'Failed to create pod sandbox: rpc error: no runtime for "kata" is configured';
+  if (fault === 'no-handler') warn(name, 'FailedCreatePodSandBox', sandbox);
+  else if (phaseOf(pod) !== 'pending') start(pod);
 }
 
 /** @param {any} pod */
@@ -126,6 +128,7 @@ function phaseOf(pod) {
   if (fault === 'unschedulable' || fault === 'err-image-pull' || !pod.spec.containers[0].image.startsWith(REGISTRY)) return 'pending';
   const volumes = mountPaths(pod).every(({ volume }) => load('Secret', volume.secret.secretName));
   if (!volumes) return 'pending';
+  if (fault === 'no-handler') return 'creating';
   return Date.now() - pod.standIn.madeMs < (fault === 'slow-start' ? 700 : 20) ? 'creating' : 'running';
 }
 

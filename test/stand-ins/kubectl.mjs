@@ -36,7 +36,7 @@ const FLAGS = {
   config: OUTPUT,
   create: { ...OUTPUT, filename: { short: 'f', value: true }, validate: { value: true } },
   patch: { ...OUTPUT, type: { value: true }, patch: { short: 'p', value: true } },
-  get: { ...OUTPUT, ...SELECT, watch: { short: 'w' }, 'no-headers': {} },
+  get: { ...OUTPUT, ...SELECT, watch: { short: 'w' }, 'sort-by': { value: true } },
   delete: {
     ...OUTPUT,
     ...SELECT,
@@ -109,6 +109,8 @@ const sandboxes = () => process.env.CAGEMATCH_STAND_IN_CRD === 'sandboxes';
 function cluster(what, namespace) {
   switch (what) {
     case `namespace/${namespace}`:
+      if (fault === 'blinkered')
+        throw serverError('Forbidden', `namespaces "${namespace}" is forbidden: User "somebody" cannot get resource "namespaces"`);
       if (namespace !== 'cagematch') throw serverError('NotFound', `namespaces "${namespace}" not found`);
       return { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } };
     case 'runtimeclasses': {
