@@ -115,6 +115,8 @@ export interface LaunchSpec {
   gatewayPort?: number;
   /** Given: launch the runtime's own one-shot form with it. Absent: the sandbox idles and takes `exec`. */
   command?: Command;
+  /** Of the command that will be exec'd, for a runtime that has to have secrets before the sandbox is there. */
+  secretEnv?: Env;
 }
 
 export type ExecEnd =
@@ -268,7 +270,7 @@ export interface Mode<H extends Handle = Handle> {
   walls?(ctx: Context): Record<string, 'open' | 'closed'>;
   /** argv of an interactive terminal inside. */
   shell(ctx: Context, handle: H): string[];
-  /** Stores a credential with the runtime; present where `remote-secret` is. */
+  /** Stores a credential with the runtime; present where `remote-secret` means one that was stored before the match. */
   pushSecret?(ctx: Context, name: string, value: string): Promise<string>;
 }
 

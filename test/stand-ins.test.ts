@@ -58,6 +58,17 @@ const CASES: Record<string, { asks: string[]; cases: [number, ...string[]][] }> 
       [1, 'file', 'push', '/no/such/file', `${NOT_THERE}/tmp/file`],
     ],
   },
+  kubectl: {
+    // No cluster is asked.
+    asks: ['version', '--client', '--output=json'],
+    cases: [
+      [1, 'no-such-command'],
+      [1, 'exec', '--no-such-flag', NOT_THERE],
+      [1, `--context=${NOT_THERE}`, 'get', 'pods'],
+      [1, `--context=${NOT_THERE}`, 'delete', 'jobs,pods', '--selector=a=b', '--ignore-not-found', '--wait', '--timeout=1s'],
+      [0, 'config', 'get-contexts', '--output=name'],
+    ],
+  },
 };
 
 const real = loadEnv(packageRoot, process.env);

@@ -75,7 +75,11 @@ export interface Entrance {
 
 export function layOut(given: Given, host: HostPaths, user: { uid: number; gid: number }, entrance: Entrance): LaidOut {
   const { command, mark } = commandFor(given, given.mode.layout(given.ctx, host), entrance);
-  return { spec: { ...specFor(given, host, user), ...(given.mode.oneShot ? { command } : {}) }, command, mark };
+  return {
+    spec: { ...specFor(given, host, user), ...(given.mode.oneShot ? { command } : { secretEnv: command.secretEnv }) },
+    command,
+    mark,
+  };
 }
 
 /** What the agent is started with. @param layout with the home that this run's agent has */
