@@ -40,14 +40,17 @@ async function api() {
   return { asked, url: `http://127.0.0.1:${await listening(server)}` };
 }
 
-test('fifty runs on every way, up to four at once, leave it byte for byte as it was; every request to the API carries it, and its end is told before', async () => {
+/** Of three rows, one, two and four runs at once: 63 runs where there is time for them. */
+const ROUNDS = process.env.CI ? 3 : 1;
+
+test('many runs on every way, up to four at once, leave it byte for byte as it was; every request to the API carries it, and its end is told before', async () => {
   const place = standSomewhere();
   onTestFinished(place.close);
   const { home, looks } = loggedIn();
   const before = looks();
   const { asked, url } = await api();
-  // Three rounds of three rows, one, two and four at once, are 63 runs.
-  const args = ['run', 'host', '--deliver', 'all', '--model', 'live', '--allow-host', '--runs', '3', '--concurrency', '4', '--json', '-'];
+  const options = ['--deliver', 'all', '--model', 'live', '--allow-host', '--runs', `${ROUNDS}`, '--concurrency', '4'];
+  const args = ['run', 'host', ...options, '--json', '-'];
   const { stdout, stderr, exitCode } = await cagematch(ownHouse, args, { cwd: place.cwd, env: { HOME: home, CAGEMATCH_UPSTREAM: url } });
   expect(stderr).toMatch(/credentials\.json expires in (29|30) min/);
   expect(exitCode).toBe(0);
@@ -55,7 +58,7 @@ test('fifty runs on every way, up to four at once, leave it byte for byte as it 
   expect(modes.map(({ auth }) => auth)).toEqual(
     ['gateway', 'env', 'file'].map((path) => ({ path, delivered: 'yes', header: 'authorization (oauth)' })),
   );
-  expect(runs.length).toBeGreaterThanOrEqual(50);
+  expect(runs.length).toBe(21 * ROUNDS);
   expect(runs.filter(({ outcome }) => outcome.status !== 'passed')).toEqual([]);
   expect(warnings).toContainEqual(expect.objectContaining({ code: 'credential' }));
   expect(looks()).toEqual(before);
