@@ -156,11 +156,9 @@ async function detect(ctx: Context): Promise<Detection> {
 
 /** What is missing on this side; no cluster is asked. */
 async function whyUnconfigured(ctx: Context): Promise<Detection | undefined> {
-  const [client, contexts] = await Promise.all([
-    ask(ctx, ['kubectl', 'version', '--client', '--output=json']),
-    ask(ctx, ['kubectl', 'config', 'get-contexts', '--output=name']),
-  ]);
-  if (client.failure === 'missing') return { status: 'absent', reason: 'no kubectl command on PATH', hint: INSTALL };
+  // One process: most machines that have kubectl have no cluster for us, and wait for this in every detection.
+  const contexts = await ask(ctx, ['kubectl', 'config', 'get-contexts', '--output=name']);
+  if (contexts.failure === 'missing') return { status: 'absent', reason: 'no kubectl command on PATH', hint: INSTALL };
   const unconfigured = (reason: string, hint: string): Detection => ({ status: 'unconfigured', reason, hint });
   const names = contexts.stdout.split('\n').filter(Boolean);
   const { CAGEMATCH_KUBE_CONTEXT: context, CAGEMATCH_KUBE_IMAGE: image, CAGEMATCH_KUBE_WAIT: wait } = ctx.env;

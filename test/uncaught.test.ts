@@ -32,7 +32,8 @@ afterAll(() => {
 });
 
 test.each(['thrower', 'rejecter'])('%s', async (mode) => {
-  const env = { CLAUDE_CODE_OAUTH_TOKEN: SECRET, HOME: temporaryFolder() };
+  // What a command that breaks off leaves there goes with the test.
+  const env = { CLAUDE_CODE_OAUTH_TOKEN: SECRET, HOME: temporaryFolder(), TMPDIR: temporaryFolder() };
   const { stdout, stderr, exitCode } = await cagematch(house, ['run', mode, '--model', 'live'], { cwd: place.cwd, env });
   expect(stdout + stderr).not.toContain(SECRET);
   expect(stderr).toBe('✖ the shed holds [redacted CLAUDE_CODE_OAUTH_TOKEN]\nhint: this is a fault of cagematch; --debug shows where\n');

@@ -262,7 +262,7 @@ describe('detection', () => {
     const found = await detect(env);
     expect(found).toEqual({ status: 'unconfigured', reason: expect.stringMatching(reason), hint: expect.stringMatching(hint) });
     expect(calls()).not.toContain('--context');
-    expect(calls().trim().split('\n')).toHaveLength(2);
+    expect(calls().trim().split('\n')).toHaveLength(1);
   });
 
   it.each([
