@@ -39,7 +39,9 @@ export function watchProcesses(needles: readonly Needle[], uid: number | undefin
         note(argv, `${program} (pid ${pid})`, shapesIn(line, needles));
         const owner = statSync(`/proc/${name}`).uid;
         if (owner === uid || guests === undefined || guests.has(pid)) continue;
-        note(environ, `${program} (pid ${pid}, uid ${owner})`, shapesIn(readFileSync(`/proc/${name}/environ`), needles));
+        const shapes = shapesIn(readFileSync(`/proc/${name}/environ`), needles);
+        // It may have been started since the tree was read.
+        if (shapes.length > 0 && !isBelow(pid, roots)) note(environ, `${program} (pid ${pid}, uid ${owner})`, shapes);
       } catch {
         // Gone, or not ours to read.
       }
@@ -63,4 +65,16 @@ export function watchProcesses(needles: readonly Needle[], uid: number | undefin
       ];
     },
   };
+}
+
+/** Is one of these among its ancestors? @throws where it, or one of them, has gone: whose it was can no longer be told */
+function isBelow(pid: number, roots: readonly number[]): boolean {
+  for (let one = pid; one > 1; one = parentOf(one)) if (roots.includes(one)) return true;
+  return false;
+}
+
+/** What stands behind the program's name, which may hold anything. */
+function parentOf(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[1]);
 }
