@@ -64,7 +64,7 @@ function lookAt(path: string, look: Look, so: Searched): void {
   if (file === undefined) return;
   so.read += 1;
   const seeker = createSeeker(look.needles);
-  const chunk = Buffer.allocUnsafe(CHUNK);
+  const chunk = Buffer.allocUnsafe(Math.min(CHUNK, Math.max(stats.size, 4096)));
   try {
     for (let read = readSync(file, chunk); read > 0 && so.bytes <= MOST_BYTES; read = readSync(file, chunk)) {
       so.bytes += read;
