@@ -337,16 +337,21 @@ export function lineSplitter(emit: (line: string) => void) {
 
 /** Absolute path of a program on PATH, or undefined. */
 export function which(program: string, env: Env): string | undefined {
-  return everyWhich(program, env)[0];
+  return namesakes(program, env).find(isProgram);
 }
 
 /** All places of PATH where a program of that name is, the one that is run first. */
 export function everyWhich(program: string, env: Env): string[] {
-  const folders = (env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
-  return folders.map((folder) => join(folder, program)).filter(isProgram);
+  return namesakes(program, env).filter(isProgram);
 }
 
-function isProgram(path: string): boolean {
+/** Where it could be, in the order of PATH. */
+function namesakes(program: string, env: Env): string[] {
+  const folders = (env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
+  return folders.map((folder) => join(folder, program));
+}
+
+export function isProgram(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return true;

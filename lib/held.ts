@@ -24,7 +24,7 @@ const BY_DESCRIPTOR = process.platform === 'linux' && statSync('/proc/self/fd', 
 
 /** Not opened through a link; without waiting for who is at the other end of a pipe. */
 export const AS_FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-const AS_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+export const AS_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** A name in a folder, as bytes where it may be no text. */
 export type Name = string | Buffer;

@@ -51,6 +51,15 @@ export function childrenOf(pids: Iterable<number>, proc = '/proc'): number[] {
   return [...pids].flatMap(children);
 }
 
+/** Is it one of the roots, or below one? Undefined where it, or who started it, has gone: that can no longer be told. */
+export function isBelow(pid: number, roots: readonly number[], proc = '/proc'): boolean | undefined {
+  for (let one = pid; one !== 1; one = parentOf(one, proc)) {
+    if (roots.includes(one)) return true;
+    if (one === 0) return undefined;
+  }
+  return roots.includes(1);
+}
+
 /** How to find a process' children: the kernel's own lists, or one look at everybody's parent where it keeps none. */
 function lookDown(proc: string): (pid: number) => number[] {
   if (existsSync(`${proc}/${process.pid}/task/${process.pid}/children`)) return (pid) => listedChildren(pid, proc);

@@ -1,11 +1,12 @@
 // A real headless Chromium, spoken to by its DevTools protocol over two pipes; no library, no open port.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'vitest';
+import { isProgram } from '../lib/exec.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
@@ -20,15 +21,6 @@ export function findBrowser(env: NodeJS.ProcessEnv): string | undefined {
 /** Where the rig is up and CI asks, there has to be a browser: green may not mean that the page was never opened. */
 export const browserIsRequired = (env: NodeJS.ProcessEnv): boolean =>
   env.CI === 'true' && (env.CAGEMATCH_BASE_IMAGE ?? env.CAGEMATCH_BROWSER) !== undefined;
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 type Params = Record<string, unknown>;
 interface Message {

@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { childrenOf, commandLines, memoryPeakOf, readTree } from '../lib/process-tree.js';
+import { childrenOf, commandLines, isBelow, memoryPeakOf, readTree } from '../lib/process-tree.js';
 import { isRunning } from './processes.js';
 import { temporaryFolder } from './temporary-folder.js';
 
@@ -101,3 +101,13 @@ describe.skipIf(process.platform !== 'linux')('a tree of processes', () => {
     expect(commandLines().find(({ pid }) => pid === root)?.argv).toEqual(['sh', '-c', 'echo 1; sleep 300', 'a name) with (', '', 'x\ny']);
   });
 });
+
+test.skipIf(process.platform !== 'linux')(
+  'a process is below itself and those who started it; of one that has gone nothing can be told',
+  () => {
+    expect(isBelow(process.pid, [process.pid])).toBe(true);
+    expect(isBelow(process.pid, [process.ppid])).toBe(true);
+    expect(isBelow(process.pid, [2 ** 22 + 1])).toBe(false);
+    expect(isBelow(2 ** 22 + 1, [process.pid])).toBe(undefined);
+  },
+);

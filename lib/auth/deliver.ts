@@ -46,7 +46,7 @@ const EIGHT_HOURS_MS = 8 * 3_600_000;
 
 /** Stands for the user's credential where none may be spent: of the same shape, worthless, and known by nobody else. */
 export function canary(): Credential {
-  const secret = `sk-ant-oat01-${randomBytes(60).toString('base64url')}${randomBytes(10).toString('base64url')}-AA`;
+  const secret = `sk-ant-oat01-${randomBytes(70).toString('base64url')}-AA`;
   keepSecret(secret, 'canary');
   return { kind: 'oauth', source: 'environment', where: 'canary', secret };
 }

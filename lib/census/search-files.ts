@@ -1,5 +1,6 @@
 // Looks for the credential in files of this host: whole folders, and of these only what was written since it was made.
-import { closeSync, constants, lstatSync, openSync, readdirSync, readSync } from 'node:fs';
+import { closeSync, lstatSync, openSync, readdirSync, readSync } from 'node:fs';
+import { AS_FILE } from '../held.js';
 import { createSeeker, type Needle } from './search.js';
 
 interface Look {
@@ -18,8 +19,6 @@ const MOST_BYTES = 1024 ** 3;
 /** The length of a path is bounded by the kernel; this keeps the stack from being. */
 const DEEPEST = 1000;
 const CHUNK = 1024 * 1024;
-/** Through no link, and without waiting for who is at the other end of a pipe. */
-const AS_FILE = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 export interface Searched {
   files: number;

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type Needle, shapesIn } from '../../census/search.js';
-import { readTree } from '../../process-tree.js';
+import { isBelow } from '../../process-tree.js';
 import { type Finding, finding, unseen } from './finding.js';
 
 const EVERY_MS = 20;
@@ -27,7 +27,6 @@ export function watchProcesses(needles: readonly Needle[], uid: number | undefin
   };
   const look = () => {
     looks += 1;
-    const guests = roots.length === 0 ? undefined : readTree(roots);
     for (const name of readdirSync('/proc')) {
       if (!/^\d+$/.test(name)) continue;
       const pid = Number(name);
@@ -38,10 +37,9 @@ export function watchProcesses(needles: readonly Needle[], uid: number | undefin
         const program = basename(line.toString('utf8').split('\0')[0] ?? '');
         note(argv, `${program} (pid ${pid})`, shapesIn(line, needles));
         const owner = statSync(`/proc/${name}`).uid;
-        if (owner === uid || guests === undefined || guests.has(pid)) continue;
+        if (owner === uid || roots.length === 0) continue;
         const shapes = shapesIn(readFileSync(`/proc/${name}/environ`), needles);
-        // It may have been started since the tree was read.
-        if (shapes.length > 0 && !isBelow(pid, roots)) note(environ, `${program} (pid ${pid}, uid ${owner})`, shapes);
+        if (shapes.length > 0 && isBelow(pid, roots) === false) note(environ, `${program} (pid ${pid}, uid ${owner})`, shapes);
       } catch {
         // Gone, or not ours to read.
       }
@@ -65,16 +63,4 @@ export function watchProcesses(needles: readonly Needle[], uid: number | undefin
       ];
     },
   };
-}
-
-/** Is one of these among its ancestors? @throws where it, or one of them, has gone: whose it was can no longer be told */
-function isBelow(pid: number, roots: readonly number[]): boolean {
-  for (let one = pid; one > 1; one = parentOf(one)) if (roots.includes(one)) return true;
-  return false;
-}
-
-/** What stands behind the program's name, which may hold anything. */
-function parentOf(pid: number): number {
-  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[1]);
 }
