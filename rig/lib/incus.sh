@@ -53,7 +53,7 @@ pool_driver() { # a launch takes 0.15 s from a btrfs snapshot, 1 to 3 s where th
 
 incus_import() {
   local have
-  have=$(inc image list cagematch-base --format json </dev/null | tr ',' '\n' | sed -n 's/.*"cagematch.recipe":"\([^"]*\)".*/\1/p' | head -1)
+  have=$(inc image list cagematch-base --format json </dev/null | image_recipe)
   if [[ $have != "$RECIPE" ]]; then
     [[ -z $have ]] || quietly inc image delete cagematch-base </dev/null || true
     quietly inc image import "$IMAGE_DIR/meta.tar" "$IMAGE_DIR/rootfs.tar" --alias cagematch-base </dev/null ||
@@ -63,6 +63,8 @@ incus_import() {
   fi
   incus_trial || fail "incus cannot run the base image" "tail -5 $LOG; tail -20 $STATE/log/incusd.log"
 }
+
+image_recipe() { tr ',' '\n' | sed -n 's/.*"cagematch.recipe":"\([^"]*\)".*/\1/p' | head -1; } # of images as JSON: what ours was made from
 
 incus_trial() { # boots it and asks for lo; also the first launch after an import, which unpacks the image into the pool
   local name=cagematch-rig-trial ok=0
@@ -75,9 +77,9 @@ incus_trial() { # boots it and asks for lo; also the first launch after an impor
 }
 
 # ── after a hard kill: instances and their helpers go on; the daemon takes them up again when it comes back ─
-incus_daemon_pids() { # the daemon itself, not the helpers and monitors that are forked from the same file
+incus_daemon_pids() { # [DIR]: the daemon itself, not the helpers and monitors that are forked from the same file
   local pid
-  for pid in $(our_pids incusd "INCUS_DIR=$OUR_INCUS" environ); do
+  for pid in $(our_pids incusd "INCUS_DIR=${1:-$OUR_INCUS}" environ); do
     is_process "$pid" incusd "--group" && printf '%s\n' "$pid"
   done
   return 0
@@ -89,12 +91,24 @@ incus_sweep() {
   rm -f "$OUR_INCUS/unix.socket"
 }
 
-incus_kill_instances() { # what the daemon, now gone, left running: each monitor's container, then monitors and proxies
-  local pids; mapfile -t pids < <(our_pids incusd "INCUS_DIR=$OUR_INCUS" environ; our_pids incusd "$OUR_INCUS/")
+incus_kill_instances() { # DIR: what the daemon, now gone, left running: each monitor's container, then monitors and proxies
+  local pids; mapfile -t pids < <(our_pids incusd "INCUS_DIR=$1" environ; our_pids incusd "$1/")
   (( ${#pids[@]} )) || return 0
   local inits; mapfile -t inits < <(children_of "${pids[@]}")
   kill -KILL "${inits[@]}" 2>/dev/null || true
   stop_pids 5 "${pids[@]}"
+}
+
+incus_end() { # DIR: whatever a daemon that was told to stop may have left
+  local pids loop
+  mapfile -t pids < <(incus_daemon_pids "$1")
+  stop_pids 20 "${pids[@]}"
+  incus_kill_instances "$1"
+  unmount_under "$1"
+  for loop in $(losetup -n -O NAME,BACK-FILE | awk -v dir="$1/" 'index($2, dir) == 1 { print $1 }'); do
+    losetup -d "$loop" 2>>"$LOG" || true
+  done
+  rm -f "$1/unix.socket"
 }
 
 incus_down() { # [purge]
@@ -104,15 +118,9 @@ incus_down() { # [purge]
       quietly inc stop --all --force </dev/null || true
       quietly timeout 30 env INCUS_DIR="$OUR_INCUS" incus admin shutdown --timeout 20 </dev/null || true
     fi
-    stop_pids 20 "${pids[@]}"; change "incusd stopped"
+    change "incusd stopped"
   fi
-  incus_kill_instances
-  unmount_under "$OUR_INCUS"
-  local loop
-  for loop in $(losetup -n -O NAME,BACK-FILE | awk -v dir="$OUR_INCUS/" 'index($2, dir) == 1 { print $1 }'); do
-    losetup -d "$loop" 2>>"$LOG" || true
-  done
-  rm -f "$OUR_INCUS/unix.socket"
+  incus_end "$OUR_INCUS"
   if [[ ${1:-} == purge ]]; then
     if recalls incus-image-elsewhere cagematch-base; then INCUS_FOREIGN=yes inc image delete cagematch-base </dev/null >>"$LOG" 2>&1 || true; fi
     rm -rf "$OUR_INCUS"
