@@ -30,12 +30,21 @@ export interface EntryOptions {
   tmpfs?: boolean | undefined;
   cpus?: number | undefined;
   memoryMiB?: number | undefined;
+  /** Which of the runtime's machines, by its name there; absent: they take turns. */
+  target?: string | undefined;
 }
 
 export type Facts = Record<string, string | number | boolean>;
 
 export type Detection =
-  | { status: 'ready'; version: string; facts: Facts; variants?: Variant[] }
+  | {
+      status: 'ready';
+      version: string;
+      facts: Facts;
+      variants?: Variant[];
+      /** As a mode's, where only what is found here tells. */
+      elsewhere?: true;
+    }
   | { status: 'absent' | 'broken' | 'unconfigured' /** what was seen */; reason: string /** one command to type */; hint: string };
 
 /** How a process inside the sandbox finds the model's endpoint. */
@@ -136,6 +145,8 @@ export interface Handle {
   name: string;
   /** The runtime's own, whole, where it is another than the name and was told at launch. */
   id?: string;
+  /** Which of the runtime's machines it is on, by its name there, where there are several. */
+  place?: string;
   /** The one-shot command's output, when the spec had a command. */
   process?: ExecStream;
   /** When the sandbox began to run, on the clock of `lib/clock.ts`, where the runtime itself tells it better than our waiting for it. */
@@ -217,6 +228,8 @@ export interface Mode<H extends Handle = Handle> {
   letter: string;
   isolation: Isolation;
   workspace: 'bind' | 'copy';
+  /** Its sandboxes are on other machines: they share no files with this one, and what they use is not seen from here. */
+  elsewhere?: true;
   /** In order of preference. */
   auth: [AuthPath, ...AuthPath[]];
   inputs: Record<string, Input>;
@@ -256,6 +269,8 @@ export interface Mode<H extends Handle = Handle> {
   processes?(ctx: Context, handle: H): Promise<number[]>;
   /** What the image and this one idle sandbox take on disk, in bytes; present where the runtime tells it. */
   disk?(ctx: Context, handle: H): Promise<{ imageBytes?: number; sandboxBytes?: number }>;
+  /** Memory that its machines have free together, in bytes; present where they are elsewhere and can be asked. */
+  room?(ctx: Context): Promise<number | undefined>;
   /** Everything that bears our labels, of any match and owner. */
   list(ctx: Context): Promise<Listed[]>;
   /** Removes one of what `list` gave. */

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pack } from './archive.js';
-import type { Command, Env, ExecEnd, ExecEvent, LaunchSpec } from './contract.js';
+import type { Command, Env, ExecEnd, ExecEvent, ExecStream, LaunchSpec } from './contract.js';
 import { CagematchError } from './errors.js';
 import { stream } from './exec.js';
 import type { GuestShell } from './guest-shell.js';
@@ -83,13 +83,17 @@ function howEnded(end: ExecEnd): string {
 
 /** For short commands. @param boundMs for each of them */
 export function shellOver(connection: Connection, boundMs: number): GuestShell {
+  return shellBy((command, signal) => execOver({ ...connection, signal }, command), connection.signal, boundMs);
+}
+
+/** For short commands, by whatever runs a command in the guest. @param boundMs for each of them */
+export function shellBy(exec: (command: Command, signal: AbortSignal) => ExecStream, signal: AbortSignal, boundMs: number): GuestShell {
   return async ({ script, args, stdin }) => {
     const said: Record<'stdout' | 'stderr', string[]> = { stdout: [], stderr: [] };
     const argv: Command['argv'] = ['/bin/sh', '-c', script, 'cagematch', ...args];
     const command = { argv, env: {}, secretEnv: {}, cwd: '/', ...(stdin === undefined ? {} : { stdin }) };
-    const signal = AbortSignal.any([connection.signal, AbortSignal.timeout(boundMs)]);
     let end: ExecEnd = { type: 'lost', reason: 'the client ended without a word' };
-    for await (const event of execOver({ ...connection, signal }, command)) {
+    for await (const event of exec(command, AbortSignal.any([signal, AbortSignal.timeout(boundMs)]))) {
       if (event.type === 'line') said[event.stream].push(event.text);
       else end = event;
     }

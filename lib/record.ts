@@ -69,6 +69,8 @@ export const optionsSchema = z.strictObject({
   tmpfs: z.boolean().optional(),
   cpus: z.number().positive().optional(),
   memoryMiB: z.number().int().positive().optional(),
+  /** Which of the runtime's machines; absent: they take turns. */
+  target: z.string().min(1).optional(),
 });
 
 /** Averages over 1, 5 and 15 minutes. */
@@ -130,6 +132,7 @@ export const detectionSchema = z.discriminatedUnion('status', [
     version: z.string(),
     facts,
     variants: z.array(z.object({ id: z.string(), isolation, onRequest: z.boolean().optional() })).optional(),
+    elsewhere: z.literal(true).optional(),
   }),
   z.object({ status: z.enum(['absent', 'broken', 'unconfigured']), reason: z.string(), hint: z.string() }),
 ]);
@@ -288,6 +291,8 @@ export const eventSchema = z.discriminatedUnion('type', [
     outcome: outcomeSchema,
     clocks: clocksSchema,
     cost: costSchema.or(gapSchema).default({ gap: 'not-captured' }),
+    /** Which of the runtime's machines it was on, where there are several: a cluster's member, a region. */
+    place: z.string().optional(),
     auth: authSchema,
     sync: syncSchema,
     leftovers: z.array(leftoverSchema).or(gapSchema),

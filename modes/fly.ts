@@ -54,6 +54,7 @@ interface Machine {
   id: string;
   name: string;
   state: string;
+  region?: string;
   config?: { metadata?: Record<string, string> };
   events?: {
     type?: string;
@@ -76,6 +77,7 @@ export default defineMode<FlyHandle>({
   letter: 'C',
   isolation: 'remote-vm',
   workspace: 'copy',
+  elsewhere: true,
   auth: ['remote-secret', 'env'],
   inputs: {
     FLY_API_TOKEN: { help: 'token of the Fly.io app (fly tokens create deploy)', secret: true },
@@ -138,7 +140,8 @@ export default defineMode<FlyHandle>({
       })(),
     ]);
     const runningAtMs = Math.max(orderedMs, Math.min(waitedMs, stampMs ?? waitedMs));
-    return { name: spec.name, machine: made.id, runningAtMs, rate: rateOf(guestOf(ctx)) };
+    const where = made.region === undefined ? {} : { place: made.region };
+    return { name: spec.name, machine: made.id, runningAtMs, rate: rateOf(guestOf(ctx)), ...where };
   },
   async *exec(ctx, handle, command) {
     yield* runDetached(shellOf(ctx, await machineOf(ctx, handle)), MADE, command, ctx.signal);

@@ -46,6 +46,7 @@ export default defineMode<KubeHandle>({
   letter: 'E',
   isolation: 'container',
   workspace: 'copy',
+  elsewhere: true,
   auth: ['remote-secret'],
   inputs: {
     CAGEMATCH_KUBE_CONTEXT: { help: "kubectl's context of the cluster; never the current one by itself", example: 'kind-cagematch' },
@@ -81,8 +82,8 @@ export default defineMode<KubeHandle>({
 
   async launch(ctx, spec) {
     const secrets = spec.secretEnv ?? {};
-    const { metadata } = await up(ctx, spec.name, secrets, STARTED_MS);
-    const handle = { name: spec.name, secrets, pod: metadata.name };
+    const { metadata, spec: pod } = await up(ctx, spec.name, secrets, STARTED_MS);
+    const handle = { name: spec.name, secrets, pod: metadata.name, ...(pod.nodeName === undefined ? {} : { place: pod.nodeName }) };
     await bringIn(shellOf(ctx, handle), MADE, IMAGE_LAYOUT.workspace, spec);
     return handle;
   },

@@ -27,7 +27,9 @@ function planted(files: Record<string, string>): string[] {
       "import { exec } from '../exec.js'; import { table } from '../report/table.js'; export const match = () => exec(table);",
     'lib/match/run.ts': "export { exec } from '../exec.js';",
     'lib/report/table.ts': "import type { Record } from '../record.js'; export const table: string = {} as Record & string;",
-    'modes/alpha.ts': "import { exec } from '../lib/exec.js'; export default { id: 'alpha', exec };",
+    'modes/alpha.ts': "import { part } from './alpha/part.js'; export default { id: 'alpha', part };",
+    'modes/alpha/part.ts': "import { more } from './more.js'; export const part = more;",
+    'modes/alpha/more.ts': "import { exec } from '../../lib/exec.js'; export const more = exec;",
     'modes/beta.ts': "export default { id: 'beta' };",
     ...files,
   };
@@ -60,7 +62,7 @@ test('nothing here starts git: in a checkout that an agent could write, git woul
 });
 
 describe('each rule can fail', () => {
-  test('and a tree in which all is well breaks none', () => {
+  test('and a tree in which all is well breaks none, a mode with parts in a folder of its name', () => {
     expect(planted({})).toEqual([]);
   });
 
@@ -97,6 +99,24 @@ describe('each rule can fail', () => {
       'modes/beta.ts',
       "import alpha from './alpha.js'; export default alpha;",
       'modes/beta.ts imports modes/alpha.ts',
+    ],
+    [
+      'a mode that imports a part of another',
+      'modes/beta.ts',
+      "import part from './alpha/part.js'; export default part;",
+      'modes/beta.ts imports modes/alpha/part.ts',
+    ],
+    [
+      'a part of a mode that imports the mode, which would be a circle',
+      'modes/alpha/part.ts',
+      "import alpha from '../alpha.js'; export default alpha;",
+      'modes/alpha/part.ts imports modes/alpha.ts',
+    ],
+    [
+      'a part of a mode that imports a wing',
+      'modes/alpha/part.ts',
+      "import '../../lib/match/run.js';",
+      'modes/alpha/part.ts imports lib/match/run.ts',
     ],
     ['a mode that imports a wing', 'modes/beta.ts', "import '../lib/match/run.js';", 'modes/beta.ts imports lib/match/run.ts'],
     ['a mode that imports a command', 'modes/beta.ts', "import '../commands/run.js';", 'modes/beta.ts imports commands/run.ts'],

@@ -327,7 +327,7 @@ function conforms(target: Target): void {
       for (const box of boxes.slice(1)) await mode.destroy(arena.ctx, box.handle);
       rmSync(join(idle.host.workspace, 'done'));
     },
-    () => notHere(target, mode.processes),
+    () => notHere(target, mode.elsewhere ? undefined : mode.processes),
   );
 
   row(

@@ -38,8 +38,8 @@ async function openShell(): Promise<{ pid: number; run(script: string): Promise<
 
 const BUSY = 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done';
 
-function meterOf(processes: Mode['processes'], more: { isolation?: Mode['isolation']; platform?: Context['platform'] } = {}): Meter {
-  const mode = { isolation: more.isolation ?? 'container', ...(processes ? { processes } : {}) } as const;
+function meterOf(processes: Mode['processes'], more: { elsewhere?: true; platform?: Context['platform'] } = {}): Meter {
+  const mode = { ...(more.elsewhere ? { elsewhere: more.elsewhere } : {}), ...(processes ? { processes } : {}) };
   const meter = openMeter(mode, modeContext('any', { platform: more.platform ?? 'linux' }));
   meter.launched({ name: 'a-sandbox' });
   return meter;
@@ -60,7 +60,7 @@ async function measured(meter: Meter) {
 describe('there is a gap', () => {
   test.each([
     ['not-attributable', 'where the mode knows of no processes', undefined, {}],
-    ['other-machine', 'where the sandbox is on another machine', undefined, { isolation: 'remote-vm' }],
+    ['other-machine', 'where the sandbox is on another machine', undefined, { elsewhere: true }],
     ['platform', 'where the platform has no /proc', async () => [process.pid], { platform: 'darwin' }],
     ['not-attributable', 'where no process is found', async () => [], {}],
     ['not-attributable', 'where looking for them fails', () => Promise.reject(new Error('no /proc for you')), {}],

@@ -9,7 +9,7 @@ import host from '../modes/host.js';
 import incus from '../modes/incus.js';
 import native from '../modes/native.js';
 import podman from '../modes/podman.js';
-import { fakeCommands, saying } from './fake-commands.js';
+import { fakeCommands, quoted, saying } from './fake-commands.js';
 import { modeContext } from './mode-context.js';
 import { isRunning, pidIn } from './processes.js';
 import { temporaryFolder } from './temporary-folder.js';
@@ -348,6 +348,83 @@ describe('incus', () => {
     const both = { ...SERVER, environment: { ...SERVER.environment, driver: 'lxc | qemu' } };
     expect(await ask(incus, { incus: json(both) })).toMatchObject({ variants: [{ id: 'vm', isolation: 'microvm' }] });
   });
+
+  const MEMBERS = [
+    { server_name: 'm1', status: 'Online', message: 'Fully operational' },
+    { server_name: 'm2', status: 'Offline', message: 'No heartbeat for 24 s' },
+  ];
+  const clustered = {
+    ...SERVER,
+    auth_user_method: 'tls',
+    environment: { ...SERVER.environment, server_name: 'm1', server_clustered: true },
+  };
+  /** An incus that answers by what is asked for. */
+  const answering = (members: unknown) =>
+    `case "$2" in */members*) printf %s ${quoted(JSON.stringify(members))} ;; *) printf %s ${quoted(JSON.stringify(clustered))} ;; esac`;
+
+  test('a cluster is ready with its members, and which of them are offline; it has no files of this host', async () => {
+    expect(await ask(incus, { incus: answering(MEMBERS) })).toMatchObject({
+      status: 'ready',
+      facts: { members: 'm1 m2 (offline)', far: true, server: 'm1' },
+      elsewhere: true,
+    });
+  });
+
+  test('a cluster of one, at its own socket, is a server like any other', async () => {
+    const one = { ...clustered, auth_user_method: 'unix' };
+    const body = `case "$2" in */members*) printf %s ${quoted(JSON.stringify(MEMBERS.slice(0, 1)))} ;; *) printf %s ${quoted(JSON.stringify(one))} ;; esac`;
+    const found = await ask(incus, { incus: body });
+    expect(found).not.toHaveProperty('elsewhere');
+    expect(found).toMatchObject({ status: 'ready', facts: expect.not.objectContaining({ members: expect.anything() }) });
+  });
+
+  test('a server that was reached over TLS is elsewhere, clustered or not', async () => {
+    const remote = { ...SERVER, auth_user_method: 'tls', environment: { ...SERVER.environment, server_name: 'far' } };
+    expect(await ask(incus, { incus: json(remote) })).toMatchObject({ elsewhere: true, facts: { far: true, server: 'far' } });
+  });
+
+  test('so is every server for a Mac, at whichever socket: it runs in a Linux of its own', async () => {
+    const programs = { incus: json({ ...SERVER, auth_user_method: 'unix' }) };
+    const env = { CAGEMATCH_INCUS_IMAGE: 'ghcr:me/cagematch-runner:1' };
+    expect(await ask(incus, programs, { platform: 'darwin', env })).toMatchObject({ status: 'ready', elsewhere: true });
+    expect(await ask(incus, programs, { platform: 'darwin' })).toMatchObject({
+      status: 'unconfigured',
+      reason: expect.stringContaining('do not run on Linux'),
+      hint: expect.stringContaining('CAGEMATCH_INCUS_IMAGE='),
+    });
+  });
+
+  test('on a Mac without the command, and with it but no server, the hint is the virtual machine that Incus needs there', async () => {
+    expect(await ask(incus, {}, { platform: 'darwin' })).toMatchObject({
+      status: 'absent',
+      hint: expect.stringContaining('colima start --runtime incus'),
+    });
+    const silent = saying({ stderr: "Error: The incus daemon doesn't appear to be started", code: 1 });
+    expect(await ask(incus, { incus: silent }, { platform: 'darwin' })).toMatchObject({
+      status: 'broken',
+      hint: expect.stringMatching(/colima start.*limactl start/),
+    });
+  });
+
+  test('a remote that is not there, does not answer, or does not trust this client: each with what to type', async () => {
+    const env = { INCUS_REMOTE: 'far' };
+    const unknown = saying({ stderr: 'Error: The remote "far" doesn\'t exist', code: 1 });
+    expect(await ask(incus, { incus: unknown }, { env })).toMatchObject({
+      status: 'broken',
+      reason: 'the Incus client has no remote far',
+      hint: 'incus remote list',
+    });
+    const refused = saying({ stderr: 'Error: Get "https://10.0.0.1:8443/1.0": connect: connection refused', code: 1 });
+    expect(await ask(incus, { incus: refused }, { env })).toMatchObject({
+      status: 'broken',
+      hint: 'incus remote list; incus query far:/1.0',
+    });
+    expect(await ask(incus, { incus: json({ auth: 'untrusted', auth_user_method: 'tls' }) }, { env })).toMatchObject({
+      status: 'unconfigured',
+      reason: 'the Incus daemon does not trust this client',
+      hint: expect.stringContaining('incus config trust add'),
+    });
+  });
 });
 
 describe('native', () => {
@@ -430,7 +507,9 @@ describe('host', () => {
 describe('all modes together', () => {
   test('a mode that is not for this platform is absent, and is not asked', async () => {
     const asked = vi.fn(incus.detect);
-    const [found] = await detectAll([{ ...incus, detect: asked }], () => modeContext('incus', { platform: 'darwin' }));
+    const [found] = await detectAll([{ ...incus, platforms: ['linux'], detect: asked }], () =>
+      modeContext('incus', { platform: 'darwin' }),
+    );
     expect(found?.detection).toEqual({ status: 'absent', reason: 'Incus does not run on darwin', hint: 'use a machine with linux' });
     expect(asked).not.toHaveBeenCalled();
   });

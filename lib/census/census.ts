@@ -60,7 +60,7 @@ export function openAudit(
 ): Audit {
   let last: { key: unknown; census: Promise<Census> } | undefined;
   const readMachine = ({ mode, ctx }: Subject, before: Reading | undefined) =>
-    mode.isolation === 'remote-vm' ? undefined : machineOf(ctx.platform)?.read(before, ctx.labels.owner);
+    mode.elsewhere ? undefined : machineOf(ctx.platform)?.read(before, ctx.labels.owner);
   const portsOf = (left: Leftover[], { ctx }: Subject) => {
     const pids = left.flatMap(({ kind, id }) => (kind === 'process' ? [Number(/(?:^| )pid (\d+)/.exec(id)?.[1])] : []));
     return pids.length === 0 ? [] : (machineOf(ctx.platform)?.ports(pids) ?? []);
@@ -96,7 +96,7 @@ export function openAudit(
         last = { key: `${subject.mode.id} ${subject.ctx.variant ?? ''}`, census: Promise.resolve({ machine, runtime }) };
         if (found.length > 0) return found;
         if (listed === undefined || runtime === 'failed' || before?.runtime === 'failed') return { gap: 'not-reported' };
-        if (machine === undefined && subject.mode.isolation !== 'remote-vm') return { gap: 'platform' };
+        if (machine === undefined && !subject.mode.elsewhere) return { gap: 'platform' };
         return [];
       }
     },

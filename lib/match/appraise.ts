@@ -60,7 +60,7 @@ async function inSandbox(folder: string, one: Row, match: Parameters<typeof appr
 
 /** A process of this machine has no image; another machine's disk is not ours to launch for. */
 function whyNot(mode: Mode): Gap {
-  if (mode.isolation === 'remote-vm') return { gap: 'other-machine' };
+  if (mode.elsewhere) return { gap: 'other-machine' };
   return { gap: mode.isolation === 'none' || mode.isolation === 'os-sandbox' ? 'not-applicable' : 'not-reported' };
 }
 

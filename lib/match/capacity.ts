@@ -5,7 +5,10 @@ import { type Held, hold } from '../held.js';
 
 /** What is free. */
 export interface Room {
+  /** Infinite where sandboxes are elsewhere and nobody tells. */
   memoryBytes: number;
+  /** Where that is. */
+  memoryAt?: string;
   /** Of the file system on which the runs' folders lie. */
   diskBytes: number;
 }
@@ -42,16 +45,16 @@ function freeMemory(): number {
 /** Why there is no room for `level` runs at once, with the numbers; undefined where there is. */
 export function whyNoRoom(level: number, taken: Taken, room: Room): string | undefined {
   return (
-    lack(level, 'memory', taken.memoryBytes, ASSUMED.memoryBytes, room.memoryBytes) ??
+    lack(level, 'memory', taken.memoryBytes, ASSUMED.memoryBytes, room.memoryBytes, room.memoryAt) ??
     lack(level, 'disk', taken.folderBytes, ASSUMED.folderBytes, room.diskBytes)
   );
 }
 
-function lack(level: number, what: string, seen: number | undefined, assumed: number, free: number): string | undefined {
+function lack(level: number, what: string, seen: number | undefined, assumed: number, free: number, at = 'here'): string | undefined {
   const each = seen ?? assumed;
   if (level * each <= free * (1 - RESERVE)) return undefined;
   const known = seen === undefined ? 'assumed' : 'measured';
-  return `${level} × ${inGib(each)} of ${what} (${known}) is more than the ${inGib(free)} free here, less ${RESERVE * 100} % in reserve`;
+  return `${level} × ${inGib(each)} of ${what} (${known}) is more than the ${inGib(free)} free ${at}, less ${RESERVE * 100} % in reserve`;
 }
 
 function inGib(bytes: number): string {

@@ -18,7 +18,7 @@ export interface Meter {
   cost(): Cost | Gap;
 }
 
-export function openMeter(mode: Pick<Mode, 'processes' | 'isolation'>, ctx: Context): Meter {
+export function openMeter(mode: Pick<Mode, 'processes' | 'elsewhere'>, ctx: Context): Meter {
   let why = whyNot(mode, ctx);
   let sandbox: Handle | undefined;
   let roots: number[] | undefined;
@@ -78,8 +78,9 @@ export function openMeter(mode: Pick<Mode, 'processes' | 'isolation'>, ctx: Cont
   };
 }
 
-function whyNot(mode: Pick<Mode, 'processes' | 'isolation'>, ctx: Context): Gap | undefined {
-  if (!mode.processes) return { gap: mode.isolation === 'remote-vm' ? 'other-machine' : 'not-attributable' };
+function whyNot(mode: Pick<Mode, 'processes' | 'elsewhere'>, ctx: Context): Gap | undefined {
+  if (mode.elsewhere) return { gap: 'other-machine' };
+  if (!mode.processes) return { gap: 'not-attributable' };
   return ctx.platform === 'linux' ? undefined : { gap: 'platform' };
 }
 

@@ -50,6 +50,7 @@ const TAKES: Record<string, { words: string; example: string }> = {
   tmpfs: { words: 'true or false', example: 'tmpfs: true' },
   cpus: { words: 'a number above 0', example: 'cpus: 1.5' },
   memory: { words: 'a size with its unit, in whole MiB', example: 'memory: 2g' },
+  target: { words: 'the name of a member', example: 'target: m2' },
 };
 
 function words(choices: readonly string[]): string {
@@ -74,6 +75,7 @@ const rowSchema = z.strictObject({
   tmpfs: z.boolean().optional(),
   cpus: z.number().positive().max(1024).optional(),
   memory: memory.optional(),
+  target: z.string().min(1).optional(),
   state: stateSchema.optional(),
   task: z.string().min(1).optional(),
   deliver: z.enum(DELIVER).optional(),

@@ -75,7 +75,7 @@ export async function runMatch(given: MatchSettings): Promise<void> {
     const ctx = settings.contextOf(entry);
     begun.push({ entry, ctx });
     const ready = await makeReady(entry, ctx, settings);
-    if (ready) rows.set(entry.entry, toRow(settings, ready));
+    if (ready) rows.set(entry.entry, toRow(settings, ready, await roomFor(settings, ready)));
   }
   // The first runs find their sandboxes up; one that would not come up is that run's own failure.
   for (const { pool } of rows.values()) if (pool && !signal.aborted) await launchAhead(settings, pool);
@@ -103,9 +103,17 @@ async function appraiseAll(settings: Settled, rows: ReadonlyMap<string, Row>): P
   }
 }
 
-function toRow(settings: Settled, ready: Ready): Row {
+/** Sandboxes elsewhere take no memory of this machine. */
+async function roomFor({ concurrency, room = roomHere }: Settled, { entry, ctx }: Ready): Promise<() => Room> {
+  const { elsewhere, room: ask, title } = entry.adapter;
+  if (!elsewhere || concurrency === 1) return room;
+  const memoryBytes = (await ask?.(ctx).catch(() => undefined)) ?? Number.POSITIVE_INFINITY;
+  return () => ({ ...room(), memoryBytes, memoryAt: `on ${title}` });
+}
+
+function toRow(settings: Settled, ready: Ready, room: () => Room): Row {
   const { entry } = ready;
-  const levels = createLevels(settings.concurrency, settings.room ?? roomHere, (level, reason) =>
+  const levels = createLevels(settings.concurrency, room, (level, reason) =>
     settings.record.emit({ type: 'level-left-out', entry: entry.entry, level, reason }),
   );
   const row: Row = { ...ready, pool: undefined, levels, imageTold: entry.state !== 'cold' };

@@ -62,8 +62,9 @@ export function planMatch(
   for (const candidate of candidates) {
     if (seen.has(candidate.entry)) continue;
     seen.add(candidate.entry);
-    const { entry, mode, variant, label } = candidate;
-    const { detection } = detected.find((one) => one.mode.id === mode.id) ?? {};
+    const { entry, variant, label } = candidate;
+    const { detection } = detected.find((one) => one.mode.id === candidate.mode.id) ?? {};
+    const mode = asFound(candidate.mode, detection);
     const isRequired = needed.some((need) => meets(candidate, need));
     const state = candidate.state ?? otherwise.state;
     const { deliver } = candidate;
@@ -101,6 +102,12 @@ export function planMatch(
       a.entry.localeCompare(b.entry),
   );
   return plan;
+}
+
+/** Of some runtimes only what is found tells whether their sandboxes are on this machine. */
+export function asFound(mode: Mode, detection: Detected['detection'] | undefined): Mode {
+  const elsewhere = detection?.status === 'ready' && detection.elsewhere === true;
+  return elsewhere ? { ...mode, elsewhere, workspace: 'copy' } : mode;
 }
 
 /** One row for each way that was asked for. */

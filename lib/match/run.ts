@@ -56,6 +56,8 @@ export interface RunResult {
   outcome: Outcome;
   clocks: Clocks;
   cost: Cost | Gap;
+  /** Which of the runtime's machines it was on, where there are several. */
+  place?: string;
   auth: Auth;
   sync: Sync;
   leftovers: Leftovers;
@@ -122,7 +124,7 @@ async function runIn(folder: string, settings: RunSettings, at: Moments): Promis
     const work = await attempt({ ...settings, ctx }, plan, watched);
     await settings.allOver?.();
     const own = leftInWorkspace(host.workspace, [user.uid, settings.ctx.uid], settings.credential.secret);
-    const result = told(settings, watched, work, nonce);
+    const result = { ...told(settings, watched, work, nonce), ...(work.place === undefined ? {} : { place: work.place }) };
     const { outcome, leftovers: more } = await verifyInside(settings, { ...result, workspace: host.workspace, nonce, user });
     const left = await leftovers({ ...settings, audit }, before, {
       ...work,
@@ -177,6 +179,7 @@ export interface Work {
 interface Attempt extends Work {
   /** The runtime's own name of the sandbox. */
   id?: string | undefined;
+  place?: string | undefined;
   /** Set when the sandbox could not be destroyed: why. */
   undestroyed?: string;
 }
@@ -206,11 +209,13 @@ async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched): 
   try {
     const gone = await within(mode.destroy(ctx, handle), DESTROY_MS);
     at.gone = gone.goneAtMs ?? clock();
-    return { ...work, id: handle.id };
+    return { ...work, ...of(handle) };
   } catch (error) {
-    return { ...work, id: handle.id, failure: undestroyed(work.failure, failureOf(error)), undestroyed: messageOf(error) };
+    return { ...work, ...of(handle), failure: undestroyed(work.failure, failureOf(error)), undestroyed: messageOf(error) };
   }
 }
+
+const of = ({ id, place }: Handle) => ({ id, place });
 
 /** Why a run was cut short, if it was. What the agent had failed of before its bound is what it failed of. */
 export function cutShort(settings: RunSettings, work: Work, { tap, clock }: Watched, reason: Outcome | undefined): Outcome | undefined {

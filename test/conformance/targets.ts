@@ -5,6 +5,7 @@ import type { Env, Facts, Mode } from '../../lib/contract.js';
 import { loadEnv } from '../../lib/match/config.js';
 import { contextFor, createKeeper } from '../../lib/match/context.js';
 import { detectAll } from '../../lib/match/detect.js';
+import { asFound } from '../../lib/match/plan.js';
 import { entryName, loadModes } from '../../lib/match/registry.js';
 import { packageRoot } from '../../lib/package.js';
 
@@ -60,26 +61,48 @@ export async function findTargets(): Promise<Targets> {
   const modes = [...(await loadModes()).values()];
   const found: Targets = { modes, targets: [], notReal: [] };
   const env = loadEnv(packageRoot, process.env);
-  const detected = await detectAll(modes, (mode) => contextOf({ mode, env, variant: undefined, facts: {} }, 'none').ctx);
-  for (const { mode, detection } of detected) {
-    if (detection.status !== 'ready') found.notReal.push({ mode: mode.id, why: `${detection.status}: ${detection.reason}` });
-    else
-      for (const variant of [undefined, ...(detection.variants ?? []).filter(({ onRequest }) => !onRequest).map(({ id }) => id)])
-        found.targets.push({
-          name: entryName(mode.id, variant),
-          mode,
-          real: true,
-          variant,
-          facts: detection.facts,
-          env,
-          close: async () => {},
-        });
-  }
+  await addReal(found, modes, env);
+  const cluster = clusterEnv(env);
+  if (cluster)
+    await addReal(
+      found,
+      modes.filter(({ id }) => id === 'incus'),
+      cluster,
+      ' (cluster)',
+    );
   for (const mode of modes) {
     const target = await openStandIn(mode);
     if (target) found.targets.push(target);
   }
   return found;
+}
+
+/** The rig's cluster, as a user would reach it who has chosen it among the client's remotes; undefined where there is none. */
+export function clusterEnv({ INCUS_DIR: _local, ...env }: Env): Env | undefined {
+  const client = env.CAGEMATCH_RIG_CLUSTER;
+  // The client takes the caller's proxy for a server that it reaches over TLS.
+  return client === undefined ? undefined : { ...env, INCUS_CONF: client, INCUS_REMOTE: 'cagematch-cluster', NO_PROXY: '169.254.79.0/24' };
+}
+
+async function addReal(found: Targets, modes: Mode[], env: Env, more = ''): Promise<void> {
+  const detected = await detectAll(modes, (mode) => contextOf({ mode, env, variant: undefined, facts: {} }, 'none').ctx);
+  for (const { mode, detection } of detected) {
+    if (detection.status !== 'ready') {
+      found.notReal.push({ mode: `${mode.id}${more}`, why: `${detection.status}: ${detection.reason}` });
+      continue;
+    }
+    const variants = (detection.variants ?? []).filter(({ onRequest }) => !onRequest).map(({ id }) => id);
+    for (const variant of [undefined, ...variants])
+      found.targets.push({
+        name: `${entryName(mode.id, variant)}${more}`,
+        mode: asFound(mode, detection),
+        real: true,
+        variant,
+        facts: detection.facts,
+        env,
+        close: async () => {},
+      });
+  }
 }
 
 async function openStandIn(mode: Mode): Promise<Target | undefined> {

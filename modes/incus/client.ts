@@ -1,0 +1,89 @@
+// The incus command line, and what every part of this mode knows of the server behind it.
+import type { Context } from '../../lib/contract.js';
+import { CagematchError } from '../../lib/errors.js';
+import { capture, whyFailed } from '../../lib/exec.js';
+
+export const VM = 'vm';
+
+export const LAYOUT = { workspace: '/workspace', home: '/home/agent', memory: '/dev/shm' } as const;
+
+export const AGENT_USER = { uid: 1000, gid: 1000 };
+
+export const QUICK_MS = 15_000;
+
+export interface Server {
+  auth?: string;
+  auth_user_method?: string;
+  api_extensions?: string[];
+  environment?: {
+    server_version?: string;
+    server_name?: string;
+    server_clustered?: boolean;
+    driver?: string;
+    driver_version?: string;
+    storage?: string;
+    storage_version?: string;
+    kernel_features?: Record<string, string>;
+  };
+}
+
+/** Is it elsewhere, or may it be: then it has neither this host's files nor a way to its gateway. */
+export function isFar(ctx: Context): boolean {
+  return ctx.facts.far === true;
+}
+
+export function isClustered(ctx: Context): boolean {
+  return ctx.facts.members !== undefined;
+}
+
+/** stdin is never the caller's: `launch` reads settings from it. */
+export function incus(ctx: Context, args: string[], timeoutMs: number, input = '', signal?: AbortSignal) {
+  return capture(['incus', ...args], { env: ctx.env, timeoutMs, input, ...(signal === undefined ? {} : { signal }) });
+}
+
+/** @throws `options.code` with the daemon's own words */
+export async function must(
+  ctx: Context,
+  args: string[],
+  timeoutMs: number,
+  options: { input?: string; code?: CagematchError['code']; hint?: string; signal?: AbortSignal } = {},
+): Promise<string> {
+  const result = await incus(ctx, args, timeoutMs, options.input, options.signal);
+  if (result.end.type === 'exit' && result.end.code === 0) return result.stdout;
+  throw new CagematchError(options.code ?? 'launch-failed', `incus ${args[0]}: ${whyFailed(result)}`, options.hint);
+}
+
+function _vmFlag(ctx: Context): string[] {
+  return ctx.variant === VM ? ['--vm'] : [];
+}
+
+/** A virtual machine takes commands only when the agent in it is up. */
+export async function agentUp(ctx: Context, name: string): Promise<void> {
+  const deadline = Date.now() + 90_000;
+  for (;;) {
+    const tried = await incus(ctx, ['exec', name, '--', 'true'], QUICK_MS);
+    if (tried.end.type === 'exit' && tried.end.code === 0) return;
+    if (Date.now() > deadline) throw new CagematchError('launch-failed', `${name} boots, but takes no commands: ${whyFailed(tried)}`);
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}
+
+/** Gone, and confirmed. False when it was gone before. */
+export async function remove(ctx: Context, name: string): Promise<boolean> {
+  const removal = await incus(ctx, ['delete', '--force', name], 60_000);
+  const left = await incus(ctx, ['query', `/1.0/instances/${name}`], QUICK_MS);
+  if (left.end.type === 'exit' && left.end.code === 0)
+    throw new CagematchError('destroy-failed', `${name} is still listed: ${whyFailed(removal)}`);
+  if (!/not found/i.test(left.stderr))
+    throw new CagematchError('destroy-failed', `whether ${name} is gone cannot be told: ${whyFailed(left)}`);
+  return removal.end.type === 'exit' && removal.end.code === 0;
+}
+
+export function vmFlag(ctx: Context): string[] {
+  return ctx.variant === VM ? ['--vm'] : [];
+}
+
+/** An instance's settings that say whose it is. */
+export function labelled(ctx: Context): Record<string, string> {
+  return Object.fromEntries(Object.entries(ctx.labels).map(([key, value]) => [`user.cagematch.${key}`, value]));
+}

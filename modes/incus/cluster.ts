@@ -1,0 +1,49 @@
+// The machines behind a server that is elsewhere: the members of a cluster, or that one server.
+import type { Context } from '../../lib/contract.js';
+import { CagematchError } from '../../lib/errors.js';
+import { whyFailed } from '../../lib/exec.js';
+import { parseJson } from '../../lib/json.js';
+import { type Member, type Members, watchMembers } from '../../lib/members.js';
+import { incus, isClustered, isFar, QUICK_MS, type Server } from './client.js';
+
+/** @throws `not-ready` where the daemon does not say */
+export async function askMembers(ctx: Context, timeoutMs: number): Promise<Member[]> {
+  const asked = await incus(ctx, ['query', '/1.0/cluster/members?recursion=1'], timeoutMs);
+  const members = parseJson<{ server_name: string; status: string; message: string }[]>(asked.stdout);
+  if (!Array.isArray(members)) throw new CagematchError('not-ready', `the cluster does not say who is in it: ${whyFailed(asked)}`);
+  return members.map(({ server_name: name, status, message }) => ({ name, online: status === 'Online', says: `${status}: ${message}` }));
+}
+
+/** A server that is no cluster is all there is. */
+async function askServer(ctx: Context): Promise<Member[]> {
+  const asked = await incus(ctx, ['query', '/1.0'], QUICK_MS);
+  const server = parseJson<Server>(asked.stdout);
+  if (!server) throw new CagematchError('not-ready', `the Incus server does not answer any more: ${whyFailed(asked)}`);
+  return [{ name: server.environment?.server_name ?? '', online: true, says: '' }];
+}
+
+/** Undefined where sandboxes are on this machine. */
+export async function membersOf(ctx: Context): Promise<Members | undefined> {
+  if (!isFar(ctx)) return undefined;
+  return ctx.keep('members', () => watchMembers(() => (isClustered(ctx) ? askMembers(ctx, QUICK_MS) : askServer(ctx))));
+}
+
+/** The members that may get sandboxes of this row. */
+export async function takers(ctx: Context): Promise<string[]> {
+  const { target } = ctx.options;
+  const members = await askMembers(ctx, QUICK_MS);
+  return members.flatMap(({ name, online }) => (online && (target ?? name) === name ? [name] : []));
+}
+
+/** Members take turns, so that the one with the least decides for all. */
+export async function room(ctx: Context): Promise<number | undefined> {
+  if (!isClustered(ctx)) return undefined;
+  const free = await Promise.all(
+    (await takers(ctx)).map(async (name) => {
+      const state = await incus(ctx, ['query', `/1.0/cluster/members/${name}/state`], QUICK_MS);
+      const { free_ram = 0, buffered_ram = 0 } = parseJson<{ sysinfo?: Record<string, number> }>(state.stdout)?.sysinfo ?? {};
+      return free_ram + buffered_ram;
+    }),
+  );
+  return Math.min(...free) * free.length;
+}

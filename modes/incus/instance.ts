@@ -1,0 +1,160 @@
+// One instance: launched with its limits and devices, given commands.
+import { createHash } from 'node:crypto';
+import type { Command, Context, ExecEvent, Handle, LaunchSpec } from '../../lib/contract.js';
+import { CagematchError, messageOf } from '../../lib/errors.js';
+import { clientEnd, stream } from '../../lib/exec.js';
+import { parseJson } from '../../lib/json.js';
+import { untilLost } from '../../lib/members.js';
+import { type Moment, type Moments, watchMoments } from '../../lib/moments.js';
+import { AGENT_USER, isClustered, isFar, LAYOUT, labelled, must, VM, vmFlag } from './client.js';
+import { membersOf } from './cluster.js';
+import { isOci, template } from './template.js';
+
+export interface InstanceHandle extends Handle {
+  user?: LaunchSpec['user'];
+}
+
+export const HOST_ADDRESS = '169.254.78.1';
+
+const LIFECYCLE: Record<string, Moment> = { 'instance-started': 'start', 'instance-deleted': 'gone' };
+
+/** The daemon's own word comes some 6 ms before the end of `incus launch`, and 30 ms before we have asked what is left. */
+export function watchLifecycle(ctx: Context): Promise<Moments> {
+  return watchMoments(ctx, {
+    key: 'lifecycle',
+    argv: () => ['incus', 'monitor', '--type=lifecycle', '--format=json'],
+    env: ctx.env,
+    read(line) {
+      const { action, source } = parseJson<{ metadata?: { action?: string; source?: string } }>(line)?.metadata ?? {};
+      const moment = LIFECYCLE[action ?? ''];
+      const name = /^\/1\.0\/instances\/([^/?]+)/.exec(source ?? '')?.[1];
+      return moment === undefined || name === undefined ? undefined : { moment, name };
+    },
+  });
+}
+
+type Device = Record<string, string>;
+
+export async function launch(ctx: Context, name: string, extra: Record<string, Device>): Promise<void> {
+  const config = {
+    ...labelled(ctx),
+    ...limits(ctx),
+    ...((await isOci(ctx)) ? { 'oci.entrypoint': 'sleep infinity' } : {}),
+  };
+  const members = await membersOf(ctx);
+  const place = isClustered(ctx) ? members?.placeOf(name) : undefined;
+  // The daemon's answer may never come from a member that is lost.
+  const over = new AbortController();
+  void members?.lost(name).then(() => over.abort());
+  const args = ['launch', template(ctx), name, ...vmFlag(ctx), ...(place === undefined ? [] : ['--target', place])];
+  try {
+    // YAML is a superset of JSON.
+    await must(ctx, args, 120_000, { input: JSON.stringify({ config, devices: extra }), signal: over.signal });
+  } catch (error) {
+    throw new CagematchError('launch-failed', members?.whyLost(name) ?? messageOf(error));
+  }
+}
+
+/** @throws `not-ready` for an option that this server or a virtual machine cannot have */
+export function checkOptions(ctx: Context): void {
+  const { cpus, tmpfs, target } = ctx.options;
+  const members = String(ctx.facts.members ?? '').replaceAll(' (offline)', '');
+  if (target !== undefined && !isClustered(ctx))
+    throw new CagematchError('not-ready', `this Incus is no cluster, so ${target} is no member`, 'leave out target');
+  if (target !== undefined && !members.split(' ').includes(target))
+    throw new CagematchError('not-ready', `the cluster has no member ${target}`, `target: ${members.split(' ').join(' | ')}`);
+  if (ctx.variant !== VM) return;
+  if (tmpfs) throw new CagematchError('not-ready', 'a virtual machine of Incus mounts its own /tmp', 'leave out tmpfs');
+  if (cpus !== undefined && !Number.isInteger(cpus))
+    throw new CagematchError('not-ready', `a virtual machine has whole processors, not ${cpus}`, `cpus: ${Math.ceil(cpus)}`);
+}
+
+function limits(ctx: Context): Record<string, string> {
+  const { cpus, memoryMiB, tmpfs } = ctx.options;
+  const memory = { 'limits.memory': memoryMiB === undefined ? '4GiB' : `${memoryMiB}MiB` };
+  if (ctx.variant === VM) return { ...memory, ...(cpus === undefined ? {} : { 'limits.cpu': `${cpus}` }) };
+  return {
+    ...UNPRIVILEGED,
+    ...memory,
+    'limits.processes': '512',
+    // A share of time, as containers mean it elsewhere; `limits.cpu` would pin whole processors.
+    ...(cpus === undefined ? {} : { 'limits.cpu.allowance': `${Math.max(1, Math.round(cpus * 100))}ms/100ms` }),
+    // 6.0 knows no device for it. Where no init mounts /dev/shm, there is none.
+    'raw.lxc': ['dev/shm', ...(tmpfs ? ['tmp'] : [])]
+      .map((path) => `lxc.mount.entry = tmpfs ${path} tmpfs rw,nosuid,nodev,mode=1777,create=dir 0 0`)
+      .join('\n'),
+  };
+}
+
+/** Said although they are the defaults: a profile may say otherwise. The guest's API tells what the instance is configured with. */
+const UNPRIVILEGED = { 'security.privileged': 'false', 'security.nesting': 'false', 'security.guestapi': 'false' };
+
+export const LINK = 'cagematch-link';
+
+export function devices(ctx: Context, spec: LaunchSpec): Record<string, Device> {
+  if (isFar(ctx)) return {};
+  const workspace: Device = { type: 'disk', source: spec.host.workspace, path: LAYOUT.workspace };
+  if (ctx.variant === VM) return { 'cagematch-workspace': workspace };
+  return { 'cagematch-workspace': { ...workspace, shift: 'true' }, [LINK]: link(ctx, spec.name) };
+}
+
+export function link(ctx: Context, name: string): Device {
+  return { type: 'nic', nictype: 'routed', name: 'cagematch0', 'ipv4.address': guestAddress(name), 'ipv4.host_address': hostAddress(ctx) };
+}
+
+/** The host's end of every sandbox's routed link: the one address that the gateway listens on for this mode. */
+export function hostAddress(ctx: Context): string {
+  return ctx.env.CAGEMATCH_INCUS_HOST_ADDRESS ?? HOST_ADDRESS;
+}
+
+/** A link-local address of the sandbox's own, from its name: 169.254.80.0 to 169.254.143.255. */
+function guestAddress(name: string): string {
+  const [high = 0, low = 0] = createHash('sha256').update(name).digest();
+  return `169.254.${80 + (high % 64)}.${1 + (low % 254)}`;
+}
+
+/** Last words of a client whose daemon went away while it waited. */
+const DAEMON_LOST = /^Error: (The incus daemon doesn't appear|.*\b(websocket: close|EOF$|connection (refused|reset)|dial unix))/;
+
+/** Incus has no setting for it; any Linux with util-linux has the program. */
+const NO_NEW_PRIVILEGES = 'setpriv --no-new-privs';
+
+/** What the shell in the guest prints on both streams before it reads. */
+const READY = 'cagematch: ready';
+
+/**
+ * `incus exec` knows no way to pass a variable by name alone, so the secrets go in on stdin, one a line,
+ * and a shell puts them into the environment.
+ *
+ * The command begins when both streams have been heard. The daemon pings its client on each as it opens; where the
+ * command has ended before the client answers, the daemon has closed, the answer fails, and the client gives up what
+ * lies behind the ping: on a busy machine a tenth of all short commands lose their output, with exit code 0 (Incus 6.0.4).
+ */
+export async function* exec(ctx: Context, { name, user = AGENT_USER }: InstanceHandle, command: Command): AsyncGenerator<ExecEvent> {
+  const env = Object.entries(command.env).flatMap(([key, value]) => ['--env', `${key}=${value}`]);
+  const secrets = Object.entries(command.secretEnv);
+  const read = secrets.map(([key]) => `IFS= read -r ${key}; export ${key}; `).join('');
+  const argv: [string, ...string[]] = [
+    'incus',
+    'exec',
+    name,
+    '--force-noninteractive',
+    '--user',
+    `${user.uid}`,
+    '--group',
+    `${user.gid}`,
+    '--cwd',
+    command.cwd,
+    ...env,
+    '--',
+    '/bin/sh',
+    '-c',
+    `echo '${READY}'; echo '${READY}' >&2; ${read || 'read -r _; '}${ctx.variant === VM ? '' : `command -v setpriv >/dev/null && set -- ${NO_NEW_PRIVILEGES} "$@"; `}exec "$@"${command.stdin === undefined ? ' </dev/null' : ''}`,
+    'sh',
+    ...command.argv,
+  ];
+  const input = `${secrets.map(([, value]) => `${value}\n`).join('') || '\n'}${command.stdin ?? ''}`;
+  const client = stream(argv, { env: ctx.env, signal: ctx.signal, ready: READY, input });
+  const members = await membersOf(ctx);
+  yield* clientEnd(members ? untilLost(client, members.lost(name)) : client, DAEMON_LOST);
+}

@@ -1,0 +1,116 @@
+// Which Incus is here, or where it is; what is missing, and the way there.
+import type { Context, Detection, SetupStep } from '../../lib/contract.js';
+import { type Captured, which, whyFailed } from '../../lib/exec.js';
+import { parseJson } from '../../lib/json.js';
+import { versionFacts } from '../../lib/program-version.js';
+import { incus, type Server, VM } from './client.js';
+import { askMembers } from './cluster.js';
+import { ownImage } from './template.js';
+
+/** Detection has 5 s in all, and asks twice in a row. */
+const ASK_MS = 4000;
+
+/** The API extension of servers that run OCI images whose entry point can be another (Incus 6.3 and later; not the 6.0 LTS). */
+const OCI = 'instance_oci_entrypoint';
+
+export async function detect(ctx: Context): Promise<Detection> {
+  const asked = await incus(ctx, ['query', '/1.0'], ASK_MS, '', ctx.signal);
+  if (asked.failure === 'missing')
+    return { status: 'absent', reason: 'no incus command on PATH', hint: INSTALL[ctx.platform] ?? INSTALL.linux };
+  const server = parseJson<Server>(asked.stdout);
+  if (!server) return { status: 'broken', ...diagnose(ctx, asked) };
+  const remote = isRemote(ctx, server);
+  if (server.auth !== 'trusted') return { status: 'unconfigured', ...distrust(ctx, server) };
+  if (ctx.platform !== 'linux' && ownImage(ctx) === undefined) return { status: 'unconfigured', ...IMAGELESS };
+  const { environment = {} } = server;
+  const members = environment.server_clustered ? await askMembers(ctx, ASK_MS).catch(() => []) : [];
+  // A cluster of one is a server like any other.
+  const clustered = members.length > 1;
+  const driver = environment.driver ?? '';
+  return {
+    status: 'ready',
+    version: environment.server_version ?? 'unknown',
+    facts: {
+      driver,
+      storage: environment.storage ?? 'unknown',
+      ...versionFacts({ driver: environment.driver_version, storage: environment.storage_version }),
+      idmappedMounts: environment.kernel_features?.idmapped_mounts === 'true',
+      ...(server.api_extensions?.includes(OCI) ? { oci: true } : {}),
+      ...(clustered ? { members: members.map(({ name, online }) => (online ? name : `${name} (offline)`)).join(' ') } : {}),
+      ...(remote || clustered ? { far: true, server: environment.server_name ?? '' } : {}),
+    },
+    ...(remote || clustered ? { elsewhere: true as const } : {}),
+    variants: driver.includes('qemu') ? [{ id: VM, isolation: 'microvm' }] : [],
+  };
+}
+
+function isRemote(ctx: Context, server: Server): boolean {
+  return server.auth_user_method === 'tls' || ctx.platform !== 'linux';
+}
+
+function distrust(ctx: Context, server: Server): { reason: string; hint: string } {
+  const [whom, hint] = isRemote(ctx, server)
+    ? ['client', 'there: incus config trust add cagematch; here: incus remote add NAME TOKEN']
+    : ['user', 'sudo adduser $USER incus-admin'];
+  return { reason: `the Incus daemon does not trust this ${whom}`, hint };
+}
+
+/** Elsewhere the template is made of this machine's own Node and agent. */
+const IMAGELESS = {
+  reason: 'a runner image has to be named: the Node and the agent of this machine do not run on Linux',
+  hint: 'incus remote add REG https://REGISTRY --protocol=oci, then CAGEMATCH_INCUS_IMAGE=REG:me/cagematch-runner:1',
+};
+
+const INSTALL: Partial<Record<NodeJS.Platform, string>> & { linux: string } = {
+  linux: 'sudo apt-get install incus (Debian 12: from backports)',
+  darwin: 'brew install incus colima && colima start --runtime incus',
+  win32: 'choco install incus',
+};
+
+/** Incus itself runs on Linux only; its client runs anywhere. */
+export async function setup(ctx: Context): Promise<SetupStep[]> {
+  const asked = await incus(ctx, ['query', '/1.0'], ASK_MS, '', ctx.signal);
+  const server = parseJson<Server>(asked.stdout);
+  const answers = server !== undefined;
+  const { [ctx.platform]: vm } = LINUX_FOR;
+  return [
+    { text: 'the incus client', done: asked.failure !== 'missing', hint: INSTALL[ctx.platform] ?? INSTALL.linux },
+    vm ? { ...vm, done: answers } : { text: 'a server that answers', done: answers, hint: diagnose(ctx, asked).hint },
+    { text: 'the server trusts you', done: server?.auth === 'trusted', hint: server ? distrust(ctx, server).hint : 'after that' },
+    ...(ctx.platform === 'linux' ? [] : [{ text: IMAGELESS.reason, done: ownImage(ctx) !== undefined, hint: IMAGELESS.hint }]),
+    ...(which('coi', ctx.env) === undefined
+      ? []
+      : [
+          {
+            text: 'coi (Code on Incus, said koi) is here too: it wraps this same Incus, for work at a terminal; cagematch drives incus itself, and leaves its coi-… containers alone',
+            done: undefined,
+            hint: 'coi list --all',
+          },
+        ]),
+  ];
+}
+
+const LINUX_FOR: Partial<Record<NodeJS.Platform, { text: string; hint: string }>> = {
+  darwin: {
+    text: 'a Linux for the server, in a Lima VM: Colima makes one with Incus in it, and tells the client of it',
+    hint: 'brew install colima && colima start --runtime incus (a VM of your own: limactl start, then incus remote add NAME TOKEN)',
+  },
+  win32: {
+    text: 'a server on a Linux machine',
+    hint: 'there: incus config trust add cagematch; here: incus remote add NAME TOKEN, incus remote switch NAME',
+  },
+};
+
+/** What the client's words mean, and what to type. */
+function diagnose(ctx: Context, asked: Captured): { reason: string; hint: string } {
+  const words = whyFailed(asked);
+  const remote = ctx.env.INCUS_REMOTE;
+  if (/remote .*doesn't exist/i.test(words)) return { reason: `the Incus client has no remote ${remote}`, hint: 'incus remote list' };
+  const hint =
+    ctx.platform === 'darwin'
+      ? 'colima start --runtime incus, or limactl start NAME for a Lima VM of your own'
+      : remote
+        ? `incus remote list; incus query ${remote}:/1.0`
+        : 'sudo systemctl start incus (without systemd: sudo rig/up incus)';
+  return { reason: `the Incus daemon does not answer: ${words}`, hint };
+}

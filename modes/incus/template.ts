@@ -1,0 +1,142 @@
+// What instances are made from: a template of ours, or an image that the user named.
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Context } from '../../lib/contract.js';
+import { CagematchError } from '../../lib/errors.js';
+import { whyFailed } from '../../lib/exec.js';
+import { parseJson } from '../../lib/json.js';
+import { agentUp, incus, isClustered, LAYOUT, labelled, must, QUICK_MS, remove, VM, vmFlag } from './client.js';
+import { takers } from './cluster.js';
+
+/** The template's alias: agent version, and a hash of what else it is made of; or the image that the user named. */
+export function template(ctx: Context): string {
+  const own = ownImage(ctx);
+  if (own !== undefined) return own;
+  const hash = createHash('sha256')
+    .update(base(ctx))
+    .update(ctx.variant ?? '')
+    .update(SETUP);
+  for (const file of HOME_FILES) hash.update(readFileSync(homeFile(ctx, file)));
+  return `cagematch-runner-${ctx.agentVersion.replaceAll('.', '-')}-${hash.digest('hex').slice(0, 8)}`;
+}
+
+export function ownImage(ctx: Context): string | undefined {
+  return ctx.env.CAGEMATCH_INCUS_IMAGE || undefined;
+}
+
+function base(ctx: Context): string {
+  return ctx.env.CAGEMATCH_INCUS_BASE ?? 'images:debian/12';
+}
+
+const HOME_FILES = ['.claude.json', '.claude/settings.json'];
+
+function homeFile(ctx: Context, file: string): string {
+  return join(ctx.packageRoot, 'lib/task/home', file);
+}
+
+/**
+ * Undefined where there is no such image.
+ * @throws `not-ready` where the daemon does not say: an image that may be there must not be built again
+ */
+export async function fingerprint(ctx: Context, alias: string): Promise<{ image: string } | undefined> {
+  // On another server than the one that is asked.
+  if (alias.includes(':')) return undefined;
+  const asked = await incus(ctx, ['query', `/1.0/images/aliases/${alias}`], QUICK_MS);
+  const target = parseJson<{ target?: string }>(asked.stdout)?.target;
+  if (asked.end.type === 'exit' && asked.end.code === 0 && target !== undefined) return { image: target };
+  if (/not found/i.test(asked.stderr)) return undefined;
+  throw new CagematchError('not-ready', `whether ${alias} is there cannot be told: ${whyFailed(asked)}`);
+}
+
+/** @throws `image-unavailable` when the template is there and will not go */
+export async function evict(ctx: Context): Promise<void> {
+  const alias = template(ctx);
+  if (ownImage(ctx) !== undefined)
+    throw new CagematchError('image-unavailable', `${alias} is not ours to take away`, 'leave out CAGEMATCH_INCUS_IMAGE');
+  if (!(await fingerprint(ctx, alias))) return;
+  await must(ctx, ['image', 'delete', alias], 60_000, { code: 'image-unavailable' });
+}
+
+/** An application's image starts its entry point and ends with it: ours has to idle. */
+export function isOci(ctx: Context): Promise<boolean> {
+  const [remote, image] = ownImage(ctx)?.split(/:(.*)/) ?? [];
+  if (remote === undefined || image === undefined) return Promise.resolve(false);
+  return ctx
+    .keep('image protocol', async () => {
+      const listed = await incus(ctx, ['remote', 'list', '--format', 'json'], QUICK_MS);
+      const remotes = parseJson<Record<string, { Protocol?: string }>>(listed.stdout) ?? {};
+      return { protocol: remotes[remote]?.Protocol, close() {} };
+    })
+    .then(({ protocol }) => protocol === 'oci');
+}
+
+/** @throws `not-ready` for an image that this server could not run */
+export async function checkImage(ctx: Context): Promise<void> {
+  if (ctx.facts.oci === true || !(await isOci(ctx))) return;
+  throw new CagematchError(
+    'not-ready',
+    `this Incus runs no OCI images, and ${ownImage(ctx)} is one`,
+    'Incus 6.3 or later, or leave out CAGEMATCH_INCUS_IMAGE',
+  );
+}
+
+/** Every member gets the template before a run has to wait for it, or for another member that it would come from. */
+export async function bringToMembers(ctx: Context, alias: string): Promise<void> {
+  if (!isClustered(ctx)) return;
+  await ctx.keep(`${alias} on ${ctx.options.target ?? 'all'}`, async () => {
+    const problem = { code: 'image-unavailable' as const, input: JSON.stringify({ config: labelled(ctx) }) };
+    await Promise.all(
+      (await takers(ctx)).map(async (member) => {
+        const name = `cagematch-build-${ctx.labels.match}-${member}`;
+        await must(ctx, ['init', alias, name, ...vmFlag(ctx), '--target', member], 300_000, problem).finally(() => remove(ctx, name));
+      }),
+    );
+    return { close() {} };
+  });
+}
+
+/** What the Dockerfile does, said to a running instance. */
+const SETUP = `set -e
+if id -un 1000 >/dev/null 2>&1 && [ "$(id -un 1000)" != agent ]; then userdel --remove "$(id -un 1000)" 2>/dev/null || true; fi
+id agent >/dev/null 2>&1 || useradd --create-home --uid 1000 --shell /bin/bash agent
+mkdir -p /workspace /home/agent/.claude
+chown -R agent: /workspace /home/agent
+chmod -R a+rwX /home/agent
+chmod 755 /usr/local/bin/claude
+node --version && claude --version && git --version`;
+
+/** The template gets this machine's own Node and agent, which are the pinned versions and need no network inside. */
+export async function buildTemplate(ctx: Context, alias: string): Promise<void> {
+  const problem = {
+    code: 'image-unavailable' as const,
+    hint: 'set CAGEMATCH_INCUS_BASE to a Debian-like image with git that this server has',
+  };
+  if (ctx.agentBinary === undefined || !existsSync(ctx.agentBinary))
+    throw new CagematchError('image-unavailable', 'the agent CLI is not installed here', 'npm install --include=optional');
+  ctx.say(`building ${alias} (once; a minute or so)`);
+  const builder = `cagematch-build-${ctx.labels.match}`;
+  try {
+    await must(ctx, ['launch', base(ctx), builder, ...vmFlag(ctx)], 300_000, {
+      ...problem,
+      input: JSON.stringify({ config: labelled(ctx) }),
+    });
+    if (ctx.variant === VM) await agentUp(ctx, builder);
+    const hasNode = await incus(ctx, ['exec', builder, '--', 'sh', '-c', 'command -v node'], QUICK_MS);
+    if (!(hasNode.end.type === 'exit' && hasNode.end.code === 0))
+      await must(ctx, ['file', 'push', '--mode', '0755', process.execPath, `${builder}/usr/local/bin/node`], 120_000, problem);
+    await must(ctx, ['file', 'push', '--mode', '0755', ctx.agentBinary, `${builder}/usr/local/bin/claude`], 300_000, problem);
+    for (const file of HOME_FILES)
+      await must(
+        ctx,
+        ['file', 'push', '--create-dirs', '--mode', '0644', homeFile(ctx, file), `${builder}${LAYOUT.home}/${file}`],
+        QUICK_MS,
+        problem,
+      );
+    await must(ctx, ['exec', builder, '--', '/bin/sh', '-c', SETUP], 60_000, problem);
+    await must(ctx, ['stop', '--force', builder], 60_000, problem);
+    await must(ctx, ['publish', builder, '--alias', alias, '--compression', 'none'], 300_000, problem);
+  } finally {
+    await incus(ctx, ['delete', '--force', builder], 60_000);
+  }
+}
