@@ -57,6 +57,7 @@ export const builder = (argv: Argv) =>
       describe: `what the agent does: ${bundledNames().join(', ')}, or a folder with a task.yaml; default: ${USUAL_TASK}`,
       ...text,
     })
+    .option('target', { describe: "which of a runtime's machines, such as a cluster's member; default: they take turns", ...text })
     .option('require', { describe: 'modes that must be ready and pass, comma-separated', ...text })
     .option('json', { describe: 'the report as JSON to FILE, or - for stdout', ...text })
     .option('out', { describe: 'where match folders go', default: 'results', ...text })
@@ -78,6 +79,7 @@ const typedSchema = z.object({
   allowHost: z.boolean(),
   timeout: bounded('timeout').optional(),
   task: once('task').optional(),
+  target: once('target').optional(),
   require: once('require').transform(namesOf).optional(),
   json: once('json').optional(),
   out: once('out'),
@@ -114,7 +116,7 @@ export interface RunSettings {
  * @throws `bad-input` with the first thing that is wrong
  */
 export function readRunSettings(args: unknown, cwd: string, registry: Registry): RunSettings {
-  const { modes, file: name, auth, allowHost, json, out, dryRun, ...typed } = readSettings(typedSchema, args);
+  const { modes, file: name, auth, allowHost, json, out, dryRun, target, ...typed } = readSettings(typedSchema, args);
   for (const mode of [...modes, ...(typed.require ?? [])]) parseWanted(registry, mode);
   const file = name === undefined ? {} : readMatchFile(name, cwd, registry);
   if (name !== undefined && file.modes && modes.length > 0)
@@ -125,7 +127,7 @@ export function readRunSettings(args: unknown, cwd: string, registry: Registry):
     );
   const task = typed.task === undefined ? (file.task ?? bundledTask(USUAL_TASK)) : findTask(typed.task, cwd);
   const merged = { ...OTHERWISE, ...given(file), ...given(typed) };
-  const asked: Asked[] = file.modes ?? modes.map((mode) => ({ name: mode }));
+  const asked = onTarget(file.modes ?? modes.map((mode) => ({ name: mode })), target, registry);
   const isUsed = asked.length === 0 || merged.require.length > 0 || asked.some((row) => row.task === undefined);
   const settings: RunSettings = {
     asked,
@@ -145,6 +147,20 @@ export function readRunSettings(args: unknown, cwd: string, registry: Registry):
   };
   checkTogether(settings);
   return settings;
+}
+
+/** @throws `bad-input` where no row could be on one machine rather than another */
+function onTarget(asked: Asked[], target: string | undefined, registry: Registry): Asked[] {
+  if (target === undefined) return asked;
+  const knows = (row: Asked) => parseWanted(registry, row.name).mode.options?.includes('target') === true;
+  if (asked.some(knows)) return asked.map((row) => (knows(row) ? { ...row, options: { target, ...row.options } } : row));
+  const able = [...registry.values()].filter(({ options }) => options?.includes('target')).map(({ id }) => id);
+  const what = asked.length === 0 ? 'no mode is named' : 'no named mode has any to choose from';
+  throw new CagematchError(
+    'bad-input',
+    `--target ${target} names a machine of a runtime, and ${what}`,
+    `cagematch run ${able[0]} --target ${target}`,
+  );
 }
 
 function checkTogether({ concurrency, state, asked, auth, model }: RunSettings): void {

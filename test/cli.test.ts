@@ -138,6 +138,11 @@ describe('bad input gets one clear line, a hint, exit 2, and loses nothing', () 
     [['run', '--file'], /✖ Not enough arguments following: file/],
     [['run', '--model', 'gpt'], /✖ .*model.*gpt.*auto/],
     [['run', '--timeout'], /✖ Not enough arguments following: timeout/],
+    [
+      ['run', 'host', '--target', 'm2'],
+      /✖ --target m2 names a machine of a runtime, and no named mode has any .*\nhint: cagematch run incus --target m2/,
+    ],
+    [['run', '--target', 'm2'], /✖ --target m2 names a machine of a runtime, and no mode is named\nhint: cagematch run incus/],
     [['run', '--auth', 'plan', '--model', 'replay'], /✖ --auth says whose credential a live run uses, .*\nhint: leave out one/],
     [['run', '--model', 'live', '--auth', 'me'], /✖ .*auth.*me.*plan/],
     [['run', '--model', 'live'], /✖ no credential was found in .*\nhint: set CLAUDE_CODE_OAUTH_TOKEN/],
@@ -235,6 +240,15 @@ describe('a match file', () => {
     write('modes: [{mode: docker, label: a, network: host, tmpfs: true, cpus: 1.5, memory: 2g}]\n');
     const { stdout } = await run(['run', '-f', 'match.yaml', '--dry-run']);
     expect(stdout).toMatch(/^row docker@a container prepared hello network host, tmpfs yes, cpus 1\.5, memory 2048 MiB$/m);
+  });
+
+  it('shows on which machine a row is to be, as --target says it for rows that say nothing of their own', async () => {
+    const bin = join(place.cwd, 'bin');
+    mkdirSync(bin, { recursive: true });
+    writeFileSync(join(bin, 'incus'), `#!/bin/sh\necho '{"auth":"trusted"}'\n`, { mode: 0o755 });
+    write('modes: [host, {mode: incus, label: a}, {mode: incus, label: b, target: m1}]\n');
+    const { stdout } = await run(['run', '-f', 'match.yaml', '--target', 'm2', '--dry-run']);
+    expect(stdout).toMatch(/^row host +none +prepared hello\nrow incus@a \S+ prepared hello on m2\nrow incus@b \S+ prepared hello on m1$/m);
   });
 
   it('may leave the rows to the command line, but not name them beside it', async () => {

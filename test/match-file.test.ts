@@ -182,7 +182,7 @@ describe('a mistake is told with its place and what to write instead:', () => {
     [
       'an option that a mode does not know',
       'modes: [{mode: incus, network: host}]',
-      'match.yaml: modes[0]: incus knows no option network → options of incus: tmpfs cpus memory',
+      'match.yaml: modes[0]: incus knows no option network → options of incus: tmpfs cpus memory target',
     ],
     [
       'an option of a mode without any',

@@ -147,6 +147,7 @@ export function sampleReport(n = 10, { burst = true } = {}): Report {
     ],
     runs: [],
     comparisons: comparisonsOf(modes, n),
+    places: [],
     burst: burst
       ? [curve('docker', 70, 4), curve('podman', 58, 2, true), curve('docker:runsc', 24, undefined), curve('fly', 40, undefined)]
       : [],

@@ -74,7 +74,7 @@ export function leftoversShort(leftovers: Leftover[]): string {
 
 /** How a row differs from what its name says and the others do; '' where it does not. */
 export function settingsOf({ options, state, task }: ModeReport, { match }: Report): string {
-  const { network, tmpfs, cpus, memoryMiB } = options;
+  const { network, tmpfs, cpus, memoryMiB, target } = options;
   return [
     ...(state === match.state ? [] : [`state ${state}`]),
     ...(task === match.task ? [] : [`task ${task}`]),
@@ -82,6 +82,7 @@ export function settingsOf({ options, state, task }: ModeReport, { match }: Repo
     ...(tmpfs === undefined ? [] : [tmpfs ? '/tmp in memory' : '/tmp on disk']),
     ...(cpus === undefined ? [] : [`${cpus} CPU${cpus === 1 ? '' : 's'}`]),
     ...(memoryMiB === undefined ? [] : [`${memoryMiB} MiB of memory`]),
+    ...(target === undefined ? [] : [`on ${target}`]),
   ].join(', ');
 }
 

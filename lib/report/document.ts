@@ -109,6 +109,17 @@ const burstSchema = z.strictObject({
   stopsAt: z.number().int().or(gapSchema),
 });
 
+/** Of the runs that count and got as far as a machine of their runtime: at one level of one row, on one of these. */
+const placeSchema = z.strictObject({
+  entry: z.string(),
+  level: z.number().int(),
+  /** By its name there: a cluster's member, a node, a region. */
+  place: z.string(),
+  n: z.number().int(),
+  passed: z.number().int(),
+  startupMs: summary,
+});
+
 const recommendationSchema = z.strictObject({
   /** Rows that no other beats in isolation, startup, tax, success and sync at once. */
   pareto: z.array(z.string()),
@@ -169,6 +180,8 @@ export const reportSchema = z.strictObject({
   runs: z.array(z.record(z.string(), z.unknown())),
   comparisons: z.array(comparisonSchema),
   burst: z.array(burstSchema),
+  /** Where a runtime has several machines; empty where none has. */
+  places: z.array(placeSchema).default([]),
   recommendation: recommendationSchema,
   gaps: z.array(z.strictObject({ entry: z.string(), value: z.string(), gap: z.string() })),
   warnings: z.array(warningSchema),

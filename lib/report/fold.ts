@@ -4,6 +4,7 @@ import { recommend } from './advice/recommend.js';
 import { burstOf } from './burst.js';
 import type { Report } from './document.js';
 import { compareAll } from './pairs.js';
+import { placesOf } from './places.js';
 import { rowOf } from './row.js';
 import { createRows, versionsOf, without } from './rows.js';
 import { createTally, type Tally } from './tally.js';
@@ -98,6 +99,7 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
         runs,
         comparisons: compareAll(rows, seed),
         burst: inBurst.map(({ entry, tally }) => burstOf(entry, tally, levelsLeftOut.get(entry) ?? [], seed)),
+        places: rows.flatMap(({ entry, tally }) => placesOf(entry, tally, seed)),
         gaps: modes.flatMap(({ entry, detection: _detection, options: _options, failures: _failures, ...values }) =>
           gapsIn(values).map(({ value, gap }) => ({ entry, value, gap })),
         ),

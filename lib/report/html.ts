@@ -8,6 +8,7 @@ import { markup } from './page/markup.js';
 import { pairsSection } from './page/pairs.js';
 import { PATTERNS } from './page/patterns.js';
 import { phasesFigure } from './page/phases.js';
+import { placesSection } from './page/places.js';
 import { rowsOf } from './page/rows.js';
 import { shell } from './page/shell.js';
 import { startupFigure } from './page/startup.js';
@@ -28,6 +29,7 @@ ${recommendation(report, rows)}
 ${summaryTable(report, rows)}
 ${report.modes.length === 0 ? undefined : [startupFigure(report, rows), phasesFigure(report, rows), pairsSection(report, rows)]}
 ${burstSection(report, rows)}
+${placesSection(report, rows)}
 ${report.modes.length === 0 ? undefined : costsFigure(report, rows)}
 ${probe === undefined ? undefined : probeSections(probe, markup`Of probe ${probe.probe.id}, on the same machine.`)}
 ${troublesSection(report, rows)}

@@ -42,6 +42,15 @@ interface LevelTally {
   perMinute: Column;
 }
 
+/** Of one level on one of the runtime's machines. */
+interface PlaceTally {
+  place: string;
+  level: number;
+  n: number;
+  passed: number;
+  startup: Column;
+}
+
 /** Of the runs that count: warm-up left out. Numbers are of runs that passed, one at a time (level 1). */
 export interface Tally {
   n: number;
@@ -53,6 +62,7 @@ export interface Tally {
   failures: ModeReport['failures'];
   levels: Map<number, LevelTally>;
   levelOf(level: number): LevelTally;
+  places: Map<string, PlaceTally>;
   /** Of the passed runs, one place each, in the same order as every quantity's. */
   rounds: number[];
   /** Where in these a round stands; undefined where it did not pass. */
@@ -71,12 +81,21 @@ const MOST_PLANTED = 1000;
 export function createTally(): Tally {
   const columns = Object.fromEntries([...CLOCKS, ...COSTS].map((name) => [name, createColumn()])) as Record<Quantity, Column>;
   const known: Exclude<ModeReport['leftovers'], Gap> = [];
-  const places = new Map<number, number>();
+  const indexes = new Map<number, number>();
   let someUnknown = false;
   const planted: Exclude<ModeReport['planted'], Gap> = [];
   let unlooked: Gap | undefined;
   let told = false;
   let passedAuth = false;
+  const addPlace = (place: string, { level, outcome, clocks }: EventOf<'run-ended'>) => {
+    const key = JSON.stringify([level, place]);
+    const one = tally.places.get(key) ?? { place, level, n: 0, passed: 0, startup: createColumn() };
+    tally.places.set(key, one);
+    one.n += 1;
+    if (outcome.status !== 'passed') return;
+    one.passed += 1;
+    one.startup.push(clocks.startup);
+  };
   const tally: Tally = {
     n: 0,
     passed: 0,
@@ -96,8 +115,9 @@ export function createTally(): Tally {
       tally.levels.set(level, one);
       return one;
     },
+    places: new Map(),
     rounds: [],
-    placeOf: (round) => places.get(round),
+    placeOf: (round) => indexes.get(round),
     names: [],
     quantity: (name) => columns[name].values(),
     why: (...names) => names.map((name) => columns[name].why()).find((why) => why !== undefined) ?? { gap: 'not-reached' },
@@ -108,6 +128,7 @@ export function createTally(): Tally {
       level.n += 1;
       if (passed) level.passed += 1;
       if (passed) level.startup.push(run.clocks.startup);
+      if (run.place !== undefined) addPlace(run.place, run);
       // A failure and what is left of a run are told of every level: they are no times that others would disturb.
       if (!passed) tally.failures.push({ run: run.run, outcome: run.outcome });
       told = true;
@@ -122,7 +143,7 @@ export function createTally(): Tally {
       tally.sync = worse(tally.sync, run.sync);
       if (!passed) return;
       tally.passed += 1;
-      if (!places.has(run.round)) places.set(run.round, tally.rounds.length);
+      if (!indexes.has(run.round)) indexes.set(run.round, tally.rounds.length);
       tally.rounds.push(run.round);
       tally.names.push(run.run);
       for (const name of CLOCKS) columns[name].push(run.clocks[name]);

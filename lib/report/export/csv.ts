@@ -60,6 +60,8 @@ function cellsOf(match: string, entry: EventOf<'entered'> | undefined, run: Even
     ['tmpfs', entry?.options.tmpfs],
     ['cpus', entry?.options.cpus],
     ['memory_mib', entry?.options.memoryMiB],
+    ['target', entry?.options.target],
+    ['place', run.place],
     ['round', run.round],
     ['warmup', run.warmup],
     ['level', run.level],

@@ -3,6 +3,7 @@ import { type ClockName, isGap } from '../../record.js';
 import { apartLines, coverage, outlierLines } from '../apart.js';
 import { authShort, failuresOf, isTaxed, middle, nameOf, ratio, ratioHead, settingsOf, syncShort, whole } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
+import { placeLines, placesTable } from '../places.js';
 import { plantedSentences } from '../planted.js';
 import { segmentsOf } from '../segments.js';
 import { burstLines, burstTable } from '../terminal/burst-block.js';
@@ -43,6 +44,7 @@ export function renderMarkdown(report: Report): string {
     phaseTable(report),
     ...cost(report),
     ...burst(report),
+    ...places(report),
     ...section('Cannot be told apart:', bullets(apartLines(report))),
     ...section('Startups far out, kept in every number:', bullets(outlierLines(report))),
     ...section(
@@ -118,6 +120,14 @@ function burst(report: Report): string[] {
   const { levels, rows } = burstTable(report);
   const lines = rows.map(({ entry, value, cells }) => [entry, value, ...cells]);
   return ['', 'Many at once:', '', table(['mode', 'at once', ...levels.map(String)], lines), ...section('', bullets(burstLines(report)))];
+}
+
+function places(report: Report): string[] {
+  const held = placesTable(report);
+  const lines = bullets(placeLines(report));
+  return held
+    ? ['', 'Where the runs were:', '', table(held.head, held.rows), ...section('', lines)]
+    : section('Where the runs were:', lines);
 }
 
 export const bullets = (lines: string[]) => lines.map((line) => `- ${text(line)}`);

@@ -116,9 +116,9 @@ const micro = (ms: number) => Math.round(ms * 1e6) / 1e3;
 function argsOf(started: EventOf<'run-started'>, ended: EventOf<'run-ended'> | undefined) {
   const { round, warmup, level } = started;
   if (!ended) return { round, warmup, level, outcome: 'cut short' };
-  const { outcome } = ended;
+  const { outcome, place } = ended;
   const why = outcome.status === 'failed' ? { cause: outcome.cause, message: printable(outcome.message) } : {};
-  return { round, warmup, level, outcome: outcome.status, ...why };
+  return { round, warmup, level, ...(place === undefined ? {} : { place }), outcome: outcome.status, ...why };
 }
 
 interface ClockSlice {

@@ -38,7 +38,7 @@ const STAND_IN = markup`<span class="tag">stand-in</span>`;
 
 /** What sets the row apart from the match's own settings: its state, its task, its options. */
 export function particulars(mode: ModeReport, match: Report['match']): string {
-  const { network, tmpfs, cpus, memoryMiB } = mode.options;
+  const { network, tmpfs, cpus, memoryMiB, target } = mode.options;
   return [
     mode.state === match.state ? undefined : mode.state,
     mode.task === match.task ? undefined : `task ${mode.task}`,
@@ -46,6 +46,7 @@ export function particulars(mode: ModeReport, match: Report['match']): string {
     tmpfs === undefined ? undefined : tmpfs ? '/tmp in memory' : '/tmp on disk',
     cpus === undefined ? undefined : `${cpus} CPUs`,
     memoryMiB === undefined ? undefined : `${memoryMiB} MiB`,
+    target === undefined ? undefined : `on ${target}`,
   ]
     .filter((one) => one !== undefined)
     .join(', ');

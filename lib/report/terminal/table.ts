@@ -9,6 +9,7 @@ import { renderBurst } from './burst-block.js';
 import { renderCost } from './cost-block.js';
 import { borderless, fits, fitted, plain, type Style, trimmed, wrap } from './lines.js';
 import { renderNotes } from './notes.js';
+import { renderPlaces } from './places-block.js';
 import { renderRecommendation } from './recommendation-block.js';
 import { renderTime } from './time-block.js';
 
@@ -25,6 +26,7 @@ export function renderTable(report: Report, style: Style = plain, probe?: ProbeD
     renderTime(report, style),
     renderCost(report, style),
     renderBurst(report, style),
+    renderPlaces(report, style),
     renderApart(report, style),
     renderOutliers(report, style),
     renderAbsent(report, style),

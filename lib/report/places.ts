@@ -1,0 +1,47 @@
+// On which of a runtime's machines the runs were, and how they did there: a cluster's members, a provider's regions.
+import { middle, nameOf } from './cells.js';
+import type { Report } from './document.js';
+import { summarize } from './statistics.js';
+import { measured, type Tally } from './tally.js';
+
+type Place = Report['places'][number];
+
+export function placesOf(entry: string, tally: Tally, seed: number): Place[] {
+  return [...tally.places.values()]
+    .toSorted((a, b) => a.level - b.level || a.place.localeCompare(b.place))
+    .map(({ place, level, n, passed, startup }) => ({
+      ...{ entry, level, place, n, passed },
+      startupMs: summarize(measured(startup.values()), seed, startup.why()),
+    }));
+}
+
+/** A line for each row, level and place; undefined where every row has all of its runs in one place, or tells none. */
+export function placesTable(report: Report): { head: string[]; rows: string[][] } | undefined {
+  const spread = report.modes.filter(({ entry }) => placesAt(report, entry).size > 1);
+  if (spread.length === 0) return undefined;
+  const burst = report.match.concurrency > 1;
+  const rows = spread.flatMap((mode) =>
+    report.places
+      .filter(({ entry }) => entry === mode.entry)
+      .map(({ level, place, n, passed, startupMs }) => [
+        nameOf(mode),
+        ...(burst ? [String(level)] : []),
+        place,
+        `${passed}/${n}`,
+        middle(startupMs),
+      ]),
+  );
+  return { head: ['mode', ...(burst ? ['at once'] : []), 'on', 'passed', 'startup ms'], rows };
+}
+
+/** Of the rows that had all of their runs in one place: which one. */
+export function placeLines(report: Report): string[] {
+  return report.modes.flatMap((mode) => {
+    const [only, ...more] = placesAt(report, mode.entry);
+    return only === undefined || more.length > 0 ? [] : [`${nameOf(mode)}: all on ${only}`];
+  });
+}
+
+function placesAt({ places }: Report, entry: string): Set<string> {
+  return new Set(places.filter((one) => one.entry === entry).map(({ place }) => place));
+}
