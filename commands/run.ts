@@ -1,6 +1,7 @@
 // `cagematch run`: detect, plan, run, measure, report.
 import { join, resolve } from 'node:path';
 import { CagematchError } from '../lib/errors.js';
+import { writeBundle } from '../lib/match/bundles.js';
 import { readOwnInputs } from '../lib/match/config.js';
 import { openRecord } from '../lib/match/events.js';
 import { readCommit, readLoad, takeFingerprint } from '../lib/match/fingerprint.js';
@@ -100,6 +101,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       concurrency: settings.concurrency,
       timeoutMs: settings.timeoutMs,
       signal,
+      keepBundle: (run, bundle) => writeBundle(folder, run, bundle),
     });
     const how = interrupted() ? 'interrupted' : record.failure() ? 'failed' : 'done';
     record.emit({ type: 'match-ended', endedAt: new Date().toISOString(), how, load: readLoad(io.platform) });

@@ -257,6 +257,8 @@ export interface Mode<H extends Handle = Handle> {
   exec(ctx: Context, handle: H, command: Command): ExecStream;
   /** Workspace out. `bind`: nothing to do. */
   collect(ctx: Context, handle: H, into: string): Promise<void>;
+  /** What was committed in the workspace, as a git bundle that the guest's own git makes; undefined: nothing. Present where it is copied. */
+  bundle?(ctx: Context, handle: H): Promise<Buffer | undefined>;
   /**
    * Idempotent; resolves when the runtime no longer lists the sandbox.
    * `goneAtMs`: since when, where the runtime itself tells it.

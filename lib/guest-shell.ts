@@ -58,6 +58,15 @@ wc -c <"$1"
 digest "$1"
 ${READ}`;
 
+/** BUNDLE N SIZE FOLDER: what is committed in a repository, printed as PACK does; a length of 0 where nothing is. */
+const COMMITS = `${DIGEST}
+mkdir -p "\${1%/*}"
+if [ -z "$(git -C "$4" for-each-ref --count=1 2>/dev/null)" ]; then echo 0; exit 0; fi
+git -C "$4" bundle create --quiet "$1" --all || exit 2
+wc -c <"$1"
+digest "$1"
+${READ}`;
+
 /** FOLDER CWD COMMAND…: starts a command that outlives this script; output, pid and exit code go into files of the folder. */
 const START = `folder=$1
 umask 077
@@ -106,16 +115,33 @@ const MAX_OUT = 1024 ** 3;
  * @param most bytes that are taken
  */
 export async function copyOut(shell: GuestShell, folder: string, path: string, most = MAX_OUT): Promise<Buffer> {
+  const archive = await bringOut(shell, PACK, { folder, path, most });
+  if (archive === undefined) throw new CagematchError('collect-failed', `the guest gives nothing of ${folder}`);
+  return archive;
+}
+
+/**
+ * What was committed in a folder of the guest, on every branch, as a git bundle made by the guest: not to be trusted.
+ * Undefined where it is no repository, or nothing was.
+ */
+export function bundleOut(shell: GuestShell, folder: string, path: string, most = MAX_OUT): Promise<Buffer | undefined> {
+  return bringOut(shell, COMMITS, { folder, path, most });
+}
+
+/** What `make` has made, part by part; undefined where it says that there is nothing. */
+async function bringOut(shell: GuestShell, make: string, of: { folder: string; path: string; most: number }): Promise<Buffer | undefined> {
+  const { folder, path, most } = of;
   const parts: Buffer[] = [];
   let size = 0;
   let digest = '';
   for (let at = 0; at === 0 || at * CHUNK < size; at += 1) {
     const args = [path, String(at), String(CHUNK), folder];
-    const printed = await must(shell, 'collect-failed', { script: at === 0 ? PACK : READ, args, repeatable: true });
+    const printed = await must(shell, 'collect-failed', { script: at === 0 ? make : READ, args, repeatable: true });
     const lines = printed.split('\n');
     if (at === 0) [size, digest] = [Number(lines.shift()), lines.shift() ?? ''];
     if (!Number.isSafeInteger(size) || size < 0) throw new CagematchError('collect-failed', `the guest tells no size of ${folder}`);
     if (size > most) throw new CagematchError('collect-failed', `${folder} is ${size} bytes packed; ${most} are taken at the most`);
+    if (size === 0) return undefined;
     const part = Buffer.from(lines[0] ?? '', 'base64');
     if (part.length > CHUNK) throw new CagematchError('collect-failed', `the guest gives more of ${folder} than it was asked for`);
     parts.push(part);

@@ -293,6 +293,8 @@ export const eventSchema = z.discriminatedUnion('type', [
     cost: costSchema.or(gapSchema).default({ gap: 'not-captured' }),
     /** Which of the runtime's machines it was on, where there are several: a cluster's member, a region. */
     place: z.string().optional(),
+    /** Of what was committed in a workspace that was copied: the git bundle, relative to the match's folder. */
+    bundle: z.string().optional(),
     auth: authSchema,
     sync: syncSchema,
     leftovers: z.array(leftoverSchema).or(gapSchema),

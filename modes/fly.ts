@@ -8,7 +8,7 @@ import { monotonic } from '../lib/clock.js';
 import { type Context, defineMode, type Handle, type LaunchSpec, type Listed, type SetupStep } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { output } from '../lib/exec.js';
-import { copyIn, copyOut, type GuestShell, runDetached, unpackInside } from '../lib/guest-shell.js';
+import { bundleOut, copyIn, copyOut, type GuestShell, runDetached, unpackInside } from '../lib/guest-shell.js';
 import { type Answer, type HttpApi, hasSucceeded, mayBeDone, openHttpApi, whyRefused } from '../lib/http-api.js';
 import { IMAGE_LAYOUT } from '../lib/oci.js';
 import { fillBuildContext, imageName } from '../lib/oci-image.js';
@@ -150,6 +150,7 @@ export default defineMode<FlyHandle>({
     const shell = shellOf(ctx, await machineOf(ctx, handle));
     await unpack(await copyOut(shell, IMAGE_LAYOUT.workspace, `${MADE}/${ARCHIVE}`), into);
   },
+  bundle: async (ctx, handle) => bundleOut(shellOf(ctx, await machineOf(ctx, handle)), IMAGE_LAYOUT.workspace, `${MADE}/workspace.bundle`),
   async destroy(ctx, handle) {
     let goneAtMs: number | undefined;
     for (const id of handle.machine === undefined ? await machinesNamed(ctx, handle.name) : [handle.machine])

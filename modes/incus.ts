@@ -4,7 +4,7 @@ import { unpack } from '../lib/archive.js';
 import { type Context, defineMode, type Handle } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { bringIn, shellBy } from '../lib/guest-exec.js';
-import { copyOut } from '../lib/guest-shell.js';
+import { bundleOut, copyOut } from '../lib/guest-shell.js';
 import { commandLines } from '../lib/process-tree.js';
 import { agentUp, isFar, LAYOUT, must, remove, VM } from './incus/client.js';
 import { membersOf, room } from './incus/cluster.js';
@@ -111,6 +111,7 @@ export default defineMode<InstanceHandle>({
   async collect(ctx, handle, into) {
     if (isFar(ctx)) await unpack(await copyOut(shellIn(ctx, handle), LAYOUT.workspace, `${MADE}/workspace.tgz`), into);
   },
+  bundle: async (ctx, handle) => (isFar(ctx) ? bundleOut(shellIn(ctx, handle), LAYOUT.workspace, `${MADE}/workspace.bundle`) : undefined),
   async destroy(ctx, { name }) {
     const members = await membersOf(ctx);
     const why = members?.whyLost(name);

@@ -6,7 +6,7 @@ import { type Context, type Detection, defineMode, type Env, type Handle, type I
 import { CagematchError } from '../lib/errors.js';
 import { type Captured, capture, stream, whyFailed } from '../lib/exec.js';
 import { bringIn, type Connection, execOver, shellOver } from '../lib/guest-exec.js';
-import { copyOut } from '../lib/guest-shell.js';
+import { bundleOut, copyOut } from '../lib/guest-shell.js';
 import { parseJson } from '../lib/json.js';
 import { containerWalls, IMAGE_LAYOUT } from '../lib/oci.js';
 import { imageName } from '../lib/oci-image.js';
@@ -91,6 +91,7 @@ export default defineMode<KubeHandle>({
   async collect(ctx, handle, into) {
     await unpack(await copyOut(shellOf(ctx, handle), IMAGE_LAYOUT.workspace, `${MADE}/workspace.tgz`), into);
   },
+  bundle: (ctx, handle) => bundleOut(shellOf(ctx, handle), IMAGE_LAYOUT.workspace, `${MADE}/workspace.bundle`),
   async destroy(ctx, handle) {
     await remove(ctx, handle.name);
     return {};

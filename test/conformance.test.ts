@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { EntryOptions, ExecEnd, ExecStream } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
+import { capture } from '../lib/exec.js';
 import { childrenOf, readTree } from '../lib/process-tree.js';
 import { type Arena, type Box, openArena, read, SEED, shell, type Told, watchArgv } from './conformance/arena.js';
 import { limitsOf } from './conformance/limits.js';
@@ -228,6 +229,28 @@ function conforms(target: Target): void {
     expect(createHash('sha256').update(readFileSync(made)).digest('hex')).toBe(told.stdout[0]);
     expect({ uid: statSync(made).uid, gid: statSync(made).gid }).toEqual({ uid: arena.user.uid, gid: arena.user.gid });
   });
+
+  row(
+    target,
+    'what was committed inside comes back as a bundle that git takes; where nothing was, there is none',
+    async () => {
+      const bundle = () => mode.bundle?.(arena.ctx, idle.handle);
+      expect(await bundle()).toBeUndefined();
+      const script =
+        'git init -q . && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m "made inside" && git tag -m t tag 2>/dev/null; git branch other';
+      expect((await arena.sh(idle, script)).end).toEqual({ type: 'exit', code: 0 });
+      const brought = await bundle();
+      const folder = mkdtempSync(join(tmpdir(), 'bundle-'));
+      writeFileSync(join(folder, 'brought.bundle'), brought ?? '');
+      const git = (...args: string[]) =>
+        capture(['git', ...args], { env: { PATH: process.env.PATH ?? '' }, cwd: folder, timeoutMs: 20_000 });
+      await git('clone', '--quiet', '--bare', 'brought.bundle', 'clone');
+      expect((await git('-C', 'clone', 'log', '--format=%s', 'other')).stdout).toBe('made inside\n');
+      await arena.sh(idle, 'rm -rf .git');
+      rmSync(folder, { recursive: true });
+    },
+    () => (!mode.bundle || mode.workspace === 'bind') && 'the workspace is the host’s own',
+  );
 
   row(
     target,

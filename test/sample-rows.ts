@@ -104,6 +104,7 @@ export function row(entry: string, n: number, seed: number, shape: Shape): ModeR
     leftovers: [],
     planted: [],
     failures: [],
+    bundles: [],
   };
 }
 

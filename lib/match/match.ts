@@ -41,6 +41,8 @@ export interface MatchSettings {
   concurrency: number;
   timeoutMs: number;
   signal: AbortSignal;
+  /** Keeps a run's git bundle, and says where. */
+  keepBundle?(run: string, bundle: Buffer): string;
   /** What is free on this machine; asked before a level of a burst is run for the first time. */
   room?(): Room;
   /** Tells what runs have left; absent: from this machine itself. */
@@ -205,6 +207,7 @@ async function recordRun(
   const run = `${entry.entry}#${tail}`;
   const common = { run, entry: entry.entry, round, warmup, level };
   record.emit({ type: 'run-started', ...common });
+  let bundle: string | undefined;
   const given: RunSettings = {
     mode: entry.adapter,
     state: entry.state,
@@ -224,6 +227,11 @@ async function recordRun(
       row.imageTold = true;
     },
     onFolder: weigher(settings, row),
+    onBundle: (brought) => {
+      if (brought instanceof Error)
+        record.emit({ type: 'warning', code: 'no-bundle', message: `${run}: its commits are in no bundle: ${brought.message}` });
+      else bundle = settings.keepBundle?.(run, brought);
+    },
     alone: level === 1,
     audit: settings.audit,
     ...so,
@@ -231,7 +239,7 @@ async function recordRun(
   const result = row.pool ? await runWarm(given, row.pool, member - 1) : await runOnce(given);
   if (!isGap(result.cost) && !isGap(result.cost.memoryPeakBytes))
     row.levels.taken.memoryBytes = Math.max(row.levels.taken.memoryBytes ?? 0, result.cost.memoryPeakBytes);
-  record.emit({ type: 'run-ended', ...common, ...result });
+  record.emit({ type: 'run-ended', ...common, ...result, ...(bundle === undefined ? {} : { bundle }) });
   return result;
 }
 

@@ -19,7 +19,7 @@ import { follow, type Watched } from './follow.js';
 import { furnish, type LaidOut, layOut, ownerFor, valuesOf, workspaceUser } from './furnish.js';
 import { type Moments, measure } from './measure.js';
 import { verifierName, verifyInside } from './verify.js';
-import { asSeeded, hasArrived, judged, plantedIn } from './workspace.js';
+import { asSeeded, hasArrived, isRepository, judged, plantedIn } from './workspace.js';
 
 type Phase = 'prepare' | 'launch' | 'work' | 'collect' | 'destroy' | 'verify';
 
@@ -47,6 +47,8 @@ export interface RunSettings extends Admission {
   audit?: Audit;
   /** False in a wave of several: what bears no name is then nobody's. */
   alone?: boolean;
+  /** Told what was committed in a workspace that is copied, as a git bundle; or why it cannot be had. */
+  onBundle?(bundle: Buffer | Error): void;
   /** Told the run's folder just before it is removed. */
   onFolder?(folder: string): void;
   clock?: Clock;
@@ -252,6 +254,11 @@ export async function workIn(
   at.collectCalled = clock();
   await stop.race(mode.collect(ctx, handle, workspace.path), async () => {});
   at.collected = clock();
+  if (mode.bundle && settings.onBundle && isRepository(workspace)) {
+    const bundling = mode.bundle(ctx, handle).catch((error) => new Error(messageOf(error)));
+    const bundle = await stop.race(bundling, async () => {});
+    if (bundle) settings.onBundle(bundle);
+  }
 }
 
 /** What is there after a run that was not before, whatever `destroy` said. */

@@ -25,6 +25,11 @@ export function hasArrived(task: Task, workspace: Workspace): Sync['live'] {
   return hold(workspace, ({ path }) => task.arrived?.(path)) ? 'yes' : 'no';
 }
 
+/** Has anybody made a git repository of it? Its own git is not asked: an agent could have configured it. */
+export function isRepository(workspace: Workspace): boolean {
+  return hold(workspace, (held) => held.look('.git')?.isDirectory()) === true;
+}
+
 /** An agent that shares this host's files may put something else in the folder's place: that is not looked into. */
 export function judged(task: Task, workspace: Workspace, nonce: string, transcript: Transcript): ReturnType<Task['judge']> {
   const verdict = hold(workspace, ({ path }) => task.judge(path, nonce, transcript));

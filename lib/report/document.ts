@@ -75,6 +75,8 @@ const modeReportSchema = entrySchema.extend({
     .or(gapSchema)
     .default({ gap: 'not-captured' }),
   failures: z.array(z.strictObject({ run: z.string(), outcome: outcomeSchema })),
+  /** What agents committed in workspaces that were copied: git bundles, relative to the match's folder; of the first 1000 runs. */
+  bundles: z.array(z.strictObject({ run: z.string(), file: z.string() })).default([]),
 });
 export type ModeReport = z.infer<typeof modeReportSchema>;
 

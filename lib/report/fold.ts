@@ -100,7 +100,7 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
         comparisons: compareAll(rows, seed),
         burst: inBurst.map(({ entry, tally }) => burstOf(entry, tally, levelsLeftOut.get(entry) ?? [], seed)),
         places: rows.flatMap(({ entry, tally }) => placesOf(entry, tally, seed)),
-        gaps: modes.flatMap(({ entry, detection: _detection, options: _options, failures: _failures, ...values }) =>
+        gaps: modes.flatMap(({ entry, detection: _detection, options: _options, failures: _failures, bundles: _bundles, ...values }) =>
           gapsIn(values).map(({ value, gap }) => ({ entry, value, gap })),
         ),
         warnings,

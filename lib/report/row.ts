@@ -60,6 +60,7 @@ export function rowOf(entry: Entry, tally: Tally, around: Surroundings): ModeRep
     leftovers: tally.leftovers(),
     planted: tally.planted(),
     failures: [...(unprepared ? [{ run: `${entry.entry} prepare`, outcome: unprepared.outcome }] : []), ...tally.failures],
+    bundles: tally.bundles,
   };
 }
 

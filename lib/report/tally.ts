@@ -60,6 +60,7 @@ export interface Tally {
   leftovers(): ModeReport['leftovers'];
   planted(): ModeReport['planted'];
   failures: ModeReport['failures'];
+  bundles: ModeReport['bundles'];
   levels: Map<number, LevelTally>;
   levelOf(level: number): LevelTally;
   places: Map<string, PlaceTally>;
@@ -76,7 +77,7 @@ export interface Tally {
 }
 
 /** A record is long, and an agent may plant much in every run. */
-const MOST_PLANTED = 1000;
+const MOST_TOLD = 1000;
 
 export function createTally(): Tally {
   const columns = Object.fromEntries([...CLOCKS, ...COSTS].map((name) => [name, createColumn()])) as Record<Quantity, Column>;
@@ -109,6 +110,7 @@ export function createTally(): Tally {
     // The same: what was seen counts, and one look that found nothing says nothing of a run that was not looked at.
     planted: () => (planted.length > 0 ? planted : !told ? { gap: 'not-reached' } : (unlooked ?? planted)),
     failures: [],
+    bundles: [],
     levels: new Map(),
     levelOf(level) {
       const one = tally.levels.get(level) ?? { n: 0, passed: 0, startup: createColumn(), perMinute: createColumn() };
@@ -135,7 +137,8 @@ export function createTally(): Tally {
       if (isGap(run.leftovers)) someUnknown = true;
       else known.push(...run.leftovers);
       if (isGap(run.planted)) unlooked ??= run.planted;
-      else for (const one of run.planted) if (planted.length < MOST_PLANTED) planted.push({ run: run.run, ...one });
+      else for (const one of run.planted) if (planted.length < MOST_TOLD) planted.push({ run: run.run, ...one });
+      if (run.bundle !== undefined && tally.bundles.length < MOST_TOLD) tally.bundles.push({ run: run.run, file: run.bundle });
       if (run.level > 1) return;
       tally.n += 1;
       if (passed || !passedAuth) tally.auth = run.auth;

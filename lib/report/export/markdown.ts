@@ -1,6 +1,7 @@
 // The match as Markdown, and the generated region of RESULTS.md.
 import { type ClockName, isGap } from '../../record.js';
 import { apartLines, coverage, outlierLines } from '../apart.js';
+import { bundleLines } from '../bundles.js';
 import { authShort, failuresOf, isTaxed, middle, nameOf, ratio, ratioHead, settingsOf, syncShort, whole } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
 import { placeLines, placesTable } from '../places.js';
@@ -37,6 +38,7 @@ export function renderMarkdown(report: Report): string {
       report.modes.flatMap(failuresOf).map(({ runs, cause, message }) => `- ${text(runs)}: ${cause}: ${text(message)}`),
     ),
     ...section('Files that run by themselves:', bullets(plantedSentences(report))),
+    ...section('What agents committed:', bullets(bundleLines(report))),
     ...section('What this match speaks for:', bullets(recommendationLines(report))),
     '',
     'Medians in ms, phase by phase (boot: firstProcess to the first request; end: exit, collect and teardown of each run together):',

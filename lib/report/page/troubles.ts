@@ -1,4 +1,5 @@
 // What went wrong, what is not here, and what could not be measured, each with its cause.
+import { bundleLines } from '../bundles.js';
 import type { Report } from '../document.js';
 import { plantedLines } from '../planted.js';
 import { type Markup, markup } from './markup.js';
@@ -7,7 +8,7 @@ import { gapWords } from './words.js';
 
 export function troublesSection(report: Report, rows: Rows): Markup {
   return markup`<section aria-labelledby="troubles"><h2 id="troubles">Failures, and what is not here</h2>
-${failures(report, rows)}${planted(report, rows)}${warnings(report)}${absent(report)}${gaps(report, rows)}</section>`;
+${failures(report, rows)}${planted(report, rows)}${committed(report)}${warnings(report)}${absent(report)}${gaps(report, rows)}</section>`;
 }
 
 function failures({ modes }: Report, rows: Rows): Markup {
@@ -28,6 +29,12 @@ function planted(report: Report, rows: Rows): Markup | undefined {
   if (lines.length === 0) return undefined;
   return markup`<h3>Files that run by themselves</h3><p class="note">Hooks, editors' tasks and the like that an agent has touched: look before you work there.</p>
 <ul class="plain">${lines.map(({ entry, runs, what }) => markup`<li>${rows.link(entry)} <small>${runs}</small>: <span class="bad">${what}</span></li>`)}</ul>`;
+}
+
+function committed(report: Report): Markup | undefined {
+  const lines = bundleLines(report);
+  if (lines.length === 0) return undefined;
+  return markup`<h3>What agents committed</h3><ul class="plain">${lines.map((line) => markup`<li>${line}</li>`)}</ul>`;
 }
 
 export function warnings({ warnings: said }: Pick<Report, 'warnings'>): Markup | undefined {

@@ -1,5 +1,6 @@
 // Under which conditions a match was measured: the last lines of its table.
 import { isGap } from '../../record.js';
+import { bundleLines } from '../bundles.js';
 import type { Report } from '../document.js';
 import { plantedSentences } from '../planted.js';
 import { ENOUGH_TO_SEPARATE } from '../statistics.js';
@@ -20,9 +21,11 @@ export function renderNotes(report: Report, style: Style, taxed: boolean): strin
     match.how === 'done'
       ? []
       : [`this match was ${match.how === 'interrupted' ? 'interrupted' : `cut short (${match.how})`}; the rows hold what was finished`];
+  const bundles = bundleLines(report).flatMap((line) => wrap(line, '', '  '));
   return [
     ...warnings,
     ...planted,
+    ...bundles,
     ...standIns,
     ...how,
     ...[conditions(report, taxed), `model: ${match.model} (${match.modelWhy})`].flatMap((line) => wrap(line, '', '  ').map(style.faint)),
