@@ -50,10 +50,13 @@ base64 -d | dd of="$1" bs="$3" seek="$2" conv=notrunc iflag=fullblock 2>/dev/nul
 const READ = `set -e
 dd if="$1" bs="$3" skip="$2" count=1 2>/dev/null | base64 | tr -d '\\n'`;
 
-/** ARCHIVE N SIZE FOLDER: packs a folder, prints the archive's length and digest, then as READ. That a file changed meanwhile is no failure. */
+/**
+ * ARCHIVE N SIZE FOLDER [WITHOUT]: packs a folder, prints the archive's length and digest, then as READ. That a file changed
+ * meanwhile is no failure.
+ */
 const PACK = `${DIGEST}
 mkdir -p "\${1%/*}"
-tar -c -z -f "$1" -C "$4" . || [ $? -eq 1 ] || exit 2
+tar -c -z -f "$1" -C "$4" \${5:+--exclude="$5"} . || [ $? -eq 1 ] || exit 2
 wc -c <"$1"
 digest "$1"
 ${READ}`;
@@ -103,14 +106,19 @@ const MAX_OUT = 1024 ** 3;
 
 /**
  * A folder of the guest, as a gzipped tar archive made by the guest: not to be trusted.
- * @param most bytes that are taken
+ * @param limits `most`: bytes that are taken; `without`: a name right in it that stays behind
  */
-export async function copyOut(shell: GuestShell, folder: string, path: string, most = MAX_OUT): Promise<Buffer> {
+export async function copyOut(
+  shell: GuestShell,
+  folder: string,
+  path: string,
+  { most = MAX_OUT, without }: { most?: number; without?: string } = {},
+): Promise<Buffer> {
   const parts: Buffer[] = [];
   let size = 0;
   let digest = '';
   for (let at = 0; at === 0 || at * CHUNK < size; at += 1) {
-    const args = [path, String(at), String(CHUNK), folder];
+    const args = [path, String(at), String(CHUNK), folder, ...(without === undefined ? [] : [`./${without}`])];
     const printed = await must(shell, 'collect-failed', { script: at === 0 ? PACK : READ, args, repeatable: true });
     const lines = printed.split('\n');
     if (at === 0) [size, digest] = [Number(lines.shift()), lines.shift() ?? ''];

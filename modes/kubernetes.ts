@@ -365,7 +365,7 @@ function connectionTo(ctx: Context, handle: KubeHandle): Connection {
       kubectl(ctx, 'exec', '--quiet', '--container=agent', ...(withStdin ? ['--stdin'] : []), pod, '--', ...command),
     env: ctx.env,
     signal: ctx.signal,
-    fileOf: (name, value) => (handle.secrets?.[name] === value ? `${SECRETS}/${name}` : undefined),
+    secret: (name, value) => (handle.secrets?.[name] === value ? `${SECRETS}/${name}` : undefined),
     added: /^command terminated with exit code \d+$/,
     whyLost: (words) => whyLost(ctx, handle, `the connection was lost: ${words}`),
   };
