@@ -18,6 +18,8 @@ export interface Input {
 export interface Variant {
   id: string;
   isolation: Isolation;
+  /** How its workspace moves, where that is another way than its mode's. */
+  workspace?: Mode['workspace'];
   /** Seen, but not known to work: run only when it is named. */
   onRequest?: boolean;
 }
@@ -32,6 +34,7 @@ export interface EntryOptions {
   memoryMiB?: number | undefined;
 }
 
+/** `client`: which one is measured, where a runtime has several; the table says it. */
 export type Facts = Record<string, string | number | boolean>;
 
 export type Detection =

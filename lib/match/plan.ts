@@ -62,8 +62,11 @@ export function planMatch(
   for (const candidate of candidates) {
     if (seen.has(candidate.entry)) continue;
     seen.add(candidate.entry);
-    const { entry, mode, variant, label } = candidate;
-    const { detection } = detected.find((one) => one.mode.id === mode.id) ?? {};
+    const { entry, variant, label } = candidate;
+    const { detection } = detected.find((one) => one.mode.id === candidate.mode.id) ?? {};
+    const known = detection?.status === 'ready' ? detection.variants?.find((one) => one.id === variant) : undefined;
+    // The mode as this variant of it is.
+    const mode = known?.workspace === undefined ? candidate.mode : { ...candidate.mode, workspace: known.workspace };
     const isRequired = needed.some((need) => meets(candidate, need));
     const state = candidate.state ?? otherwise.state;
     const { deliver } = candidate;
@@ -72,7 +75,6 @@ export function planMatch(
       plan.missing.push({ entry, mode: mode.id, required: isRequired, ...(without ?? NOT_LOOKED_FOR) });
       continue;
     }
-    const known = detection.variants?.find((one) => one.id === variant);
     plan.entries.push({
       entry,
       mode: mode.id,
