@@ -49,16 +49,44 @@ export interface Lack {
   hint: string;
 }
 
+/** What a program is supported on, of one platform. */
+export interface Need {
+  /** The first version: of the distribution where one is named, else of the kernel. */
+  first: string;
+  /** That version, as its users call it. */
+  called: string;
+  distribution?: string;
+  arch?: { is: string; called: string };
+  kvm?: boolean;
+}
+
+/** What keeps a program from being supported here. @param what its name */
+export function lackIn(machine: Machine, what: string, need: Need | undefined): Lack | undefined {
+  if (need === undefined) return undefined;
+  const { id, version } = machine.distribution ?? { id: machine.platform, version: machine.release };
+  if ((need.distribution !== undefined && id !== need.distribution) || isBefore(version, need.first))
+    return {
+      reason: `${what} is supported on ${need.called} and later, and this is ${id} ${version}`,
+      hint: `use ${need.called} or later`,
+    };
+  if (need.arch !== undefined && machine.arch !== need.arch.is)
+    return {
+      reason: `${what} needs ${need.arch.called}, and this Node is for ${machine.arch}`,
+      hint: `use a machine with ${need.arch.called}`,
+    };
+  return need.kvm ? lackOfKvm(machine) : undefined;
+}
+
 /** What keeps its user from KVM. */
-export function lackOfKvm({ kvm }: Machine): Lack | undefined {
+export function lackOfKvm({ kvm }: Pick<Machine, 'kvm'>): Lack | undefined {
   if (kvm === 'absent')
     return { reason: 'this machine has no /dev/kvm', hint: 'turn on virtualization in its firmware; in a VM, nested virtualization' };
   if (kvm === 'closed') return { reason: 'KVM is not open to this user', hint: 'sudo usermod -aG kvm $USER, then sign in again' };
   return undefined;
 }
 
-/** Versions as they are compared: number by number. */
-export function isBefore(version: string, first: string): boolean {
+/** Versions as they are compared: number by number; what is none is before all. */
+function isBefore(version: string, first: string): boolean {
   const [a, b] = [version, first].map((one) => one.split('.').map(Number));
   for (const [at, wanted] of (b ?? []).entries()) {
     const found = a?.[at] ?? 0;

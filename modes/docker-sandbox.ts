@@ -1,8 +1,9 @@
 // Docker Sandbox: a microVM with a Docker of its own; driven by `sbx`, or by Docker Desktop's older `docker sandbox`.
-import { cpSync, lchownSync, lstatSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { pack, unpack } from '../lib/archive.js';
+import { unpack } from '../lib/archive.js';
+import { bring, takeIn } from '../lib/brought.js';
 import {
   type Context,
   type Detection,
@@ -18,7 +19,7 @@ import { type Captured, capture, whyFailed } from '../lib/exec.js';
 import { type Connection, execOver, shellOver } from '../lib/guest-exec.js';
 import { copyOut } from '../lib/guest-shell.js';
 import { dropLabels, keepLabels, keptLabels } from '../lib/kept-labels.js';
-import { isBefore, type Lack, lackOfKvm, type Machine, readMachine } from '../lib/machine.js';
+import { type Lack, lackIn, lackOfKvm, type Need, readMachine } from '../lib/machine.js';
 import { folderOwner, makeFolder, ownerAlive, removeFolder } from '../lib/owner.js';
 import { removeTree } from '../lib/remove-tree.js';
 import { writeRepository } from '../lib/repository.js';
@@ -99,22 +100,22 @@ export default defineMode<SandboxHandle>({
 
   async launch(ctx, spec) {
     const cli = await client(ctx);
+    const mine = { ...ctx, signal: await untilGone(ctx, spec.name) };
     const clone = ctx.variant === CLONE ? cloneOf(spec) : undefined;
-    const brought = await bring(ctx, spec, clone?.over ?? false);
+    const brought = await bring(ctx, spec, { workspace: clone?.over ?? false });
     const workspace = clone?.repository ?? spec.host.workspace;
     // The files come in beside the workspace: `cp` is not in every client, and stdin is never asked for.
-    await create(ctx, cli, spec.name, [workspace, `${brought}:ro`], 'launch-failed', clone ? ['--clone'] : []);
+    await create(mine, cli, spec.name, [workspace, `${brought}:ro`], 'launch-failed', clone ? ['--clone'] : []);
     // The first command also starts a sandbox that has stopped by itself since it was made.
-    const args = [brought, HOME, workspace, ...spec.files.map(({ path }) => path)];
-    await must(ctx, cli, ['exec', spec.name, '/bin/sh', '-c', TAKE_IN, 'cagematch', ...args], createMs(ctx), 'launch-failed');
+    await must(mine, cli, ['exec', spec.name, ...takeIn(brought, HOME, workspace, spec)], createMs(ctx), 'launch-failed');
     return { name: spec.name, ...(clone ? { clone } : {}) };
   },
   async *exec(ctx, handle, command) {
-    yield* execOver(connectionTo(ctx, await client(ctx), handle.name), command);
+    yield* execOver(await connect(ctx, handle), command);
   },
   async collect(ctx, handle, into) {
     if (!handle.clone) return;
-    const shell = shellOver(connectionTo(ctx, await client(ctx), handle.name), COPY_MS);
+    const shell = shellOver(await connect(ctx, handle), COPY_MS);
     const { repository, ownGit } = handle.clone;
     // What the runtime made is not the workspace's: a user would fetch from it, and no git of this host may read what comes back.
     await unpack(await copyOut(shell, repository, '/tmp/cagematch-out/workspace.tgz', ownGit ? {} : { without: '.git' }), into);
@@ -170,7 +171,7 @@ async function identify(ctx: Context): Promise<{ cli: Cli; version: string } | U
   if (pluginVersion !== undefined) return { cli: 'docker sandbox', version: pluginVersion };
   const other = sbx.failure === 'missing' ? 'no sbx command on PATH' : "the sbx on PATH is not Docker's, but another tool of that name";
   const docker = plugin.failure === 'missing' ? 'no docker either' : 'the docker here has no sandbox plugin';
-  const lack = lackOf(readMachine(ctx.platform));
+  const lack = lackHere(ctx);
   const reason = `${other}, and ${docker}${lack === undefined ? '' : `; ${lack.reason}`}`;
   return { status: 'absent', reason, hint: INSTALL[ctx.platform] ?? 'see docs.docker.com/ai/sandboxes' };
 }
@@ -184,22 +185,15 @@ const INSTALL: Partial<Record<NodeJS.Platform, string>> = {
 const RESTART: Record<Cli, string> = { sbx: 'sbx daemon restart', 'docker sandbox': 'start Docker Desktop' };
 const HYPERVISOR = 'Enable-WindowsOptionalFeature -Online -FeatureName HypervisorPlatform -All (as administrator)';
 
-/** What Docker says that sbx needs, as far as it can be seen from here; Windows shows its hypervisor to administrators only. */
-function lackOf(machine: Machine): Lack | undefined {
-  const { platform, arch, release, distribution } = machine;
-  if (platform === 'darwin') {
-    if (isBefore(release, '23')) return { reason: 'sbx needs macOS 14 or later', hint: 'softwareupdate --list' };
-    if (arch !== 'arm64') return { reason: 'sbx needs Apple silicon, and this Node is for Intel', hint: 'use a Mac with Apple silicon' };
-  }
-  if (platform === 'win32') {
-    if (isBefore(release, '10.0.22000')) return { reason: 'sbx needs Windows 11', hint: 'use a machine with Windows 11' };
-    if (arch !== 'x64') return { reason: 'sbx needs a 64-bit Intel or AMD processor', hint: 'use such a machine' };
-  }
-  if (platform !== 'linux') return undefined;
-  const { id = 'unknown', version = 'unknown' } = distribution ?? {};
-  if (id !== 'ubuntu' || isBefore(version, '24.04'))
-    return { reason: `Docker supports sbx on Ubuntu 24.04 and later, and this is ${id} ${version}`, hint: 'use Ubuntu 24.04 or later' };
-  return lackOfKvm(machine);
+/** What Docker says that it supports. */
+const NEEDS: Partial<Record<NodeJS.Platform, Need>> = {
+  darwin: { first: '23', called: 'macOS 14', arch: { is: 'arm64', called: 'Apple silicon' } },
+  win32: { first: '10.0.22000', called: 'Windows 11', arch: { is: 'x64', called: 'a 64-bit Intel or AMD processor' } },
+  linux: { first: '24.04', called: 'Ubuntu 24.04', distribution: 'ubuntu', kvm: true },
+};
+
+function lackHere({ platform }: Context): Lack | undefined {
+  return lackIn(readMachine(platform), 'sbx', NEEDS[platform]);
 }
 
 /** What its own words mean. They are looked for in failures only, or where a question was put to the user whom we are not. */
@@ -236,7 +230,7 @@ const TROUBLES: { said: RegExp; status: Unready['status']; reason: string; hint:
 ];
 
 function kvmTrouble(kvm: 'absent' | 'closed') {
-  const { reason = '', hint = '' } = lackOfKvm({ platform: 'linux', arch: '', release: '', kvm }) ?? {};
+  const { reason = '', hint = '' } = lackOfKvm({ kvm }) ?? {};
   return { reason, hint: { sbx: hint, 'docker sandbox': hint } };
 }
 
@@ -258,7 +252,7 @@ async function setup(ctx: Context): Promise<SetupStep[]> {
   const found = await identify(ctx);
   if ('cli' in found && found.cli !== 'sbx') return [REPLACED, CREDENTIALS];
   const here = 'cli' in found;
-  const lack = lackOf(readMachine(ctx.platform));
+  const lack = lackHere(ctx);
   const asked = here
     ? await Promise.all(
         [
@@ -276,7 +270,8 @@ async function setup(ctx: Context): Promise<SetupStep[]> {
   return [
     {
       text: `a machine that sbx runs on${lack === undefined ? '' : `: ${lack.reason}`}`,
-      done: lack === undefined ? undefined : false,
+      // Windows shows its hypervisor to administrators only.
+      done: lack ? false : ctx.platform === 'win32' ? undefined : true,
       hint: lack?.hint ?? 'macOS 14 on Apple silicon, Windows 11 with its Hypervisor Platform, or Ubuntu 24.04 with KVM',
     },
     {
@@ -397,48 +392,32 @@ function cloneOf(spec: LaunchSpec): { repository: string; ownGit: boolean; over:
   return { repository, ownGit, over: !whole };
 }
 
-/** A folder with the agent's home, the files that have to be inside, and, where a clone would not hold all of it, the workspace. */
-async function bring(ctx: Context, spec: LaunchSpec, workspaceToo: boolean): Promise<string> {
-  const folder = join(dirname(spec.host.workspace), `${spec.name}-in`);
-  removeTree(folder);
-  mkdirSync(folder);
-  cpSync(join(ctx.packageRoot, 'lib/task/home'), join(folder, 'home'), { recursive: true });
-  for (const [at, file] of spec.files.entries()) cpSync(file.source, join(folder, String(at)));
-  if (workspaceToo) writeFileSync(join(folder, 'workspace.tgz'), await pack(spec.host.workspace));
-  giveTo(ctx, spec, folder);
-  return folder;
+/** For the clients that work in a sandbox: one that hangs is to end when its sandbox has gone. */
+async function untilGone(ctx: Context, name: string): Promise<AbortSignal> {
+  return AbortSignal.any([ctx.signal, (await clientsOf(ctx, name)).over.signal]);
 }
 
-/** Root's own files could be out of the reach of whoever works inside. */
-function giveTo(ctx: Context, { user }: LaunchSpec, folder: string): void {
-  if (ctx.uid !== 0) return;
-  for (const name of ['', ...readdirSync(folder, { recursive: true, encoding: 'utf8' })])
-    lchownSync(join(folder, name), user.uid, user.gid);
+/** A name is had once; but who asks for it again, in vain or not, has clients of his own. */
+function clientsOf(ctx: Context, name: string): Promise<{ over: AbortController; close(): void }> {
+  return ctx.keep(`clients of ${name}`, () => {
+    const clients = {
+      over: new AbortController(),
+      close() {
+        clients.over.abort();
+        clients.over = new AbortController();
+      },
+    };
+    return clients;
+  });
 }
 
-/** FROM HOME WORKSPACE PATH…: a home, one file for each PATH, and what is missing of the workspace: one `.git` takes the other's place. */
-const TAKE_IN = `set -e
-from=$1 workspace=$3
-mkdir -p "$2" /tmp
-cp -R "$from/home/." "$2"
-shift 3
-at=0
-for path in "$@"; do
-  mkdir -p "\${path%/*}"
-  cp "$from/$at" "$path"
-  at=$((at + 1))
-done
-if [ -f "$from/workspace.tgz" ]; then
-  if tar -t -z -f "$from/workspace.tgz" | grep -q -x '\\./\\.git/\\{0,1\\}'; then rm -rf "$workspace/.git"; fi
-  tar -x -z -o -f "$from/workspace.tgz" -C "$workspace"
-fi`;
-
-function connectionTo(ctx: Context, cli: Cli, name: string): Connection {
+async function connect(ctx: Context, { name }: Handle): Promise<Connection> {
+  const cli = await client(ctx);
   return {
     argv: (command, withStdin, names) =>
       argvOf(cli, ['exec', ...(withStdin ? ['--interactive'] : []), ...names.flatMap((one) => ['--env', one]), name, ...command]),
     env: envOf(ctx),
-    signal: ctx.signal,
+    signal: await untilGone(ctx, name),
     secret: 'handed-on',
     added: /^(ERROR: )?.*exit(ed with)? (code|status):? \d+$/i,
     whyLost: (words) => whyLost(ctx, cli, name, words),
@@ -461,13 +440,15 @@ async function remove(match: Context, cli: Cli, name: string): Promise<void> {
     const leftMs = Math.min(QUICK_MS, Math.max(1000, deadline - Date.now()));
     const removal = await sandbox(ctx, cli, ['rm', ...(cli === 'sbx' ? ['--force'] : []), name], leftMs);
     const left = readList((await sandbox(ctx, cli, ['ls', '--json'], leftMs)).stdout);
-    if (left && !left.some((one) => one.name === name)) return dropLabels(ctx, name);
+    if (left && !left.some((one) => one.name === name)) break;
     if (Date.now() > deadline) {
       const why = diagnose(ctx, cli, removal)?.reason ?? whyFailed(removal);
       throw new CagematchError('destroy-failed', `${name} may still be there: ${why}`, `${cli} rm ${name}`);
     }
     await pause(250);
   }
+  (await clientsOf(ctx, name)).close();
+  dropLabels(ctx, name);
 }
 
 /** A name of ours; the match is in it even where the kept labels are lost. */

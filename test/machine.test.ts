@@ -2,7 +2,7 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { isBefore, lackOfKvm, readMachine } from '../lib/machine.js';
+import { lackIn, lackOfKvm, readMachine } from '../lib/machine.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 it('a Linux says its distribution and whether KVM is there', () => {
@@ -35,16 +35,26 @@ it('another platform has neither', () => {
   expect(Object.keys(readMachine('darwin'))).toEqual(['platform', 'arch', 'release']);
 });
 
+const UBUNTU = { first: '24.04', called: 'Ubuntu 24.04', distribution: 'ubuntu', kvm: true };
+const MAC = { first: '23', called: 'macOS 14', arch: { is: 'arm64', called: 'Apple silicon' } };
+const WINDOWS = { first: '10.0.22000', called: 'Windows 11' };
+const linux = (id: string, version: string) =>
+  ({ platform: 'linux', arch: 'x64', release: '6.8', distribution: { id, version }, kvm: 'open' }) as const;
+const other = (platform: 'darwin' | 'win32', release: string, arch: string) => ({ platform, release, arch });
+
 it.each([
-  ['24.04', '24.04', false],
-  ['22.04', '24.04', true],
-  ['24.10', '24.04', false],
-  ['26.04', '24.04', false],
-  ['22.6.0', '23', true],
-  ['23.0.0', '23', false],
-  ['10.0.19045', '10.0.22000', true],
-  ['10.0.26100', '10.0.22000', false],
-  ['unknown', '24.04', true],
-])('%s before %s: %s', (version, first, before) => {
-  expect(isBefore(version, first)).toBe(before);
+  [linux('ubuntu', '24.04'), UBUNTU, undefined],
+  [linux('ubuntu', '26.04'), UBUNTU, undefined],
+  [{ ...linux('ubuntu', '24.10'), kvm: 'closed' } as const, UBUNTU, 'KVM is not open to this user'],
+  [linux('ubuntu', '22.04'), UBUNTU, 'sbx is supported on Ubuntu 24.04 and later, and this is ubuntu 22.04'],
+  [linux('debian', '99'), UBUNTU, 'sbx is supported on Ubuntu 24.04 and later, and this is debian 99'],
+  [linux('ubuntu', 'unknown'), UBUNTU, 'sbx is supported on Ubuntu 24.04 and later, and this is ubuntu unknown'],
+  [other('darwin', '23.0.0', 'arm64'), MAC, undefined],
+  [other('darwin', '22.6.0', 'arm64'), MAC, 'sbx is supported on macOS 14 and later, and this is darwin 22.6.0'],
+  [other('darwin', '25.1.0', 'x64'), MAC, 'sbx needs Apple silicon, and this Node is for x64'],
+  [other('win32', '10.0.26100', 'x64'), WINDOWS, undefined],
+  [other('win32', '10.0.19045', 'x64'), WINDOWS, 'sbx is supported on Windows 11 and later, and this is win32 10.0.19045'],
+  [linux('debian', '12'), undefined, undefined],
+])('on %j with the need %j it lacks: %s', (machine, need, reason) => {
+  expect(lackIn(machine, 'sbx', need)?.reason).toBe(reason);
 });

@@ -120,8 +120,6 @@ async function runIn(folder: string, settings: RunSettings, at: Moments): Promis
     audit.launching();
     at.launchCalled = watched.clock();
     const work = await attempt({ ...settings, ctx }, plan, watched);
-    // A client of ours that hangs is nothing that the runtime has left.
-    over.abort();
     await settings.allOver?.();
     const own = leftInWorkspace(host.workspace, [user.uid, settings.ctx.uid], settings.credential.secret);
     const result = told(settings, watched, work, nonce);

@@ -234,6 +234,11 @@ describe('detection', () => {
   });
 });
 
+it("promises no wall before the caller's SSH agent, which it hands on by itself", () => {
+  const wall = (env: Record<string, string>) => dockerSandbox.walls?.(contextOf('docker-sandbox', env))['ssh-agent'];
+  expect([wall({ SSH_AUTH_SOCK: '/run/agent.sock' }), wall({})]).toEqual(['open', 'closed']);
+});
+
 describe('a sbx that hangs', () => {
   it.each([
     ['version', 'sbx version gives no answer'],
