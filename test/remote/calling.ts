@@ -1,5 +1,5 @@
 // Calls one mode directly, as a match would, in an environment of the test's own.
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Context, ExecEvent, ExecStream, LaunchSpec } from '../../lib/contract.js';
@@ -22,6 +22,8 @@ export function contextOf(mode: string, env: Record<string, string>, more: Parti
 export function specOf(name: string): LaunchSpec & { close(): void } {
   const folder = mkdtempSync(join(tmpdir(), 'remote-'));
   const workspace = join(folder, 'workspace');
+  // Whoever is the user inside has to get through.
+  chmodSync(folder, 0o755);
   mkdirSync(workspace);
   return {
     name,

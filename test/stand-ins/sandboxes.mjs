@@ -2,7 +2,6 @@
 import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
-  chownSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -16,6 +15,7 @@ import {
 import { basename, dirname, isAbsolute, join, posix } from 'node:path';
 import { killJailed, runJailed, translate } from './jail.mjs';
 import { killMarked, markEnv } from './marked.mjs';
+import { own } from './own.mjs';
 import { parseFlags, Usage } from './strict-flags.mjs';
 
 /** @typedef {{name: string, agent: string, status: 'running' | 'stopped', workspaces: string[], clone?: boolean}} Sandbox */
@@ -25,6 +25,8 @@ const AGENTS = ['claude', 'codex', 'copilot', 'cursor', 'docker-agent', 'droid',
 const OWN = ['/home/agent', '/tmp/cagematch', '/tmp/cagematch-out'];
 /** What a template's own settings were seen to hold: it stands for a key, and wins over a login. */
 const SETTINGS = { apiKeyHelper: 'echo proxy-managed', alwaysThinkingEnabled: true };
+/** Who works in a template. A workspace that is shared shows him as its owner; a clone is his own. */
+const WORKS = { uid: 1000, gid: 1000 };
 /** A guest's way out is a proxy, for all that is not told otherwise; this one lets nothing through. */
 const PROXY = 'http://127.0.0.1:9';
 
@@ -94,7 +96,7 @@ export function create(state, { name, agent, paths, clone = false }) {
   writeFileSync(settings, JSON.stringify(SETTINGS));
   if (clone) makeClone(state, sandbox, paths[0] ?? '');
   // Whoever works inside has the id of the workspace's owner, as through a shared folder of the real one.
-  own(join(state.folderOf(sandbox), 'root'), ownerOf(paths[0] ?? '/'));
+  own(join(state.folderOf(sandbox), 'root'), clone ? WORKS : ownerOf(paths[0] ?? '/'));
   // Nothing keeps it running: it has stopped by itself before anyone comes to use it.
   state.save({ name: sandbox, agent, status: 'stopped', workspaces: paths, ...(clone ? { clone } : {}) });
   return sandbox;
@@ -115,7 +117,7 @@ function makeClone(state, name, source) {
   const folder = join(state.folderOf(name), 'clone');
   const made = spawnSync('git', ['clone', '--quiet', '--no-hardlinks', source, folder], { encoding: 'utf8' });
   if (made.status !== 0) throw new Failed(`clone ${source}: ${made.stderr.trim()}`);
-  own(folder, ownerOf(source));
+  own(folder, WORKS);
   appendFileSync(join(source, '.git/config'), remoteOf(name));
 }
 
@@ -126,12 +128,6 @@ const remoteOf = (name) => `[remote "sandbox-${name}"]\n\turl = git://127.0.0.1:
 function ownerOf(path) {
   const { uid, gid } = statSync(path);
   return { uid, gid };
-}
-
-/** @param {string} path @param {{uid: number, gid: number}} user */
-function own(path, user) {
-  if (process.getuid?.() !== 0) return;
-  for (const name of ['', ...readdirSync(path, { recursive: true, encoding: 'utf8' })]) chownSync(join(path, name), user.uid, user.gid);
 }
 
 /** Flags as those of `docker exec`. */
@@ -167,7 +163,7 @@ export async function exec(state, args) {
     mounts: state.mounts(name, sandbox.clone ? sandbox.workspaces[0] : undefined),
     stdio: [flags.interactive ? 'inherit' : 'ignore', 'inherit', 'inherit'],
     // The workspace is shared so that what is made in it is its owner's.
-    user: ownerOf(sandbox.workspaces[0] ?? '/'),
+    user: sandbox.clone ? WORKS : ownerOf(sandbox.workspaces[0] ?? '/'),
   });
   // Kept by number as well as by mark: the environment of another user's process cannot be read everywhere.
   const running = join(state.folderOf(name), 'running', String(child.pid));
