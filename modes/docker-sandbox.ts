@@ -1,5 +1,5 @@
 // Docker Sandbox: a microVM with a Docker of its own; driven by `sbx`, or by Docker Desktop's older `docker sandbox`.
-import { lstatSync, mkdirSync } from 'node:fs';
+import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { unpack } from '../lib/archive.js';
@@ -87,23 +87,27 @@ export default defineMode<SandboxHandle>({
     const name = `cagematch-${ctx.labels.match}-prepare`;
     try {
       await create(ctx, cli, name, [folder], 'image-unavailable');
-    } finally {
-      await remove(ctx, cli, name);
+    } catch (error) {
+      // Why it was not made is the better word, also where it cannot be removed; the match's last look finds what stays.
+      await remove(ctx, cli, name).catch(() => {});
       removeFolder(folder);
+      throw error;
     }
+    await remove(ctx, cli, name);
+    removeFolder(folder);
     return {};
   },
 
   // Its network is a proxy that knows no way to this host's loopback.
   reach: async () => ({ via: 'inside' }),
-  layout: (ctx, host) => ({ workspace: ctx.variant === CLONE ? repositoryOf(host) : host.workspace, home: HOME }),
+  layout: (ctx, host) => ({ workspace: ctx.variant === CLONE ? repositoryOf(host) : realOf(host.workspace), home: HOME }),
 
   async launch(ctx, spec) {
     const cli = await client(ctx);
     const mine = { ...ctx, signal: await untilGone(ctx, spec.name) };
     const clone = ctx.variant === CLONE ? cloneOf(spec) : undefined;
-    const brought = await bring(ctx, spec, { workspace: clone?.over ?? false });
-    const workspace = clone?.repository ?? spec.host.workspace;
+    const brought = realOf(await bring(ctx, spec, { workspace: clone?.over ?? false }));
+    const workspace = clone?.repository ?? realOf(spec.host.workspace);
     // The files come in beside the workspace: `cp` is not in every client, and stdin is never asked for.
     await create(mine, cli, spec.name, [workspace, `${brought}:ro`], 'launch-failed', clone ? ['--clone'] : []);
     // The first command also starts a sandbox that has stopped by itself since it was made.
@@ -375,7 +379,16 @@ async function create(
 
 /** A clone lies inside where its repository lies on this host: beside the workspace, in the run's own folder. */
 function repositoryOf({ workspace }: Pick<HostPaths, 'workspace'>): string {
-  return join(dirname(workspace), 'repository');
+  return join(dirname(realOf(workspace)), 'repository');
+}
+
+/** A Mac's temporary folder lies behind a link, which the guest need not have. */
+function realOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path; // Nothing is there (yet) that could be handed in.
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 // The docker-sandbox mode against stand-ins for both of its command lines.
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { execa } from 'execa';
@@ -89,6 +89,18 @@ describe.each(VARIANTS)('a sandbox of %s', (variant) => {
     expect(ran).toEqual({ stdout: ['a b s3cret', spec.host.workspace], stderr: ['complaint'], end: { type: 'exit', code: 7 } });
     expect(JSON.stringify(calls(stand))).not.toContain('s3cret');
     await dockerSandbox.destroy(ctx, handle);
+  });
+
+  it('works where its folder really is: the guest need not know a link on the way there', async () => {
+    const link = `${spec.host.workspace}-link`;
+    symlinkSync(spec.host.workspace, link);
+    const linked = { ...spec, host: { ...spec.host, workspace: link } };
+    const { workspace } = dockerSandbox.layout(ctx, linked.host);
+    const handle = await dockerSandbox.launch(ctx, linked);
+    const created = calls(stand).find((argv) => argv.includes('create')) ?? [];
+    expect([workspace, created.at(-2)]).toEqual([spec.host.workspace, spec.host.workspace]);
+    await dockerSandbox.destroy(ctx, handle);
+    rmSync(link);
   });
 
   it('is listed with its labels until it is destroyed, which may be said twice', async () => {
