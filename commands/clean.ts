@@ -4,8 +4,9 @@ import { z } from 'zod';
 import type { Context, Listed, Mode } from '../lib/contract.js';
 import { CagematchError, messageOf } from '../lib/errors.js';
 import { capture, whyFailed } from '../lib/exec.js';
+import { isOrphan } from '../lib/match/orphans.js';
 import { mountsBelow } from '../lib/mounts.js';
-import { ownerAlive, removeFolder, staleFolders } from '../lib/owner.js';
+import { removeFolder, staleFolders } from '../lib/owner.js';
 import { killListed, listOrphans } from '../lib/processes.js';
 import { EXIT, type Io } from './io.js';
 import { readSettings } from './settings.js';
@@ -49,7 +50,11 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const broom = openBroom(io, settings.dryRun);
   const seen = new Set<string>();
   for (const one of detected) {
-    if (one.detection.status !== 'ready') continue;
+    if (one.detection.status !== 'ready') {
+      // Who asks for one by its name would take silence for "nothing is left".
+      if (settings.modes.length > 0) broom.fail(one.mode.id, new CagematchError('not-ready', one.detection.reason, one.detection.hint));
+      continue;
+    }
     // A variant can have a store of its own.
     for (const variant of [undefined, ...(one.detection.variants ?? []).map(({ id }) => id)]) {
       const ctx = contextOf(one, variant);
@@ -73,7 +78,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
 
 /** What bears our labels and belongs to nobody who lives. The image that this version uses is no leftover. */
 async function dead(mode: Mode, ctx: Context, images: boolean): Promise<Listed[]> {
-  const ours = (await mode.list(ctx)).filter(({ labels }) => labels.owner === undefined || !ownerAlive(labels.owner));
+  const ours = (await mode.list(ctx)).filter(isOrphan);
   if (!images || !mode.census || !mode.runner) return ours;
   const wanted = mode.runner(ctx);
   const tags = (await mode.census(ctx)).flatMap(({ kind, marks }) => (kind === 'image' ? marks : []));

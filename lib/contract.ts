@@ -18,6 +18,8 @@ export interface Input {
 export interface Variant {
   id: string;
   isolation: Isolation;
+  /** How its workspace moves, where that is another way than its mode's. */
+  workspace?: Mode['workspace'];
   /** Seen, but not known to work: run only when it is named. */
   onRequest?: boolean;
 }
@@ -34,6 +36,7 @@ export interface EntryOptions {
   target?: string | undefined;
 }
 
+/** `client`: which one is measured, where a runtime has several; the table says it. */
 export type Facts = Record<string, string | number | boolean>;
 
 export type Detection =
@@ -257,8 +260,11 @@ export interface Mode<H extends Handle = Handle> {
   exec(ctx: Context, handle: H, command: Command): ExecStream;
   /** Workspace out. `bind`: nothing to do. */
   collect(ctx: Context, handle: H, into: string): Promise<void>;
-  /** What was committed in the workspace, as a git bundle that the guest's own git makes; undefined: nothing. Present where it is copied. */
-  bundle?(ctx: Context, handle: H): Promise<Buffer | undefined>;
+  /**
+   * What was committed in the workspace, as a git bundle that the guest's own git makes; undefined: nothing. Present where it is copied.
+   * @param came whether a repository came back with it
+   */
+  bundle?(ctx: Context, handle: H, came: boolean): Promise<Buffer | undefined>;
   /**
    * Idempotent; resolves when the runtime no longer lists the sandbox.
    * `goneAtMs`: since when, where the runtime itself tells it.

@@ -13,13 +13,13 @@ import { makeFolder, removeFolder } from './owner.js';
 const SETTLE_MS = 2000;
 
 export interface Connection {
-  /** The client's argv for a command in the guest. */
-  argv(command: string[], withStdin: boolean): [string, ...string[]];
+  /** The client's argv for a command in the guest. @param names variables that the client has to hand on */
+  argv(command: string[], withStdin: boolean, names: string[]): [string, ...string[]];
   /** The client's own. */
   env: Env;
   signal: AbortSignal;
-  /** Where a secret lies in the guest already; others go in on stdin. */
-  fileOf(name: string, value: string): string | undefined;
+  /** How a secret goes in: the client hands its own variable on; it is in a file of the guest already; or else on stdin. */
+  secret: 'handed-on' | ((name: string, value: string) => string | undefined);
   /** Lines on stderr that the client adds once the command has ended. */
   added: RegExp;
   /** What became of the guest. @param words the client's last */
@@ -32,11 +32,13 @@ function wrapped(reads: string[], withStdin: boolean): string {
   return [...reads, 'mark=$1', 'cd "$2" || exit', 'shift 2', run, 'code=$?', 'echo "$mark $code" >&2', 'exit "$code"'].join('\n');
 }
 
-/** The client's argv, and what it is given on stdin. Secrets are in no argument. */
-function callOf({ argv, fileOf }: Connection, command: Command, mark: string): { argv: [string, ...string[]]; input?: string } {
+/** The client's argv, its environment, and what it is given on stdin. Secrets are in no argument. */
+function callOf(connection: Connection, command: Command, mark: string): { argv: [string, ...string[]]; env: Env; input?: string } {
+  const { argv, secret } = connection;
+  const handedOn = secret === 'handed-on' ? command.secretEnv : {};
   const typed: string[] = [];
-  const reads = Object.entries(command.secretEnv).map(([name, value]) => {
-    const file = fileOf(name, value);
+  const reads = Object.entries(secret === 'handed-on' ? {} : command.secretEnv).map(([name, value]) => {
+    const file = secret === 'handed-on' ? undefined : secret(name, value);
     if (file === undefined) typed.push(`${value}\n`);
     return `${file === undefined ? `IFS= read -r ${name}` : `${name}=$(cat ${file}) || exit`}; export ${name}`;
   });
@@ -44,13 +46,17 @@ function callOf({ argv, fileOf }: Connection, command: Command, mark: string): {
   const env = Object.entries(command.env).map(([name, value]) => `${name}=${value}`);
   const script = wrapped(reads, command.stdin !== undefined);
   const whole = ['/bin/sh', '-c', script, 'cagematch', mark, command.cwd, 'env', ...env, ...command.argv];
-  return { argv: argv(whole, withStdin), ...(withStdin ? { input: [...typed, command.stdin ?? ''].join('') } : {}) };
+  return {
+    argv: argv(whole, withStdin, Object.keys(handedOn)),
+    env: { ...connection.env, ...handedOn },
+    ...(withStdin ? { input: [...typed, command.stdin ?? ''].join('') } : {}),
+  };
 }
 
 export async function* execOver(connection: Connection, command: Command): AsyncGenerator<ExecEvent> {
   const mark = randomUUID();
-  const { argv, input } = callOf(connection, command, mark);
-  const { env, signal, added } = connection;
+  const { argv, env, input } = callOf(connection, command, mark);
+  const { signal, added } = connection;
   const child = stream(argv, { env, signal, ...(input === undefined ? {} : { input }) });
   let code: number | undefined;
   let words: string | undefined;

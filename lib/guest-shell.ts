@@ -50,18 +50,21 @@ base64 -d | dd of="$1" bs="$3" seek="$2" conv=notrunc iflag=fullblock 2>/dev/nul
 const READ = `set -e
 dd if="$1" bs="$3" skip="$2" count=1 2>/dev/null | base64 | tr -d '\\n'`;
 
-/** ARCHIVE N SIZE FOLDER: packs a folder, prints the archive's length and digest, then as READ. That a file changed meanwhile is no failure. */
+/**
+ * ARCHIVE N SIZE FOLDER [WITHOUT]: packs a folder, prints the archive's length and digest, then as READ. That a file changed
+ * meanwhile is no failure.
+ */
 const PACK = `${DIGEST}
 mkdir -p "\${1%/*}"
-tar -c -z -f "$1" -C "$4" . || [ $? -eq 1 ] || exit 2
+tar -c -z -f "$1" -C "$4" \${5:+--exclude="$5"} . || [ $? -eq 1 ] || exit 2
 wc -c <"$1"
 digest "$1"
 ${READ}`;
 
-/** BUNDLE N SIZE FOLDER: what is committed in a repository, printed as PACK does; a length of 0 where nothing is. */
+/** BUNDLE N SIZE FOLDER KNOWN: what is committed in a repository, printed as PACK does; a length of 0 where there are no more than KNOWN commits. */
 const COMMITS = `${DIGEST}
 mkdir -p "\${1%/*}"
-if [ -z "$(git -C "$4" for-each-ref --count=1 2>/dev/null)" ]; then echo 0; exit 0; fi
+if [ "$(git -C "$4" rev-list --all --count 2>/dev/null || echo 0)" -le "$5" ]; then echo 0; exit 0; fi
 git -C "$4" bundle create --quiet "$1" --all || exit 2
 wc -c <"$1"
 digest "$1"
@@ -112,30 +115,39 @@ const MAX_OUT = 1024 ** 3;
 
 /**
  * A folder of the guest, as a gzipped tar archive made by the guest: not to be trusted.
- * @param most bytes that are taken
+ * @param limits `most`: bytes that are taken; `without`: a name right in it that stays behind
  */
-export async function copyOut(shell: GuestShell, folder: string, path: string, most = MAX_OUT): Promise<Buffer> {
-  const archive = await bringOut(shell, PACK, { folder, path, most });
+export async function copyOut(
+  shell: GuestShell,
+  folder: string,
+  path: string,
+  { most = MAX_OUT, without }: { most?: number; without?: string } = {},
+): Promise<Buffer> {
+  const archive = await bringOut(shell, PACK, { folder, path, most, more: without === undefined ? [] : [`./${without}`] });
   if (archive === undefined) throw new CagematchError('collect-failed', `the guest gives nothing of ${folder}`);
   return archive;
 }
 
 /**
  * What was committed in a folder of the guest, on every branch, as a git bundle made by the guest: not to be trusted.
- * Undefined where it is no repository, or nothing was.
+ * @param known how many commits it came with
+ * @returns undefined where it is no repository, or has no more than these
  */
-export function bundleOut(shell: GuestShell, folder: string, path: string, most = MAX_OUT): Promise<Buffer | undefined> {
-  return bringOut(shell, COMMITS, { folder, path, most });
+export function bundleOut(shell: GuestShell, folder: string, path: string, known = 0): Promise<Buffer | undefined> {
+  return bringOut(shell, COMMITS, { folder, path, most: MAX_OUT, more: [`${known}`] });
 }
 
 /** What `make` has made, part by part; undefined where it says that there is nothing. */
-async function bringOut(shell: GuestShell, make: string, of: { folder: string; path: string; most: number }): Promise<Buffer | undefined> {
-  const { folder, path, most } = of;
+async function bringOut(
+  shell: GuestShell,
+  make: string,
+  { folder, path, most, more }: { folder: string; path: string; most: number; more: string[] },
+): Promise<Buffer | undefined> {
   const parts: Buffer[] = [];
   let size = 0;
   let digest = '';
   for (let at = 0; at === 0 || at * CHUNK < size; at += 1) {
-    const args = [path, String(at), String(CHUNK), folder];
+    const args = [path, String(at), String(CHUNK), folder, ...more];
     const printed = await must(shell, 'collect-failed', { script: at === 0 ? make : READ, args, repeatable: true });
     const lines = printed.split('\n');
     if (at === 0) [size, digest] = [Number(lines.shift()), lines.shift() ?? ''];

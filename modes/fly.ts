@@ -150,7 +150,8 @@ export default defineMode<FlyHandle>({
     const shell = shellOf(ctx, await machineOf(ctx, handle));
     await unpack(await copyOut(shell, IMAGE_LAYOUT.workspace, `${MADE}/${ARCHIVE}`), into);
   },
-  bundle: async (ctx, handle) => bundleOut(shellOf(ctx, await machineOf(ctx, handle)), IMAGE_LAYOUT.workspace, `${MADE}/workspace.bundle`),
+  bundle: async (ctx, handle, came) =>
+    came ? bundleOut(shellOf(ctx, await machineOf(ctx, handle)), IMAGE_LAYOUT.workspace, `${MADE}/workspace.bundle`) : undefined,
   async destroy(ctx, handle) {
     let goneAtMs: number | undefined;
     for (const id of handle.machine === undefined ? await machinesNamed(ctx, handle.name) : [handle.machine])

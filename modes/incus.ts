@@ -111,7 +111,8 @@ export default defineMode<InstanceHandle>({
   async collect(ctx, handle, into) {
     if (isFar(ctx)) await unpack(await copyOut(shellIn(ctx, handle), LAYOUT.workspace, `${MADE}/workspace.tgz`), into);
   },
-  bundle: async (ctx, handle) => (isFar(ctx) ? bundleOut(shellIn(ctx, handle), LAYOUT.workspace, `${MADE}/workspace.bundle`) : undefined),
+  bundle: async (ctx, handle, came) =>
+    came && isFar(ctx) ? bundleOut(shellIn(ctx, handle), LAYOUT.workspace, `${MADE}/workspace.bundle`) : undefined,
   async destroy(ctx, { name }) {
     const members = await membersOf(ctx);
     const why = members?.whyLost(name);

@@ -91,7 +91,8 @@ export default defineMode<KubeHandle>({
   async collect(ctx, handle, into) {
     await unpack(await copyOut(shellOf(ctx, handle), IMAGE_LAYOUT.workspace, `${MADE}/workspace.tgz`), into);
   },
-  bundle: (ctx, handle) => bundleOut(shellOf(ctx, handle), IMAGE_LAYOUT.workspace, `${MADE}/workspace.bundle`),
+  bundle: async (ctx, handle, came) =>
+    came ? bundleOut(shellOf(ctx, handle), IMAGE_LAYOUT.workspace, `${MADE}/workspace.bundle`) : undefined,
   async destroy(ctx, handle) {
     await remove(ctx, handle.name);
     return {};
@@ -367,7 +368,7 @@ function connectionTo(ctx: Context, handle: KubeHandle): Connection {
       kubectl(ctx, 'exec', '--quiet', '--container=agent', ...(withStdin ? ['--stdin'] : []), pod, '--', ...command),
     env: ctx.env,
     signal: ctx.signal,
-    fileOf: (name, value) => (handle.secrets?.[name] === value ? `${SECRETS}/${name}` : undefined),
+    secret: (name, value) => (handle.secrets?.[name] === value ? `${SECRETS}/${name}` : undefined),
     added: /^command terminated with exit code \d+$/,
     whyLost: (words) => whyLost(ctx, handle, `the connection was lost: ${words}`),
   };

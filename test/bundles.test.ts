@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import type { Mode } from '../lib/contract.js';
 import { writeBundle } from '../lib/match/bundles.js';
 import { renderMarkdown } from '../lib/report/export/markdown.js';
 import { renderHtml } from '../lib/report/html.js';
@@ -12,7 +13,7 @@ import { reportOf } from './report-of.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 /** A mode whose workspace is a repository once its agent was in it. */
-const committing = (bundle: () => Promise<Buffer | undefined>) =>
+const committing = (bundle: NonNullable<Mode['bundle']>) =>
   playedMode([], {
     agent: ({ command }) => void mkdirSync(join(command.cwd, '.git')),
     mode: () => ({ workspace: 'copy', bundle }),
@@ -28,13 +29,19 @@ test('the bundle of a run is in the match’s folder, and its end says where', a
   expect(readFileSync(join(folder, 'bundles/played-v-a-1.bundle'), 'utf8')).toBe('# v2 git bundle');
 });
 
-test('where nothing was committed there is none, and where no repository is nobody asks', async () => {
+test('where nothing was committed there is none; where the workspace is the host’s own nobody asks; the mode is told whether a repository came', async () => {
   const nothing = await playMatch([entryOf(committing(async () => undefined))], { keepBundle: () => 'never' });
   expect(nothing.runs[0]).not.toHaveProperty('bundle');
-  const asked: string[] = [];
-  const plain = playedMode([], { mode: () => ({ bundle: async () => Buffer.from(String(asked.push('asked'))) }) });
-  expect((await playMatch([entryOf(plain)], { keepBundle: () => 'never' })).runs[0]).not.toHaveProperty('bundle');
+  const asked: boolean[] = [];
+  const bundle = async (_ctx: unknown, _handle: unknown, came: boolean) => {
+    asked.push(came);
+    return undefined;
+  };
+  await playMatch([entryOf(playedMode([], { mode: () => ({ bundle }) }))], { keepBundle: () => 'never' });
   expect(asked).toEqual([]);
+  await playMatch([entryOf(playedMode([], { mode: () => ({ workspace: 'copy', bundle }) }))], { keepBundle: () => 'never' });
+  await playMatch([entryOf(committing(bundle))], { keepBundle: () => 'never' });
+  expect(asked).toEqual([false, true]);
 });
 
 test('a bundle that cannot be had is a warning: the run has passed', async () => {

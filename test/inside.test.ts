@@ -61,6 +61,15 @@ describe('beside the agent', () => {
     expect(linesOf(stdout)).toEqual(['before', request, `${MARK} answered`, request, `${MARK} answered`]);
   });
 
+  test("a key of the guest's own and its proxy do not come between the agent and the replay", async () => {
+    const { stdout } = await runInside(`console.log(process.env.ANTHROPIC_API_KEY, process.env.NO_PROXY, process.env.no_proxy)`, {
+      CLAUDE_CODE_OAUTH_TOKEN: TOKEN,
+      ANTHROPIC_API_KEY: 'proxy-managed',
+      NO_PROXY: 'example.org',
+    });
+    expect(linesOf(stdout)).toEqual(['undefined 127.0.0.1,example.org 127.0.0.1,example.org']);
+  });
+
   test('HEAD is answered and is no request to the model', async () => {
     const { stdout } = await runInside(`console.log((await ask(undefined, '', 'HEAD')).status)`);
     expect(linesOf(stdout)).toEqual(['200']);

@@ -14,6 +14,7 @@ import { type Cell, cellsOf, type InStep, runWave, tailOf } from './burst.js';
 import { folderBytes, type Room, roomHere } from './capacity.js';
 import type { Recorder } from './events.js';
 import { createLevels, type Levels } from './levels.js';
+import { warnOfOrphans } from './orphans.js';
 import { type PlannedEntry, rounds } from './plan.js';
 import { makeReady, type Ready } from './ready.js';
 import { type RunResult, type RunSettings, runOnce } from './run.js';
@@ -72,9 +73,13 @@ export async function runMatch(given: MatchSettings): Promise<void> {
   const { signal } = settings;
   const begun: { entry: PlannedEntry; ctx: Context }[] = [];
   const rows = new Map<string, Row>();
-  for (const entry of settings.entries) {
+  const contexts = new Map(settings.entries.map((entry) => [entry, settings.contextOf(entry)]));
+  await warnOfOrphans(
+    [...contexts].map(([{ adapter }, ctx]) => ({ mode: adapter, ctx })),
+    settings.record,
+  );
+  for (const [entry, ctx] of contexts) {
     if (signal.aborted) break;
-    const ctx = settings.contextOf(entry);
     begun.push({ entry, ctx });
     const ready = await makeReady(entry, ctx, settings);
     if (ready) rows.set(entry.entry, toRow(settings, ready, await roomFor(settings, ready)));

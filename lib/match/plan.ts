@@ -2,7 +2,7 @@
 
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import type { AuthPath, EntryOptions, Facts, Mode } from '../contract.js';
+import type { AuthPath, EntryOptions, Facts, Mode, Variant } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import type { Entry, RowEvent, State } from '../record.js';
 import type { Detected } from './detect.js';
@@ -64,7 +64,8 @@ export function planMatch(
     seen.add(candidate.entry);
     const { entry, variant, label } = candidate;
     const { detection } = detected.find((one) => one.mode.id === candidate.mode.id) ?? {};
-    const mode = asFound(candidate.mode, detection);
+    const known = detection?.status === 'ready' ? detection.variants?.find((one) => one.id === variant) : undefined;
+    const mode = asFound(candidate.mode, detection, known);
     const isRequired = needed.some((need) => meets(candidate, need));
     const state = candidate.state ?? otherwise.state;
     const { deliver } = candidate;
@@ -73,7 +74,6 @@ export function planMatch(
       plan.missing.push({ entry, mode: mode.id, required: isRequired, ...(without ?? NOT_LOOKED_FOR) });
       continue;
     }
-    const known = detection.variants?.find((one) => one.id === variant);
     plan.entries.push({
       entry,
       mode: mode.id,
@@ -104,10 +104,10 @@ export function planMatch(
   return plan;
 }
 
-/** Of some runtimes only what is found tells whether their sandboxes are on this machine. */
-export function asFound(mode: Mode, detection: Detected['detection'] | undefined): Mode {
-  const elsewhere = detection?.status === 'ready' && detection.elsewhere === true;
-  return elsewhere ? { ...mode, elsewhere, workspace: 'copy' } : mode;
+/** The mode as it is here, and as this variant of it is: only what is found tells whether sandboxes are on this machine. */
+export function asFound(mode: Mode, detection: Detected['detection'] | undefined, variant?: Variant): Mode {
+  if (detection?.status === 'ready' && detection.elsewhere === true) return { ...mode, elsewhere: true, workspace: 'copy' };
+  return variant?.workspace === undefined ? mode : { ...mode, workspace: variant.workspace };
 }
 
 /** One row for each way that was asked for. */

@@ -33,10 +33,10 @@ export async function makeReady(entry: PlannedEntry, ctx: Context, match: Shared
   const { record, gateway, signal } = match;
   try {
     checkState(entry, match);
+    // Before anything is made there, where it is known before.
+    if (match.model === 'live' && !entry.adapter.auth.includes('gateway')) throw outOfReach();
     const reach = entry.state === 'cold' ? await reachCold(entry, ctx, match) : await reachPrepared(entry, ctx, match);
-    if (reach.via === 'inside' && match.model === 'live') {
-      throw new CagematchError('not-ready', 'its guests cannot reach the gateway, and only a replay can run inside them', '--model replay');
-    }
+    if (reach.via === 'inside' && match.model === 'live') throw outOfReach();
     if (reach.via === 'inside') return { entry, ctx, reach, gatewayPort: undefined };
     const gatewayPort = await gateway.listen(reach.listen).finally(() => release(reach));
     return { entry, ctx, reach, gatewayPort };
@@ -44,6 +44,10 @@ export async function makeReady(entry: PlannedEntry, ctx: Context, match: Shared
     record.emit({ type: 'unprepared', entry: entry.entry, outcome: signal.aborted ? INTERRUPTED : failureOf(error) });
     return undefined;
   }
+}
+
+function outOfReach(): CagematchError {
+  return new CagematchError('not-ready', 'its guests cannot reach the gateway, and only a replay can run inside them', '--model replay');
 }
 
 async function reachPrepared(entry: PlannedEntry, ctx: Context, match: Shared): Promise<Reach> {

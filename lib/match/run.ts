@@ -254,8 +254,8 @@ export async function workIn(
   at.collectCalled = clock();
   await stop.race(mode.collect(ctx, handle, workspace.path), async () => {});
   at.collected = clock();
-  if (mode.bundle && settings.onBundle && isRepository(workspace)) {
-    const bundling = mode.bundle(ctx, handle).catch((error) => new Error(messageOf(error)));
+  if (mode.bundle && mode.workspace === 'copy' && settings.onBundle) {
+    const bundling = mode.bundle(ctx, handle, isRepository(workspace)).catch((error) => new Error(messageOf(error)));
     const bundle = await stop.race(bundling, async () => {});
     if (bundle) settings.onBundle(bundle);
   }

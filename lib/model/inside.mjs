@@ -29,8 +29,11 @@ const server = createServer(async (req, res) => {
 server.listen(0, '127.0.0.1', () => {
   const address = server.address();
   const port = typeof address === 'object' && address ? address.port : 0;
+  // A key that the guest's own settings bring would go before this run's token, and its proxy knows no way to the loopback.
+  const { ANTHROPIC_API_KEY: _key, ANTHROPIC_AUTH_TOKEN: _token, NO_PROXY: direct, no_proxy: directToo, ...env } = process.env;
+  const noProxy = ['127.0.0.1', ...[direct ?? directToo ?? []].flat()].join(',');
   const agent = spawn(command[0] ?? 'true', command.slice(1), {
-    env: { ...process.env, ANTHROPIC_BASE_URL: `http://127.0.0.1:${port}` },
+    env: { ...env, NO_PROXY: noProxy, no_proxy: noProxy, ANTHROPIC_BASE_URL: `http://127.0.0.1:${port}` },
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   agent.on('error', (error) => {

@@ -132,9 +132,9 @@ export async function inSandbox<T>(
   }
 }
 
-/** Does the sandbox see this host's files under their own paths? */
+/** Does the sandbox see this host's files under their own paths? One that is handed the workspace alone has a home of its own. */
 function sharesFiles(layout: Layout, host: HostPaths): boolean {
-  return layout.workspace === host.workspace;
+  return layout.home === host.home;
 }
 
 /** Copies the scripts to where every runtime may read them. @returns their folder */

@@ -73,9 +73,13 @@ export function leftoversShort(leftovers: Leftover[]): string {
 }
 
 /** How a row differs from what its name says and the others do; '' where it does not. */
-export function settingsOf({ options, state, task }: ModeReport, { match }: Report): string {
+export function settingsOf({ auth, detection, options, state, task }: ModeReport, { match }: Report): string {
   const { network, tmpfs, cpus, memoryMiB, target } = options;
+  const { client } = detection.status === 'ready' ? detection.facts : {};
   return [
+    ...(client === undefined ? [] : [`through ${client}`]),
+    // What is not tried of a credential's way is what no gateway saw.
+    ...(!isGap(auth) && isGap(auth.delivered) && auth.delivered.gap === 'not-exercised' ? ['the model replayed inside the guest'] : []),
     ...(state === match.state ? [] : [`state ${state}`]),
     ...(task === match.task ? [] : [`task ${task}`]),
     ...(network === undefined ? [] : [`network ${network}`]),

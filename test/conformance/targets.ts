@@ -70,10 +70,7 @@ export async function findTargets(): Promise<Targets> {
       cluster,
       ' (cluster)',
     );
-  for (const mode of modes) {
-    const target = await openStandIn(mode);
-    if (target) found.targets.push(target);
-  }
+  for (const mode of modes) found.targets.push(...(await openStandIns(mode)));
   return found;
 }
 
@@ -95,7 +92,11 @@ async function addReal(found: Targets, modes: Mode[], env: Env, more = ''): Prom
     for (const variant of [undefined, ...variants])
       found.targets.push({
         name: `${entryName(mode.id, variant)}${more}`,
-        mode: asFound(mode, detection),
+        mode: asFound(
+          mode,
+          detection,
+          detection.variants?.find(({ id }) => id === variant),
+        ),
         real: true,
         variant,
         facts: detection.facts,
@@ -105,15 +106,22 @@ async function addReal(found: Targets, modes: Mode[], env: Env, more = ''): Prom
   }
 }
 
-async function openStandIn(mode: Mode): Promise<Target | undefined> {
+/** One for the mode, and one for each variant whose workspace moves another way. */
+async function openStandIns(mode: Mode): Promise<Target[]> {
   const file = new URL(`../stand-ins/${mode.id}.ts`, import.meta.url);
-  if (!existsSync(fileURLToPath(file))) return undefined;
+  if (!existsSync(fileURLToPath(file))) return [];
   const { standIn } = (await import(file.href)) as { standIn(): Promise<{ env: Env; close(): Promise<void> }> };
   const { env, close } = await standIn();
   const target = { name: `${mode.id} (stand-in)`, mode, real: false, variant: undefined, facts: {}, env, close };
   // Read once, as a match does; whether it says ready is a sentence of the suite.
   const [one] = await detectAll([mode], () => contextOf(target, 'none').ctx);
-  const facts = one?.detection.status === 'ready' ? one.detection.facts : {};
+  const { facts = {}, variants = [] } = one?.detection.status === 'ready' ? one.detection : {};
   const log = env.CAGEMATCH_STAND_IN_STATE;
-  return { ...target, facts, ...(log === undefined ? {} : { argvLog: `${log}/argv.jsonl` }) };
+  const whole: Target = { ...target, facts, ...(log === undefined ? {} : { argvLog: `${log}/argv.jsonl` }) };
+  const others = variants.flatMap(({ id, workspace }) =>
+    workspace === undefined
+      ? []
+      : [{ ...whole, name: `${entryName(mode.id, id)} (stand-in)`, mode: { ...mode, workspace }, variant: id, close: async () => {} }],
+  );
+  return [whole, ...others];
 }

@@ -212,7 +212,7 @@ describe('of what a guest packs', () => {
       asked += 1;
       return at === 0 ? `${5 * 1024 * 1024}\n${'0'.repeat(64)}\n${chunk}` : chunk;
     });
-    const taken = copyOut(endless, '/workspace', '/tmp/archive', 4 * 1024 * 1024);
+    const taken = copyOut(endless, '/workspace', '/tmp/archive', { most: 4 * 1024 * 1024 });
     await expect(taken).rejects.toMatchObject({ code: 'collect-failed', message: expect.stringMatching(/4194304 are taken at the most/) });
     expect(asked).toBe(1);
   });

@@ -1,5 +1,5 @@
 // Calls one mode directly, as a match would, in an environment of the test's own.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Context, ExecEvent, ExecStream, LaunchSpec } from '../../lib/contract.js';
@@ -21,9 +21,13 @@ export function contextOf(mode: string, env: Record<string, string>, more: Parti
 /** A launch of a sandbox with an empty workspace. */
 export function specOf(name: string): LaunchSpec & { close(): void } {
   const folder = mkdtempSync(join(tmpdir(), 'remote-'));
+  const workspace = join(folder, 'workspace');
+  // Whoever is the user inside has to get through.
+  chmodSync(folder, 0o755);
+  mkdirSync(workspace);
   return {
     name,
-    host: { workspace: folder, home: '/nonexistent', tmp: '/nonexistent', path: '' },
+    host: { workspace, home: '/nonexistent', tmp: '/nonexistent', path: '' },
     files: [],
     user: { uid: 1000, gid: 1000 },
     close: () => rmSync(folder, { recursive: true, force: true }),

@@ -1,5 +1,5 @@
 // The docker-sandbox mode against stand-ins for both of its command lines.
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { execa } from 'execa';
@@ -48,11 +48,16 @@ describe.each(VARIANTS)('a match over %s', (variant) => {
     const args = ['run', 'docker-sandbox', '--model', 'replay', '--runs', '2', '--out', join(place.cwd, 'out'), '--json', '-'];
     const ran = await cagematch(house, args, { cwd: place.cwd, env: stand.env });
     expect(ran.stderr).toContain('docker-sandbox (stand-in)');
-    const [row] = (JSON.parse(ran.stdout) as Report).modes;
+    const [row, clone] = (JSON.parse(ran.stdout) as Report).modes;
     expect(row).toMatchObject({ standIn: true, n: 2, passed: 2, leftovers: [], sync: { in: 'yes', out: 'yes', live: 'yes' } });
+    expect(clone).toBeUndefined();
     expect(row?.detection).toMatchObject({ status: 'ready', facts: { cli: variant } });
     expect(row?.auth).toEqual({ path: 'runtime-proxy', delivered: { gap: 'not-exercised' } });
     expect(ran.exitCode).toBe(0);
+    // Which of the two, and that no live model was asked, is said with the row.
+    const shown = await cagematch(house, ['report', '--format', 'markdown', '--out', join(place.cwd, 'out')], { cwd: place.cwd });
+    const words = `through ${variant} v[^ ]*-stand-in( \\(deprecated, replaced by sbx\\))?, the model replayed inside the guest`;
+    expect(shown.stdout).toMatch(new RegExp(`docker-sandbox \\(stand-in\\).*${words}`));
     expect(await sandboxesOf(stand, variant)).not.toContain('cagematch');
     expect(readdirSync(join(stand.env.XDG_STATE_HOME ?? '', 'cagematch/sandboxes/docker-sandbox'))).toEqual([]);
   });
@@ -86,6 +91,18 @@ describe.each(VARIANTS)('a sandbox of %s', (variant) => {
     await dockerSandbox.destroy(ctx, handle);
   });
 
+  it('works where its folder really is: the guest need not know a link on the way there', async () => {
+    const link = `${spec.host.workspace}-link`;
+    symlinkSync(spec.host.workspace, link);
+    const linked = { ...spec, host: { ...spec.host, workspace: link } };
+    const { workspace } = dockerSandbox.layout(ctx, linked.host);
+    const handle = await dockerSandbox.launch(ctx, linked);
+    const created = calls(stand).find((argv) => argv.includes('create')) ?? [];
+    expect([workspace, created.at(-2)]).toEqual([spec.host.workspace, spec.host.workspace]);
+    await dockerSandbox.destroy(ctx, handle);
+    rmSync(link);
+  });
+
   it('is listed with its labels until it is destroyed, which may be said twice', async () => {
     const handle = await dockerSandbox.launch(ctx, spec);
     expect(await dockerSandbox.list(ctx)).toEqual([{ id: spec.name, kind: 'sandbox', labels: ctx.labels }]);
@@ -116,7 +133,7 @@ describe.each(VARIANTS)('a sandbox of %s', (variant) => {
     };
     for await (const event of dockerSandbox.exec(ctx, handle, command)) {
       if (event.type === 'line') await dockerSandbox.destroy(ctx, handle);
-      else expect(event).toMatchObject({ type: 'exit', code: 137 });
+      else expect(event).toMatchObject({ type: 'lost', reason: expect.stringMatching(/^the sandbox is gone: /) });
     }
   });
 });
@@ -164,7 +181,7 @@ describe('detection', () => {
     ['darwin', /brew install docker\/tap\/sbx/],
     ['win32', /winget install/],
   ] as const)('on %s without either says how to install sbx there', async (platform, hint) => {
-    const reason = 'no sbx command on PATH, and no docker either';
+    const reason = expect.stringMatching(/^no sbx command on PATH, and no docker either(; .*sbx.*)?$/);
     expect(await detect({}, platform)).toEqual({ status: 'absent', reason, hint: expect.stringMatching(hint) });
   });
 
@@ -172,7 +189,7 @@ describe('detection', () => {
     const docker = `echo "docker: 'sandbox' is not a docker command." >&2; exit 1`;
     expect(await detect({ docker })).toMatchObject({
       status: 'absent',
-      reason: 'no sbx command on PATH, and the docker here has no sandbox plugin',
+      reason: expect.stringMatching(/^no sbx command on PATH, and the docker here has no sandbox plugin/),
     });
   });
 
@@ -184,7 +201,7 @@ describe('detection', () => {
   it('falls back to the plugin when sbx is another tool', async () => {
     const docker = `[ "$2" = version ] && echo "github.com/docker/sandboxes/cli-plugin v0.7.1 abc" || echo '{"vms":[]}'`;
     const found = await detect({ sbx: 'echo "sbx version 1.4.0"', docker });
-    expect(found).toEqual({ status: 'ready', version: 'docker sandbox v0.7.1', facts: { cli: 'docker sandbox' } });
+    expect(found).toMatchObject({ status: 'ready', version: 'docker sandbox v0.7.1', facts: { cli: 'docker sandbox' }, variants: [] });
   });
 
   it.each([SBX, OLD_SBX])('knows sbx by either form of its version (%#)', async (version) => {
@@ -203,7 +220,17 @@ describe('detection', () => {
     ['no valid user session found, please sign in to Docker to proceed', 'unconfigured', 'sbx login'],
     ['ERROR: global network policy has not been initialized', 'unconfigured', 'sbx policy init balanced'],
     ['ERROR: ensure daemon: daemon failed to start properly after 10 retries', 'broken', 'sbx daemon restart'],
-    ['ERROR: could not open /dev/kvm: permission denied', 'unconfigured', 'sudo usermod -aG kvm $USER'],
+    ['ERROR: could not open /dev/kvm: permission denied', 'unconfigured', 'sudo usermod -aG kvm $USER, then sign in again'],
+    [
+      'ERROR: open /dev/kvm: no such file or directory',
+      'unconfigured',
+      'turn on virtualization in its firmware; in a VM, nested virtualization',
+    ],
+    [
+      'ERROR: Windows Hypervisor Platform is not enabled',
+      'unconfigured',
+      'Enable-WindowsOptionalFeature -Online -FeatureName HypervisorPlatform -All (as administrator)',
+    ],
     ['something new', 'broken', 'sbx ls --json'],
   ])('understands: %s', async (words, status, hint) => {
     expect(await detect(sbx(SBX, `echo "${words}" >&2; exit 1`))).toMatchObject({ status, hint });
@@ -219,6 +246,28 @@ describe('detection', () => {
   });
 });
 
+it("promises no wall before the caller's SSH agent, which it hands on by itself", () => {
+  const wall = (env: Record<string, string>) => dockerSandbox.walls?.(contextOf('docker-sandbox', env))['ssh-agent'];
+  expect([wall({ SSH_AUTH_SOCK: '/run/agent.sock' }), wall({})]).toEqual(['open', 'closed']);
+});
+
+describe('a sbx that hangs', () => {
+  it.each([
+    ['version', 'sbx version gives no answer'],
+    ['ls', 'sbx gives no answer'],
+    ['policy', 'sbx gives no answer'],
+  ])('at %s is broken, within the time that detection has, and nothing else is measured in its place', async (command, reason) => {
+    const stand = await standIn();
+    const plugin = await standIn('docker sandbox');
+    const PATH = [stand.env.PATH, plugin.env.PATH].join(delimiter);
+    const ctx = contextOf('docker-sandbox', { ...stand.env, PATH, CAGEMATCH_STAND_IN_FAULT: `hang:${command}` });
+    const startedMs = performance.now();
+    expect(await dockerSandbox.detect(ctx)).toEqual({ status: 'broken', reason, hint: 'sbx daemon restart' });
+    expect(performance.now() - startedMs).toBeLessThan(5000);
+    for (const one of [stand, plugin]) await one.close();
+  });
+});
+
 it('the stand-in refuses what the real one does not know', async () => {
   const stand = await standIn();
   const path = [dirname(process.execPath), stand.env.PATH].join(delimiter);
@@ -227,9 +276,16 @@ it('the stand-in refuses what the real one does not know', async () => {
     ['ls', '--format', 'json'],
     ['create', '--memory-swap', '1g', 'claude', '/tmp'],
     ['start', 'x'],
+    ['exec', '--detach', 'x', 'true'],
+    ['create', '/tmp', 'claude'],
   ])
     expect((await call(args)).exitCode).toBe(2);
   expect((await call(['exec', 'nobody', 'true'])).stderr).toContain("sandbox 'nobody' not found");
   expect((await call(['create', '--name', 'a_b', 'claude', '/tmp'])).exitCode).toBe(1);
+  expect((await call(['create', '--clone', 'claude', tmpdir()])).stderr).toContain('--clone requires a Git repository');
+  expect((await call(['rm', 'nobody'])).stderr).toContain('use --force');
+  // What a sandbox was made with is never another.
+  expect((await call(['create', '--name', 'once', 'claude', '/tmp'])).exitCode).toBe(0);
+  expect((await call(['create', '--name', 'once', '--cpus', '2', 'claude', '/tmp'])).stderr).toContain("'once' already exists");
   await stand.close();
 });

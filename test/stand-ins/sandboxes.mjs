@@ -1,7 +1,7 @@
 // What both stand-ins for Docker's sandboxes share: sandboxes as folders of CAGEMATCH_STAND_IN_STATE, commands that really run.
+import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
-  chownSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -13,17 +13,22 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, isAbsolute, join, posix } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { killJailed, runJailed, translate } from './jail.mjs';
 import { killMarked, markEnv } from './marked.mjs';
+import { own } from './own.mjs';
 import { parseFlags, Usage } from './strict-flags.mjs';
 
-/** @typedef {{name: string, agent: string, status: 'running' | 'stopped', workspaces: string[]}} Sandbox */
+/** @typedef {{name: string, agent: string, status: 'running' | 'stopped', workspaces: string[], clone?: boolean}} Sandbox */
 
-const packageRoot = fileURLToPath(new URL('../../', import.meta.url));
 const AGENTS = ['claude', 'codex', 'copilot', 'cursor', 'docker-agent', 'droid', 'gemini', 'kiro', 'opencode', 'shell'];
 /** Folders of the guest that are its own. */
-const OWN = ['/home/agent', '/tmp/cagematch'];
+const OWN = ['/home/agent', '/tmp/cagematch', '/tmp/cagematch-out'];
+/** What a template's own settings were seen to hold: it stands for a key, and wins over a login. */
+const SETTINGS = { apiKeyHelper: 'echo proxy-managed', alwaysThinkingEnabled: true };
+/** Who works in a template. A workspace that is shared shows him as its owner; a clone is his own. */
+const WORKS = { uid: 1000, gid: 1000 };
+/** A guest's way out is a proxy, for all that is not told otherwise; this one lets nothing through. */
+const PROXY = 'http://127.0.0.1:9';
 
 export class Failed extends Error {}
 
@@ -50,8 +55,16 @@ export function openState(program) {
       writeFileSync(written, `${JSON.stringify(sandbox)}\n`);
       renameSync(written, record(sandbox.name));
     },
-    /** @param {string} name */
-    mounts: (name) => OWN.map((guest) => ({ guest, real: join(state, name, 'root', guest) })),
+    /** @param {string} name @param {string} [clone] where the clone of one is, inside */
+    mounts: (name, clone) => [
+      ...OWN.map((guest) => ({ guest, real: join(state, name, 'root', guest) })),
+      ...(clone === undefined
+        ? []
+        : [
+            { guest: clone, real: join(state, name, 'clone') },
+            { guest: '/run/sandbox/source', real: clone },
+          ]),
+    ],
     /** @param {string} name */
     folderOf: (name) => join(state, name),
   };
@@ -61,11 +74,12 @@ export function openState(program) {
 
 /**
  * @param {State} state
- * @param {{name: string | undefined, agent: string | undefined, paths: string[]}} wanted
+ * @param {{name: string | undefined, agent: string | undefined, paths: string[], clone?: boolean}} wanted
  */
-export function create(state, { name, agent, paths }) {
+export function create(state, { name, agent, paths, clone = false }) {
   if (agent === undefined || !AGENTS.includes(agent)) throw new Usage(`unknown agent: ${agent}`);
   if (paths.length === 0) throw new Usage('requires at least 2 arg(s): AGENT and WORKSPACE');
+  if (paths[0]?.endsWith(':ro')) throw new Failed('stand-in: the first workspace is where the agent works');
   for (const path of paths) {
     const real = path.replace(/:ro$/, '');
     if (!existsSync(real) || !statSync(real).isDirectory()) throw new Failed(`workspace path ${real} does not exist`);
@@ -73,26 +87,47 @@ export function create(state, { name, agent, paths }) {
   }
   const sandbox = name ?? `${agent}-${basename(paths[0] ?? '')}`;
   if (!/^[a-zA-Z0-9][a-zA-Z0-9.+-]*$/.test(sandbox)) throw new Failed(`invalid sandbox name: ${sandbox}`);
+  // What a sandbox was made with stays as it is: a name is had once.
   if (existsSync(state.folderOf(sandbox))) throw new Failed(`sandbox '${sandbox}' already exists`);
-  for (const mount of state.mounts(sandbox)) mkdirSync(dirname(mount.real), { recursive: true });
-  cpSync(join(packageRoot, 'lib/task/home'), join(state.folderOf(sandbox), 'root/home/agent'), { recursive: true });
+  if (clone) checkRepository(paths[0] ?? '');
+  for (const mount of state.mounts(sandbox)) mkdirSync(mount.real, { recursive: true });
+  const settings = join(state.folderOf(sandbox), 'root/home/agent/.claude/settings.json');
+  mkdirSync(dirname(settings));
+  writeFileSync(settings, JSON.stringify(SETTINGS));
+  if (clone) makeClone(state, sandbox, paths[0] ?? '');
   // Whoever works inside has the id of the workspace's owner, as through a shared folder of the real one.
-  own(join(state.folderOf(sandbox), 'root'), ownerOf(paths[0] ?? '/'));
+  own(join(state.folderOf(sandbox), 'root'), clone ? WORKS : ownerOf(paths[0] ?? '/'));
   // Nothing keeps it running: it has stopped by itself before anyone comes to use it.
-  state.save({ name: sandbox, agent, status: 'stopped', workspaces: paths });
+  state.save({ name: sandbox, agent, status: 'stopped', workspaces: paths, ...(clone ? { clone } : {}) });
   return sandbox;
 }
+
+/** @param {string} path */
+function checkRepository(path) {
+  const git = statSync(join(path, '.git'), { throwIfNoEntry: false });
+  if (!git) throw new Failed(`--clone requires a Git repository, but ${path} is not in a Git repository`);
+  if (!git.isDirectory()) throw new Failed('--clone is not supported from inside a Git worktree');
+}
+
+/**
+ * With git itself, and by the commit that is checked out; the repository on the host gets a remote, as from the real one.
+ * @param {State} state @param {string} name @param {string} source
+ */
+function makeClone(state, name, source) {
+  const folder = join(state.folderOf(name), 'clone');
+  const made = spawnSync('git', ['clone', '--quiet', '--no-hardlinks', source, folder], { encoding: 'utf8' });
+  if (made.status !== 0) throw new Failed(`clone ${source}: ${made.stderr.trim()}`);
+  own(folder, WORKS);
+  appendFileSync(join(source, '.git/config'), remoteOf(name));
+}
+
+/** @param {string} name */
+const remoteOf = (name) => `[remote "sandbox-${name}"]\n\turl = git://127.0.0.1:1/${name}\n`;
 
 /** @param {string} path */
 function ownerOf(path) {
   const { uid, gid } = statSync(path);
   return { uid, gid };
-}
-
-/** @param {string} path @param {{uid: number, gid: number}} user */
-function own(path, user) {
-  if (process.getuid?.() !== 0) return;
-  for (const name of ['', ...readdirSync(path, { recursive: true, encoding: 'utf8' })]) chownSync(join(path, name), user.uid, user.gid);
 }
 
 /** Flags as those of `docker exec`. */
@@ -118,14 +153,17 @@ export async function exec(state, args) {
   if (flags.tty && !process.stdin.isTTY) throw new Failed('the input device is not a TTY');
   const sandbox = state.find(name);
   state.save({ ...sandbox, status: 'running' });
+  // The key itself stays with the proxy on the host.
+  const sentinel = hasSecret(state, 'anthropic') ? { ANTHROPIC_API_KEY: 'proxy-managed' } : {};
+  const guest = { HOME: '/home/agent', HTTP_PROXY: PROXY, HTTPS_PROXY: PROXY, http_proxy: PROXY, https_proxy: PROXY, ...sentinel };
   const child = runJailed({
     argv,
-    env: { HOME: '/home/agent', ...markEnv(state.folderOf(name)), ...readEnv(flags.env ?? []) },
+    env: { ...guest, ...markEnv(state.folderOf(name)), ...readEnv(flags.env ?? []) },
     cwd: flags.workdir?.at(-1) ?? sandbox.workspaces[0] ?? '/',
-    mounts: state.mounts(name),
+    mounts: state.mounts(name, sandbox.clone ? sandbox.workspaces[0] : undefined),
     stdio: [flags.interactive ? 'inherit' : 'ignore', 'inherit', 'inherit'],
     // The workspace is shared so that what is made in it is its owner's.
-    user: ownerOf(sandbox.workspaces[0] ?? '/'),
+    user: sandbox.clone ? WORKS : ownerOf(sandbox.workspaces[0] ?? '/'),
   });
   // Kept by number as well as by mark: the environment of another user's process cannot be read everywhere.
   const running = join(state.folderOf(name), 'running', String(child.pid));
@@ -141,6 +179,15 @@ export async function exec(state, args) {
     child.on('exit', (code, signal) => resolve(code ?? 128 + (signal === 'SIGKILL' ? 9 : 15)));
   });
 }
+
+/** @param {State} state @param {string} service */
+const secretFile = (state, service) => join(dirname(state.state), `secret-${service}`);
+
+/** @param {State} state @param {string} service */
+const hasSecret = (state, service) => existsSync(secretFile(state, service));
+
+/** @param {State} state @param {string} service @param {string} value */
+export const keepSecret = (state, service, value) => writeFileSync(secretFile(state, service), value);
 
 /**
  * `NAME=value` as it is; a bare `NAME` has the client's own value, and is left out where the client has none.
@@ -191,7 +238,10 @@ function guestFolder(state, name, path) {
  * @param {string} name
  */
 export function remove(state, name) {
-  state.find(name);
+  const { clone, workspaces } = state.find(name);
+  const config = join(workspaces[0] ?? '', '.git/config');
+  // Its folder may have gone before it.
+  if (clone && existsSync(config)) writeFileSync(config, readFileSync(config, 'utf8').replace(remoteOf(name), ''));
   const running = join(state.folderOf(name), 'running');
   for (const pid of existsSync(running) ? readdirSync(running) : []) killJailed(Number(pid));
   killMarked(state.folderOf(name));
@@ -207,11 +257,31 @@ export async function asClient(program, main) {
   const folder = process.env.CAGEMATCH_STAND_IN_STATE;
   // Every call is noted, so that a test can look for what must not be in an argv.
   if (folder) appendFileSync(join(folder, 'argv.jsonl'), `${JSON.stringify([program, ...process.argv.slice(2)])}\n`);
+  const hangs = hangsAt(process.argv[2] ?? '', folder);
   try {
+    if (hangs === 'hang') await forEver();
     process.exitCode = await main();
+    if (hangs === 'hang-after') await forEver();
   } catch (error) {
     if (!(error instanceof Usage || error instanceof Failed)) throw error;
     process.stderr.write(`ERROR: ${error.message}\n${error instanceof Usage ? `\nUsage: see ${program} --help\n` : ''}`);
     process.exitCode = error instanceof Usage ? 2 : 1;
   }
+}
+
+const forEver = () => new Promise(() => setInterval(() => {}, 2 ** 30));
+
+/**
+ * CAGEMATCH_STAND_IN_FAULT=`hang:ls`: it gives no answer, ever; `hang-after:create`: it does what it is told, and then hangs;
+ * `hang:exec@2`: the second call of that command only.
+ * @param {string} command @param {string | undefined} folder
+ */
+function hangsAt(command, folder) {
+  const [, how, which, nth] = /^(hang|hang-after):(\w+)(?:@(\d+))?$/.exec(process.env.CAGEMATCH_STAND_IN_FAULT ?? '') ?? [];
+  if (which !== command || !folder) return undefined;
+  if (nth === undefined) return how;
+  const calls = readFileSync(join(folder, 'argv.jsonl'), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '');
+  return calls.filter((line) => JSON.parse(line)[1] === command).length === Number(nth) ? how : undefined;
 }

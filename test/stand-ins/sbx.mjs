@@ -1,8 +1,8 @@
 // Stand-in for Docker's `sbx`: the documented commands and flags of 0.3x/0.4x, over real folders and processes.
 // CAGEMATCH_STAND_IN_FAULT makes it fail as the real one was seen to fail.
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { asClient, copy, create, exec, Failed, openState, remove } from './sandboxes.mjs';
+import { asClient, copy, create, exec, Failed, keepSecret, openState, remove } from './sandboxes.mjs';
 import { parseFlags, Usage } from './strict-flags.mjs';
 
 const VERSION = 'v0.39.0-stand-in 0000000000000000000000000000000000000000';
@@ -63,7 +63,7 @@ async function main([command, ...args]) {
       const memory = flags.memory?.at(-1);
       if (memory !== undefined && !/^\d+[kmgt]?$/i.test(memory)) throw new Usage(`invalid argument "${memory}" for "-m, --memory" flag`);
       const [agent, ...paths] = rest;
-      const name = create(state, { name: flags.name?.at(-1), agent, paths });
+      const name = create(state, { name: flags.name?.at(-1), agent, paths, clone: flags.clone !== undefined });
       if (!flags.quiet) process.stdout.write(`Created sandbox '${name}'\n`);
       writeFileSync(join(state.state, '.template'), '');
       return 0;
@@ -96,6 +96,16 @@ async function main([command, ...args]) {
       const state = ready();
       process.stdout.write('REPOSITORY  TAG\n');
       if (existsSync(join(state.state, '.template'))) process.stdout.write('docker/sandbox-templates  claude-code\n');
+      return 0;
+    }
+    case 'secret': {
+      const { flags, rest } = parseFlags(args.slice(1), {
+        force: { short: 'f' },
+        global: { short: 'g' },
+        token: { short: 't', value: true },
+      });
+      if (args[0] !== 'set' || rest.length !== 1) throw new Usage(`unknown command "secret ${args.join(' ')}" for "sbx"`);
+      keepSecret(ready(), rest[0] ?? '', flags.token?.at(-1) ?? readFileSync(0, 'utf8').trim());
       return 0;
     }
     default:
