@@ -20,6 +20,8 @@ export interface Variant {
   isolation: Isolation;
   /** Seen, but not known to work: run only when it is named. */
   onRequest?: boolean;
+  /** What is exec'd stays outside of its walls: no sandbox of it can idle for runs. */
+  mainProcessOnly?: boolean;
 }
 
 /** What a match file or a caller may change for one entry; a mode declares which of these it knows. */
@@ -35,7 +37,14 @@ export interface EntryOptions {
 export type Facts = Record<string, string | number | boolean>;
 
 export type Detection =
-  | { status: 'ready'; version: string; facts: Facts; variants?: Variant[] }
+  | {
+      status: 'ready';
+      version: string;
+      facts: Facts;
+      /** Of the entry without a variant, where this machine's settings make it another than the mode declares. */
+      isolation?: Isolation;
+      variants?: Variant[];
+    }
   | { status: 'absent' | 'broken' | 'unconfigured' /** what was seen */; reason: string /** one command to type */; hint: string };
 
 /** How a process inside the sandbox finds the model's endpoint. */

@@ -115,7 +115,11 @@ function cluster(what, namespace) {
       return { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } };
     case 'runtimeclasses': {
       const names = (process.env.CAGEMATCH_STAND_IN_CLASSES ?? '').split(' ').filter(Boolean);
-      return { kind: 'List', items: names.map((name) => ({ kind: 'RuntimeClass', metadata: { name }, handler: name })) };
+      // `name=handler`, where they differ.
+      const items = names
+        .map((one) => one.split('='))
+        .map(([name, handler = name]) => ({ kind: 'RuntimeClass', metadata: { name }, handler }));
+      return { kind: 'List', items };
     }
     case 'crd/sandboxes.agents.x-k8s.io':
       if (!sandboxes())
