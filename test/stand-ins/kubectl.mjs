@@ -176,7 +176,9 @@ async function exec(flags, [target = '', ...argv]) {
   const { name, uid } = pod.metadata;
   const fate = fateOfExec(name);
   const stdio = /** @type {const} */ ([flags.stdin ? 'inherit' : 'ignore', 'inherit', 'inherit']);
-  const child = runJailed({ argv, env: envOf(pod), cwd: '/workspace', mounts: mountsOf(pod), stdio: [...stdio], user: userOf(pod) });
+  // What befalls a pod befalls it under the command, however soon that would have ended: it waits for its end.
+  const held = fate ? ['/bin/sh', '-c', 'kill -STOP $$; exec "$@"', 'sh', ...argv] : argv;
+  const child = runJailed({ argv: held, env: envOf(pod), cwd: '/workspace', mounts: mountsOf(pod), stdio: [...stdio], user: userOf(pod) });
   enter(uid, child.pid);
   if (fate) setImmediate(() => befallen(name, fate));
   const code = await codeOf(child).finally(() => leave(uid, child.pid));
