@@ -1,10 +1,21 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+
+const hasBubblewrap = (process.env.PATH ?? '').split(delimiter).some((folder) => {
+  try {
+    accessSync(join(folder, 'bwrap'), constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+});
 
 /**
  * Files whose rows need the machine to themselves: bubblewrap mounts all of the host again, and fails where a container's
- * mount goes away meanwhile; faults and audits look at what is left on the machine.
+ * mount goes away meanwhile. Where there is none, stand-ins are exercised, which mostly wait: they need not be waited for.
  */
-const ALONE = ['test/conformance.test.ts'];
+const ALONE = hasBubblewrap ? ['test/conformance.test.ts'] : [];
 
 export default defineConfig({
   test: {
@@ -18,10 +29,14 @@ export default defineConfig({
         extends: true,
         test: { name: 'together', include: ['test/**/*.test.ts'], exclude: ALONE, sequence: { groupOrder: 0 } },
       },
-      {
-        extends: true,
-        test: { name: 'alone', include: ALONE, fileParallelism: false, sequence: { groupOrder: 1 } },
-      },
+      ...(ALONE.length === 0
+        ? []
+        : [
+            {
+              extends: true as const,
+              test: { name: 'alone', include: ALONE, fileParallelism: false, sequence: { groupOrder: 1 } },
+            },
+          ]),
     ],
   },
 });

@@ -1,7 +1,7 @@
 // `cagematch detect`: which runtimes are here, and why the others are not.
 import type { Argv } from 'yargs';
 import { z } from 'zod';
-import { isStandIn } from '../lib/match/detect.js';
+import { isolationOf, isStandIn } from '../lib/match/detect.js';
 import { renderDetected } from '../lib/report/terminal/detected.js';
 import { coloured, plain } from '../lib/report/terminal/lines.js';
 import { EXIT, type Io, wantsColour } from './io.js';
@@ -22,7 +22,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     mode: mode.id,
     letter: mode.letter,
     title: mode.title,
-    isolation: mode.isolation,
+    isolation: isolationOf({ mode, detection }),
     standIn: isStandIn(detection),
     detection,
   }));

@@ -10,17 +10,17 @@ import { renderProbe } from '../lib/report/probe/terminal.js';
 import type { Style } from '../lib/report/terminal/lines.js';
 import { coloured, plain, renderTable } from '../lib/report/terminal/table.js';
 import { type Io, wantsColour } from './io.js';
-import { probeBeside } from './records.js';
+import { probesBeside } from './records.js';
 
 interface Where {
   /** A file, or `-` for stdout, which then holds nothing else. */
   json?: string | undefined;
 }
 
-/** @param folder of the match; a probe of the same machine beside it is pointed at */
+/** @param folder of the match; probes of the same machine beside it are pointed at */
 export async function publish(report: Report, folder: string, settings: Where, io: Io): Promise<void> {
-  const probe = await probeBeside(dirname(folder), report.match.host);
-  show(report, (style) => renderTable(report, style, probe), folder, settings, io);
+  const probes = await probesBeside(dirname(folder), report.match.host);
+  show(report, (style) => renderTable(report, style, probes), folder, settings, io);
   // A stand-in's number is never a finding, and half a match is none either.
   if (report.match.how === 'done' && report.modes.every((mode) => !mode.standIn)) writeResults(renderMarkdown(report), MATCH_REGION, io);
 }

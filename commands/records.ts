@@ -2,11 +2,14 @@
 import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { CagematchError, messageOf } from '../lib/errors.js';
+import { parseJson } from '../lib/json.js';
+import { PROBES, type ProbeName } from '../lib/probe-record.js';
 import type { Fingerprint, MatchEvent } from '../lib/record.js';
 import type { Report } from '../lib/report/document.js';
 import { createFold, type Fold } from '../lib/report/fold.js';
 import type { ProbeDocument } from '../lib/report/probe/document.js';
 import { createProbeFold } from '../lib/report/probe/fold.js';
+import { inOrder, partOf } from '../lib/report/probe/parts.js';
 import { readProbeRecord, readRecord } from '../lib/report/read.js';
 
 export interface Found {
@@ -61,11 +64,14 @@ function list(folder: string, kind: Kind): string[] {
 
 /** By how its first line begins: a file may have any name. */
 function kindOf(path: string): Kind {
-  const head = Buffer.alloc(64);
+  return headOf(path, 64).startsWith('{"type":"probe-started"') ? 'probe' : 'match';
+}
+
+function headOf(path: string, bytes: number): string {
+  const head = Buffer.alloc(bytes);
   const file = openSync(path, 'r');
   try {
-    const length = readSync(file, head);
-    return head.toString('utf8', 0, length).startsWith('{"type":"probe-started"') ? 'probe' : 'match';
+    return head.toString('utf8', 0, readSync(file, head));
   } finally {
     closeSync(file);
   }
@@ -94,20 +100,38 @@ export async function readProbe(found: Found): Promise<ProbeDocument> {
   });
 }
 
-/** In the folder of a match: the newest probe that ran to its end on the same machine. One that cannot be read is passed over. */
-export async function probeBeside(folder: string, host: Fingerprint): Promise<ProbeDocument | undefined> {
+/**
+ * In the folder of a match: of each part the newest probe that ran to its end on the same machine, without its other parts. One
+ * that cannot be read is passed over.
+ */
+export async function probesBeside(folder: string, host: Fingerprint): Promise<ProbeDocument[]> {
+  const missing = new Set<ProbeName>(PROBES);
+  const found: ProbeDocument[] = [];
   for (const name of list(folder, 'probe').reverse()) {
+    if (missing.size === 0) break;
+    const path = join(folder, name, FILES.probe);
     try {
-      const probe = await readProbe({ name, path: join(folder, name, FILES.probe), kind: 'probe' });
-      if (probe.probe.how === 'done' && isSame(probe.probe.host, host)) return probe;
+      // A record may be long, and there may be many: most are told by their first line.
+      if (!tries(path, missing)) continue;
+      const document = await readProbe({ name, path, kind: 'probe' });
+      if (document.probe.how !== 'done' || !isSame(document.probe.host, host)) continue;
+      const parts = document.probe.only.filter((what) => missing.delete(what));
+      found.push(partOf(document, parts));
     } catch {}
   }
-  return undefined;
+  return inOrder(found);
+}
+
+/** Whether a probe says of itself that it tries any of these. */
+function tries(path: string, parts: ReadonlySet<ProbeName>): boolean {
+  const [line = ''] = headOf(path, 4096).split('\n', 1);
+  const only = parseJson<{ only?: ProbeName[] }>(line)?.only;
+  return only?.some((what) => parts.has(what)) ?? true;
 }
 
 /** The same for a match's record. */
-export async function probeOf(found: Found, host: Fingerprint): Promise<ProbeDocument | undefined> {
-  return probeBeside(dirname(dirname(found.path)), host);
+export async function probesOf(found: Found, host: Fingerprint): Promise<ProbeDocument[]> {
+  return probesBeside(dirname(dirname(found.path)), host);
 }
 
 const isSame = (a: Fingerprint, b: Fingerprint) => (Object.keys(a) as (keyof Fingerprint)[]).every((key) => a[key] === b[key]);

@@ -17,7 +17,7 @@ import { renderProbeMarkdown } from '../lib/report/probe/markdown.js';
 import { renderProbe } from '../lib/report/probe/terminal.js';
 import { coloured, plain, renderTable } from '../lib/report/terminal/table.js';
 import { EXIT, type Io, wantsColour } from './io.js';
-import { findRecord, finishedFold, probeOf, readFound, readProbe } from './records.js';
+import { findRecord, finishedFold, probesOf, readFound, readProbe } from './records.js';
 import { readSettings } from './settings.js';
 
 /** What is made of the whole match; or of its events as they are read, however many there are. Of a probe: where it can be. */
@@ -29,22 +29,22 @@ type Format = { probe?(document: ProbeDocument, io: Io): string } & (
 interface Around {
   fold: Fold;
   io: Io;
-  /** The newest of the same machine beside the match. */
-  probe: ProbeDocument | undefined;
+  /** The newest of the same machine beside the match, of each part. */
+  probes: ProbeDocument[];
 }
 
 const styleFor = (io: Io) => (wantsColour(io, io.outIsTty) ? coloured : plain);
 
 const FORMATS = {
   table: {
-    whole: (report, { io, probe }) => renderTable(report, styleFor(io), probe),
+    whole: (report, { io, probes }) => renderTable(report, styleFor(io), probes),
     probe: (document, io) => renderProbe(document, styleFor(io)),
   },
   markdown: {
-    whole: (report, { probe }) => `${[renderMarkdown(report), ...(probe ? [renderProbeMarkdown(probe)] : [])].join('\n\n')}\n`,
+    whole: (report, { probes }) => `${[renderMarkdown(report), ...probes.map(renderProbeMarkdown)].join('\n\n')}\n`,
     probe: (document) => `${renderProbeMarkdown(document)}\n`,
   },
-  html: { whole: (report, { probe }) => renderHtml(report, probe), probe: renderProbeHtml },
+  html: { whole: (report, { probes }) => renderHtml(report, probes), probe: renderProbeHtml },
   json: {
     stream: async (write, report) => createJson(write, await report()),
     probe: (document) => `${JSON.stringify(document, null, 2)}\n`,
@@ -80,7 +80,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   }
   if ('whole' in format) {
     const { report, fold } = await finishedFold(found);
-    io.out(format.whole(report, { fold, io, probe: await probeOf(found, report.match.host) }));
+    io.out(format.whole(report, { fold, io, probes: await probesOf(found, report.match.host) }));
     return EXIT.done;
   }
   const pieces = inPieces(io.out);

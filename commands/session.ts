@@ -54,8 +54,11 @@ export async function inSession(io: Io, progress: Progress, answer: Answer, work
       interrupted: () => interrupt.signal.aborted,
       stop: () => stop.abort(),
       detect: (modes) => detectAll(modes, (mode) => contextFor(around, keeper, mode.id)),
-      contextOf: ({ mode, variant, options, facts }, more) =>
-        contextFor({ ...around, env: { ...around.env, ...more } }, keeper, mode, { variant, options, facts }),
+      contextOf({ mode, variant, options, facts, standIn }, more) {
+        // What a stand-in's time would have cost is no finding either.
+        const say = standIn ? (line: string) => progress.say(`${line} (stand-in)`) : progress.say;
+        return contextFor({ ...around, say, env: { ...around.env, ...more } }, keeper, mode, { variant, options, facts });
+      },
     });
   } finally {
     progress.end();

@@ -22,6 +22,8 @@ export interface Variant {
   workspace?: Mode['workspace'];
   /** Seen, but not known to work: run only when it is named. */
   onRequest?: boolean;
+  /** What is exec'd stays outside of its walls: no sandbox of it can idle for runs. */
+  mainProcessOnly?: boolean;
 }
 
 /** What a match file or a caller may change for one entry; a mode declares which of these it knows. */
@@ -44,6 +46,8 @@ export type Detection =
       status: 'ready';
       version: string;
       facts: Facts;
+      /** Of the entry without a variant, where this machine's settings make it another than the mode declares. */
+      isolation?: Isolation;
       variants?: Variant[];
       /** As a mode's, where only what is found here tells. */
       elsewhere?: true;

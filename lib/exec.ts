@@ -1,6 +1,6 @@
 // Processes: run one to its end within a bound, or stream its lines; and never leave one behind.
 import { ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { monotonic } from './clock.js';
 import type { Env, ExecEnd, ExecEvent, ExecStream } from './contract.js';
@@ -343,6 +343,16 @@ export function which(program: string, env: Env): string | undefined {
 /** All places of PATH where a program of that name is, the one that is run first. */
 export function everyWhich(program: string, env: Env): string[] {
   return namesakes(program, env).filter(isProgram);
+}
+
+/** Names of all programs on PATH that are called like this, each once, in alphabetical order. */
+export function programsLike(pattern: RegExp, env: Env): string[] {
+  const folders = (env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
+  const found = folders.flatMap((folder) => {
+    const names = existsSync(folder) ? readdirSync(folder) : [];
+    return names.filter((name) => pattern.test(name) && isProgram(join(folder, name)));
+  });
+  return [...new Set(found)].sort();
 }
 
 /** Where it could be, in the order of PATH. */

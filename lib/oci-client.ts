@@ -151,15 +151,6 @@ export function execInContainer(client: Client, ctx: Context, handle: OciHandle,
   return clientStream(child);
 }
 
-/** For an OCI runtime whose container is a virtual machine that `exec` stays outside of: what ran there would be measured as if it were inside. */
-export function mainProcessOnly(runtime: string): CagematchError {
-  return new CagematchError(
-    'not-ready',
-    `${runtime} runs a container's first process in its machine, and what is exec'd beside it`,
-    '--state prepared',
-  );
-}
-
 /**
  * Gone, and confirmed. A one-shot container removes itself: its removal event is confirmation enough,
  * so that the common case costs no further call.

@@ -131,7 +131,18 @@ export const detectionSchema = z.discriminatedUnion('status', [
     status: z.literal('ready'),
     version: z.string(),
     facts,
-    variants: z.array(z.object({ id: z.string(), isolation, onRequest: z.boolean().optional() })).optional(),
+    isolation: isolation.optional(),
+    variants: z
+      .array(
+        z.object({
+          id: z.string(),
+          isolation,
+          workspace: z.enum(['bind', 'copy']).optional(),
+          onRequest: z.boolean().optional(),
+          mainProcessOnly: z.boolean().optional(),
+        }),
+      )
+      .optional(),
     elsewhere: z.literal(true).optional(),
   }),
   z.object({ status: z.enum(['absent', 'broken', 'unconfigured']), reason: z.string(), hint: z.string() }),

@@ -1,9 +1,9 @@
 // Docker: a container with the host's kernel; every other OCI runtime that the daemon lists is a variant.
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { type Context, defineMode, type Isolation, type Reach, type Variant } from '../lib/contract.js';
+import { basename, join } from 'node:path';
+import { type Context, defineMode, type Reach, type Variant } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
-import { capture, which, whyFailed } from '../lib/exec.js';
+import { capture, programsLike, which, whyFailed } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
 import { type Client, containerWalls, IMAGE_LAYOUT } from '../lib/oci.js';
 import { clientCensus, socketCensus } from '../lib/oci-census.js';
@@ -13,24 +13,22 @@ import {
   execInContainer,
   launchContainer,
   listOurs,
-  mainProcessOnly,
   monitorsOf,
   type OciHandle,
   reapOurs,
   removeContainer,
 } from '../lib/oci-client.js';
 import { ensureImage, evictImage, imageName } from '../lib/oci-image.js';
+import { knownRuntime, OCI_RUNTIMES, otherNames, requireDevice, requireInside, runtimeNamed, runtimeVariant } from '../lib/oci-runtimes.js';
 import { commandLines } from '../lib/process-tree.js';
 import { programVersion, versionFacts, versionIn, versionsOnPath } from '../lib/program-version.js';
 
-/** What is known to put more than the shared kernel between the agent and the host. */
-const ISOLATION: [RegExp, Isolation][] = [
-  [/runsc|gvisor/, 'user-kernel'],
-  [/kata|krun|firecracker/, 'microvm'],
-];
-
-/** libkrun's machine has one process of ours. */
-const OUTSIDE_EXEC = /krun/;
+interface Registered {
+  path?: string;
+  runtimeArgs?: string[] | null;
+  /** Of a shim, in place of a path: `io.containerd.kata.v2`, or the shim's own path. */
+  runtimeType?: string;
+}
 
 interface Info {
   ServerVersion?: string;
@@ -38,7 +36,7 @@ interface Info {
   Driver?: string;
   CgroupVersion?: string;
   DefaultRuntime?: string;
-  Runtimes?: Record<string, { path?: string; runtimeArgs?: string[] | null }>;
+  Runtimes?: Record<string, Registered>;
   RuncCommit?: { ID?: string };
   ContainerdCommit?: { ID?: string };
   ServerErrors?: string[];
@@ -62,7 +60,7 @@ export default defineMode<OciHandle>({
 
   async detect(ctx) {
     // What other OCI runtimes are called as a rule is asked beside the daemon, not after it.
-    const usual = which('docker', ctx.env) === undefined ? Promise.resolve(new Map()) : versionsOnPath(['runsc', 'crun'], ctx);
+    const usual = which('docker', ctx.env) === undefined ? Promise.resolve(new Map()) : versionsOnPath(USUAL, ctx);
     const asked = await capture(['docker', 'info', '--format', '{{json .}}'], { env: ctx.env, signal: ctx.signal, timeoutMs: 10_000 });
     if (asked.failure === 'missing') return { status: 'absent', reason: 'no docker command on PATH', hint: installHint(ctx.platform) };
     const info = parseJson<Info>(asked.stdout);
@@ -82,9 +80,12 @@ export default defineMode<OciHandle>({
         hint: 'unset DOCKER_HOST',
       };
     }
+    const runtimes = runtimesOf(info);
+    const byDefault = knownRuntime(...wordsOf(info.Runtimes?.[info.DefaultRuntime ?? '']), info.DefaultRuntime)?.isolation;
     return {
       status: 'ready',
       version: info.ServerVersion,
+      ...(byDefault === undefined || byDefault === 'container' ? {} : { isolation: byDefault }),
       facts: {
         storage: info.Driver ?? 'unknown',
         cgroup: info.CgroupVersion ?? 'unknown',
@@ -92,18 +93,19 @@ export default defineMode<OciHandle>({
         ...(await versions(info, await usual, ctx)),
         desktop: isDesktop(info),
         // A runtime that was registered with the host's network cannot use any other.
-        hostNetwork: Object.entries(info.Runtimes ?? {})
+        hostNetwork: runtimes
           .filter(([, runtime]) => runtime.runtimeArgs?.includes('--network=host'))
           .map(([id]) => id)
           .join(' '),
-        ignoresLimits: Object.entries(info.Runtimes ?? {})
+        ignoresLimits: runtimes
           .filter(([, runtime]) => runtime.runtimeArgs?.includes('--ignore-cgroups'))
           .map(([id]) => id)
           .join(' '),
+        ...otherNames(runtimes.map(([id, runtime]) => [id, wordsOf(runtime)])),
       },
-      variants: Object.keys(info.Runtimes ?? {})
-        .filter((id) => id !== info.DefaultRuntime && !/^io\.containerd\.(runc|runtime)\./.test(id))
-        .map((id): Variant => ({ id, isolation: ISOLATION.find(([pattern]) => pattern.test(id))?.[1] ?? 'container' }))
+      variants: runtimes
+        .filter(([id]) => id !== info.DefaultRuntime)
+        .map(([id, runtime]): Variant => runtimeVariant(id, ...wordsOf(runtime)))
         .concat(unlisted(info, ctx)),
     };
   },
@@ -138,7 +140,7 @@ export default defineMode<OciHandle>({
       extra: ['--pull', 'never', ...(ctx.variant === undefined ? [] : ['--runtime', ctx.variant])],
     }),
   exec(ctx, handle, command) {
-    if (OUTSIDE_EXEC.test(runtimeOf(ctx))) throw mainProcessOnly(runtimeOf(ctx));
+    requireInside(runtimeOf(ctx), kindOf(ctx));
     return execInContainer(client(ctx), ctx, handle, command);
   },
   async collect() {},
@@ -152,7 +154,7 @@ export default defineMode<OciHandle>({
   traces: (ctx, handle) => containerTraces(client(ctx), image(ctx), handle),
   walls(ctx) {
     const network = networkOf(ctx);
-    const ownKernel = ctx.facts.desktop === true || ISOLATION.some(([pattern]) => pattern.test(runtimeOf(ctx)));
+    const ownKernel = ctx.facts.desktop === true || (kindOf(ctx)?.isolation ?? 'container') !== 'container';
     return {
       ...containerWalls({
         limits: !isAmong(ctx, 'ignoresLimits'),
@@ -161,18 +163,42 @@ export default defineMode<OciHandle>({
       'host-kernel': ownKernel ? 'closed' : 'open',
     };
   },
-  shell: (_ctx, handle) => ['docker', 'exec', '-it', handle.name, 'bash'],
+  shell(ctx, handle) {
+    requireInside(runtimeOf(ctx), kindOf(ctx));
+    return ['docker', 'exec', '-it', handle.name, 'bash'];
+  },
 });
 
 /** A shim on PATH is a runtime that the daemon knows without listing it, from version 23 on; whether it starts is seen when it is asked to. */
 function unlisted(info: Info, ctx: Context): Variant[] {
   if (isDesktop(info) || Number.parseInt(info.ServerVersion ?? '', 10) < 23) return [];
-  return Object.entries(SHIMS)
-    .filter(([shim, id]) => which(shim, ctx.env) !== undefined && !(id in (info.Runtimes ?? {})))
-    .map(([, id]) => ({ id, isolation: 'microvm', onRequest: true }));
+  const listed = Object.entries(info.Runtimes ?? {}).flatMap(([id, { runtimeType = '' }]) => [id, runtimeType]);
+  return programsLike(SHIM, ctx.env)
+    .filter((shim) => (knownRuntime(shim)?.isolation ?? 'container') !== 'container')
+    .map((shim) => shim.replace(SHIM, 'io.containerd.$1.$2'))
+    .filter((id) => !listed.includes(id))
+    .map((id) => ({ ...runtimeVariant(id), onRequest: true }));
 }
 
-const SHIMS = { 'containerd-shim-kata-v2': 'io.containerd.kata.v2' };
+const SHIM = /^containerd-shim-(.+)-(v\d+)$/;
+
+/** Programs that daemons are told of as a rule; those that are shims have none of their own. */
+const USUAL = OCI_RUNTIMES.flatMap(({ name, programs }) => (name === 'runc' || !programs?.includes(name) ? [] : [name]));
+
+/** Without the names that containerd itself has for runc. */
+function runtimesOf(info: Info): [id: string, Registered][] {
+  return Object.entries(info.Runtimes ?? {}).filter(([id]) => !/^io\.containerd\.(runc|runtime)\./.test(id));
+}
+
+/** What tells more of a runtime than the name that somebody gave it. */
+function wordsOf({ path, runtimeType }: Registered = {}): string[] {
+  return [runtimeType, path].flatMap((word) => (word ? [basename(word)] : []));
+}
+
+/** The program that is started for it, as it is called on PATH. */
+function programOf({ path, runtimeType }: Registered): string | undefined {
+  return path || runtimeType?.replace(/^io\.containerd\.(.+)\.(v\d+)$/, 'containerd-shim-$1-$2') || undefined;
+}
 
 function isDesktop(info: Info): boolean {
   return /Docker Desktop|OrbStack/.test(info.OperatingSystem ?? '');
@@ -184,12 +210,14 @@ async function versions(info: Info, usual: Map<string, string>, ctx: Context): P
     containerd: commit(info.ContainerdCommit),
     runc: commit(info.RuncCommit),
   };
-  const others = Object.entries(info.Runtimes ?? {}).filter(([id, { path }]) => path !== undefined && !/^io\.containerd\.|^runc$/.test(id));
   // A virtual machine's programs are not this machine's.
-  for (const [id, { path = '' }] of isDesktop(info) ? [] : others) {
-    const program = path.includes('/') ? path : which(path, ctx.env);
+  const others = isDesktop(info) ? [] : runtimesOf(info).filter(([id]) => id !== 'runc');
+  const asked = others.map(async ([id, registered]) => {
+    const named = programOf(registered);
+    const program = named === undefined || named.includes('/') ? named : which(named, ctx.env);
     if (program !== undefined) found[id] = usual.get(program) ?? (await programVersion(program, ctx));
-  }
+  });
+  await Promise.all(asked);
   return versionFacts(found);
 }
 
@@ -238,8 +266,14 @@ function runtimeOf(ctx: Context): string {
   return ctx.variant ?? String(ctx.facts.runtime);
 }
 
-/** @throws `not-ready` for an option that would be taken and then have no effect */
+function kindOf(ctx: Context) {
+  return runtimeNamed(runtimeOf(ctx), ctx.facts);
+}
+
+/** @throws `not-ready` for a runtime that this machine has no device for, or an option that would be taken and then have no effect */
 function checkOptions(ctx: Context): void {
+  // The daemon is root, or of this user: that the device is there is all that can be told for it.
+  if (ctx.platform === 'linux' && ctx.facts.desktop !== true) requireDevice(runtimeOf(ctx), kindOf(ctx), existsSync);
   const { network, cpus, memoryMiB } = ctx.options;
   if (isAmong(ctx, 'hostNetwork') && network !== undefined && network !== 'host')
     throw new CagematchError(

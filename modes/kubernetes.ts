@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { unpack } from '../lib/archive.js';
-import { type Context, type Detection, defineMode, type Env, type Handle, type Isolation, type Listed } from '../lib/contract.js';
+import { type Context, type Detection, defineMode, type Env, type Handle, type Listed, type Variant } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { type Captured, capture, stream, whyFailed } from '../lib/exec.js';
 import { bringIn, type Connection, execOver, shellOver } from '../lib/guest-exec.js';
@@ -10,6 +10,7 @@ import { bundleOut, copyOut } from '../lib/guest-shell.js';
 import { parseJson } from '../lib/json.js';
 import { containerWalls, IMAGE_LAYOUT } from '../lib/oci.js';
 import { imageName } from '../lib/oci-image.js';
+import { otherNames, requireInside, runtimeNamed, runtimeVariant } from '../lib/oci-runtimes.js';
 import { jobOf, listOf, ownedBy, type PodPlan, SECRETS, sandboxOf } from '../lib/pod-manifest.js';
 import { imageIn, type Pod, runs, troubleOf, whyJobFailed, whyUnscheduled } from '../lib/pod-status.js';
 
@@ -28,11 +29,6 @@ const MADE = '/tmp/cagematch-out';
 
 const SANDBOXES = 'sandboxes.agents.x-k8s.io';
 const AGENT_SANDBOX = 'agent-sandbox';
-/** What is known to put more than the shared kernel between the agent and the node. */
-const ISOLATION: [RegExp, Isolation][] = [
-  [/runsc|gvisor/, 'user-kernel'],
-  [/kata|krun|firecracker/, 'microvm'],
-];
 
 interface KubeHandle extends Handle {
   pod?: string;
@@ -63,6 +59,8 @@ export default defineMode<KubeHandle>({
 
   detect,
   async prepare(ctx) {
+    // All that is done in a pod is done by exec.
+    if (ctx.variant !== undefined) requireInside(ctx.variant, runtimeNamed(ctx.variant, ctx.facts), 'cagematch detect kubernetes');
     // One pod makes a node pull the image, and shows what the cluster would refuse to every run.
     const { image } = await ctx.keep(`image ${imageOf(ctx)}`, async () => {
       const which = ctx.variant === undefined ? '' : ` (${ctx.variant})`;
@@ -125,7 +123,8 @@ export default defineMode<KubeHandle>({
       'gateway-port': _gateway,
       ...walls
     } = containerWalls({ limits: true, network: 'behind' });
-    const own = ISOLATION.some(([pattern]) => pattern.test(ctx.variant ?? ''));
+    const kind = ctx.variant === undefined ? undefined : runtimeNamed(ctx.variant, ctx.facts);
+    const own = (kind?.isolation ?? 'container') !== 'container';
     return { ...walls, seccomp: 'closed', ...(own ? { 'host-kernel': 'closed' as const } : {}) };
   },
   shell: (ctx, handle) => kubectl(ctx, 'exec', '-it', podOf(ctx, handle), '--', 'bash'),
@@ -152,7 +151,11 @@ async function detect(ctx: Context): Promise<Detection> {
   return {
     status: 'ready',
     version,
-    facts: { context, namespace, ...(sandboxApi === undefined ? {} : { sandboxApi }) },
+    facts: {
+      ...{ context, namespace },
+      ...(sandboxApi === undefined ? {} : { sandboxApi }),
+      ...otherNames(found.map(({ metadata, handler }) => [metadata.name, [handler]])),
+    },
     variants: [...found.map(asVariant), ...(sandboxApi === undefined ? [] : [agentSandbox])],
   };
 }
@@ -181,10 +184,10 @@ interface RuntimeClass {
   handler: string;
 }
 
-function asVariant({ metadata: { name }, handler }: RuntimeClass) {
-  const isolation = ISOLATION.find(([pattern]) => pattern.test(name) || pattern.test(handler))?.[1];
+function asVariant({ metadata: { name }, handler }: RuntimeClass): Variant {
+  const variant = runtimeVariant(name, handler);
   // Others may be for WebAssembly or graphics cards: whether they run the image is not known.
-  return isolation ? { id: name, isolation } : { id: name, isolation: 'container' as const, onRequest: true };
+  return variant.isolation === 'container' || variant.mainProcessOnly ? { ...variant, onRequest: true } : variant;
 }
 
 function storedVersion(crd: Captured): string | undefined {

@@ -1,9 +1,10 @@
 // Podman: a container without a daemon; rootless where the caller is no root, or as the variant `rootless`.
-import { readdirSync, readFileSync } from 'node:fs';
+import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { type Context, defineMode, type Env, type Isolation, type Reach, type Thing } from '../lib/contract.js';
+import { registeredRuntimes } from '../lib/containers-conf.js';
+import { type Context, defineMode, type Env, type Facts, type Reach, type Thing, type Variant } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
-import { capture, output, which, whyFailed } from '../lib/exec.js';
+import { capture, isProgram, output, which, whyFailed } from '../lib/exec.js';
 import { type Client, containerWalls, IMAGE_LAYOUT, labelArgs } from '../lib/oci.js';
 import { clientCensus } from '../lib/oci-census.js';
 import {
@@ -13,32 +14,18 @@ import {
   forceRemove,
   launchContainer,
   listOurs,
-  mainProcessOnly,
   monitorsOf,
   type OciHandle,
   reapOurs,
   removeContainer,
 } from '../lib/oci-client.js';
 import { ensureImage, evictImage, imageName } from '../lib/oci-image.js';
+import { knownRuntime, OCI_RUNTIMES, otherNames, requireDevice, requireInside, runtimeNamed, runtimeVariant } from '../lib/oci-runtimes.js';
 import { childrenOf, commandLines } from '../lib/process-tree.js';
-import { versionFacts, versionIn, versionsOnPath } from '../lib/program-version.js';
+import { programVersion, versionFacts, versionIn } from '../lib/program-version.js';
 
 const ROOTLESS = 'rootless';
 
-/**
- * OCI runtimes that Podman can be told to use. It does not say which of them work (crun refuses a hybrid cgroup
- * layout, krun needs KVM), so those found on PATH are variants on request.
- */
-const RUNTIMES: Record<string, Isolation> = {
-  crun: 'container',
-  runc: 'container',
-  youki: 'container',
-  runsc: 'user-kernel',
-  krun: 'microvm',
-  kata: 'microvm',
-};
-/** libkrun's machine has one process of ours. */
-const OUTSIDE_EXEC = /krun/;
 /** The host's loopback, as slirp4netns names it inside. */
 const SLIRP_HOST = '10.0.2.2';
 
@@ -71,27 +58,32 @@ export default defineMode<OciHandle>({
   },
   platforms: ['linux', 'darwin', 'win32'],
   summary:
-    '`podman run --rm`, hardened, on the bridge network; rootless for an ordinary caller, `podman:rootless` for root; other OCI runtimes on request (`podman:crun`)',
+    '`podman run --rm`, hardened, on the bridge network; rootless for an ordinary caller, `podman:rootless` for root; OCI runtimes that its settings name are variants, others on PATH on request (`podman:crun`)',
   oneShot: true,
   options: ['network', 'tmpfs', 'cpus', 'memoryMiB'],
 
   async detect(ctx) {
     const account = ctx.uid === 0 ? rootlessAccount(ctx) : undefined;
     // All at once: the slowest of them decides how long it takes.
-    const [asked, rootless, others] = await Promise.all([
+    const found = which('podman', ctx.env) === undefined ? [] : otherRuntimes(ctx);
+    const [asked, rootless, ...versions] = await Promise.all([
       ask(client(ctx), ctx),
       account && storageOf(clientOf(ctx, account), ctx),
-      which('podman', ctx.env) === undefined ? new Map<string, string>() : versionsOnPath(Object.keys(RUNTIMES), ctx),
+      ...found.map(({ program }) => programVersion(program, ctx)),
     ]);
     if ('problem' in asked) return asked.problem;
     const { info } = asked;
     const { ociRuntime, conmon } = info.host ?? {};
+    const others = info.host?.serviceIsRemote ? [] : found.filter(({ id }) => id !== ociRuntime?.name);
+    const words = new Map(found.map(({ id, program }) => [id, [basename(program)]]));
+    const byDefault = knownRuntime(...(words.get(ociRuntime?.name ?? '') ?? []), ociRuntime?.name)?.isolation;
     return {
       status: 'ready',
       version: info.version?.Version ?? 'unknown',
+      ...(byDefault === undefined || byDefault === 'container' ? {} : { isolation: byDefault }),
       facts: {
         ...versionFacts({
-          ...Object.fromEntries([...others].map(([path, version]) => [basename(path), version])),
+          ...Object.fromEntries(found.map(({ id }, index) => [id, versions[index]])),
           conmon: versionIn(conmon?.version),
           ...(ociRuntime?.name === undefined ? {} : { [ociRuntime.name]: versionIn(ociRuntime.version) }),
         }),
@@ -102,12 +94,22 @@ export default defineMode<OciHandle>({
         storage: info.store?.graphDriverName ?? 'unknown',
         cgroup: info.host?.cgroupVersion ?? 'unknown',
         rootlessNetwork: info.host?.rootlessNetworkCmd ?? 'slirp4netns',
+        ...otherNames(info.host?.serviceIsRemote ? [] : words),
       },
-      variants: [...(rootless !== undefined ? [{ id: ROOTLESS, isolation: 'container' as const }] : []), ...otherRuntimes(ctx, info)],
+      variants: [
+        ...(rootless !== undefined ? [{ id: ROOTLESS, isolation: 'container' as const }] : []),
+        ...others.map(
+          ({ id, program, registered }): Variant => ({
+            ...runtimeVariant(id, basename(program)),
+            ...(registered ? {} : { onRequest: true }),
+          }),
+        ),
+      ],
     };
   },
 
   async prepare(ctx, options) {
+    checkRuntime(ctx);
     checkOptions(ctx);
     const via = client(ctx);
     const made = await ensureImage(via, ctx, {
@@ -149,8 +151,7 @@ export default defineMode<OciHandle>({
       extra: ['--pull', 'never', '--http-proxy=false', ...(isRootless(ctx) ? ['--userns', 'keep-id'] : [])],
     }),
   exec(ctx, handle, command) {
-    const runtime = ctx.variant ?? String(ctx.facts.runtime);
-    if (OUTSIDE_EXEC.test(runtime)) throw mainProcessOnly(runtime);
+    requireInside(runtimeOf(ctx), runtimeNamed(runtimeOf(ctx), ctx.facts));
     return execInContainer(client(ctx), ctx, handle, command);
   },
   async collect() {},
@@ -173,7 +174,7 @@ export default defineMode<OciHandle>({
     const { network } = ctx.options;
     // slirp4netns is told to let the host's loopback in, as the gateway is there; pasta forwards that one port.
     const behind = isRootless(ctx) && userNetwork(ctx) === 'slirp4netns' ? 'behind-with-loopback' : 'behind';
-    const ownKernel = ctx.facts.remote === true || !['container', undefined].includes(RUNTIMES[ctx.variant ?? String(ctx.facts.runtime)]);
+    const ownKernel = ctx.facts.remote === true || (runtimeNamed(runtimeOf(ctx), ctx.facts)?.isolation ?? 'container') !== 'container';
     return {
       ...containerWalls({
         limits: !(isRootless(ctx) && ctx.facts.cgroup === 'v1'),
@@ -183,7 +184,10 @@ export default defineMode<OciHandle>({
       ...(isRootless(ctx) ? { 'root-on-host': 'closed' } : {}),
     };
   },
-  shell: (_ctx, handle) => ['podman', 'exec', '-it', handle.name, 'bash'],
+  shell(ctx, handle) {
+    requireInside(runtimeOf(ctx), runtimeNamed(runtimeOf(ctx), ctx.facts));
+    return ['podman', 'exec', '-it', handle.name, 'bash'];
+  },
 });
 
 /** A rootless user's network namespaces lie in mounts of his own; their names can be read from outside. */
@@ -239,14 +243,72 @@ async function storageOf(via: Client, ctx: Context): Promise<string | undefined>
 function client(ctx: Context): Client {
   const account = ctx.variant === ROOTLESS ? rootlessAccount(ctx) : undefined;
   if (account) return clientOf(ctx, account);
-  const runtime = ctx.variant !== undefined && ctx.variant in RUNTIMES ? ['--runtime', ctx.variant] : [];
+  const runtime = ctx.variant === undefined || ctx.variant === ROOTLESS ? [] : ['--runtime', ctx.variant];
   return { argv: ['podman', ...runtime], env: ctx.env, lateEvents: ctx.facts.remote !== true };
 }
 
-function otherRuntimes(ctx: Context, info: Info) {
-  return Object.entries(RUNTIMES)
-    .filter(([name]) => name !== info.host?.ociRuntime?.name && !info.host?.serviceIsRemote && which(name, ctx.env) !== undefined)
-    .map(([id, isolation]) => ({ id, isolation, onRequest: true }));
+interface OtherRuntime {
+  id: string;
+  /** Absolute. */
+  program: string;
+  /** Somebody has written it into Podman's settings. */
+  registered: boolean;
+}
+
+/**
+ * OCI runtimes that Podman can be told to use. It does not say which of them work (crun refuses a hybrid cgroup layout), so
+ * what is merely on PATH is there on request.
+ */
+function otherRuntimes(ctx: Context): OtherRuntime[] {
+  const settings = registeredRuntimes(ctx);
+  const registered = [...settings].flatMap(([id, places]) => {
+    const program = id === ROOTLESS ? undefined : places.find(isProgram);
+    return program === undefined ? [] : [{ id, program, registered: true }];
+  });
+  const onPath = OCI_RUNTIMES.flatMap(({ name: id, programs = [] }) => {
+    const program = programs.map((one) => which(one, ctx.env)).find((path) => path !== undefined);
+    return program === undefined || registered.some((one) => one.id === id) ? [] : [{ id, program, registered: false }];
+  });
+  return [...registered, ...onPath];
+}
+
+/** The OCI runtime; of the variant that is another user's, Podman's default. */
+function runtimeOf({ variant, facts }: Context): string {
+  return variant === undefined || variant === ROOTLESS ? String(facts.runtime) : variant;
+}
+
+/** @throws `not-ready` for an OCI runtime that cannot work here, before an image is built for it */
+function checkRuntime(ctx: Context): void {
+  const { facts } = ctx;
+  if (facts.remote === true) return;
+  const id = runtimeOf(ctx);
+  const runtime = runtimeNamed(id, facts);
+  if (runtime?.name === KATA) checkKata(id, facts, isRootless(ctx));
+  const rights = constants.R_OK | constants.W_OK;
+  // What another user may open is not known here.
+  if (ctx.platform === 'linux') requireDevice(id, runtime, (path) => opens(path, ctx.variant === ROOTLESS ? constants.F_OK : rights));
+}
+
+const KATA = 'kata';
+
+function checkKata(id: string, facts: Facts, rootless: boolean): void {
+  if (rootless) {
+    const message = `${id} makes its virtual machines as root: rootless Podman cannot use it`;
+    throw new CagematchError('not-ready', message, `sudo npx cagematch run podman:${id}`);
+  }
+  const version = facts[`${id}Version`];
+  if (Number.parseInt(String(version), 10) < 2 || version === undefined) return;
+  const message = `${id} ${version} has no OCI command line, which Podman needs: since 2.0 Kata is a shim of containerd`;
+  throw new CagematchError('not-ready', message, 'npx cagematch detect docker');
+}
+
+function opens(path: string, rights: number): boolean {
+  try {
+    accessSync(path, rights);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 interface Account {

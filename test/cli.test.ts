@@ -42,24 +42,24 @@ const run = (args: string[], env: Record<string, string> = {}) =>
   cagematch(ownHouse, args, { cwd: place.cwd, env: { PATH: barePath(), ...env } });
 
 describe('npm start on a bare machine', () => {
-  it('runs the agent on the host, shows one table, and says why every other runtime is absent', async () => {
+  it('runs the agent on the host, shows one table of 100 columns without escape codes, and says why every other runtime is absent', async () => {
     const { exitCode, stdout, stderr } = await run(['run', '--runs', '1']);
     expect(stderr).toContain('model replay (no credential was given)');
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/- host\s+none\s+\d+\s+1\.00\s+1\/1\s+live\s+gateway\s+none/);
     for (const mode of ['native', 'docker', 'podman', 'incus']) expect(stdout).toMatch(new RegExp(`^ {2}\\S ${mode}: .+\\n {6}→ .+`, 'm'));
-  });
-
-  it('fits 100 columns and holds no escape codes when it is not a terminal', async () => {
-    const { stdout, stderr } = await run(['run', '--runs', '1']);
     const lines = stdout.split('\n');
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(100);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: an escape is what must not be there
     expect(stdout + stderr).not.toMatch(/\u001b/);
   });
 
-  it('leaves a record that reports again, the same', async () => {
-    const { stdout } = await run(['run', '--runs', '2', '--seed', '9']);
+  it('leaves a record that reports again, the same, and nothing in the temporary folder', async () => {
+    const tmp = join(place.cwd, 'tmp');
+    mkdirSync(tmp);
+    const { stdout, exitCode } = await run(['run', '--runs', '2', '--seed', '9'], { TMPDIR: tmp });
+    expect(exitCode).toBe(0);
+    expect(readdirSync(tmp)).toEqual([]);
     const [match = ''] = readdirSync(join(place.cwd, 'results'));
     const events = parseEvents(readFileSync(join(place.cwd, 'results', match, 'events.jsonl'), 'utf8'));
     expect(events[0]).toMatchObject({ type: 'match-started', match, seed: 9, runs: 2 });
@@ -71,7 +71,8 @@ describe('npm start on a bare machine', () => {
     }
   });
 
-  it('is quiet where nobody watches, and its last line is the way to the page', async () => {
+  it('is quiet where nobody watches; its last line is the way to the page, and of RESULTS.md it writes the region and touches nothing else', async () => {
+    writeFileSync(join(place.cwd, 'RESULTS.md'), '# Mine\n<!-- cagematch:match -->\nold\n<!-- /cagematch:match -->\nkept\n');
     const { stderr } = await run(['run', 'host', '--runs', '1']);
     const [match = ''] = readdirSync(join(place.cwd, 'results'));
     expect(stderr.trimEnd().split('\n')).toEqual([
@@ -79,6 +80,10 @@ describe('npm start on a bare machine', () => {
       'round 1 of 1: 1 of 1 runs passed so far',
       `record: results/${match}; cagematch report ${match} --format html > page.html`,
     ]);
+    const page = readFileSync(join(place.cwd, 'RESULTS.md'), 'utf8');
+    expect(page).toMatch(/^# Mine\n<!-- cagematch:match -->\nMatch `/);
+    expect(page).toMatch(/<!-- \/cagematch:match -->\nkept\n$/);
+    expect(page).not.toContain('\nold\n');
   });
 
   it('names a record that lies elsewhere as a shell takes it', async () => {
@@ -98,23 +103,6 @@ describe('npm start on a bare machine', () => {
       leftovers: [],
     });
     expect(stderr).toContain('- host');
-  });
-
-  it('writes the region of a RESULTS.md that has one, and touches nothing else in it', async () => {
-    writeFileSync(join(place.cwd, 'RESULTS.md'), '# Mine\n<!-- cagematch:match -->\nold\n<!-- /cagematch:match -->\nkept\n');
-    await run(['run', 'host', '--runs', '1']);
-    const page = readFileSync(join(place.cwd, 'RESULTS.md'), 'utf8');
-    expect(page).toMatch(/^# Mine\n<!-- cagematch:match -->\nMatch `/);
-    expect(page).toMatch(/<!-- \/cagematch:match -->\nkept\n$/);
-    expect(page).not.toContain('\nold\n');
-  });
-
-  it('leaves nothing in the temporary folder', async () => {
-    const tmp = join(place.cwd, 'tmp');
-    mkdirSync(tmp);
-    const { exitCode } = await run(['run', 'host', '--runs', '2'], { TMPDIR: tmp });
-    expect(exitCode).toBe(0);
-    expect(readdirSync(tmp)).toEqual([]);
   });
 });
 

@@ -1,7 +1,8 @@
 // What each mode says of this machine, asked through the very commands it would use: here small programs on a PATH of the test's own.
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import type { Context, Detection, Mode } from '../lib/contract.js';
+import type { Context, Detection, Facts, Mode } from '../lib/contract.js';
 import { detectAll, isStandIn } from '../lib/match/detect.js';
 import { detectionSchema } from '../lib/record.js';
 import docker from '../modes/docker.js';
@@ -93,6 +94,7 @@ describe('docker', () => {
       'io.containerd.kata-qemu.v2': {},
     };
     const found = await ask(docker, { docker: json({ ...INFO, Runtimes: runtimes }) });
+    expect(found).not.toHaveProperty('facts.otherNames');
     expect(found).toMatchObject({
       facts: { hostNetwork: 'runsc' },
       variants: [
@@ -104,25 +106,66 @@ describe('docker', () => {
     });
   });
 
-  test('a shim on PATH is a variant on request that the daemon does not list, from version 23 on', async () => {
-    const programs = (version: string) => ({ docker: json({ ...INFO, ServerVersion: version }), 'containerd-shim-kata-v2': 'exit 0' });
-    const kata = { id: 'io.containerd.kata.v2', isolation: 'microvm', onRequest: true };
-    expect(await ask(docker, programs('24.0.7'))).toMatchObject({ variants: [kata] });
-    expect(await ask(docker, programs('20.10.24+dfsg1'))).toMatchObject({ variants: [] });
-    expect(await ask(docker, { docker: json({ ...INFO, ServerVersion: '24.0.7' }) })).toMatchObject({ variants: [] });
+  test.each([
+    ['crun', { path: '/usr/bin/crun' }, { isolation: 'container' }],
+    ['youki', { path: '/usr/bin/youki' }, { isolation: 'container' }],
+    ['runsc', { path: '/usr/bin/runsc' }, { isolation: 'user-kernel' }],
+    ['krun', { path: '/usr/bin/krun' }, { isolation: 'microvm', mainProcessOnly: true }],
+    ['kata', { runtimeType: 'io.containerd.kata.v2' }, { isolation: 'microvm' }],
+    // Called as somebody liked: what it is, its program or shim tells.
+    ['strong', { runtimeType: 'io.containerd.kata.v2' }, { isolation: 'microvm' }],
+    ['stronger', { runtimeType: '/opt/katarina/bin/containerd-shim-kata-fc-v2' }, { isolation: 'microvm' }],
+    ['small', { path: '/usr/bin/krun' }, { isolation: 'microvm', mainProcessOnly: true }],
+    ['safe', { runtimeType: 'io.containerd.runsc.v1' }, { isolation: 'user-kernel' }],
+    ['nvidia', { path: '/home/katarina/bin/nvidia-container-runtime' }, { isolation: 'container' }],
+  ])('a runtime that is registered as %s is a variant that needs not be asked for', async (id, registered, is) => {
+    const found = await ask(docker, { docker: json({ ...INFO, Runtimes: { runc: { path: 'runc' }, [id]: registered } }) });
+    expect(found).toMatchObject({ status: 'ready', variants: [{ id, ...is }] });
+    expect(found).not.toHaveProperty('variants.0.onRequest');
+    if (!('mainProcessOnly' in is)) expect(found).not.toHaveProperty('variants.0.mainProcessOnly');
   });
 
-  test('what is exec’d would not be in a krun machine, and is refused', () => {
+  test('a shim on PATH is a variant on request that the daemon does not list, from version 23 on', async () => {
+    const shims = { 'containerd-shim-kata-v2': 'exit 0', 'containerd-shim-kata-fc-v2': 'exit 0', 'containerd-shim-runc-v2': 'exit 0' };
+    const programs = (version: string, more = {}) => ({ docker: json({ ...INFO, ServerVersion: version, ...more }), ...shims });
+    const [fc, kata] = ['io.containerd.kata-fc.v2', 'io.containerd.kata.v2'].map((id) => ({ id, isolation: 'microvm', onRequest: true }));
+    expect(await ask(docker, programs('24.0.7'))).toMatchObject({ variants: [fc, kata] });
+    expect(await ask(docker, programs('20.10.24+dfsg1'))).toMatchObject({ variants: [] });
+    expect(await ask(docker, { docker: json({ ...INFO, ServerVersion: '24.0.7' }) })).toMatchObject({ variants: [] });
+    // Under another name it is listed after all.
+    const registered = { Runtimes: { runc: {}, strong: { runtimeType: 'io.containerd.kata.v2' } } };
+    expect(await ask(docker, programs('24.0.7', registered))).toMatchObject({ variants: [{ id: 'strong' }, fc] });
+  });
+
+  test('what is exec’d would not be in a krun machine, and is refused; so is a terminal', async () => {
     const command = { argv: ['true'] as [string], env: {}, secretEnv: {}, cwd: '/' };
-    const refusal = "krun runs a container's first process in its machine, and what is exec'd beside it";
-    for (const mode of [docker, podman])
-      expect(() => mode.exec(modeContext(mode.id, { variant: 'krun', facts: { runtime: 'runc' } }), { name: 'x' }, command)).toThrow(
-        refusal,
-      );
+    const found = await ask(docker, { docker: json({ ...INFO, Runtimes: { runc: {}, small: { path: '/usr/bin/krun' } } }) });
+    const { facts } = found as Extract<Detection, { status: 'ready' }>;
+    for (const [mode, variant, given] of [
+      [docker, 'krun', { runtime: 'runc' }],
+      [podman, 'krun', { runtime: 'runc' }],
+      [docker, 'small', facts],
+      [docker, undefined, { ...facts, runtime: 'small' }],
+    ] as const) {
+      const ctx = modeContext(mode.id, { variant, facts: given });
+      const refusal = `${variant ?? 'small'} runs a container's first process in its machine, and what is exec'd beside it`;
+      expect(() => mode.exec(ctx, { name: 'x' }, command)).toThrow(refusal);
+      expect(() => mode.shell(ctx, { name: 'x' })).toThrow(refusal);
+    }
+  });
+
+  test('where the daemon’s default runtime is a stronger one, so is the row without a variant', async () => {
+    const runtimes = { runc: { path: 'runc' }, runsc: { path: '/usr/bin/runsc' } };
+    const found = await ask(docker, { docker: json({ ...INFO, DefaultRuntime: 'runsc', Runtimes: runtimes }) });
+    expect(found).toMatchObject({ isolation: 'user-kernel', variants: [{ id: 'runc', isolation: 'container' }] });
+    expect(await ask(docker, { docker: json({ ...INFO, Runtimes: runtimes }) })).not.toHaveProperty('isolation');
   });
 
   test('it says what it rests on: what the daemon tells, and what another OCI runtime says by the path that it is registered with', async () => {
-    const folder = fakeCommands({ runsc: saying({ stdout: 'runsc version release-20240101.0\nspec: 1.1.0' }) });
+    const folder = fakeCommands({
+      runsc: saying({ stdout: 'runsc version release-20240101.0\nspec: 1.1.0' }),
+      krun: saying({ stdout: 'krun version 1.15\ncommit: e6eacaf\n+SYSTEMD +LIBKRUN' }),
+    });
     const told = {
       ...INFO,
       RuncCommit: { ID: 'v1.1.12-0-g51d5e94' },
@@ -133,9 +176,20 @@ describe('docker', () => {
         crun: { path: 'crun' },
         gone: { path: '/no/such/runtime' },
         mute: { path: 'mute' },
+        youki: { path: 'youki' },
+        krun: { path: join(folder, 'krun') },
+        kata: { runtimeType: 'io.containerd.kata.v2' },
       },
     };
-    const programs = { docker: json(told), crun: saying({ stdout: 'crun version 1.14.1\ncommit: de537a7' }), mute: 'exit 1' };
+    const programs = {
+      docker: json(told),
+      crun: saying({ stdout: 'crun version 1.14.1\ncommit: de537a7' }),
+      youki: saying({ stdout: 'youki version 0.5.3\ncommit: 0.5.3-0-g4e7c2d1' }),
+      'containerd-shim-kata-v2': saying({
+        stdout: 'Kata Containers containerd shim (Golang): id: "io.containerd.kata.v2", version: 3.2.0, commit: e2c5d1d',
+      }),
+      mute: 'exit 1',
+    };
     const versions = (found: Detection) =>
       found.status === 'ready' && Object.fromEntries(Object.entries(found.facts).filter(([name]) => name.endsWith('Version')));
     expect(versions(await ask(docker, programs))).toEqual({
@@ -143,6 +197,9 @@ describe('docker', () => {
       containerdVersion: 'ae07eda36dd25f8a1b98dfbf587313b99c0190bb',
       runscVersion: 'release-20240101.0',
       crunVersion: '1.14.1',
+      youkiVersion: '0.5.3',
+      krunVersion: '1.15',
+      kataVersion: '3.2.0',
     });
     const desktop = { ...programs, docker: json({ ...told, OperatingSystem: 'Docker Desktop', RuncCommit: { ID: 'N/A' } }) };
     expect(versions(await ask(docker, desktop))).toEqual({ containerdVersion: told.ContainerdCommit.ID });
@@ -267,6 +324,74 @@ describe('podman', () => {
     expect(await ask(podman, { podman: json(rootless) })).toMatchObject({ facts: { rootless: true, rootlessNetwork: 'pasta' } });
   });
 
+  const OCI = ['crun', 'youki', 'runsc', 'krun', 'kata'] as const;
+  const ISOLATION = { crun: 'container', youki: 'container', runsc: 'user-kernel', krun: 'microvm', kata: 'microvm' };
+  /** A settings file of the test's own; Podman then reads no other. */
+  const settings = (text: string) => {
+    const file = join(temporaryFolder(), 'containers.conf');
+    writeFileSync(file, text);
+    return { env: { CONTAINERS_CONF: file } };
+  };
+  const versionOf = (name: string) => saying({ stdout: `${name} version 1.7\ncommit: 0.9` });
+
+  test.each(OCI)('%s on PATH is a variant on request, with its version', async (id) => {
+    const found = await ask(podman, { podman: json(INFO), [id]: versionOf(id) }, settings(''));
+    expect(found).toMatchObject({ variants: [{ id, isolation: ISOLATION[id], onRequest: true }], facts: { [`${id}Version`]: '1.7' } });
+    const asDefault = { ...INFO, host: { ...INFO.host, ociRuntime: { name: id } } };
+    expect(await ask(podman, { podman: json(asDefault), [id]: versionOf(id) }, settings(''))).toMatchObject({
+      variants: [],
+      ...(ISOLATION[id] === 'container' ? {} : { isolation: ISOLATION[id] }),
+    });
+  });
+
+  test.each(OCI)('%s that Podman’s settings name is a variant that needs not be asked for, where its program is', async (id) => {
+    const programs = fakeCommands({ [`my-${id}`]: versionOf(id) });
+    const text = `[engine]\nruntime = "runc"\n[engine.runtimes] # mine\n${id} = [\n  "/no/such/program", # old\n  "${join(programs, `my-${id}`)}",\n]\n#gone = ["${programs}/my-${id}"]\n[machine]\ncpus=1\nother = ["${programs}/my-${id}"]\n`;
+    const found = await ask(podman, { podman: json(INFO) }, settings(text));
+    expect(found).toMatchObject({ variants: [{ id, isolation: ISOLATION[id] }], facts: { [`${id}Version`]: '1.7' } });
+    expect(found).toHaveProperty('variants.length', 1);
+    expect(found).not.toHaveProperty('variants.0.onRequest');
+    const gone = settings(`[engine.runtimes]\n${id} = ["/no/such/program"]`);
+    expect(await ask(podman, { podman: json(INFO) }, gone)).toMatchObject({ variants: [] });
+  });
+
+  test('one that the settings give another name is what its program is', async () => {
+    const programs = fakeCommands({ krun: versionOf('krun') });
+    const found = await ask(podman, { podman: json(INFO) }, settings(`[engine.runtimes]\nsmall = ['${join(programs, 'krun')}']`));
+    expect(found).toMatchObject({
+      variants: [{ id: 'small', isolation: 'microvm', mainProcessOnly: true }],
+      facts: { smallVersion: '1.7' },
+    });
+  });
+
+  test('the settings of a folder of more, and of an ordinary user, are read as Podman reads them', async () => {
+    const home = temporaryFolder();
+    const programs = fakeCommands({ youki: versionOf('youki'), krun: versionOf('krun') });
+    mkdirSync(join(home, '.config/containers/containers.conf.d'), { recursive: true });
+    writeFileSync(join(home, '.config/containers/containers.conf'), `[engine.runtimes]\nyouki = ["${programs}/youki"]`);
+    writeFileSync(join(home, '.config/containers/containers.conf.d/10.conf'), `[engine.runtimes]\nkrun = ["${programs}/krun"]`);
+    const ids = async (uid: number) => {
+      const found = await ask(podman, { podman: json(INFO) }, { uid, env: { HOME: home } });
+      return found.status === 'ready' && found.variants?.map((one) => one.id).filter((one) => one === 'youki' || one === 'krun');
+    };
+    expect(await ids(1000)).toEqual(['youki', 'krun']);
+    expect(await ids(0)).toEqual([]);
+  });
+
+  test('a Podman of another machine has that one’s runtimes, which are not looked for here', async () => {
+    const remote = { ...INFO, host: { ...INFO.host, serviceIsRemote: true } };
+    expect(await ask(podman, { podman: json(remote), krun: versionOf('krun') }, settings(''))).toMatchObject({ variants: [] });
+  });
+
+  test.each([
+    ['kata', { kataVersion: '3.2.0' }, 'kata 3.2.0 has no OCI command line, which Podman needs: since 2.0 Kata is a shim of containerd'],
+    ['strong', { strongVersion: '2.5.2', otherNames: 'strong=kata' }, 'strong 2.5.2 has no OCI command line'],
+    ['kata', { kataVersion: '1.12.1', rootless: true }, 'kata makes its virtual machines as root: rootless Podman cannot use it'],
+  ])('%s is refused before anything is built, where it cannot work: %j', async (variant, facts, said) => {
+    const ctx = modeContext('podman', { variant, facts: { runtime: 'runc', ...facts } });
+    await expect(podman.prepare(ctx)).rejects.toMatchObject({ code: 'not-ready', message: expect.stringContaining(said) });
+  });
+
   test('it says what it rests on, and what its rootless user’s Podman keeps its images in', async () => {
     const told = {
       ...INFO,
@@ -304,6 +429,21 @@ describe('podman', () => {
     expect(await ask(podman, { podman: json(INFO), setpriv: broken }, given)).toMatchObject({ status: 'ready', variants: [] });
     const unknown = { uid: 0, env: { CAGEMATCH_ROOTLESS_USER: 'no-such-user' } };
     expect(await ask(podman, { podman: json(INFO), setpriv: json(INFO) }, unknown)).toMatchObject({ status: 'ready', variants: [] });
+  });
+});
+
+describe.each([docker, podman])('a runtime of virtual machines, of $id', (mode) => {
+  /** Virtual machines of another kernel have their own devices. */
+  const ELSEWHERE = { desktop: true, remote: true };
+
+  test('is refused where this machine has no device for them, and goes on to its image where it has, or another has to', async () => {
+    const prepared = (facts: Facts) =>
+      mode.prepare(modeContext(mode.id, { uid: 0, variant: 'krun', facts: { runtime: 'runc', ...facts } })).catch((error) => error);
+    const here = await prepared({});
+    const asksForItsImage = { message: expect.stringContaining('cagematch-runner:') };
+    if (existsSync('/dev/kvm')) expect(here).toMatchObject(asksForItsImage);
+    else expect(here).toMatchObject({ code: 'not-ready', message: expect.stringContaining('krun needs /dev/kvm') });
+    expect(await prepared(ELSEWHERE)).toMatchObject(asksForItsImage);
   });
 });
 

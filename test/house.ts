@@ -24,9 +24,10 @@ const PARTS = [
 ];
 
 /**
- * A house of its own.
+ * A house of its own; where nothing is dropped in, the project itself is the same.
  * @param extra files to drop in, by path; no other edit is made */
 export async function buildHouse(extra: Record<string, string> = {}): Promise<House> {
+  if (Object.keys(extra).length === 0) return ownHouse;
   const root = mkdtempSync(join(tmpdir(), 'house-'));
   for (const part of PARTS.filter((one) => existsSync(join(packageRoot, one))))
     cpSync(join(packageRoot, part), join(root, part), { recursive: true });
@@ -35,7 +36,7 @@ export async function buildHouse(extra: Record<string, string> = {}): Promise<Ho
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), text);
   }
-  await execa('npx', ['tsc', '-p', 'tsconfig.build.json'], { cwd: root });
+  await execa(join(packageRoot, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json'], { cwd: root });
   return { root, close: () => rmSync(root, { recursive: true, force: true }) };
 }
 

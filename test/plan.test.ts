@@ -56,6 +56,28 @@ describe('the rows', () => {
     expect(planned(['docker']).plan.entries[0]).not.toHaveProperty('variant');
   });
 
+  test('without a variant have the isolation that this machine’s settings make it, where that is another than declared', () => {
+    const here = detected({ docker: { ...(ready(['runsc']) as object), isolation: 'user-kernel' } as Detection });
+    expect(planned(['docker'], [], here).plan.entries[0]).toMatchObject({ isolation: 'user-kernel' });
+  });
+
+  test('of a runtime whose exec stays outside of its walls are not warm, and say why', () => {
+    const small = { id: 'krun', isolation: 'microvm', mainProcessOnly: true } as const;
+    const here = detected({ docker: { ...ready(['runsc']), variants: [small] } as Detection });
+    expect(planned(['docker:krun'], [], here).rows).toEqual(['docker:krun']);
+    const warm = planned(['docker:krun'], [], here, { state: 'warm', task: 'hello' });
+    expect(warm.plan).toMatchObject({
+      entries: [],
+      missing: [
+        {
+          entry: 'docker:krun',
+          reason: "what is exec'd in a sandbox of it that idles runs outside of its walls",
+          hint: '--state prepared',
+        },
+      ],
+    });
+  });
+
   test('stand one time each, however often and in whatever spelling they are named', () => {
     expect(planned(['docker', 'docker', 'docker:', 'docker:runsc', 'docker:runsc']).rows).toEqual(['docker', 'docker:runsc']);
     expect(planned(['host'], ['host']).rows).toEqual(['host']);

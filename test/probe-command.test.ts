@@ -308,6 +308,43 @@ describe('cagematch report', () => {
       expect(page).toContain(heading);
   });
 
+  test('of a match points at the newest probe of each part, when a newer one tried less', async () => {
+    const cwd = withMatch();
+    const [whole, walls, residue] = ['20261121-090000-aaaa', PROBE, '20261121-110000-cccc'] as const;
+    const off = { type: 'broke-off', atMs: 9, entry: 'docker', what: 'tax', reason: 'it fell over' } as const;
+    const events = sampleProbeEvents();
+    keepProbe(cwd, whole, {}, [...events.slice(0, -1), off, ...events.slice(-1)]);
+    keepProbe(cwd, walls, { only: ['walls'] });
+    keepProbe(cwd, residue, { only: ['residue'] });
+    // Neither is of use: cut short, and of another machine.
+    keepProbe(cwd, '20261121-120000-dddd', { only: ['sync'] }, events.slice(0, -1));
+    keepProbe(cwd, '20261121-130000-eeee', { only: ['tax'], host: { ...HOST, kernel: '6.2.0' } });
+    const at = (text: string) => text.split('\n').filter((line) => line.includes('cagematch report 2026') && line.includes('probe 2026'));
+    expect(at(await shown(cwd, MATCH, 'table'))).toEqual([
+      `files, tax: probe ${whole} (cagematch report ${whole})`,
+      `walls: probe ${walls} (cagematch report ${walls})`,
+      `residue: probe ${residue} (cagematch report ${residue})`,
+    ]);
+    const markdown = await shown(cwd, MATCH, 'markdown');
+    const parts = markdown.split(/\n\n(?=Probe `)/).slice(1);
+    expect(parts.map((part) => [/^Probe `([^`]+)`/.exec(part)?.[1], part.match(/^### .+$/gm)])).toEqual([
+      [whole, ['### Files', '### Tax']],
+      [walls, ['### Walls']],
+      [residue, ['### Residue']],
+    ]);
+    const page = await shown(cwd, MATCH, 'html');
+    const sections = [...page.matchAll(/<section aria-labelledby="([^"]+)">([\s\S]*?)<\/section>/g)];
+    const origins = sections.flatMap(([, id, text]) => {
+      const origin = /Of probe (\S+), on the same machine/.exec(text ?? '')?.[1];
+      return origin === undefined ? [] : [[id, origin]];
+    });
+    const own = ['files', 'tax-of-work', 'walls', 'residue'].map((id) => [id, id === 'walls' ? walls : id === 'residue' ? residue : whole]);
+    expect(origins.filter(([id]) => !id?.startsWith('broke-off'))).toEqual(own);
+    expect(page.match(/it fell over/g)).toHaveLength(1);
+    const ids = [...page.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
+    expect(ids.filter((id, place) => ids.indexOf(id) !== place)).toEqual([]);
+  });
+
   test('of a match without such a probe is as it was', async () => {
     const cwd = withMatch();
     const before = await Promise.all(['table', 'markdown', 'html', 'json'].map((format) => shown(cwd, MATCH, format)));

@@ -74,9 +74,9 @@ describe.skipIf(program === undefined)('the page of a probe in a real browser', 
 
   const PAGES: [string, () => string][] = [
     ['seven rows', () => renderProbeHtml(sampleProbe())],
-    ['beside a match', () => renderHtml(sampleReport(10), sampleProbe())],
+    ['beside a match', () => renderHtml(sampleReport(10), [sampleProbe()])],
     ['hostile words', () => renderProbeHtml(hostileProbe())],
-    ['hostile words beside a hostile match', () => renderHtml(hostileReport(), hostileProbe())],
+    ['hostile words beside a hostile match', () => renderHtml(hostileReport(), [hostileProbe()])],
     ['nothing', () => renderProbeHtml(nothing())],
   ];
 
@@ -94,7 +94,7 @@ describe.skipIf(program === undefined)('the page of a probe in a real browser', 
   });
 
   test.each(SCHEMES)('every text stands out from what is behind it, at least 4.5 to 1: %s', async (scheme) => {
-    await openPage(tab, renderHtml(sampleReport(3), sampleProbe()));
+    await openPage(tab, renderHtml(sampleReport(3), [sampleProbe()]));
     for (const width of [390, 1280]) {
       await tab.look(width, scheme);
       const { checked, faint } = await tab.evaluate<{ checked: number; faint: string[] }>(TOO_FAINT);

@@ -52,17 +52,16 @@ export async function tableOf(mode: Mode, size = SMALL): Promise<Table> {
   };
 }
 
-/** Does something to the workspace, as a shell script, when it goes in (`launch`) or comes back (`collect`). */
-export function spoiled(when: 'launch' | 'collect', script: string): Mode {
-  const spoil = (workspace: string) => sh(script, workspace);
+/** Does something to the workspace, as a shell script, when it goes in (`launch`) and when it comes back (`collect`). */
+export function spoiled(scripts: { launch: string; collect: string }): Mode {
   return {
     ...host,
     async launch(ctx, spec) {
-      if (when === 'launch') await spoil(spec.host.workspace);
+      await sh(scripts.launch, spec.host.workspace);
       return host.launch(ctx, spec);
     },
     async collect(_ctx, _handle, into) {
-      if (when === 'collect') await spoil(into);
+      await sh(scripts.collect, into);
     },
   };
 }

@@ -18,24 +18,6 @@ test('on the host every cell is told once, and a file that both sides share is t
 });
 
 describe('what a mode does wrong is seen where it was done, and nowhere else', () => {
-  test('execute bits that do not come back', async () => {
-    const { amiss, detail } = await tableOf(spoiled('collect', 'find . -type f -perm /111 -exec chmod a-x {} +'));
-    // The host looks at the live cells before collect: those were right.
-    expect(amiss).toEqual({ 'out exec-bit': 'differs' });
-    expect(detail('out exec-bit')).toBe('tool: executable (111) inside, not executable on the host');
-  });
-
-  test('execute bits that do not go in', async () => {
-    const { amiss } = await tableOf(spoiled('launch', 'find . -type f -perm /111 -exec chmod a-x {} +'));
-    expect(amiss).toEqual({ 'in exec-bit': 'differs' });
-  });
-
-  test('one of many files that does not come back', async () => {
-    const { amiss, detail } = await tableOf(spoiled('collect', 'rm sync/many.out/f00007'));
-    expect(amiss).toEqual({ 'out many-files': 'lost' });
-    expect(detail('out many-files')).toBe('1 of 40 not there on the host (f00007)');
-  });
-
   /** `at` is `sync/in` or `sync/out`, before which the bulk and the shapes have other names. */
   const WRONGS: [script: (at: string) => string, cell: string, verdict: string][] = [
     [(at) => `rm ${at}.create/file`, 'create', 'lost'],
@@ -59,25 +41,31 @@ describe('what a mode does wrong is seen where it was done, and nowhere else', (
     [(at) => `rm ${at.replace(/(in|out)$/, 'shapes')}/shape-shallow/.git/shallow`, 'shape-shallow', 'lost'],
   ];
 
-  test('many things at collect', async () => {
-    const { amiss, detail } = await tableOf(spoiled('collect', WRONGS.map(([script]) => script('sync/out')).join('\n')));
-    expect(amiss).toEqual(Object.fromEntries(WRONGS.map(([, cell, verdict]) => [`out ${cell}`, verdict])));
+  /** Nowhere else, and on neither side of the same cell: what one test does to a cell on the way in, it does not do on the way out. */
+  const wrongs = (direction: 'in' | 'out', these = WRONGS) =>
+    Object.fromEntries(these.map(([, cell, verdict]) => [`${direction} ${cell}`, verdict]));
+  const EXECUTE_BITS = 'find . -type f -perm /111 -exec chmod a-x {} +';
+
+  test('execute bits that do not go in, and many things that do not come back', async () => {
+    const lost = [...WRONGS.map(([script]) => script('sync/out')), 'rm sync/many.out/f00007'].join('\n');
+    const { amiss, detail } = await tableOf(spoiled({ launch: EXECUTE_BITS, collect: lost }));
+    expect(amiss).toEqual({ 'in exec-bit': 'differs', ...wrongs('out'), 'out many-files': 'lost' });
     expect(detail('out mode-bits')).toBe('private: mode 600 inside, mode 644 on the host');
     expect(detail('out symlink-relative')).toBe('link: link to file inside, file of 6 bytes on the host');
     expect(detail('out unicode-nfc')).toBe(
       'caf%c3%a9: file of 5 bytes inside, not there on the host; cafe%cc%81: not there inside, file of 5 bytes on the host',
     );
+    expect(detail('out many-files')).toBe('1 of 40 not there on the host (f00007)');
   });
 
-  test('many things at launch', async () => {
-    const wrongs = WRONGS.filter(([, cell]) => !cell.startsWith('shape'));
+  test('execute bits that do not come back, and many things that do not go in', async () => {
+    const these = WRONGS.filter(([, cell]) => !cell.startsWith('shape'));
     const more = 'echo changed >sync/shapes/shape-submodule/kept.txt; rm sync/many.in/f00039';
-    const { amiss, detail } = await tableOf(spoiled('launch', [...wrongs.map(([script]) => script('sync/in')), more].join('\n')));
-    expect(amiss).toEqual({
-      ...Object.fromEntries(wrongs.map(([, cell, verdict]) => [`in ${cell}`, verdict])),
-      'in many-files': 'lost',
-      'in shape-submodule': 'differs',
-    });
+    const lost = [...these.map(([script]) => script('sync/in')), more].join('\n');
+    const { amiss, detail } = await tableOf(spoiled({ launch: lost, collect: EXECUTE_BITS }));
+    // The host looks at the live cells before collect: those were right.
+    expect(amiss).toEqual({ 'out exec-bit': 'differs', ...wrongs('in', these), 'in many-files': 'lost', 'in shape-submodule': 'differs' });
+    expect(detail('out exec-bit')).toBe('tool: executable (111) inside, not executable on the host');
     expect(detail('in shape-submodule')).toBe('git status says " M kept.txt" inside, nothing on the host');
     expect(detail('in many-files')).toBe('1 of 40 not there inside (f00039)');
   });
@@ -131,7 +119,7 @@ test('what an archive refuses is lost with the reason, and keeps no other cell f
 
 test('changes that come late are stale, and those that never come are lost', async () => {
   const mode = copying(undefined, 'cp -a sync/in-live.* "$1/sync/"');
-  const { cells } = await tableOf(mode, { ...SMALL, boundMs: 3000 });
+  const { cells } = await tableOf(mode, { ...SMALL, boundMs: 2000 });
   const verdictOf = (name: string) => cells.find((cell) => nameOf(cell) === name);
   expect(verdictOf('in-live create')).toMatchObject({
     verdict: 'stale',

@@ -93,9 +93,9 @@ test('every kind of work that is declared is done, and leaves nothing in the wor
 
 test('every round does the work in every row, in an order that the seed decides', async () => {
   const kinds = ['name-lookup', 'cpu-hash'];
-  const order = async () => (await taxed({ a: {}, b: {}, c: {} }, { kinds }, 3)).worked.map(({ entry, round }) => `${round} ${entry}`);
+  const order = async () => (await taxed({ a: {}, b: {}, c: {} }, { kinds }, 2)).worked.map(({ entry, round }) => `${round} ${entry}`);
   const first = await order();
-  expect([...first].sort()).toEqual([1, 2, 3].flatMap((round) => ['a', 'b', 'c'].flatMap((entry) => kinds.map(() => `${round} ${entry}`))));
+  expect([...first].sort()).toEqual([1, 2].flatMap((round) => ['a', 'b', 'c'].flatMap((entry) => kinds.map(() => `${round} ${entry}`))));
   expect(first).not.toEqual([...first].sort());
   expect(await order()).toEqual(first);
 });

@@ -326,6 +326,12 @@ describe('the host judges', () => {
     });
   });
 
+  test('nothing, where the guest was not heard: it is not known to have another kernel', () => {
+    const silent: Told = { observed: 'gap', evidence: 'the guest told nothing of it' };
+    for (const wall of ['host-kernel', 'root-on-host'] as const)
+      expect(JUDGES[wall]?.(silent, { ...host, sameKernel: false })).toEqual(silent);
+  });
+
   test('a socket that is not there is no wall where this host has none either', () => {
     const nothing: Told = { observed: 'closed', evidence: 'nothing at /var/run/docker.sock', seen: { reached: false } };
     expect(JUDGES['docker-socket']?.(nothing, host)).toMatchObject({ observed: 'closed' });

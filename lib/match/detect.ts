@@ -1,5 +1,5 @@
 // Asks every mode at once what it is on this machine, each within a bound.
-import type { Context, Detection, Mode } from '../contract.js';
+import type { Context, Detection, Isolation, Mode } from '../contract.js';
 import { messageOf } from '../errors.js';
 
 const DETECT_MS = 5000;
@@ -42,6 +42,11 @@ async function detectOne(mode: Mode, ctx: Context, boundMs: number): Promise<Det
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Of the entry without a variant. */
+export function isolationOf({ mode, detection }: Detected): Isolation {
+  return (detection.status === 'ready' ? detection.isolation : undefined) ?? mode.isolation;
 }
 
 /** A stand-in says so in its version; its numbers are kept apart from every finding. */

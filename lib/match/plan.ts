@@ -6,7 +6,7 @@ import type { AuthPath, EntryOptions, Facts, Mode, Variant } from '../contract.j
 import { CagematchError } from '../errors.js';
 import type { Entry, RowEvent, State } from '../record.js';
 import type { Detected } from './detect.js';
-import { isStandIn } from './detect.js';
+import { isolationOf, isStandIn } from './detect.js';
 import type { Recorder } from './events.js';
 import { entryName, parseWanted, type Registry, type Wanted } from './registry.js';
 
@@ -69,7 +69,7 @@ export function planMatch(
     const isRequired = needed.some((need) => meets(candidate, need));
     const state = candidate.state ?? otherwise.state;
     const { deliver } = candidate;
-    const without = whyNotReady(candidate, detection) ?? whyNotInState(mode, state) ?? whyNotDelivered(mode, deliver);
+    const without = whyNotReady(candidate, detection) ?? whyNotInState(mode, known, state) ?? whyNotDelivered(mode, deliver);
     if (without || detection?.status !== 'ready') {
       plan.missing.push({ entry, mode: mode.id, required: isRequired, ...(without ?? NOT_LOOKED_FOR) });
       continue;
@@ -85,7 +85,7 @@ export function planMatch(
       deliver,
       letter: mode.letter,
       title: mode.title,
-      isolation: known?.isolation ?? mode.isolation,
+      isolation: known?.isolation ?? isolationOf({ mode, detection }),
       workspace: mode.workspace,
       required: isRequired,
       standIn: isStandIn(detection),
@@ -155,10 +155,12 @@ function whyNotReady({ mode, variant }: Wanted, detection: Detected['detection']
 }
 
 /** Without an image there is nothing to be absent: such a mode stays as the row that the others are held against. */
-function whyNotInState(mode: Mode, state: State): Without | undefined {
+function whyNotInState(mode: Mode, variant: Variant | undefined, state: State): Without | undefined {
   const hint = '--state prepared';
   if (state === 'warm' && mode.workspace === 'copy')
     return { reason: 'it gets its workspace when a sandbox is made, so that none can wait for one', hint };
+  if (state === 'warm' && variant?.mainProcessOnly)
+    return { reason: "what is exec'd in a sandbox of it that idles runs outside of its walls", hint };
   const hasImage = mode.isolation !== 'none' && mode.isolation !== 'os-sandbox';
   if (state === 'cold' && hasImage && !mode.evict)
     return { reason: 'cagematch cannot take its image away, so that no run of it is cold', hint };
@@ -243,7 +245,14 @@ function leftOut(plan: Plan, detected: readonly Detected[]) {
 /** Which runtimes there are, which rows that makes, and what has none. */
 export function recordRows(record: Recorder<RowEvent>, plan: Plan, detected: readonly Detected[]): void {
   for (const { mode, detection } of detected)
-    record.emit({ type: 'detected', mode: mode.id, letter: mode.letter, title: mode.title, isolation: mode.isolation, detection });
+    record.emit({
+      type: 'detected',
+      mode: mode.id,
+      letter: mode.letter,
+      title: mode.title,
+      isolation: isolationOf({ mode, detection }),
+      detection,
+    });
   for (const { adapter: _adapter, facts: _facts, ...entry } of plan.entries) record.emit({ type: 'entered', ...entry });
   for (const one of leftOut(plan, detected)) record.emit({ type: 'left-out', ...one });
 }

@@ -1,6 +1,6 @@
 // Which rows cannot be told apart, in few lines; how far a few runs can be trusted; and what lies far out.
 import { isGap } from '../record.js';
-import { duration, listed } from './cells.js';
+import { duration, listed, nameOf, namesOf } from './cells.js';
 import type { Report } from './document.js';
 import { ENOUGH_TO_SEPARATE, mostCoverage } from './statistics.js';
 import { type Style, wrap } from './terminal/lines.js';
@@ -46,11 +46,12 @@ function cliques(pairs: [string, string][]): string[][] {
 const countOf = ([least, most]: Apart['n']) => (least === most ? `n=${least}` : `n=${least} to ${most}`);
 
 /** One line each for startup and total. */
-export function apartLines(report: Pick<Report, 'comparisons'>): string[] {
+export function apartLines(report: Pick<Report, 'comparisons' | 'modes'>): string[] {
+  const name = namesOf(report);
   return apartOf(report).map(({ what, groups, n }) =>
     groups.length === 0
       ? `${what}: none; every two rows are separable at ${countOf(n)}`
-      : `${what}: not separable at ${countOf(n)}: ${groups.map((group) => group.join(' = ')).join('; ')}`,
+      : `${what}: not separable at ${countOf(n)}: ${groups.map((group) => group.map(name).join(' = ')).join('; ')}`,
   );
 }
 
@@ -71,11 +72,12 @@ export function coverage({ modes }: Pick<Report, 'modes'>): string | undefined {
 const NAMED = 5;
 
 export function outlierLines({ modes }: Pick<Report, 'modes'>): string[] {
-  return modes.flatMap(({ entry, outliers, passed }) => {
+  return modes.flatMap((mode) => {
+    const { outliers, passed } = mode;
     if (outliers.length === 0) return [];
     const named = outliers.slice(0, NAMED).map(({ run, ms }) => `${run} ${duration(ms)}`);
     const more = outliers.length - named.length;
-    return [`${entry}: ${outliers.length} of ${passed}: ${listed([...named, ...(more > 0 ? [`${more} more`] : [])])}`];
+    return [`${nameOf(mode)}: ${outliers.length} of ${passed}: ${listed([...named, ...(more > 0 ? [`${more} more`] : [])])}`];
   });
 }
 

@@ -2,8 +2,14 @@
 import { type Gap, isGap, type Leftover } from '../record.js';
 import type { ModeReport, Report, Summary } from './document.js';
 
-export function nameOf(mode: ModeReport): string {
+export function nameOf(mode: Pick<ModeReport, 'entry' | 'standIn'>): string {
   return mode.standIn ? `${mode.entry} (stand-in)` : mode.entry;
+}
+
+/** The same by the row's name alone. */
+export function namesOf({ modes }: Pick<Report, 'modes'>): (entry: string) => string {
+  const names = new Map(modes.map((mode) => [mode.entry, nameOf(mode)]));
+  return (entry) => names.get(entry) ?? entry;
 }
 
 /** Over the ratio's column: what the ratio is to. */

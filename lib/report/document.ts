@@ -83,6 +83,8 @@ export type ModeReport = z.infer<typeof modeReportSchema>;
 const comparisonSchema = z.strictObject({
   a: z.string(),
   b: z.string(),
+  /** One of them is a stand-in: this is no finding. */
+  standIn: z.literal(true).optional(),
   /** Rounds in which both passed. */
   n: z.number().int(),
   /** Of startup, a over b, paired by round. */

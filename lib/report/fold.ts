@@ -132,10 +132,15 @@ function matchOf(
   };
 }
 
-/** No isolation; a live match, which leaves that out unless it is asked for, takes the least there is. */
+/**
+ * No isolation; a live match, which leaves that out unless it is asked for, takes the least there is. Never a stand-in, as long as
+ * there is a row that is none: its ratio would be to a number that says nothing.
+ */
 function baselineOf(entries: readonly Entry[], model: 'replay' | 'live'): Entry | undefined {
   const order = model === 'live' ? ['none', 'os-sandbox'] : ['none'];
-  return order.flatMap((isolation) => entries.filter((entry) => entry.isolation === isolation))[0];
+  const real = entries.filter(({ standIn }) => !standIn);
+  const among = real.length > 0 ? real : entries;
+  return order.flatMap((isolation) => among.filter((entry) => entry.isolation === isolation))[0];
 }
 
 /** Every gap below a value, by its path; of tails that few runs cannot have, only the headline's. */

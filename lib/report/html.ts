@@ -17,8 +17,8 @@ import { troublesSection } from './page/troubles.js';
 import type { ProbeDocument } from './probe/document.js';
 import { probeSections } from './probe/sections.js';
 
-/** The whole document, as text. @param probe of the same machine: its tables follow the match's own */
-export function renderHtml(report: Report, probe?: ProbeDocument): string {
+/** The whole document, as text. @param probes of the same machine, each of other parts: their tables follow the match's own */
+export function renderHtml(report: Report, probes: readonly ProbeDocument[] = []): string {
   const rows = rowsOf(report);
   return shell(
     `cagematch ${report.match.id}`,
@@ -31,7 +31,7 @@ ${report.modes.length === 0 ? undefined : [startupFigure(report, rows), phasesFi
 ${burstSection(report, rows)}
 ${placesSection(report, rows)}
 ${report.modes.length === 0 ? undefined : costsFigure(report, rows)}
-${probe === undefined ? undefined : probeSections(probe, markup`Of probe ${probe.probe.id}, on the same machine.`)}
+${probes.map((probe) => probeSections(probe, markup`Of probe ${probe.probe.id}, on the same machine.`))}
 ${troublesSection(report, rows)}
 ${conditionsSection(report, rows)}
 </main>`,

@@ -52,13 +52,14 @@ function hold(a: Tally, b: Tally, series: Series, seed: number): Held | Gap {
 }
 
 /** Every two rows of one task that have passed in a round together. */
-export function compareAll(rows: { entry: string; task: string; tally: Tally }[], seed: number): Comparison[] {
+export function compareAll(rows: { entry: string; task: string; standIn: boolean; tally: Tally }[], seed: number): Comparison[] {
   return rows.flatMap((a, index) =>
     rows.slice(index + 1).flatMap((b) => {
       if (a.task !== b.task) return [];
       const held = hold(a.tally, b.tally, startup, seed);
       if (isGap(held)) return [];
-      return [{ a: a.entry, b: b.entry, ...held, total: totals(a.tally, b.tally, seed) }];
+      const standIn = a.standIn || b.standIn ? { standIn: true as const } : {};
+      return [{ a: a.entry, b: b.entry, ...standIn, ...held, total: totals(a.tally, b.tally, seed) }];
     }),
   );
 }

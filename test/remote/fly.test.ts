@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { agentVersion } from '../../lib/package.js';
 import type { Report } from '../../lib/report/document.js';
 import fly from '../../modes/fly.js';
-import { buildHouse, cagematch, type House, standSomewhere } from '../house.js';
+import { cagematch, ownHouse, standSomewhere } from '../house.js';
 import { standIn } from '../stand-ins/fly.js';
 import type { Call, Fate } from '../stand-ins/fly-api.mjs';
 import { contextOf, readAll, specOf } from './calling.js';
@@ -19,70 +19,82 @@ function nthExec(nth: number, fate: Fate) {
   return (call: Call) => (call.operation === 'Machines_exec' && call.nth === nth ? fate : undefined);
 }
 
-let house: House;
-beforeAll(async () => {
-  house = await buildHouse();
-}, 120_000);
-afterAll(() => house.close());
-
 describe('a match', () => {
   const place = standSomewhere();
   let stand: StandIn;
-  afterEach(() => stand.close());
   afterAll(() => place.close());
 
   async function run(): Promise<{ row: Report['modes'][number]; exitCode: number | undefined }> {
     const args = ['run', 'fly', '--model', 'replay', '--runs', '1', '--timeout', '40', '--out', join(place.cwd, 'out'), '--json', '-'];
-    const { stdout, exitCode } = await cagematch(house, args, { cwd: place.cwd, env: stand.env });
+    const { stdout, exitCode } = await cagematch(ownHouse, args, { cwd: place.cwd, env: stand.env });
     const row = (JSON.parse(stdout) as Report).modes[0];
     if (!row) throw new Error('the report has no row');
     return { row, exitCode };
   }
 
-  it('passes the whole task with the real agent, brings the workspace back, and leaves nothing', async () => {
-    stand = await standIn();
-    const { row, exitCode } = await run();
-    expect(row).toMatchObject({ standIn: true, n: 1, passed: 1, leftovers: [], planted: [], sync: { in: 'yes', out: 'yes', live: 'no' } });
-    expect(row.detection).toMatchObject({ status: 'ready', version: 'Machines API v1 (Fly/stand-in)', facts: { app: stand.api.app } });
-    expect(row.auth).toEqual({ path: 'remote-secret', delivered: { gap: 'not-exercised' } });
-    expect(exitCode).toBe(0);
-    expect(stand.api.machines()).toEqual([]);
-    // Our pace is the API's: it never had to say no.
-    expect(stand.api.requests.filter(({ status }) => status >= 400)).toEqual([]);
+  describe('that nothing befalls', () => {
+    let ran: Awaited<ReturnType<typeof run>>;
+    beforeAll(async () => {
+      stand = await standIn();
+      ran = await run();
+    });
+    afterAll(() => stand.close());
+
+    it('passes the whole task with the real agent, brings the workspace back, and leaves nothing', () => {
+      const { row, exitCode } = ran;
+      expect(row).toMatchObject({
+        standIn: true,
+        n: 1,
+        passed: 1,
+        leftovers: [],
+        planted: [],
+        sync: { in: 'yes', out: 'yes', live: 'no' },
+      });
+      expect(row.detection).toMatchObject({ status: 'ready', version: 'Machines API v1 (Fly/stand-in)', facts: { app: stand.api.app } });
+      expect(row.auth).toEqual({ path: 'remote-secret', delivered: { gap: 'not-exercised' } });
+      expect(exitCode).toBe(0);
+      expect(stand.api.machines()).toEqual([]);
+      // Our pace is the API's: it never had to say no.
+      expect(stand.api.requests.filter(({ status }) => status >= 400)).toEqual([]);
+    });
+
+    it('gives the credential on stdin alone: no argument and no configuration holds it', () => {
+      const bodies = stand.api.requests.filter(({ body }) => body !== '').map(({ body }) => JSON.parse(body));
+      const secrets = bodies.flatMap(({ command, stdin }) =>
+        String(command).includes('CLAUDE_CODE_OAUTH_TOKEN') ? [String(stdin).trim()] : [],
+      );
+      expect(secrets).toHaveLength(1);
+      expect(secrets[0]?.length).toBeGreaterThan(20);
+      for (const { stdin: _, ...rest } of bodies) expect(JSON.stringify(rest)).not.toContain(secrets[0]);
+    });
   });
 
-  it('gives the credential on stdin alone: no argument and no configuration holds it', async () => {
-    stand = await standIn();
-    await run();
-    const bodies = stand.api.requests.filter(({ body }) => body !== '').map(({ body }) => JSON.parse(body));
-    const secrets = bodies.flatMap(({ command, stdin }) =>
-      String(command).includes('CLAUDE_CODE_OAUTH_TOKEN') ? [String(stdin).trim()] : [],
-    );
-    expect(secrets).toHaveLength(1);
-    expect(secrets[0]?.length).toBeGreaterThan(20);
-    for (const { stdin: _, ...rest } of bodies) expect(JSON.stringify(rest)).not.toContain(secrets[0]);
-  });
+  describe('that something befalls', () => {
+    afterEach(() => stand.close());
 
-  it('blames the sandbox when the machine dies under the agent', async () => {
-    stand = await standIn({ befalls: nthExec(3, { dies: true }) });
-    const { row, exitCode } = await run();
-    expect(row.failures).toMatchObject([{ outcome: { cause: 'sandbox', message: expect.stringMatching(/machine is (gone|destroyed)/) } }]);
-    expect(row).toMatchObject({ passed: 0, leftovers: [] });
-    expect(exitCode).toBe(1);
-  });
+    it('blames the sandbox when the machine dies under the agent', async () => {
+      stand = await standIn({ befalls: nthExec(3, { dies: true }) });
+      const { row, exitCode } = await run();
+      expect(row.failures).toMatchObject([
+        { outcome: { cause: 'sandbox', message: expect.stringMatching(/machine is (gone|destroyed)/) } },
+      ]);
+      expect(row).toMatchObject({ passed: 0, leftovers: [] });
+      expect(exitCode).toBe(1);
+    });
 
-  it('goes on when the API cuts one look at the output short', async () => {
-    stand = await standIn({ befalls: nthExec(3, { refuse: { status: 408, error: 'deadline_exceeded: context deadline exceeded' } }) });
-    const { row } = await run();
-    expect(row).toMatchObject({ passed: 1 });
-  });
+    it('goes on when the API cuts one look at the output short', async () => {
+      stand = await standIn({ befalls: nthExec(3, { refuse: { status: 408, error: 'deadline_exceeded: context deadline exceeded' } }) });
+      const { row } = await run();
+      expect(row).toMatchObject({ passed: 1 });
+    });
 
-  it('names the image when it is not in the registry, and how to build it', async () => {
-    stand = await standIn({ images: () => false });
-    const { row } = await run();
-    expect(row.failures).toMatchObject([
-      { outcome: { cause: 'image', message: expect.stringContaining('manifest unknown'), hint: 'npm run fly:build' } },
-    ]);
+    it('names the image when it is not in the registry, and how to build it', async () => {
+      stand = await standIn({ images: () => false });
+      const { row } = await run();
+      expect(row.failures).toMatchObject([
+        { outcome: { cause: 'image', message: expect.stringContaining('manifest unknown'), hint: 'npm run fly:build' } },
+      ]);
+    });
   });
 });
 
@@ -286,7 +298,7 @@ describe('the way there', () => {
   });
 
   it('holds only what nobody can see from here, when all else is done', async () => {
-    const { stdout } = await cagematch(house, ['doctor'], { cwd: tmpdir(), env: stand.env });
+    const { stdout } = await cagematch(ownHouse, ['doctor'], { cwd: tmpdir(), env: stand.env });
     const lines = stdout.split('\n');
     const at = lines.findIndex((line) => line.startsWith('✓ fly: Fly.io Machines API v1'));
     expect(lines.slice(at + 1, at + 3)).toEqual([

@@ -4,10 +4,11 @@ import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Context } from '../../lib/contract.js';
+import type { Context, Facts } from '../../lib/contract.js';
 import type { Report } from '../../lib/report/document.js';
 import kubernetes from '../../modes/kubernetes.js';
 import { cagematch, ownHouse, standSomewhere } from '../house.js';
+import { modeContext } from '../mode-context.js';
 import { standIn } from '../stand-ins/kubernetes.js';
 import type { StandIn } from '../stand-ins/stand-in.js';
 import { contextOf, readAll, specOf } from './calling.js';
@@ -292,6 +293,26 @@ describe('detection', () => {
       { id: 'agent-sandbox', isolation: 'container' },
     ];
     expect(found).toMatchObject({ status: 'ready', facts: { sandboxApi: 'v1beta1', namespace: 'cagematch' }, variants });
+  });
+
+  it('takes a RuntimeClass for what its handler is, and refuses one whose exec stays outside of its machine', async () => {
+    const found = await detect({ CAGEMATCH_STAND_IN_CLASSES: 'strong=kata small=krun crun' });
+    expect(found).toMatchObject({
+      facts: { otherNames: 'strong=kata small=krun' },
+      variants: [
+        { id: 'strong', isolation: 'microvm' },
+        { id: 'small', isolation: 'microvm', mainProcessOnly: true, onRequest: true },
+        { id: 'crun', isolation: 'container', onRequest: true },
+      ],
+    });
+    const { facts } = found as { facts: Facts };
+    const given = (variant: string) => modeContext('kubernetes', { variant, facts });
+    await expect(kubernetes.prepare(given('small'))).rejects.toMatchObject({
+      code: 'not-ready',
+      message: "small runs a container's first process in its machine, and what is exec'd beside it",
+    });
+    expect(kubernetes.walls?.(given('strong'))).toMatchObject({ 'host-kernel': 'closed' });
+    expect(kubernetes.walls?.(given('crun'))).not.toMatchObject({ 'host-kernel': 'closed' });
   });
 });
 

@@ -115,7 +115,11 @@ function cluster(what, namespace) {
       return { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } };
     case 'runtimeclasses': {
       const names = (process.env.CAGEMATCH_STAND_IN_CLASSES ?? '').split(' ').filter(Boolean);
-      return { kind: 'List', items: names.map((name) => ({ kind: 'RuntimeClass', metadata: { name }, handler: name })) };
+      // `name=handler`, where they differ.
+      const items = names
+        .map((one) => one.split('='))
+        .map(([name, handler = name]) => ({ kind: 'RuntimeClass', metadata: { name }, handler }));
+      return { kind: 'List', items };
     }
     case 'crd/sandboxes.agents.x-k8s.io':
       if (!sandboxes())
@@ -172,7 +176,9 @@ async function exec(flags, [target = '', ...argv]) {
   const { name, uid } = pod.metadata;
   const fate = fateOfExec(name);
   const stdio = /** @type {const} */ ([flags.stdin ? 'inherit' : 'ignore', 'inherit', 'inherit']);
-  const child = runJailed({ argv, env: envOf(pod), cwd: '/workspace', mounts: mountsOf(pod), stdio: [...stdio], user: userOf(pod) });
+  // What befalls a pod befalls it under the command, however soon that would have ended: it waits for its end.
+  const held = fate ? ['/bin/sh', '-c', 'kill -STOP $$; exec "$@"', 'sh', ...argv] : argv;
+  const child = runJailed({ argv: held, env: envOf(pod), cwd: '/workspace', mounts: mountsOf(pod), stdio: [...stdio], user: userOf(pod) });
   enter(uid, child.pid);
   if (fate) setImmediate(() => befallen(name, fate));
   const code = await codeOf(child).finally(() => leave(uid, child.pid));

@@ -31,11 +31,14 @@ type Judge = (told: Told, host: HostSide) => Told;
 
 /** Of walls that are not named here the guest's word stands. */
 export const JUDGES: Partial<Record<WallName, Judge>> = {
-  'host-kernel'({ seen }, host) {
-    const words = `${seen?.release} ${seen?.version}`;
+  'host-kernel'(told, host) {
+    const { seen } = told;
+    // A guest that was not heard is no guest with another kernel.
+    if (seen === undefined) return told;
+    const words = `${seen.release} ${seen.version}`;
     const own = bootId();
     const id =
-      typeof seen?.bootId !== 'string'
+      typeof seen.bootId !== 'string'
         ? 'no boot id'
         : own === ''
           ? 'a boot id'
@@ -44,8 +47,10 @@ export const JUDGES: Partial<Record<WallName, Judge>> = {
             : 'another boot id';
     return host.sameKernel ? opened(`${words}, as on this host; ${id}`) : shut(`${words}; ${id}; this host: ${release()} ${version()}`);
   },
-  'root-on-host'({ seen }, host) {
-    const map = host.uidMap ?? (host.sameKernel && typeof seen?.uidMap === 'string' ? seen.uidMap : undefined);
+  'root-on-host'(told, host) {
+    const { seen } = told;
+    if (seen === undefined) return told;
+    const map = host.uidMap ?? (host.sameKernel && typeof seen.uidMap === 'string' ? seen.uidMap : undefined);
     if (map === undefined)
       return host.sameKernel
         ? { observed: 'gap', evidence: 'neither this host nor the guest could read the map of user ids' }

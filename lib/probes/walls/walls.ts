@@ -138,7 +138,7 @@ function questions(ctx: Context, planted: Planted, ground: Ground, sockets: Reco
   };
 }
 
-/** What a script says until it ends, or why it did not come to its end. */
+/** What a script says until it ends, or why it did not come to its end. @throws where it never said anything: nothing is known of any wall */
 async function listen(sandbox: OpenSandbox, script: string, argument: unknown, told: Tries, onLine: () => void = () => {}): Promise<void> {
   try {
     for await (const { value } of sandbox.ask(script, argument)) {
@@ -149,6 +149,7 @@ async function listen(sandbox: OpenSandbox, script: string, argument: unknown, t
       told.set(wall, one);
     }
   } catch (error) {
+    if (told.size === 0) throw error;
     for (const wall of Object.keys(WALLS))
       if (script === 'walls.mjs' && !LIMITS.has(wall) && !told.has(wall)) told.set(wall, { observed: 'gap', evidence: messageOf(error) });
     if (script !== 'walls.mjs') throw error;

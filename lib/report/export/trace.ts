@@ -1,5 +1,6 @@
 // The match as a Chrome trace (JSON), which Perfetto and chrome://tracing show: where every run's time went, on one time line.
 import type { Clocks, EventOf } from '../../record.js';
+import { nameOf } from '../cells.js';
 import { printable } from '../terminal/lines.js';
 import type { Exporter } from './csv.js';
 
@@ -28,11 +29,12 @@ export function createTrace(write: (text: string) => void): Exporter {
   const named = (kind: string, pid: number, tid: number, name: string) => put({ ph: 'M', name: kind, pid, tid, args: { name } });
   const slice = (pid: number, tid: number, name: string, cat: string, fromMs: number, toMs: number, more: object = {}) =>
     put({ ph: 'X', name, cat, pid, tid, ts: micro(fromMs), dur: micro(Math.max(0, toMs - fromMs)), ...more });
+  const standIns = new Set<string>();
   const rowOf = (entry: string) => {
     const row = rows.get(entry) ?? { pid: rows.size + 1, lanes: [] };
     if (!rows.has(entry)) {
       rows.set(entry, row);
-      named('process_name', row.pid, 0, entry);
+      named('process_name', row.pid, 0, nameOf({ entry, standIn: standIns.has(entry) }));
       put({ ph: 'M', name: 'process_sort_index', pid: row.pid, tid: 0, args: { sort_index: row.pid } });
     }
     return row;
@@ -51,7 +53,8 @@ export function createTrace(write: (text: string) => void): Exporter {
   const close = ({ started, lane, phases }: Open, endMs: number, ended: EventOf<'run-ended'> | undefined) => {
     const { pid, lanes } = rowOf(started.entry);
     lanes[lane] = undefined;
-    const args = argsOf(started, ended);
+    // A slice may be looked at without its process.
+    const args = { ...argsOf(started, ended), ...(standIns.has(started.entry) ? { standIn: true } : {}) };
     // Chrome's own name of a colour.
     const more = { args, ...(args.outcome === 'passed' ? {} : { cname: 'terrible' }) };
     slice(pid, clockThread(lane), started.run, 'run', started.atMs, endMs, more);
@@ -76,6 +79,7 @@ export function createTrace(write: (text: string) => void): Exporter {
           named('process_name', MATCH, 0, `match ${event.match}`);
           break;
         case 'entered':
+          if (event.standIn) standIns.add(event.entry);
           rowOf(event.entry);
           break;
         case 'prepared':

@@ -17,7 +17,7 @@ export function probeSections(document: ProbeDocument, origin?: Markup): Markup 
   const rows = rowsOf(document);
   const { only } = document.probe;
   const note = markup`${origin === undefined ? undefined : markup`<p class="note">${origin}</p>`}${standInNote(document)}`;
-  return markup`${brokeOff(document, rows)}${only.includes('sync') ? files(document, rows, note) : undefined}
+  return markup`${brokeOff(document, rows, origin)}${only.includes('sync') ? files(document, rows, note) : undefined}
 ${only.includes('walls') ? walls(document, rows, note) : undefined}
 ${only.includes('residue') ? residue(document, rows, note) : undefined}
 ${only.includes('tax') ? work(document, rows, note) : undefined}`;
@@ -40,9 +40,11 @@ function whose(entries: readonly string[], all: readonly string[], rows: Rows): 
   return named.length === 0 ? markup`every row` : markup`every row but ${names}`;
 }
 
-function brokeOff({ brokeOff: broken }: ProbeDocument, rows: Rows): Markup | undefined {
+function brokeOff({ brokeOff: broken, probe }: ProbeDocument, rows: Rows, origin: Markup | undefined): Markup | undefined {
   if (broken.length === 0) return undefined;
-  return markup`<section aria-labelledby="broke-off"><h2 id="broke-off">Broke off</h2><ul class="plain">${broken.map(
+  // A page may hold the parts of several probes, of which more than one broke off.
+  const id = origin === undefined ? 'broke-off' : `broke-off-of-${probe.only.join('-')}`;
+  return markup`<section aria-labelledby="${id}"><h2 id="${id}">Broke off</h2>${origin === undefined ? undefined : markup`<p class="note">${origin}</p>`}<ul class="plain">${broken.map(
     (one) => markup`<li>${rows.name(one.entry)}: <span class="bad">✗</span> ${brokeOffText(one)}</li>`,
   )}</ul></section>`;
 }

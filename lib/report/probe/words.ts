@@ -8,7 +8,7 @@ export const TITLES: Record<ProbeName, string> = { sync: 'files', walls: 'walls'
 
 export const titlesOf = ({ probe }: ProbeDocument): string => probe.only.map((what) => TITLES[what]).join(', ');
 
-/** In the report of a match: where the probe of the same machine is. */
+/** In the report of a match: where a probe of the same machine is, and what of it. */
 export const whereProbed = (document: ProbeDocument): string =>
   `${titlesOf(document)}: probe ${document.probe.id} (cagematch report ${document.probe.id})`;
 

@@ -1,17 +1,19 @@
 // What a burst showed, for a terminal: a column for each level, and in words where it stops.
 import { isGap } from '../../record.js';
-import { listed, middle, rate, whole } from '../cells.js';
+import { listed, middle, namesOf, rate, whole } from '../cells.js';
 import type { Report } from '../document.js';
 import { borderless, fitted, type Style, trimmed, wrap } from './lines.js';
 
 type Burst = Report['burst'][number];
 
 /** A line for each value of each row; `cells` are in the order of `levels`. */
-export function burstTable({ burst }: Report): { levels: number[]; rows: { entry: string; value: string; cells: string[] }[] } {
+export function burstTable(report: Report): { levels: number[]; rows: { entry: string; value: string; cells: string[] }[] } {
+  const { burst } = report;
+  const name = namesOf(report);
   const levels = [...new Set(burst.flatMap((one) => one.levels.map(({ level }) => level)))].sort((a, b) => a - b);
   const rows = burst.flatMap((one) => {
     const line = (value: string, show: (level: Burst['levels'][number]) => string) => ({
-      entry: one.entry,
+      entry: name(one.entry),
       value,
       cells: levels.map((level) => {
         const held = one.levels.find((candidate) => candidate.level === level);
@@ -31,8 +33,9 @@ export function burstTable({ burst }: Report): { levels: number[]; rows: { entry
 }
 
 /** Where each row stops scaling, and the levels that there was no room for. */
-export function burstLines({ burst }: Report): string[] {
-  return burst.flatMap((one) => [`${one.entry}: ${stops(one)}`, ...leftOut(one)]);
+export function burstLines(report: Report): string[] {
+  const name = namesOf(report);
+  return report.burst.flatMap((one) => [`${name(one.entry)}: ${stops(one)}`, ...leftOut(name(one.entry), one)]);
 }
 
 function stops({ levels, stopsAt }: Burst): string {
@@ -44,10 +47,10 @@ function stops({ levels, stopsAt }: Burst): string {
     : 'too few levels to say where it stops';
 }
 
-function leftOut({ entry, leftOut }: Burst): string[] {
+function leftOut(name: string, { leftOut }: Burst): string[] {
   const reasons = new Map<string, number[]>();
   for (const { level, reason } of leftOut) reasons.set(reason, [...(reasons.get(reason) ?? []), level]);
-  return [...reasons].map(([reason, levels]) => `${entry}: ${listed(levels.map(String))} at once left out: ${reason}`);
+  return [...reasons].map(([reason, levels]) => `${name}: ${listed(levels.map(String))} at once left out: ${reason}`);
 }
 
 export function renderBurst(report: Report, style: Style): string {

@@ -1,18 +1,21 @@
 // What is told while rows are made ready, by a match and by a probe alike; and warnings, whenever they come.
 import type { ProbeEvent } from '../../probe-record.js';
 import type { MatchEvent } from '../../record.js';
-import { listed } from '../cells.js';
+import { listed, nameOf } from '../cells.js';
 import type { Screen } from './screen.js';
 
 export function createPreparing(screen: Screen) {
   const preparing = new Set<string>();
+  const names = new Map<string, string>();
   return (event: MatchEvent | ProbeEvent): void => {
     if (event.type === 'warning') screen.line(`warning: ${event.message}`);
     if (event.type !== 'entered' && event.type !== 'prepared' && event.type !== 'unprepared') return;
-    if (event.type === 'entered') preparing.add(event.entry);
-    else preparing.delete(event.entry);
+    if (event.type === 'entered') {
+      preparing.add(event.entry);
+      names.set(event.entry, nameOf(event));
+    } else preparing.delete(event.entry);
     if (event.type === 'prepared' && event.imageMs > 1000)
-      screen.line(`${event.entry}: prepared in ${(event.imageMs / 1000).toFixed(1)} s`);
+      screen.line(`${names.get(event.entry) ?? event.entry}: prepared in ${(event.imageMs / 1000).toFixed(1)} s`);
     if (event.type === 'unprepared' && event.outcome.status === 'failed')
       screen.line(`${event.entry}: not prepared: ${event.outcome.message}`);
     screen.status(preparing.size > 0 ? `preparing ${listed([...preparing])}` : '');

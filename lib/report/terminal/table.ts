@@ -16,8 +16,8 @@ import { renderTime } from './time-block.js';
 // With the table goes its look.
 export { coloured, plain, WIDTH } from './lines.js';
 
-/** A block for each thing that there is something to say of. @param probe of the same machine: where files, walls and tax stand */
-export function renderTable(report: Report, style: Style = plain, probe?: ProbeDocument): string {
+/** A block for each thing that there is something to say of. @param probes of the same machine: where files, walls and tax stand */
+export function renderTable(report: Report, style: Style = plain, probes: readonly ProbeDocument[] = []): string {
   const table = rowsOf(report, style);
   const parts = [
     [table.text, ...settings(report), ...coverageLines(report)].join('\n'),
@@ -30,7 +30,7 @@ export function renderTable(report: Report, style: Style = plain, probe?: ProbeD
     renderApart(report, style),
     renderOutliers(report, style),
     renderAbsent(report, style),
-    probe === undefined ? '' : wrap(whereProbed(probe), '', '  ').join('\n'),
+    probes.flatMap((probe) => wrap(whereProbed(probe), '', '  ')).join('\n'),
     renderNotes(report, style, table.taxed),
   ];
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
