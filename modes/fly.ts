@@ -1,5 +1,7 @@
 // Fly.io: a microVM on somebody else's machine, through the Machines API; the workspace is copied there and back.
+
 import { copyFileSync, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { pack, unpack } from '../lib/archive.js';
@@ -405,7 +407,7 @@ function tokenHint(app: string): string {
 /** Keys without dots: they are also the names of query parameters. */
 function metadata(ctx: Context) {
   const { match, mode, owner } = ctx.labels;
-  return { cagematch_match: match, cagematch_mode: mode, cagematch_owner: owner };
+  return { cagematch_match: match, cagematch_mode: mode, cagematch_owner: owner, cagematch_host: hostname() };
 }
 
 function get(ctx: Context, id: string): Promise<Answer> {
@@ -477,8 +479,11 @@ async function machinesNamed(ctx: Context, name: string): Promise<string[]> {
 async function ours(ctx: Context): Promise<Machine[]> {
   const path = `/machines?metadata.cagematch_mode=${ctx.labels.mode}`;
   const all = await must<Machine[]>(ctx, 'not-ready', { method: 'GET', path, key: 'list' });
-  // A server that knew no such filter would give every machine of the app.
-  return all.filter(({ state, config }) => state !== 'destroyed' && config?.metadata?.cagematch_mode === ctx.labels.mode);
+  return all.filter(({ state, config }) => {
+    const { cagematch_mode: mode, cagematch_host: host } = config?.metadata ?? {};
+    // A server that knew no such filter would give every machine of the app; whether an owner elsewhere lives cannot be told from here.
+    return state !== 'destroyed' && mode === ctx.labels.mode && host === hostname();
+  });
 }
 
 async function list(ctx: Context): Promise<Listed[]> {

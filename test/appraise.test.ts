@@ -49,12 +49,12 @@ describe('the disk of a row', () => {
   });
 
   test.each([
-    ['none', 'not-applicable'],
-    ['os-sandbox', 'not-applicable'],
-    ['remote-vm', 'other-machine'],
-    ['microvm', 'not-reported'],
-  ] as const)('is not asked for by a launch where a mode of isolation %s cannot tell it: %s', async (isolation, gap) => {
-    expect(await appraised({ isolation })).toEqual({ disk: { imageBytes: { gap }, sandboxBytes: { gap } }, calls: [] });
+    ['of isolation none', { isolation: 'none' }, 'not-applicable'],
+    ['of isolation os-sandbox', { isolation: 'os-sandbox' }, 'not-applicable'],
+    ['elsewhere', { isolation: 'microvm', elsewhere: true }, 'other-machine'],
+    ['of isolation microvm', { isolation: 'microvm' }, 'not-reported'],
+  ] as const)('is not asked for by a launch where a mode $0 cannot tell it: $2', async (_what, declared, gap) => {
+    expect(await appraised(declared)).toEqual({ disk: { imageBytes: { gap }, sandboxBytes: { gap } }, calls: [] });
   });
 
   const nothing = { imageBytes: { gap: 'not-reported' }, sandboxBytes: { gap: 'not-reported' } };

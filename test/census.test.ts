@@ -228,7 +228,7 @@ describe('what could not be looked at is a gap, never none:', () => {
 
   it('a machine that does not tell', async () => {
     expect(await looked({ ...host, census: async () => [] }, undefined)).toEqual({ gap: 'platform' });
-    expect(await looked({ ...host, isolation: 'remote-vm', list: async () => [] }, undefined), 'nothing of it is here').toEqual([]);
+    expect(await looked({ ...host, elsewhere: true, list: async () => [] }, undefined), 'nothing of it is here').toEqual([]);
   });
 });
 

@@ -292,7 +292,7 @@ describe('detect', () => {
     const rows = JSON.parse(stdout) as { mode: string; letter: string; detection: { status: string; reason?: string; hint?: string } }[];
     expect(rows.map((row) => row.mode).sort()).toEqual(
       readdirSync('modes')
-        .map((file) => file.replace('.ts', ''))
+        .flatMap((file) => /^(.+)\.ts$/.exec(file)?.[1] ?? [])
         .sort(),
     );
     expect(rows.find((row) => row.mode === 'host')?.detection.status).toBe('ready');

@@ -1,4 +1,5 @@
 // The incus command line, and what every part of this mode knows of the server behind it.
+import { hostname } from 'node:os';
 import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
 import { capture, whyFailed } from '../../lib/exec.js';
@@ -85,5 +86,5 @@ export function vmFlag(ctx: Context): string[] {
 
 /** An instance's settings that say whose it is. */
 export function labelled(ctx: Context): Record<string, string> {
-  return Object.fromEntries(Object.entries(ctx.labels).map(([key, value]) => [`user.cagematch.${key}`, value]));
+  return Object.fromEntries(Object.entries({ ...ctx.labels, host: hostname() }).map(([key, value]) => [`user.cagematch.${key}`, value]));
 }

@@ -1,4 +1,5 @@
 // What the server tells of what is there: instances of ours, all of the others' things, disk, and what it has written down.
+import { hostname } from 'node:os';
 import { basename } from 'node:path';
 import type { Context, Handle, Listed, Thing, Trace } from '../../lib/contract.js';
 import { parseJson } from '../../lib/json.js';
@@ -19,7 +20,9 @@ export async function list(ctx: Context): Promise<Listed[]> {
     // Of an instance on a member that is lost, only the name is known.
     const match = config === null ? NAME.exec(name)?.[1] : undefined;
     const labels = match === undefined ? told : { match, mode: ctx.labels.mode };
-    return labels.match === undefined ? [] : [{ id: name, kind: 'instance', labels }];
+    // A server has other users: whether an owner on another machine lives cannot be told from here.
+    const elsewhere = (config?.['user.cagematch.host'] ?? hostname()) !== hostname();
+    return labels.match === undefined || elsewhere ? [] : [{ id: name, kind: 'instance', labels }];
   });
 }
 

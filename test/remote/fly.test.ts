@@ -164,12 +164,14 @@ describe('a machine', () => {
     expect(stand.api.machines()).toEqual([]);
   });
 
-  it('of somebody else in the same app is left alone', async () => {
-    const config = {
-      image: `registry.fly.io/${stand.api.app}:${agentVersion}-x`,
-      init: { exec: ['/bin/sleep', '60'] },
-      metadata: { purpose: 'production' },
-    };
+  it.each([
+    ['somebody else', { purpose: 'production' }],
+    [
+      'cagematch on another machine, whose life cannot be told from here',
+      { cagematch_mode: 'fly', cagematch_match: 'm', cagematch_host: 'elsewhere' },
+    ],
+  ])('of %s in the same app is left alone', async (_whose, metadata) => {
+    const config = { image: `registry.fly.io/${stand.api.app}:${agentVersion}-x`, init: { exec: ['/bin/sleep', '60'] }, metadata };
     const headers = { authorization: `Bearer ${stand.api.token}` };
     await fetch(`${stand.api.url}/v1/apps/${stand.api.app}/machines`, { method: 'POST', headers, body: JSON.stringify({ config }) });
     expect(stand.api.machines()).toHaveLength(1);

@@ -1,5 +1,6 @@
 // Incus beyond this host, as far as a client that answers as the test wants can show it: OCI images, virtual machines, and the way there.
 import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Context } from '../../lib/contract.js';
@@ -93,6 +94,22 @@ test('a virtual machine is launched when the agent in it takes commands, not whe
   expect(handle).not.toHaveProperty('runningAtMs');
   expect(calls().filter((call) => call.startsWith('exec')).length).toBe(3);
   expect(calls().find((call) => call.startsWith('launch'))).toMatch(/ machine --vm$/);
+  await close();
+});
+
+test('instances that cagematch on another machine has on the same server are left alone; of a lost member’s, which tell no settings, the name tells', async () => {
+  const config = { 'user.cagematch.match': 'm', 'user.cagematch.mode': 'incus', 'user.cagematch.owner': '1:boot' };
+  const instances = [
+    { name: 'ours', config: { ...config, 'user.cagematch.host': hostname() } },
+    { name: 'theirs', config: { ...config, 'user.cagematch.host': 'elsewhere' } },
+    { name: 'cagematch-20261121-010203-abcd-incus-1', config: null },
+    { name: 'somebody', config: null },
+  ];
+  const { context, close } = client(`echo ${quoted(JSON.stringify(instances))}`);
+  expect(await incus.list(context())).toMatchObject([
+    { id: 'ours', labels: { match: 'm', owner: '1:boot' } },
+    { id: 'cagematch-20261121-010203-abcd-incus-1', labels: { match: '20261121-010203-abcd' } },
+  ]);
   await close();
 });
 
