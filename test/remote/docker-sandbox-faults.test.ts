@@ -31,6 +31,19 @@ async function match(cli: Cli, fault: string, args: string[] = [], entry = 'dock
 const blames = (cause: string, words: RegExp) => [{ outcome: { cause, message: expect.stringMatching(words) } }];
 
 describe.concurrent('a client that hangs', () => {
+  // First, since it takes longest: the runtime's own patience, twice.
+  it('at every `rm` is the sandbox to blame, with the command that mends it, and what stays is told', async () => {
+    const { report, left } = await match('sbx', 'hang:rm');
+    const outcome = {
+      cause: 'sandbox',
+      message: expect.stringMatching(/may still be there: sbx gives no answer$/),
+      hint: expect.stringMatching(/^sbx rm /),
+    };
+    expect(report.modes[0]?.failures).toMatchObject([{ outcome }]);
+    expect(report.modes[0]?.leftovers).not.toEqual([]);
+    expect(left).toMatch(/^cagematch-/);
+  }, 120_000);
+
   it.each<[Cli, string, string, RegExp]>([
     ['sbx', 'hang:create', 'sandbox', /no end within 8 s: the runtime had not launched it/],
     ['sbx', 'hang-after:create', 'sandbox', /no end within 8 s: the runtime had not launched it/],
@@ -64,18 +77,6 @@ describe.concurrent('a client that hangs', () => {
     expect(report.modes[0]).toMatchObject({ n: 1, passed: 1, leftovers: [] });
     expect(left).toBe('');
   });
-
-  it('at every `rm` is the sandbox to blame, with the command that mends it, and what stays is told', async () => {
-    const { report, left } = await match('sbx', 'hang:rm');
-    const outcome = {
-      cause: 'sandbox',
-      message: expect.stringMatching(/may still be there: sbx gives no answer$/),
-      hint: expect.stringMatching(/^sbx rm /),
-    };
-    expect(report.modes[0]?.failures).toMatchObject([{ outcome }]);
-    expect(report.modes[0]?.leftovers).not.toEqual([]);
-    expect(left).toMatch(/^cagematch-/);
-  }, 120_000);
 });
 
 it('a template that is not here in time is an image that cannot be had, and no sandbox stays', async () => {

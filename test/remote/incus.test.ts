@@ -1,5 +1,5 @@
 // Incus beyond this host, as far as a client that answers as the test wants can show it: OCI images, virtual machines, and the way there.
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -20,6 +20,7 @@ const IMAGE = 'ghcr:me/cagematch-runner:1';
 function client(answers: string) {
   const folder = temporaryFolder();
   const log = join(folder, 'calls');
+  writeFileSync(log, '');
   const PATH = fakeCommands({
     incus: `echo "$@" >>${quoted(log)}\n[ "$1" != launch ] || { /bin/cat >>${quoted(log)}; echo >>${quoted(log)}; }\n${answers}`,
   });

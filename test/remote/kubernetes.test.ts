@@ -156,7 +156,8 @@ describe('a pod', () => {
     ['forbidden', 'launch-failed', /jobs.batch is forbidden: User "somebody" cannot create/],
     ['oom-killed@1', 'launch-failed', /the workspace does not get in: the pod was out of memory/],
   ])('that is met by %s does not launch, in the words of the cluster, and leaves nothing', async (fault, code, message) => {
-    await open({ CAGEMATCH_STAND_IN_FAULT: fault, CAGEMATCH_KUBE_WAIT: '0.5' });
+    // Long enough for a client to start on a busy machine.
+    await open({ CAGEMATCH_STAND_IN_FAULT: fault, CAGEMATCH_KUBE_WAIT: '3' });
     const failure = { code, message: expect.stringMatching(message) };
     await expect(kubernetes.launch(ctx, { ...spec, secretEnv: { A: 'b' } })).rejects.toMatchObject(failure);
     await kubernetes.destroy(ctx, { name: NAME });

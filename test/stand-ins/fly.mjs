@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { asClient, Failed } from './sandboxes.mjs';
 import { parseFlags, Usage } from './strict-flags.mjs';
 
@@ -17,7 +18,7 @@ function note(entry) {
 }
 
 /** @param {string[]} args */
-function main([command, ...args]) {
+async function main([command, ...args]) {
   switch (command === 'secrets' ? `secrets ${args.shift()}` : command) {
     case 'version':
       process.stdout.write('fly v0.4.0-stand-in\n');
@@ -50,7 +51,7 @@ function main([command, ...args]) {
       for (const pair of rest) {
         const [, name, value] = /^([A-Za-z_]\w*)=(.*)$/s.exec(pair) ?? [];
         if (name === undefined || value === undefined) throw new Failed(`'${pair}': must be in the format NAME=VALUE`);
-        const secret = value === '-' ? readFileSync(0, 'utf8') : value;
+        const secret = value === '-' ? await text(process.stdin) : value;
         if (secret === '' || secret.length > 64 * 1024) throw new Failed(`secret ${name} is empty or longer than 64 KiB`);
         const fromStdin = value === '-';
         note({

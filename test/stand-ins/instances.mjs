@@ -1,8 +1,9 @@
 // Incus' command line, held to what the real one accepts, answers and exits with.
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { copyFile, cp } from 'node:fs/promises';
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { followEvents, noteEvent } from './event-log.mjs';
 import { BadFlag, parseFlags } from './flags.mjs';
 import { guestPath, runJailed } from './jail.mjs';
@@ -140,7 +141,7 @@ async function launch(args) {
   // The real one then waits for settings that nobody types.
   if (process.stdin.isTTY) refuse('stdin is a terminal: settings are read from it');
   const [source = '', name = `stand-in-${randomBytes(3).toString('hex')}`] = rest;
-  const given = readSettings(readFileSync(0, 'utf8'));
+  const given = readSettings(await text(process.stdin));
   process.stdout.write(`Launching ${name}\n`);
   const image = imageOf(source) ?? refuse(`Image "${source}" not found`);
   if (has('vm'))

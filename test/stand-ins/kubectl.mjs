@@ -1,5 +1,5 @@
 // Stand-in for kubectl and the cluster behind it: the documented flags of the commands that cagematch gives, refused as the real one does.
-import { readFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
 import { runJailed } from './jail.mjs';
 import {
   allOf,
@@ -232,7 +232,7 @@ async function main(args) {
     case 'create': {
       if (flags.filename?.at(-1) !== '-') throw new Refused('error: must specify one of -f and -k');
       if (fault === 'forbidden') throw serverError('Forbidden', 'jobs.batch is forbidden: User "somebody" cannot create resource "jobs"');
-      const given = JSON.parse(readFileSync(0, 'utf8'));
+      const given = JSON.parse(await text(process.stdin));
       cluster(`namespace/${namespace}`, namespace);
       for (const one of given.kind === 'List' ? given.items : [given]) printAs([await create(one, namespace)], format, true);
       return 0;

@@ -1,7 +1,8 @@
 // Stand-in for Docker's `sbx`: the documented commands and flags of 0.3x/0.4x, over real folders and processes.
 // CAGEMATCH_STAND_IN_FAULT makes it fail as the real one was seen to fail.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { asClient, copy, create, exec, Failed, keepSecret, openState, remove } from './sandboxes.mjs';
 import { parseFlags, Usage } from './strict-flags.mjs';
 
@@ -105,7 +106,7 @@ async function main([command, ...args]) {
         token: { short: 't', value: true },
       });
       if (args[0] !== 'set' || rest.length !== 1) throw new Usage(`unknown command "secret ${args.join(' ')}" for "sbx"`);
-      keepSecret(ready(), rest[0] ?? '', flags.token?.at(-1) ?? readFileSync(0, 'utf8').trim());
+      keepSecret(ready(), rest[0] ?? '', flags.token?.at(-1) ?? (await text(process.stdin)).trim());
       return 0;
     }
     default:
