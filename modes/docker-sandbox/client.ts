@@ -1,0 +1,161 @@
+// The two command lines: `sbx`, and `docker sandbox`; each call bounded, what they print read, what their words mean.
+import type { Context, Detection } from '../../lib/contract.js';
+import { CagematchError } from '../../lib/errors.js';
+import { type Captured, capture, whyFailed } from '../../lib/exec.js';
+import { type Lack, lackIn, lackOfKvm, type Need, readMachine } from '../../lib/machine.js';
+
+export type Cli = 'sbx' | 'docker sandbox';
+
+export const QUICK_MS = 10_000;
+
+/** A first sandbox pulls its template; on a small machine every one takes half a minute. */
+const CREATE_S = 600;
+
+const RESTART: Record<Cli, string> = { sbx: 'sbx daemon restart', 'docker sandbox': 'start Docker Desktop' };
+
+const HYPERVISOR = 'Enable-WindowsOptionalFeature -Online -FeatureName HypervisorPlatform -All (as administrator)';
+
+/** What its own words mean. They are looked for in failures only, or where a question was put to the user whom we are not. */
+const TROUBLES: { said: RegExp; status: Unready['status']; reason: string; hint: Record<Cli, string> }[] = [
+  {
+    said: /not (authenticated|signed in|logged in)|please sign in|no valid user session|session (has expired|could not be refreshed)/i,
+    status: 'unconfigured',
+    reason: 'not signed in to Docker',
+    hint: { sbx: 'sbx login', 'docker sandbox': 'docker login' },
+  },
+  {
+    said: /policy has not been initialized|sbx policy init/i,
+    status: 'unconfigured',
+    reason: 'the global network policy is not initialised',
+    hint: { sbx: 'sbx policy init balanced', 'docker sandbox': 'docker sandbox reset' },
+  },
+  {
+    said: /hypervisor ?platform|WHPX|WinHv/i,
+    status: 'unconfigured',
+    reason: 'the Windows Hypervisor Platform is off',
+    hint: { sbx: HYPERVISOR, 'docker sandbox': HYPERVISOR },
+  },
+  ...(['absent', 'closed'] as const).map((kvm) => ({
+    said: kvm === 'absent' ? /\bkvm\b.*(no such|not (found|available|supported|present|enabled))/i : /\bkvm\b/i,
+    status: 'unconfigured' as const,
+    ...kvmTrouble(kvm),
+  })),
+  {
+    said: /daemon|sandboxd|connection refused|\.sock\b/i,
+    status: 'broken',
+    reason: 'the sandbox daemon does not answer',
+    hint: RESTART,
+  },
+];
+
+type Unready = Exclude<Detection, { status: 'ready' }>;
+
+function kvmTrouble(kvm: 'absent' | 'closed') {
+  const { reason = '', hint = '' } = lackOfKvm({ kvm }) ?? {};
+  return { reason, hint: { sbx: hint, 'docker sandbox': hint } };
+}
+
+export function lackHere({ platform }: Context): Lack | undefined {
+  return lackIn(readMachine(platform), 'sbx', NEEDS[platform]);
+}
+
+/** What Docker says that it supports. */
+const NEEDS: Partial<Record<NodeJS.Platform, Need>> = {
+  darwin: { first: '23', called: 'macOS 14', arch: { is: 'arm64', called: 'Apple silicon' } },
+  win32: { first: '10.0.22000', called: 'Windows 11', arch: { is: 'x64', called: 'a 64-bit Intel or AMD processor' } },
+  linux: { first: '24.04', called: 'Ubuntu 24.04', distribution: 'ubuntu', kvm: true },
+};
+
+export function diagnose(ctx: Context, cli: Cli, result: Captured): Unready | undefined {
+  if (succeeded(result)) return undefined;
+  const words = `${result.stderr}\n${result.stdout}`;
+  const trouble = TROUBLES.find(({ said }) => said.test(words));
+  if (trouble) {
+    const reason = trouble.status === 'broken' ? `${trouble.reason}: ${whyFailed(result)}` : trouble.reason;
+    return { status: trouble.status, reason, hint: trouble.hint[cli] };
+  }
+  if (result.failure === 'timeout' && !ctx.signal.aborted)
+    return { status: 'broken', reason: `${cli} gives no answer`, hint: RESTART[cli] };
+  return undefined;
+}
+
+/** stdin is never the caller's: a command may otherwise stop to ask something that nobody will answer. */
+export function sandbox(ctx: Context, cli: Cli, args: string[], timeoutMs: number): Promise<Captured> {
+  return capture(argvOf(cli, args), { env: envOf(ctx), signal: ctx.signal, timeoutMs });
+}
+
+export const succeeded = ({ end }: Captured) => end.type === 'exit' && end.code === 0;
+
+export function argvOf(cli: Cli, args: string[]): [string, ...string[]] {
+  return cli === 'sbx' ? ['sbx', ...args] : ['docker', 'sandbox', ...args];
+}
+
+export function envOf(ctx: Context) {
+  return { ...ctx.env, SBX_NO_TELEMETRY: '1' };
+}
+
+export async function must(ctx: Context, cli: Cli, args: string[], timeoutMs: number, code: CagematchError['code']): Promise<string> {
+  const result = await sandbox(ctx, cli, args, timeoutMs);
+  if (succeeded(result)) return result.stdout;
+  const trouble = diagnose(ctx, cli, result);
+  throw new CagematchError(code, `${cli} ${args[0]}: ${trouble?.reason ?? whyFailed(result)}`, trouble?.hint);
+}
+
+export function createMs(ctx: Context): number {
+  return Number(ctx.env.CAGEMATCH_SANDBOX_WAIT || CREATE_S) * 1000;
+}
+
+interface Shown {
+  name: string;
+  workspaces?: string[];
+}
+
+/** Out of `ls --json`: under `sandboxes` or `vms`, after what a daemon that had to start first may have said. */
+export function readList(stdout: string): Shown[] | undefined {
+  const from = stdout.search(/^\{/m);
+  try {
+    const { sandboxes, vms } = JSON.parse(stdout.slice(Math.max(from, 0))) as Record<'sandboxes' | 'vms', Shown[] | null | undefined>;
+    if (sandboxes === undefined && vms === undefined) return undefined;
+    return sandboxes ?? vms ?? [];
+  } catch {
+    return undefined;
+  }
+}
+
+export async function client(ctx: Context): Promise<Cli> {
+  const { cli } = ctx.facts;
+  if (cli === 'sbx' || cli === 'docker sandbox') return cli;
+  const found = await identify(ctx);
+  if ('cli' in found) return found.cli;
+  throw new CagematchError('not-ready', found.reason, found.hint);
+}
+
+/** Which of the two is here. `sbx` is also another tool's name, so only its version line is believed. */
+export async function identify(ctx: Context): Promise<{ cli: Cli; version: string } | Unready> {
+  const sbx = await sandbox(ctx, 'sbx', ['version'], VERSION_MS);
+  const version = SBX_VERSION.exec(sbx.stdout)?.[1];
+  if (version !== undefined) return { cli: 'sbx', version };
+  // Silence is not "another tool": to measure the older one instead would say so of the wrong thing.
+  if (sbx.failure === 'timeout') return { status: 'broken', reason: 'sbx version gives no answer', hint: RESTART.sbx };
+  const plugin = await sandbox(ctx, 'docker sandbox', ['version'], VERSION_MS);
+  const pluginVersion = PLUGIN_VERSION.exec(plugin.stdout)?.[1];
+  if (pluginVersion !== undefined) return { cli: 'docker sandbox', version: pluginVersion };
+  const other = sbx.failure === 'missing' ? 'no sbx command on PATH' : "the sbx on PATH is not Docker's, but another tool of that name";
+  const docker = plugin.failure === 'missing' ? 'no docker either' : 'the docker here has no sandbox plugin';
+  const lack = lackHere(ctx);
+  const reason = `${other}, and ${docker}${lack === undefined ? '' : `; ${lack.reason}`}`;
+  return { status: 'absent', reason, hint: INSTALL[ctx.platform] ?? 'see docs.docker.com/ai/sandboxes' };
+}
+
+/** Two lines since 0.2x, one line since 0.33; another tool of this name says neither. */
+const SBX_VERSION = /^(?:Client Version|sbx version):\s+(v\S+)\s+[0-9a-f]{7,40}\b/m;
+
+const PLUGIN_VERSION = /docker\/sandboxes\/cli-plugin\s+(v\S+)/;
+
+const VERSION_MS = 2000;
+
+export const INSTALL: Partial<Record<NodeJS.Platform, string>> = {
+  darwin: 'brew trust docker/tap && brew install docker/tap/sbx',
+  linux: 'curl -fsSL https://get.docker.com | sudo REPO_ONLY=1 sh && sudo apt-get install docker-sbx (Ubuntu 24.04+, KVM)',
+  win32: 'winget install -h Docker.sbx',
+};

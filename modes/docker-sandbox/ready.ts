@@ -1,0 +1,88 @@
+// Which of the two is here and ready, and the way there step by step.
+import type { Context, Detection, SetupStep } from '../../lib/contract.js';
+import { type Captured, whyFailed } from '../../lib/exec.js';
+import { diagnose, INSTALL, identify, lackHere, readList, sandbox, succeeded } from './client.js';
+import { CLONE } from './sandbox.js';
+import { namesTemplate, templateOf } from './template.js';
+
+/** Detection has 5 s in all, and asks up to three times in a row. */
+const DETECT_MS = 4500;
+
+export async function detect(ctx: Context): Promise<Detection> {
+  const until = Date.now() + DETECT_MS;
+  const found = await identify(ctx);
+  if (!('cli' in found)) return found;
+  const { cli, version } = found;
+  const leftMs = Math.max(500, until - Date.now());
+  const [listed, policy] = await Promise.all([
+    sandbox(ctx, cli, ['ls', '--json'], leftMs),
+    cli === 'sbx' ? sandbox(ctx, cli, ['policy', 'ls'], leftMs) : undefined,
+  ]);
+  const trouble = diagnose(ctx, cli, listed) ?? (policy && diagnose(ctx, cli, policy));
+  if (trouble) return trouble;
+  if (!readList(listed.stdout)) return { status: 'broken', reason: `${cli} ls: ${whyFailed(listed)}`, hint: `${cli} ls --json` };
+  const whole = `${cli} ${version}`;
+  return {
+    status: 'ready',
+    version: whole,
+    facts: { cli, client: cli === 'sbx' ? whole : `${whole} (deprecated, replaced by sbx)` },
+    // The older one knows no clones.
+    variants: cli === 'sbx' ? [{ id: CLONE, isolation: 'microvm', workspace: 'copy' }] : [],
+  };
+}
+
+/** From a machine that has nothing to a first sandbox. The older client needs none of it. */
+export async function setup(ctx: Context): Promise<SetupStep[]> {
+  const found = await identify(ctx);
+  if ('cli' in found && found.cli !== 'sbx') return [REPLACED, CREDENTIALS];
+  const here = 'cli' in found;
+  const lack = lackHere(ctx);
+  const asked = here
+    ? await Promise.all(
+        [
+          ['ls', '--json'],
+          ['policy', 'ls'],
+          ['template', 'ls'],
+        ].map((args) => sandbox(ctx, 'sbx', args, DETECT_MS)),
+      )
+    : [];
+  const [listed, policy, templates] = asked;
+  /** False where it says that this is what is missing; unknown where it does not get that far. */
+  const done = (result: Captured | undefined, hint: string) =>
+    result === undefined ? undefined : succeeded(result) || (diagnose(ctx, 'sbx', result)?.hint === hint ? false : undefined);
+  const pulled = templates && succeeded(templates) ? namesTemplate(ctx, templates.stdout) : undefined;
+  return [
+    {
+      text: `a machine that sbx runs on${lack === undefined ? '' : `: ${lack.reason}`}`,
+      // Windows shows its hypervisor to administrators only.
+      done: lack ? false : ctx.platform === 'win32' ? undefined : true,
+      hint: lack?.hint ?? 'macOS 14 on Apple silicon, Windows 11 with its Hypervisor Platform, or Ubuntu 24.04 with KVM',
+    },
+    {
+      text: here ? `sbx ${found.version}` : 'sbx is on PATH',
+      done: here,
+      hint: INSTALL[ctx.platform] ?? 'see docs.docker.com/ai/sandboxes',
+    },
+    { text: 'you are signed in to Docker', done: done(listed, 'sbx login'), hint: 'sbx login' },
+    {
+      text: 'the network has a policy',
+      done: done(policy, 'sbx policy init balanced'),
+      hint: 'sbx policy init balanced',
+    },
+    { text: `the template is here: ${templateOf(ctx)}`, done: pulled, hint: 'npx cagematch build docker-sandbox' },
+    CREDENTIALS,
+  ];
+}
+
+const REPLACED: SetupStep = {
+  text: '`docker sandbox` is deprecated: sbx, which replaces it, is measured as soon as it is on PATH',
+  done: undefined,
+  hint: 'see docs.docker.com/ai/sandboxes',
+};
+
+/** Nothing of ours puts a credential there, so nothing of it can be looked at. */
+const CREDENTIALS: SetupStep = {
+  text: 'credentials: a match needs none, for it is replayed inside, and a live one is refused. In sandboxes of your own an API key stays on this host (its proxy puts it into requests); a subscription works by `/login` in each sandbox only, as sbx takes no CLAUDE_CODE_OAUTH_TOKEN',
+  done: undefined,
+  hint: 'sbx secret set anthropic (asks for the key, or reads it from stdin)',
+};

@@ -1,0 +1,174 @@
+// One sandbox: made, given what it works on, spoken to, removed; and those that are still listed.
+
+import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Context, Handle, HostPaths, LaunchSpec, Listed } from '../../lib/contract.js';
+import { CagematchError } from '../../lib/errors.js';
+import { whyFailed } from '../../lib/exec.js';
+import type { Connection } from '../../lib/guest-exec.js';
+import { dropLabels, keepLabels, keptLabels } from '../../lib/kept-labels.js';
+import { folderOwner, ownerAlive } from '../../lib/owner.js';
+import { removeTree } from '../../lib/remove-tree.js';
+import { writeRepository } from '../../lib/repository.js';
+import { argvOf, type Cli, client, createMs, diagnose, envOf, INSTALL, must, QUICK_MS, readList, sandbox } from './client.js';
+
+/** The kind of sandbox, which brings the agent CLI with it. */
+const AGENT = 'claude';
+
+/** Before the match gives up on it: what it says then is what the client said. */
+const GONE_MS = 20_000;
+
+export const CLONE = 'clone';
+
+export interface SandboxHandle extends Handle {
+  /** Of a clone: where its repository lies on this host, and whether the workspace brought a `.git` of its own. */
+  clone?: { repository: string; ownGit: boolean };
+}
+
+/** `create` and `exec`, never `run`: that one is for a terminal. What is given here stays as it is for as long as the sandbox is there. */
+export async function create(
+  ctx: Context,
+  cli: Cli,
+  name: string,
+  folders: string[],
+  code: CagematchError['code'],
+  more: string[] = [],
+): Promise<void> {
+  const template = ctx.env.CAGEMATCH_SANDBOX_TEMPLATE;
+  keepLabels(ctx, name);
+  const { cpus, memoryMiB } = ctx.options;
+  const flags = [
+    ...['--quiet', '--name', name, ...more],
+    ...(template === undefined ? [] : ['--template', template]),
+    ...(cpus === undefined ? [] : ['--cpus', `${cpus}`]),
+    ...(memoryMiB === undefined ? [] : ['--memory', `${memoryMiB}m`]),
+  ];
+  await must(ctx, cli, ['create', ...flags, AGENT, ...folders], createMs(ctx), code);
+}
+
+/** @throws `not-ready` for an option that the client at hand does not know */
+export function checkOptions(ctx: Context, cli: Cli): void {
+  const { cpus, memoryMiB } = ctx.options;
+  if (!(createMs(ctx) > 0))
+    throw new CagematchError(
+      'not-ready',
+      `CAGEMATCH_SANDBOX_WAIT is no number of seconds: ${ctx.env.CAGEMATCH_SANDBOX_WAIT}`,
+      'CAGEMATCH_SANDBOX_WAIT=600',
+    );
+  if (cli !== 'sbx' && (cpus !== undefined || memoryMiB !== undefined))
+    throw new CagematchError('not-ready', `${cli} gives every sandbox the same cpus and memory`, INSTALL[ctx.platform]);
+  if (cpus !== undefined && !Number.isInteger(cpus))
+    throw new CagematchError('not-ready', `a microVM has whole processors, not ${cpus}`, `cpus: ${Math.ceil(cpus)}`);
+}
+
+/** A clone lies inside where its repository lies on this host: beside the workspace, in the run's own folder. */
+export function repositoryOf({ workspace }: Pick<HostPaths, 'workspace'>): string {
+  return join(dirname(realOf(workspace)), 'repository');
+}
+
+/** A Mac's temporary folder lies behind a link, which the guest need not have. */
+export function realOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path; // Nothing is there (yet) that could be handed in.
+  }
+}
+
+/**
+ * The repository that the runtime clones: the workspace's files as one commit, in a folder that no agent has had, since the runtime's
+ * client has this host's git look at it. It stays the caller's, or that git would refuse it.
+ */
+export function cloneOf(spec: LaunchSpec): { repository: string; ownGit: boolean; over: boolean } {
+  const repository = repositoryOf(spec.host);
+  // A verifier's sandbox has the workspace of a run that had one.
+  removeTree(repository);
+  mkdirSync(repository);
+  const { whole } = writeRepository(spec.host.workspace, repository);
+  const ownGit = lstatSync(join(spec.host.workspace, '.git'), { throwIfNoEntry: false }) !== undefined;
+  return { repository, ownGit, over: !whole };
+}
+
+/** For the clients that work in a sandbox: one that hangs is to end when its sandbox has gone. */
+export async function untilGone(ctx: Context, name: string): Promise<AbortSignal> {
+  return AbortSignal.any([ctx.signal, (await clientsOf(ctx, name)).over.signal]);
+}
+
+/** A name is had once; but who asks for it again, in vain or not, has clients of his own. */
+function clientsOf(ctx: Context, name: string): Promise<{ over: AbortController; close(): void }> {
+  return ctx.keep(`clients of ${name}`, () => {
+    const clients = {
+      over: new AbortController(),
+      close() {
+        clients.over.abort();
+        clients.over = new AbortController();
+      },
+    };
+    return clients;
+  });
+}
+
+export async function connect(ctx: Context, { name }: Handle): Promise<Connection> {
+  const cli = await client(ctx);
+  return {
+    argv: (command, withStdin, names) =>
+      argvOf(cli, ['exec', ...(withStdin ? ['--interactive'] : []), ...names.flatMap((one) => ['--env', one]), name, ...command]),
+    env: envOf(ctx),
+    signal: await untilGone(ctx, name),
+    secret: 'handed-on',
+    added: /^(ERROR: )?.*exit(ed with)? (code|status):? \d+$/i,
+    whyLost: (words) => whyLost(ctx, cli, name, words),
+  };
+}
+
+async function whyLost(ctx: Context, cli: Cli, name: string, words: string): Promise<string> {
+  const listed = await sandbox(ctx, cli, ['ls', '--json'], QUICK_MS);
+  const all = readList(listed.stdout);
+  if (all && !all.some((one) => one.name === name)) return `the sandbox is gone: ${words}`;
+  return diagnose(ctx, cli, listed)?.reason ?? words;
+}
+
+/** `rm`, until it is no longer listed. The older one asks nothing and has no --force. */
+export async function remove(match: Context, cli: Cli, name: string): Promise<void> {
+  // Also after Ctrl-C.
+  const ctx: Context = { ...match, signal: new AbortController().signal };
+  const deadline = Date.now() + GONE_MS;
+  for (;;) {
+    const leftMs = Math.min(QUICK_MS, Math.max(1000, deadline - Date.now()));
+    const removal = await sandbox(ctx, cli, ['rm', ...(cli === 'sbx' ? ['--force'] : []), name], leftMs);
+    const left = readList((await sandbox(ctx, cli, ['ls', '--json'], leftMs)).stdout);
+    if (left && !left.some((one) => one.name === name)) break;
+    if (Date.now() > deadline) {
+      const why = diagnose(ctx, cli, removal)?.reason ?? whyFailed(removal);
+      throw new CagematchError('destroy-failed', `${name} may still be there: ${why}`, `${cli} rm ${name}`);
+    }
+    await pause(250);
+  }
+  (await clientsOf(ctx, name)).close();
+  dropLabels(ctx, name);
+}
+
+/** A name of ours; the match is in it even where the kept labels are lost. */
+const NAME = /^cagematch-(\d{8}-\d{6}-[0-9a-f]{4})-/;
+
+export async function list(ctx: Context): Promise<Listed[]> {
+  const cli = await client(ctx);
+  const all = readList(await must(ctx, cli, ['ls', '--json'], QUICK_MS, 'not-ready'));
+  if (!all) throw new CagematchError('not-ready', `${cli} ls --json printed no list`, `${cli} ls --json`);
+  const kept = keptLabels(ctx);
+  // Gone without us: removed by hand, or never made.
+  const names = all.map(({ name }) => name);
+  for (const [name, { owner = '' }] of kept) if (!names.includes(name) && !ownerAlive(owner)) dropLabels(ctx, name);
+  return all.flatMap(({ name, workspaces = [] }) => {
+    const match = NAME.exec(name)?.[1];
+    const labels = kept.get(name) ?? (match === undefined ? undefined : { match, mode: ctx.labels.mode, ...ownerBy(workspaces) });
+    return labels === undefined ? [] : [{ id: name, kind: 'sandbox', labels }];
+  });
+}
+
+/** A run's folder says whose it is, and goes with the run. */
+function ownerBy([workspace]: string[]): { owner?: string } {
+  const owner = workspace === undefined ? undefined : folderOwner(dirname(workspace));
+  return owner ? { owner } : {};
+}

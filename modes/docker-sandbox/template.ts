@@ -1,0 +1,19 @@
+// The template image that sandboxes are made from: which one, and whether it is here.
+import type { Context } from '../../lib/contract.js';
+import { type Cli, QUICK_MS, sandbox, succeeded } from './client.js';
+
+/** The older one cannot be asked; it pulls what is missing when a sandbox is made. */
+export async function hasTemplate(ctx: Context, cli: Cli): Promise<boolean> {
+  if (cli !== 'sbx') return true;
+  const listed = await sandbox(ctx, cli, ['template', 'ls'], QUICK_MS);
+  return !succeeded(listed) || namesTemplate(ctx, listed.stdout);
+}
+
+export function templateOf(ctx: Context): string {
+  return ctx.env.CAGEMATCH_SANDBOX_TEMPLATE ?? 'docker/sandbox-templates:claude-code';
+}
+
+export function namesTemplate(ctx: Context, listed: string): boolean {
+  const [image = '', tag = ''] = templateOf(ctx).split(/:(?=[^/:]*$)/);
+  return listed.split('\n').some((line) => line.includes(image) && line.includes(tag));
+}

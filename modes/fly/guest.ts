@@ -1,0 +1,41 @@
+// How large a machine is, and what it costs.
+import { dollars, type ListPrice, perSecond } from '../../lib/bill.js';
+import type { Context } from '../../lib/contract.js';
+import { CagematchError } from '../../lib/errors.js';
+
+/** Of shared processors, in the cheapest regions. */
+export const PRICE: ListPrice = {
+  cpu: 0.695,
+  gib: 5,
+  hours: 730,
+  basis: 'estimate: list price of 2024-10-03 in the cheapest region, up to 1.9 times that elsewhere',
+};
+
+/** Sizes that Fly.io sells with shared processors. */
+const SIZES = { cpus: [1, 2, 4, 8], stepMiB: 256, mostMiBEach: 2048 };
+
+/** @throws `not-ready` for a size that Fly.io does not sell */
+export function guestOf(ctx: Context) {
+  const { cpus = 2 } = ctx.options;
+  const { stepMiB, mostMiBEach } = SIZES;
+  const memory = ctx.options.memoryMiB ?? Math.min(4096, cpus * mostMiBEach);
+  if (!SIZES.cpus.includes(cpus))
+    throw new CagematchError('not-ready', `Fly.io has machines with ${SIZES.cpus.join(', ')} processors, not ${cpus}`, 'cpus: 2');
+  if (memory % stepMiB !== 0 || memory < cpus * stepMiB || memory > cpus * mostMiBEach)
+    throw new CagematchError(
+      'not-ready',
+      `Fly.io gives ${cpus} shared processors ${cpus * stepMiB} to ${cpus * mostMiBEach} MiB, in steps of ${stepMiB}; not ${memory}`,
+      `memory: ${cpus * mostMiBEach}m`,
+    );
+  return { cpu_kind: 'shared', cpus, memory_mb: memory };
+}
+
+type Guest = ReturnType<typeof guestOf>;
+
+export function rateOf({ cpus, memory_mb }: Guest): number {
+  return perSecond(PRICE, cpus, memory_mb);
+}
+
+export function priceOf(guest: Guest): string {
+  return `about ${dollars(rateOf(guest) * 60)} a minute of ${guest.cpus} CPUs and ${guest.memory_mb} MiB (${PRICE.basis})`;
+}

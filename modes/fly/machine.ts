@@ -1,0 +1,157 @@
+// One machine: ordered, followed by its own stamps until it runs, found again, removed.
+import { hostname } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
+import { monotonic } from '../../lib/clock.js';
+import type { Context, LaunchSpec, Listed } from '../../lib/contract.js';
+import { CagematchError } from '../../lib/errors.js';
+import { type Answer, hasSucceeded, mayBeDone, whyRefused } from '../../lib/http-api.js';
+import { appOf, call, client, diagnose, get, imageOf, isFull, type Machine, must, regionsOf, whyNoMachine } from './api.js';
+import { guestOf } from './guest.js';
+
+const GONE_MS = 25_000;
+
+const STARTED_MS = 300_000;
+
+/** When a machine is looked for that may or may not have been made, in ms after it was ordered in vain. */
+const STRAY_MS = [0, 1000, 2000];
+
+/** More than any run may last: a machine whose harness has died ends and removes itself. */
+const LIFE_S = 25 * 3600;
+
+export interface Content {
+  path: string;
+  bytes: Buffer;
+}
+
+/** A machine in the first region that has room, of those that are named. */
+export async function order(ctx: Context, spec: LaunchSpec, content: Content[]): Promise<Machine> {
+  const regions = regionsOf(ctx);
+  const body = {
+    name: spec.name,
+    // Where the model runs beside the agent, the app's own credentials have no business.
+    skip_secrets: spec.files.length > 0,
+    config: {
+      image: imageOf(ctx),
+      init: { exec: ['/bin/sleep', String(LIFE_S)] },
+      guest: guestOf(ctx),
+      restart: { policy: 'no' },
+      auto_destroy: true,
+      metadata: metadata(ctx),
+      // No secret is among them: the configuration outlives the run in the API's records.
+      files: content.map(({ path, bytes }) => ({ guest_path: path, raw_value: bytes.toString('base64'), mode: 0o644 })),
+    },
+  };
+  const request = { method: 'POST', path: '/machines', key: 'create', timeoutMs: 60_000 } as const;
+  const full: string[] = [];
+  for (const region of regions.length > 0 ? regions : [undefined]) {
+    const answer = await call(ctx, { ...request, body: region === undefined ? body : { ...body, region } });
+    if (hasSucceeded(answer)) return answer.body as Machine;
+    if (mayBeDone(answer)) throw await afterUnclear(ctx, spec.name, answer);
+    if (!isFull(answer)) throw whyNoMachine(ctx, answer);
+    full.push(`${region ?? 'the nearest region'} (${whyRefused(answer)})`);
+    if (region !== regions.at(-1)) ctx.say(`Fly.io has no room in ${full.at(-1)}; the next region is tried`);
+  }
+  throw new CagematchError(
+    'launch-failed',
+    `Fly.io has no room in ${full.join(', nor in ')}`,
+    'FLY_REGION=ams,fra,iad tries several in turn',
+  );
+}
+
+/** An order that was not answered may have made a machine all the same, and that would cost money: it is looked for, by its label. */
+async function afterUnclear(ctx: Context, name: string, answer: Answer): Promise<CagematchError> {
+  const trouble = diagnose(appOf(ctx) ?? '', answer);
+  try {
+    for (const [at, afterMs] of STRAY_MS.entries()) {
+      await pause(afterMs - (STRAY_MS[at - 1] ?? 0), undefined, { signal: ctx.signal });
+      const made = await machinesNamed(ctx, name);
+      for (const id of made) await remove(ctx, id);
+      if (made.length > 0)
+        return new CagematchError('launch-failed', `${trouble.reason}; the machine that it made all the same is removed`, trouble.hint);
+    }
+  } catch {
+    // It cannot be asked now. What destroys this run's sandbox, and what sweeps up after the match, look for it again.
+  }
+  return new CagematchError('launch-failed', trouble.reason, trouble.hint);
+}
+
+/** Keys without dots: they are also the names of query parameters. */
+function metadata(ctx: Context) {
+  const { match, mode, owner } = ctx.labels;
+  return { cagematch_match: match, cagematch_mode: mode, cagematch_owner: owner, cagematch_host: hostname() };
+}
+
+/** When a machine came to a state, by its own stamp and at the latest, on our clock. */
+export async function stampOf(ctx: Context, id: string, status: string): Promise<number | undefined> {
+  return stampIn(ctx, await get(ctx, id), status);
+}
+
+async function stampIn(ctx: Context, answer: Answer, status: string): Promise<number | undefined> {
+  if (answer.status !== 200) return undefined;
+  const event = (answer.body as Machine).events?.find((one) => one.status === status);
+  return event?.timestamp === undefined ? undefined : (await client(ctx)).clock.latest(event.timestamp);
+}
+
+/** The API waits for us, a minute at a time. */
+export async function started(ctx: Context, id: string): Promise<void> {
+  const deadline = Date.now() + STARTED_MS;
+  for (;;) {
+    const path = `/machines/${id}/wait?state=started&timeout=60`;
+    const answer = await call(ctx, { method: 'GET', path, key: `wait ${id}`, timeoutMs: 70_000 });
+    if (answer.status === 200) return;
+    const why = await whyNotRunning(ctx, id);
+    if (answer.status !== 408 || why !== undefined || Date.now() > deadline)
+      throw new CagematchError('launch-failed', `the machine does not start: ${why ?? whyRefused(answer)}`);
+  }
+}
+
+/** Undefined while it runs, starts, or cannot be asked. */
+export async function whyNotRunning(ctx: Context, id: string): Promise<string | undefined> {
+  const answer = await get(ctx, id);
+  if (answer.status === 404) return 'the machine is gone';
+  if (answer.status !== 200) return undefined;
+  const { state, events } = answer.body as Machine;
+  if (['created', 'creating', 'starting', 'started'].includes(state)) return undefined;
+  const exit = events?.find((event) => event.type === 'exit')?.request?.exit_event;
+  return `the machine is ${state}${exit?.oom_killed ? ', out of memory' : ''}`;
+}
+
+export async function machinesNamed(ctx: Context, name: string): Promise<string[]> {
+  return (await ours(ctx)).filter((machine) => machine.name === name).map(({ id }) => id);
+}
+
+async function ours(ctx: Context): Promise<Machine[]> {
+  const path = `/machines?metadata.cagematch_mode=${ctx.labels.mode}`;
+  const all = await must<Machine[]>(ctx, 'not-ready', { method: 'GET', path, key: 'list' });
+  return all.filter(({ state, config }) => {
+    const { cagematch_mode: mode, cagematch_host: host } = config?.metadata ?? {};
+    // A server that knew no such filter would give every machine of the app; whether an owner elsewhere lives cannot be told from here.
+    return state !== 'destroyed' && mode === ctx.labels.mode && host === hostname();
+  });
+}
+
+export async function list(ctx: Context): Promise<Listed[]> {
+  return (await ours(ctx)).map(({ id, name, config }) => {
+    const { cagematch_match: match, cagematch_owner: owner } = config?.metadata ?? {};
+    const labels = { mode: ctx.labels.mode, ...(match === undefined ? {} : { match }), ...(owner === undefined ? {} : { owner }) };
+    return { id: `${name} ${id}`, kind: 'machine', labels };
+  });
+}
+
+/** @returns since when it is gone */
+export async function remove(ctx: Context, id: string): Promise<number> {
+  const deadline = Date.now() + GONE_MS;
+  for (let deleted: Answer | undefined; ; ) {
+    const answer = await get(ctx, id);
+    const state = answer.status === 200 ? (answer.body as Machine).state : undefined;
+    if (answer.status === 404 || state === 'destroyed') {
+      const seenMs = monotonic();
+      return Math.min(seenMs, (await stampIn(ctx, answer, 'destroyed')) ?? seenMs);
+    }
+    if (Date.now() > deadline || ctx.signal.aborted) {
+      const why = whyRefused(deleted ?? answer);
+      throw new CagematchError('destroy-failed', `machine ${id} is still there: ${why}`, `fly machine destroy --force ${id}`);
+    }
+    if (state !== 'destroying') deleted = await call(ctx, { method: 'DELETE', path: `/machines/${id}?force=true`, key: `delete ${id}` });
+  }
+}

@@ -1,0 +1,73 @@
+// kubectl, which is never called without the context that was named; its words, and what to type about them.
+import type { Context } from '../../lib/contract.js';
+import { CagematchError } from '../../lib/errors.js';
+import { type Captured, capture, whyFailed } from '../../lib/exec.js';
+
+/** Detection has 5 s in all, and asks twice in a row. */
+const ASK_MS = 4000;
+
+export const QUICK_MS = 15_000;
+
+export const INSTALL = 'install kubectl (kubernetes.io/docs/tasks/tools)';
+
+export function ask(ctx: Context, argv: [string, ...string[]], timeoutMs = ASK_MS): Promise<Captured> {
+  return capture(argv, { env: ctx.env, signal: ctx.signal, timeoutMs });
+}
+
+export const failed = ({ end }: Captured) => end.type !== 'exit' || end.code !== 0;
+
+export function namespaceOf(ctx: Context): string {
+  return ctx.env.CAGEMATCH_KUBE_NAMESPACE || 'cagematch';
+}
+
+export function waitOf(ctx: Context): number {
+  return Number(ctx.env.CAGEMATCH_KUBE_WAIT || 60);
+}
+
+export function imageOf(ctx: Context): string {
+  return ctx.env.CAGEMATCH_KUBE_IMAGE ?? '';
+}
+
+/**
+ * The current context is whatever somebody used last, production perhaps: every call names its own.
+ * @throws `not-ready` where none is named
+ */
+export function kubectl(ctx: Context, ...args: string[]): [string, ...string[]] {
+  const context = ctx.env.CAGEMATCH_KUBE_CONTEXT;
+  if (!context) throw new CagematchError('not-ready', 'no context is named', 'CAGEMATCH_KUBE_CONTEXT=NAME');
+  return ['kubectl', `--context=${context}`, `--namespace=${namespaceOf(ctx)}`, ...args];
+}
+
+/** As a user would call it. */
+export function clientOf(ctx: Context): string {
+  return `kubectl --context=${ctx.env.CAGEMATCH_KUBE_CONTEXT}`;
+}
+
+/** @throws `code` with the cluster's own words */
+export async function must(
+  ctx: Context,
+  code: CagematchError['code'],
+  args: string[],
+  options: { input?: string; timeoutMs?: number } = {},
+): Promise<string> {
+  if (!ctx.env.CAGEMATCH_KUBE_CONTEXT) throw new CagematchError(code, 'no context is named', 'CAGEMATCH_KUBE_CONTEXT=NAME');
+  const result = await capture(kubectl(ctx, ...args), { env: ctx.env, signal: ctx.signal, timeoutMs: QUICK_MS, ...options });
+  if (!failed(result)) return result.stdout;
+  const { reason, hint } = diagnose(ctx, result);
+  throw new CagematchError(code, reason, hint);
+}
+
+/** What the client's words mean, and what to type. */
+export function diagnose(ctx: Context, result: Captured): { reason: string; hint: string } {
+  const words = whyFailed(result);
+  const cluster = clientOf(ctx);
+  if (result.failure === 'missing') return { reason: 'no kubectl command on PATH', hint: INSTALL };
+  if (/namespaces? "[^"]*" not found/.test(words))
+    return { reason: `the cluster has no namespace ${namespaceOf(ctx)}`, hint: `${cluster} create namespace ${namespaceOf(ctx)}` };
+  if (/forbidden/i.test(words)) return { reason: words, hint: `${cluster} auth can-i --list --namespace=${namespaceOf(ctx)}` };
+  if (/unauthorized|logged in|credentials|Username|Password|certificate/i.test(words))
+    return { reason: `the cluster refuses kubectl's credentials: ${words}`, hint: `${cluster} auth whoami` };
+  if (result.failure === 'timeout' || /refused|no such host|timeout|deadline|unable to connect|EOF/i.test(words))
+    return { reason: `the cluster does not answer: ${words}`, hint: `${cluster} cluster-info` };
+  return { reason: `kubectl: ${words}`, hint: `${cluster} --namespace=${namespaceOf(ctx)} get events` };
+}

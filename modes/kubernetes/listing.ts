@@ -1,0 +1,67 @@
+// What the cluster still has of ours, and how it goes.
+
+import { hostname } from 'node:os';
+import type { Context, Listed } from '../../lib/contract.js';
+import { CagematchError } from '../../lib/errors.js';
+import { ask, diagnose, failed, kubectl, must, QUICK_MS } from './client.js';
+import { kinds, selector } from './pod.js';
+
+const GONE_MS = 25_000;
+
+interface Written {
+  kind: string;
+  name: string;
+  sandbox: string;
+  host: string;
+  labels: Listed['labels'];
+}
+
+/** No secret's content is asked for. */
+const COLUMNS = ['.kind', '.metadata.name', '.metadata.labels.cagematch\\.sandbox', '.metadata.annotations.cagematch\\.host']
+  .concat(['.metadata.labels.cagematch\\.match', '.metadata.labels.cagematch\\.mode', '.metadata.annotations.cagematch\\.owner'])
+  .map((path) => `{${path}}{"\\t"}`)
+  .join('');
+
+export async function written(ctx: Context, types: string[], ...more: string[]): Promise<Written[]> {
+  const args = ['get', types.join(','), ...more, `--output=jsonpath={range .items[*]}${COLUMNS}{"\\n"}{end}`];
+  const lines = (await must(ctx, 'not-ready', args)).split('\n').filter(Boolean);
+  return lines.map((line) => {
+    const [kind = '', name = '', sandbox = '', host = '', match, mode, owner] = line.split('\t');
+    const labels = { ...(match ? { match } : {}), ...(mode ? { mode } : {}), ...(owner ? { owner } : {}) };
+    return { kind: kind.toLowerCase(), name, sandbox, host, labels };
+  });
+}
+
+/** What another machine has made is that one's to remove: whether its harness lives cannot be told from here. */
+export async function list(ctx: Context): Promise<Listed[]> {
+  const all = await written(ctx, kinds(ctx), `--selector=cagematch.mode=${ctx.labels.mode},cagematch.sandbox`);
+  return all
+    .filter(({ host }) => host === hostname())
+    .map(({ kind, name, sandbox, labels }) => ({ id: `${sandbox} ${kind}/${name}`, kind, labels }));
+}
+
+/** Deleted by label, until the cluster lists none of it. */
+export async function remove(match: Context, name: string): Promise<void> {
+  // Also after Ctrl-C.
+  const ctx: Context = { ...match, signal: new AbortController().signal };
+  const deadline = Date.now() + GONE_MS;
+  for (;;) {
+    const leftMs = Math.max(1000, deadline - Date.now());
+    const bound = `--timeout=${Math.ceil(leftMs / 1000)}s`;
+    const [types, own] = [kinds(ctx).join(','), selector(name)];
+    const removal = await ask(ctx, kubectl(ctx, 'delete', types, own, '--ignore-not-found', '--wait', bound), leftMs + 1000);
+    const left = await ask(ctx, kubectl(ctx, 'get', types, own, '--output=name'), QUICK_MS);
+    if (!failed(left) && left.stdout.trim() === '') return;
+    if (Date.now() > deadline || removal.failure === 'missing') {
+      const what = left.stdout.trim().split('\n')[0] || name;
+      const why = [removal, left].find(failed);
+      const hint = kubectl(ctx, 'delete', what, '--grace-period=0', '--force').join(' ');
+      throw new CagematchError(
+        'destroy-failed',
+        `${what} is still there: ${why ? diagnose(ctx, why).reason : 'its deletion does not end'}`,
+        hint,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}

@@ -1,0 +1,141 @@
+// One sandbox: made, followed until it runs, spoken to, and what became of it.
+import type { Context, Env, Handle } from '../../lib/contract.js';
+import { CagematchError } from '../../lib/errors.js';
+import { stream } from '../../lib/exec.js';
+import { type Connection, shellOver } from '../../lib/guest-exec.js';
+import { parseJson } from '../../lib/json.js';
+import { jobOf, listOf, ownedBy, type PodPlan, SECRETS, sandboxOf } from '../../lib/pod-manifest.js';
+import { type Pod, runs, troubleOf, whyJobFailed, whyUnscheduled } from '../../lib/pod-status.js';
+import { ask, clientOf, imageOf, kubectl, must, namespaceOf, waitOf } from './client.js';
+import { AGENT_SANDBOX, SANDBOXES } from './ready.js';
+
+export interface KubeHandle extends Handle {
+  pod?: string;
+  /** What is in the mounted secret. */
+  secrets?: Env;
+}
+
+function planOf(ctx: Context, name: string, secrets: Env): PodPlan {
+  const runtimeClass = ctx.variant === AGENT_SANDBOX ? undefined : ctx.variant;
+  return { name, image: imageOf(ctx), labels: ctx.labels, options: ctx.options, runtimeClass, secrets };
+}
+
+/** A pod that runs. */
+export async function up(ctx: Context, name: string, secrets: Env, startedMs: number): Promise<Pod> {
+  const plan = planOf(ctx, name, secrets);
+  const maker = ctx.variant === AGENT_SANDBOX ? sandboxOf(plan, String(ctx.facts.sandboxApi)) : jobOf(plan);
+  const input = JSON.stringify(listOf(plan, maker));
+  const made = await must(ctx, 'launch-failed', ['create', '--filename=-', '--output=jsonpath={.kind}={.metadata.uid}{"\\n"}'], { input });
+  const uid = new RegExp(`^${maker.kind}=(.+)$`, 'm').exec(made)?.[1] ?? '';
+  const patch = ['patch', `secret/${name}`, '--type=merge', `--patch=${JSON.stringify(ownedBy(maker, name, uid))}`, '--output=name'];
+  const owned = Object.keys(secrets).length === 0 ? undefined : must(ctx, 'launch-failed', patch);
+  const [pod] = await Promise.all([running(ctx, name, startedMs), owned]);
+  return pod;
+}
+
+/** Follows the pod until it runs. @throws with the cluster's own words, once it cannot run any more or its time is over */
+async function running(ctx: Context, name: string, startedMs: number): Promise<Pod> {
+  const watching = stream(kubectl(ctx, 'get', 'pods', selector(name), '--watch', '--output=json'), { env: ctx.env, signal: ctx.signal });
+  const waitMs = waitOf(ctx) * 1000;
+  let seen: Pod | undefined;
+  let late = false;
+  const giveUp = () => {
+    late = true;
+    watching.kill();
+  };
+  // On its node a pod may wait for long while the image is pulled; not for a runtime or a volume that its node has not.
+  const look = async () => (seen?.spec.nodeName === undefined || NEVER.test(await lastWarning(ctx, seen.metadata.name))) && giveUp();
+  const timers = [setTimeout(look, waitMs), setTimeout(giveUp, waitMs + startedMs)];
+  let [words, text] = ['', ''];
+  try {
+    for await (const event of watching) {
+      if (event.type !== 'line') break;
+      if (event.stream === 'stderr') words = event.text;
+      else text += event.text;
+      // One object after the other, each over several lines.
+      if (event.stream === 'stderr' || event.text !== '}') continue;
+      seen = parseJson<Pod>(text);
+      text = '';
+      if (!seen) continue;
+      const why = trouble(ctx, seen);
+      if (why) throw why;
+      if (runs(seen)) return seen;
+    }
+  } finally {
+    for (const timer of timers) clearTimeout(timer);
+    watching.kill();
+  }
+  throw await whyNotRunning(ctx, name, seen, late ? '' : words);
+}
+
+const NEVER = /^Failed(CreatePodSandBox|Mount|AttachVolume): /;
+
+/** Of the events that the cluster keeps of an object; empty where there is none. */
+async function lastWarning(ctx: Context, name: string): Promise<string> {
+  const of = `--field-selector=type=Warning,involvedObject.name=${name}`;
+  const line = '--output=jsonpath={range .items[*]}{.reason}: {.message}{"\\n"}{end}';
+  const events = await ask(ctx, kubectl(ctx, 'get', 'events', of, '--sort-by=.metadata.creationTimestamp', line));
+  return events.stdout.trim().split('\n').at(-1) ?? '';
+}
+
+function trouble(ctx: Context, pod: Pod): CagematchError | undefined {
+  return troubleOf(pod, { image: imageOf(ctx), options: ctx.options }, clientOf(ctx));
+}
+
+async function whyNotRunning(ctx: Context, name: string, seen: Pod | undefined, words: string): Promise<CagematchError> {
+  const unscheduled = seen && whyUnscheduled(seen);
+  if (unscheduled)
+    return new CagematchError('launch-failed', unscheduled, 'CAGEMATCH_KUBE_WAIT=300, for an autoscaler; else memory: 1g, cpus: 1');
+  const said = (await lastWarning(ctx, seen?.metadata.name ?? name)) || words || 'the cluster says nothing of it';
+  const message = seen ? `the pod does not start: ${said}` : `the cluster makes no pod: ${said}`;
+  return new CagematchError('launch-failed', message, `${clientOf(ctx)} --namespace=${namespaceOf(ctx)} get events`);
+}
+
+/** Why there is no way to the pod any more. Its status comes a moment after what happened to it. */
+async function whyLost(ctx: Context, { name }: KubeHandle, words: string): Promise<string> {
+  const deadline = Date.now() + SETTLE_MS;
+  for (;;) {
+    const asked = await ask(ctx, kubectl(ctx, 'get', 'jobs,pods', selector(name), '--output=json'));
+    const found = parseJson<{ items?: Pod[] }>(asked.stdout)?.items;
+    const pod = found?.find(({ kind }) => kind === 'Pod');
+    if (found && !pod) return ['the pod is gone', ...found.flatMap((job) => whyJobFailed(job) ?? [])].join(': ');
+    const why = pod && trouble(ctx, pod);
+    if (why) return why.message;
+    if (Date.now() > deadline || ctx.signal.aborted) return words;
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}
+
+/** A Sandbox' pod has its name. */
+export function podOf(ctx: Context, { pod, name }: KubeHandle): string {
+  return pod ?? (ctx.variant === AGENT_SANDBOX ? name : `job/${name}`);
+}
+
+export function connectionTo(ctx: Context, handle: KubeHandle): Connection {
+  const pod = podOf(ctx, handle);
+  return {
+    argv: (command, withStdin) =>
+      kubectl(ctx, 'exec', '--quiet', '--container=agent', ...(withStdin ? ['--stdin'] : []), pod, '--', ...command),
+    env: ctx.env,
+    signal: ctx.signal,
+    secret: (name, value) => (handle.secrets?.[name] === value ? `${SECRETS}/${name}` : undefined),
+    added: /^command terminated with exit code \d+$/,
+    whyLost: (words) => whyLost(ctx, handle, `the connection was lost: ${words}`),
+  };
+}
+
+export const shellOf = (ctx: Context, handle: KubeHandle) => shellOver(connectionTo(ctx, handle), COPY_MS);
+
+/** How long a pod's status may come after what happened to it. */
+const SETTLE_MS = 2000;
+
+const COPY_MS = 120_000;
+
+/** What a sandbox consists of, as the API names it; the ones that make others first. */
+export function kinds(ctx: Context): string[] {
+  return [...(ctx.facts.sandboxApi === undefined ? [] : [SANDBOXES]), 'jobs', 'pods', 'secrets'];
+}
+
+export function selector(name: string): string {
+  return `--selector=cagematch.sandbox=${name}`;
+}

@@ -1,0 +1,76 @@
+// Whether a cluster was named and answers, and which walls it has to offer.
+import type { Context, Detection, Variant } from '../../lib/contract.js';
+import type { Captured } from '../../lib/exec.js';
+import { parseJson } from '../../lib/json.js';
+import { imageName } from '../../lib/oci-image.js';
+import { otherNames, runtimeVariant } from '../../lib/oci-runtimes.js';
+import { ask, diagnose, failed, INSTALL, kubectl, namespaceOf } from './client.js';
+
+export async function detect(ctx: Context): Promise<Detection> {
+  const unready = await whyUnconfigured(ctx);
+  if (unready) return unready;
+  const context = ctx.env.CAGEMATCH_KUBE_CONTEXT ?? '';
+  const namespace = namespaceOf(ctx);
+  const [server, space, classes, crd] = await Promise.all([
+    ask(ctx, kubectl(ctx, 'version', '--output=json')),
+    ask(ctx, kubectl(ctx, 'get', `namespace/${namespace}`, '--output=name')),
+    ask(ctx, kubectl(ctx, 'get', 'runtimeclasses', '--output=json')),
+    ask(ctx, kubectl(ctx, 'get', `crd/${SANDBOXES}`, '--output=json')),
+  ]);
+  const version = parseJson<{ serverVersion?: { gitVersion?: string } }>(server.stdout)?.serverVersion?.gitVersion;
+  if (version === undefined) return { status: 'broken', ...diagnose(ctx, server) };
+  // Whoever may only use a namespace need not be allowed to look at it.
+  if (failed(space) && !/forbidden/i.test(space.stderr)) return { status: 'unconfigured', ...diagnose(ctx, space) };
+  const sandboxApi = storedVersion(crd);
+  const found = parseJson<{ items?: RuntimeClass[] }>(classes.stdout)?.items ?? [];
+  const agentSandbox = { id: AGENT_SANDBOX, isolation: 'container' as const };
+  return {
+    status: 'ready',
+    version,
+    facts: {
+      ...{ context, namespace },
+      ...(sandboxApi === undefined ? {} : { sandboxApi }),
+      ...otherNames(found.map(({ metadata, handler }) => [metadata.name, [handler]])),
+    },
+    variants: [...found.map(asVariant), ...(sandboxApi === undefined ? [] : [agentSandbox])],
+  };
+}
+
+/** What is missing on this side; no cluster is asked. */
+async function whyUnconfigured(ctx: Context): Promise<Detection | undefined> {
+  // One process: most machines that have kubectl have no cluster for us, and wait for this in every detection.
+  const contexts = await ask(ctx, ['kubectl', 'config', 'get-contexts', '--output=name']);
+  if (contexts.failure === 'missing') return { status: 'absent', reason: 'no kubectl command on PATH', hint: INSTALL };
+  const unconfigured = (reason: string, hint: string): Detection => ({ status: 'unconfigured', reason, hint });
+  const names = contexts.stdout.split('\n').filter(Boolean);
+  const { CAGEMATCH_KUBE_CONTEXT: context, CAGEMATCH_KUBE_IMAGE: image, CAGEMATCH_KUBE_WAIT: wait } = ctx.env;
+  if (!context || !names.includes(context)) {
+    const reason = context ? `kubectl has no context ${context}` : 'no context is named, and the current one is never taken by itself';
+    const among = names.slice(0, 8).join(' | ');
+    return unconfigured(reason, among === '' ? 'kubectl config set-context NAME' : `CAGEMATCH_KUBE_CONTEXT=<${among}>`);
+  }
+  if (wait && !(Number(wait) > 0)) return unconfigured(`CAGEMATCH_KUBE_WAIT is no number of seconds: ${wait}`, 'CAGEMATCH_KUBE_WAIT=60');
+  if (image) return undefined;
+  const built = imageName(ctx, ctx.env.CAGEMATCH_BASE_IMAGE);
+  return unconfigured('CAGEMATCH_KUBE_IMAGE names no runner image', `docker tag ${built} <registry>/${built}, push it, and name it`);
+}
+
+interface RuntimeClass {
+  metadata: { name: string };
+  handler: string;
+}
+
+function asVariant({ metadata: { name }, handler }: RuntimeClass): Variant {
+  const variant = runtimeVariant(name, handler);
+  // Others may be for WebAssembly or graphics cards: whether they run the image is not known.
+  return variant.isolation === 'container' || variant.mainProcessOnly ? { ...variant, onRequest: true } : variant;
+}
+
+function storedVersion(crd: Captured): string | undefined {
+  const { spec } = parseJson<{ spec?: { versions?: { name: string; served: boolean; storage: boolean }[] } }>(crd.stdout) ?? {};
+  return spec?.versions?.find(({ served, storage }) => served && storage)?.name;
+}
+
+export const SANDBOXES = 'sandboxes.agents.x-k8s.io';
+
+export const AGENT_SANDBOX = 'agent-sandbox';
