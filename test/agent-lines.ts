@@ -1,4 +1,5 @@
 // Lines of the agent's stream-json in the shapes that the real one (2.1) prints, for tests that play the agent.
+import { agentVersion } from '../lib/package.js';
 
 const SESSION = { session_id: '5f1c1d6e-0000-4000-8000-000000000000', uuid: '6a2d2e7f-0000-4000-8000-000000000000' };
 
@@ -6,7 +7,7 @@ const line = (event: object) => JSON.stringify({ ...event, ...SESSION });
 
 export const hookStarted = () => line({ type: 'system', subtype: 'hook_started', hook_event: 'SessionStart' });
 
-export const init = () =>
+export const init = (version = agentVersion) =>
   line({
     type: 'system',
     subtype: 'init',
@@ -17,7 +18,7 @@ export const init = () =>
     permissionMode: 'bypassPermissions',
     slash_commands: [],
     apiKeySource: 'none',
-    claude_code_version: '2.1.329',
+    claude_code_version: version,
     output_style: 'default',
   });
 

@@ -28,6 +28,8 @@ interface Agent {
 export interface Part {
   /** Done in the agent's place before its task; what it throws is the mode's failure. */
   agent?(agent: Agent): Promise<void> | void;
+  /** Which it says it is; absent: the pinned one. */
+  version?: string;
   /** From exec to the first request, in ms, as the lines tell it; nothing waits. */
   startupMs?(run: number): number;
   /** Replaces members of the mode. */
@@ -69,7 +71,7 @@ async function* play(agent: Agent, part: Part): AsyncGenerator<ExecEvent> {
   if (part.startupMs) yield line(`${mark} request {}`, startMs + part.startupMs(agent.run));
   const program = '// a program of the played agent\n';
   writeFileSync(join(agent.command.cwd, 'hello.mjs'), program);
-  yield line(says.init());
+  yield line(says.init(part.version));
   yield line(says.writes('toolu_1', '/x/hello.mjs', program));
   yield line(says.uses('toolu_2', 'Bash', { command: 'node hello.mjs' }));
   yield line(says.toolResult('toolu_2', `hello ${nonce}`));

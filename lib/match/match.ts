@@ -64,6 +64,7 @@ interface Row extends Ready {
   pool: Pool | undefined;
   levels: Levels;
   imageTold: boolean;
+  otherAgentTold: boolean;
 }
 
 /** Runs all rounds of all rows that can be prepared. Ends early, with what is finished kept, when the signal says so. */
@@ -123,7 +124,7 @@ function toRow(settings: Settled, ready: Ready, room: () => Room): Row {
   const levels = createLevels(settings.concurrency, room, (level, reason) =>
     settings.record.emit({ type: 'level-left-out', entry: entry.entry, level, reason }),
   );
-  const row: Row = { ...ready, pool: undefined, levels, imageTold: entry.state !== 'cold' };
+  const row: Row = { ...ready, pool: undefined, levels, imageTold: entry.state !== 'cold', otherAgentTold: false };
   if (entry.state !== 'warm') return row;
   const nameOf = (tail: string) => sandboxName(settings.matchId, entry, tail);
   row.pool = createPool({ ...ready, mode: entry.adapter, task: settings.taskOf(entry), onFolder: weigher(settings, row) }, nameOf);
@@ -232,6 +233,11 @@ async function recordRun(
       row.imageTold = true;
     },
     onFolder: weigher(settings, row),
+    onOtherAgent: (version) => {
+      const message = `${entry.entry}: its agent says it is ${version.slice(0, 40)}, not ${row.ctx.agentVersion} as in the other rows`;
+      if (!row.otherAgentTold) record.emit({ type: 'warning', code: 'other-agent', message });
+      row.otherAgentTold = true;
+    },
     onBundle: (brought) => {
       if (brought instanceof Error)
         record.emit({ type: 'warning', code: 'no-bundle', message: `${run}: its commits are in no bundle: ${brought.message}` });

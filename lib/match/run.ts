@@ -47,6 +47,8 @@ export interface RunSettings extends Admission {
   audit?: Audit;
   /** False in a wave of several: what bears no name is then nobody's. */
   alone?: boolean;
+  /** Told which version the agent says it is, where that is not the pinned one. */
+  onOtherAgent?(version: string): void;
   /** Told what was committed in a workspace that is copied, as a git bundle; or why it cannot be had. */
   onBundle?(bundle: Buffer | Error): void;
   /** Told the run's folder just before it is removed. */
@@ -156,6 +158,8 @@ export function told(settings: RunSettings, watched: Watched, work: Work, nonce:
   const { at, tap, transcript, workspace, meter } = watched;
   if (tap.firstRequestAtMs !== undefined) at.firstRequest ??= tap.firstRequestAtMs;
   if (tap.requests > 0) at.modelMs = tap.modelMs;
+  const { agentVersion } = transcript;
+  if (agentVersion !== undefined && agentVersion !== settings.ctx.agentVersion) settings.onOtherAgent?.(agentVersion);
   const verdict = judged(settings.task, workspace, nonce, transcript);
   return {
     outcome: unlessDiskFull(
