@@ -48,7 +48,8 @@ export const builder = (argv: Argv) =>
     .option('model', { describe: `who answers the agent; default: ${OTHERWISE.model}`, choices: MODELS })
     .option('auth', { describe: 'whose credential a live run uses; default: the one there is', choices: AUTHS })
     .option('deliver', {
-      describe: 'which way the credential goes into the sandbox; all: a row for each; default: gateway, where the guest can reach it',
+      describe:
+        'which way the credential goes into the sandbox; all: a row for each; default: gateway; a guest that cannot reach it is live only where a way is named',
       choices: DELIVER,
     })
     .option('allow-host', { describe: 'with a live model: also run the agent with no walls', boolean: true, default: false })

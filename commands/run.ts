@@ -92,7 +92,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       gateway: session.gateway,
       taskOf: ({ task }) => tasks.get(task) as Task,
       model: model.name,
-      ...(model.credential ? { credential: model.credential } : {}),
+      ...(model.credential ? { credential: model.credential, upstream: own.upstream } : {}),
       matchId,
       seed,
       runs: settings.runs,

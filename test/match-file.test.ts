@@ -117,7 +117,11 @@ modes:
 describe('a mistake is told with its place and what to write instead:', () => {
   test.each([
     ['unknown key', 'rnus: 3', 'match.yaml: unknown key rnus → did you mean runs?'],
-    ['no way for a credential', 'deliver: pigeon', 'match.yaml: deliver takes gateway, env, file or all → deliver: gateway'],
+    [
+      'no way for a credential',
+      'deliver: pigeon',
+      'match.yaml: deliver takes gateway, env, file, runtime-proxy, remote-secret or all → deliver: gateway',
+    ],
     ['far-off key', 'colour_of_bikeshed: 3', /^match\.yaml: unknown key colour_of_bikeshed → keys: runs warmup /],
     [
       'unknown key of a row',

@@ -19,6 +19,11 @@ export function asToken(token: string): Delivery {
   return { how: 'env', variable: 'CLAUDE_CODE_OAUTH_TOKEN', secret: token };
 }
 
+/** What a runtime's own proxy replaces by the key that it keeps. */
+export function asProxied(): Delivery {
+  return { how: 'env', variable: 'ANTHROPIC_API_KEY', secret: 'proxy-managed' };
+}
+
 export function asVariable(credential: Credential): Delivery {
   return { how: 'env', variable: variableOf(credential), secret: credential.secret };
 }

@@ -71,12 +71,14 @@ export interface Entrance {
   delivery: Delivery;
   /** What stands before the API's paths. */
   path: string;
+  /** The live API, where the guest asks it itself. */
+  upstream?: string;
 }
 
 export function layOut(given: Given, host: HostPaths, user: { uid: number; gid: number }, entrance: Entrance): LaidOut {
   const { command, mark } = commandFor(given, given.mode.layout(given.ctx, host), entrance);
   return {
-    spec: { ...specFor(given, host, user), ...(given.mode.oneShot ? { command } : { secretEnv: command.secretEnv }) },
+    spec: { ...specFor(given, host, user, entrance), ...(given.mode.oneShot ? { command } : { secretEnv: command.secretEnv }) },
     command,
     mark,
   };
@@ -97,25 +99,33 @@ export function commandFor(given: Given, layout: Layout, { delivery, path }: Ent
   return { command, mark };
 }
 
-/** A sandbox that idles. */
-export function specFor(given: Given, host: HostPaths, user: { uid: number; gid: number }): LaunchSpec {
+/** A sandbox that idles. @param entrance of the run that it is for, where that is known */
+export function specFor(given: Given, host: HostPaths, user: { uid: number; gid: number }, entrance?: Entrance): LaunchSpec {
   const { gatewayPort } = given;
   return {
     name: given.name,
     host,
     user,
-    files: given.reach.via === 'inside' ? replayInside(given, host) : [],
+    files: given.reach.via === 'inside' ? inside(given, host, entrance) : [],
     ...(gatewayPort === undefined ? {} : { gatewayPort }),
   };
 }
 
-/** The replay's scripts need nothing but Node, which reads no YAML: the guest gets the cassette as JSON, with what is known of the run. */
-function replayInside(given: Given, host: HostPaths): LaunchSpec['files'] {
+/**
+ * The scripts need nothing but Node, which reads no YAML: the guest gets the cassette as JSON, with what is known of the run; or where
+ * the live API is, and in which variable its agent finds what to present there.
+ */
+function inside(given: Given, host: HostPaths, entrance: Entrance | undefined): LaunchSpec['files'] {
   const { task, mode, ctx, nonce } = given;
-  if (task.cassette === undefined) return [];
+  const { upstream, delivery } = entrance ?? {};
+  const live = upstream !== undefined && delivery?.how === 'env';
+  if (!live && task.cassette === undefined) return [];
   const cassette = join(dirname(host.workspace), 'cassette.json');
-  writeFileSync(cassette, JSON.stringify({ ...readCassette(task.cassette), values: valuesOf(mode.layout(ctx, host), nonce) }));
-  const scripts = ['inside.mjs', 'replay.mjs', 'conversation.mjs', 'request.mjs', 'placeholders.mjs'];
+  const told = live
+    ? { upstream, variable: delivery.variable }
+    : { ...readCassette(task.cassette ?? ''), values: valuesOf(mode.layout(ctx, host), nonce) };
+  writeFileSync(cassette, JSON.stringify(told));
+  const scripts = ['inside.mjs', 'replay.mjs', 'conversation.mjs', 'request.mjs', 'placeholders.mjs', ...(live ? ['forward.mjs'] : [])];
   return [
     ...scripts.map((name) => ({ path: join(dirname(INSIDE.script), name), source: join(packageRoot, 'lib/model', name) })),
     { path: INSIDE.cassette, source: cassette },

@@ -29,6 +29,8 @@ export interface MatchSettings {
   gateway: Gateway;
   taskOf(entry: PlannedEntry): Task;
   model: 'replay' | 'live';
+  /** The live API's base URL, for guests that ask it themselves. */
+  upstream?: string;
   /** The user's own in live. Absent: a canary stands for it. */
   credential?: Credential;
   matchId: string;
@@ -220,6 +222,7 @@ async function recordRun(
     ctx: row.ctx,
     reach: row.reach,
     gatewayPort: row.gatewayPort,
+    ...(row.upstream === undefined ? {} : { upstream: row.upstream }),
     gateway: settings.gateway,
     task: settings.taskOf(entry),
     deliver: entry.deliver,

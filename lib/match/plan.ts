@@ -12,6 +12,8 @@ import { entryName, parseWanted, type Registry, type Wanted } from './registry.j
 
 export interface PlannedEntry extends Entry {
   deliver: AuthPath;
+  /** That way was asked for: a credential may leave this machine by it. */
+  deliverAsked?: boolean;
   adapter: Mode;
   facts: Facts;
 }
@@ -28,7 +30,7 @@ export interface Asked {
 
 /** A way for the credential; `all`: a row for each that the mode knows, labelled by it. */
 export type Deliver = (typeof DELIVER)[number];
-export const DELIVER = ['gateway', 'env', 'file', 'all'] as const;
+export const DELIVER = ['gateway', 'env', 'file', 'runtime-proxy', 'remote-secret', 'all'] as const;
 
 export interface Plan {
   entries: PlannedEntry[];
@@ -83,6 +85,7 @@ export function planMatch(
       state,
       task: candidate.task ?? otherwise.task,
       deliver,
+      ...(candidate.asked ? { deliverAsked: true } : {}),
       letter: mode.letter,
       title: mode.title,
       isolation: known?.isolation ?? isolationOf({ mode, detection }),
@@ -111,12 +114,15 @@ export function asFound(mode: Mode, detection: Detected['detection'] | undefined
 }
 
 /** One row for each way that was asked for. */
-function spread(row: Candidate & Pick<Asked, 'deliver'>, deliver: Deliver | undefined): (Candidate & { deliver: AuthPath })[] {
+function spread(
+  row: Candidate & Pick<Asked, 'deliver'>,
+  deliver: Deliver | undefined,
+): (Candidate & { deliver: AuthPath; asked: boolean })[] {
   const { mode, variant, label } = row;
-  if (deliver !== 'all') return [{ ...row, deliver: deliver ?? mode.auth[0] }];
+  if (deliver !== 'all') return [{ ...row, deliver: deliver ?? mode.auth[0], asked: deliver !== undefined }];
   return mode.auth.map((path) => {
     const own = label === undefined ? path : `${label}-${path}`;
-    return { ...row, label: own, entry: entryName(mode.id, variant, own), deliver: path };
+    return { ...row, label: own, entry: entryName(mode.id, variant, own), deliver: path, asked: true };
   });
 }
 
@@ -253,7 +259,8 @@ export function recordRows(record: Recorder<RowEvent>, plan: Plan, detected: rea
       isolation: isolationOf({ mode, detection }),
       detection,
     });
-  for (const { adapter: _adapter, facts: _facts, ...entry } of plan.entries) record.emit({ type: 'entered', ...entry });
+  for (const { adapter: _adapter, facts: _facts, deliverAsked: _asked, ...entry } of plan.entries)
+    record.emit({ type: 'entered', ...entry });
   for (const one of leftOut(plan, detected)) record.emit({ type: 'left-out', ...one });
 }
 

@@ -1,7 +1,7 @@
 // Makes a row ready: its image present, the gateway bound where the mode can reach it.
 import type { Credential } from '../auth/credential.js';
 import { goesAsFile } from '../auth/deliver.js';
-import type { Context, Reach } from '../contract.js';
+import type { AuthPath, Context, Reach } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import type { Gateway } from '../model/gateway.js';
 import type { RowEvent } from '../record.js';
@@ -15,6 +15,8 @@ export interface Ready {
   ctx: Context;
   reach: Reach;
   gatewayPort: number | undefined;
+  /** The live API, which guests that cannot reach the gateway ask themselves: its base URL. */
+  upstream?: string;
 }
 
 /** What all rows share. */
@@ -22,6 +24,8 @@ export interface Shared {
   record: Pick<Recorder<RowEvent>, 'emit'>;
   gateway: Gateway;
   model: 'replay' | 'live';
+  /** The live API's base URL. */
+  upstream?: string;
   /** Absent: none that goes into a guest. */
   credential?: Credential;
   signal: AbortSignal;
@@ -34,9 +38,12 @@ export async function makeReady(entry: PlannedEntry, ctx: Context, match: Shared
   try {
     checkState(entry, match);
     // Before anything is made there, where it is known before.
-    if (match.model === 'live' && !entry.adapter.auth.includes('gateway')) throw outOfReach();
+    if (match.model === 'live' && !entry.adapter.auth.includes('gateway')) checkLeaving(entry);
     const reach = entry.state === 'cold' ? await reachCold(entry, ctx, match) : await reachPrepared(entry, ctx, match);
-    if (reach.via === 'inside' && match.model === 'live') throw outOfReach();
+    if (reach.via === 'inside' && match.model === 'live') {
+      checkLeaving(entry);
+      return { entry, ctx, reach, gatewayPort: undefined, ...(match.upstream === undefined ? {} : { upstream: match.upstream }) };
+    }
     if (reach.via === 'inside') return { entry, ctx, reach, gatewayPort: undefined };
     const gatewayPort = await gateway.listen(reach.listen).finally(() => release(reach));
     return { entry, ctx, reach, gatewayPort };
@@ -46,8 +53,30 @@ export async function makeReady(entry: PlannedEntry, ctx: Context, match: Shared
   }
 }
 
-function outOfReach(): CagematchError {
-  return new CagematchError('not-ready', 'its guests cannot reach the gateway, and only a replay can run inside them', '--model replay');
+/** Ways by which a guest can ask the live API itself. */
+const LEAVING: AuthPath[] = ['env', 'runtime-proxy', 'remote-secret'];
+
+/**
+ * A guest that cannot reach the gateway has to hold a credential itself: never without being asked to.
+ * @throws `not-ready` with the way that would do
+ */
+function checkLeaving({ adapter, deliver, deliverAsked, state }: PlannedEntry): void {
+  const why = 'its guests cannot reach the gateway';
+  if (state === 'warm') throw new CagematchError('not-ready', `${why}, and one that idles has no credential yet`, '--state prepared');
+  // One that was stored before the match is not this match's to choose.
+  const ways = adapter.auth.filter((path) => LEAVING.includes(path) && !(path === 'remote-secret' && adapter.pushSecret));
+  if (deliverAsked && ways.includes(deliver)) return;
+  if (deliverAsked)
+    throw new CagematchError(
+      'not-ready',
+      `${why}, and no live model by way of ${deliver}`,
+      `--deliver ${ways[0] ?? 'env'}, or --model replay`,
+    );
+  throw new CagematchError(
+    'not-ready',
+    `${why}: a credential of yours would have to go into them, which has to be asked for`,
+    `--deliver ${ways.join(' or ')}, or --model replay`,
+  );
 }
 
 async function reachPrepared(entry: PlannedEntry, ctx: Context, match: Shared): Promise<Reach> {

@@ -1,19 +1,50 @@
-// For guests that cannot reach the host: serves the cassette on the guest's own loopback and runs the agent beside it.
-// Usage: node inside.mjs CASSETTE.json MARK -- COMMAND [ARG…]; the run's token is in CLAUDE_CODE_OAUTH_TOKEN.
+// For guests that cannot reach the host: serves the cassette on the guest's own loopback, or passes on to the live API, and runs the
+// agent beside it.
+// Usage: node inside.mjs GIVEN.json MARK -- COMMAND [ARG…]; what the agent has to present is in the variable that GIVEN names.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { presentedCredential, sameSecret, sendError, serveReplay } from './replay.mjs';
 
-const [cassettePath = '', mark = '', , ...command] = process.argv.slice(2);
-/** With what the host knows of this run. @type {{values?: import('./placeholders.mjs').Values} & import('./replay.mjs').Cassette} */
-const cassette = JSON.parse(readFileSync(cassettePath, 'utf8'));
-/** @type {import('./replay.mjs').Replayed} */
-const run = cassette.values === undefined ? {} : { values: cassette.values };
-const token = process.env.CLAUDE_CODE_OAUTH_TOKEN ?? '';
+const [givenPath = '', mark = '', , ...command] = process.argv.slice(2);
+/** Variables by which the agent takes a credential. */
+const VARIABLES = ['CLAUDE_CODE_OAUTH_TOKEN', 'ANTHROPIC_AUTH_TOKEN', 'ANTHROPIC_API_KEY'];
+
+/**
+ * A cassette, with what the host knows of this run; or the API that requests are passed on to.
+ * @typedef {{values?: import('./placeholders.mjs').Values} & import('./replay.mjs').Cassette} Played
+ * @typedef {{upstream: string, variable: string}} Forwarded
+ * @type {Played | Forwarded}
+ */
+const given = JSON.parse(readFileSync(givenPath, 'utf8'));
+const variable = 'upstream' in given ? given.variable : 'CLAUDE_CODE_OAUTH_TOKEN';
+const token = process.env[variable] ?? '';
+const answer = 'upstream' in given ? await forwarding(given.upstream) : replaying(given);
+
+/** @typedef {(req: import('node:http').IncomingMessage, res: import('node:http').ServerResponse) => Promise<void>} Answer */
+
+/** @param {string} upstream @returns {Promise<Answer>} */
+async function forwarding(upstream) {
+  const { serveForward } = await import('./forward.mjs');
+  return async (req, res) => {
+    await serveForward(req, res, upstream, process.env);
+  };
+}
+
+/** @param {Played} cassette @returns {Answer} */
+function replaying(cassette) {
+  /** @type {import('./replay.mjs').Replayed} */
+  const run = cassette.values === undefined ? {} : { values: cassette.values };
+  return async (req, res) => {
+    await serveReplay(req, res, cassette, run);
+    if (run.diverged !== undefined) say(`diverged ${run.diverged}`);
+  };
+}
 
 /** Marks a moment; the host stamps the line when it arrives. @param {string} what */
-const say = (what) => process.stdout.write(`${mark} ${what}\n`);
+function say(what) {
+  process.stdout.write(`${mark} ${what}\n`);
+}
 
 const server = createServer(async (req, res) => {
   const credential = presentedCredential(req.headers);
@@ -21,16 +52,16 @@ const server = createServer(async (req, res) => {
     return sendError(res, 401, 'authentication_error', 'this gateway takes only the token of its own run');
   }
   if (req.method === 'POST') say(`request ${JSON.stringify({ header: credential?.header, oauth: credential?.oauth })}`);
-  await serveReplay(req, res, cassette, run);
-  if (run.diverged !== undefined) say(`diverged ${run.diverged}`);
+  await answer(req, res);
   if (req.method === 'POST') say('answered');
 });
 
 server.listen(0, '127.0.0.1', () => {
   const address = server.address();
   const port = typeof address === 'object' && address ? address.port : 0;
-  // A key that the guest's own settings bring would go before this run's token, and its proxy knows no way to the loopback.
-  const { ANTHROPIC_API_KEY: _key, ANTHROPIC_AUTH_TOKEN: _token, NO_PROXY: direct, no_proxy: directToo, ...env } = process.env;
+  // A key that the guest's own settings bring would go before what this run was given, and its proxy knows no way to the loopback.
+  const { NO_PROXY: direct, no_proxy: directToo, ...all } = process.env;
+  const env = Object.fromEntries(Object.entries(all).filter(([name]) => name === variable || !VARIABLES.includes(name)));
   const noProxy = ['127.0.0.1', ...[direct ?? directToo ?? []].flat()].join(',');
   const agent = spawn(command[0] ?? 'true', command.slice(1), {
     env: { ...env, NO_PROXY: noProxy, no_proxy: noProxy, ANTHROPIC_BASE_URL: `http://127.0.0.1:${port}` },

@@ -82,7 +82,7 @@ const REPLACED: SetupStep = {
 
 /** Nothing of ours puts a credential there, so nothing of it can be looked at. */
 const CREDENTIALS: SetupStep = {
-  text: 'credentials: a match needs none, for it is replayed inside, and a live one is refused. In sandboxes of your own an API key stays on this host (its proxy puts it into requests); a subscription works by `/login` in each sandbox only, as sbx takes no CLAUDE_CODE_OAUTH_TOKEN',
+  text: 'credentials: a match that is replayed needs none. Live, an API key stays on this host, where the proxy of sbx puts it into requests (--deliver runtime-proxy); a subscription does not go that way: sbx knows no CLAUDE_CODE_OAUTH_TOKEN, and `/login` is by hand in each sandbox. --deliver env hands its token to the guest itself',
   done: undefined,
   hint: 'sbx secret set anthropic (asks for the key, or reads it from stdin)',
 };

@@ -134,8 +134,10 @@ describe('doctor', () => {
     const { stdout } = await call('doctor');
     const text = stdout.replace(/\s+/g, ' ');
     expect(text).toContain('docker-sandbox: Docker Sandbox sbx v0.39.0-stand-in');
-    expect(text).toContain('a live one is refused');
-    expect(text).toContain('a subscription works by `/login` in each sandbox only, as sbx takes no CLAUDE_CODE_OAUTH_TOKEN');
+    expect(text).toContain('--deliver runtime-proxy');
+    expect(text).toContain(
+      'a subscription does not go that way: sbx knows no CLAUDE_CODE_OAUTH_TOKEN, and `/login` is by hand in each sandbox',
+    );
     expect(text).toContain('→ sbx secret set anthropic');
     expect(text).not.toContain('the template is here');
   });

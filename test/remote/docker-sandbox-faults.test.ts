@@ -108,13 +108,13 @@ it('a key that sbx keeps, and a template whose settings name one, do not come be
   await stand.close();
 });
 
-it('a live match is refused before anything is made', async () => {
+it('a live match that says no way for the credential is refused before anything is made', async () => {
   const stand = await standIn();
   const place = standSomewhere();
   const env = { ...stand.env, ANTHROPIC_API_KEY: 'sk-ant-api03-never-used', CAGEMATCH_UPSTREAM: 'http://127.0.0.1:9' };
   const run = ['run', 'docker-sandbox', '--model', 'live', '--auth', 'api-key', '--runs', '1', '--out', join(place.cwd, 'out')];
   const { stdout, stderr, exitCode } = await cagematch(ownHouse, run, { cwd: place.cwd, env });
-  expect(`${stdout}${stderr}`).toContain('its guests cannot reach the gateway, and only a replay can run inside them');
+  expect(`${stdout}${stderr}`).toContain('its guests cannot reach the gateway: a credential of yours would have to go into them');
   expect(exitCode).toBe(1);
   const { stdout: left } = await execa('sbx', ['template', 'ls'], { env: stand.env, extendEnv: false });
   expect(left).not.toContain('claude-code');

@@ -27,8 +27,8 @@ const OWN = ['/home/agent', '/tmp/cagematch', '/tmp/cagematch-out'];
 const SETTINGS = { apiKeyHelper: 'echo proxy-managed', alwaysThinkingEnabled: true };
 /** Who works in a template. A workspace that is shared shows him as its owner; a clone is his own. */
 const WORKS = { uid: 1000, gid: 1000 };
-/** A guest's way out is a proxy, for all that is not told otherwise; this one lets nothing through. */
-const PROXY = 'http://127.0.0.1:9';
+/** A guest's way out is a proxy, for all that is not told otherwise; without one of a test's own, nothing gets through. */
+const PROXY = process.env.CAGEMATCH_STAND_IN_PROXY ?? 'http://127.0.0.1:9';
 
 export class Failed extends Error {}
 
