@@ -13,9 +13,10 @@ const hasBubblewrap = (process.env.PATH ?? '').split(delimiter).some((folder) =>
 
 /**
  * Files whose rows need the machine to themselves: bubblewrap mounts all of the host again, and fails where a container's
- * mount goes away meanwhile. Where there is none, stand-ins are exercised, which mostly wait: they need not be waited for.
+ * mount goes away meanwhile. Where there is none, stand-ins are exercised, which mostly wait: they need not be waited for. And what
+ * cuts the cluster's cable must be the only one there.
  */
-const ALONE = hasBubblewrap ? ['test/conformance.test.ts'] : [];
+const ALONE = hasBubblewrap ? ['test/conformance.test.ts', 'test/remote/incus-cluster.test.ts'] : [];
 
 export default defineConfig({
   test: {

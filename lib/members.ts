@@ -23,6 +23,8 @@ export interface Members extends Closable {
   whyLost(sandbox: string): string | undefined;
   /** Resolves with that, once it is so. */
   lost(sandbox: string): Promise<string>;
+  /** The way to a sandbox broke off, before the runtime has missed its member: for a while no other one goes there, where there is a choice. */
+  suspect(sandbox: string): void;
   /** The sandbox is gone. */
   left(sandbox: string): void;
 }
@@ -31,6 +33,8 @@ export interface Members extends Closable {
 const LOOK_MS = 2000;
 /** How often in a row the runtime may fail to answer that. */
 const MAX_SILENT = 3;
+/** A runtime misses a member that says nothing any more only after some time. */
+const SUSPECT_MS = 30_000;
 
 /** @param ask who is there; throws where the runtime does not answer */
 export async function watchMembers(ask: () => Promise<Member[]>): Promise<Members> {
@@ -40,6 +44,7 @@ export async function watchMembers(ask: () => Promise<Member[]>): Promise<Member
   let closed = false;
   const placed = new Map<string, string>();
   const turns = new Map<string, number>();
+  const suspected = new Map<string, number>();
   const waiting = new Set<() => void>();
 
   const whyGone = (name: string): string | undefined => {
@@ -75,7 +80,10 @@ export async function watchMembers(ask: () => Promise<Member[]>): Promise<Member
       const online = members.map(({ name }) => name).filter((name) => whyGone(name) === undefined);
       const held = (name: string) => [...placed.values()].filter((one) => one === name).length;
       const before = (name: string) => turns.get(name) ?? 0;
-      const [next] = online.toSorted((a, b) => held(a) - held(b) || before(a) - before(b) || a.localeCompare(b));
+      const isSuspect = (name: string) => Number((suspected.get(name) ?? 0) > Date.now());
+      const [next] = online.toSorted(
+        (a, b) => isSuspect(a) - isSuspect(b) || held(a) - held(b) || before(a) - before(b) || a.localeCompare(b),
+      );
       const name = target ?? next;
       if (name === undefined) throw new CagematchError('launch-failed', unheard ?? 'no member is online');
       const why = whyGone(name);
@@ -97,6 +105,10 @@ export async function watchMembers(ask: () => Promise<Member[]>): Promise<Member
         waiting.add(tell);
         tell();
       });
+    },
+    suspect(sandbox) {
+      const name = placed.get(sandbox);
+      if (name !== undefined) suspected.set(name, Date.now() + SUSPECT_MS);
     },
     left: (sandbox) => void placed.delete(sandbox),
     close() {

@@ -50,6 +50,19 @@ describe('a place for the next sandbox', () => {
     expect(['a', 'b'].map((name) => members.place(name, 'm2'))).toEqual(['m2', 'm2']);
   });
 
+  test('is on a member to which the way broke off only where there is no other, until the runtime has had time to miss it', async () => {
+    const { members } = await watching(there('m1', 'm2'));
+    members.place('a', 'm2');
+    members.suspect('a');
+    expect(['b', 'c'].map((name) => members.place(name))).toEqual(['m1', 'm1']);
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(members.place('d')).toBe('m2');
+    const { members: alone } = await watching(there('m1'));
+    alone.place('a');
+    alone.suspect('a');
+    expect(alone.place('b')).toBe('m1');
+  });
+
   test('is never on a member that is offline; asking for that one says why not, and which there are', async () => {
     const { members, says } = await watching([...there('m1'), offline('m2')]);
     expect(['a', 'b'].map((name) => members.place(name))).toEqual(['m1', 'm1']);

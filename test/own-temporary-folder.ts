@@ -3,8 +3,10 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Before the workers start, so that they and all that they start have it. */
-export default function setup(): () => void {
+/** Before the workers start, so that they and all that they start have it; asked once for each project, it makes one for all. */
+export default function setup(): (() => void) | undefined {
+  if (process.env.CAGEMATCH_TESTS) return undefined;
+  process.env.CAGEMATCH_TESTS = 'have a temporary folder';
   // Short: paths of sockets are made in it, and these have 108 bytes.
   const folder = mkdtempSync(join(tmpdir(), 'cm-'));
   // Other users work in it too: rootless runtimes, the agent's.

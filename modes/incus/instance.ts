@@ -114,7 +114,8 @@ function guestAddress(name: string): string {
 }
 
 /** Last words of a client whose daemon went away while it waited. */
-const DAEMON_LOST = /^Error: (The incus daemon doesn't appear|.*\b(websocket: close|EOF$|connection (refused|reset)|dial unix))/;
+const DAEMON_LOST =
+  /^Error: (The incus daemon doesn't appear|.*\b(websocket: close|EOF$|connection (refused|reset)|dial (unix|tcp)|(read|write) tcp|i\/o timeout))/;
 
 /** Incus has no setting for it; any Linux with util-linux has the program. */
 const NO_NEW_PRIVILEGES = 'setpriv --no-new-privs';
@@ -156,5 +157,11 @@ export async function* exec(ctx: Context, { name, user = AGENT_USER }: InstanceH
   const input = `${secrets.map(([, value]) => `${value}\n`).join('') || '\n'}${command.stdin ?? ''}`;
   const client = stream(argv, { env: ctx.env, signal: ctx.signal, ready: READY, input });
   const members = await membersOf(ctx);
-  yield* clientEnd(members ? untilLost(client, members.lost(name)) : client, DAEMON_LOST);
+  if (!members) return yield* clientEnd(client, DAEMON_LOST);
+  for await (const event of clientEnd(untilLost(client, members.lost(name)), DAEMON_LOST)) {
+    const own = event.type === 'lost' && members.whyLost(name) === undefined;
+    // The connection may break before the cluster misses the member.
+    if (own) members.suspect(name);
+    yield own ? { ...event, reason: `member ${members.placeOf(name) ?? 'unknown'} is lost: ${event.reason}` } : event;
+  }
 }
