@@ -3,7 +3,7 @@ import type { Argv } from 'yargs';
 import { z } from 'zod';
 import type { Context, Listed, Mode } from '../lib/contract.js';
 import { CagematchError, messageOf } from '../lib/errors.js';
-import { capture, whyFailed } from '../lib/exec.js';
+import { capture, succeeded, whyFailed } from '../lib/exec.js';
 import { isOrphan } from '../lib/match/orphans.js';
 import { mountsBelow } from '../lib/mounts.js';
 import { removeFolder, staleFolders } from '../lib/owner.js';
@@ -101,8 +101,7 @@ async function sweepMachine(io: Io, broom: Broom, seen: Set<string>): Promise<vo
 
 async function unmount(io: Io, mount: string): Promise<void> {
   const tried = await capture(['umount', mount], { env: io.env, timeoutMs: 10_000 });
-  if (!(tried.end.type === 'exit' && tried.end.code === 0))
-    throw new CagematchError('destroy-failed', whyFailed(tried), `sudo umount ${mount}`);
+  if (!succeeded(tried)) throw new CagematchError('destroy-failed', whyFailed(tried), `sudo umount ${mount}`);
 }
 
 function remove(folder: string): void {

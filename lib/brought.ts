@@ -1,8 +1,10 @@
 // What goes into a sandbox by way of a folder that it is handed read-only: the agent's home, files, and the workspace where nothing else brings it.
-import { copyFileSync, cpSync, lchownSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pack } from './archive.js';
 import type { Context, LaunchSpec } from './contract.js';
+import { FILES_IN_PLACE } from './guest-shell.js';
+import { own } from './own.js';
 import { removeTree } from './remove-tree.js';
 
 /**
@@ -16,10 +18,7 @@ export async function bring(ctx: Context, spec: LaunchSpec, more: { workspace: b
   cpSync(join(ctx.packageRoot, 'lib/task/home'), join(folder, 'home'), { recursive: true });
   for (const [at, file] of spec.files.entries()) copyFileSync(file.source, join(folder, String(at)));
   if (more.workspace) writeFileSync(join(folder, 'workspace.tgz'), await pack(spec.host.workspace));
-  // Root's own could be out of the reach of whoever works inside.
-  if (ctx.uid === 0)
-    for (const name of ['', ...readdirSync(folder, { recursive: true, encoding: 'utf8' })])
-      lchownSync(join(folder, name), spec.user.uid, spec.user.gid);
+  own(folder, spec.user, ctx.uid);
   return folder;
 }
 
@@ -29,12 +28,7 @@ from=$1 home=$2 workspace=$3
 shift 3
 mkdir -p "$home" /tmp
 cp -R "$from/home/." "$home"
-at=0
-for path in "$@"; do
-  mkdir -p "\${path%/*}"
-  cp "$from/$at" "$path"
-  at=$((at + 1))
-done
+${FILES_IN_PLACE}
 if [ -f "$from/workspace.tgz" ]; then
   if tar -t -z -f "$from/workspace.tgz" | grep -q -x '\\./\\.git/\\{0,1\\}'; then rm -rf "$workspace/.git"; fi
   tar -x -z -o -f "$from/workspace.tgz" -C "$workspace"

@@ -172,13 +172,18 @@ async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setTimeout(resolve, 10).unref());
 }
 
+/** It ran to its end, and ended with 0. */
+export function succeeded({ end }: Pick<Captured, 'end'>): boolean {
+  return end.type === 'exit' && end.code === 0;
+}
+
 /** What the program printed on stdout, or a thrown `code` with its own last words. */
 export async function output(
   argv: readonly [string, ...string[]],
   options: SpawnOptions & { timeoutMs: number; code: CagematchError['code']; hint?: string; onLine?: (line: string) => void },
 ): Promise<string> {
   const result = await capture(argv, options);
-  if (result.end.type === 'exit' && result.end.code === 0) return result.stdout;
+  if (succeeded(result)) return result.stdout;
   throw new CagematchError(options.code, `${argv.slice(0, 2).join(' ')}: ${whyFailed(result)}`, options.hint);
 }
 
@@ -347,8 +352,7 @@ export function everyWhich(program: string, env: Env): string[] {
 
 /** Names of all programs on PATH that are called like this, each once, in alphabetical order. */
 export function programsLike(pattern: RegExp, env: Env): string[] {
-  const folders = (env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
-  const found = folders.flatMap((folder) => {
+  const found = pathOf(env).flatMap((folder) => {
     const names = existsSync(folder) ? readdirSync(folder) : [];
     return names.filter((name) => pattern.test(name) && isProgram(join(folder, name)));
   });
@@ -357,8 +361,11 @@ export function programsLike(pattern: RegExp, env: Env): string[] {
 
 /** Where it could be, in the order of PATH. */
 function namesakes(program: string, env: Env): string[] {
-  const folders = (env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
-  return folders.map((folder) => join(folder, program));
+  return pathOf(env).map((folder) => join(folder, program));
+}
+
+function pathOf(env: Env): string[] {
+  return (env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
 }
 
 export function isProgram(path: string): boolean {

@@ -6,7 +6,7 @@ import { pack } from './archive.js';
 import type { Command, Env, ExecEnd, ExecEvent, ExecStream, LaunchSpec } from './contract.js';
 import { CagematchError } from './errors.js';
 import { stream } from './exec.js';
-import type { GuestShell } from './guest-shell.js';
+import { FILES_IN_PLACE, type GuestShell } from './guest-shell.js';
 import { makeFolder, removeFolder } from './owner.js';
 
 /** How long what a command has left running may hold its connection. */
@@ -115,12 +115,7 @@ shift 2
 mkdir -p "$from"
 base64 -d | tar -x -z -o -f - -C "$from"
 tar -x -z -o -f "$from/workspace.tgz" -C "$workspace"
-at=0
-for path in "$@"; do
-  mkdir -p "\${path%/*}"
-  mv "$from/$at" "$path"
-  at=$((at + 1))
-done
+${FILES_IN_PLACE}
 rm -rf "$from"`;
 
 /**

@@ -24,6 +24,9 @@ interface Script {
 /** Runs `/bin/sh -c script name args…` in the guest. Never throws. */
 export type GuestShell = (script: Script) => Promise<Ran>;
 
+/** In a guest that shares no files: where commands of ours leave what they make, outside the workspace. */
+export const MADE = '/tmp/cagematch-out';
+
 /** What goes in or out in one command, in bytes, before base64. */
 const CHUNK = 512 * 1024;
 /** How long a look at a command's output waits for more of it, in tenths of a second. */
@@ -69,6 +72,14 @@ git -C "$4" bundle create --quiet "$1" --all || exit 2
 wc -c <"$1"
 digest "$1"
 ${READ}`;
+
+/** PATH…: the files `0`, `1` … of the folder `$from` are copied there, in this order. */
+export const FILES_IN_PLACE = `at=0
+for path in "$@"; do
+  mkdir -p "\${path%/*}"
+  cp "$from/$at" "$path"
+  at=$((at + 1))
+done`;
 
 /** FOLDER CWD COMMAND…: starts a command that outlives this script; output, pid and exit code go into files of the folder. */
 const START = `folder=$1

@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import type { Command, Context, ExecEvent, ExecStream, Handle, LaunchSpec, Listed, Trace } from './contract.js';
 import { CagematchError } from './errors.js';
-import { capture, clientEnd, type LocalStream, output, stream, whyFailed } from './exec.js';
+import { capture, clientEnd, type LocalStream, output, stream, succeeded, whyFailed } from './exec.js';
 import { type Client, execArgs, labelFilter, type RunOptions, readLabels, runArgs } from './oci.js';
 import { watchEvents } from './oci-events.js';
 import type { CommandLine } from './process-tree.js';
@@ -71,7 +71,7 @@ export async function containerDisk(
 ): Promise<{ imageBytes?: number; sandboxBytes?: number }> {
   const ask = async (...args: string[]) => {
     const asked = await capture([...client.argv, ...args], { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
-    return asked.end.type === 'exit' && asked.end.code === 0 && /^\d+$/.test(asked.stdout.trim()) ? Number(asked.stdout) : undefined;
+    return succeeded(asked) && /^\d+$/.test(asked.stdout.trim()) ? Number(asked.stdout) : undefined;
   };
   const [imageBytes, sandboxBytes] = await Promise.all([
     ask('image', 'inspect', '--format', '{{.Size}}', image),
@@ -180,7 +180,7 @@ export async function forceRemove(client: Client, name: string): Promise<void> {
   for (;;) {
     const removal = await capture([...client.argv, 'rm', '--force', '--volumes', name], call);
     const left = await capture([...client.argv, 'ps', '--all', '--quiet', '--filter', `name=^${name}$`], call);
-    if (left.end.type === 'exit' && left.end.code === 0 && left.stdout.trim() === '') return;
+    if (succeeded(left) && left.stdout.trim() === '') return;
     if (Date.now() > deadline) throw new CagematchError('destroy-failed', `${name} is still listed: ${whyFailed(removal)}`);
     await pause(100);
   }
@@ -223,7 +223,7 @@ async function inspectOne(client: Client, kind: string, id: string): Promise<Lis
   const inspected = await capture(argv, { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
   const line = inspected.stdout.trim();
   const at = line.indexOf(' ');
-  if (inspected.end.type === 'exit' && inspected.end.code === 0 && at !== -1) {
+  if (succeeded(inspected) && at !== -1) {
     const name = String(JSON.parse(line.slice(0, at))).replace(/^\//, '');
     return [{ id: name, kind, labels: readLabels(JSON.parse(line.slice(at + 1)) ?? undefined) }];
   }

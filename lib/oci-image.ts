@@ -5,7 +5,7 @@ import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from './contract.js';
 import { CagematchError } from './errors.js';
-import { capture, output, whyFailed } from './exec.js';
+import { capture, output, succeeded, whyFailed } from './exec.js';
 import type { Client } from './oci.js';
 import { watchEvents } from './oci-events.js';
 import { makeFolder, removeFolder } from './owner.js';
@@ -68,7 +68,7 @@ async function digest(client: Client, image: string): Promise<{ image: string } 
   const argv: [string, ...string[]] = [...client.argv, 'image', 'inspect', '--format', '{{.Id}}', image];
   // Short enough to be let finish: a client that is killed can leave a temporary file.
   const asked = await capture(argv, { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
-  if (asked.end.type === 'exit' && asked.end.code === 0) return { image: asked.stdout.trim() };
+  if (succeeded(asked)) return { image: asked.stdout.trim() };
   if (/no such image|image not known|not found/i.test(asked.stderr)) return undefined;
   throw new CagematchError('not-ready', `whether ${image} is there cannot be told: ${whyFailed(asked)}`);
 }

@@ -1,7 +1,7 @@
 // Versions of the programs that a runtime rests on, asked of the programs themselves.
 import { isAbsolute } from 'node:path';
 import type { Context } from './contract.js';
-import { capture, which } from './exec.js';
+import { capture, succeeded, which } from './exec.js';
 
 const QUICK_MS = 3000;
 
@@ -26,7 +26,7 @@ export async function programVersion(program: string, ctx: Context): Promise<str
 
 async function askVersion(program: string, ctx: Context): Promise<string | undefined> {
   const asked = await capture([program, '--version'], { env: ctx.env, signal: ctx.signal, timeoutMs: QUICK_MS, cwd: '/' });
-  return asked.end.type === 'exit' && asked.end.code === 0 ? versionIn(asked.stdout) : undefined;
+  return succeeded(asked) ? versionIn(asked.stdout) : undefined;
 }
 
 /** Those of these programs that are on PATH, by their path; asked at once. */

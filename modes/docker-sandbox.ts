@@ -3,7 +3,7 @@ import { unpack } from '../lib/archive.js';
 import { bring, takeIn } from '../lib/brought.js';
 import { defineMode } from '../lib/contract.js';
 import { execOver, shellOver } from '../lib/guest-exec.js';
-import { bundleOut, copyOut } from '../lib/guest-shell.js';
+import { bundleOut, copyOut, MADE } from '../lib/guest-shell.js';
 import { makeFolder, removeFolder } from '../lib/owner.js';
 import { client, createMs, must } from './docker-sandbox/client.js';
 import { detect, setup } from './docker-sandbox/ready.js';
@@ -98,13 +98,13 @@ export default defineMode<SandboxHandle>({
     const shell = shellOver(await connect(ctx, handle), COPY_MS);
     const { repository, ownGit } = handle.clone;
     // What the runtime made is not the workspace's: a user would fetch from it, and no git of this host may read what comes back.
-    await unpack(await copyOut(shell, repository, '/tmp/cagematch-out/workspace.tgz', ownGit ? {} : { without: '.git' }), into);
+    await unpack(await copyOut(shell, repository, `${MADE}/workspace.tgz`, ownGit ? {} : { without: '.git' }), into);
   },
   // The clone's repository stays behind whole: what was committed on top of its one commit comes back only so.
   async bundle(ctx, handle) {
     if (!handle.clone) return undefined;
     const { repository, ownGit } = handle.clone;
-    return bundleOut(shellOver(await connect(ctx, handle), COPY_MS), repository, '/tmp/cagematch-out/workspace.bundle', ownGit ? 0 : 1);
+    return bundleOut(shellOver(await connect(ctx, handle), COPY_MS), repository, `${MADE}/workspace.bundle`, ownGit ? 0 : 1);
   },
   async destroy(ctx, handle) {
     await remove(ctx, await client(ctx), handle.name);

@@ -5,7 +5,7 @@ import { charge } from '../lib/bill.js';
 import { monotonic } from '../lib/clock.js';
 import { type Context, defineMode, type Handle } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
-import { bundleOut, copyIn, copyOut, type GuestShell, runDetached, unpackInside } from '../lib/guest-shell.js';
+import { bundleOut, copyIn, copyOut, type GuestShell, MADE, runDetached, unpackInside } from '../lib/guest-shell.js';
 import { whyRefused } from '../lib/http-api.js';
 import { IMAGE_LAYOUT } from '../lib/oci.js';
 import { placesOf } from '../lib/one-program.js';
@@ -22,8 +22,8 @@ const EXEC_S = 25;
 /** Up to here the workspace goes in with the machine's own configuration. */
 const INLINE = 96 * 1024;
 
-/** Files that are there before the first command, and what commands leave. Not one folder: init and commands may be different users. */
-const [BROUGHT, MADE] = ['/tmp/cagematch', '/tmp/cagematch-out'];
+/** Files that are there before the first command; not where commands leave theirs, for init may be another user than these run as. */
+const BROUGHT = '/tmp/cagematch';
 
 const ARCHIVE = 'workspace.tgz';
 

@@ -4,7 +4,7 @@ import { unpack } from '../lib/archive.js';
 import { type Context, defineMode, type Handle } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { bringIn, shellBy } from '../lib/guest-exec.js';
-import { bundleOut, copyOut } from '../lib/guest-shell.js';
+import { bundleOut, copyOut, MADE } from '../lib/guest-shell.js';
 import { commandLines } from '../lib/process-tree.js';
 import { agentUp, isFar, LAYOUT, must, remove, VM } from './incus/client.js';
 import { membersOf, room } from './incus/cluster.js';
@@ -28,9 +28,6 @@ const COPY_MS = 120_000;
 
 /** How long an event may come after the client's own end. */
 const SETTLE_MS = 500;
-
-/** In a guest that shares no files: what commands of ours leave. */
-const MADE = '/tmp/cagematch-out';
 
 export default defineMode<InstanceHandle>({
   id: 'incus',

@@ -1,10 +1,9 @@
 // Kubernetes: a pod of a Job (or of agent-sandbox' Sandbox) on a cluster that was named, through kubectl; files go in and out over exec.
-
 import { randomUUID } from 'node:crypto';
 import { unpack } from '../lib/archive.js';
 import { defineMode } from '../lib/contract.js';
 import { bringIn, execOver } from '../lib/guest-exec.js';
-import { bundleOut, copyOut } from '../lib/guest-shell.js';
+import { bundleOut, copyOut, MADE } from '../lib/guest-shell.js';
 import { containerWalls, IMAGE_LAYOUT } from '../lib/oci.js';
 import { requireInside, runtimeNamed } from '../lib/oci-runtimes.js';
 import { imageIn } from '../lib/pod-status.js';
@@ -17,9 +16,6 @@ import { detect } from './kubernetes/ready.js';
 const STARTED_MS = 120_000;
 
 const PULLED_MS = 10 * 60_000;
-
-/** In the guest: what commands of ours leave. */
-const MADE = '/tmp/cagematch-out';
 
 export default defineMode<KubeHandle>({
   id: 'kubernetes',

@@ -12,7 +12,7 @@ import {
   type LaunchSpec,
 } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
-import { capture, clientEnd, type LocalStream, stream, which, whyFailed } from '../lib/exec.js';
+import { capture, clientEnd, type LocalStream, stream, succeeded, which, whyFailed } from '../lib/exec.js';
 import { makeFolder, removeFolder } from '../lib/owner.js';
 import { killSandbox, labelEnv, listProcesses, reapProcess } from '../lib/processes.js';
 import { programVersion, versionFacts } from '../lib/program-version.js';
@@ -100,10 +100,6 @@ function userOf(ctx: Context): typeof UNPRIVILEGED | undefined {
 }
 
 type Tried = Awaited<ReturnType<typeof tryOut>>;
-
-function succeeded({ end }: Tried['tried']): boolean {
-  return end.type === 'exit' && end.code === 0;
-}
 
 function ready({ version, walls }: Tried, more: Facts = {}): Detection {
   return { status: 'ready', version: version || 'unknown', facts: { ...versionFacts(walls), ...more } };

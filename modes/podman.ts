@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { registeredRuntimes } from '../lib/containers-conf.js';
 import { type Context, defineMode, type Env, type Facts, type Reach, type Thing, type Variant } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
-import { capture, isProgram, output, which, whyFailed } from '../lib/exec.js';
+import { capture, isProgram, output, succeeded, which, whyFailed } from '../lib/exec.js';
 import { type Client, containerWalls, IMAGE_LAYOUT, labelArgs } from '../lib/oci.js';
 import { clientCensus } from '../lib/oci-census.js';
 import {
@@ -213,7 +213,7 @@ async function ask(
         hint: ctx.platform === 'linux' ? 'sudo apt-get install podman' : 'brew install podman',
       },
     };
-  if (asked.end.type !== 'exit' || asked.end.code !== 0) {
+  if (!succeeded(asked)) {
     return {
       problem: {
         status: 'broken',
@@ -235,9 +235,9 @@ async function ask(
  */
 async function storageOf(via: Client, ctx: Context): Promise<string | undefined> {
   const argv: [string, ...string[]] = [...via.argv, '--log-level', 'debug', 'ps', '--quiet'];
-  const { end, stderr } = await capture(argv, { env: via.env, signal: ctx.signal, timeoutMs: 10_000, cwd: '/' });
-  if (end.type !== 'exit' || end.code !== 0) return undefined;
-  return /(?:Using graph driver|prior storage driver:?) (\w+)/.exec(stderr)?.[1] ?? 'unknown';
+  const asked = await capture(argv, { env: via.env, signal: ctx.signal, timeoutMs: 10_000, cwd: '/' });
+  if (!succeeded(asked)) return undefined;
+  return /(?:Using graph driver|prior storage driver:?) (\w+)/.exec(asked.stderr)?.[1] ?? 'unknown';
 }
 
 function client(ctx: Context): Client {

@@ -4,7 +4,6 @@ import { readFileSync } from 'node:fs';
 import { createServer, get, type IncomingMessage, type RequestListener } from 'node:http';
 import { createSecureServer } from 'node:http2';
 import { createServer as createTlsServer } from 'node:https';
-import { connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -15,7 +14,7 @@ import { serveReplay } from '../lib/model/replay.mjs';
 import { createTape, type Tape } from '../lib/model/tape.js';
 import { bundledTask } from '../lib/task/bundled.js';
 import { cagematch, ownHouse, standSomewhere } from './house.js';
-import { listening } from './loopback.js';
+import { listening, openTunnel } from './loopback.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 const CREDENTIAL = { kind: 'oauth', secret: 'the-users-own-token', source: 'environment', where: 'CLAUDE_CODE_OAUTH_TOKEN' } as const;
@@ -36,24 +35,10 @@ async function inFrontOf(api: RequestListener, env: (port: number) => Record<str
 }
 
 describe('a proxy that the environment names', () => {
-  /** One that tunnels, and notes to where. */
-  async function proxy() {
-    const tunnelled: (string | undefined)[] = [];
-    const server = createServer().on('connect', (req, socket: Socket) => {
-      tunnelled.push(req.url);
-      const [host = '', port] = (req.url ?? '').split(':');
-      const far = connect(Number(port), host, () => {
-        socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
-        far.pipe(socket).pipe(far);
-      });
-      for (const end of [far, socket]) end.on('error', () => {});
-    });
-    return { tunnelled, url: `http://127.0.0.1:${await listening(server)}` };
-  }
   const ok: RequestListener = (_req, res) => void res.end('{}');
 
   test('leads to the API', async () => {
-    const { tunnelled, url } = await proxy();
+    const { tunnelled, url } = await openTunnel();
     let api = 0;
     const { ask } = await inFrontOf(ok, (port) => {
       api = port;
@@ -64,7 +49,7 @@ describe('a proxy that the environment names', () => {
   });
 
   test('is passed by for a host that it is not for', async () => {
-    const { tunnelled, url } = await proxy();
+    const { tunnelled, url } = await openTunnel();
     const { ask } = await inFrontOf(ok, () => ({ HTTP_PROXY: url, NO_PROXY: '127.0.0.1' }));
     expect((await ask()).statusCode).toBe(200);
     expect(tunnelled).toEqual([]);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Env } from '../../lib/contract.js';
-import { type Captured, capture } from '../../lib/exec.js';
+import { type Captured, capture, succeeded } from '../../lib/exec.js';
 import { readCassette } from '../../lib/model/cassette.js';
 import { packageRoot } from '../../lib/package.js';
 import type { EventOf, MatchEvent } from '../../lib/record.js';
@@ -233,7 +233,7 @@ function cagematch(args: string[], env: Env, cwd: string): Promise<Captured> {
 
 async function must(argv: [string, ...string[]]): Promise<void> {
   const done = await capture(argv, { env: { PATH: process.env.PATH ?? '' }, timeoutMs: 20_000 });
-  if (done.end.type !== 'exit' || done.end.code !== 0) throw new Error(`${argv.join(' ')}: ${done.stderr.trim()}`);
+  if (!succeeded(done)) throw new Error(`${argv.join(' ')}: ${done.stderr.trim()}`);
 }
 
 function pause(ms: number): Promise<void> {

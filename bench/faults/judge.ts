@@ -1,5 +1,7 @@
 // Did the match end as it should after its fault? Each complaint is a line; none means that it did.
+
 import type { Captured } from '../../lib/exec.js';
+import { succeeded } from '../../lib/exec.js';
 import { parseJson } from '../../lib/json.js';
 import type { EventOf, MatchEvent } from '../../lib/record.js';
 import { type Draw, rightCauses } from './draw.js';
@@ -29,7 +31,7 @@ interface Seen {
 
 export function judge(seen: Seen): Verdict {
   const { draw, clean, left } = seen;
-  const unclean = clean.end.type === 'exit' && clean.end.code === 0 ? [] : [`clean failed: ${clean.stderr.trim().slice(-300)}`];
+  const unclean = succeeded(clean) ? [] : [`clean failed: ${clean.stderr.trim().slice(-300)}`];
   // The tail of a record that a full disk cut short is not part of it.
   return {
     left: [...left, ...unclean],

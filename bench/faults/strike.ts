@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Env } from '../../lib/contract.js';
-import { capture } from '../../lib/exec.js';
+import { capture, succeeded } from '../../lib/exec.js';
 import { childrenOf, commandLines } from '../../lib/process-tree.js';
 import { rootlessPodman } from './left.js';
 
@@ -38,7 +38,7 @@ export async function killSandbox(target: Target): Promise<Struck> {
   const runtime = runtimeOf(entry, env);
   const verb = entry.startsWith('incus') ? ['stop', '--force', name] : ['kill', name];
   const done = await capture([...runtime.argv, ...verb], { env: runtime.env, cwd: '/', timeoutMs: 20_000 });
-  return done.end.type === 'exit' && done.end.code === 0 ? `${runtime.argv.at(-1)} ${verb.join(' ')}` : undefined;
+  return succeeded(done) ? `${runtime.argv.at(-1)} ${verb.join(' ')}` : undefined;
 }
 
 /** The agent's own process, seen from this host. */

@@ -1,7 +1,7 @@
 // Which credential a live run uses. The agent would take the first; where that bills somebody by surprise, the user has to say.
 import type { Env } from '../contract.js';
 import { CagematchError } from '../errors.js';
-import { capture, whyFailed } from '../exec.js';
+import { capture, succeeded, whyFailed } from '../exec.js';
 import { keepSecret } from '../secrets.js';
 import { type Candidate, type Credential, isTaken, malformed, type Problem, payerOf } from './credential.js';
 import type { Found } from './find.js';
@@ -92,12 +92,9 @@ async function held(candidate: Candidate, env: Env): Promise<Credential> {
   if (secret !== undefined) return { ...candidate, kind, secret };
   const asked = await capture(['/bin/sh', '-c', command ?? ''], { env, timeoutMs: 30_000 });
   const key = asked.stdout.trim();
-  if (asked.end.type !== 'exit' || asked.end.code !== 0 || key === '') {
+  if (!succeeded(asked) || key === '') {
     // Its output may hold the key.
-    const how =
-      asked.failure || asked.end.type !== 'exit' || asked.end.code !== 0
-        ? whyFailed({ ...asked, stdout: '', stderr: '' })
-        : 'it printed nothing';
+    const how = asked.failure || !succeeded(asked) ? whyFailed({ ...asked, stdout: '', stderr: '' }) : 'it printed nothing';
     throw refusal({ text: `${where} gave no key: ${how}`, hint: 'run the command by hand' });
   }
   const problem = malformed(key, `what ${where} printed`);

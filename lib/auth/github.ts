@@ -1,6 +1,6 @@
 // The user's credential for GitHub, which an agent that pushes would need.
 import type { Env } from '../contract.js';
-import { capture, which } from '../exec.js';
+import { capture, succeeded, which } from '../exec.js';
 
 export interface GitHubCredential {
   where: string;
@@ -17,5 +17,5 @@ export async function findGitHub(env: Env): Promise<GitHubCredential | undefined
   if (which('gh', env) === undefined) return undefined;
   const asked = await capture(['gh', 'auth', 'token'], { env, timeoutMs: 10_000 });
   const secret = asked.stdout.trim();
-  return asked.end.type === 'exit' && asked.end.code === 0 && secret !== '' ? { where: 'gh auth', secret } : undefined;
+  return succeeded(asked) && secret !== '' ? { where: 'gh auth', secret } : undefined;
 }

@@ -1,10 +1,11 @@
 // What a run is given before it is launched: folders on this host, and the same words to every runtime.
-import { copyFileSync, lchownSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import type { Delivery } from '../auth/deliver.js';
 import type { Command, Context, HostPaths, LaunchSpec, Layout, Mode, Reach } from '../contract.js';
 import { readCassette } from '../model/cassette.js';
 import type { Values } from '../model/placeholders.mjs';
+import { own } from '../own.js';
 import { packageRoot } from '../package.js';
 import { agentCommand } from '../task/agent.js';
 import type { Owner, Task } from '../task/task.js';
@@ -26,12 +27,6 @@ export function furnish(folder: string, user: { uid: number; gid: number }, ctx:
   if (mode.layout(ctx, host).home === home) copyTree(join(packageRoot, 'lib/task/home'), home);
   own(folder, user, ctx.uid);
   return host;
-}
-
-/** Gives a tree to the user inside; root's own files would be out of its reach. Only for a tree that no agent has had yet. */
-export function own(path: string, user: { uid: number; gid: number }, uid: number | undefined): void {
-  if (uid !== 0) return;
-  for (const name of ['', ...readdirSync(path, { recursive: true, encoding: 'utf8' })]) lchownSync(join(path, name), user.uid, user.gid);
 }
 
 /** Who is to have the seed's files: they are given away as they are made, since no path is sure any more where agents have been. */

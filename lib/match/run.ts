@@ -215,13 +215,13 @@ async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched): 
   try {
     const gone = await within(mode.destroy(ctx, handle), DESTROY_MS);
     at.gone = gone.goneAtMs ?? clock();
-    return { ...work, ...of(handle) };
+    return { ...work, ...whereabouts(handle) };
   } catch (error) {
-    return { ...work, ...of(handle), failure: undestroyed(work.failure, failureOf(error)), undestroyed: messageOf(error) };
+    return { ...work, ...whereabouts(handle), failure: undestroyed(work.failure, failureOf(error)), undestroyed: messageOf(error) };
   }
 }
 
-const of = ({ id, place }: Handle) => ({ id, place });
+const whereabouts = ({ id, place }: Handle) => ({ id, place });
 
 /** Why a run was cut short, if it was. What the agent had failed of before its bound is what it failed of. */
 export function cutShort(settings: RunSettings, work: Work, { tap, clock }: Watched, reason: Outcome | undefined): Outcome | undefined {

@@ -5,8 +5,9 @@ import type { Command, Context, Env, ExecStream, Handle, HostPaths, LaunchSpec, 
 import { CagematchError } from '../errors.js';
 import { parseJson } from '../json.js';
 import { DESTROY_MS, stopper, within } from '../match/bounds.js';
-import { furnish, own, workspaceUser } from '../match/furnish.js';
+import { furnish, workspaceUser } from '../match/furnish.js';
 import type { Ready } from '../match/ready.js';
+import { own } from '../own.js';
 import { makeFolder, removeFolder } from '../owner.js';
 import { packageRoot } from '../package.js';
 

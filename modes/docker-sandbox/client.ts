@@ -1,7 +1,7 @@
 // The two command lines: `sbx`, and `docker sandbox`; each call bounded, what they print read, what their words mean.
 import type { Context, Detection } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { type Captured, capture, whyFailed } from '../../lib/exec.js';
+import { type Captured, capture, succeeded, whyFailed } from '../../lib/exec.js';
 import { type Lack, lackIn, lackOfKvm, type Need, readMachine } from '../../lib/machine.js';
 
 export type Cli = 'sbx' | 'docker sandbox';
@@ -83,8 +83,6 @@ export function diagnose(ctx: Context, cli: Cli, result: Captured): Unready | un
 export function sandbox(ctx: Context, cli: Cli, args: string[], timeoutMs: number): Promise<Captured> {
   return capture(argvOf(cli, args), { env: envOf(ctx), signal: ctx.signal, timeoutMs });
 }
-
-export const succeeded = ({ end }: Captured) => end.type === 'exit' && end.code === 0;
 
 export function argvOf(cli: Cli, args: string[]): [string, ...string[]] {
   return cli === 'sbx' ? ['sbx', ...args] : ['docker', 'sandbox', ...args];

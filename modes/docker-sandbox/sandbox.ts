@@ -1,5 +1,4 @@
 // One sandbox: made, given what it works on, spoken to, removed; and those that are still listed.
-
 import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';

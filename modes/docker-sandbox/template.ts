@@ -1,6 +1,7 @@
 // The template image that sandboxes are made from: which one, and whether it is here.
 import type { Context } from '../../lib/contract.js';
-import { type Cli, QUICK_MS, sandbox, succeeded } from './client.js';
+import { succeeded } from '../../lib/exec.js';
+import { type Cli, QUICK_MS, sandbox } from './client.js';
 
 /** The older one cannot be asked; it pulls what is missing when a sandbox is made. */
 export async function hasTemplate(ctx: Context, cli: Cli): Promise<boolean> {

@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { capture, whyFailed } from '../../lib/exec.js';
+import { capture, output, succeeded, whyFailed } from '../../lib/exec.js';
 
 export const VM = 'vm';
 
@@ -43,19 +43,13 @@ export function incus(ctx: Context, args: string[], timeoutMs: number, input = '
 }
 
 /** @throws `options.code` with the daemon's own words */
-export async function must(
+export function must(
   ctx: Context,
   args: string[],
   timeoutMs: number,
   options: { input?: string; code?: CagematchError['code']; hint?: string; signal?: AbortSignal } = {},
 ): Promise<string> {
-  const result = await incus(ctx, args, timeoutMs, options.input, options.signal);
-  if (result.end.type === 'exit' && result.end.code === 0) return result.stdout;
-  throw new CagematchError(options.code ?? 'launch-failed', `incus ${args[0]}: ${whyFailed(result)}`, options.hint);
-}
-
-function _vmFlag(ctx: Context): string[] {
-  return ctx.variant === VM ? ['--vm'] : [];
+  return output(['incus', ...args], { env: ctx.env, timeoutMs, input: '', code: 'launch-failed', ...options });
 }
 
 /** A virtual machine takes commands only when the agent in it is up. */
@@ -63,7 +57,7 @@ export async function agentUp(ctx: Context, name: string): Promise<void> {
   const deadline = Date.now() + 90_000;
   for (;;) {
     const tried = await incus(ctx, ['exec', name, '--', 'true'], QUICK_MS);
-    if (tried.end.type === 'exit' && tried.end.code === 0) return;
+    if (succeeded(tried)) return;
     if (Date.now() > deadline) throw new CagematchError('launch-failed', `${name} boots, but takes no commands: ${whyFailed(tried)}`);
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
@@ -73,11 +67,10 @@ export async function agentUp(ctx: Context, name: string): Promise<void> {
 export async function remove(ctx: Context, name: string): Promise<boolean> {
   const removal = await incus(ctx, ['delete', '--force', name], 60_000);
   const left = await incus(ctx, ['query', `/1.0/instances/${name}`], QUICK_MS);
-  if (left.end.type === 'exit' && left.end.code === 0)
-    throw new CagematchError('destroy-failed', `${name} is still listed: ${whyFailed(removal)}`);
+  if (succeeded(left)) throw new CagematchError('destroy-failed', `${name} is still listed: ${whyFailed(removal)}`);
   if (!/not found/i.test(left.stderr))
     throw new CagematchError('destroy-failed', `whether ${name} is gone cannot be told: ${whyFailed(left)}`);
-  return removal.end.type === 'exit' && removal.end.code === 0;
+  return succeeded(removal);
 }
 
 export function vmFlag(ctx: Context): string[] {

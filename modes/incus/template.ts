@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { whyFailed } from '../../lib/exec.js';
+import { succeeded, whyFailed } from '../../lib/exec.js';
 import { parseJson } from '../../lib/json.js';
 import { agentUp, incus, isClustered, LAYOUT, labelled, must, QUICK_MS, remove, VM, vmFlag } from './client.js';
 import { takers } from './cluster.js';
@@ -44,7 +44,7 @@ export async function fingerprint(ctx: Context, alias: string): Promise<{ image:
   if (alias.includes(':')) return undefined;
   const asked = await incus(ctx, ['query', `/1.0/images/aliases/${alias}`], QUICK_MS);
   const target = parseJson<{ target?: string }>(asked.stdout)?.target;
-  if (asked.end.type === 'exit' && asked.end.code === 0 && target !== undefined) return { image: target };
+  if (succeeded(asked) && target !== undefined) return { image: target };
   if (/not found/i.test(asked.stderr)) return undefined;
   throw new CagematchError('not-ready', `whether ${alias} is there cannot be told: ${whyFailed(asked)}`);
 }
@@ -123,7 +123,7 @@ export async function buildTemplate(ctx: Context, alias: string): Promise<void> 
     });
     if (ctx.variant === VM) await agentUp(ctx, builder);
     const hasNode = await incus(ctx, ['exec', builder, '--', 'sh', '-c', 'command -v node'], QUICK_MS);
-    if (!(hasNode.end.type === 'exit' && hasNode.end.code === 0))
+    if (!succeeded(hasNode))
       await must(ctx, ['file', 'push', '--mode', '0755', process.execPath, `${builder}/usr/local/bin/node`], 120_000, problem);
     await must(ctx, ['file', 'push', '--mode', '0755', ctx.agentBinary, `${builder}/usr/local/bin/claude`], 300_000, problem);
     for (const file of HOME_FILES)

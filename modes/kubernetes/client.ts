@@ -1,7 +1,7 @@
 // kubectl, which is never called without the context that was named; its words, and what to type about them.
 import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { type Captured, capture, whyFailed } from '../../lib/exec.js';
+import { type Captured, capture, succeeded, whyFailed } from '../../lib/exec.js';
 
 /** Detection has 5 s in all, and asks twice in a row. */
 const ASK_MS = 4000;
@@ -13,8 +13,6 @@ export const INSTALL = 'install kubectl (kubernetes.io/docs/tasks/tools)';
 export function ask(ctx: Context, argv: [string, ...string[]], timeoutMs = ASK_MS): Promise<Captured> {
   return capture(argv, { env: ctx.env, signal: ctx.signal, timeoutMs });
 }
-
-export const failed = ({ end }: Captured) => end.type !== 'exit' || end.code !== 0;
 
 export function namespaceOf(ctx: Context): string {
   return ctx.env.CAGEMATCH_KUBE_NAMESPACE || 'cagematch';
@@ -52,7 +50,7 @@ export async function must(
 ): Promise<string> {
   if (!ctx.env.CAGEMATCH_KUBE_CONTEXT) throw new CagematchError(code, 'no context is named', 'CAGEMATCH_KUBE_CONTEXT=NAME');
   const result = await capture(kubectl(ctx, ...args), { env: ctx.env, signal: ctx.signal, timeoutMs: QUICK_MS, ...options });
-  if (!failed(result)) return result.stdout;
+  if (succeeded(result)) return result.stdout;
   const { reason, hint } = diagnose(ctx, result);
   throw new CagematchError(code, reason, hint);
 }

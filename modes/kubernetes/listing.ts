@@ -1,9 +1,9 @@
 // What the cluster still has of ours, and how it goes.
-
 import { hostname } from 'node:os';
 import type { Context, Listed } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { ask, diagnose, failed, kubectl, must, QUICK_MS } from './client.js';
+import { succeeded } from '../../lib/exec.js';
+import { ask, diagnose, kubectl, must, QUICK_MS } from './client.js';
 import { kinds, selector } from './pod.js';
 
 const GONE_MS = 25_000;
@@ -51,10 +51,10 @@ export async function remove(match: Context, name: string): Promise<void> {
     const [types, own] = [kinds(ctx).join(','), selector(name)];
     const removal = await ask(ctx, kubectl(ctx, 'delete', types, own, '--ignore-not-found', '--wait', bound), leftMs + 1000);
     const left = await ask(ctx, kubectl(ctx, 'get', types, own, '--output=name'), QUICK_MS);
-    if (!failed(left) && left.stdout.trim() === '') return;
+    if (succeeded(left) && left.stdout.trim() === '') return;
     if (Date.now() > deadline || removal.failure === 'missing') {
       const what = left.stdout.trim().split('\n')[0] || name;
-      const why = [removal, left].find(failed);
+      const why = [removal, left].find((one) => !succeeded(one));
       const hint = kubectl(ctx, 'delete', what, '--grace-period=0', '--force').join(' ');
       throw new CagematchError(
         'destroy-failed',

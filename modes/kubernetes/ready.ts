@@ -1,10 +1,11 @@
 // Whether a cluster was named and answers, and which walls it has to offer.
 import type { Context, Detection, Variant } from '../../lib/contract.js';
 import type { Captured } from '../../lib/exec.js';
+import { succeeded } from '../../lib/exec.js';
 import { parseJson } from '../../lib/json.js';
 import { imageName } from '../../lib/oci-image.js';
 import { otherNames, runtimeVariant } from '../../lib/oci-runtimes.js';
-import { ask, diagnose, failed, INSTALL, kubectl, namespaceOf } from './client.js';
+import { ask, diagnose, INSTALL, kubectl, namespaceOf } from './client.js';
 
 export async function detect(ctx: Context): Promise<Detection> {
   const unready = await whyUnconfigured(ctx);
@@ -20,7 +21,7 @@ export async function detect(ctx: Context): Promise<Detection> {
   const version = parseJson<{ serverVersion?: { gitVersion?: string } }>(server.stdout)?.serverVersion?.gitVersion;
   if (version === undefined) return { status: 'broken', ...diagnose(ctx, server) };
   // Whoever may only use a namespace need not be allowed to look at it.
-  if (failed(space) && !/forbidden/i.test(space.stderr)) return { status: 'unconfigured', ...diagnose(ctx, space) };
+  if (!succeeded(space) && !/forbidden/i.test(space.stderr)) return { status: 'unconfigured', ...diagnose(ctx, space) };
   const sandboxApi = storedVersion(crd);
   const found = parseJson<{ items?: RuntimeClass[] }>(classes.stdout)?.items ?? [];
   const agentSandbox = { id: AGENT_SANDBOX, isolation: 'container' as const };

@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer, get, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -15,7 +15,7 @@ import { serveReplay } from '../../lib/model/replay.mjs';
 import type { Report } from '../../lib/report/document.js';
 import { bundledTask } from '../../lib/task/bundled.js';
 import { cagematch, ownHouse, standSomewhere } from '../house.js';
-import { listening } from '../loopback.js';
+import { listening, openTunnel } from '../loopback.js';
 import { standIn as dockerSandbox } from '../stand-ins/docker-sandbox.js';
 import { standIn as fly } from '../stand-ins/fly.js';
 import { standIn as kubernetes } from '../stand-ins/kubernetes.js';
@@ -210,17 +210,7 @@ describe('what passes', () => {
 
   test('over TLS too, through a proxy that only tunnels; a certificate that nobody trusts ends it', async () => {
     const file = (name: string) => readFileSync(fileURLToPath(new URL(`../loopback-tls/${name}`, import.meta.url)));
-    const asked: unknown[] = [];
-    const tunnel = createServer().on('connect', (req, socket: Socket) => {
-      asked.push(req.url);
-      const [host = '', port] = (req.url ?? '').split(':');
-      const far = connect(Number(port), host, () => {
-        socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
-        far.pipe(socket).pipe(far);
-      });
-      for (const end of [far, socket]) end.on('error', () => {});
-    });
-    const https_proxy = `http://127.0.0.1:${await listening(tunnel)}`;
+    const { tunnelled, url: https_proxy } = await openTunnel();
     const server = createTlsServer({ key: file('key.pem'), cert: file('cert.pem') }, (_req, res) => void res.end('{}'));
     const { status, body } = await through(
       () => {},
@@ -230,7 +220,7 @@ describe('what passes', () => {
     );
     expect(status).toBe(502);
     expect(body.toString()).toMatch(/self[- ]signed certificate|unable to verify/);
-    expect(asked).toEqual([expect.stringMatching(/^127\.0\.0\.1:\d+$/)]);
+    expect(tunnelled).toEqual([expect.stringMatching(/^127\.0\.0\.1:\d+$/)]);
   });
 
   test.each([

@@ -8,7 +8,7 @@ import { canary, variableOf } from '../../auth/deliver.js';
 import { createSeeker, type Needle, needlesOf } from '../../census/search.js';
 import { searchFolders } from '../../census/search-files.js';
 import type { AuthPath, Command, Context, Env, Layout, Trace } from '../../contract.js';
-import { pour, whyFailed } from '../../exec.js';
+import { pour, succeeded, whyFailed } from '../../exec.js';
 import { parseJson } from '../../json.js';
 import { authOf, openEntrance } from '../../match/entrance.js';
 import { commandFor } from '../../match/furnish.js';
@@ -234,7 +234,7 @@ async function follow(of: Trace['of'], traces: readonly Trace[], secrets: readon
       push(chunk);
     });
     push(ran.stderr);
-    if (ran.end.type !== 'exit' || ran.end.code !== 0) silent = `${where}: ${whyFailed(ran)}`;
+    if (!succeeded(ran)) silent = `${where}: ${whyFailed(ran)}`;
     for (const [index, seeker] of seekers.entries()) hits[index]?.push(...seeker.found().map((shape) => ({ where, shape })));
   }
   const looked = `${asked.map(({ says }) => says).join(', ')}: ${Math.round(bytes / 1024)} KiB`;

@@ -3,8 +3,8 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Env } from '../../contract.js';
 import { messageOf } from '../../errors.js';
-import { capture, output } from '../../exec.js';
-import { own } from '../../match/furnish.js';
+import { capture, output, succeeded } from '../../exec.js';
+import { own } from '../../own.js';
 import { QUESTIONS } from '../guest/sync-git.mjs';
 import { type Look, look, readText } from '../guest/sync-look.mjs';
 import type { OpenSandbox } from '../sandbox.js';
@@ -81,7 +81,7 @@ async function ask(folder: string, env: Env): Promise<Answers> {
   const answers: Answers = {};
   for (const [question, args] of Object.entries(QUESTIONS)) {
     const asked = await capture(['git', '-C', folder, ...args], { env, timeoutMs: QUICK_MS });
-    if (asked.end.type !== 'exit' || asked.end.code !== 0) throw new Error(`git ${question} on the host: ${asked.stderr.trim()}`);
+    if (!succeeded(asked)) throw new Error(`git ${question} on the host: ${asked.stderr.trim()}`);
     answers[question] = asked.stdout.trimEnd();
   }
   return answers;

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Closable, Context } from '../../contract.js';
 import { messageOf } from '../../errors.js';
-import { capture, stream, which } from '../../exec.js';
+import { capture, stream, succeeded, which } from '../../exec.js';
 import { packageRoot } from '../../package.js';
 import { ip, unused } from './listeners.js';
 
@@ -57,7 +57,7 @@ export async function openForeign(ctx: Context, nonce: string, repositories: str
       [...inside, 'route', 'add', 'default', 'via', `${network}.1`],
     ] as [string, ...string[]][]) {
       const done = await capture(argv, { env: ctx.env, cwd: '/', timeoutMs: 5000 });
-      if (done.end.type !== 'exit' || done.end.code !== 0) throw new Error(`${argv.slice(-6).join(' ')}: ${done.stderr.trim()}`);
+      if (!succeeded(done)) throw new Error(`${argv.slice(-6).join(' ')}: ${done.stderr.trim()}`);
     }
     // It waits for its address.
     const ports = (await heard()) as { tcp: number; udp: number; git: number };

@@ -2,7 +2,7 @@
 import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Closable, Context } from '../../contract.js';
-import { capture } from '../../exec.js';
+import { capture, succeeded } from '../../exec.js';
 
 export interface Listener extends Closable {
   host: string;
@@ -35,7 +35,7 @@ export async function outwardAddress(ctx: Context): Promise<string | undefined> 
 /** Undefined where it cannot be asked, or refuses. */
 export async function ip(ctx: Pick<Context, 'env'>, args: string[]): Promise<string | undefined> {
   const asked = await capture(['ip', ...args], { env: ctx.env, cwd: '/', timeoutMs: 5000 });
-  return asked.end.type === 'exit' && asked.end.code === 0 ? asked.stdout : undefined;
+  return succeeded(asked) ? asked.stdout : undefined;
 }
 
 /** True when this host sends packets for the address by nothing but its default route: nobody here uses it. */
