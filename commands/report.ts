@@ -7,6 +7,7 @@ import { createCsv, type Exporter } from '../lib/report/export/csv.js';
 import { renderHyperfine } from '../lib/report/export/hyperfine.js';
 import { createJson } from '../lib/report/export/json.js';
 import { renderMarkdown } from '../lib/report/export/markdown.js';
+import { renderSvg } from '../lib/report/export/svg.js';
 import { createTrace } from '../lib/report/export/trace.js';
 import type { Fold } from '../lib/report/fold.js';
 import { renderHtml } from '../lib/report/html.js';
@@ -51,6 +52,7 @@ const FORMATS = {
   },
   csv: { stream: async (write) => createCsv(write), probe: renderProbeCsv },
   hyperfine: { whole: (report, { fold }) => renderHyperfine(report, fold.tallyOf) },
+  svg: { whole: renderSvg },
   trace: { stream: async (write) => createTrace(write) },
 } as const satisfies Record<string, Format>;
 
@@ -60,7 +62,7 @@ export const builder = (argv: Argv) =>
   argv
     .positional('match', { describe: 'the id, the folder or the record of a match or a probe; none: the newest match', type: 'string' })
     .option('format', {
-      describe: 'how to show it; hyperfine: for its plotting scripts, trace: for ui.perfetto.dev',
+      describe: 'how to show it; svg: one picture, for a README; hyperfine: for its plotting scripts; trace: for ui.perfetto.dev',
       choices: NAMES,
       default: 'table' as const,
     })
