@@ -147,12 +147,18 @@ describe('a mistake is told in one line, with its place and what to write instea
       `${at}: expect.printed[0]: unknown key time → did you mean times?`,
     ],
     ['no prompt', `schemaVersion: 1\n${EXPECTED}`, `${at}: prompt is missing → prompt: Write hello.mjs.`],
-    ['an empty prompt', `schemaVersion: 1\nprompt: ''\n${EXPECTED}`, /: prompt takes text that does not begin with a dash/],
+    ['an empty prompt', `schemaVersion: 1\nprompt: ''\n${EXPECTED}`, /: prompt takes text that begins with neither a dash nor a slash/],
     [
       'a prompt that would be an option',
       `schemaVersion: 1\nprompt: --help\n${EXPECTED}`,
-      /: prompt takes text that does not begin with a dash/,
+      /: prompt takes text that begins with neither a dash nor a slash/,
     ],
+    [
+      "a prompt that would be a command of the agent's own",
+      `schemaVersion: 1\nprompt: /clear the table\n${EXPECTED}`,
+      /: prompt takes text that begins with neither a dash nor a slash/,
+    ],
+    ['a prompt that no program could be given', `schemaVersion: 1\nprompt: ${'é'.repeat(60_000)}\n${EXPECTED}`, /at most 100000 bytes/],
     ['no version', `prompt: x\n${EXPECTED}`, `${at}: schemaVersion is missing → schemaVersion: 1`],
     ['another version', `schemaVersion: 2\nprompt: x\n${EXPECTED}`, `${at}: schemaVersion takes the number 1 → schemaVersion: 1`],
     [

@@ -5,11 +5,14 @@ import type { Delivery } from '../auth/deliver.js';
 import type { Command, Env, Layout } from '../contract.js';
 
 /**
- * Print mode with a machine-readable stream. Permissions are skipped as in any unattended run;
- * the walls are the sandbox's business.
+ * Print mode with a machine-readable stream. Permissions are skipped as in any unattended run; the walls are the sandbox's
+ * business. Nobody has trusted the workspace: without `--setting-sources` its settings start programs and set the model's address
+ * (observed of 2.1.329: `env` in `.claude/settings.json` wins over the agent's environment, even with `--bare`), and without both
+ * flags the servers of its `.mcp.json` are started.
  */
 function agentArgv(prompt: string): [string, ...string[]] {
-  return ['claude', '-p', prompt, '--output-format', 'stream-json', '--verbose', '--dangerously-skip-permissions'];
+  const stream = ['--output-format', 'stream-json', '--verbose'];
+  return ['claude', '-p', prompt, ...stream, '--dangerously-skip-permissions', '--setting-sources', 'user', '--strict-mcp-config'];
 }
 
 /**

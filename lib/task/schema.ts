@@ -6,8 +6,12 @@ import { z } from 'zod';
 export const NONCE = '{{nonce}}';
 export const VERIFY = '{{verify}}';
 
-/** The agent takes the prompt as one argument, and one argument is at most 128 KiB long. */
+/** In bytes. The agent takes the prompt as one argument, and the kernel takes no argument of more than 128 KiB. */
 const MOST_PROMPT = 100_000;
+
+/** The agent reads a prompt that begins with a slash as a command of its own, on stdin too (observed of 2.1.329). */
+const isPrompt = (text: string) =>
+  text.trim() !== '' && !text.includes('\0') && !/^(-|\s*\/)/.test(text) && Buffer.byteLength(text) <= MOST_PROMPT;
 
 const pathInWorkspace = z
   .string()
@@ -54,10 +58,7 @@ export const taskSchema = z.strictObject({
   schemaVersion: z.literal(1),
   /** Absent: the folder's name. */
   id: z.string().optional(),
-  prompt: z
-    .string()
-    .max(MOST_PROMPT)
-    .refine((text) => text.trim() !== '' && !text.includes('\0') && !text.startsWith('-')),
+  prompt: z.string().max(MOST_PROMPT).refine(isPrompt),
   /** A file of the workspace that gets a fresh random text in every run. */
   nonce: pathInWorkspace.optional(),
   /** Judged on the host, by looking only. */
@@ -71,7 +72,10 @@ export type TaskFile = z.infer<typeof taskSchema>;
 export const TAKES: Record<string, { words: string; example: string }> = {
   schemaVersion: { words: 'the number 1', example: 'schemaVersion: 1' },
   id: { words: 'letters, digits, dots and dashes, at most 40', example: 'id: my-task' },
-  prompt: { words: `text that does not begin with a dash, at most ${MOST_PROMPT} characters`, example: 'prompt: Write hello.mjs.' },
+  prompt: {
+    words: `text that begins with neither a dash nor a slash (a command of the agent's own), at most ${MOST_PROMPT} bytes`,
+    example: 'prompt: Write hello.mjs.',
+  },
   nonce: { words: 'a path in the workspace, not absolute and without ..', example: 'nonce: nonce.txt' },
   expect: { words: 'the keys written, files and printed', example: 'expect: {written: [hello.mjs]}' },
   written: { words: 'a list of paths in the workspace, not absolute and without ..', example: 'written: [hello.mjs]' },
