@@ -5,7 +5,7 @@ import { AUTHS, type Wish } from '../lib/auth/choose.js';
 import { CagematchError } from '../lib/errors.js';
 import { BOUNDS, type MatchFile, MODELS, readMatchFile } from '../lib/match/file.js';
 import { type Asked, DELIVER, type Deliver } from '../lib/match/plan.js';
-import { parseWanted, type Registry } from '../lib/match/registry.js';
+import { parseWanted, type Registry, taskLabel } from '../lib/match/registry.js';
 import { type State, stateSchema } from '../lib/record.js';
 import { bundledNames, bundledTask, byId, findTask } from '../lib/task/bundled.js';
 import type { FolderTask } from '../lib/task/folder.js';
@@ -55,7 +55,7 @@ export const builder = (argv: Argv) =>
     .option('allow-host', { describe: 'with a live model: also run the agent with no walls', boolean: true, default: false })
     .option('timeout', { describe: `seconds for one run; default: ${OTHERWISE.timeout}`, ...text })
     .option('task', {
-      describe: `what the agent does: ${bundledNames().join(', ')}, or a folder with a task.yaml; default: ${USUAL_TASK}`,
+      describe: `what the agent does: ${bundledNames().join(', ')}, or a folder with a task.yaml; repeat it to run every row with each task; default: ${USUAL_TASK}`,
       ...text,
     })
     .option('target', { describe: "which of a runtime's machines, such as a cluster's member; default: they take turns", ...text })
@@ -79,7 +79,7 @@ const typedSchema = z.object({
   deliver: z.enum(DELIVER, '--deliver is given more than once').optional(),
   allowHost: z.boolean(),
   timeout: bounded('timeout').optional(),
-  task: once('task').optional(),
+  task: z.union([z.string().transform((name) => [name]), z.array(z.string())]).optional(),
   target: once('target').optional(),
   require: once('require').transform(namesOf).optional(),
   json: once('json').optional(),
@@ -97,8 +97,10 @@ export interface RunSettings {
   warmup: number;
   seed: number | undefined;
   state: State;
-  /** Id of the task of the rows that have none of their own. */
+  /** Id of the task of the rows that have none of their own; the first, where each of them runs several. */
   task: string;
+  /** All tasks of these rows, `task` first. */
+  taskIds: string[];
   /** Of all rows, by id. */
   tasks: ReadonlyMap<string, FolderTask>;
   model: (typeof MODELS)[number];
@@ -126,7 +128,8 @@ export function readRunSettings(args: unknown, cwd: string, registry: Registry):
       `rows are named twice: ${modes.join(' ')} here, and modes in ${name}`,
       'leave out the names here, or modes there',
     );
-  const task = typed.task === undefined ? (file.task ?? bundledTask(USUAL_TASK)) : findTask(typed.task, cwd);
+  const tasks = typed.task?.map((one) => findTask(one, cwd)) ?? [file.task ?? bundledTask(USUAL_TASK)];
+  const taskIds = [...new Set(tasks.map(({ id }) => id))];
   const merged = { ...OTHERWISE, ...given(file), ...given(typed) };
   const asked = onTarget(file.modes ?? modes.map((mode) => ({ name: mode })), target, registry);
   const isUsed = asked.length === 0 || merged.require.length > 0 || asked.some((row) => row.task === undefined);
@@ -138,8 +141,9 @@ export function readRunSettings(args: unknown, cwd: string, registry: Registry):
     warmup: merged.warmup,
     seed: merged.seed,
     state: merged.state,
-    task: task.id,
-    tasks: byId([...(isUsed ? [task] : []), ...(file.rowTasks ?? [])]),
+    task: taskIds[0] as string,
+    taskIds,
+    tasks: byId([...(isUsed ? tasks : []), ...(file.rowTasks ?? [])]),
     model: merged.model,
     concurrency: merged.concurrency,
     deliver: merged.deliver,
@@ -164,7 +168,14 @@ function onTarget(asked: Asked[], target: string | undefined, registry: Registry
   );
 }
 
-function checkTogether({ concurrency, state, asked, auth, model }: RunSettings): void {
+function checkTogether({ concurrency, state, asked, auth, model, taskIds }: RunSettings): void {
+  const labels = new Map<string, string>();
+  for (const id of taskIds) {
+    const other = labels.get(taskLabel(undefined, id));
+    if (other !== undefined)
+      throw new CagematchError('bad-input', `rows of the tasks ${other} and ${id} would have the same name`, 'give one task another id');
+    labels.set(taskLabel(undefined, id), id);
+  }
   if (auth !== undefined && model === 'replay')
     throw new CagematchError(
       'bad-input',

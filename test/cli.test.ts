@@ -221,6 +221,12 @@ describe('a match file', () => {
     expect(stdout.match(/^round \d+: host$/gm)).toHaveLength(50);
   });
 
+  it('enters every row once for each --task', async () => {
+    const { stdout } = await run(['run', 'host', '--task', 'hello', '--task', 'refactor', '--dry-run']);
+    expect(stdout).toMatch(/^row host@hello +none +prepared +hello$/m);
+    expect(stdout).toMatch(/^row host@refactor +none +prepared +refactor$/m);
+  });
+
   it('shows the options of its rows with --dry-run', async () => {
     const bin = join(place.cwd, 'bin');
     mkdirSync(bin, { recursive: true });

@@ -232,6 +232,26 @@ test('options and task of a row go with it', () => {
   ]);
 });
 
+describe('several tasks', () => {
+  const both = { state: 'prepared', task: 'hello', taskIds: ['hello', 'my.task'] } as const;
+
+  test('give every row that has no task of its own one row for each, labelled by it', () => {
+    const { plan } = planned(['host', 'docker@a', { name: 'podman', task: 'hello' }], [], HERE, both);
+    expect(plan.entries.map(({ entry, task }) => [entry, task])).toEqual([
+      ['host@hello', 'hello'],
+      ['host@my-task', 'my.task'],
+      ['docker@a-hello', 'hello'],
+      ['docker@a-my-task', 'my.task'],
+      ['podman', 'hello'],
+    ]);
+  });
+
+  test('are both required where the mode is', () => {
+    const { plan } = planned(['host'], ['docker'], HERE, both);
+    expect(plan.entries.filter(({ required }) => required).map(({ entry }) => entry)).toEqual(['docker@hello', 'docker@my-task']);
+  });
+});
+
 describe('what is missing', () => {
   test('is told with its reason when it was named, and not otherwise', () => {
     expect(planned(['incus', 'host']).plan).toMatchObject({

@@ -8,7 +8,7 @@ import type { Entry, RowEvent, State } from '../record.js';
 import type { Detected } from './detect.js';
 import { isolationOf, isStandIn } from './detect.js';
 import type { Recorder } from './events.js';
-import { entryName, parseWanted, type Registry, type Wanted } from './registry.js';
+import { entryName, parseWanted, type Registry, taskLabel, type Wanted } from './registry.js';
 
 export interface PlannedEntry extends Entry {
   deliver: AuthPath;
@@ -40,6 +40,15 @@ export interface Plan {
 
 type Candidate = Wanted & Omit<Asked, 'name' | 'deliver'>;
 
+/** What holds for the rows that have no setting of their own. */
+interface Otherwise {
+  state: State;
+  task: string;
+  /** Several: such a row is entered once for each of these tasks. */
+  taskIds?: readonly string[];
+  deliver?: Deliver | undefined;
+}
+
 /**
  * @param asked rows; empty: every mode that is ready, with all its variants but those on request
  * @param required names without which the match is not worth running. Without a label it means every row of that mode
@@ -51,13 +60,15 @@ export function planMatch(
   detected: Detected[],
   asked: readonly Asked[],
   required: readonly string[],
-  otherwise: { state: State; task: string; deliver?: Deliver | undefined } = { state: 'prepared', task: 'hello' },
+  otherwise: Otherwise = { state: 'prepared', task: 'hello' },
 ): Plan {
   const needed = required.map((name) => parseWanted(registry, name));
   const first: (Candidate & Pick<Asked, 'deliver'>)[] =
     asked.length > 0 ? asked.map(({ name, ...more }) => ({ ...parseWanted(registry, name), ...more })) : everythingReady(detected);
   const all: typeof first = [...first, ...needed.filter((need) => !first.some((row) => meets(row, need)))];
-  const candidates = all.flatMap((one) => spread(one, one.deliver ?? otherwise.deliver));
+  const candidates = all
+    .flatMap((one) => spread(one, one.deliver ?? otherwise.deliver))
+    .flatMap((one) => withEachTask(one, otherwise.taskIds ?? [otherwise.task]));
   const plan: Plan = { entries: [], missing: [] };
   const order = [...registry.keys()];
   const seen = new Set<string>();
@@ -123,6 +134,16 @@ function spread(
   return mode.auth.map((path) => {
     const own = label === undefined ? path : `${label}-${path}`;
     return { ...row, label: own, entry: entryName(mode.id, variant, own), deliver: path, asked: true };
+  });
+}
+
+/** A row that has no task of its own is entered once for each task of the match, labelled by it where there are several. */
+function withEachTask<T extends Candidate>(row: T, taskIds: readonly string[]): T[] {
+  if (row.task !== undefined || taskIds.length < 2) return [row];
+  const { mode, variant, label: own } = row;
+  return taskIds.map((task) => {
+    const label = taskLabel(own, task);
+    return { ...row, task, label, entry: entryName(mode.id, variant, label) };
   });
 }
 

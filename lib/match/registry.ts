@@ -107,3 +107,9 @@ export function parseWanted(registry: Registry, entry: string): Wanted {
 export function entryName(mode: string, variant: string | undefined, label?: string): string {
   return `${mode}${variant === undefined ? '' : `:${variant}`}${label === undefined ? '' : `@${label}`}`;
 }
+
+/** The label of a row that is entered for several tasks: its own, where it has one, and the task's id in the letters of a label. */
+export function taskLabel(own: string | undefined, task: string): string {
+  const id = task.replace(/[^a-zA-Z0-9]+/g, '-');
+  return own === undefined ? id : `${own}-${id}`;
+}
