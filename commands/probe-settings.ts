@@ -20,6 +20,7 @@ export const builder = (argv: Argv) =>
     .option('require', { describe: 'modes that must be ready and be tried to the end, comma-separated', ...text })
     .option('timeout', { describe: 'seconds for one sandbox', default: '300', ...text })
     .option('json', { describe: 'the tables as JSON to FILE, or - for stdout', ...text })
+    .option('publish', { describe: 'write RESULTS.md too, where the probe may stand there', boolean: true, default: false })
     .option('out', { describe: 'where the record goes', default: 'results', ...text })
     .option('dry-run', { describe: 'say what would be tried, and stop', boolean: true, default: false });
 
@@ -34,6 +35,7 @@ const typedSchema = z.object({
   require: once('require').transform(namesOf).default([]),
   timeout: bounded('timeout'),
   json: once('json').optional(),
+  publish: z.boolean(),
   out: once('out'),
   dryRun: z.boolean(),
 });
@@ -52,6 +54,7 @@ export interface ProbeRunSettings {
   /** For one sandbox. */
   timeoutMs: number;
   json: string | undefined;
+  publish: boolean;
   out: string;
   dryRun: boolean;
 }

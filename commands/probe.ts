@@ -11,12 +11,14 @@ import { PROBE_SCHEMA_VERSION, type ProbeEvent, type UnstampedProbe } from '../l
 import { runProbe } from '../lib/probes/probe.js';
 import type { ProbeDocument } from '../lib/report/probe/document.js';
 import { createProbeFold } from '../lib/report/probe/fold.js';
+import { PROBE_REGION } from '../lib/report/probe/markdown.js';
 import { createProbeProgress } from '../lib/report/probe/progress.js';
 import { bundledTask } from '../lib/task/bundled.js';
 import { describeProbe } from './dry-run.js';
 import { EXIT, type Io } from './io.js';
 import { builder, readProbeSettings } from './probe-settings.js';
 import { checkWritable, publishProbe } from './publish.js';
+import { checkPublishable } from './results-page.js';
 import { inSession } from './session.js';
 
 export { builder };
@@ -47,6 +49,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       return EXIT.done;
     }
     if (settings.json !== undefined && settings.json !== '-') checkWritable(resolve(io.cwd, settings.json));
+    if (settings.publish) checkPublishable({ out: settings.out }, PROBE_REGION, io.cwd);
     const folder = join(resolve(io.cwd, settings.out), probeId);
     const fold = createProbeFold();
     const record = openEvents<UnstampedProbe, ProbeEvent>(

@@ -1,37 +1,39 @@
-// Where the report of a finished match or probe goes: the screen, a file, the page of results.
-import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs';
+// Where the report of a finished match or probe goes: the screen, a file and, where that is asked for, the page of results.
+import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { CagematchError, messageOf } from '../lib/errors.js';
 import type { Report } from '../lib/report/document.js';
-import { MATCH_REGION, renderMarkdown, replaceRegion } from '../lib/report/export/markdown.js';
 import type { ProbeDocument } from '../lib/report/probe/document.js';
-import { isResult, PROBE_REGION, renderProbeMarkdown } from '../lib/report/probe/markdown.js';
 import { renderProbe } from '../lib/report/probe/terminal.js';
 import type { Style } from '../lib/report/terminal/lines.js';
 import { coloured, plain, renderTable } from '../lib/report/terminal/table.js';
 import { type Io, wantsColour } from './io.js';
 import { probesBeside } from './records.js';
+import { matchCandidate, probeCandidate, publishResult } from './results-page.js';
 
 interface Where {
   /** A file, or `-` for stdout, which then holds nothing else. */
   json?: string | undefined;
+  /** Into RESULTS.md, too. */
+  publish: boolean;
 }
 
 /** @param folder of the match; probes of the same machine beside it are pointed at */
 export async function publish(report: Report, folder: string, settings: Where, io: Io): Promise<void> {
   const probes = await probesBeside(dirname(folder), report.match.host);
-  show(report, (style) => renderTable(report, style, probes), folder, settings, io);
-  // A stand-in's number is never a finding, and half a match is none either.
-  if (report.match.how === 'done' && report.modes.every((mode) => !mode.standIn)) writeResults(renderMarkdown(report), MATCH_REGION, io);
+  show(report, (style) => renderTable(report, style, probes), settings, io);
+  publishResult(matchCandidate(report), { publish: settings.publish, folder }, io);
+  sayWhere(folder, io);
 }
 
 /** The same of a probe. */
 export function publishProbe(document: ProbeDocument, folder: string, settings: Where, io: Io): void {
-  show(document, (style) => renderProbe(document, style), folder, settings, io);
-  if (isResult(document)) writeResults(renderProbeMarkdown(document), PROBE_REGION, io);
+  show(document, (style) => renderProbe(document, style), settings, io);
+  publishResult(probeCandidate(document), { publish: settings.publish, folder }, io);
+  sayWhere(folder, io);
 }
 
-function show(document: unknown, render: (style: Style) => string, folder: string, settings: Where, io: Io): void {
+function show(document: unknown, render: (style: Style) => string, settings: Where, io: Io): void {
   const json = `${JSON.stringify(document, null, 2)}\n`;
   const toStdout = settings.json === '-';
   if (toStdout) io.out(json);
@@ -39,15 +41,10 @@ function show(document: unknown, render: (style: Style) => string, folder: strin
   const table = (tty: boolean) => render(wantsColour(io, tty) ? coloured : plain);
   if (toStdout) io.err(table(io.errIsTty));
   else io.out(`\n${table(io.outIsTty)}`);
-  io.err(`record: ${near(folder, io.cwd)}; cagematch report ${named(folder, io.cwd)} --format html > page.html\n`);
 }
 
-/** Where there is a page of results here, and it has such a region. */
-function writeResults(text: string, region: { begin: string; end: string }, io: Io): void {
-  const page = join(io.cwd, 'RESULTS.md');
-  if (!existsSync(page)) return;
-  const updated = replaceRegion(readFileSync(page, 'utf8'), text, region);
-  if (updated !== undefined) save(page, updated);
+function sayWhere(folder: string, io: Io): void {
+  io.err(`record: ${near(folder, io.cwd)}; cagematch report ${named(folder, io.cwd)} --format html > page.html\n`);
 }
 
 /** From here, where it lies below; else whole. */

@@ -1,4 +1,5 @@
 // `cagematch report`: a past match or probe again, from nothing but its record.
+import { dirname } from 'node:path';
 import type { Argv } from 'yargs';
 import { z } from 'zod';
 import { CagematchError } from '../lib/errors.js';
@@ -6,7 +7,7 @@ import type { Report } from '../lib/report/document.js';
 import { createCsv, type Exporter } from '../lib/report/export/csv.js';
 import { renderHyperfine } from '../lib/report/export/hyperfine.js';
 import { createJson } from '../lib/report/export/json.js';
-import { renderMarkdown } from '../lib/report/export/markdown.js';
+import { MATCH_REGION, renderMarkdown } from '../lib/report/export/markdown.js';
 import { renderSvg } from '../lib/report/export/svg.js';
 import { createTrace } from '../lib/report/export/trace.js';
 import type { Fold } from '../lib/report/fold.js';
@@ -14,11 +15,12 @@ import { renderHtml } from '../lib/report/html.js';
 import { renderProbeCsv } from '../lib/report/probe/csv.js';
 import type { ProbeDocument } from '../lib/report/probe/document.js';
 import { renderProbeHtml } from '../lib/report/probe/html.js';
-import { renderProbeMarkdown } from '../lib/report/probe/markdown.js';
+import { PROBE_REGION, renderProbeMarkdown } from '../lib/report/probe/markdown.js';
 import { renderProbe } from '../lib/report/probe/terminal.js';
 import { coloured, plain, renderTable } from '../lib/report/terminal/table.js';
 import { EXIT, type Io, wantsColour } from './io.js';
-import { findRecord, finishedFold, probesOf, readFound, readProbe } from './records.js';
+import { type Found, findRecord, finishedFold, probesOf, readFound, readProbe } from './records.js';
+import { checkPublishable, matchCandidate, probeCandidate, publishResult } from './results-page.js';
 import { readSettings } from './settings.js';
 
 /** What is made of the whole match; or of its events as they are read, however many there are. Of a probe: where it can be. */
@@ -66,14 +68,21 @@ export const builder = (argv: Argv) =>
       choices: NAMES,
       default: 'table' as const,
     })
+    .option('publish', { describe: 'write RESULTS.md too, where the match or the probe may stand there', boolean: true, default: false })
     .option('out', { describe: 'where match folders are', default: 'results', requiresArg: true, string: true })
     .example('$0 report --format csv > runs.csv', 'one line a run');
 
-const settingsSchema = z.object({ match: z.string().optional(), format: z.enum(NAMES), out: z.string() });
+const settingsSchema = z.object({
+  match: z.string().optional(),
+  format: z.enum(NAMES),
+  publish: z.boolean().default(false),
+  out: z.string(),
+});
 
 export async function handler(args: unknown, io: Io): Promise<number> {
   const settings = readSettings(settingsSchema, args);
   const found = findRecord(settings.match, settings.out, io.cwd);
+  if (settings.publish) return publishFound(found, settings.out, io);
   const format: Format = FORMATS[settings.format];
   if (found.kind === 'probe') {
     if (!format.probe) throw notOfAProbe(found.name, settings.format);
@@ -91,6 +100,13 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   exporter.end();
   pieces.end();
   return EXIT.done;
+}
+
+/** @throws `bad-input` where there is no such page, or it cannot be written, or the record lies elsewhere */
+async function publishFound(found: Found, out: string, io: Io): Promise<number> {
+  checkPublishable({ out }, found.kind === 'probe' ? PROBE_REGION : MATCH_REGION, io.cwd);
+  const candidate = found.kind === 'probe' ? probeCandidate(await readProbe(found)) : matchCandidate((await finishedFold(found)).report);
+  return publishResult(candidate, { publish: true, folder: dirname(found.path) }, io) ? EXIT.done : EXIT.failed;
 }
 
 function notOfAProbe(name: string, format: string): CagematchError {

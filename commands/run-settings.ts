@@ -61,6 +61,7 @@ export const builder = (argv: Argv) =>
     .option('target', { describe: "which of a runtime's machines, such as a cluster's member; default: they take turns", ...text })
     .option('require', { describe: 'modes that must be ready and pass, comma-separated', ...text })
     .option('json', { describe: 'the report as JSON to FILE, or - for stdout', ...text })
+    .option('publish', { describe: 'write RESULTS.md too, where the match may stand there', boolean: true, default: false })
     .option('out', { describe: 'where match folders go', default: 'results', ...text })
     .option('dry-run', { describe: 'say what would be run, and stop', boolean: true, default: false });
 
@@ -83,6 +84,7 @@ const typedSchema = z.object({
   target: once('target').optional(),
   require: once('require').transform(namesOf).optional(),
   json: once('json').optional(),
+  publish: z.boolean(),
   out: once('out'),
   dryRun: z.boolean(),
 });
@@ -110,6 +112,7 @@ export interface RunSettings {
   timeoutMs: number;
   allowHost: boolean;
   json: string | undefined;
+  publish: boolean;
   out: string;
   dryRun: boolean;
 }
@@ -119,7 +122,7 @@ export interface RunSettings {
  * @throws `bad-input` with the first thing that is wrong
  */
 export function readRunSettings(args: unknown, cwd: string, registry: Registry): RunSettings {
-  const { modes, file: name, auth, allowHost, json, out, dryRun, target, ...typed } = readSettings(typedSchema, args);
+  const { modes, file: name, auth, allowHost, json, publish, out, dryRun, target, ...typed } = readSettings(typedSchema, args);
   for (const mode of [...modes, ...(typed.require ?? [])]) parseWanted(registry, mode);
   const file = name === undefined ? {} : readMatchFile(name, cwd, registry);
   if (name !== undefined && file.modes && modes.length > 0)
@@ -148,7 +151,7 @@ export function readRunSettings(args: unknown, cwd: string, registry: Registry):
     concurrency: merged.concurrency,
     deliver: merged.deliver,
     timeoutMs: merged.timeout * 1000,
-    ...{ auth, allowHost, json, out, dryRun },
+    ...{ auth, allowHost, json, publish, out, dryRun },
   };
   checkTogether(settings);
   return settings;

@@ -13,6 +13,7 @@ import { type Cassette, readCassette } from '../lib/model/cassette.js';
 import { agentVersion, packageRoot, version } from '../lib/package.js';
 import { SCHEMA_VERSION } from '../lib/record.js';
 import type { Report } from '../lib/report/document.js';
+import { MATCH_REGION } from '../lib/report/export/markdown.js';
 import { createFold } from '../lib/report/fold.js';
 import { createProgress } from '../lib/report/terminal/progress.js';
 import type { FolderTask } from '../lib/task/folder.js';
@@ -21,6 +22,7 @@ import { describePlan } from './dry-run.js';
 import { EXIT, type Io } from './io.js';
 import { chooseModel } from './model.js';
 import { checkWritable, publish } from './publish.js';
+import { checkPublishable } from './results-page.js';
 import { builder, readRunSettings } from './run-settings.js';
 import { inSession } from './session.js';
 
@@ -56,6 +58,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       return EXIT.done;
     }
     if (settings.json !== undefined && settings.json !== '-') checkWritable(resolve(io.cwd, settings.json));
+    if (settings.publish) checkPublishable(settings, MATCH_REGION, io.cwd);
     const folder = join(resolve(io.cwd, settings.out), matchId);
     const fold = createFold({ runs: true });
     const record = openRecord(folder, {

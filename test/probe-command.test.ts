@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Io } from '../commands/io.js';
 import { readProbeSettings } from '../commands/probe-settings.js';
-import { publishProbe } from '../commands/publish.js';
 import { handler as report } from '../commands/report.js';
 import { loadModes } from '../lib/match/registry.js';
 import type { ProbeEvent } from '../lib/probe-record.js';
@@ -12,7 +11,7 @@ import { probeDocumentSchema } from '../lib/report/probe/document.js';
 import { readProbeRecord } from '../lib/report/read.js';
 import { ended, HOST, ran, row, started } from './hand-made-record.js';
 import { buildHouse, cagematch, type House, standSomewhere } from './house.js';
-import { foldProbe, probeStarted, rowOf, sampleProbe, sampleProbeEvents } from './sample-probe.js';
+import { probeStarted, sampleProbeEvents } from './sample-probe.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 /** The host mode again, which breaks or waits for ever as WOBBLY says. */
@@ -200,14 +199,14 @@ describe('cagematch probe', () => {
   test('of a stand-in is marked, and leaves RESULTS.md as it was', async () => {
     const page = '<!-- cagematch:probe -->\nold\n<!-- /cagematch:probe -->\n';
     writeFileSync(join(place.cwd, 'RESULTS.md'), page);
-    const { stdout } = await run(['probe', 'wobbly', '--only', 'walls'], 'stand-in');
+    const { stdout } = await run(['probe', 'wobbly', '--only', 'walls', '--publish'], 'stand-in');
     expect(stdout).toContain('wobbly (stand-in)');
     expect(readFileSync(join(place.cwd, 'RESULTS.md'), 'utf8')).toBe(page);
   });
 });
 
 describe('the settings of a probe', () => {
-  const TYPED = { only: 'sync,walls,tax', rounds: '6', timeout: '300', out: 'results', dryRun: false };
+  const TYPED = { only: 'sync,walls,tax', rounds: '6', timeout: '300', out: 'results', publish: false, dryRun: false };
   const read = async (typed: object) => readProbeSettings({ ...TYPED, ...typed }, await loadModes());
 
   test('take each name of --only once, in the order in which things are tried', async () => {
@@ -239,32 +238,6 @@ describe('the settings of a probe', () => {
     [{ require: 'dokcer' }, 'unknown mode: dokcer', 'did you mean docker?'],
   ])('refuse %j in one line', async (typed, message, hint) => {
     await expect(read(typed)).rejects.toMatchObject({ code: 'bad-input', message, ...(hint === undefined ? {} : { hint }) });
-  });
-});
-
-describe('the region of RESULTS.md', () => {
-  const PAGE =
-    '# Mine\n<!-- cagematch:match -->\nm\n<!-- /cagematch:match -->\n<!-- cagematch:probe -->\nold\n<!-- /cagematch:probe -->\nkept\n';
-  function published(document = sampleProbe()): string {
-    const cwd = temporaryFolder();
-    writeFileSync(join(cwd, 'RESULTS.md'), PAGE);
-    const io = { out() {}, err() {}, cwd, env: {}, outIsTty: false, errIsTty: false } as unknown as Io;
-    publishProbe(document, join(cwd, 'results', document.probe.id), {}, io);
-    return readFileSync(join(cwd, 'RESULTS.md'), 'utf8');
-  }
-
-  test('is written by a whole probe, and nothing else in the page is touched', () => {
-    const page = published();
-    expect(page).toMatch(
-      /^# Mine\n<!-- cagematch:match -->\nm\n<!-- \/cagematch:match -->\n<!-- cagematch:probe -->\nProbe `20261121-100000-beef`/,
-    );
-    expect(page).toMatch(/\n<!-- \/cagematch:probe -->\nkept\n$/);
-    expect(page).not.toContain('\nold\n');
-  });
-
-  test('is left alone by half a probe', () => {
-    expect(published(foldProbe([probeStarted({ only: ['walls'] }), ...rowOf('docker')]))).toBe(PAGE);
-    expect(published(foldProbe(sampleProbeEvents().slice(0, -1)))).toBe(PAGE);
   });
 });
 

@@ -3,7 +3,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { renderProbeCsv } from '../lib/report/probe/csv.js';
 import { probeDocumentSchema } from '../lib/report/probe/document.js';
-import { isResult, renderProbeMarkdown } from '../lib/report/probe/markdown.js';
+import { renderProbeMarkdown } from '../lib/report/probe/markdown.js';
 import { renderProbe } from '../lib/report/probe/terminal.js';
 import { coloured, WIDTH } from '../lib/report/terminal/table.js';
 import { HOSTILE, LONG } from './hostile-report.js';
@@ -93,14 +93,6 @@ describe('the document of a probe', () => {
     expect(() => foldProbe([probeEnded()])).toThrow('does not begin with probe-started');
     expect(() => foldProbe([probeStarted(), probeStarted()])).toThrow('a second probe begins');
     expect(() => foldProbe([])).toThrow('does not begin with probe-started');
-  });
-
-  test('may only be a result when it is whole: all of it, to its end, and real runtimes', () => {
-    expect(isResult(sampleProbe())).toBe(true);
-    expect(isResult(foldProbe(sampleProbeEvents().slice(0, -1)))).toBe(false);
-    expect(isResult(foldProbe([probeStarted(), ...rowOf('docker'), probeEnded('interrupted')]))).toBe(false);
-    expect(isResult(foldProbe([probeStarted({ only: ['sync', 'tax'] }), ...rowOf('docker'), probeEnded()]))).toBe(false);
-    expect(isResult(foldProbe([probeStarted(), ...rowOf('docker', { standIn: true }), probeEnded()]))).toBe(false);
   });
 });
 

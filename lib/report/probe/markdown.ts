@@ -1,5 +1,4 @@
 // A probe as Markdown: whole tables, every cell that is not the same, all evidence; and the generated region of RESULTS.md.
-import { PROBES } from '../../probe-record.js';
 import { isGap } from '../../record.js';
 import { bullets, code, section, table, text } from '../export/markdown.js';
 import type { ProbeDocument } from './document.js';
@@ -11,10 +10,6 @@ import { brokeOffText, endedEarly, environmentOf, namesOf, openingOf, roundsOf }
 import { ratioWhole, roundsText, workNotes, workTable } from './work.js';
 
 export const PROBE_REGION = { begin: '<!-- cagematch:probe -->', end: '<!-- /cagematch:probe -->' };
-
-/** Whether it may be written down as a result: all of it, to its end, and nothing but real runtimes. */
-export const isResult = ({ probe, modes }: ProbeDocument): boolean =>
-  probe.how === 'done' && PROBES.every((what) => probe.only.includes(what)) && modes.every((mode) => !mode.standIn);
 
 export function renderProbeMarkdown(document: ProbeDocument): string {
   const { probe } = document;
