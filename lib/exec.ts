@@ -6,6 +6,7 @@ import { monotonic } from './clock.js';
 import type { Env, ExecEnd, ExecEvent, ExecStream } from './contract.js';
 import { CagematchError } from './errors.js';
 import { OWNER_VARIABLE, ownerOf } from './owner.js';
+import { oneLine } from './printable.js';
 
 /** The longest line kept whole, in characters; the rest of a longer one is dropped and said so. */
 const MAX_LINE = 4 * 1024 * 1024;
@@ -193,8 +194,8 @@ export function whyFailed(result: Captured): string {
   if (result.failure === 'timeout') return 'no answer in time';
   // A client's last line may only say where its help is.
   const words = (result.stderr.trim() || result.stdout.trim()).split('\n').filter((line) => !/^\s*$|^(Run|See) '.*--help'/.test(line));
-  const last = words.at(-1)?.trim().slice(0, 300);
-  if (last !== undefined && last !== '') return last;
+  const last = oneLine(words.at(-1) ?? '');
+  if (last !== '') return last;
   if (result.end.type === 'exit') return `exit code ${result.end.code}`;
   return result.end.type === 'signal' ? `killed by ${result.end.name}` : result.end.reason;
 }

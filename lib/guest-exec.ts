@@ -8,6 +8,7 @@ import { CagematchError } from './errors.js';
 import { stream } from './exec.js';
 import { FILES_IN_PLACE, type GuestShell } from './guest-shell.js';
 import { makeFolder, removeFolder } from './owner.js';
+import { lastLine } from './printable.js';
 
 /** How long what a command has left running may hold its connection. */
 const SETTLE_MS = 2000;
@@ -130,7 +131,7 @@ export async function bringIn(shell: GuestShell, base: string, workspace: string
     const args = [`${base}/in`, workspace, ...spec.files.map(({ path }) => path)];
     const ran = await shell({ script: BRING_IN, args, stdin: (await pack(folder)).toString('base64'), repeatable: false });
     if (ran.type === 'ran' && ran.code === 0) return;
-    const words = ran.type === 'ran' ? ran.stderr.trim().split('\n').at(-1) || `exit code ${ran.code}` : ran.reason;
+    const words = ran.type === 'ran' ? lastLine(ran.stderr) || `exit code ${ran.code}` : ran.reason;
     throw new CagematchError('launch-failed', `the workspace does not get in: ${words}`);
   } finally {
     removeFolder(folder);

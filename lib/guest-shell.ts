@@ -5,6 +5,7 @@ import { monotonic } from './clock.js';
 import type { Command, ExecEvent } from './contract.js';
 import { CagematchError } from './errors.js';
 import { lineSplitter } from './exec.js';
+import { lastLine } from './printable.js';
 
 type Ran =
   | { type: 'ran'; code: number; stdout: string; stderr: string }
@@ -187,7 +188,7 @@ async function must(shell: GuestShell, code: CagematchError['code'], script: Scr
 }
 
 function lastWords(ran: { code: number; stderr: string }): string {
-  return ran.stderr.trim().split('\n').at(-1)?.slice(0, 300) || `exit code ${ran.code}`;
+  return lastLine(ran.stderr) || `exit code ${ran.code}`;
 }
 
 /**

@@ -1,6 +1,7 @@
 // A JSON API over HTTP, called no faster than it allows, and patient where it answers "too many requests".
 import { monotonic } from './clock.js';
 import type { Closable } from './contract.js';
+import { oneLine } from './printable.js';
 import { createServerClock, type ServerClock } from './server-clock.js';
 
 /** The most that is read of an answer, in bytes. */
@@ -110,7 +111,7 @@ export function whyRefused(answer: Answer): string {
       : body !== null && typeof body === 'object'
         ? ('error' in body && body.error) || ('message' in body && body.message)
         : undefined;
-  const said = typeof words === 'string' ? `: ${words.trim().split('\n', 1)[0]?.slice(0, 300)}` : '';
+  const said = typeof words === 'string' ? `: ${oneLine(words.trim().split('\n', 1)[0] ?? '')}` : '';
   return `HTTP ${answer.status}${said}`;
 }
 

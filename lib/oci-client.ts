@@ -5,6 +5,7 @@ import { CagematchError } from './errors.js';
 import { capture, clientEnd, type LocalStream, output, stream, succeeded, whyFailed } from './exec.js';
 import { type Client, execArgs, labelFilter, type RunOptions, readLabels, runArgs } from './oci.js';
 import { watchEvents } from './oci-events.js';
+import { oneLine } from './printable.js';
 import type { CommandLine } from './process-tree.js';
 
 export interface OciHandle extends Handle {
@@ -127,7 +128,7 @@ async function lastWords(child: LocalStream): Promise<string> {
     if (event.type === 'line' && event.text.trim() !== '') lines.push(event.text.trim());
   }
   const words = lines.filter((line) => !/^(Run '|See '|time=)/.test(line)).at(-1) ?? lines.at(-1);
-  return words?.slice(0, 300) ?? 'the container never started and the client said nothing';
+  return words === undefined ? 'the container never started and the client said nothing' : oneLine(words);
 }
 
 /** The client's end is the command's end, unless the client says that the runtime failed, or died itself. */

@@ -3,8 +3,9 @@ import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, monotonic, roundMs } from '../clock.js';
 import { CagematchError } from '../errors.js';
+import { printableJson } from '../printable.js';
 import type { MatchEvent, Unstamped } from '../record.js';
-import { redact } from '../secrets.js';
+import { redactWithin } from '../secrets.js';
 
 export interface Recorder<U = Unstamped> {
   /** Never throws: a run under way must still destroy its sandbox. */
@@ -57,13 +58,10 @@ export function openEvents<U extends { type: string }, E extends { type: string 
   let failure: CagematchError | undefined;
   return {
     emit(event) {
-      const told = { ...event, atMs: roundMs(clock() - startMs) } as unknown as E;
-      const text = JSON.stringify(told);
-      const line = redact(text);
-      // All that is told of a match comes from here: table, page, exports.
-      const stamped = line === text ? told : (JSON.parse(line) as E);
+      // Every report of a match is made from these events, so this is where secrets end.
+      const stamped = redactWithin({ ...event, atMs: roundMs(clock() - startMs) } as unknown as E);
       try {
-        if (!failure) append(opened, `${line}\n`, file.durable.has(stamped.type));
+        if (!failure) append(opened, `${printableJson(JSON.stringify(stamped))}\n`, file.durable.has(stamped.type));
       } catch (error) {
         failure = new CagematchError(
           'record-failed',

@@ -5,9 +5,9 @@ import type { Command, Context, ExecStream, Handle, HostPaths, LaunchSpec, Layou
 import { CagematchError, messageOf } from '../errors.js';
 import { hold } from '../held.js';
 import { makeFolder } from '../owner.js';
+import { oneLine } from '../printable.js';
 import type { Leftover, Outcome } from '../record.js';
 import type { Owner, Verifier } from '../task/task.js';
-import { oneLine } from '../task/transcript.js';
 import { filesOf, writeTree } from '../task/tree.js';
 import { blamed, failureOf } from './blame.js';
 import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';

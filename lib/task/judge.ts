@@ -1,10 +1,11 @@
 // The judge of every task folder: holds what it expects against the workspace that came back and against what the agent told.
 import { runInNewContext } from 'node:vm';
+import { oneLine } from '../printable.js';
 import { isGap, type Outcome, type Sync } from '../record.js';
 import { cameIn, isThere, lastWritten, printed, textOf } from './evidence.js';
 import { type Expectations, NONCE, toPattern } from './schema.js';
 import type { Task } from './task.js';
-import { oneLine, type Transcript } from './transcript.js';
+import type { Transcript } from './transcript.js';
 
 /** What a file system says that does not take files: the sandbox offers the agent no place to work. */
 const NO_PLACE = /\b(ENOSPC|EDQUOT|EROFS|EACCES|EPERM|EIO)\b/;

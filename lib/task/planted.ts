@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { type Held, readBounded } from '../held.js';
 import { parseJson } from '../json.js';
+import { spelledOut } from '../printable.js';
 import type { Planted } from '../record.js';
 import { PLACES, type Place } from './self-running.js';
 
@@ -41,7 +42,7 @@ export function plantedSince(before: Snapshot, after: Snapshot): Planted[] {
     const how = is === undefined ? 'removed' : was === undefined ? 'added' : was.mark !== is.mark || is === MORE ? 'changed' : undefined;
     if (how === undefined) continue;
     if (told.length === MOST_TOLD) return [...told, { path: '...', how: 'changed' }];
-    told.push({ path: printable(path), how, ...(is?.link === undefined ? {} : { link: printable(is.link) }) });
+    told.push({ path: shown(path), how, ...(is?.link === undefined ? {} : { link: shown(is.link) }) });
   }
   return told;
 }
@@ -114,8 +115,5 @@ function valuesOf(content: Buffer, keys: readonly string[]): string | undefined 
 
 const below = (above: string, name: string) => (above === '' ? name : `${above}/${name}`);
 
-/** A name that strangers chose, as text that a terminal shows as it is: what steers or turns text around is written out. */
-function printable(path: string): string {
-  const text = Buffer.from(path.slice(0, MOST_LETTERS), 'latin1').toString('utf8');
-  return text.replace(/[\p{C}\p{Zl}\p{Zp}\uFFFD]/gu, (letter) => `\\u{${letter.codePointAt(0)?.toString(16)}}`);
-}
+/** A name that strangers chose, as text that a terminal shows as it is. */
+const shown = (path: string) => spelledOut(Buffer.from(path.slice(0, MOST_LETTERS), 'latin1').toString('utf8'));

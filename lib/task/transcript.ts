@@ -1,8 +1,9 @@
 // Reads the agent's stream-json line by line and keeps what a verdict needs. The border to guest output.
-import { stripVTControlCharacters } from 'node:util';
 import { z } from 'zod';
 import { parseJson } from '../json.js';
+import { lastLine, oneLine } from '../printable.js';
 import type { Outcome } from '../record.js';
+import { redact } from '../secrets.js';
 
 const blocks = z.array(
   z.looseObject({
@@ -69,7 +70,7 @@ export function startTranscript(): Transcript & { read(line: string, stream: 'st
     stderr: '',
     read(line, stream) {
       if (stream === 'stderr') {
-        this.stderr = `${this.stderr}${line}\n`.slice(-LAST_WORDS);
+        this.stderr = `${this.stderr}${redact(line)}\n`.slice(-LAST_WORDS);
         return { result: false };
       }
       if (line.trim() === '') return { result: false };
@@ -103,7 +104,7 @@ export function startTranscript(): Transcript & { read(line: string, stream: 'st
           };
           keepOutput(this.toolOutputs, output);
           const refused = output.isError ? this.writes.findLast((write) => calls.get(write) === block.tool_use_id) : undefined;
-          if (refused) refused.refusal = output.text.slice(0, LAST_WORDS);
+          if (refused) refused.refusal = redact(output.text).slice(0, LAST_WORDS);
         }
       }
       if (event.type === 'result') {
@@ -168,14 +169,6 @@ function statusIn(words: string): number | undefined {
 }
 
 function lastWords(transcript: Transcript): string {
-  const words = transcript.stderr.trim().split('\n').at(-1) ?? '';
+  const words = lastLine(transcript.stderr);
   return words === '' ? '' : `: ${words}`;
-}
-
-/** One printable line of bounded length: what an agent prints may hold control sequences. */
-export function oneLine(text: string): string {
-  return stripVTControlCharacters(text)
-    .replace(/\p{Cc}+/gu, ' ')
-    .trim()
-    .slice(0, 300);
 }

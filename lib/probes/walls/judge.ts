@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { release, version } from 'node:os';
 import { join } from 'node:path';
 import type { Env } from '../../contract.js';
+import { oneLine } from '../../printable.js';
 import type { Wall } from '../../probe-record.js';
 import { commandLines } from '../../process-tree.js';
 import type { WallName } from './list.js';
@@ -57,10 +58,10 @@ export const JUDGES: Partial<Record<WallName, Judge>> = {
         : shut('the agent’s process is none of this host’s; its uid 0 is the guest kernel’s own');
     const [outside] = map.split('\n').flatMap((line) => mapped(line));
     const by = host.uidMap === undefined ? 'inside' : 'by this host';
-    if (outside === undefined) return shut(`no uid 0 in the map of user ids, read ${by}: ${oneLine(map)}`);
+    if (outside === undefined) return shut(`no uid 0 in the map of user ids, read ${by}: ${listed(map)}`);
     return outside === 0
-      ? opened(`map of user ids, read ${by}: ${oneLine(map)}`)
-      : shut(`uid 0 inside is uid ${outside}, read ${by}: ${oneLine(map)}`);
+      ? opened(`map of user ids, read ${by}: ${listed(map)}`)
+      : shut(`uid 0 inside is uid ${outside}, read ${by}: ${listed(map)}`);
   },
   'docker-socket': (told, host) => socket(told, host, 'docker-socket'),
   'podman-socket': (told, host) => socket(told, host, 'podman-socket'),
@@ -128,12 +129,8 @@ function read(path: string): string {
   }
 }
 
-function oneLine(text: string): string {
-  return text
-    .trim()
-    .replace(/\s*\n\s*/g, ', ')
-    .replace(/[ \t]+/g, ' ');
-}
+/** The lines of a map, which the guest may have written, as one. */
+const listed = (map: string) => oneLine(map.trim().replaceAll('\n', ', ')).replace(/ +/g, ' ');
 
 /** @param token in the argv of the guest's process. @returns its map of user ids, as this host sees it */
 export function uidMapOf(token: string): string | undefined {

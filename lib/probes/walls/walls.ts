@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { Context } from '../../contract.js';
 import { messageOf } from '../../errors.js';
+import { oneLine } from '../../printable.js';
 import type { Wall } from '../../probe-record.js';
 import { inSandbox, type OpenSandbox, type Setting, type Subject } from '../sandbox.js';
 import { type Ground, openGround } from './ground.js';
@@ -64,7 +65,12 @@ export async function probeWalls(
     for (const wall of [...Object.keys(WALLS), ...reach.map((one) => one.wall)]) {
       const { observed, evidence } = told.get(wall) ?? { observed: 'gap', evidence: 'the guest told nothing of it' };
       const promise = declared[wall];
-      tell({ wall, ...(promise === undefined ? {} : { declared: promise }), observed, evidence: tidy(planted.redact(evidence)) });
+      tell({
+        wall,
+        ...(promise === undefined ? {} : { declared: promise }),
+        observed,
+        evidence: oneLine(planted.redact(evidence)) || 'nothing was said',
+      });
     }
   } finally {
     // Whoever is cut short does not come to closing it.
@@ -188,11 +194,4 @@ function seedRepository(workspace: string): void {
   for (const folder of ['objects', 'refs/heads', 'hooks']) mkdirSync(join(workspace, '.git', folder), { recursive: true });
   writeFileSync(join(workspace, '.git/HEAD'), 'ref: refs/heads/main\n');
   writeFileSync(join(workspace, '.git/config'), '[core]\n\trepositoryformatversion = 0\n\tbare = false\n');
-}
-
-/** One line that a terminal can show. */
-function tidy(evidence: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what has to go
-  const line = evidence.replace(/[\s\u0000-\u001f\u007f-\u009f]+/g, ' ').trim();
-  return (line.length > 300 ? `${line.slice(0, 299)}…` : line) || 'nothing was said';
 }

@@ -1,4 +1,6 @@
 // The match as Markdown, and the generated region of RESULTS.md.
+
+import { printable } from '../../printable.js';
 import { type ClockName, isGap } from '../../record.js';
 import { apartLines, coverage, outlierLines } from '../apart.js';
 import { bundleLines } from '../bundles.js';
@@ -9,7 +11,6 @@ import { plantedSentences } from '../planted.js';
 import { segmentsOf } from '../segments.js';
 import { burstLines, burstTable } from '../terminal/burst-block.js';
 import { costTable } from '../terminal/cost-block.js';
-import { printable } from '../terminal/lines.js';
 import { interval, roundsOf, totalHead } from '../terminal/notes.js';
 import { recommendationLines } from '../terminal/recommendation-block.js';
 

@@ -1,7 +1,8 @@
 // The match as a Chrome trace (JSON), which Perfetto and chrome://tracing show: where every run's time went, on one time line.
+
+import { printable } from '../../printable.js';
 import type { Clocks, EventOf } from '../../record.js';
 import { nameOf } from '../cells.js';
-import { printable } from '../terminal/lines.js';
 import type { Exporter } from './csv.js';
 
 interface Open {

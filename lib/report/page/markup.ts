@@ -1,5 +1,5 @@
 // Markup in which every value is escaped: the one place where words of others become HTML.
-import { printable } from '../terminal/lines.js';
+import { printable } from '../../printable.js';
 
 /** HTML that was made here; nobody else can make any, and nothing else counts as HTML. */
 class Markup {
@@ -18,13 +18,8 @@ type Part = Markup | string | number | undefined | readonly Part[];
 
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
-/** Signs that turn the direction of what follows, and halves of characters: they could make a text read as another one. */
-const TREACHEROUS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]|\p{Cs}/gu;
-
 function escaped(words: string): string {
-  return printable(words)
-    .replace(TREACHEROUS, '\ufffd')
-    .replace(/[&<>"']/g, (sign) => ENTITIES[sign] as string);
+  return printable(words).replace(/[&<>"']/g, (sign) => ENTITIES[sign] as string);
 }
 
 function written(part: Part): string {

@@ -1,6 +1,7 @@
 // A probe for a person at a terminal of 100 columns: a table each for files, walls and work, and below it what is not as it should be.
+import { printable } from '../../printable.js';
 import { isGap } from '../../record.js';
-import { borderless, fits, fitted, plain, printable, type Style, trimmed, wrap } from '../terminal/lines.js';
+import { borderless, fits, fitted, plain, type Style, trimmed, wrap } from '../terminal/lines.js';
 import { renderAbsent } from '../terminal/table.js';
 import type { ProbeDocument } from './document.js';
 import { DIRECTIONS, filesNotes, filesTable, latencyOf, MARKS, marksOf, type Seen, sameOf, sayFiles, shortOf, WORDS } from './files.js';
