@@ -1,4 +1,4 @@
-// `cagematch docs`: writes again what documents say about the modes, and the JSON Schemas; with --check, only tells whether they have drifted.
+// `cagematch docs`: writes again what documents hold of the modes, the schemas and the committed records; --check only compares.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Argv } from 'yargs';
@@ -10,22 +10,20 @@ import { envExample, RUNTIMES_REGION, runtimesTable } from '../lib/report/docs.j
 import { replaceRegion } from '../lib/report/export/markdown.js';
 import { schemaFiles } from '../lib/report/export/schemas.js';
 import { EXIT, type Io } from './io.js';
+import { resultDocuments } from './result-documents.js';
 import { readSettings } from './settings.js';
 
 export const builder = (argv: Argv) =>
-  argv.option('check', { describe: 'write nothing; fail when a document has drifted', boolean: true, default: false });
+  argv
+    .option('check', { describe: 'write nothing; fail when a document has drifted', boolean: true, default: false })
+    .option('results', { describe: 'RESULTS.md and the example of README.md, from their records', boolean: true, default: false });
 
-const settingsSchema = z.object({ check: z.boolean() });
+const settingsSchema = z.object({ check: z.boolean(), results: z.boolean() });
 
 export async function handler(args: unknown, io: Io): Promise<number> {
-  const { check } = readSettings(settingsSchema, args);
-  const modes = [...(await loadModes()).values()];
-  const readme = readFileSync(join(packageRoot, 'README.md'), 'utf8');
-  const documents = {
-    '.env.example': envExample(OWN_INPUTS, modes),
-    'README.md': replaceRegion(readme, runtimesTable(modes), RUNTIMES_REGION) ?? readme,
-    ...schemaFiles(),
-  };
+  const { check, results } = readSettings(settingsSchema, args);
+  const documents = results ? await resultDocuments(packageRoot) : await codeDocuments();
+  const script = results ? 'docs:results' : 'docs';
   let drifted = 0;
   for (const [name, text] of Object.entries(documents)) {
     const path = join(packageRoot, name);
@@ -35,9 +33,19 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       mkdirSync(dirname(path), { recursive: true });
       writeFileSync(path, text);
     }
-    io.out(`${name} ${check ? 'has drifted from the code: npm run docs' : 'written'}\n`);
+    io.out(`${name} ${check ? `has drifted: npm run ${script}` : 'written'}\n`);
   }
   return check && drifted > 0 ? EXIT.failed : EXIT.done;
+}
+
+async function codeDocuments(): Promise<Record<string, string>> {
+  const modes = [...(await loadModes()).values()];
+  const readme = readFileSync(join(packageRoot, 'README.md'), 'utf8');
+  return {
+    '.env.example': envExample(OWN_INPUTS, modes),
+    'README.md': replaceRegion(readme, runtimesTable(modes), RUNTIMES_REGION) ?? readme,
+    ...schemaFiles(),
+  };
 }
 
 function readOr(path: string): string | undefined {

@@ -1,0 +1,207 @@
+// Findings: sentences whose every number is filled in from a record, and whose claims are checked against it.
+import { z } from 'zod';
+import { CagematchError } from '../errors.js';
+import { isGap } from '../record.js';
+import type { Report } from './document.js';
+import { code, table, text } from './export/markdown.js';
+import type { ProbeDocument } from './probe/document.js';
+import { segmentsOf } from './segments.js';
+
+export const FINDINGS_REGION = { begin: '<!-- cagematch:findings -->', end: '<!-- /cagematch:findings -->' };
+
+/** `docs/findings.yaml`. */
+export const findingsSchema = z.strictObject({
+  /** Short names of the records that sentences take their numbers from. */
+  records: z.record(z.string().regex(/^[a-z][a-z0-9-]*$/), z.string().regex(/^\d{8}-\d{6}-[0-9a-f]{4}$/)),
+  /** Names and versions that hold digits and are no measurements. */
+  names: z.array(z.string()).default([]),
+  /** The match that README shows, as its terminal does. */
+  example: z.strictObject({
+    record: z.string(),
+    command: z.string(),
+    /** How the first line begins that is left out, and all after it. */
+    until: z.string().optional(),
+    caption: z.string(),
+  }),
+  findings: z.array(
+    z.strictObject({
+      question: z.string(),
+      /** With `{record.path | format}` for every number. Absent: the question is open. */
+      answer: z.string().optional(),
+      /** What is missing for an answer, or for a better one. */
+      open: z.string().optional(),
+      /** What the sentence claims beside its numbers: `path < path`, `path = value`. */
+      holds: z.array(z.string()).default([]),
+    }),
+  ),
+});
+export type Findings = z.infer<typeof findingsSchema>;
+
+/** What a path may lead through: rows, pairs and levels by their names. */
+export type View = Record<string, unknown>;
+
+export function viewOfMatch(report: Report): View {
+  const pairs: Record<string, Record<string, unknown>> = {};
+  for (const one of report.comparisons) pairs[one.a] = { ...pairs[one.a], [one.b]: { ...one, median: one.ratio } };
+  const levels = report.burst.flatMap((burst) => burst.levels.filter(({ level }) => level > 1));
+  const counted = [...report.modes, ...levels];
+  return {
+    kind: 'match',
+    id: report.match.id,
+    match: report.match,
+    rows: Object.fromEntries(report.modes.map((mode) => [mode.entry, { ...mode, ...segmentsOf(mode) }])),
+    pairs,
+    burst: Object.fromEntries(
+      report.burst.map(({ entry, levels: all, ...rest }) => [
+        entry,
+        { ...rest, ...Object.fromEntries(all.map((level) => [level.level, level])) },
+      ]),
+    ),
+    all: { rows: report.modes.length, n: sum(counted.map(({ n }) => n)), passed: sum(counted.map(({ passed }) => passed)) },
+  };
+}
+
+export function viewOfProbe(document: ProbeDocument): View {
+  const each = <T, R>(of: Record<string, readonly T[]>, make: (all: readonly T[]) => R) =>
+    Object.fromEntries(Object.entries(of).map(([entry, all]) => [entry, make(all)]));
+  return {
+    kind: 'probe',
+    id: document.probe.id,
+    probe: document.probe,
+    all: { rows: document.modes.length },
+    sync: each(document.sync, (cells) => {
+      const tried = cells.filter(({ verdict }) => verdict !== 'not-applicable' && verdict !== 'gap');
+      const verdicts = Object.fromEntries(cells.map(({ cell, direction, verdict }) => [`${cell} ${direction}`, verdict]));
+      return { ...verdicts, tried: tried.length, same: tried.filter(({ verdict }) => verdict === 'same').length };
+    }),
+    walls: each(document.walls, (walls) => Object.fromEntries(walls.map(({ wall, observed }) => [wall, observed]))),
+    residue: each(document.residue, (sweeps) =>
+      Object.fromEntries(
+        sweeps.map(({ path, delivered, places }) => [
+          path,
+          { delivered, found: places.filter(({ verdict }) => verdict === 'found').length },
+        ]),
+      ),
+    ),
+    tax: each(document.tax, (all) =>
+      Object.fromEntries(all.map((one) => [one.probe, 'ratio' in one ? { ...one, median: one.ratio } : { gap: one.gap }])),
+    ),
+  };
+}
+
+const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
+
+interface Measured {
+  median: number;
+  ci95?: [number, number];
+}
+
+const show = (value: Measured, how: (number: number) => string) =>
+  value.ci95 ? `${how(value.median)} [${how(value.ci95[0])}–${how(value.ci95[1])}]` : how(value.median);
+const rounded = (value: number) => String(Math.round(value));
+const times = (value: number) => (value < 10 ? value.toFixed(2) : rounded(value));
+
+/** By the name that stands after the bar. */
+const FORMATS: Record<string, (value: Measured) => string> = {
+  ms: (value) => `${value.ci95 ? `${rounded(value.median)} ms [${value.ci95.map(rounded).join('–')}]` : `${rounded(value.median)} ms`}`,
+  'median ms': ({ median }) => `${rounded(median)} ms`,
+  seconds: ({ median }) => `${(median / 1000).toFixed(1)} s`,
+  ratio: (value) => show(value, times),
+  times: ({ median }) => times(median),
+  rate: (value) => show(value, rounded),
+  count: ({ median }) => rounded(median),
+};
+
+/** A name may hold colons, dashes and blanks, so steps are separated by dots and operators stand between blanks. */
+function at(path: string, views: ReadonlyMap<string, View>): unknown {
+  const [alias = '', ...steps] = path.trim().split('.');
+  let value: unknown = views.get(alias);
+  if (value === undefined) throw wrong(`no record is called ${alias}`, path);
+  for (const step of steps) {
+    if (typeof value !== 'object' || value === null || !(step in value)) throw wrong(`there is no ${step}`, path);
+    value = (value as Record<string, unknown>)[step];
+  }
+  return value;
+}
+
+function measuredAt(path: string, views: ReadonlyMap<string, View>): Measured {
+  const [over, under, ...more] = path.split(' / ');
+  if (more.length > 0) throw wrong('one division at most', path);
+  if (over !== undefined && under !== undefined) {
+    const [above, below] = [measuredAt(over, views), measuredAt(under, views)];
+    return { median: above.median / below.median };
+  }
+  const value = at(path, views);
+  if (isGap(value)) throw wrong(`it is a gap (${value.gap})`, path);
+  if (typeof value === 'number') return { median: value };
+  const { median, ci95 } = (value ?? {}) as { median?: unknown; ci95?: unknown };
+  if (typeof median !== 'number') throw wrong('it is no number', path);
+  return Array.isArray(ci95) ? { median, ci95: ci95 as [number, number] } : { median };
+}
+
+/** @throws `bad-input` where a path leads nowhere, or a claim does not hold */
+export function fill(template: string, views: ReadonlyMap<string, View>): string {
+  return template.replace(PLACEHOLDER, (_whole, path: string, name: string) => {
+    if (name.trim() === 'text') return String(at(path, views));
+    const format = FORMATS[name.trim()];
+    if (!format) throw wrong(`no format is called ${name.trim()} (there are ${Object.keys(FORMATS).join(', ')}, text)`, path);
+    return format(measuredAt(path, views));
+  });
+}
+
+const PLACEHOLDER = /\{([^{}|]+)\|([^{}|]+)\}/g;
+
+/** @throws `bad-input` with the claim that does not hold */
+export function check(claim: string, views: ReadonlyMap<string, View>): void {
+  const parts = /^(.+?) (=|<|>) (.+)$/.exec(claim);
+  if (!parts) throw wrong('a claim is written `path = value`, `path < path` or `path > path`', claim);
+  const [, left = '', operator, right = ''] = parts;
+  const isPath = views.has(right.split('.')[0] ?? '');
+  if (operator === '=') {
+    const value = at(left, views);
+    if (String(isGap(value) ? value.gap : value) !== (isPath ? String(at(right, views)) : right)) throw wrong('it does not hold', claim);
+    return;
+  }
+  const a = measuredAt(left, views).median;
+  const b = isPath ? measuredAt(right, views).median : Number(right);
+  if (!(operator === '<' ? a < b : a > b)) throw wrong(`it does not hold (${a} and ${b})`, claim);
+}
+
+/** Digits in a template that neither a placeholder nor a declared name accounts for. */
+export function undeclaredNumbers(template: string, names: readonly string[]): string[] {
+  let rest = template.replace(PLACEHOLDER, ' ');
+  for (const name of [...names].sort((a, b) => b.length - a.length)) rest = rest.replaceAll(name, ' ');
+  return rest.match(/[^\s]*\d[^\s]*/g) ?? [];
+}
+
+/** The records that a sentence takes numbers from or rests on. */
+function recordsOf({ answer = '', holds }: Findings['findings'][number], { records }: Findings): string[] {
+  const paths = [...[...answer.matchAll(PLACEHOLDER)].flatMap(([, path = '']) => path.split(' / ')), ...holds];
+  const aliases = paths.map((path) => path.trim().split('.')[0] ?? '');
+  return [...new Set(aliases)].flatMap((alias) => records[alias] ?? []);
+}
+
+/** @throws `bad-input` with the finding that is wrong */
+export function renderFindings(file: Findings, views: ReadonlyMap<string, View>): string {
+  const rows = file.findings.map((finding) => {
+    const { question, answer, open, holds } = finding;
+    for (const words of [question, answer ?? '', open ?? '']) {
+      const [number] = undeclaredNumbers(words, file.names);
+      if (number !== undefined) throw wrong(`${number} comes from no record`, words);
+    }
+    for (const claim of holds) check(claim, views);
+    const records = recordsOf(finding, file);
+    if (answer !== undefined && records.length === 0) throw wrong('no record answers it', question);
+    const words = [...(answer === undefined ? [] : [fill(answer, views)]), ...(open === undefined ? [] : [`Open: ${open}`])];
+    return [
+      text(question),
+      words.map((one) => one.replaceAll('<', '&lt;')).join(' '),
+      answer === undefined ? 'open' : records.map(code).join(', '),
+    ];
+  });
+  return table(['question', 'answer', 'answered by'], rows);
+}
+
+function wrong(what: string, where: string): CagematchError {
+  return new CagematchError('bad-input', `docs/findings.yaml: ${what}: ${where}`, 'correct it there, then npm run docs:results');
+}
