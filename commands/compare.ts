@@ -1,9 +1,10 @@
 // `cagematch compare`: has a runtime, or cagematch, become slower since?
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { z } from 'zod';
 import { CagematchError, messageOf } from '../lib/errors.js';
+import { readPlainFile } from '../lib/plain-files.js';
 import { compare, type Side } from '../lib/report/compare/compare.js';
 import { sideOfReport } from '../lib/report/compare/reread.js';
 import { renderComparison } from '../lib/report/terminal/compare-table.js';
@@ -54,6 +55,9 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   return settings.failOver !== undefined && document.verdict === 'regression' ? EXIT.failed : EXIT.done;
 }
 
+/** Bytes of a report as JSON: some hundred times what a match with every runtime writes. */
+const MOST_REPORT = 256 * 1024 ** 2;
+
 async function sideOf(named: string, out: string, cwd: string): Promise<Side> {
   const found = findRecord(named, out, cwd);
   if (!found.path.endsWith('.json')) {
@@ -61,7 +65,7 @@ async function sideOf(named: string, out: string, cwd: string): Promise<Side> {
     return { report, tallyOf: fold.tallyOf };
   }
   try {
-    return sideOfReport(readFileSync(found.path, 'utf8'));
+    return sideOfReport(readPlainFile(found.path, { links: 'follow', most: MOST_REPORT }).toString('utf8'));
   } catch (error) {
     throw new CagematchError('bad-input', `${found.name} cannot be read: ${messageOf(error)}`);
   }

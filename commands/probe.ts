@@ -85,6 +85,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     record.emit({ type: 'probe-ended', endedAt: new Date().toISOString(), how });
     progress.end();
     record.close();
+    session.sandboxesGone();
     const document = fold.finish();
     publishProbe(document, folder, settings, io);
     const failure = record.failure();

@@ -1,8 +1,9 @@
 // Finds the record that a user names, of a match or of a probe, and reads it.
-import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, existsSync, readdirSync, readSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { CagematchError, messageOf } from '../lib/errors.js';
 import { parseJson } from '../lib/json.js';
+import { openPlainFile } from '../lib/plain-files.js';
 import { PROBES, type ProbeName } from '../lib/probe-record.js';
 import type { Fingerprint, MatchEvent } from '../lib/record.js';
 import type { Report } from '../lib/report/document.js';
@@ -69,7 +70,7 @@ function kindOf(path: string): Kind {
 
 function headOf(path: string, bytes: number): string {
   const head = Buffer.alloc(bytes);
-  const file = openSync(path, 'r');
+  const file = openPlainFile(path, { links: 'follow' });
   try {
     return head.toString('utf8', 0, readSync(file, head));
   } finally {

@@ -1,8 +1,9 @@
 // RESULTS.md: a match or a probe is published there only where that is asked for, and only where it may stand for what it replaces.
-import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { CagematchError, messageOf } from '../lib/errors.js';
 import { FEWEST_ROUNDS } from '../lib/match/settle.js';
+import { readPlainFile } from '../lib/plain-files.js';
 import { PROBES } from '../lib/probe-record.js';
 import { nameOf } from '../lib/report/cells.js';
 import type { Report } from '../lib/report/document.js';
@@ -26,6 +27,8 @@ interface Candidate {
 }
 
 export const RESULTS = 'RESULTS.md';
+/** In bytes. */
+const MOST_PAGE = 16 * 1024 ** 2;
 
 export function matchCandidate(report: Report): Candidate {
   return {
@@ -88,7 +91,7 @@ function tableOf(text: string): { head: string[]; body: string[][] } {
 function pageWith(region: Region, cwd: string): { path: string; page: string; published: string } | undefined {
   const path = join(cwd, RESULTS);
   try {
-    const page = readFileSync(path, 'utf8');
+    const page = readPlainFile(path, { links: 'refuse', most: MOST_PAGE }).toString('utf8');
     const [begin, end] = [page.indexOf(region.begin), page.indexOf(region.end)];
     return begin === -1 || end < begin ? undefined : { path, page, published: page.slice(begin + region.begin.length, end) };
   } catch {

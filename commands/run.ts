@@ -110,6 +110,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     record.emit({ type: 'match-ended', endedAt: new Date().toISOString(), how, load: readLoad(io.platform) });
     progress.end();
     record.close();
+    session.sandboxesGone();
     const report = fold.finish();
     await publish(report, folder, settings, io);
     const failure = record.failure();

@@ -18,6 +18,8 @@ export interface Session {
   /** Aborted by the user, and by `stop`. */
   signal: AbortSignal;
   interrupted(): boolean;
+  /** Called when no sandbox is left: from then on an interrupt ends the process at once. */
+  sandboxesGone(): void;
   /** Ends the work in order, as the user would; what is finished is kept. */
   stop(): void;
   detect(modes: Iterable<Mode>): Promise<Detected[]>;
@@ -52,6 +54,7 @@ export async function inSession(io: Io, progress: Progress, answer: Answer, work
       gateway,
       signal,
       interrupted: () => interrupt.signal.aborted,
+      sandboxesGone: () => interrupt.sandboxesGone(),
       stop: () => stop.abort(),
       detect: (modes) => detectAll(modes, (mode) => contextFor(around, keeper, mode.id)),
       contextOf({ mode, variant, options, facts, standIn }, more) {

@@ -6,6 +6,8 @@ const PATIENCE = 3;
 
 export interface Interrupt {
   signal: AbortSignal;
+  /** Called when no sandbox is left: nothing has to be stopped in order any more, and the next signal ends the process at once. */
+  sandboxesGone(): void;
   /** Takes the listeners off. */
   dispose(): void;
 }
@@ -17,14 +19,15 @@ export interface Interrupt {
 export function onInterrupt(say: (line: string) => void, leave: () => never): Interrupt {
   const controller = new AbortController();
   let pressed = 0;
+  let leavesAt = PATIENCE;
   const listener = () => {
     pressed += 1;
-    if (pressed === 1) say('stopping: sandboxes are being removed, finished runs are kept');
-    else if (pressed < PATIENCE) say('still removing sandboxes; once more leaves at once (cagematch clean removes the rest)');
-    else {
+    if (pressed >= leavesAt) {
       killAll();
       leave();
     }
+    if (pressed === 1) say('stopping: sandboxes are being removed, finished runs are kept');
+    else say('still removing sandboxes; once more leaves at once (cagematch clean removes the rest)');
     controller.abort();
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -33,6 +36,9 @@ export function onInterrupt(say: (line: string) => void, leave: () => never): In
   const awake = setInterval(() => {}, 2 ** 30);
   return {
     signal: controller.signal,
+    sandboxesGone: () => {
+      leavesAt = 0;
+    },
     dispose: () => {
       clearInterval(awake);
       for (const name of signals) process.off(name, listener);

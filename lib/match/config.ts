@@ -1,10 +1,10 @@
 // The environment and .env, checked before anything starts.
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'dotenv';
 import { z } from 'zod';
 import type { Env } from '../contract.js';
 import { CagematchError, messageOf } from '../errors.js';
+import { MOST_TYPED, readPlainFile } from '../plain-files.js';
 
 /** What cagematch itself reads; each mode declares its own `inputs` beside these. */
 export const OWN_INPUTS = {
@@ -47,7 +47,7 @@ export function loadEnv(cwd: string, processEnv: NodeJS.ProcessEnv): Env {
 function readDotenv(path: string): Env {
   let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    text = readPlainFile(path, { links: 'follow', most: MOST_TYPED }).toString('utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
     throw new CagematchError('bad-input', `.env cannot be read: ${messageOf(error)}`, `check ${path}`);

@@ -1,8 +1,9 @@
 // Writes the record: every event appended as it happens, on disk after every run.
-import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, monotonic, roundMs } from '../clock.js';
 import { CagematchError } from '../errors.js';
+import { makeFolders } from '../plain-files.js';
 import { printableJson } from '../printable.js';
 import type { MatchEvent, Unstamped } from '../record.js';
 import { redactWithin } from '../secrets.js';
@@ -45,7 +46,7 @@ export function openEvents<U extends { type: string }, E extends { type: string 
 ): Recorder<U> {
   let opened: number;
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolders(folder);
     opened = openSync(join(folder, file.name), 'a');
   } catch (error) {
     throw new CagematchError(

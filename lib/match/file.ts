@@ -1,10 +1,10 @@
 // A match file: the rows of a match and its settings, in YAML; read strictly, and every mistake told with its place.
-import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import type { EntryOptions } from '../contract.js';
-import { CagematchError } from '../errors.js';
+import { CagematchError, messageOf } from '../errors.js';
 import { nearest } from '../nearest.js';
+import { MOST_TYPED, readPlainFile } from '../plain-files.js';
 import { stateSchema } from '../record.js';
 import { findTask } from '../task/bundled.js';
 import type { FolderTask } from '../task/folder.js';
@@ -126,11 +126,11 @@ export function readMatchFile(name: string, cwd: string, registry: Registry): Ma
 function readText(name: string, cwd: string): string {
   const path = resolve(cwd, name);
   try {
-    return readFileSync(path, 'utf8');
+    return readPlainFile(path, { links: 'follow', most: MOST_TYPED }).toString('utf8');
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw new CagematchError('bad-input', `there is no match file ${name}`, `it is looked for at ${path}`);
-    throw new CagematchError('bad-input', `the match file ${name} cannot be read (${code})`, `check ${path}`);
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+      throw new CagematchError('bad-input', `there is no match file ${name}`, `it is looked for at ${path}`);
+    throw new CagematchError('bad-input', `the match file ${name} cannot be read: ${messageOf(error)}`, `check ${path}`);
   }
 }
 

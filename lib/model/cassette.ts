@@ -1,8 +1,8 @@
 // The border where a cassette file becomes a value that can be trusted, and the form in which one is written: YAML, to be read and diffed.
-import { readFileSync } from 'node:fs';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { CagematchError, messageOf } from '../errors.js';
+import { readPlainFile } from '../plain-files.js';
 
 const text = z.strictObject({ type: z.literal('text'), text: z.string() });
 const toolUse = z.strictObject({ type: z.literal('tool_use'), name: z.string().min(1), input: z.record(z.string(), z.unknown()) });
@@ -41,11 +41,14 @@ const cassetteSchema = z.strictObject({
 
 export type Cassette = z.infer<typeof cassetteSchema>;
 
+/** In bytes; what a long session takes is a tenth of that. */
+const MOST_CASSETTE = 64 * 1024 ** 2;
+
 /** @throws `bad-input` that names the file and the first thing wrong in it */
 export function readCassette(path: string): Cassette {
   let parsed: unknown;
   try {
-    parsed = parse(readFileSync(path, 'utf8'));
+    parsed = parse(readPlainFile(path, { links: 'refuse', most: MOST_CASSETTE }).toString('utf8'));
   } catch (error) {
     const [line] = messageOf(error).split('\n');
     throw new CagematchError('bad-input', `cassette ${path} cannot be read: ${line}`, HINT);

@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs';
 import type { z } from 'zod';
 import { CagematchError } from '../errors.js';
+import { openPlainFile } from '../plain-files.js';
 import { PROBE_SCHEMA_VERSION, type ProbeEvent, probeEventSchema } from '../probe-record.js';
 import { eventSchema, type MatchEvent, SCHEMA_VERSION } from '../record.js';
 
@@ -20,8 +21,13 @@ const PROBE: Kind<ProbeEvent> = { schema: probeEventSchema, version: PROBE_SCHEM
  */
 export const createLineReader = (onEvent: (event: MatchEvent) => void) => readerOf(MATCH, onEvent);
 
+/** Characters of a line. The longest event of a record has some thousands. */
+const MOST_LINE = 16 * 1024 ** 2;
+
 function readerOf<E>(kind: Kind<E>, onEvent: (event: E) => void) {
-  let rest = '';
+  /** The pieces of the line that has not ended yet; they are joined once, when it does. */
+  let pieces: string[] = [];
+  let length = 0;
   let number = 0;
   /** A broken line is an error as soon as another follows it. */
   let broken: Error | undefined;
@@ -44,17 +50,29 @@ function readerOf<E>(kind: Kind<E>, onEvent: (event: E) => void) {
       throw number === 1 ? error : new Error(`line ${number}: ${(error as Error).message}`, { cause: error });
     }
   };
+  const add = (piece: string) => {
+    length += piece.length;
+    if (length > MOST_LINE) throw new Error(`line ${number + 1} has more than ${MOST_LINE / 1024 ** 2} MiB`);
+    pieces.push(piece);
+  };
+  const takeLine = () => {
+    const line = pieces.join('');
+    pieces = [];
+    length = 0;
+    take(line);
+  };
   return {
-    /** @throws with the line's number where a line is broken */
+    /** @throws with the line's number where a line is broken, or too long */
     push(piece: string): void {
-      const lines = (rest + piece).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) take(line);
+      let from = 0;
+      for (let end = piece.indexOf('\n'); end !== -1; end = piece.indexOf('\n', from)) {
+        add(piece.slice(from, end));
+        from = end + 1;
+        takeLine();
+      }
+      add(piece.slice(from));
     },
-    end(): void {
-      if (rest !== '') take(rest);
-      rest = '';
-    },
+    end: takeLine,
   };
 }
 
@@ -81,6 +99,7 @@ export const readProbeRecord = (path: string, onEvent: (event: ProbeEvent) => vo
 
 async function readFrom<E>(path: string, kind: Kind<E>, onEvent: (event: E) => void): Promise<void> {
   const reader = readerOf(kind, onEvent);
-  for await (const piece of createReadStream(path, { encoding: 'utf8', highWaterMark: 1 << 18 })) reader.push(piece as string);
+  const file = openPlainFile(path, { links: 'follow' });
+  for await (const piece of createReadStream('', { fd: file, encoding: 'utf8', highWaterMark: 1 << 18 })) reader.push(piece as string);
   reader.end();
 }

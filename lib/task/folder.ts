@@ -1,12 +1,13 @@
 // Reads a task from its folder: task.yaml, seed/, verify/, and a cassette where there is one. Every mistake is told with its place.
 import { createHash, randomBytes } from 'node:crypto';
-import { lstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { lstatSync, realpathSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { z } from 'zod';
-import { CagematchError } from '../errors.js';
+import { CagematchError, messageOf } from '../errors.js';
 import { hold } from '../held.js';
 import type { Cassette } from '../model/cassette.js';
 import { nearest } from '../nearest.js';
+import { MOST_TYPED, readPlainFile } from '../plain-files.js';
 import { parseYaml, placeOf } from '../yaml-file.js';
 import { createJudge } from './judge.js';
 import { keysAt, NONCE, TAKES, type TaskFile, taskSchema, VERIFY } from './schema.js';
@@ -73,7 +74,8 @@ export const cassettePath = (folder: string): string => join(folder, 'cassette.y
 
 function cassetteIn(folder: string): string | undefined {
   const path = cassettePath(folder);
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ? path : undefined;
+  // Anything else of that name is refused when it is read.
+  return lstatSync(path, { throwIfNoEntry: false }) ? path : undefined;
 }
 
 function verifierOf(command: [string, ...string[]], files: Tree): Verifier {
@@ -114,12 +116,11 @@ function readText(folder: string, name: string): string {
   if (!stats) throw new CagematchError('bad-input', `there is no task folder ${name}`, `it is looked for at ${folder}`);
   if (!stats.isDirectory()) throw new CagematchError('bad-input', `${name} is no folder; a task is one`, `it needs ${FILE} and seed/`);
   try {
-    return readFileSync(join(folder, FILE), 'utf8');
+    return readPlainFile(join(folder, FILE), { links: 'refuse', most: MOST_TYPED }).toString('utf8');
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT')
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
       throw new CagematchError('bad-input', `${name} holds no ${FILE}`, `${name}/${FILE}: prompt, expect; docs/tasks.md shows one`);
-    throw new CagematchError('bad-input', `${name}/${FILE} cannot be read (${code})`, `check ${join(folder, FILE)}`);
+    throw new CagematchError('bad-input', `${name}/${FILE} cannot be read: ${messageOf(error)}`, `check ${join(folder, FILE)}`);
   }
 }
 
