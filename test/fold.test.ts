@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { packageRoot } from '../lib/package.js';
 import type { Clocks, MatchEvent } from '../lib/record.js';
+import type { Report } from '../lib/report/document.js';
 import { createFold } from '../lib/report/fold.js';
 import { readRecord } from '../lib/report/read.js';
 import { buildReport, parseEvents } from '../lib/report/report.js';
+import { HOST, type MadeRow, madeMatch } from './hand-made-match.js';
 import { baseline, ended, FAILED, ran, row, started } from './hand-made-record.js';
 import { reportOf } from './report-of.js';
 import { temporaryFolder } from './temporary-folder.js';
@@ -24,8 +26,8 @@ describe('a row against the baseline', () => {
   ]);
 
   test('is a difference of startup round by round', () => {
-    expect(modeOf('docker').startupDifferenceMs).toEqual({ median: 50, ci95: [50, 50] });
-    expect(modeOf('host').startupDifferenceMs).toEqual({ median: 0, ci95: [0, 0] });
+    expect(modeOf('docker').startupDifferenceMs).toEqual({ median: 50, ci95: { gap: 'too-few-runs' } });
+    expect(modeOf('host').startupDifferenceMs).toEqual({ median: 0, ci95: { gap: 'too-few-runs' } });
   });
 
   test('is a tax in ms and as a ratio, and a ratio of work, model time taken out of all', () => {
@@ -37,21 +39,19 @@ describe('a row against the baseline', () => {
   });
 
   test('is compared with every other row, in ratio and difference of startup and of what is left without the model', () => {
+    const gap = { gap: 'too-few-runs' };
+    // Three pairs of one sign: 2 of 8 patterns, twice, in a family of two.
+    const few = { ci95: gap, p: 0.5, separable: gap, equal: gap };
     expect(report.comparisons).toEqual([
       {
         a: 'host',
         b: 'docker',
         n: 3,
-        ratio: 0.8,
-        ci95: [100 / 150, 300 / 350],
-        differenceMs: { median: -50, ci95: [-50, -50] },
-        separable: { gap: 'too-few-runs' },
-        total: {
-          ratio: 0.5,
-          ci95: [0.5, 0.5],
-          differenceMs: { median: -400, ci95: [-400, -400] },
-          separable: { gap: 'too-few-runs' },
-        },
+        // Between the third and the fourth of the six means of two: √(2/3 · 6/7) and 4/5.
+        ratio: expect.closeTo(Math.sqrt(Math.sqrt((2 / 3) * (6 / 7)) * 0.8), 9),
+        ...few,
+        differenceMs: { median: -50, ci95: { gap: 'too-few-runs' } },
+        total: { ratio: 0.5, differenceMs: { median: -400, ci95: { gap: 'too-few-runs' } }, ...few },
       },
     ]);
   });
@@ -319,5 +319,45 @@ describe('a record in a file', () => {
   test('that does not begin as one is an error in words', async () => {
     await expect(foldOf(write(linesOf(events.slice(1))))).rejects.toThrow('the record does not begin with match-started');
     await expect(foldOf(write(''))).rejects.toThrow('the record does not begin with match-started');
+  });
+});
+
+describe('a comparison of two rows', () => {
+  const held = (comparisons: Report['comparisons']) => comparisons.map(({ a, b }) => `${a} ${b}`);
+  const many = (rows: Record<string, MadeRow>, count = 12) => madeMatch(rows, { rounds: count }).comparisons;
+  const OTHER: MadeRow = { isolation: 'container', startup: 520, work: 200, noise: 20 };
+
+  test('is never made across states or options, unless they are two rows of one mode', () => {
+    const half = { ...OTHER, entry: { mode: 'docker', label: 'half', options: { cpus: 0.5 } } };
+    const warm = { ...OTHER, entry: { state: 'warm' as const } };
+    const pairs = held(many({ host: HOST, docker: OTHER, 'docker@half': half, podman: warm }));
+    expect(pairs).toEqual(['host docker', 'docker docker@half']);
+  });
+
+  test('is one of a family: its p is adjusted over all pairs of startup and total, and needs the rounds for it', () => {
+    const seven = Object.fromEntries(Array.from({ length: 7 }, (_, at) => [`row${at}`, { ...OTHER, startup: 500 + 100 * at, noise: 1 }]));
+    const twelve = many(seven);
+    expect(twelve).toHaveLength(21);
+    // Each of the 42 tests has the least p that 12 pairs can have.
+    expect(twelve[0]?.p).toBeCloseTo((42 * 2) / 2 ** 12, 12);
+    expect(twelve.every(({ separable, equal }) => separable === true && equal === false)).toBe(true);
+    expect(many(seven, 10).map(({ separable, equal }) => [separable, equal])).toEqual(
+      Array.from({ length: 21 }, () => [{ gap: 'too-few-runs' }, { gap: 'too-few-runs' }]),
+    );
+  });
+
+  test('calls equal what is shown to lie within ±5 %, and neither equal nor different what is too noisy', () => {
+    const [near] = many({ docker: { ...OTHER, noise: 2 }, podman: { ...OTHER, noise: 2 } }, 20);
+    expect(near).toMatchObject({ separable: false, equal: true, total: { equal: true } });
+    const [noisy] = many({ docker: { ...OTHER, noise: 90 }, podman: { ...OTHER, noise: 100 } }, 20);
+    expect(noisy).toMatchObject({ separable: false, equal: false });
+  });
+
+  test('with a stand-in is in a family of its own, and costs the others nothing', () => {
+    const standIn = { ...OTHER, startup: 900, entry: { standIn: true } };
+    const [real, ...others] = many({ docker: OTHER, podman: { ...OTHER, startup: 700 }, fly: standIn }, 7);
+    expect(real).toMatchObject({ separable: true });
+    expect(real?.p).toBeCloseTo((2 * 2) / 2 ** 7, 12);
+    expect(others.map(({ standIn }) => standIn)).toEqual([true, true]);
   });
 });

@@ -203,10 +203,13 @@ function comparisonsOf(modes: readonly ModeReport[], n: number): Report['compari
           ratio,
           ci95: TOO_FEW,
           differenceMs: { median: a.ms - b.ms, ci95: TOO_FEW },
+          p: 1,
           separable: TOO_FEW,
+          equal: TOO_FEW,
           total: TOO_FEW,
         };
       const separable = ci95[0] > 1 || ci95[1] < 1;
+      const verdict = { p: separable ? 0.002 : 1, separable, equal: false };
       return {
         a: a.entry,
         b: b.entry,
@@ -214,8 +217,8 @@ function comparisonsOf(modes: readonly ModeReport[], n: number): Report['compari
         ratio,
         ci95,
         differenceMs,
-        separable,
-        total: b.entry === 'fly' ? gap('not-reported') : { ratio: ratio * 1.1, ci95, differenceMs, separable },
+        ...verdict,
+        total: b.entry === 'fly' ? gap('not-reported') : { ratio: ratio * 1.1, ci95, differenceMs, ...verdict },
       };
     }),
   );

@@ -231,9 +231,9 @@ describe('rows that cannot be told apart', () => {
     );
 
   test('stand together: seven are one line, not twenty-one pairs', () => {
-    const text = block(madeMatch(alike(7)), 'cannot be told apart');
+    const text = block(madeMatch(alike(7), { rounds: 12 }), 'cannot be told apart');
     const startup = text.split('\n').filter((line) => line.includes('startup'));
-    expect(startup.join()).toMatch(/^ {2}startup: not separable at n=10: /);
+    expect(startup.join()).toMatch(/^ {2}startup: not separable at n=12: /);
     expect(text.split('\n').length).toBeLessThan(12);
   });
 
@@ -275,7 +275,6 @@ describe('a row that differs from the others', () => {
     expect(text).toContain('\n  docker@b: network host, /tmp in memory, 2 CPUs, 2048 MiB of memory\n');
     expect(text).toContain('\n  podman:rootless: state warm\n');
     expect(text).not.toMatch(/docker@a: (network|state)/);
-    expect(text).toMatch(/Short tasks: podman:rootless \(warm\) /);
   });
 
   test('has none where all are alike', () => {

@@ -32,15 +32,27 @@ const summarySchema = z.strictObject({
 });
 export type Summary = z.infer<typeof summarySchema>;
 
-/** Of paired values: the median of the pairs' ratios or differences. */
+/** Of paired values: `median` is the Hodges–Lehmann estimate (of all means of two of the pairs, the median), and its interval. */
 const pairedSchema = z.strictObject({ median: z.number(), ci95: interval });
 export type Paired = z.infer<typeof pairedSchema>;
 
 const summary = summarySchema.or(gapSchema);
 const paired = pairedSchema.or(gapSchema);
 const amount = z.number().or(gapSchema);
-/** A gap with fewer pairs than a 95 % interval of a median can be made of. */
-const separable = z.boolean().or(gapSchema);
+/** What the pairs of two rows show. `too-few-runs`: so few pairs could not show it, whatever they were. */
+const heldSchema = z.strictObject({
+  /** a over b, paired by round: the Hodges–Lehmann estimate, the centre of the pairs' ratios. */
+  ratio: z.number(),
+  /** All ratios that Wilcoxon's signed-rank test does not reject; a gap under six pairs. */
+  ci95: interval,
+  differenceMs: pairedSchema,
+  /** Of Wilcoxon's signed-rank test, adjusted (Holm) over every test of the document: all pairs of real rows, startup and total. */
+  p: z.number(),
+  /** `p` is under .05. */
+  separable: z.boolean().or(gapSchema),
+  /** The ratio was shown to lie within ±5 % of 1 (two one-sided tests, Holm over all of them). Neither this nor `separable`: not known. */
+  equal: z.boolean().or(gapSchema),
+});
 
 const modeReportSchema = entrySchema.extend({
   detection: detectionSchema,
@@ -80,6 +92,7 @@ const modeReportSchema = entrySchema.extend({
 });
 export type ModeReport = z.infer<typeof modeReportSchema>;
 
+/** Of two rows of one task and one state, whose options are the same unless they are two rows of one mode and variant. */
 const comparisonSchema = z.strictObject({
   a: z.string(),
   b: z.string(),
@@ -87,13 +100,10 @@ const comparisonSchema = z.strictObject({
   standIn: z.literal(true).optional(),
   /** Rounds in which both passed. */
   n: z.number().int(),
-  /** Of startup, a over b, paired by round. */
-  ratio: z.number(),
-  ci95: interval,
-  differenceMs: pairedSchema,
-  separable,
-  /** The same of (total − model). */
-  total: z.strictObject({ ratio: z.number(), ci95: interval, differenceMs: pairedSchema, separable }).or(gapSchema),
+  /** Of startup. */
+  ...heldSchema.shape,
+  /** Of what a run takes in all, less the time that a live model was asked. */
+  total: heldSchema.or(gapSchema),
 });
 
 const burstSchema = z.strictObject({

@@ -97,7 +97,7 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
         modes,
         absent,
         runs,
-        comparisons: compareAll(rows, seed),
+        comparisons: compareAll(rows),
         burst: inBurst.map(({ entry, tally }) => burstOf(entry, tally, levelsLeftOut.get(entry) ?? [], seed)),
         places: rows.flatMap(({ entry, tally }) => placesOf(entry, tally, seed)),
         gaps: modes.flatMap(({ entry, detection: _detection, options: _options, failures: _failures, bundles: _bundles, ...values }) =>

@@ -1,10 +1,12 @@
 // Two rows held against each other round by round: only rounds in which both passed make a pair.
-import { type Gap, isGap } from '../record.js';
+import { type Entry, type Gap, isGap } from '../record.js';
 import type { Paired, Report } from './document.js';
-import { separates, summarizePairs } from './statistics.js';
+import { ALPHA, canReject, differenceEstimate, equivalence, holm, ratioEstimate } from './inference.js';
+import { signedRank } from './ranks.js';
 import { combined, type Tally } from './tally.js';
 
 type Comparison = Report['comparisons'][number];
+type Held = Exclude<Comparison['total'], Gap>;
 
 /** One number for each passed run of a row, NaN where it has none. */
 export type Series = (tally: Tally) => Float64Array;
@@ -18,7 +20,7 @@ interface Pairs {
   differences: number[];
 }
 
-/** Ratios and differences, a to b, of the rounds that both have a number of; a ratio needs something to be held against. */
+/** Ratios and differences, a to b, of the rounds that both have a number of; a ratio needs two times that are above zero. */
 export function pairUp(a: Tally, b: Tally, series: Series): Pairs {
   const others = series(b);
   const pairs: Pairs = { ratios: [], differences: [] };
@@ -28,45 +30,102 @@ export function pairUp(a: Tally, b: Tally, series: Series): Pairs {
     const value = own[place] as number;
     if (Number.isNaN(value) || Number.isNaN(other)) continue;
     pairs.differences.push(value - other);
-    if (other > 0) pairs.ratios.push(value / other);
+    if (other > 0 && value > 0) pairs.ratios.push(value / other);
   }
   return pairs;
 }
 
-interface Held {
+const logs = (ratios: readonly number[]) => Float64Array.from(ratios, Math.log);
+
+/** The centre of paired ratios and its interval. @param why there is none, where there is none */
+export function pairedRatio(ratios: readonly number[], why: Gap = { gap: 'not-reached' }): Paired | Gap {
+  if (ratios.length === 0) return why;
+  const { estimate, ci95 } = ratioEstimate(logs(ratios));
+  return { median: estimate, ci95 };
+}
+
+export function pairedDifference(differences: readonly number[], why: Gap = { gap: 'not-reached' }): Paired | Gap {
+  if (differences.length === 0) return why;
+  const { estimate, ci95 } = differenceEstimate(differences);
+  return { median: estimate, ci95 };
+}
+
+/** A row with what its runs took. */
+export interface PairedRow extends Pick<Entry, 'entry' | 'mode' | 'variant' | 'task' | 'state' | 'options' | 'standIn'> {
+  tally: Tally;
+}
+
+/** One test of two rows before the family's adjustment. */
+interface Test {
   n: number;
-  ratio: number;
-  ci95: Paired['ci95'];
+  ratio: Paired;
   differenceMs: Paired;
-  separable: boolean | Gap;
+  /** Of a difference, and of equality. */
+  p: number;
+  pEqual: number;
 }
 
-function hold(a: Tally, b: Tally, series: Series, seed: number): Held | Gap {
+function test(a: Tally, b: Tally, series: Series): Test | Gap {
   const { ratios, differences } = pairUp(a, b, series);
-  const ratio = summarizePairs(ratios, seed);
-  const difference = summarizePairs(differences, seed);
+  const ratio = pairedRatio(ratios);
+  const differenceMs = pairedDifference(differences);
   if (isGap(ratio)) return ratio;
-  if (isGap(difference)) return difference;
-  const separable = separates(ratio.ci95, ratios.length);
-  return { n: ratios.length, ratio: ratio.median, ci95: ratio.ci95, differenceMs: difference, separable };
+  if (isGap(differenceMs)) return differenceMs;
+  const logRatios = logs(ratios);
+  return { n: ratios.length, ratio, differenceMs, p: signedRank(logRatios), pEqual: equivalence(logRatios) };
 }
 
-/** Every two rows of one task that have passed in a round together. */
-export function compareAll(rows: { entry: string; task: string; standIn: boolean; tally: Tally }[], seed: number): Comparison[] {
-  return rows.flatMap((a, index) =>
+/**
+ * Every two rows that do the same and have passed in a round together.
+ *
+ * The tests of all pairs, startup and total, are one family, over which Holm's procedure keeps the chance of any false statement
+ * under 5 %; those of equality are another one. Pairs with a stand-in have families of their own: they are no findings.
+ */
+export function compareAll(rows: readonly PairedRow[]): Comparison[] {
+  const tested = rows.flatMap((a, index) =>
     rows.slice(index + 1).flatMap((b) => {
-      if (a.task !== b.task) return [];
-      const held = hold(a.tally, b.tally, startup, seed);
-      if (isGap(held)) return [];
-      const standIn = a.standIn || b.standIn ? { standIn: true as const } : {};
-      return [{ a: a.entry, b: b.entry, ...standIn, ...held, total: totals(a.tally, b.tally, seed) }];
+      const ofStartup = comparable(a, b) ? test(a.tally, b.tally, startup) : ({ gap: 'not-applicable' } as const);
+      if (isGap(ofStartup)) return [];
+      return [{ a, b, standIn: a.standIn || b.standIn, startup: ofStartup, total: test(a.tally, b.tally, withoutModel) }];
+    }),
+  );
+  const families = [false, true].map((standIn) => {
+    const tests = tested.filter((pair) => pair.standIn === standIn).flatMap((pair) => [pair.startup, pair.total]);
+    return familyOf(tests.filter((one): one is Test => !isGap(one)));
+  });
+  const heldOf = (one: Test) => families.map((family) => family.get(one)).find((held) => held !== undefined) as Held;
+  return tested.map(({ a, b, standIn, startup: ofStartup, total }) => ({
+    a: a.entry,
+    b: b.entry,
+    ...(standIn ? { standIn: true as const } : {}),
+    n: ofStartup.n,
+    ...heldOf(ofStartup),
+    total: isGap(total) ? total : heldOf(total),
+  }));
+}
+
+function familyOf(tests: readonly Test[]): Map<Test, Held> {
+  const different = holm(tests.map(({ p }) => p));
+  const equal = holm(tests.map(({ pEqual }) => pEqual));
+  return new Map(
+    tests.map((one, place) => {
+      const { n, ratio, differenceMs } = one;
+      const known = canReject(n, tests.length);
+      const decided = (p: number) => (known ? p < ALPHA : ({ gap: 'too-few-runs' } as const));
+      const p = different[place] as number;
+      return [
+        one,
+        { ratio: ratio.median, ci95: ratio.ci95, differenceMs, p, separable: decided(p), equal: decided(equal[place] as number) },
+      ];
     }),
   );
 }
 
-function totals(a: Tally, b: Tally, seed: number): Comparison['total'] {
-  const held = hold(a, b, withoutModel, seed);
-  if (isGap(held)) return held;
-  const { n: _n, ...rest } = held;
-  return rest;
+/** Rows of one mode and variant are there to show what an option does; other rows are compared under the same options only. */
+function comparable(a: PairedRow, b: PairedRow): boolean {
+  if (a.task !== b.task || a.state !== b.state) return false;
+  return (a.mode === b.mode && a.variant === b.variant) || sameOptions(a.options, b.options);
 }
+
+const sameOptions = (a: Entry['options'], b: Entry['options']) => asText(a) === asText(b);
+const asText = (options: Entry['options']) => JSON.stringify(Object.entries(options).sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -2,8 +2,8 @@
 import type { Entry, EventOf, Gap } from '../record.js';
 import { isGap } from '../record.js';
 import type { ModeReport, Summary } from './document.js';
-import { pairUp, type Series, startup, withoutModel, workWithoutModel } from './pairs.js';
-import { fences, summarize, summarizePairs } from './statistics.js';
+import { pairedDifference, pairedRatio, pairUp, type Series, startup, withoutModel, workWithoutModel } from './pairs.js';
+import { fences, summarize } from './statistics.js';
 import { CLOCKS, combined, measured, type Quantity, type Tally } from './tally.js';
 
 interface Surroundings {
@@ -23,8 +23,10 @@ export function rowOf(entry: Entry, tally: Tally, around: Surroundings): ModeRep
   const { seed, baseline, detection, prepared, unprepared, disk } = around;
   const summaryOf = (values: Float64Array, ...from: Quantity[]) => summarize(measured(values), seed, tally.why(...from));
   const phasesMs = Object.fromEntries(CLOCKS.map((name) => [name, summaryOf(tally.quantity(name), name)]));
-  const held = (series: Series, kind: 'ratios' | 'differences', ...from: Quantity[]) =>
-    baseline ? summarizePairs(pairUp(tally, baseline, series)[kind], seed, tally.why(...from)) : NO_BASELINE;
+  const ratioOf = (series: Series, ...from: Quantity[]) =>
+    baseline ? pairedRatio(pairUp(tally, baseline, series).ratios, tally.why(...from)) : NO_BASELINE;
+  const differenceOf = (series: Series, ...from: Quantity[]) =>
+    baseline ? pairedDifference(pairUp(tally, baseline, series).differences, tally.why(...from)) : NO_BASELINE;
   return {
     ...entry,
     detection,
@@ -33,15 +35,15 @@ export function rowOf(entry: Entry, tally: Tally, around: Surroundings): ModeRep
     passed: tally.passed,
     startupMs: phasesMs.startup as Summary | Gap,
     startupRatio: ratioTo(baseline, phasesMs.startup as Summary | Gap, seed),
-    startupDifferenceMs: held(startup, 'differences', 'startup'),
+    startupDifferenceMs: differenceOf(startup, 'startup'),
     bootMs: summaryOf(
       combined(tally.quantity('startup'), tally.quantity('firstProcess'), (whole, first) => whole - first),
       'startup',
       'firstProcess',
     ),
-    taxRatio: held(withoutModel, 'ratios', 'total', 'model'),
-    taxMs: held(withoutModel, 'differences', 'total', 'model'),
-    workRatio: held(workWithoutModel, 'ratios', 'work', 'model'),
+    taxRatio: ratioOf(withoutModel, 'total', 'model'),
+    taxMs: differenceOf(withoutModel, 'total', 'model'),
+    workRatio: ratioOf(workWithoutModel, 'work', 'model'),
     phasesMs,
     imageMs: prepared?.imageMs ?? { gap: 'not-reached' },
     cost: {
