@@ -9,6 +9,7 @@ const BENCHMARKS: Record<string, () => Promise<{ benchmark: Benchmark }>> = {
   'harness-cpu': () => import('./harness-cpu.js'),
   same: async () => ({ benchmark: (await import('./same-apart.js')).same }),
   apart: async () => ({ benchmark: (await import('./same-apart.js')).apart }),
+  gate: () => import('./gate.js'),
   clock: () => import('./clock.js'),
   'report-size': () => import('./report-size.js'),
   'command-line': () => import('./command-line.js'),

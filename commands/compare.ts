@@ -7,6 +7,7 @@ import { CagematchError, messageOf } from '../lib/errors.js';
 import { readPlainFile } from '../lib/plain-files.js';
 import { compare, type Side } from '../lib/report/compare/compare.js';
 import { sideOfReport } from '../lib/report/compare/reread.js';
+import { renderComparisonMarkdown } from '../lib/report/export/compare-markdown.js';
 import { renderComparison } from '../lib/report/terminal/compare-table.js';
 import { coloured, plain } from '../lib/report/terminal/table.js';
 import { EXIT, type Io, wantsColour } from './io.js';
@@ -19,10 +20,12 @@ export const builder = (argv: Argv) =>
     .positional('base', { describe: "a match's id, its folder, its events.jsonl, or its report as .json", type: 'string' })
     .positional('new', { describe: 'the match that is held against it', type: 'string' })
     .option('fail-over', {
-      describe: 'exit 1 when a row is separably slower by more than this many percent, or no longer passes',
+      describe:
+        'exit 1 when a row is significantly slower, against the baseline, by more than this many percent, or passes less often; 4 when that cannot be said',
       requiresArg: true,
       string: true,
     })
+    .option('format', { describe: 'how it is printed', choices: ['table', 'markdown'] as const, default: 'table' as const })
     .option('json', { describe: 'the comparison as JSON to FILE, or - for stdout', requiresArg: true, string: true })
     .option('out', { describe: 'where match folders are', default: 'results', requiresArg: true, string: true });
 
@@ -35,6 +38,7 @@ const settingsSchema = z.object({
     .regex(/^\d{1,6}(\.\d+)?%?$/, PERCENT)
     .transform((text) => Number.parseFloat(text))
     .optional(),
+  format: z.enum(['table', 'markdown'], '--format is given more than once'),
   json: z.string('--json takes one FILE, or -').optional(),
   out: z.string(),
 });
@@ -49,10 +53,14 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const json = `${JSON.stringify(document, null, 2)}\n`;
   if (file !== undefined) writeFileSync(file, json);
   if (settings.json === '-') io.out(json);
-  const table = (tty: boolean) => renderComparison(document, wantsColour(io, tty) ? coloured : plain);
-  if (settings.json === '-') io.err(table(io.errIsTty));
-  else io.out(table(io.outIsTty));
-  return settings.failOver !== undefined && document.verdict === 'regression' ? EXIT.failed : EXIT.done;
+  const shown = (tty: boolean) =>
+    settings.format === 'markdown'
+      ? renderComparisonMarkdown(document)
+      : renderComparison(document, wantsColour(io, tty) ? coloured : plain);
+  if (settings.json === '-') io.err(shown(io.errIsTty));
+  else io.out(shown(io.outIsTty));
+  if (settings.failOver === undefined) return EXIT.done;
+  return { regression: EXIT.failed, none: EXIT.done, 'cannot-say': EXIT.cannotSay }[document.verdict];
 }
 
 /** Bytes of a report as JSON: some hundred times what a match with every runtime writes. */

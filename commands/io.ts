@@ -22,7 +22,7 @@ export interface Io {
 }
 
 /** Exit codes; scripts depend on them. */
-export const EXIT = { done: 0, failed: 1, badInput: 2, notReady: 3, interrupted: 130 } as const;
+export const EXIT = { done: 0, failed: 1, badInput: 2, notReady: 3, cannotSay: 4, interrupted: 130 } as const;
 
 export function wantsColour(io: Io, tty: boolean): boolean {
   return tty && !io.env.NO_COLOR && io.env.TERM !== 'dumb';

@@ -178,6 +178,14 @@ export interface Thing {
   marks: string[];
 }
 
+/** What sandboxes are made from. */
+export interface PreparedImage {
+  /** The digest or fingerprint by which the runtime knows it; a rebuild has another. */
+  image?: string;
+  /** A digest of what it is made of: the same for every build of the same recipe on the same base. */
+  content?: string;
+}
+
 /** A command that prints what a runtime has written down. `layers`: the bytes of the image itself. */
 export interface Trace {
   of: 'inspect' | 'logs' | 'image' | 'layers';
@@ -251,8 +259,8 @@ export interface Mode<H extends Handle = Handle> {
   detect(ctx: Context): Promise<Detection>;
   /** The way there, for `doctor`; present where it is longer than one command. Never throws. */
   setup?(ctx: Context): Promise<SetupStep[]>;
-  /** Image or template present. Idempotent. `rebuild` builds it again. `image`: its digest, where there is one. */
-  prepare(ctx: Context, options?: { rebuild?: boolean }): Promise<{ image?: string }>;
+  /** Image or template present. Idempotent. `rebuild` builds it again. */
+  prepare(ctx: Context, options?: { rebuild?: boolean }): Promise<PreparedImage>;
   /** Image or template gone, as on a machine that never had it; present where `prepare` makes one. Idempotent. */
   evict?(ctx: Context): Promise<void>;
   reach(ctx: Context): Promise<Reach>;

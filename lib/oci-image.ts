@@ -3,9 +3,10 @@ import { createHash } from 'node:crypto';
 import { chmodSync, copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Context } from './contract.js';
+import type { Context, PreparedImage } from './contract.js';
 import { CagematchError } from './errors.js';
 import { capture, output, succeeded, whyFailed } from './exec.js';
+import { parseJson } from './json.js';
 import type { Client } from './oci.js';
 import { watchEvents } from './oci-events.js';
 import { makeFolder, removeFolder } from './owner.js';
@@ -25,7 +26,7 @@ export function imageName(ctx: Context, base: string | undefined): string {
 }
 
 /**
- * The runner image, built when it is missing; gives its digest. From here on the match listens to the runtime's events:
+ * The runner image, built when it is missing. From here on the match listens to the runtime's events:
  * the first launch should not pay for that.
  * @param options `network`: for the build's steps. `base`: replaces the Dockerfile's own base image.
  */
@@ -33,7 +34,7 @@ export async function ensureImage(
   client: Client,
   ctx: Context,
   options: { image: string; base: string | undefined; network: string; rebuild: boolean },
-): Promise<{ image?: string }> {
+): Promise<PreparedImage> {
   await watchEvents(client, ctx);
   const call = { env: client.env, cwd: '/', signal: ctx.signal };
   const present = options.rebuild ? undefined : await digest(client, options.image);
@@ -60,15 +61,35 @@ export async function ensureImage(
   return (await digest(client, options.image)) ?? {};
 }
 
+/** What of its base an image still shows: the layers begin with the base's, and its variables are the base's (official Node images have its version there). */
+const INSPECTED = '{{.Id}} {{json .RootFS.Layers}} {{json .Config.Env}}';
+
+/**
+ * The name holds what is ours (the agent's version, the recipe, the base's name), the first layer and the variables what the base was.
+ * Layers of ours are another in every build, and so is the image's own digest.
+ */
+function contentOf(image: string, layers: string[] | undefined, env: string): string | undefined {
+  const [base] = layers ?? [];
+  return base === undefined
+    ? undefined
+    : createHash('sha256')
+        .update(JSON.stringify([image, base, env]))
+        .digest('hex');
+}
+
 /**
  * Undefined where there is no such image.
  * @throws `not-ready` where the runtime does not say: an image that may be there must not be built again
  */
-async function digest(client: Client, image: string): Promise<{ image: string } | undefined> {
-  const argv: [string, ...string[]] = [...client.argv, 'image', 'inspect', '--format', '{{.Id}}', image];
+async function digest(client: Client, image: string): Promise<PreparedImage | undefined> {
+  const argv: [string, ...string[]] = [...client.argv, 'image', 'inspect', '--format', INSPECTED, image];
   // Short enough to be let finish: a client that is killed can leave a temporary file.
   const asked = await capture(argv, { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
-  if (succeeded(asked)) return { image: asked.stdout.trim() };
+  if (succeeded(asked)) {
+    const [, id = '', layers = '', env = ''] = /^(\S+) ?(\S*) ?(.*)$/s.exec(asked.stdout.trim()) ?? [];
+    const content = contentOf(image, parseJson<string[] | null>(layers) ?? undefined, env);
+    return { image: id, ...(content === undefined ? {} : { content }) };
+  }
   if (/no such image|image not known|not found/i.test(asked.stderr)) return undefined;
   throw new CagematchError('not-ready', `whether ${image} is there cannot be told: ${whyFailed(asked)}`);
 }

@@ -218,6 +218,8 @@ export const rowEvents = [
     imageMs: z.number().nonnegative(),
     /** The digest or fingerprint by which the runtime knows the image. */
     image: z.string().optional(),
+    /** A digest of what the image is made of, which a rebuild without changes has too. */
+    content: z.string().optional(),
   }),
   z.strictObject({ ...base, type: z.literal('unprepared'), entry: z.string(), outcome: outcomeSchema }),
   z.strictObject({ ...base, type: z.literal('warning'), ...warningSchema.shape }),

@@ -22,7 +22,7 @@ import {
 } from './incus/instance.js';
 import { detect, setup } from './incus/server.js';
 import { census, disk, list, serves, traces } from './incus/telling.js';
-import { bringToMembers, buildTemplate, checkImage, evict, fingerprint, ownImage, template } from './incus/template.js';
+import { bringToMembers, buildTemplate, checkImage, contentOf, evict, fingerprint, ownImage, template } from './incus/template.js';
 
 const COPY_MS = 120_000;
 
@@ -68,7 +68,9 @@ export default defineMode<InstanceHandle>({
       present = await fingerprint(ctx, alias);
     }
     await bringToMembers(ctx, alias);
-    return present ?? {};
+    if (!present) return {};
+    const content = ownImage(ctx) === undefined ? await contentOf(ctx, alias, present.image) : undefined;
+    return { ...present, ...(content === undefined ? {} : { content }) };
   },
   evict,
 

@@ -20,15 +20,18 @@ async function takenAwayAndMadeAgain(mode: Mode, ctx: Context, said: string[]): 
   const evict = () => mode.evict?.(ctx) as Promise<void>;
   const made = async () => {
     said.length = 0;
-    const { image } = await mode.prepare(ctx);
-    return { image, built: said.some((line) => line.startsWith('building')) };
+    const { image, content } = await mode.prepare(ctx);
+    return { image, content, built: said.some((line) => line.startsWith('building')) };
   };
   const first = await made();
-  expect(first.image).toMatch(/[0-9a-f]{12}/);
-  expect(await made()).toEqual({ image: first.image, built: false });
+  expect(first).toMatchObject({ image: expect.stringMatching(/[0-9a-f]{12}/), content: expect.stringMatching(/^[0-9a-f]{64}$/) });
+  expect(await made()).toEqual({ ...first, built: false });
   await evict();
   await evict();
-  expect(await made()).toMatchObject({ image: expect.stringMatching(/[0-9a-f]{12}/), built: true });
+  const again = await made();
+  // Built again without a change it is another image of the same content: `compare` holds it to be the same.
+  expect(again).toEqual({ image: expect.stringMatching(/[0-9a-f]{12}/), content: first.content, built: true });
+  expect(again.image).not.toBe(first.image);
   await evict();
 }
 

@@ -58,6 +58,8 @@ const modeReportSchema = entrySchema.extend({
   detection: detectionSchema,
   /** Digest of the image that was run. */
   image: z.string().optional(),
+  /** Digest of what that image is made of; a rebuild without changes has the same. */
+  content: z.string().optional(),
   n: z.number().int(),
   passed: z.number().int(),
   startupMs: summary,

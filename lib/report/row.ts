@@ -31,6 +31,7 @@ export function rowOf(entry: Entry, tally: Tally, around: Surroundings): ModeRep
     ...entry,
     detection,
     ...(prepared?.image === undefined ? {} : { image: prepared.image }),
+    ...(prepared?.content === undefined ? {} : { content: prepared.content }),
     n: tally.n,
     passed: tally.passed,
     startupMs: phasesMs.startup as Summary | Gap,

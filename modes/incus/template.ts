@@ -49,6 +49,18 @@ export async function fingerprint(ctx: Context, alias: string): Promise<{ image:
   throw new CagematchError('not-ready', `whether ${alias} is there cannot be told: ${whyFailed(asked)}`);
 }
 
+/**
+ * A digest of what a template is made of. Its alias holds what is ours; it keeps the properties of the image that it was built on
+ * (of an official one the serial, of the rig's the recipe), and gets this machine's Node. Undefined where there is nothing of the base.
+ */
+export async function contentOf(ctx: Context, alias: string, image: string): Promise<string | undefined> {
+  const asked = await incus(ctx, ['query', `/1.0/images/${image}`], QUICK_MS);
+  const properties = Object.entries(parseJson<{ properties?: Record<string, string> }>(asked.stdout)?.properties ?? {});
+  if (properties.length === 0) return undefined;
+  const made = JSON.stringify([alias, process.version, properties.sort(([a], [b]) => (a < b ? -1 : 1))]);
+  return createHash('sha256').update(made).digest('hex');
+}
+
 /** @throws `image-unavailable` when the template is there and will not go */
 export async function evict(ctx: Context): Promise<void> {
   const alias = template(ctx);

@@ -603,7 +603,11 @@ function commandsOf(dialect) {
               ? `\nError response from daemon: no such image: ${name}: No such image: ${name}`
               : `Error: inspecting object: ${name}: image not known`,
           );
-        out(format(one('format') ?? 'json', { Id: image.id, RepoTags: [name] }));
+        const [base, env] = ['sha256:a-base', ['PATH=/usr/bin:/bin', 'NODE_VERSION=22.1.0']];
+        // Layers of one's own are another in every build.
+        out(
+          format(one('format') ?? 'json', { Id: image.id, RepoTags: [name], RootFS: { Layers: [base, image.id] }, Config: { Env: env } }),
+        );
       }
       return 0;
     },

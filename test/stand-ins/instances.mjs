@@ -97,6 +97,12 @@ function query(args) {
     const image = load('aliases', alias);
     return image ? answer({ name: alias, type: 'container', target: image.fingerprint }) : refuse('Image alias not found');
   }
+  const image = /^\/1\.0\/images\/([^/]+)$/.exec(path)?.[1];
+  if (image !== undefined) {
+    const known = loadAll('aliases').find(({ fingerprint }) => fingerprint === image);
+    // What is published keeps the properties of what it was launched from.
+    return known ? answer({ fingerprint: image, properties: { os: 'stand-in', serial: '20261121' } }) : refuse('Image not found');
+  }
   const name = /^\/1\.0\/instances\/([^/]+)$/.exec(path)?.[1];
   if (name === undefined) refuse('not found');
   const instance = load('instances', name);

@@ -1,11 +1,13 @@
-// Two matches held against each other: which rows became slower, and whether that may be called a regression.
+// Two matches held against each other: which rows became slower against their baseline, and whether that may be called a regression.
+import { median } from 'simple-statistics';
 import { CagematchError } from '../../errors.js';
-import { isGap } from '../../record.js';
+import { type Gap, isGap, type Outcome } from '../../record.js';
 import type { ModeReport, Report } from '../document.js';
-import { pairUp, withoutModel, workWithoutModel } from '../pairs.js';
-import { ratioOfMedians, separates, summarizePairs } from '../statistics.js';
+import { pairUp, type Series, startup, withoutModel } from '../pairs.js';
 import { measured, type Tally } from '../tally.js';
-import { type ComparedRow, type ComparisonDocument, MEASURES, type Measure, type Measured } from './comparison.js';
+import type { ComparisonDocument, Control, Difference, Measure } from './comparison.js';
+import { changeOf, type Evidence, judge, type Samples } from './judge.js';
+import { concluded } from './sentence.js';
 import { differences } from './surroundings.js';
 
 /** A match, and what its rows' numbers are made of. */
@@ -13,6 +15,8 @@ export interface Side {
   report: Report;
   tallyOf(entry: string): Tally | undefined;
 }
+
+const SERIES: Record<Measure, Series> = { startup, total: withoutModel };
 
 /**
  * @param failOver percent by which a row may be slower
@@ -33,44 +37,42 @@ export function compare(base: Side, next: Side, failOver?: number): ComparisonDo
     const why = notCompared.map((one) => `${one.entry}: ${one.why}`).join('; ');
     throw refusal(`the two matches have no row in common that could be compared${why === '' ? '' : ` (${why})`}`);
   }
-  const rows = compared.map((pair) => rowOf(pair.base, pair.next, base, next));
   const around = differences(
     base.report,
     next.report,
-    rows.map(({ entry }) => entry),
+    compared.map((pair) => pair.base.entry),
   );
-  const blocking = around.filter(({ blocks }) => blocks);
-  const regressions = blocking.length > 0 ? [] : rows.flatMap((row) => regressionsOf(row, failOver));
+  const blocking = around.filter(({ of, blocks }) => of === 'match' && blocks);
+  const rows = compared.map((pair) => evidenceOf(pair.base, pair.next, base, next, around));
+  const judged = judge(rows, failOver);
+  const same = base.report.match.id === next.report.match.id;
+  const regressions = same || blocking.length > 0 ? [] : judged.regressions;
   const only = (own: Side, other: Side) =>
     own.report.modes.flatMap(({ entry }) => (other.report.modes.some((mode) => mode.entry === entry) ? [] : [entry]));
-  const verdict = blocking.length > 0 ? 'withheld' : regressions.length > 0 ? 'regression' : 'none';
+  const onlyIn = { base: only(base, next), new: only(next, base) };
+  const baseline = baselineOf(base, next, (entry) => compared.some((pair) => pair.base.entry === entry));
   return {
-    schemaVersion: 1,
+    schemaVersion: 2,
+    kind: 'matches',
     base: identityOf(base),
     new: identityOf(next),
     task: base.report.match.task,
     state: base.report.match.state,
     model: base.report.match.model,
+    ...(baseline === undefined ? {} : { baseline, control: controlOf(baseline, base, next) }),
     differences: around,
-    rows,
+    rows: judged.rows,
     notCompared,
-    onlyIn: { base: only(base, next), new: only(next, base) },
+    onlyIn,
     warnings: warningsOf(base.report, next.report),
+    tests: judged.tests,
     ...(failOver === undefined ? {} : { failOver }),
     regressions,
-    verdict,
-    sentence: {
-      withheld: () => `not called a regression: ${namesOf(blocking)} differ`,
-      regression: () => `regression${over(failOver)}: ${regressions.map((one) => `${one.entry} ${one.what}`).join(', ')}`,
-      none: () => `no regression${over(failOver)}`,
-    }[verdict](),
+    ...concluded({ rows: judged.rows, regressions, notCompared, onlyIn, failOver, blocking, same }),
   };
 }
 
 const refusal = (message: string, hint?: string) => new CagematchError('bad-input', message, hint);
-const over = (failOver: number | undefined) => (failOver === undefined ? '' : ` over ${failOver} %`);
-const namesOf = (blocking: ComparisonDocument['differences']) =>
-  blocking.map(({ of, what }) => (of === 'match' ? what : `${of} ${what}`)).join(', ');
 const identityOf = ({ report: { match } }: Side) => ({ match: match.id, startedAt: match.startedAt, how: match.how });
 
 /** Why two rows of one name are not the same thing; undefined where they are. */
@@ -81,75 +83,72 @@ function whyNot(base: ModeReport, next: ModeReport): string | undefined {
   if (a !== undefined && b !== undefined && a !== b) return `the task ${base.task} is not the same: its content is ${a} and ${b}`;
   if (base.state !== next.state) return `state ${base.state} and ${next.state}`;
   if (asked(base) !== asked(next)) return `options ${JSON.stringify(base.options)} and ${JSON.stringify(next.options)}`;
+  if (base.deliver !== undefined && next.deliver !== undefined && base.deliver !== next.deliver)
+    return `the credential goes in by ${base.deliver} and ${next.deliver}`;
   return base.standIn === next.standIn ? undefined : 'one of them is of a stand-in';
 }
 
-function rowOf(base: ModeReport, next: ModeReport, baseSide: Side, nextSide: Side): ComparedRow {
-  const seed = nextSide.report.match.seed;
-  const measureOf = (name: Measure): Measured => {
-    if (name === 'tax' && baseSide.report.match.baseline !== nextSide.report.match.baseline) return { gap: 'no-baseline' };
-    const [a, b] = [samplesOf(name, base, baseSide), samplesOf(name, next, nextSide)];
-    const ratio = ratioOfMedians(b, a, seed);
-    const [before, after] = [summarizePairs(a, seed), summarizePairs(b, seed)];
-    if (isGap(ratio)) return ratio;
-    if (isGap(before) || isGap(after)) return { gap: 'not-reached' };
-    const apart = separates(ratio.ci95, Math.min(a.length, b.length));
-    const direction = apart === false ? 'not separable' : apart === true ? (ratio.median > 1 ? 'slower' : 'faster') : apart;
-    return {
-      base: before.median,
-      new: after.median,
-      n: { base: a.length, new: b.length },
-      ratio: ratio.median,
-      ci95: ratio.ci95,
-      direction,
-    };
-  };
-  const passes = { base: passesOf(base), new: passesOf(next) };
-  return {
-    entry: base.entry,
-    standIn: base.standIn,
-    passes: { ...passes, lost: lostPasses(passes.base, passes.new, next) },
-    measures: { startup: measureOf('startup'), total: measureOf('total'), tax: measureOf('tax'), work: measureOf('work') },
-  };
+/** The row that both matches hold the others against, where it is the same in both. */
+function baselineOf(base: Side, next: Side, isCompared: (entry: string) => boolean): string | undefined {
+  const entry = base.report.match.baseline;
+  return entry !== undefined && entry === next.report.match.baseline && isCompared(entry) ? entry : undefined;
 }
 
-function samplesOf(name: Measure, mode: ModeReport, { report, tallyOf }: Side): ArrayLike<number> {
-  if (name === 'startup' || name === 'total') {
-    const summary = mode.phasesMs[name];
-    return summary === undefined || isGap(summary) ? [] : summary.samples;
-  }
-  const tally = tallyOf(mode.entry);
-  if (!tally) return [];
-  if (name === 'work') return measured(workWithoutModel(tally));
+/** For a row of another task than the baseline's: the row of the baseline's mode that ran that task. */
+function referenceOf(mode: ModeReport, { report }: Side): ModeReport | undefined {
   const baseline = report.modes.find(({ entry }) => entry === report.match.baseline);
-  const held = baseline?.task === mode.task && baseline.entry !== mode.entry ? tallyOf(baseline.entry) : undefined;
-  return held ? pairUp(tally, held, withoutModel).ratios : [];
+  if (!baseline || baseline.task === mode.task) return baseline;
+  return report.modes.find((other) => other.mode === baseline.mode && other.variant === baseline.variant && other.task === mode.task);
 }
 
-type Passes = ComparedRow['passes']['base'];
+function evidenceOf(base: ModeReport, next: ModeReport, baseSide: Side, nextSide: Side, around: readonly Difference[]): Evidence {
+  const { entry } = base;
+  const [reference, other] = [referenceOf(base, baseSide), referenceOf(next, nextSide)];
+  const speed = (name: Measure): Samples | Gap => {
+    if (!reference || !other || reference.entry !== other.entry) return { gap: 'no-baseline' };
+    // It is what the others are held against: its own change is the machine's.
+    if (reference.entry === entry) return { gap: 'not-applicable' };
+    const ratios = (side: Side) => ratiosOf(side.tallyOf(entry), side.tallyOf(reference.entry), SERIES[name]);
+    return { paired: false, base: ratios(baseSide), next: ratios(nextSide) };
+  };
+  const differing = around.filter(({ of, blocks }) => blocks && (of === entry || of === reference?.entry));
+  return {
+    entry,
+    standIn: base.standIn,
+    passes: { base: passesOf(base), new: passesOf(next) },
+    speed: { startup: speed('startup'), total: speed('total') },
+    unprepared: next.n === 0 && base.n > 0 && next.failures.some(({ outcome }) => !isInterrupted(outcome)),
+    blocked:
+      differing.length === 0 ? undefined : differing.map(({ of, what }) => `${of === entry ? '' : `${of}'s `}${what} differs`).join(', '),
+  };
+}
 
-function passesOf({ n, passed, failures }: ModeReport): Passes {
-  const cutShort = failures.filter(({ outcome }) => outcome.status === 'failed' && outcome.cause === 'interrupted').length;
+function ratiosOf(own: Tally | undefined, reference: Tally | undefined, series: Series): number[] {
+  return own && reference ? pairUp(own, reference, series).ratios.filter((ratio) => ratio > 0) : [];
+}
+
+function controlOf(entry: string, base: Side, next: Side): NonNullable<ComparisonDocument['control']> {
+  const change = (name: Measure): Control => {
+    const times = (side: Side) => {
+      const tally = side.tallyOf(entry);
+      return tally ? Array.from(measured(SERIES[name](tally))).filter((ms) => ms > 0) : [];
+    };
+    const samples = { paired: false, base: times(base), next: times(next) };
+    const found = changeOf(samples);
+    if (isGap(found)) return found;
+    const { change, ci95 } = found;
+    const separable = isGap(ci95) ? ci95 : ci95[0] > 1 || ci95[1] < 1;
+    return { base: median(samples.base), new: median(samples.next), change, ci95, separable };
+  };
+  return { entry, startup: change('startup'), total: change('total') };
+}
+
+function passesOf({ n, passed, failures }: ModeReport): Evidence['passes']['base'] {
+  const cutShort = failures.filter(({ outcome }) => isInterrupted(outcome)).length;
   return { passed, n: Math.max(passed, n - cutShort) };
 }
 
-/** All had passed, and now some fail; or nothing was run at all, because the row could not be prepared. */
-function lostPasses(base: Passes, next: Passes, { failures }: ModeReport): boolean {
-  if (base.n === 0 || base.passed < base.n) return false;
-  return next.passed < next.n || (next.n === 0 && failures.length > 0);
-}
-
-/** A row that no longer passes whole is one whatever the limit; one that never did, when its share fell by more than that. */
-function regressionsOf(row: ComparedRow, failOver: number | undefined): ComparisonDocument['regressions'] {
-  const { base, new: next, lost } = row.passes;
-  const share = ({ passed, n }: Passes) => (n === 0 ? Number.NaN : passed / n);
-  const fell = failOver !== undefined && (share(base) - share(next)) * 100 > failOver;
-  const slower = MEASURES.filter((name) => {
-    const measure = row.measures[name];
-    return !isGap(measure) && measure.direction === 'slower' && measure.ratio > 1 + (failOver ?? 0) / 100;
-  });
-  return [...slower, ...(lost || fell ? (['passed'] as const) : [])].map((what) => ({ entry: row.entry, what }));
-}
+const isInterrupted = (outcome: Outcome) => outcome.status === 'failed' && outcome.cause === 'interrupted';
 
 const CUT_SHORT = { done: '', interrupted: 'was interrupted', failed: 'was cut short', crashed: 'has crashed' };
 
@@ -158,15 +157,7 @@ function warningsOf(base: Report, next: Report): string[] {
     ['BASE', base],
     ['NEW', next],
   ] as const;
-  return [
-    ...halves.flatMap(([side, { match }]) =>
-      match.how === 'done' ? [] : [`${side} (${match.id}) ${CUT_SHORT[match.how]}: only what it had finished is compared`],
-    ),
-    ...(base.match.id === next.match.id ? ['both are the same match'] : []),
-    ...(base.match.baseline === next.match.baseline
-      ? []
-      : [
-          `tax is held against ${base.match.baseline ?? 'nothing'} in BASE and ${next.match.baseline ?? 'nothing'} in NEW: it is not compared`,
-        ]),
-  ];
+  return halves.flatMap(([side, { match }]) =>
+    match.how === 'done' ? [] : [`${side} (${match.id}) ${CUT_SHORT[match.how]}: only what it had finished is compared`],
+  );
 }

@@ -1,0 +1,48 @@
+// A comparison as Markdown, for a comment on a change; the verdict comes first.
+import { isGap } from '../../record.js';
+import {
+  changeWords,
+  differenceWords,
+  headLine,
+  measureCells,
+  measureName,
+  missingLines,
+  paceSentence,
+  passesWords,
+} from '../compare/cells.js';
+import { type ComparisonDocument, MEASURES } from '../compare/comparison.js';
+import { bullets, code, section, table, text } from './markdown.js';
+
+export function renderComparisonMarkdown(document: ComparisonDocument): string {
+  const { differences, warnings, sentence } = document;
+  const pace = paceSentence(document);
+  const differing = (blocks: boolean) => differences.filter((one) => one.blocks === blocks).map(differenceWords);
+  return `${[
+    `**${text(sentence)}**`,
+    '',
+    `${text(headLine(document))}.`,
+    ...(pace === undefined ? [] : ['', text(pace)]),
+    '',
+    rowTable(document),
+    ...section('Not compared:', bullets(missingLines(document))),
+    ...section('Differs, and may change a number:', bullets(differing(true))),
+    ...section('Differs too:', bullets(differing(false))),
+    ...section('Warnings:', bullets(warnings)),
+  ].join('\n')}\n`;
+}
+
+function rowTable(document: ComparisonDocument): string {
+  const rows = document.rows.flatMap(({ entry, standIn, measures, passes }) => {
+    const name = standIn ? `${code(entry)} (stand-in)` : code(entry);
+    const { base, new: next } = passes;
+    return [
+      ...MEASURES.flatMap((what) => {
+        const measure = measures[what];
+        if (isGap(measure) && measure.gap === 'not-applicable') return [];
+        return [[name, text(measureName(document, what)), ...measureCells(document, measure), changeWords(measure)]];
+      }),
+      [name, 'passed', `${base.passed}/${base.n}`, `${next.passed}/${next.n}`, '', passesWords(passes)],
+    ];
+  });
+  return table(['mode', 'what', 'base', 'new', 'new/base [95 %]', 'verdict'], rows);
+}
