@@ -116,7 +116,10 @@ function modeNames(): string[] {
 }
 
 async function makeIo(): Promise<Io> {
-  const { loadInputs } = await import('./lib/match/config.js');
+  const { ignoredLine, loadInputs } = await import('./lib/match/config.js');
+  const { ignored, ...inputs } = await loadInputs(process.cwd(), process.env);
+  const line = ignoredLine(ignored);
+  if (line !== undefined) process.stderr.write(`${line}\n`);
   return {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(redact(text)),
@@ -124,7 +127,7 @@ async function makeIo(): Promise<Io> {
     errIsTty: process.stderr.isTTY === true,
     errColumns: () => process.stderr.columns || 100,
     cwd: process.cwd(),
-    ...loadInputs(process.cwd(), process.env),
+    ...inputs,
     platform: process.platform,
     uid: process.getuid?.(),
     leave: (code) => process.exit(code),

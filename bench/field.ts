@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { canary } from '../lib/auth/deliver.js';
 import type { Context, Env, Mode, Reach } from '../lib/contract.js';
 import { killAll } from '../lib/exec.js';
-import { loadEnv } from '../lib/match/config.js';
+import { loadInputs } from '../lib/match/config.js';
 import { contextFor, createKeeper, type Keeper, type Surroundings } from '../lib/match/context.js';
 import { detectAll } from '../lib/match/detect.js';
 import { newMatchId } from '../lib/match/match.js';
@@ -49,9 +49,8 @@ export interface Field {
 }
 
 /** The caller's environment over the checkout's .env, where the rig writes how its runtimes are reached. */
-export function fieldEnv(): Env {
-  return loadEnv(packageRoot, process.env);
-}
+export const fieldEnv = (): Env => env;
+const { env } = await loadInputs(packageRoot, process.env);
 
 /** A folder that only benchmarks know; whoever asks for one removes it. */
 export function temporaryFolder(): string {

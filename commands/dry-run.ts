@@ -2,11 +2,12 @@
 import type { EntryOptions } from '../lib/contract.js';
 import { cellsOf, levelsUpTo } from '../lib/match/burst.js';
 import { type Plan, type PlannedEntry, rounds } from '../lib/match/plan.js';
+import type { ChosenModel } from './model.js';
 import type { ProbeRunSettings } from './probe-settings.js';
 import type { RunSettings } from './run-settings.js';
 
 /** Plain lines for a person, newline at the end. */
-export function describePlan(plan: Plan, seed: number, settings: RunSettings): string {
+export function describePlan(plan: Plan, seed: number, settings: RunSettings, model: Pick<ChosenModel, 'name' | 'why'>): string {
   const { runs, warmup, until, concurrency } = settings;
   const names = plan.entries.map((entry) => entry.entry);
   // As the match shuffles them: every row at every level is one turn of a round.
@@ -18,6 +19,7 @@ export function describePlan(plan: Plan, seed: number, settings: RunSettings): s
   return `${[
     `seed ${seed}`,
     ...rowsOf(plan, said),
+    `model ${model.name}: ${model.why}`,
     ...(concurrency > 1 ? [`levels, of every row in every round: ${levelsUpTo(concurrency).join(' ')}`] : []),
     ...(until === 'precise' ? [`rounds until every interval is within 5 %, at most ${runs}`] : []),
     ...order,

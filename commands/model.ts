@@ -2,6 +2,8 @@
 import { chooseCredential, conflictOf, conflictText, takenOf, type Wish } from '../lib/auth/choose.js';
 import type { Credential, Problem } from '../lib/auth/credential.js';
 import { type Found, findCredentials } from '../lib/auth/find.js';
+import { CagematchError } from '../lib/errors.js';
+import { readOwnInputs, shownUpstream } from '../lib/match/config.js';
 import type { Io } from './io.js';
 
 export interface ChosenModel {
@@ -20,10 +22,25 @@ export async function chooseModel(wish: 'auto' | 'replay' | 'live', auth: Wish, 
   const stays = wish === 'auto' && auth === undefined ? whyReplay(found) : undefined;
   if (stays !== undefined) return { name: 'replay', why: stays, warnings: [] };
   const { credential, warnings } = await chooseCredential(found, auth, io.env);
+  const upstream = shownUpstream(readOwnInputs(io.env).upstream);
+  checkUpstream(credential, upstream, io);
   const asked = [...(wish === 'live' ? ['--model live'] : []), ...(auth === undefined ? [] : [`--auth ${auth}`])].join(' ');
   const why =
     asked === '' ? `${credential.where} was given; --model replay costs nothing` : `${asked}, credential from ${credential.where}`;
-  return { name: 'live', why, credential, warnings };
+  return { name: 'live', why: upstream === undefined ? why : `${why}; the API is asked at ${upstream}`, credential, warnings };
+}
+
+/**
+ * The .env of the current folder may be a stranger's: an address in it gets no credential that comes from elsewhere.
+ * @throws `bad-input`
+ */
+function checkUpstream(credential: Credential, upstream: string | undefined, { dotenv }: Io): void {
+  if (upstream === undefined || !dotenv.has('CAGEMATCH_UPSTREAM') || credential.source === '.env') return;
+  throw new CagematchError(
+    'bad-input',
+    `.env sets CAGEMATCH_UPSTREAM to ${upstream}, and the credential (${credential.where}) does not come from that .env`,
+    `export CAGEMATCH_UPSTREAM=${upstream} where you trust it, or --model replay`,
+  );
 }
 
 /** `auto` goes live only with what was given on purpose, and where nobody can be surprised by who pays. */

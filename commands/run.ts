@@ -54,7 +54,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     checkRequired(plan);
     checkAnything(plan);
     if (settings.dryRun) {
-      io.out(describePlan(plan, seed, settings));
+      io.out(describePlan(plan, seed, settings, model));
       return EXIT.done;
     }
     if (settings.json !== undefined && settings.json !== '-') checkWritable(resolve(io.cwd, settings.json));

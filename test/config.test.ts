@@ -1,31 +1,72 @@
 // .env and the environment: what wins, what counts as unset, and how a mistake is told without telling a secret.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
-import { loadEnv, OWN_INPUTS, readOwnInputs } from '../lib/match/config.js';
+import { ignoredLine, loadInputs, OWN_INPUTS, readDotenv, readOwnInputs, shownUpstream } from '../lib/match/config.js';
 import { loadModes } from '../lib/match/registry.js';
+import { packageRoot } from '../lib/package.js';
 import { temporaryFolder } from './temporary-folder.js';
 import { thrownBy } from './thrown.js';
 
-function load(dotenv: string, shell: NodeJS.ProcessEnv = {}) {
+function folderWith(dotenv: string): string {
   const folder = temporaryFolder();
   writeFileSync(join(folder, '.env'), dotenv);
-  return loadEnv(folder, shell);
+  return folder;
 }
+
+const load = (dotenv: string) => readDotenv(join(folderWith(dotenv), '.env'));
 
 const refusal = (dotenv: string) => thrownBy(() => load(dotenv));
 
 describe('.env', () => {
-  test('may be absent', () => {
-    expect(loadEnv(temporaryFolder(), { A: '1', B: undefined })).toEqual({ A: '1' });
+  test('may be absent', async () => {
+    expect(await loadInputs(temporaryFolder(), { A: '1', B: undefined })).toEqual({ env: { A: '1' }, dotenv: new Set(), ignored: [] });
   });
 
-  test('stands below the shell', () => {
-    expect(load('A=from-file\nB=from-file\n', { A: 'from-shell' })).toEqual({ A: 'from-shell', B: 'from-file' });
+  test('stands below the shell', async () => {
+    const folder = folderWith('ANTHROPIC_API_KEY=from-file\nCAGEMATCH_GATEWAY_PORT=1\n');
+    const { env, dotenv } = await loadInputs(folder, { ANTHROPIC_API_KEY: 'from-shell' });
+    expect({ env, dotenv: [...dotenv] }).toEqual({
+      env: { ANTHROPIC_API_KEY: 'from-shell', CAGEMATCH_GATEWAY_PORT: '1' },
+      dotenv: ['CAGEMATCH_GATEWAY_PORT'],
+    });
   });
 
-  test('a variable that the shell has emptied stays empty: that is how .env is overruled for once', () => {
-    expect(load('ANTHROPIC_API_KEY=key\n', { ANTHROPIC_API_KEY: '' })).toEqual({ ANTHROPIC_API_KEY: '' });
+  test('a variable that the shell has emptied stays empty: that is how .env is overruled for once', async () => {
+    const { env } = await loadInputs(folderWith('ANTHROPIC_API_KEY=key\n'), { ANTHROPIC_API_KEY: '' });
+    expect(env).toEqual({ ANTHROPIC_API_KEY: '' });
+  });
+
+  test('of a stranger’s folder leads no client to a program or to another address, and what is ignored is named', async () => {
+    const ours = Object.keys(OWN_INPUTS);
+    const declared = [...(await loadModes()).values()].flatMap(({ inputs }) => Object.keys(inputs));
+    const foreign = ['NODE_OPTIONS', 'DOCKER_CONFIG', 'PATH', 'LD_PRELOAD', 'HTTPS_PROXY', 'ANTHROPIC_BASE_URL', 'HOME', 'CAGEMATCH_X'];
+    const names = [...new Set([...ours, ...declared, ...foreign])];
+    const { env, ignored } = await loadInputs(folderWith(names.map((name) => `${name}=1\n`).join('')), { PATH: '/bin' });
+    expect(Object.keys(env).sort()).toEqual([...ours, 'PATH'].sort());
+    expect(env.PATH).toBe('/bin');
+    expect(ignored.sort()).toEqual(names.filter((name) => !ours.includes(name) && name !== 'PATH').sort());
+    expect(ignored).toContain('DOCKER_HOST');
+    expect(ignoredLine(['A', 'B'])).toBe('ignored from .env: A, B; export them in your shell where they are meant for cagematch');
+    expect(ignoredLine(['A', 'B', 'C', 'D', 'E', 'F', 'G'])).toMatch(/: A, B, C, D, E and 2 more; /);
+    expect(ignoredLine([])).toBeUndefined();
+  });
+
+  test('of cagematch’s own folder is believed for the inputs that a mode declares, and for nothing else', async () => {
+    const root = temporaryFolder();
+    for (const part of ['package.json', 'Dockerfile', 'tsconfig.build.json', 'lib', 'modes', 'node_modules'])
+      symlinkSync(join(packageRoot, part), join(root, part));
+    cpSync(join(packageRoot, 'dist'), join(root, 'dist'), { recursive: true });
+    writeFileSync(join(root, '.env'), 'DOCKER_HOST=unix:///x\nCAGEMATCH_BROWSER=b\nDOCKER_CONFIG=./dc\nNODE_OPTIONS=--import=x\n');
+    const script = `import { loadInputs } from '${join(root, 'dist/lib/match/config.js')}';
+      const { env, ignored } = await loadInputs('${root}', {});
+      console.log(JSON.stringify({ env, ignored }));`;
+    const { stdout } = await execa(process.execPath, ['--input-type=module', '-e', script]);
+    expect(JSON.parse(stdout)).toEqual({
+      env: { DOCKER_HOST: 'unix:///x', CAGEMATCH_BROWSER: 'b' },
+      ignored: ['DOCKER_CONFIG', 'NODE_OPTIONS'],
+    });
   });
 
   test.each(['A=', 'A=""', "A=''", 'A=   ', 'A= # later'])('an empty value means unset: %s', (line) => {
@@ -75,7 +116,7 @@ describe('.env', () => {
   test('that cannot be read is an error that names it', () => {
     const folder = temporaryFolder();
     mkdirSync(join(folder, '.env'));
-    const error = thrownBy(() => loadEnv(folder, {}));
+    const error = thrownBy(() => readDotenv(join(folder, '.env')));
     expect(error).toMatchObject({
       code: 'bad-input',
       message: expect.stringMatching(/^\.env cannot be read: .*\.env is a folder, not a plain file$/),
@@ -94,10 +135,28 @@ describe('what cagematch itself reads', () => {
   });
 
   test('a port and a base URL are taken', () => {
-    expect(readOwnInputs({ CAGEMATCH_GATEWAY_PORT: '8787', CAGEMATCH_UPSTREAM: 'http://proxy:80/anthropic' })).toEqual({
+    expect(readOwnInputs({ CAGEMATCH_GATEWAY_PORT: '8787', CAGEMATCH_UPSTREAM: 'https://proxy/anthropic' })).toEqual({
       gatewayPort: 8787,
-      upstream: 'http://proxy:80/anthropic',
+      upstream: 'https://proxy/anthropic',
     });
+  });
+
+  test.each(['http://127.0.0.1:9/x', 'http://localhost', 'http://api.localhost:1', 'http://[::1]:9'])(
+    'an upstream on this machine needs no TLS: %s',
+    (url) => expect(readOwnInputs({ CAGEMATCH_UPSTREAM: url }).upstream).toBe(url),
+  );
+
+  test.each(['http://proxy:80/anthropic', 'http://127.0.0.1.example.com', 'http://10.0.0.1', 'http://localhost.example.com'])(
+    'an upstream elsewhere does: %s',
+    (url) => {
+      const error = thrownBy(() => readOwnInputs({ CAGEMATCH_UPSTREAM: url }));
+      expect(error).toMatchObject({ code: 'bad-input', message: expect.stringMatching(/^CAGEMATCH_UPSTREAM: has to begin with https/) });
+    },
+  );
+
+  test('an upstream is shown without the name and the password in it', () => {
+    expect(shownUpstream('https://user:secret@proxy/anthropic?key=1')).toBe('https://proxy/anthropic');
+    expect(shownUpstream(readOwnInputs({}).upstream)).toBeUndefined();
   });
 
   test.each(['x', '-1', '65536', '80.5', '80a', '0x50', ' ', '1e3'])('a port that is none is refused by name: %j', (port) => {

@@ -4,16 +4,15 @@ import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, statSync, w
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Mode } from '../lib/contract.js';
-import { loadEnv } from '../lib/match/config.js';
 import { detectAll } from '../lib/match/detect.js';
 import { loadModes } from '../lib/match/registry.js';
 import { replayAnswer } from '../lib/model/answers.js';
 import { readCassette } from '../lib/model/cassette.js';
 import { createGateway } from '../lib/model/gateway.js';
-import { packageRoot } from '../lib/package.js';
 import { isGap, type Planted } from '../lib/record.js';
 import { bundledTask } from '../lib/task/bundled.js';
 import type { Task } from '../lib/task/task.js';
+import { machineEnv } from './machine-env.js';
 import { modeContext } from './mode-context.js';
 import { entryOf, PASSED, playedMode, playMatch } from './played.js';
 import { temporaryFolder } from './temporary-folder.js';
@@ -191,7 +190,7 @@ describe('on the host, an agent that plants everything', () => {
 
 /** Runtimes of this machine that are ready, whose agent works in a folder of this host. */
 const modes = await loadModes();
-const env = loadEnv(packageRoot, process.env);
+const env = machineEnv;
 const around = { env, uid: process.getuid?.(), platform: process.platform };
 const there = [...modes.values()].filter((mode: Mode) => mode.workspace === 'bind' && mode.isolation !== 'none' && existsSync('/proc'));
 const ready = (await detectAll(there, (mode) => modeContext(mode.id, around))).flatMap(({ mode, detection }) =>

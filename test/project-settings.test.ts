@@ -3,10 +3,10 @@ import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { loadEnv } from '../lib/match/config.js';
 import { packageRoot } from '../lib/package.js';
 import { cagematch, ownHouse, standSomewhere } from './house.js';
 import { listening } from './loopback.js';
+import { machineEnv } from './machine-env.js';
 
 /** What each of them would do, were it started: leave a file of its name in the workspace. */
 const hook = (name: string) => ({ hooks: [{ type: 'command', command: `touch ${name}-ran` }] });
@@ -42,7 +42,7 @@ test('the real agent keeps to our address and starts nothing of the workspace, i
     }),
   );
   hostileTask(join(place.cwd, 'hostile'), `http://127.0.0.1:${port}`);
-  const { PATH = '', HOME: _home, ...env } = loadEnv(packageRoot, process.env);
+  const { PATH = '', HOME: _home, ...env } = machineEnv;
   const at = { cwd: place.cwd, env: { ...env, PATH } };
   const { stdout, stderr } = await cagematch(
     ownHouse,

@@ -2,17 +2,17 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { loadEnv } from '../lib/match/config.js';
 import { detectAll } from '../lib/match/detect.js';
 import { loadModes } from '../lib/match/registry.js';
 import { replayAnswer } from '../lib/model/answers.js';
 import { type Cassette, cassetteText, readCassette } from '../lib/model/cassette.js';
 import { createGateway } from '../lib/model/gateway.js';
 import { serveReplay } from '../lib/model/replay.mjs';
-import { agentVersion, packageRoot } from '../lib/package.js';
+import { agentVersion } from '../lib/package.js';
 import { shapesOf } from '../lib/secrets.js';
 import { bundledTask } from '../lib/task/bundled.js';
 import { cagematch, ownHouse, standSomewhere } from './house.js';
+import { machineEnv } from './machine-env.js';
 import { modeContext } from './mode-context.js';
 import { entryOf, PASSED, playMatch } from './played.js';
 import { temporaryFolder } from './temporary-folder.js';
@@ -202,7 +202,7 @@ describe('nothing is written', () => {
 });
 
 /** Modes of this machine that are ready, whichever way their agents reach the model; the one without walls is always there. */
-const env = loadEnv(packageRoot, process.env);
+const env = machineEnv;
 const around = { env, uid: process.getuid?.(), platform: process.platform };
 const ready = (await detectAll((await loadModes()).values(), (mode) => modeContext(mode.id, around))).flatMap(({ mode, detection }) =>
   detection.status === 'ready' ? [{ mode, facts: detection.facts }] : [],

@@ -2,13 +2,13 @@
 import { appendFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { loadEnv } from '../lib/match/config.js';
 import { readCassette } from '../lib/model/cassette.js';
 import { packageRoot } from '../lib/package.js';
 import { bundledTask } from '../lib/task/bundled.js';
 import { startTranscript } from '../lib/task/transcript.js';
 import { init, result, toolResult, uses, writes } from './agent-lines.js';
 import { cagematch, ownHouse, standSomewhere } from './house.js';
+import { machineEnv } from './machine-env.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 const task = bundledTask('refactor');
@@ -143,7 +143,7 @@ test('the real agent replays it in every runtime that is ready here, and a verif
   const place = standSomewhere();
   onTestFinished(place.close);
   verifiedIn(place.cwd);
-  const { PATH, HOME, ...env } = loadEnv(packageRoot, process.env);
+  const { PATH, HOME, ...env } = machineEnv;
   const found = await cagematch(ownHouse, ['detect', '--json'], { cwd: place.cwd, env: { ...env, PATH: PATH ?? '' } });
   const modes = JSON.parse(found.stdout) as {
     mode: string;

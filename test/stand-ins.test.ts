@@ -1,8 +1,7 @@
 // Stand-ins refuse what the real command lines refuse, with the same exit code: asked of both, wherever the real one answers.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { capture } from '../lib/exec.js';
-import { loadEnv } from '../lib/match/config.js';
-import { packageRoot } from '../lib/package.js';
+import { machineEnv } from './machine-env.js';
 import { openStandIn, type StandIn } from './stand-ins/stand-in.js';
 
 const NOT_THERE = 'cagematch-no-such-thing';
@@ -71,7 +70,7 @@ const CASES: Record<string, { asks: string[]; cases: [number, ...string[]][] }> 
   },
 };
 
-const real = loadEnv(packageRoot, process.env);
+const real = machineEnv;
 
 describe.each(Object.entries(CASES))('%s', async (program, { asks, cases }) => {
   const answers = await capture([program, ...asks], { env: real, timeoutMs: 5000, cwd: '/' });

@@ -7,18 +7,17 @@ import { delimiter, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Detection, Env, Mode } from '../lib/contract.js';
 import { which } from '../lib/exec.js';
-import { loadEnv } from '../lib/match/config.js';
 import { contextFor, createKeeper, type Keeper } from '../lib/match/context.js';
 import { detectAll } from '../lib/match/detect.js';
 import type { PlannedEntry } from '../lib/match/plan.js';
 import { loadModes } from '../lib/match/registry.js';
-import { packageRoot } from '../lib/package.js';
 import { type Wall, wallSchema } from '../lib/probe-record.js';
 import { type HostSide, JUDGES, sameKernel, socketPaths, type Told } from '../lib/probes/walls/judge.js';
 import { WALLS } from '../lib/probes/walls/list.js';
 import { probeWalls } from '../lib/probes/walls/walls.js';
 import { childrenOf, commandLines } from '../lib/process-tree.js';
 import { quoted, writeProgram } from './fake-commands.js';
+import { machineEnv } from './machine-env.js';
 import { modeContext } from './mode-context.js';
 import { standIn } from './stand-ins/docker.js';
 
@@ -183,7 +182,7 @@ function wrapper(real: string, ...added: string[]): string {
   return folder;
 }
 
-const env = loadEnv(packageRoot, process.env);
+const env = machineEnv;
 const [docker] = await detectAll([registry.get('docker') as Mode], (mode) => modeContext(mode.id, { env }));
 const dockerReady = docker?.detection.status === 'ready';
 

@@ -1,9 +1,11 @@
 // The environment and .env, checked before anything starts.
+import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'dotenv';
 import { z } from 'zod';
 import type { Env } from '../contract.js';
 import { CagematchError, messageOf } from '../errors.js';
+import { packageRoot } from '../package.js';
 import { MOST_TYPED, readPlainFile } from '../plain-files.js';
 
 /** What cagematch itself reads; each mode declares its own `inputs` beside these. */
@@ -12,8 +14,12 @@ export const OWN_INPUTS = {
   ANTHROPIC_API_KEY: { help: 'API key; billed by use. Where a plan is found as well, --auth says which is meant', secret: true },
   ANTHROPIC_AUTH_TOKEN: { help: 'bearer token for what stands in for the API; wins over both', secret: true },
   CAGEMATCH_GATEWAY_PORT: { help: 'fixed port for the gateway, for firewalls that need one; default: a free one', example: '8787' },
-  CAGEMATCH_UPSTREAM: { help: 'base URL of the API in live mode; default: https://api.anthropic.com' },
+  CAGEMATCH_UPSTREAM: {
+    help: 'base URL of the API in live mode, https off this machine; default: https://api.anthropic.com; from .env with a credential of that .env only',
+  },
 };
+
+const DEFAULT_UPSTREAM = 'https://api.anthropic.com';
 
 /** Names of the agent's own credentials. */
 export const CREDENTIALS: readonly string[] = Object.entries(OWN_INPUTS).flatMap(([name, input]) => ('secret' in input ? [name] : []));
@@ -26,25 +32,69 @@ const ownSchema = z.object({
     .transform(Number)
     .refine((port) => port <= 65535, notAPort)
     .optional(),
-  CAGEMATCH_UPSTREAM: z.url({ protocol: /^https?$/, error: 'not a URL that begins with https:// or http://' }).optional(),
+  CAGEMATCH_UPSTREAM: z
+    .url({ protocol: /^https?$/, error: 'not a URL that begins with https://' })
+    .refine(isGuarded, 'has to begin with https://, since it is not on this machine')
+    .optional(),
 });
 
+/** Credentials are read over it: nobody on the way may see or change what is sent. */
+function isGuarded(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol, hostname } = new URL(url);
+  return protocol === 'https:' || /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
+}
+
+export interface Inputs {
+  /** The shell's variables, and below them those that were taken from .env. */
+  env: Env;
+  /** Names of the variables whose value comes from .env. */
+  dotenv: ReadonlySet<string>;
+  /** Names of the variables that are set in .env only and were not taken from it. */
+  ignored: string[];
+}
+
 /**
- * The process environment with .env below it: what is set in the shell wins. `dotenv`: the names that .env gave.
+ * The process environment with .env below it: what is set in the shell wins. The current folder may be a stranger's, and a variable can
+ * make a client run a program (DOCKER_CONFIG, NODE_OPTIONS) or talk to somebody else (DOCKER_HOST, FLY_FLAPS_BASE_URL). So of its .env
+ * only cagematch's own inputs are taken; those of the modes only where the folder is cagematch's own.
  * @throws `bad-input` that names the line of a broken .env
  */
-export function loadInputs(cwd: string, processEnv: NodeJS.ProcessEnv): { env: Env; dotenv: ReadonlySet<string> } {
+export async function loadInputs(cwd: string, processEnv: NodeJS.ProcessEnv): Promise<Inputs> {
   const fromShell = Object.fromEntries(Object.entries(processEnv).filter((pair): pair is [string, string] => pair[1] !== undefined));
-  const fromFile = readDotenv(join(cwd, '.env'));
-  return { env: { ...fromFile, ...fromShell }, dotenv: new Set(Object.keys(fromFile).filter((name) => !(name in fromShell))) };
+  const inFile = Object.entries(readDotenv(join(cwd, '.env'))).filter(([name]) => !(name in fromShell));
+  const allowed = inFile.length > 0 && isOwnFolder(cwd) ? await inputsOfModes() : new Set<string>();
+  const isTaken = (name: string) => name in OWN_INPUTS || allowed.has(name) || (allowed.size > 0 && name.startsWith('CAGEMATCH_'));
+  const fromFile = Object.fromEntries(inFile.filter(([name]) => isTaken(name)));
+  return {
+    env: { ...fromFile, ...fromShell },
+    dotenv: new Set(Object.keys(fromFile)),
+    ignored: inFile.flatMap(([name]) => (isTaken(name) ? [] : [name])),
+  };
 }
 
-/** The same, for whom it does not matter which of them gave what. */
-export function loadEnv(cwd: string, processEnv: NodeJS.ProcessEnv): Env {
-  return loadInputs(cwd, processEnv).env;
+function isOwnFolder(cwd: string): boolean {
+  return realpathSync(cwd) === realpathSync(packageRoot);
 }
 
-function readDotenv(path: string): Env {
+async function inputsOfModes(): Promise<Set<string>> {
+  // Only here: a command that needs no mode should not wait for all of them to be loaded.
+  const { loadModes } = await import('./registry.js');
+  return new Set([...(await loadModes()).values()].flatMap(({ inputs }) => Object.keys(inputs)));
+}
+
+/** How many ignored variables are named; a project's own .env may have many. */
+const MOST_NAMED = 5;
+
+/** One line on what was not taken from .env; undefined where that is nothing. */
+export function ignoredLine(ignored: readonly string[]): string | undefined {
+  if (ignored.length === 0) return undefined;
+  const more = ignored.length > MOST_NAMED ? ` and ${ignored.length - MOST_NAMED} more` : '';
+  return `ignored from .env: ${ignored.slice(0, MOST_NAMED).join(', ')}${more}; export them in your shell where they are meant for cagematch`;
+}
+
+/** The variables of a .env file, whoever they are meant for. */
+export function readDotenv(path: string): Env {
   let text: string;
   try {
     text = readPlainFile(path, { links: 'follow', most: MOST_TYPED }).toString('utf8');
@@ -83,5 +133,12 @@ export function readOwnInputs(env: Env): { gatewayPort: number; upstream: string
     const issue = read.error.issues[0];
     throw new CagematchError('bad-input', `${issue?.path.join('.')}: ${issue?.message}`, 'correct it in .env or the environment');
   }
-  return { gatewayPort: read.data.CAGEMATCH_GATEWAY_PORT ?? 0, upstream: read.data.CAGEMATCH_UPSTREAM ?? 'https://api.anthropic.com' };
+  return { gatewayPort: read.data.CAGEMATCH_GATEWAY_PORT ?? 0, upstream: read.data.CAGEMATCH_UPSTREAM ?? DEFAULT_UPSTREAM };
+}
+
+/** An upstream that is not the API's own, as it may be shown: a name and a password in it are left out. Undefined: the API itself. */
+export function shownUpstream(upstream: string): string | undefined {
+  if (upstream === DEFAULT_UPSTREAM) return undefined;
+  const { protocol, host, pathname } = new URL(upstream);
+  return `${protocol}//${host}${pathname === '/' ? '' : pathname}`;
 }

@@ -2,12 +2,11 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Env, Facts, Mode } from '../../lib/contract.js';
-import { loadEnv } from '../../lib/match/config.js';
 import { contextFor, createKeeper } from '../../lib/match/context.js';
 import { detectAll } from '../../lib/match/detect.js';
 import { asFound } from '../../lib/match/plan.js';
 import { entryName, loadModes } from '../../lib/match/registry.js';
-import { packageRoot } from '../../lib/package.js';
+import { machineEnv } from '../machine-env.js';
 
 export interface Target {
   /** `docker`, `docker:runsc`, `docker (stand-in)`. */
@@ -60,7 +59,7 @@ export interface Targets {
 export async function findTargets(): Promise<Targets> {
   const modes = [...(await loadModes()).values()];
   const found: Targets = { modes, targets: [], notReal: [] };
-  const env = loadEnv(packageRoot, process.env);
+  const env = machineEnv;
   await addReal(found, modes, env);
   const cluster = clusterEnv(env);
   if (cluster)

@@ -145,7 +145,7 @@ test('docker-sandbox, by way of runtime-proxy: the guest has a word for the key,
   const stand = await dockerSandbox();
   await execa('sbx', ['secret', 'set', 'anthropic'], { env: stand.env, extendEnv: false, input: key });
   const args = ['docker-sandbox', '--deliver', 'runtime-proxy'];
-  const { row, said } = await live(stand, args, { CAGEMATCH_UPSTREAM: 'http://api.stand-in.test', CAGEMATCH_STAND_IN_PROXY: proxy });
+  const { row, said } = await live(stand, args, { CAGEMATCH_UPSTREAM: 'http://api.localhost', CAGEMATCH_STAND_IN_PROXY: proxy });
   expect(row, said).toMatchObject({ n: 1, passed: 1, auth: { path: 'runtime-proxy', delivered: 'yes', header: 'x-api-key' } });
   expect(shown).toEqual([1, 2, 3].map(() => `x-api-key ${key}`));
 });
@@ -155,7 +155,7 @@ test('docker-sandbox, by way of env, goes through its proxy too', async () => {
   const proxy = await openRuntimeProxy('unused', api);
   const args = ['docker-sandbox', '--deliver', 'env'];
   const { row, said } = await live(await dockerSandbox(), args, {
-    CAGEMATCH_UPSTREAM: 'http://api.stand-in.test',
+    CAGEMATCH_UPSTREAM: 'http://api.localhost',
     CAGEMATCH_STAND_IN_PROXY: proxy,
   });
   expect(row, said).toMatchObject({ passed: 1, auth: { path: 'env', delivered: 'yes' } });
