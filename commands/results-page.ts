@@ -144,7 +144,7 @@ export function publishResult(candidate: Candidate, settings: { publish: boolean
     io.err(`not published: ${RESULTS} cannot be written: ${messageOf(error)}\n`);
     return false;
   }
-  io.err(`published: ${RESULTS}; git add -f results/${id} keeps its record with it\n`);
+  io.err(`published: ${RESULTS}; its record is results/${id}: commit both, the ignored folder with add -f\n`);
   return true;
 }
 

@@ -14,7 +14,6 @@ import { namesOf, once, readSettings, text, wanted, wholeNumber, wholeNumberOr }
 /** What holds where nobody says anything else. yargs is not told: what it fills in looks as if it had been typed. */
 const OTHERWISE = {
   runs: 3,
-  warmup: 0,
   state: 'prepared',
   model: 'auto',
   concurrency: 1,
@@ -23,6 +22,9 @@ const OTHERWISE = {
 } as const satisfies MatchFile;
 
 const USUAL_TASK = 'hello';
+
+/** First runs are slower, not by the same in every row. A single run is a try, and without an image every run is a first one. */
+const usualWarmup = ({ runs, state }: Pick<MatchFile, 'runs' | 'state'>) => (runs === 1 || state === 'cold' ? 0 : 1);
 
 /** `--runs auto` ends here at the latest. */
 const MOST_ROUNDS = 50;
@@ -35,7 +37,10 @@ export const builder = (argv: Argv) =>
       describe: `rounds, each runs every mode once; default: ${OTHERWISE.runs}; auto: until intervals are within 5 %, at most ${MOST_ROUNDS}`,
       ...text,
     })
-    .option('warmup', { describe: `rounds that are not counted, first; default: ${OTHERWISE.warmup}`, ...text })
+    .option('warmup', {
+      describe: 'rounds that are not counted, first; default: 1, and 0 where one run is asked for or images are absent',
+      ...text,
+    })
     .option('seed', { describe: 'seed of the order within the rounds; default: a fresh one', ...text })
     .option('state', {
       describe: `prepared: a new sandbox, image present; warm: it idles already; cold: image absent; default: ${OTHERWISE.state}`,
@@ -141,7 +146,7 @@ export function readRunSettings(args: unknown, cwd: string, registry: Registry):
     required: [...merged.require],
     runs: merged.runs === 'auto' ? MOST_ROUNDS : merged.runs,
     until: merged.runs === 'auto' ? 'precise' : 'count',
-    warmup: merged.warmup,
+    warmup: merged.warmup ?? usualWarmup(merged),
     seed: merged.seed,
     state: merged.state,
     task: taskIds[0] as string,

@@ -2,6 +2,7 @@
 import { join, resolve } from 'node:path';
 import { CagematchError } from '../lib/errors.js';
 import { writeBundle } from '../lib/match/bundles.js';
+import { lookBefore } from '../lib/match/busy.js';
 import { readOwnInputs } from '../lib/match/config.js';
 import { openRecord } from '../lib/match/events.js';
 import { readCommit, readLoad, takeFingerprint } from '../lib/match/fingerprint.js';
@@ -12,6 +13,7 @@ import { liveAnswer, replayAnswer } from '../lib/model/answers.js';
 import { type Cassette, readCassette } from '../lib/model/cassette.js';
 import { agentVersion, packageRoot, version } from '../lib/package.js';
 import { SCHEMA_VERSION } from '../lib/record.js';
+import { busyParts } from '../lib/report/circumstances.js';
 import type { Report } from '../lib/report/document.js';
 import { MATCH_REGION } from '../lib/report/export/markdown.js';
 import { createFold } from '../lib/report/fold.js';
@@ -60,6 +62,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     if (settings.json !== undefined && settings.json !== '-') checkWritable(resolve(io.cwd, settings.json));
     if (settings.publish) checkPublishable(settings, MATCH_REGION, io.cwd);
     const folder = join(resolve(io.cwd, settings.out), matchId);
+    const host = takeFingerprint(io.platform);
     const fold = createFold({ runs: true });
     const record = openRecord(folder, {
       onEvent(event) {
@@ -68,6 +71,10 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       },
       onFailure: session.stop,
     });
+    // One run is a try: nothing is compared.
+    const quiet = settings.runs > 1 && !signal.aborted ? await lookBefore(host.cores) : undefined;
+    const busy = quiet ? busyParts(quiet) : [];
+    if (busy.length > 0) progress.say(`warning: this machine is busy: ${busy.join(', ')}`);
     record.emit({
       type: 'match-started',
       schemaVersion: SCHEMA_VERSION,
@@ -83,8 +90,9 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       task: settings.task,
       state: settings.state,
       versions: { cagematch: version, agent: agentVersion, node: process.version, commit: readCommit(packageRoot) },
-      host: takeFingerprint(io.platform),
+      host,
       load: readLoad(io.platform),
+      ...(quiet ? { quiet } : {}),
     });
     for (const { text, hint } of model.warnings) record.emit({ type: 'warning', code: 'credential', message: `${text}; ${hint}` });
     recordRows(record, plan, detected);

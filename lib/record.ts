@@ -53,6 +53,44 @@ const amount = z.union([z.number().nonnegative(), gapSchema]);
 export const costSchema = z.strictObject({ memoryPeakBytes: amount, cpuUserMs: amount, cpuSystemMs: amount });
 export type Cost = z.infer<typeof costSchema>;
 
+/**
+ * What this machine did from just before the launch until the sandbox was gone; outside of the clocks. `cpuMs`: of all its CPUs, idle and
+ * stolen time left out. `otherMs`: of that what neither the sandbox' own processes nor this one used: the runtime's daemons and
+ * clients, and whatever is foreign. `waitingMs`: the time in which some task waited for a CPU.
+ */
+const conditionsSchema = z.strictObject({
+  wallMs: z.number().nonnegative(),
+  cpuMs: z.number().nonnegative(),
+  stealMs: z.number().nonnegative(),
+  otherMs: amount,
+  waitingMs: amount,
+});
+export type Conditions = z.infer<typeof conditionsSchema>;
+
+/** How busy the machine was before the match, as shares: of its CPU time; of the time that was looked at (`waiting`). */
+export const quietSchema = z.strictObject({
+  lookMs: z.number().nonnegative(),
+  otherShare: z.number().nonnegative(),
+  stealShare: z.number().nonnegative(),
+  waitingShare: amount,
+});
+export type Quiet = z.infer<typeof quietSchema>;
+
+const limit = z.union([z.number().nonnegative(), z.literal('none'), gapSchema]);
+const word = z.union([z.string().min(1), gapSchema]);
+
+/** What a sandbox is from inside, asked once a row; the limits are those in effect there. */
+export const guestSchema = z.strictObject({
+  nodeVersion: word,
+  gitVersion: word,
+  libc: word,
+  os: word,
+  uid: amount,
+  memoryBytes: limit,
+  pids: limit,
+});
+export type Guest = z.infer<typeof guestSchema>;
+
 /** What an image and one idle sandbox take on disk. */
 const diskSchema = z.strictObject({ imageBytes: amount, sandboxBytes: amount });
 export type Disk = z.infer<typeof diskSchema>;
@@ -252,6 +290,8 @@ export const eventSchema = z.discriminatedUnion('type', [
     versions: z.strictObject({ cagematch: z.string(), agent: z.string(), node: z.string(), commit: z.string().optional() }),
     host: fingerprintSchema,
     load: loadSchema.optional(),
+    /** Absent where nobody looked, or the platform keeps no such counters. */
+    quiet: quietSchema.optional(),
   }),
   ...rowEvents,
   /** In a burst, what is at a higher level than 1 is written `docker*4`. */
@@ -277,7 +317,14 @@ export const eventSchema = z.discriminatedUnion('type', [
     how: z.enum(['precise', 'limit']),
     wide: z.array(z.string()),
   }),
-  z.strictObject({ ...base, type: z.literal('appraised'), entry: z.string(), disk: diskSchema }),
+  z.strictObject({
+    ...base,
+    type: z.literal('appraised'),
+    entry: z.string(),
+    disk: diskSchema,
+    /** Absent in older records. */
+    guest: guestSchema.or(gapSchema).optional(),
+  }),
   z.strictObject({
     ...base,
     type: z.literal('run-started'),
@@ -304,6 +351,8 @@ export const eventSchema = z.discriminatedUnion('type', [
     outcome: outcomeSchema,
     clocks: clocksSchema,
     cost: costSchema.or(gapSchema).default({ gap: 'not-captured' }),
+    /** Absent in older records. */
+    conditions: conditionsSchema.or(gapSchema).optional(),
     /** Which of the runtime's machines it was on, where there are several: a cluster's member, a region. */
     place: z.string().optional(),
     /** Of what was committed in a workspace that was copied: the git bundle, relative to the match's folder. */

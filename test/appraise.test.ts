@@ -31,12 +31,15 @@ async function appraised(changes: Partial<Mode>, signal = new AbortController().
   return { ...answer, calls };
 }
 
+/** As a process of it finds it. */
+const THIS_MACHINE = expect.objectContaining({ nodeVersion: process.version, uid: expect.any(Number), os: expect.any(String) });
 const WHOLE = ['launch', 'destroy appraised'];
 
 describe('the disk of a row', () => {
   test('is what the mode says of a sandbox that idles', async () => {
     expect(await appraised({ disk: async () => ({ imageBytes: 5, sandboxBytes: 0 }) })).toEqual({
       disk: { imageBytes: 5, sandboxBytes: 0 },
+      guest: THIS_MACHINE,
       calls: WHOLE,
     });
   });
@@ -44,18 +47,25 @@ describe('the disk of a row', () => {
   test('has a gap for what the runtime does not tell', async () => {
     expect(await appraised({ disk: async () => ({ imageBytes: 5 }) })).toEqual({
       disk: { imageBytes: 5, sandboxBytes: { gap: 'not-reported' } },
+      guest: THIS_MACHINE,
       calls: WHOLE,
     });
   });
 
   test.each([
-    ['of isolation none', { isolation: 'none' }, 'not-applicable'],
-    ['of isolation os-sandbox', { isolation: 'os-sandbox' }, 'not-applicable'],
-    ['elsewhere', { isolation: 'microvm', elsewhere: true }, 'other-machine'],
-    ['of isolation microvm', { isolation: 'microvm' }, 'not-reported'],
-  ] as const)('is not asked for by a launch where a mode $0 cannot tell it: $2', async (_what, declared, gap) => {
-    expect(await appraised(declared)).toEqual({ disk: { imageBytes: { gap }, sandboxBytes: { gap } }, calls: [] });
+    ['elsewhere', { isolation: 'microvm', elsewhere: true }, 'other-machine', 'other-machine'],
+    ['of isolation microvm', { isolation: 'microvm' }, 'not-reported', 'not-captured'],
+  ] as const)('is not asked for by a launch where a mode $0 cannot tell it: $2', async (_what, declared, gap, guest) => {
+    expect(await appraised(declared)).toEqual({ disk: { imageBytes: { gap }, sandboxBytes: { gap } }, guest: { gap: guest }, calls: [] });
   });
+
+  test.each(['none', 'os-sandbox'] as const)(
+    'does not apply to processes of this machine (%s), which are only looked at',
+    async (isolation) => {
+      const gap = { gap: 'not-applicable' };
+      expect(await appraised({ isolation })).toEqual({ disk: { imageBytes: gap, sandboxBytes: gap }, guest: THIS_MACHINE, calls: WHOLE });
+    },
+  );
 
   const nothing = { imageBytes: { gap: 'not-reported' }, sandboxBytes: { gap: 'not-reported' } };
   const disk = async () => ({ imageBytes: 5, sandboxBytes: 5 });
@@ -68,7 +78,7 @@ describe('the disk of a row', () => {
     ['the answer fails', { disk: fail }],
     ['the removal fails', { disk, destroy: fail }],
   ])('is a gap with the reason when %s, and the sandbox is destroyed', async (_when, changes) => {
-    expect(await appraised(changes)).toEqual({ disk: nothing, problem: 'it went wrong', calls: WHOLE });
+    expect(await appraised(changes)).toEqual({ disk: nothing, guest: { gap: 'not-reported' }, problem: 'it went wrong', calls: WHOLE });
   });
 
   test('is given up when the user wants out, and the sandbox is destroyed', async () => {

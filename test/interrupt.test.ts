@@ -64,7 +64,7 @@ afterAll(() => house.close());
 async function interrupt(phase: string, times: number, signal: NodeJS.Signals = 'SIGINT') {
   const place = standSomewhere();
   try {
-    const child = cagematch(house, ['run', 'sticky', '--runs', '4', '--model', 'replay', '--json', 'out.json'], {
+    const child = cagematch(house, ['run', 'sticky', '--runs', '4', '--warmup', '0', '--model', 'replay', '--json', 'out.json'], {
       cwd: place.cwd,
       env: { STICKY: phase, STICKY_FOLDER: place.cwd, TMPDIR: place.cwd },
     });
@@ -136,6 +136,8 @@ it.skipIf(terminal === undefined || process.platform !== 'linux')(
         'sticky',
         '--runs',
         '4',
+        '--warmup',
+        '0',
         '--model',
         'replay',
         '--out',

@@ -40,7 +40,7 @@ describe('a match', () => {
       /^# Mine\n<!-- cagematch:match -->\nMatch `20261121-040000-abcd`[\s\S]*<!-- \/cagematch:match -->\n<!-- cagematch:probe -->\nold\n/,
     );
     expect(now).toMatch(/\n<!-- \/cagematch:probe -->\nkept\n$/);
-    expect(said).toContain('published: RESULTS.md; git add -f results/20261121-040000-abcd');
+    expect(said).toContain('published: RESULTS.md; its record is results/20261121-040000-abcd: commit both');
   });
 
   test('that nobody asked to publish leaves the page alone, and one line names the way', async () => {

@@ -290,7 +290,7 @@ describe('the conditions', () => {
     const report = madeMatch(rows, { match: { warmup: 0, load: [0.5, 1, 1] } });
     report.match.load.after = [1.25, 1, 1];
     report.match.warmup = 2;
-    expect(notes(report)).toContain('; 10 rounds, 2 warm-up, state prepared, seed 7, load 0.5 → 1.3');
+    expect(notes(report)).toContain('; 10 rounds, 2 warm-up, state prepared, seed 7, load 0.5 1 1 before, 1.25 1 1 after');
   });
 
   test('say how rounds that went on until all was known came out', () => {

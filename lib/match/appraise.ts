@@ -1,11 +1,12 @@
-// What a row takes on disk: its image, and one idle sandbox of it. Asked once, after the rounds, so that no run pays for it.
+// What a row takes on disk, and what it is from inside: asked of one idle sandbox, after the rounds, so that no run pays for it.
 import type { Context, Handle, Mode } from '../contract.js';
 import { messageOf } from '../errors.js';
 import { makeFolder, removeFolder } from '../owner.js';
-import type { Disk, Gap } from '../record.js';
+import type { Disk, Gap, Guest } from '../record.js';
 import type { Task } from '../task/task.js';
 import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
 import { furnish, specFor, workspaceUser } from './furnish.js';
+import { lookInside } from './guest.js';
 import type { Ready } from './ready.js';
 
 /** For launch and answer together. */
@@ -13,36 +14,43 @@ const APPRAISE_MS = 60_000;
 
 type Row = Pick<Ready, 'ctx' | 'reach' | 'gatewayPort'> & { mode: Mode };
 
+interface Appraisal {
+  disk: Disk;
+  guest: Guest | Gap;
+}
+
 /**
- * Launches a sandbox that idles, asks, and destroys it again whatever the answer; nothing is launched where the mode cannot
- * tell. Never throws. `problem`: why there is no answer although there should be one.
+ * Launches a sandbox that idles, asks, and destroys it again whatever the answer. Nothing is launched where the mode knows no disk,
+ * unless its sandbox is a process of this machine. Never throws. `problem`: why there is no answer although there should be one.
  * @param name unique on this machine; the sandbox bears it
  */
 export async function appraise(
   one: Row,
   match: { task: Task; name: string; signal: AbortSignal },
-): Promise<{ disk: Disk; problem?: string }> {
+): Promise<Appraisal & { problem?: string }> {
   const { mode } = one;
-  const { disk } = mode;
-  if (!disk) return { disk: nothing(whyNot(mode)) };
+  if (!mode.disk && !isProcess(mode))
+    return { disk: nothing(whyNot(mode)), guest: { gap: mode.elsewhere ? 'other-machine' : 'not-captured' } };
   let folder: string | undefined;
   try {
     folder = makeFolder('disk');
-    return { disk: await inSandbox(folder, one, match, disk) };
+    return await inSandbox(folder, one, match);
   } catch (error) {
-    return { disk: nothing({ gap: 'not-reported' }), problem: messageOf(error) };
+    const gap = { gap: 'not-reported' } as const;
+    return { disk: nothing(mode.disk ? gap : whyNot(mode)), guest: gap, problem: messageOf(error) };
   } finally {
     tidy(folder);
   }
 }
 
-async function inSandbox(folder: string, one: Row, match: Parameters<typeof appraise>[1], disk: NonNullable<Mode['disk']>): Promise<Disk> {
+async function inSandbox(folder: string, one: Row, match: Parameters<typeof appraise>[1]): Promise<Appraisal> {
   const { mode } = one;
   // Ends what our own clients still do once the sandbox is gone.
   const over = new AbortController();
   const ctx: Context = { ...one.ctx, signal: over.signal };
   const user = mode.owner?.(ctx) ?? workspaceUser(ctx.uid);
-  const spec = specFor({ ...one, ...match, ctx }, furnish(folder, user, ctx, mode), user);
+  const host = furnish(folder, user, ctx, mode);
+  const spec = specFor({ ...one, ...match, ctx }, host, user);
   const stop = stopper(match.signal, APPRAISE_MS);
   let handle: Handle = { name: spec.name };
   try {
@@ -50,13 +58,23 @@ async function inSandbox(folder: string, one: Row, match: Parameters<typeof appr
     handle = await stop.race(launching, async () => {
       handle = (await within(launching, GRACE_MS).catch(() => undefined)) ?? handle;
     });
-    const { imageBytes, sandboxBytes } = await stop.race(disk(ctx, handle), async () => {});
-    return { imageBytes: imageBytes ?? { gap: 'not-reported' }, sandboxBytes: sandboxBytes ?? { gap: 'not-reported' } };
+    // The disk first: a look inside may write.
+    const disk = mode.disk ? wholeDisk(await stop.race(mode.disk(ctx, handle), async () => {})) : nothing(whyNot(mode));
+    const guest = await stop.race(lookInside(mode, ctx, handle, host), async () => {});
+    return { disk, guest };
   } finally {
     stop.clear();
     await within(mode.destroy(ctx, handle), DESTROY_MS).finally(() => over.abort());
   }
 }
+
+const wholeDisk = ({ imageBytes, sandboxBytes }: Partial<Disk>): Disk => ({
+  imageBytes: imageBytes ?? { gap: 'not-reported' },
+  sandboxBytes: sandboxBytes ?? { gap: 'not-reported' },
+});
+
+/** To launch one costs next to nothing. */
+const isProcess = ({ isolation, elsewhere }: Mode) => !elsewhere && (isolation === 'none' || isolation === 'os-sandbox');
 
 /** A process of this machine has no image; another machine's disk is not ours to launch for. */
 function whyNot(mode: Mode): Gap {

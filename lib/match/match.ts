@@ -106,10 +106,10 @@ async function appraiseAll(settings: Settled, rows: ReadonlyMap<string, Row>): P
     const name = sandboxName(matchId, entry, 'disk');
     const asked = known.get(same) ?? appraise({ ...row, mode: entry.adapter }, { task: settings.taskOf(entry), signal, name });
     known.set(same, asked);
-    const { disk, problem } = await asked;
+    const { disk, guest, problem } = await asked;
     if (signal.aborted) return;
     if (problem !== undefined) record.emit({ type: 'warning', code: 'not-appraised', message: `${entry.entry}: ${problem}` });
-    record.emit({ type: 'appraised', entry: entry.entry, disk });
+    record.emit({ type: 'appraised', entry: entry.entry, disk, guest });
   }
 }
 

@@ -6,11 +6,12 @@ import type { Context, Handle, Mode } from '../contract.js';
 import { messageOf } from '../errors.js';
 import type { Tap } from '../model/gateway.js';
 import { makeFolder } from '../owner.js';
-import type { Auth, Clocks, Cost, Gap, Leftover, Outcome, Planted, State, Sync } from '../record.js';
+import type { Auth, Clocks, Conditions, Cost, Gap, Leftover, Outcome, Planted, State, Sync } from '../record.js';
 import type { Task } from '../task/task.js';
 import { agentFailure, startTranscript } from '../task/transcript.js';
 import { atBound, blamed, failureOf, undestroyed, unlessDiskFull, unlessDiverged, unlessModel } from './blame.js';
 import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
+import { watchMachine, withoutSandbox } from './busy.js';
 import { imageAnew } from './cold.js';
 import { openMeter } from './cost.js';
 import { dropFolder } from './drop.js';
@@ -60,6 +61,8 @@ export interface RunResult {
   outcome: Outcome;
   clocks: Clocks;
   cost: Cost | Gap;
+  /** What else the machine did meanwhile. */
+  conditions: Conditions | Gap;
   /** Which of the runtime's machines it was on, where there are several. */
   place?: string;
   auth: Auth;
@@ -99,6 +102,7 @@ export function unlaunched(settings: RunSettings, at: Moments, outcome: Outcome)
     outcome,
     clocks: measure(at, settings.state),
     cost: gap,
+    conditions: gap,
     auth: { path: wayOf(settings), delivered: gap },
     sync: { in: gap, out: gap, live: gap },
     leftovers: [],
@@ -124,11 +128,16 @@ async function runIn(folder: string, settings: RunSettings, at: Moments): Promis
     before = await audit.before(settings);
     await settings.together?.();
     audit.launching();
+    const conditions = watchMachine();
     at.launchCalled = watched.clock();
     const work = await attempt({ ...settings, ctx }, plan, watched);
+    const seen = conditions();
     await settings.allOver?.();
     const own = leftInWorkspace(host.workspace, [user.uid, settings.ctx.uid], settings.credential.secret);
-    const result = { ...told(settings, watched, work, nonce), ...(work.place === undefined ? {} : { place: work.place }) };
+    const result = {
+      ...told(settings, watched, { ...work, conditions: seen }, nonce),
+      ...(work.place === undefined ? {} : { place: work.place }),
+    };
     const { outcome, leftovers: more } = await verifyInside(settings, { ...result, workspace: host.workspace, nonce, user });
     const left = await leftovers({ ...settings, audit }, before, {
       ...work,
@@ -154,20 +163,27 @@ export function watch(settings: RunSettings, at: Moments, tap: Tap, workspace: s
 }
 
 /** The result of a run whose agent was started, or was to be. */
-export function told(settings: RunSettings, watched: Watched, work: Work, nonce: string): Omit<RunResult, 'leftovers'> {
+export function told(
+  settings: RunSettings,
+  watched: Watched,
+  work: Work & Pick<RunResult, 'conditions'>,
+  nonce: string,
+): Omit<RunResult, 'leftovers'> {
   const { at, tap, transcript, workspace, meter } = watched;
   if (tap.firstRequestAtMs !== undefined) at.firstRequest ??= tap.firstRequestAtMs;
   if (tap.requests > 0) at.modelMs = tap.modelMs;
   const { agentVersion } = transcript;
   if (agentVersion !== undefined && agentVersion !== settings.ctx.agentVersion) settings.onOtherAgent?.(agentVersion);
   const verdict = judged(settings.task, workspace, nonce, transcript);
+  const cost = meter.cost();
   return {
     outcome: unlessDiskFull(
       unlessDiverged(work.failure, verdict.outcome, tap) ?? unlessModel(verdict.outcome, tap) ?? verdict.outcome,
       workspace.path,
     ),
     clocks: measure(at, settings.state),
-    cost: meter.cost(),
+    cost,
+    conditions: withoutSandbox(work.conditions, cost, settings.alone ?? true),
     auth: authOf(settings, tap),
     sync: { ...verdict.sync, live: work.live },
     planted: plantedIn(workspace, settings.mode, at.collected !== undefined),

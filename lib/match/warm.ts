@@ -9,6 +9,7 @@ import { makeFolder } from '../owner.js';
 import type { Leftover } from '../record.js';
 import { failureOf } from './blame.js';
 import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
+import { watchMachine } from './busy.js';
 import { dropFolder } from './drop.js';
 import { openEntrance } from './entrance.js';
 import { commandFor, furnish, ownerFor, specFor, valuesOf, workspaceUser } from './furnish.js';
@@ -121,6 +122,7 @@ export async function runWarm(settings: RunSettings, pool: Pool, place: number):
     await settings.together?.();
     const stop = stopper(settings.signal, settings.timeoutMs);
     audit.launching();
+    const conditions = watchMachine();
     at.launchCalled = watched.clock();
     try {
       await workIn(idle.handle, { ...settings, ctx: idle.ctx }, plan, watched, { stop, work });
@@ -129,9 +131,10 @@ export async function runWarm(settings: RunSettings, pool: Pool, place: number):
     } finally {
       stop.clear();
     }
+    const seen = conditions();
     await settings.allOver?.();
     const own = leftInWorkspace(idle.host.workspace, [idle.user.uid, settings.ctx.uid], settings.credential.secret);
-    const verdict = told(settings, watched, work, nonce);
+    const verdict = told(settings, watched, { ...work, conditions: seen }, nonce);
     const { user, host } = idle;
     const { outcome, leftovers: more } = await verifyInside(settings, { ...verdict, workspace: host.workspace, nonce, user });
     const left = outcome.status === 'passed' ? await leftovers(audited, before, { ...of, staysUp: true }) : [];

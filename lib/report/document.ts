@@ -7,9 +7,11 @@ import {
   entrySchema,
   fingerprintSchema,
   gapSchema,
+  guestSchema,
   leftoverSchema,
   outcomeSchema,
   plantedSchema,
+  quietSchema,
   stateSchema,
   syncSchema,
   warningSchema,
@@ -67,6 +69,8 @@ const modeReportSchema = entrySchema.extend({
   startupRatio: amount,
   /** Per round, against the baseline. */
   startupDifferenceMs: paired,
+  /** Startup of the row's first warm-up run, which is in no other number; absent where there was none. */
+  firstRunMs: amount.optional(),
   /** The agent's own part of startup: first process to first request. */
   bootMs: summary,
   /** (total − model) against the baseline in the same round. */
@@ -77,6 +81,19 @@ const modeReportSchema = entrySchema.extend({
   phasesMs: z.record(z.string(), summary),
   imageMs: amount,
   cost: z.strictObject({ memoryPeakBytes: summary, cpuMs: summary, imageBytes: amount, sandboxBytes: amount }),
+  /** What this machine did around the runs that passed; absent in older records. */
+  machine: z
+    .strictObject({
+      /** CPU time of the whole machine in a run, daemons and clients included. */
+      cpuMs: summary,
+      /** Runs that were looked at. */
+      judged: z.number().int(),
+      /** `steal`: the host of this machine took more than 5 % of its CPU time. `other`: more than 5 % beyond what the row's quieter runs have. */
+      disturbed: z.array(z.strictObject({ run: z.string(), cause: z.enum(['steal', 'other']), share: z.number() })),
+    })
+    .optional(),
+  /** The row's sandbox from inside; absent in older records. */
+  guest: guestSchema.or(gapSchema).optional(),
   /** Startups beyond Tukey's fences (1.5 interquartile ranges); they are in every number above. */
   outliers: z.array(z.strictObject({ run: z.string(), ms: z.number() })),
   auth: authSchema.or(gapSchema),
@@ -189,6 +206,8 @@ export const reportSchema = z.strictObject({
     host: fingerprintSchema,
     versions: z.record(z.string(), z.string()),
     load: z.strictObject({ before: load, after: load }),
+    /** How busy the machine was before the match. */
+    quiet: quietSchema.optional(),
   }),
   modes: z.array(modeReportSchema),
   absent: z.array(absentSchema),

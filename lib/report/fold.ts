@@ -26,7 +26,7 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
   const { entries, absent, warnings, detectionOf, push: pushRow } = createRows();
   const prepared = new Map<string, EventOf<'prepared'>>();
   const unprepared = new Map<string, EventOf<'unprepared'>>();
-  const disks = new Map<string, EventOf<'appraised'>['disk']>();
+  const appraised = new Map<string, EventOf<'appraised'>>();
   const levelsLeftOut = new Map<string, { level: number; reason: string }[]>();
   const tallies = new Map<string, Tally>();
   const runs: Report['runs'] = [];
@@ -61,7 +61,7 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
           tallyOf(event.entry).addWave(event);
           break;
         case 'appraised':
-          disks.set(event.entry, event.disk);
+          appraised.set(event.entry, event);
           break;
         case 'run-ended':
           tallyOf(event.entry).add(event);
@@ -76,7 +76,7 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
     },
     finish() {
       if (!started) throw new Error(NO_BEGINNING);
-      const { seed } = started;
+      const { seed, host } = started;
       const base = baselineOf([...entries.values()], started.model);
       const rows = [...entries.values()].map((entered) => ({ ...entered, tally: tallyOf(entered.entry) }));
       const modes = rows.map(({ tally, ...entry }) =>
@@ -87,7 +87,8 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
           detection: detectionOf(entry.mode),
           prepared: prepared.get(entry.entry),
           unprepared: unprepared.get(entry.entry),
-          disk: disks.get(entry.entry),
+          appraised: appraised.get(entry.entry),
+          cores: host.cores,
         }),
       );
       const inBurst = rows.filter(({ entry, tally }) => levelsLeftOut.has(entry) || [...tally.levels.keys()].some((level) => level > 1));

@@ -1,7 +1,7 @@
 // A match as one HTML page that needs nothing but itself: no script, no font, no request.
 import type { Report } from './document.js';
 import { burstSection } from './page/burst.js';
-import { conditionsSection } from './page/conditions.js';
+import { conditionsSection, doubtsNote } from './page/conditions.js';
 import { costsFigure } from './page/costs.js';
 import { recommendation, title } from './page/head.js';
 import { markup } from './page/markup.js';
@@ -25,6 +25,7 @@ export function renderHtml(report: Report, probes: readonly ProbeDocument[] = []
     markup`${PATTERNS}
 ${title(report)}
 <main>
+${doubtsNote(report)}
 ${recommendation(report, rows)}
 ${summaryTable(report, rows)}
 ${report.modes.length === 0 ? undefined : [startupFigure(report, rows), phasesFigure(report, rows), pairsSection(report, rows)]}

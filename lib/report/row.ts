@@ -1,6 +1,7 @@
 // One row of the report: everything that is said of one entry of a match.
 import type { Entry, EventOf, Gap } from '../record.js';
 import { isGap } from '../record.js';
+import { machineOf } from './circumstances.js';
 import type { ModeReport, Summary } from './document.js';
 import { pairedDifference, pairedRatio, pairUp, type Series, startup, withoutModel, workWithoutModel } from './pairs.js';
 import { fences, summarize } from './statistics.js';
@@ -13,14 +14,17 @@ interface Surroundings {
   detection: ModeReport['detection'];
   prepared: EventOf<'prepared'> | undefined;
   unprepared: EventOf<'unprepared'> | undefined;
-  disk: EventOf<'appraised'>['disk'] | undefined;
+  appraised: EventOf<'appraised'> | undefined;
+  cores: number;
 }
 
 const NO_BASELINE: Gap = { gap: 'no-baseline' };
 const NOT_CAPTURED: Gap = { gap: 'not-captured' };
 
 export function rowOf(entry: Entry, tally: Tally, around: Surroundings): ModeReport {
-  const { seed, baseline, detection, prepared, unprepared, disk } = around;
+  const { seed, baseline, detection, prepared, unprepared, appraised, cores } = around;
+  const { disk, guest } = appraised ?? {};
+  const machine = machineOf(tally, cores);
   const summaryOf = (values: Float64Array, ...from: Quantity[]) => summarize(measured(values), seed, tally.why(...from));
   const phasesMs = Object.fromEntries(CLOCKS.map((name) => [name, summaryOf(tally.quantity(name), name)]));
   const ratioOf = (series: Series, ...from: Quantity[]) =>
@@ -37,6 +41,7 @@ export function rowOf(entry: Entry, tally: Tally, around: Surroundings): ModeRep
     startupMs: phasesMs.startup as Summary | Gap,
     startupRatio: ratioTo(baseline, phasesMs.startup as Summary | Gap, seed),
     startupDifferenceMs: differenceOf(startup, 'startup'),
+    ...(tally.firstRun === undefined ? {} : { firstRunMs: tally.firstRun }),
     bootMs: summaryOf(
       combined(tally.quantity('startup'), tally.quantity('firstProcess'), (whole, first) => whole - first),
       'startup',
@@ -57,6 +62,8 @@ export function rowOf(entry: Entry, tally: Tally, around: Surroundings): ModeRep
       imageBytes: disk?.imageBytes ?? NOT_CAPTURED,
       sandboxBytes: disk?.sandboxBytes ?? NOT_CAPTURED,
     },
+    ...(machine === undefined ? {} : { machine: { cpuMs: summaryOf(tally.quantity('machineCpuMs'), 'machineCpuMs'), ...machine } }),
+    ...(guest === undefined ? {} : { guest }),
     outliers: outliers(tally),
     auth: tally.auth,
     sync: tally.sync,

@@ -5,7 +5,12 @@ import type { ModeReport } from './document.js';
 export const CLOCKS: ClockName[] = ['image', 'launch', 'firstProcess', 'startup', 'work', 'model', 'exit', 'collect', 'teardown', 'total'];
 const COSTS = ['memoryPeakBytes', 'cpuUserMs', 'cpuSystemMs'] as const satisfies (keyof Cost)[];
 
-export type Quantity = ClockName | keyof Cost;
+/** Of this machine around a run. */
+const MACHINE = { wallMs: 'wallMs', machineCpuMs: 'cpuMs', stealMs: 'stealMs', otherMs: 'otherMs' } as const;
+type MachineQuantity = keyof typeof MACHINE;
+const MACHINE_NAMES = Object.keys(MACHINE) as MachineQuantity[];
+
+export type Quantity = ClockName | keyof Cost | MachineQuantity;
 
 /** Numbers in the order in which they came; NaN stands for a gap, whose first cause is kept. */
 interface Column {
@@ -69,6 +74,8 @@ export interface Tally {
   /** Where in these a round stands; undefined where it did not pass. */
   placeOf(round: number): number | undefined;
   names: string[];
+  /** Startup of the first run that was not counted, one at a time; undefined where there was none. */
+  firstRun?: Ms;
   quantity(name: Quantity): Float64Array;
   /** Why the first of those that lack one of these lacks it; `not-reached` where no run passed. */
   why(...names: Quantity[]): Gap;
@@ -80,7 +87,10 @@ export interface Tally {
 const MOST_TOLD = 1000;
 
 export function createTally(): Tally {
-  const columns = Object.fromEntries([...CLOCKS, ...COSTS].map((name) => [name, createColumn()])) as Record<Quantity, Column>;
+  const columns = Object.fromEntries([...CLOCKS, ...COSTS, ...MACHINE_NAMES].map((name) => [name, createColumn()])) as Record<
+    Quantity,
+    Column
+  >;
   const known: Exclude<ModeReport['leftovers'], Gap> = [];
   const indexes = new Map<number, number>();
   let someUnknown = false;
@@ -124,7 +134,10 @@ export function createTally(): Tally {
     quantity: (name) => columns[name].values(),
     why: (...names) => names.map((name) => columns[name].why()).find((why) => why !== undefined) ?? { gap: 'not-reached' },
     add(run) {
-      if (run.warmup) return;
+      if (run.warmup) {
+        if (run.level === 1 && run.outcome.status === 'passed') tally.firstRun ??= run.clocks.startup;
+        return;
+      }
       const passed = run.outcome.status === 'passed';
       const level = tally.levelOf(run.level);
       level.n += 1;
@@ -151,6 +164,8 @@ export function createTally(): Tally {
       tally.names.push(run.run);
       for (const name of CLOCKS) columns[name].push(run.clocks[name]);
       for (const name of COSTS) columns[name].push(isGap(run.cost) ? run.cost : run.cost[name]);
+      const { conditions = { gap: 'not-captured' } } = run;
+      for (const name of MACHINE_NAMES) columns[name].push(isGap(conditions) ? conditions : conditions[MACHINE[name]]);
     },
     addWave(wave) {
       if (!wave.warmup && wave.wallMs > 0) tally.levelOf(wave.level).perMinute.push((wave.passed / wave.wallMs) * 60_000);

@@ -45,7 +45,20 @@ describe.each(VARIANTS)('a match over %s', (variant) => {
   });
 
   it('passes the whole task with the real agent, live on the host, and leaves nothing', async () => {
-    const args = ['run', 'docker-sandbox', '--model', 'replay', '--runs', '2', '--out', join(place.cwd, 'out'), '--json', '-'];
+    const args = [
+      'run',
+      'docker-sandbox',
+      '--model',
+      'replay',
+      '--runs',
+      '2',
+      '--warmup',
+      '0',
+      '--out',
+      join(place.cwd, 'out'),
+      '--json',
+      '-',
+    ];
     const ran = await cagematch(house, args, { cwd: place.cwd, env: stand.env });
     expect(ran.stderr).toContain('docker-sandbox (stand-in)');
     const [row, clone] = (JSON.parse(ran.stdout) as Report).modes;

@@ -5,6 +5,7 @@ import { type ClockName, isGap } from '../../record.js';
 import { apartLines, coverage, outlierLines } from '../apart.js';
 import { bundleLines } from '../bundles.js';
 import { authShort, failuresOf, isTaxed, middle, nameOf, ratio, ratioHead, settingsOf, syncShort, whole } from '../cells.js';
+import { doubts, firstRunLine, insideAlike, loadWords } from '../circumstances.js';
 import type { ModeReport, Report } from '../document.js';
 import { placeLines, placesTable } from '../places.js';
 import { plantedSentences } from '../planted.js';
@@ -23,6 +24,7 @@ export function renderMarkdown(report: Report): string {
   const few = coverage(report);
   return [
     `Match \`${match.id}\`: task \`${match.task}\`, ${roundsOf(report)} in seeded random order (seed ${match.seed})${match.warmup === 0 ? '' : `, ${match.warmup} before it not counted`}, state ${match.state}, model ${match.model}.`,
+    ...section('', bullets(doubts(report))),
     '',
     rowTable(report),
     ...(isTaxed(report) ? ['', `${totalHead(report)}.`] : []),
@@ -45,6 +47,7 @@ export function renderMarkdown(report: Report): string {
     'Medians in ms, phase by phase (boot: firstProcess to the first request; end: exit, collect and teardown of each run together):',
     '',
     phaseTable(report),
+    ...section('', bullets([firstRunLine(report) ?? []].flat())),
     ...cost(report),
     ...burst(report),
     ...places(report),
@@ -136,8 +139,8 @@ function places(report: Report): string[] {
 export const bullets = (lines: string[]) => lines.map((line) => `- ${text(line)}`);
 
 function environment(report: Report): string {
-  const { host, load, versions } = report.match;
-  const busy = load.before && load.after ? `; load ${load.before.join(' ')} before, ${load.after.join(' ')} after` : '';
+  const { host, versions } = report.match;
+  const busy = [loadWords(report.match), insideAlike(report)].map((words) => (words === undefined ? '' : `; ${words}`)).join('');
   const commit = versions.commit === undefined ? '' : ` (${versions.commit})`;
   return `Environment: ${host.cpu}, ${host.cores} cores, ${host.memoryGiB} GiB; ${host.os}, kernel ${host.kernel}, cgroup ${host.cgroup}, virtualization ${host.virtualization}${busy}; cagematch ${versions.cagematch}${commit}, agent ${versions.agent}, Node ${versions.node}; ${runtimeVersions(report)}.`;
 }

@@ -1,5 +1,6 @@
 // The fingerprint: everything that the numbers depend on besides the runtimes' own work.
 import type { Fingerprint } from '../../record.js';
+import { doubts, firstRunLine, insideAlike } from '../circumstances.js';
 import type { ModeReport, Report } from '../document.js';
 import { type Markup, markup } from './markup.js';
 import type { Rows } from './rows.js';
@@ -12,11 +13,22 @@ interface Conditions {
   modes: readonly Pick<ModeReport, 'entry' | 'title' | 'detection' | 'image'>[];
 }
 
-export function conditionsSection({ match, modes }: Report, rows: Rows): Markup {
+/** Above all numbers: why they may be doubted. */
+export function doubtsNote(report: Report): Markup | undefined {
+  const lines = doubts(report);
+  return lines.length === 0 ? undefined : markup`<ul class="plain warn">${lines.map((line) => markup`<li>${line}</li>`)}</ul>`;
+}
+
+export function conditionsSection(report: Report, rows: Rows): Markup {
+  const { match, modes } = report;
+  const first = firstRunLine(report);
+  const inside = insideAlike(report);
   const { host, load, versions } = match;
   const more: Conditions['more'] = [
     ['load before', loadText(load.before)],
     ['load after', loadText(load.after)],
+    ...(first === undefined ? [] : [['first run', first.replace(/^[^:]*: /, '× its median startup: ')] as [string, string]]),
+    ...(inside === undefined ? [] : [['inside', inside.replace(/^inside: /, '')] as [string, string]]),
   ];
   return fingerprint({ host, versions, more, modes }, rows, 'Numbers of two matches compare only as far as these agree.');
 }

@@ -4,11 +4,11 @@ import { bytes, nameOf, whyDashes } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
 import { borderless, fitted, type Style, trimmed, wrap } from './lines.js';
 
-const VALUES = ['peak memory', 'CPU s', 'image', 'sandbox'] as const;
+const VALUES = ['peak memory', 'CPU s', 'machine CPU s', 'image', 'sandbox'] as const;
 
 type Cost = Record<(typeof VALUES)[number], { shown: string; held: unknown }>;
 
-function costOf({ cost }: ModeReport): Cost {
+function costOf({ cost, machine }: ModeReport): Cost {
   const shown = <V>(held: V, show: (value: Exclude<V, { gap: unknown }>) => string) => ({
     held,
     shown: isGap(held) ? '–' : show(held as Exclude<V, { gap: unknown }>),
@@ -16,19 +16,24 @@ function costOf({ cost }: ModeReport): Cost {
   return {
     'peak memory': shown(cost.memoryPeakBytes, ({ median }) => bytes(median)),
     'CPU s': shown(cost.cpuMs, ({ median }) => (median / 1000).toFixed(2)),
+    'machine CPU s': shown(machine?.cpuMs ?? ({ gap: 'not-captured' } as const), ({ median }) => (median / 1000).toFixed(2)),
     image: shown(cost.imageBytes, bytes),
     sandbox: shown(cost.sandboxBytes, bytes),
   };
 }
 
+/** What the whole machine used is in newer records only. */
+const valuesOf = (modes: Report['modes']) => VALUES.filter((value) => value !== 'machine CPU s' || modes.some(({ machine }) => machine));
+
 /** The rows of the table, and under it the cause of every dash; undefined where nobody looked. */
 export function costTable({ modes }: Report): { head: string[]; rows: string[][]; dashes: string[] } | undefined {
   const costs = modes.filter((mode) => mode.passed > 0).map((mode) => ({ name: nameOf(mode), cost: costOf(mode) }));
-  const cells = costs.flatMap(({ name, cost }) => VALUES.map((value) => ({ row: name, value, held: cost[value].held })));
+  const values = valuesOf(modes);
+  const cells = costs.flatMap(({ name, cost }) => values.map((value) => ({ row: name, value, held: cost[value].held })));
   if (cells.every(({ held }) => isGap(held) && held.gap === 'not-captured')) return undefined;
   return {
-    head: ['mode', ...VALUES],
-    rows: costs.map(({ name, cost }) => [name, ...VALUES.map((value) => cost[value].shown)]),
+    head: ['mode', ...values],
+    rows: costs.map(({ name, cost }) => [name, ...values.map((value) => cost[value].shown)]),
     dashes: whyDashes(cells),
   };
 }
@@ -38,15 +43,20 @@ export function renderCost(report: Report, style: Style): string {
   if (!held) return '';
   const [only] = held.rows;
   if (report.modes.length === 1 && only) {
-    const known = VALUES.flatMap((value, at) =>
-      only[at + 1] === '–' ? [] : [value === 'CPU s' ? `CPU ${only[at + 1]} s` : `${value} ${only[at + 1]}`],
-    );
+    const known = held.head
+      .slice(1)
+      .flatMap((value, at) =>
+        only[at + 1] === '–' ? [] : [value.endsWith('CPU s') ? `${value.slice(0, -2)} ${only[at + 1]} s` : `${value} ${only[at + 1]}`],
+      );
     return [
       ...(known.length === 0 ? [] : wrap(`cost: ${known.join(', ')}`, '', '  ')),
       ...held.dashes.flatMap((line) => wrap(line, '  ', '    ')),
     ].join('\n');
   }
-  const table = borderless(held.head.map(style.bold), ['left', 'right', 'right', 'right', 'right']);
+  const table = borderless(
+    held.head.map(style.bold),
+    held.head.map((_, at) => (at === 0 ? 'left' : 'right')),
+  );
   for (const row of held.rows) table.push(row);
   return [
     style.bold('what a run costs besides (medians), and what image and sandbox take on disk'),

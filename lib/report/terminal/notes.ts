@@ -1,6 +1,7 @@
 // Under which conditions a match was measured: the last lines of its table.
 import { isGap } from '../../record.js';
 import { bundleLines } from '../bundles.js';
+import { insideAlike, loadWords } from '../circumstances.js';
 import type { Report } from '../document.js';
 import { plantedSentences } from '../planted.js';
 import { ENOUGH_TO_SEPARATE } from '../statistics.js';
@@ -40,13 +41,16 @@ function conditions(report: Report, taxed: boolean): string {
   const from = match.state === 'warm' ? 'exec into the idle sandbox' : 'launch';
   const total = taxed ? [totalHead(report)] : [];
   const warmup = match.warmup === 0 ? [] : [`${match.warmup} warm-up`];
-  const load = match.load.before && match.load.after ? [`load ${match.load.before[0].toFixed(1)} → ${match.load.after[0].toFixed(1)}`] : [];
+  const load = loadWords(match) ?? [];
+  const inside = insideAlike(report) ?? [];
   return [
     `startup: ${from} to the agent's first model request, median${interval(report)}`,
     ...total,
     "sync: of the agent's own file; all kinds: cagematch probe --only sync",
-    [roundsOf(report), ...warmup, `state ${match.state}`, `seed ${match.seed}`, ...load].join(', '),
-  ].join('; ');
+    [roundsOf(report), ...warmup, `state ${match.state}`, `seed ${match.seed}`].concat(load).join(', '),
+  ]
+    .concat(inside)
+    .join('; ');
 }
 
 /** What the brackets hold; below six samples they hold less than they seem to. */

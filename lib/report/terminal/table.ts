@@ -2,6 +2,7 @@
 import { isGap } from '../../record.js';
 import { coverage, renderApart, renderOutliers } from '../apart.js';
 import { authShort, failuresOf, isTaxed, leftoversShort, middle, nameOf, ratio, ratioHead, settingsOf, syncShort } from '../cells.js';
+import { doubts, firstRunLine } from '../circumstances.js';
 import type { ModeReport, Report } from '../document.js';
 import type { ProbeDocument } from '../probe/document.js';
 import { whereProbed } from '../probe/words.js';
@@ -20,10 +21,17 @@ export { coloured, plain, WIDTH } from './lines.js';
 export function renderTable(report: Report, style: Style = plain, probes: readonly ProbeDocument[] = []): string {
   const table = rowsOf(report, style);
   const parts = [
+    doubts(report)
+      .flatMap((line) => wrap(`warning: ${line}`, '', '  '))
+      .map(style.bad)
+      .join('\n'),
     [table.text, ...settings(report), ...coverageLines(report)].join('\n'),
     renderFailures(report, style),
     renderRecommendation(report, style),
     renderTime(report, style),
+    wrap(firstRunLine(report) ?? '', '', '  ')
+      .map(style.faint)
+      .join('\n'),
     renderCost(report, style),
     renderBurst(report, style),
     renderPlaces(report, style),
