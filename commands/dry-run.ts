@@ -19,6 +19,7 @@ export function describePlan(plan: Plan, seed: number, settings: RunSettings, mo
   return `${[
     `seed ${seed}`,
     ...rowsOf(plan, said),
+    ...withoutIsolation(plan),
     `model ${model.name}: ${model.why}`,
     ...(concurrency > 1 ? [`levels, of every row in every round: ${levelsUpTo(concurrency).join(' ')}`] : []),
     ...(until === 'precise' ? [`rounds until every interval is within 5 %, at most ${runs}`] : []),
@@ -48,6 +49,11 @@ function rowsOf({ entries }: Plan, more: (entry: PlannedEntry) => string[]): str
   return entries.map((entry) =>
     ['row', entry.entry.padEnd(widths.entry), entry.isolation.padEnd(widths.isolation), ...more(entry)].join(' ').trimEnd(),
   );
+}
+
+function withoutIsolation({ entries }: Plan): string[] {
+  const open = entries.filter(({ isolation }) => isolation === 'none').map(({ entry }) => entry);
+  return open.length === 0 ? [] : [`no isolation: ${open.join(' ')}; the agent, and the task's verifier, can do there what you can`];
 }
 
 const missingOf = ({ missing }: Plan) => missing.map((one) => `left out: ${one.entry}: ${one.reason} → ${one.hint}`);

@@ -81,7 +81,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       asked.map((name) => ({ name })),
       asked,
     );
-    const plan = withoutOpenHost(whole, 'live', settings.allowHost);
+    const plan = withoutOpenHost(whole, { model: 'live', allowed: settings.allowHost, named: asked.length > 0, isBundled: () => false });
     checkRequired(plan);
     // With no walls it runs only where that mode is named.
     const entries = plan.entries.filter(({ isolation }) => settings.mode !== undefined || isolation !== 'none');

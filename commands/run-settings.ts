@@ -57,7 +57,11 @@ export const builder = (argv: Argv) =>
         'which way the credential goes into the sandbox; all: a row for each; default: gateway; a guest that cannot reach it is live only where a way is named',
       choices: DELIVER,
     })
-    .option('allow-host', { describe: 'with a live model: also run the agent with no walls', boolean: true, default: false })
+    .option('allow-host', {
+      describe: 'with a live model, or a task that is not bundled: also run it with no walls',
+      boolean: true,
+      default: false,
+    })
     .option('timeout', { describe: `seconds for one run; default: ${OTHERWISE.timeout}`, ...text })
     .option('task', {
       describe: `what the agent does: ${bundledNames().join(', ')}, or a folder with a task.yaml; repeat it to run every row with each task; default: ${USUAL_TASK}`,

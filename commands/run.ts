@@ -18,6 +18,7 @@ import type { Report } from '../lib/report/document.js';
 import { MATCH_REGION } from '../lib/report/export/markdown.js';
 import { createFold } from '../lib/report/fold.js';
 import { createProgress } from '../lib/report/terminal/progress.js';
+import { isBundled } from '../lib/task/bundled.js';
 import type { FolderTask } from '../lib/task/folder.js';
 import type { Task } from '../lib/task/task.js';
 import { describePlan } from './dry-run.js';
@@ -51,7 +52,12 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     const detected = await session.detect(asked);
     if (signal.aborted) return EXIT.interrupted;
     const whole = planMatch(registry, detected, settings.asked, settings.required, settings);
-    const allowed = withoutOpenHost(whole, model.name, settings.allowHost);
+    const allowed = withoutOpenHost(whole, {
+      model: model.name,
+      allowed: settings.allowHost,
+      named: settings.asked.length > 0,
+      isBundled: (id) => isBundled(tasks.get(id) as FolderTask),
+    });
     const plan = { ...allowed, entries: allowed.entries.map((entry) => ({ ...entry, ...digestOf(tasks.get(entry.task), cassettes) })) };
     checkRequired(plan);
     checkAnything(plan);

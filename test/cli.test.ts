@@ -197,10 +197,11 @@ describe('a match file', () => {
     const { stdout, exitCode, stderr } = await run(['run', '-f', 'match.yaml', '--dry-run', '--runs', '1', '--require', 'host']);
     expect(stderr).toBe('');
     expect(exitCode).toBe(0);
-    const [seed, first, second, model, levels, warmup, round, ...rest] = stdout.trimEnd().split('\n');
+    const [seed, first, second, open, model, levels, warmup, round, ...rest] = stdout.trimEnd().split('\n');
     expect(seed).toBe('seed 7');
     expect(first).toMatch(/^row host@a +none +prepared +hello +\(required\)$/);
     expect(second).toMatch(/^row host@b +none +warm +hello +\(required\)$/);
+    expect(open).toMatch(/^no isolation: host@a host@b; /);
     expect(model).toBe('model replay: --model replay');
     expect(levels).toMatch(/^levels.*: 1 2 3$/);
     const turns = (line = '') =>

@@ -163,7 +163,7 @@ test('the real agent replays it in every runtime that is ready here, and a verif
     '  - { mode: host, label: refactor, task: refactor }',
   ];
   writeFileSync(join(place.cwd, 'match.yaml'), file.join('\n'));
-  const { stdout } = await cagematch(ownHouse, ['run', '-f', 'match.yaml', '--json', '-'], {
+  const { stdout } = await cagematch(ownHouse, ['run', '-f', 'match.yaml', '--allow-host', '--json', '-'], {
     cwd: place.cwd,
     env: { ...env, PATH: PATH ?? '' },
   });

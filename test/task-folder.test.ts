@@ -281,6 +281,25 @@ describe('a mistake is told in one line, with its place and what to write instea
   });
 });
 
+test('a replayed task of somebody else runs on the host only where that is allowed; one of ours always does', async () => {
+  const folder = temporaryFolder();
+  cpSync(join(packageRoot, 'tasks/hello'), join(folder, 'theirs'), { recursive: true });
+  const plan = async (...args: string[]) => {
+    const env = { PATH: folder };
+    const { exitCode, stdout, stderr } = await cagematch(ownHouse, ['run', '--dry-run', '--model', 'replay', ...args], {
+      cwd: folder,
+      env,
+    });
+    return { exitCode, said: `${stdout}${stderr}` };
+  };
+  const reason = "the task theirs is not one of cagematch's own: its cassette and its verifier would run here with no walls at all";
+  const open = /^row host +none .*\nno isolation: host; the agent, and the task's verifier, can do there what you can$/m;
+  expect(await plan('host', '--task', './theirs')).toEqual({ exitCode: 3, said: `✖ host: ${reason}\nhint: --allow-host\n` });
+  expect(await plan('--task', './theirs')).toMatchObject({ exitCode: 3, said: expect.stringContaining(`nothing to run: host: ${reason}`) });
+  expect(await plan('--task', './theirs', '--allow-host')).toMatchObject({ exitCode: 0, said: expect.stringMatching(open) });
+  expect(await plan('--task', 'hello')).toMatchObject({ exitCode: 0, said: expect.stringMatching(open) });
+});
+
 describe('what is expected of files and of what was printed', () => {
   const judged = (expected: string, files: Record<string, string>, lines: string[] = []) => {
     const task = taskOf({ 'task.yaml': `${SOUND}expect: ${expected}`, 'seed/given.mjs': 'given' });
@@ -501,7 +520,9 @@ test('the example of docs/tasks.md runs as it stands there', async () => {
     writeFileSync(join(folder, 'mine/cassette.yaml'), cassetteText(cassette));
   };
   const run = async () => {
-    const { stdout } = await cagematch(ownHouse, ['run', 'host', '--task', './mine', '--runs', '1', '--json', '-'], { cwd: folder });
+    const { stdout } = await cagematch(ownHouse, ['run', 'host', '--task', './mine', '--allow-host', '--runs', '1', '--json', '-'], {
+      cwd: folder,
+    });
     const { runs, modes } = JSON.parse(stdout);
     expect(modes).toMatchObject([{ task: 'mine', taskDigest: expect.stringMatching(/^[0-9a-f]{16}$/) }]);
     return runs[0].outcome;

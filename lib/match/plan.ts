@@ -219,21 +219,36 @@ export function checkAnything(plan: Plan): void {
   );
 }
 
-/** A live model does what it likes; without walls it needs to be asked for. */
-export function withoutOpenHost(plan: Plan, model: 'replay' | 'live', allowed: boolean): Plan {
-  if (model === 'replay' || allowed) return plan;
-  const open = plan.entries.filter((entry) => entry.isolation === 'none');
+/** What decides whether rows without isolation may run. */
+interface OpenHost {
+  model: 'replay' | 'live';
+  /** The user has allowed them. */
+  allowed: boolean;
+  /** The user has named the rows of the plan. */
+  named: boolean;
+  /** Is it a task that cagematch brings? */
+  isBundled(task: string): boolean;
+}
+
+/**
+ * Takes out the rows without isolation, unless they are allowed: a live model does what it likes, and so do the cassette and the verifier
+ * of a task that comes from elsewhere.
+ * @throws `not-ready` where the user has named such a row
+ */
+export function withoutOpenHost(plan: Plan, { model, allowed, named, isBundled }: OpenHost): Plan {
+  const open = plan.entries.filter(({ isolation, task }) => isolation === 'none' && !allowed && (model === 'live' || !isBundled(task)));
+  const hint = '--allow-host';
+  const reasonFor = ({ task }: PlannedEntry) =>
+    model === 'live'
+      ? 'a live agent would run here with no walls at all'
+      : `the task ${task} is not one of cagematch's own: its cassette and its verifier would run here with no walls at all`;
+  const [first] = open;
+  if (first && named) throw new CagematchError('not-ready', `${first.entry}: ${reasonFor(first)}`, hint);
   return {
-    entries: plan.entries.filter((entry) => entry.isolation !== 'none'),
+    entries: plan.entries.filter((entry) => !open.includes(entry)),
     missing: [
       ...plan.missing,
-      ...open.map((entry) => ({
-        entry: entry.entry,
-        mode: entry.mode,
-        required: entry.required,
-        reason: 'a live agent would run here with no walls at all',
-        hint: '--allow-host',
-      })),
+      ...open.map((row) => ({ entry: row.entry, mode: row.mode, required: row.required, reason: reasonFor(row), hint })),
     ],
   };
 }

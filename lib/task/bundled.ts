@@ -1,6 +1,6 @@
 // Which tasks there are, and which one is meant by a name.
-import { readdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { readdirSync, realpathSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { CagematchError } from '../errors.js';
 import { nearest } from '../nearest.js';
 import { packageRoot } from '../package.js';
@@ -34,6 +34,11 @@ export function findTask(name: string, from: string): FolderTask {
   const meant = isTaskFolder(resolve(from, name)) ? `./${name}` : nearest(name, names);
   const hint = meant === undefined ? `${names.join(', ')}, or a folder: ./${name || 'my-task'}` : `did you mean ${meant}?`;
   throw new CagematchError('bad-input', `there is no task ${name}`, hint);
+}
+
+/** Does cagematch bring it? Any other may be a stranger's. */
+export function isBundled({ folder }: FolderTask): boolean {
+  return dirname(folder) === realpathSync(TASKS);
 }
 
 /**
