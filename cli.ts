@@ -117,6 +117,9 @@ function modeNames(): string[] {
 
 async function makeIo(): Promise<Io> {
   const { ignoredLine, loadInputs } = await import('./lib/match/config.js');
+  const { realTemporaryFolder } = await import('./lib/plain-files.js');
+  const temporary = realTemporaryFolder(process.env.TMPDIR);
+  if (temporary !== undefined) process.env.TMPDIR = temporary;
   const { ignored, ...inputs } = await loadInputs(process.cwd(), process.env);
   const line = ignoredLine(ignored);
   if (line !== undefined) process.stderr.write(`${line}\n`);

@@ -1,5 +1,7 @@
 // Argument lists for command lines that speak the container dialect; names no runtime.
+
 import type { Command, EntryOptions, Env, Labels, LaunchSpec } from './contract.js';
+import { CagematchError } from './errors.js';
 
 /** Where the image keeps the workspace and the agent's home (see the Dockerfile). */
 export const IMAGE_LAYOUT = { workspace: '/workspace', home: '/home/agent', memory: '/dev/shm' } as const;
@@ -85,15 +87,30 @@ export function runArgs(spec: LaunchSpec, options: RunOptions): string[] {
     `${spec.user.uid}:${spec.user.gid}`,
     ...(options.network === undefined ? [] : ['--network', options.network]),
     ...(options.extra ?? []),
-    '--volume',
-    `${spec.host.workspace}:${IMAGE_LAYOUT.workspace}`,
-    ...spec.files.flatMap((file) => ['--volume', `${file.source}:${file.path}:ro`]),
+    ...bindArgs(spec.host.workspace, IMAGE_LAYOUT.workspace),
+    ...spec.files.flatMap((file) => bindArgs(file.source, file.path, { readOnly: true })),
     '--workdir',
     command?.cwd ?? IMAGE_LAYOUT.workspace,
     ...(command ? envArgs(command) : []),
     options.image,
     ...(command?.argv ?? IDLE),
   ];
+}
+
+/**
+ * A bind mount. `--volume` separates its parts by colons and `--mount` by commas, so that the paths decide which form can be used.
+ * @throws `launch-failed` for paths that neither form can carry
+ */
+export function bindArgs(source: string, target: string, { readOnly = false } = {}): string[] {
+  const paths = `${source}${target}`;
+  if (!paths.includes(':')) return ['--volume', `${source}:${target}${readOnly ? ':ro' : ''}`];
+  if (/[,"\n]/.test(paths))
+    throw new CagematchError(
+      'launch-failed',
+      `${source} has both a colon and a comma or a quote in its path`,
+      'set TMPDIR to another folder',
+    );
+  return ['--mount', `type=bind,source=${source},target=${target}${readOnly ? ',readonly' : ''}`];
 }
 
 /** `exec` of a command in a sandbox that idles. */

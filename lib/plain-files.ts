@@ -1,6 +1,6 @@
 // Reads and makes what a user or a stranger names by a path: plain files only, without waiting for anybody, and never more than a bound.
-import { closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, type Stats, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, realpathSync, type Stats, statSync } from 'node:fs';
+import { dirname, isAbsolute } from 'node:path';
 import { CagematchError } from './errors.js';
 import { readBounded } from './held.js';
 
@@ -58,6 +58,24 @@ function kindOf(stats: Stats): string {
   if (stats.isFIFO()) return 'a named pipe';
   if (stats.isSocket()) return 'a socket';
   return 'a device';
+}
+
+/**
+ * The folder that TMPDIR names, by a path without links: sandboxes and the looks at them have to use the same one.
+ * @returns undefined where TMPDIR is not set
+ * @throws `bad-input` for a path that a runtime's client could not take
+ */
+export function realTemporaryFolder(named: string | undefined): string | undefined {
+  if (!named) return undefined;
+  const hint = 'set TMPDIR to another folder, or unset it';
+  if (/[\r\n]/.test(named)) throw new CagematchError('bad-input', 'TMPDIR has a line break in it', hint);
+  if (!isAbsolute(named)) throw new CagematchError('bad-input', `TMPDIR is not an absolute path: ${named}`, hint);
+  try {
+    return realpathSync(named);
+  } catch {
+    // A folder that is missing is reported by whoever writes to it first.
+    return named;
+  }
 }
 
 /**

@@ -41,6 +41,7 @@ function readHeld(held: Held, place: string, left: Bounds, tooMuch: CagematchErr
   for (const { bytes, name } of names.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     const path = `${place}/${name}`;
     if (!Buffer.from(name).equals(bytes)) throw refusal(`${path} has a name that is not UTF-8`, 'give it another name');
+    if (/[\r\n]/.test(name)) throw refusal(`${place} has a file with a line break in its name`, 'give it another name');
     const stats = held.look(bytes);
     if (stats?.isSymbolicLink()) throw refusal(`${path} is a symbolic link`, 'put the file itself there');
     if (stats?.isDirectory()) {
