@@ -66,7 +66,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const tape = createTape();
   const live = liveAnswer(readOwnInputs(io.env).upstream, credential, io.env, tape);
   let answers: Answer = live;
-  const answer: Answer = Object.assign(((req, res, of) => answers(req, res, of)) satisfies Answer, {
+  const answer: Answer = Object.assign(((...request) => answers(...request)) satisfies Answer, {
     close: () => live.close?.() ?? Promise.resolve(),
   });
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { type Cassette, replyTo } from '../lib/model/conversation.mjs';
 import { abstracter, fill } from '../lib/model/placeholders.mjs';
-import type { Message } from '../lib/model/request.mjs';
+import { type Message, withoutAsides } from '../lib/model/request.mjs';
 
 const says = (text: string) => ({ type: 'text' as const, text });
 const uses = (name: string, input: Record<string, unknown> = {}) => ({ type: 'tool_use' as const, name, input });
@@ -83,6 +83,18 @@ describe('what differs', () => {
   test('is told in one short line, however long it is', () => {
     const got = told(answers({ error: true, text: `${'x'.repeat(5000)}\n\n` }, { error: true }));
     expect(got).toMatch(/x{99}…"$/);
+  });
+
+  test('is told without control characters, and bounded, whatever a guest says', () => {
+    const name = `\u001b[2J\u202e${'y'.repeat(300_000)}`;
+    const got = reply(cassette, [
+      asks('go'),
+      turn(uses(name), uses('Edit')),
+      answers({ text: `\u001b]52;c;QQ==\u0007\n` }, { error: true }),
+    ]);
+    expect(got).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    expect(got).toMatch(/one of Bash was expected, one of \[2J y+… came$/);
+    expect(got.length).toBeLessThan(200);
   });
 
   test('a retried request is answered the same', () => {
@@ -200,4 +212,44 @@ describe('what differs from run to run', () => {
     );
     expect(needs([says('it is {{nonce}}')])).toBe('it is {{nonce}}');
   });
+});
+
+describe('a request that a guest has made to take long', () => {
+  const cassette = cassetteOf({ exchanges: [{ content: [says('fine')] }] });
+  const megabytes = (piece: string) => piece.repeat(Math.ceil(1_500_000 / piece.length));
+  const took = (messages: Message[]): number => {
+    const began = performance.now();
+    reply(cassette, messages);
+    return performance.now() - began;
+  };
+
+  // The expression that stood here took 43 s for the first of them.
+  test.each([
+    ['elements that are opened only', megabytes('<system-reminder>')],
+    ['elements of both kinds that are opened only', megabytes('<system-reminder><fork-boilerplate>')],
+    ['elements that are closed only', megabytes('</system-reminder>')],
+    ['one kind within the other', megabytes('<system-reminder><fork-boilerplate></system-reminder>')],
+    ['whole elements', megabytes('<system-reminder></system-reminder>')],
+    ['white space', megabytes(' \n')],
+    ['names of folders', megabytes('Primary working directory: ')],
+  ])('is answered in linear time: %s', (_what, text) => {
+    expect(took([{ role: 'user', content: text }])).toBeLessThan(2000);
+    const failed = [asks('go'), turn(uses('Bash')), answers({ error: true, text })];
+    expect(took(failed)).toBeLessThan(2000);
+  });
+
+  test('is answered where it is nested 200,000 deep', () => {
+    const content = JSON.parse(`${'['.repeat(200_000)}${']'.repeat(200_000)}`) as unknown[];
+    expect(reply(cassette, [{ role: 'user', content } as Message])).toBe('fine');
+  });
+});
+
+test.each([
+  ['<system-reminder>a</system-reminder>b', 'b'],
+  ['a<fork-boilerplate>b<system-reminder>c</fork-boilerplate>d</system-reminder>', 'ad</system-reminder>'],
+  ['a<system-reminder>b<fork-boilerplate>c</fork-boilerplate>d', 'a<system-reminder>bd'],
+  ['a</system-reminder><system-reminder>b', 'a</system-reminder><system-reminder>b'],
+  ['<system-reminder><system-reminder>a</system-reminder>b</system-reminder>', 'b</system-reminder>'],
+])('without what the agent’s program says beside it, %s is %s', (text, rest) => {
+  expect(withoutAsides(text)).toBe(rest);
 });

@@ -1,6 +1,7 @@
 // The gateway: who may ask, what is answered, what is measured; and live, what reaches the API and what does not.
-import { Agent, createServer, type IncomingHttpHeaders, type RequestOptions, request } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { once } from 'node:events';
+import { Agent, createServer, type IncomingHttpHeaders, type IncomingMessage, type RequestOptions, request } from 'node:http';
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Credential } from '../lib/auth/credential.js';
 import { liveAnswer, replayAnswer } from '../lib/model/answers.js';
@@ -238,7 +239,7 @@ describe('replay', () => {
     const answer = await raw({ port, path: '/v1/messages', method: 'POST', headers: { authorization: `Bearer ${tap.token}` } }, (body) => {
       for (let sent = 0; sent < 33; sent += 1) body.write(mebibyte);
     });
-    expect(answer.status).toBe(400);
+    expect(answer.status).toBe(413);
     expect(answer.body).toMatch(/larger than 32 MiB/);
   });
 
@@ -257,11 +258,13 @@ describe('the clocks', () => {
     const open: (() => Promise<void>)[] = [];
     const answer: Answer = (_req, res) => {
       const closed = new Promise<void>((resolve) => res.once('close', resolve));
-      open.push(async () => {
-        res.writeHead(200).end('{}');
-        await closed;
-      });
-      return Promise.resolve();
+      return new Promise<void>((resolve) =>
+        open.push(async () => {
+          res.writeHead(200).end('{}');
+          resolve();
+          await closed;
+        }),
+      );
     };
     const { url, tap } = await started(answer, { clock: () => time.now });
     const asking: Promise<Response>[] = [];
@@ -300,6 +303,45 @@ describe('the clocks', () => {
     expect(tap.modelMs).toBe(40);
   });
 
+  test('the way of a request’s body is the sandbox’s time, not the model’s', async () => {
+    const time = { now: 0 };
+    const { port, tap } = await started(undefined, { clock: () => time.now });
+    const asked = request({ host: '127.0.0.1', port, path: '/v1/messages', method: 'POST', headers: { 'x-api-key': tap.token } });
+    const body = JSON.stringify(FIRST);
+    asked.write(body.slice(0, 20));
+    await vi.waitFor(() => expect(tap.firstRequestAtMs).toBe(0));
+    expect(tap.waitingSinceMs).toBeUndefined();
+    time.now = 40;
+    asked.end(body.slice(20));
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    expect(answer.statusCode).toBe(200);
+    answer.resume();
+    await once(answer, 'end');
+    expect(tap).toMatchObject({ firstRequestAtMs: 0, modelMs: 0 });
+  });
+
+  test('live, the time in which the guest takes the answer is not the model’s', async () => {
+    const time = { now: 0 };
+    const api = await listening(
+      createServer((_req, res) => {
+        time.now = 10;
+        res.writeHead(200).end(Buffer.alloc(32 * 1024 * 1024));
+      }),
+    );
+    const credential = { kind: 'oauth', secret: 's', source: 'environment', where: 'a test' } as const;
+    const { port, tap } = await started(liveAnswer(`http://127.0.0.1:${api}`, credential), { clock: () => time.now });
+    const asked = request({ host: '127.0.0.1', port, path: '/v1/messages', method: 'POST', headers: { 'x-api-key': tap.token } });
+    asked.end('{}');
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    // Nobody reads: the gateway waits for the guest.
+    await vi.waitFor(() => expect(tap.waitingSinceMs).toBeUndefined());
+    expect(tap.modelMs).toBe(10);
+    time.now = 5000;
+    answer.resume();
+    await once(answer, 'end');
+    expect(tap.modelMs).toBe(10);
+  });
+
   test('the first request is stamped when it arrives, and once', async () => {
     const { tap, ask, release } = await held();
     await ask(10);
@@ -310,7 +352,121 @@ describe('the clocks', () => {
   });
 });
 
+describe('what one run may take', () => {
+  const CREDENTIAL = (token: string) => ({ authorization: `Bearer ${token}` });
+
+  /** Answers that are let go by the test. */
+  function heldAnswers() {
+    const open: (() => void)[] = [];
+    const answer: Answer = (_req, res) => new Promise((resolve) => open.push(() => resolve(void res.end('{}'))));
+    return { open, answer };
+  }
+
+  test('eight requests are answered at the same time; the others wait unread, and are answered then', async () => {
+    const { open, answer } = heldAnswers();
+    const { url, tap } = await started(answer);
+    const asking = Array.from({ length: 12 }, () => post(url, tap.token));
+    await vi.waitFor(() => expect(tap.requests).toBe(12));
+    expect(open).toHaveLength(8);
+    for (let done = 0; done < 12; done += 1) {
+      await vi.waitFor(() => expect(open.length).toBeGreaterThan(done));
+      open[done]?.();
+    }
+    expect((await Promise.all(asking)).map(({ status }) => status)).toEqual(Array.from({ length: 12 }, () => 200));
+  });
+
+  test('one run that waits does not make another wait', async () => {
+    const { open, answer } = heldAnswers();
+    const { url, gateway, tap } = await started(answer);
+    const asking = Array.from({ length: 8 }, () => post(url, tap.token));
+    await vi.waitFor(() => expect(open).toHaveLength(8));
+    const other = post(url, gateway.openTap().token);
+    await vi.waitFor(() => expect(open).toHaveLength(9));
+    for (const release of open) release();
+    expect((await other).status).toBe(200);
+    await Promise.all(asking);
+  });
+
+  test('its requests hold 64 MiB at most, and another run is answered', async () => {
+    const { gateway, port, url, tap } = await started();
+    const piece = Buffer.alloc(1024 * 1024, 32);
+    const unfinished = Array.from({ length: 3 }, () => {
+      const asked = request({
+        host: '127.0.0.1',
+        port,
+        path: '/v1/messages',
+        method: 'POST',
+        headers: CREDENTIAL(tap.token),
+        agent: false,
+      });
+      const refused = new Promise<number | undefined>((resolve) => asked.on('response', ({ statusCode }) => resolve(statusCode)));
+      asked.on('error', () => {});
+      for (let sent = 0; sent < 30; sent += 1) asked.write(piece);
+      return { asked, refused };
+    });
+    expect(await Promise.race(unfinished.map(({ refused }) => refused))).toBe(413);
+    expect((await post(url, gateway.openTap().token)).status).toBe(200);
+    for (const { asked } of unfinished) asked.destroy();
+  });
+
+  test('it has sixteen connections at most: the first of more is closed', async () => {
+    const { open, answer } = heldAnswers();
+    const { port, tap } = await started(answer);
+    const sockets: Socket[] = [];
+    for (let count = 0; count < 17; count += 1) {
+      const socket = connect(port, '127.0.0.1');
+      socket.resume().on('error', () => {});
+      socket.write(`POST /v1/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${tap.token}\r\nContent-Length: 2\r\n\r\n{}`);
+      sockets.push(socket);
+      await vi.waitFor(() => expect(tap.requests).toBe(count + 1));
+    }
+    await vi.waitFor(() => expect(sockets[0]?.destroyed).toBe(true));
+    expect(sockets.slice(1).every(({ destroyed }) => !destroyed)).toBe(true);
+    for (const socket of sockets) socket.destroy();
+    for (const release of open) release();
+  });
+});
+
+describe('strangers', () => {
+  test('who only connect take no more than their share, and a run is answered beside them', async () => {
+    const { port, url, tap } = await started(undefined, { limits: { descriptors: 60 } });
+    let open = 0;
+    const idle = await Promise.all(
+      Array.from({ length: 300 }, async () => {
+        const socket = connect(port, '127.0.0.1');
+        socket
+          .on('error', () => {})
+          .on('close', () => {
+            open -= 1;
+          });
+        await once(socket, 'connect');
+        open += 1;
+        return socket;
+      }),
+    );
+    expect((await post(url, tap.token)).status).toBe(200);
+    await vi.waitFor(() => expect(open).toBeLessThanOrEqual(10));
+    for (const socket of idle) socket.destroy();
+  });
+
+  test('who send no headers are hung up on, and so is who has no token', async () => {
+    const { port } = await started(undefined, { limits: { headersMs: 50 } });
+    const idle = connect(port, '127.0.0.1');
+    idle.resume().on('error', () => {});
+    await once(idle, 'close');
+    const asked = connect(port, '127.0.0.1');
+    asked.resume().write('POST /v1/messages HTTP/1.1\r\nHost: x\r\n\r\n');
+    await once(asked, 'close');
+  });
+});
+
 describe('where it listens', () => {
+  test.each(['0.0.0.0', '::', '::ffff:0.0.0.0', '0', 'localhost'])('not on %s', async (address) => {
+    const gateway = createGateway(replayAnswer(CASSETTE));
+    await expect(gateway.listen(address)).rejects.toMatchObject({ code: 'bad-input', hint: expect.any(String) });
+    await gateway.close();
+  });
+
   test.runIf(process.platform === 'linux')('only the asked address answers', async () => {
     const gateway = createGateway(replayAnswer(CASSETTE));
     onTestFinished(() => gateway.close());
@@ -381,9 +537,9 @@ describe('live', () => {
   /** The API is a second gateway; its run token is the user's credential. */
   async function live(kind: Credential['kind'], upstreamAnswer: Answer = replayAnswer(CASSETTE), prefix = '') {
     const seen: Seen[] = [];
-    const upstream = await started((req, res, asked) => {
+    const upstream = await started((req, res, ...rest) => {
       seen.push({ url: req.url, headers: req.headers });
-      return upstreamAnswer(req, res, asked);
+      return upstreamAnswer(req, res, ...rest);
     });
     const credential: Credential = { ...OAUTH, kind, secret: upstream.tap.token };
     const front = await started(liveAnswer(`${upstream.url}${prefix}`, credential));
@@ -429,10 +585,66 @@ describe('live', () => {
     expect(seen).toEqual([]);
   });
 
+  /** An API that answers whatever it is asked, and notes it. */
+  async function anyApi(prefix = '') {
+    const seen: string[] = [];
+    const port = await listening(
+      createServer((req, res) => {
+        seen.push(`${req.method} ${req.url}`);
+        res.end('{}');
+      }),
+    );
+    return { ...(await started(liveAnswer(`http://127.0.0.1:${port}${prefix}`, OAUTH))), seen };
+  }
+
   test('the path of the base URL is kept', async () => {
-    const { url, tap, seen } = await live('oauth', replayAnswer(CASSETTE), '/proxy/anthropic/');
+    const { url, tap, seen } = await anyApi('/proxy/anthropic/');
     await post(url, tap.token);
-    expect(seen[0]?.url).toBe('/proxy/anthropic/v1/messages?beta=true');
+    expect(seen).toEqual(['POST /proxy/anthropic/v1/messages?beta=true']);
+  });
+
+  test.each([
+    ['POST', '/v1/messages'],
+    ['POST', '/v1/messages?beta=true'],
+    ['POST', '/v1/messages/count_tokens?beta=true'],
+  ])('%s %s reaches the API', async (method, path) => {
+    const { port, tap, seen } = await anyApi('/base');
+    expect((await raw({ port, method, path, headers: { 'x-api-key': tap.token } })).status).toBe(200);
+    expect(seen).toEqual([`${method} /base${path}`]);
+  });
+
+  test.each([
+    ['POST', '/api/oauth/claude_cli/create_api_key'],
+    ['DELETE', '/v1/files/file_1'],
+    ['GET', '/v1/organizations/me'],
+    ['GET', '/v1/models'],
+    ['GET', '/v1/messages'],
+    ['PUT', '/v1/messages'],
+    ['TRACE', '/v1/messages'],
+    ['OPTIONS', '/v1/messages'],
+    ['POST', '/v1/messages/'],
+    ['POST', '/v1/messages/batches'],
+    ['POST', '/v1/messages/../../outside-the-base'],
+    ['POST', '/../v1/messages'],
+    ['POST', '/v1/%6dessages'],
+    ['POST', '/v1/x/%2e%2e/messages'],
+    ['POST', '/v1\\messages'],
+    ['POST', '/v1/messages#fragment'],
+    ['POST', '/v1/messages?a"b'],
+    ['POST', '//v1/messages'],
+    ['POST', 'http://127.0.0.1/v1/messages'],
+    ['POST', '/@127.0.0.1/v1/messages'],
+  ])('%s %s is answered here, and the API never sees it', async (method, path) => {
+    const { port, tap, seen } = await anyApi('/base');
+    const answer = await raw({ port, method, path, headers: { 'x-api-key': tap.token } });
+    expect([answer.status, seen]).toEqual([404, []]);
+    expect(answer.body).toMatch(/no such route/);
+  });
+
+  test('CONNECT ends the connection, and the API never sees it', async () => {
+    const { port, tap, seen } = await anyApi();
+    await expect(raw({ port, method: 'CONNECT', path: '127.0.0.1:1', headers: { 'x-api-key': tap.token } })).rejects.toThrow();
+    expect(seen).toEqual([]);
   });
 
   test.each(['//HOST/v1/messages', 'http://HOST/v1/messages', '\\\\HOST/v1'])(
@@ -440,7 +652,7 @@ describe('live', () => {
     async (path) => {
       const { port, tap } = await live('api-key');
       const { stolen, host } = await thief();
-      await raw({ port, path: path.replace('HOST', host), method: 'GET', headers: { 'x-api-key': tap.token } });
+      await raw({ port, path: path.replace('HOST', host), method: 'POST', headers: { 'x-api-key': tap.token } });
       expect(stolen).toEqual([]);
     },
   );
@@ -448,7 +660,7 @@ describe('live', () => {
   test('a redirect is the agent’s business: the credential does not follow it', async () => {
     const { stolen, host } = await thief();
     const { port, tap } = await live('api-key', async (_req, res) => void res.writeHead(307, { location: `http://${host}/` }).end());
-    const answer = await raw({ port, path: '/v1/models', method: 'GET', headers: { 'x-api-key': tap.token } });
+    const answer = await raw({ port, path: '/v1/messages', method: 'POST', headers: { 'x-api-key': tap.token } });
     expect(answer.status).toBe(307);
     expect(stolen).toEqual([]);
   });

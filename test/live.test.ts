@@ -1,7 +1,7 @@
 // Live, between the agent and the API: what comes back is the API's own bytes, at the agent's pace, over TLS and either HTTP.
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer, get, type IncomingMessage, type RequestListener } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, request } from 'node:http';
 import { createSecureServer } from 'node:http2';
 import { createServer as createTlsServer } from 'node:https';
 import { fileURLToPath } from 'node:url';
@@ -27,7 +27,8 @@ async function inFrontOf(api: RequestListener, env: (port: number) => Record<str
   const front = await gateway.listen('127.0.0.1');
   const { token } = gateway.openTap();
   const ask = async (headers: Record<string, string> = {}): Promise<IncomingMessage> => {
-    const asked = get({ host: '127.0.0.1', port: front, path: '/v1/messages', headers: { authorization: `Bearer ${token}`, ...headers } });
+    const bearing = { authorization: `Bearer ${token}`, ...headers };
+    const asked = request({ host: '127.0.0.1', port: front, path: '/v1/messages', method: 'POST', headers: bearing }).end('{}');
     const [answer] = (await once(asked, 'response')) as [IncomingMessage];
     return answer;
   };

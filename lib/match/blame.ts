@@ -45,9 +45,10 @@ export function atBound(cut: Outcome, run: { phase: 'launch' | 'work' | 'collect
   return blamed('model', `${cut.message}: the agent waited for the model for ${(waitedMs / 1000).toFixed(1)} s of it`, cut.hint);
 }
 
-/** An agent that gave up on a model that had only errors to say is not to blame. */
+/** An agent that gave up on a model that had only errors to say is not to blame; and where the model is, it is told what it did last. */
 export function unlessModel(failure: Outcome | undefined, { trouble }: Tap): Outcome | undefined {
-  if (failure?.status !== 'failed' || failure.cause !== 'agent' || !trouble) return failure;
+  if (failure?.status !== 'failed' || !['agent', 'model'].includes(failure.cause) || !trouble) return failure;
+  if (failure.cause === 'model' && (trouble.status !== undefined || failure.message.includes(trouble.what))) return failure;
   return troubled(failure.message, trouble, failure.hint);
 }
 

@@ -30,7 +30,8 @@ export async function follow(
 ): Promise<{ end: ExecEnd; endedAtMs: number; live: Sync['live'] }> {
   const { at, tap, transcript, meter } = watched;
   let live: Sync['live'] = { gap: 'not-reached' };
-  let askedAtMs: number | undefined;
+  // Requests that overlap are counted once.
+  let waiting = 0;
   for await (const event of stream) {
     if (event.type !== 'line') {
       const { atMs, ...end } = event;
@@ -45,14 +46,20 @@ export async function follow(
       if (!watched.inside) continue;
       if (what === 'request') {
         at.firstRequest ??= event.atMs;
-        askedAtMs = event.atMs;
         tap.requests += 1;
         tap.credential ??= readCredential(rest.join(' '));
       }
       if (what === 'diverged') tap.diverged ??= oneLine(rest.join(' '));
-      if (what === 'answered' && askedAtMs !== undefined) {
-        tap.modelMs += event.atMs - askedAtMs;
-        askedAtMs = undefined;
+      if (what === 'asked') {
+        waiting += 1;
+        tap.waitingSinceMs ??= event.atMs;
+      }
+      if (what === 'answered' && waiting > 0) {
+        waiting -= 1;
+        if (waiting === 0 && tap.waitingSinceMs !== undefined) {
+          tap.modelMs += event.atMs - tap.waitingSinceMs;
+          delete tap.waitingSinceMs;
+        }
       }
       continue;
     }

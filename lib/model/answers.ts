@@ -1,19 +1,22 @@
 // Where the gateway's answers come from: a cassette, or the live API with the user's credential added on this side.
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
+import { EnvHttpProxyAgent, request } from 'undici';
 import type { Credential } from '../auth/credential.js';
 import type { Env } from '../contract.js';
-import { messageOf } from '../errors.js';
+import { CagematchError, messageOf } from '../errors.js';
 import type { Cassette } from './cassette.js';
-import type { Answer } from './gateway.js';
-import { readBody, sendError, serveReplay } from './replay.mjs';
+import { namedProxy, whyUnreachable } from './forward.mjs';
+import { type Answer, type Asked, BrokenConnection, Hopeless, HungUp } from './gateway.js';
+import { serveReplay } from './replay.mjs';
 import { readableEncodings } from './spoken.js';
 import type { Tape } from './tape.js';
+import { watchAnswer } from './watch.js';
 
 /** @param cassette the one, or that of each task by its id */
 export function replayAnswer(cassette: Cassette | ((task: string) => Cassette)): Answer {
-  return (req, res, run) => serveReplay(req, res, typeof cassette === 'function' ? cassette(run.task ?? '') : cassette, run);
+  return (req, res, run, { body }) =>
+    serveReplay(req, res, typeof cassette === 'function' ? cassette(run.task ?? '') : cassette, run, body);
 }
 
 /** Headers that are between the two ends of one connection, or that hold the run's token. */
@@ -31,12 +34,15 @@ const OURS = new Set([
 
 /**
  * Forwards to the real API, over HTTP/2 where it speaks it. The run's token is taken off and the credential put on here, so that no
- * sandbox ever holds it. What comes back is passed on byte for byte, as fast as the agent takes it; nothing is tried again.
+ * sandbox ever holds it. What comes back is passed on byte for byte, as fast as the agent takes it. Only what an HTTP/2 server has
+ * refused to work on is asked again; to try again after anything else is the agent's decision, as it is without a gateway.
  * @param upstream base URL of the API
- * @param env says which proxy leads there, if any does
+ * @param env names the proxy that leads there, if any does
  * @param tape keeps a copy of what passes; without one, nothing of it is kept
+ * @throws `bad-input` where the environment names a proxy that cannot be used
  */
 export function liveAnswer(upstream: string, credential: Credential, env: Env = {}, tape?: Pick<Tape, 'hear'>): Answer {
+  checkProxies(upstream, env);
   const dispatcher = new EnvHttpProxyAgent({
     httpProxy: env.http_proxy || env.HTTP_PROXY || '',
     httpsProxy: env.https_proxy || env.HTTPS_PROXY || '',
@@ -46,39 +52,99 @@ export function liveAnswer(upstream: string, credential: Credential, env: Env = 
     headersTimeout: 0,
     bodyTimeout: 0,
   });
-  const answer: Answer = async (req, res, of) => {
-    const url = upstreamUrl(upstream, req.url ?? '/');
-    if (!url) return sendError(res, 400, 'invalid_request_error', 'the request target has to be a path');
-    const body = req.method === 'POST' ? await readBody(req) : undefined;
+  const base = upstream.replace(/\/+$/, '');
+  const answer: Answer = async (req, res, of, asked) => {
+    const { body } = asked;
+    const url = new URL(`${base}${req.url}`);
     const hungUp = new AbortController();
     res.once('close', () => hungUp.abort());
-    const answered = await request(url, {
-      dispatcher,
-      method: (req.method ?? 'GET') as Dispatcher.HttpMethod,
-      headers: { ...forwarded(req), ...(tape ? readable(req) : {}), ...credentialHeaders(credential) },
-      signal: hungUp.signal,
-      ...(body === undefined ? {} : { body }),
-    }).catch((error: Error) => {
-      if (hungUp.signal.aborted) throw error;
-      throw new Error(`${url.origin} does not answer: ${messageOf(error)}`, { cause: error });
-    });
-    res.writeHead(answered.statusCode, passedOn(answered.headers));
-    if (!tape) return pipeline(answered.body, res);
+    const ask = () =>
+      request(url, {
+        dispatcher,
+        method: 'POST',
+        headers: { ...forwarded(req), ...(tape ? readable(req) : {}), ...credentialHeaders(credential) },
+        signal: hungUp.signal,
+        body,
+      });
+    const answered = await ask()
+      .catch((error: Error) => {
+        if (hungUp.signal.aborted || !wasRefused(error)) throw error;
+        return ask();
+      })
+      .catch((error: Error) => {
+        if (hungUp.signal.aborted) throw new HungUp();
+        throw unanswered(url, error);
+      });
     const { statusCode: status, headers: answerHeaders } = answered;
+    res.writeHead(status, passedOn(answerHeaders));
+    const watch = watchAnswer(status, answerHeaders);
     const copy: Buffer[] = [];
+    let brokeOff: Error | undefined;
     try {
-      await pipeline(answered.body, (source) => copied(source, copy), res);
+      await pipeline(
+        passing(answered.body, asked, hungUp.signal, (chunk) => {
+          watch.hear(chunk);
+          if (tape) copy.push(chunk);
+        }),
+        res,
+      );
+    } catch (error) {
+      if (!(error instanceof UpstreamBroke)) throw new HungUp();
+      brokeOff = error as Error;
     } finally {
-      tape.hear({ path: req.url ?? '/', headers: req.headers, body, status, answerHeaders, answer: Buffer.concat(copy) }, of);
+      asked.pause();
+      tape?.hear({ path: req.url ?? '/', headers: req.headers, body, status, answerHeaders, answer: Buffer.concat(copy) }, of);
     }
+    const wrong = await watch.end();
+    if (brokeOff) throw new Error(`its answer broke off (${messageOf(brokeOff)})`, { cause: brokeOff });
+    return wrong;
   };
   return Object.assign(answer, { close: () => dispatcher.destroy() });
 }
 
-async function* copied(source: AsyncIterable<Buffer>, into: Buffer[]): AsyncGenerator<Buffer> {
-  for await (const chunk of source) {
-    into.push(chunk);
-    yield chunk;
+class UpstreamBroke extends Error {}
+
+/** The time in which the agent takes what has come is not the model's. */
+async function* passing(
+  source: AsyncIterable<Buffer>,
+  asked: Asked,
+  hungUp: AbortSignal,
+  hear: (chunk: Buffer) => void,
+): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of source) {
+      hear(chunk);
+      asked.pause();
+      yield chunk;
+      asked.resume();
+    }
+  } catch (error) {
+    // To be asked no longer is an error of the source, too.
+    if (hungUp.aborted) throw error;
+    throw new UpstreamBroke(messageOf(error), { cause: error });
+  }
+}
+
+/** What HTTP/2 allows to send again: the server has said that it did nothing about it. */
+function wasRefused(error: Error): boolean {
+  return /NGHTTP2_REFUSED_STREAM|"GOAWAY" frame received/.test(error.message);
+}
+
+function unanswered(url: URL, error: Error): Error {
+  const { code } = error as NodeJS.ErrnoException;
+  const { text, hopeless } = whyUnreachable(url, error);
+  if (hopeless) return new Hopeless(text, { cause: error });
+  const broken = code === 'ECONNRESET' || code === 'EPIPE' || code === 'UND_ERR_SOCKET' || code?.startsWith('ERR_HTTP2') === true;
+  return broken || wasRefused(error) ? new BrokenConnection(text, { cause: error }) : new Error(text, { cause: error });
+}
+
+/** undici asks the proxy for plain HTTP also on the way to an API behind TLS where no other is named. */
+function checkProxies(upstream: string, env: Env): void {
+  const protocols = upstream.startsWith('https:') ? ['https:', 'http:'] : ['http:'];
+  try {
+    for (const protocol of protocols) namedProxy(protocol, env);
+  } catch (error) {
+    throw new CagematchError('bad-input', messageOf(error), 'set it to http://HOST:PORT, or unset it');
   }
 }
 
@@ -92,14 +158,6 @@ function passedOn(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
   return Object.fromEntries(
     Object.entries(headers).filter(([name]) => !['transfer-encoding', 'connection', 'keep-alive'].includes(name) && !name.startsWith(':')),
   );
-}
-
-/**
- * The API's own path, below the base URL's. A target that names a host (`//host/`, `http://host/`) is the agent's
- * try at having the credential sent there: it is a path of the API, or refused.
- */
-function upstreamUrl(upstream: string, target: string): URL | undefined {
-  return target.startsWith('/') ? new URL(`${upstream.replace(/\/+$/, '')}${target}`) : undefined;
 }
 
 function forwarded(req: IncomingMessage): Record<string, string> {

@@ -145,7 +145,7 @@ function difference({ results: expected }, got) {
   for (const [index, one] of expected.entries()) {
     const came = /** @type {Result} */ (got[index]);
     const which = expected.length === 1 ? '' : `tool result ${index + 1} of ${expected.length}: `;
-    if (one.tool !== came.tool) return `${which}one of ${one.tool} was expected, one of ${came.tool} came`;
+    if (one.tool !== came.tool) return `${which}one of ${one.tool} was expected, one of ${nameOf(came.tool)} came`;
     if (one.outcome === came.outcome) continue;
     return one.outcome === 'ok'
       ? `${which}${one.tool} was to succeed, and failed: ${quoted(came.text)}`
@@ -156,6 +156,24 @@ function difference({ results: expected }, got) {
 
 /** @param {string} text */
 function quoted(text) {
-  const line = text.replace(/\s+/g, ' ').trim();
-  return `"${line.length > 100 ? `${line.slice(0, 99)}…` : line}"`;
+  return `"${shortened(text, 100)}"`;
+}
+
+/** @param {unknown} tool as a request names it */
+function nameOf(tool) {
+  return shortened(String(tool), 60);
+}
+
+/**
+ * One line without control characters. Of a long text only the beginning is looked at.
+ * @param {string} text
+ * @param {number} most
+ */
+function shortened(text, most) {
+  const line = text
+    .trimStart()
+    .slice(0, 2000)
+    .replace(/[\s\p{Cc}\p{Cf}]+/gu, ' ')
+    .trim();
+  return line.length > most ? `${line.slice(0, most - 1)}…` : line;
 }

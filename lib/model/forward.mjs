@@ -5,10 +5,12 @@ import { request as plainRequest } from 'node:http';
 import { request as tlsRequest } from 'node:https';
 import { pipeline } from 'node:stream/promises';
 import { connect as tlsConnect } from 'node:tls';
-import { readBody, sendError } from './replay.mjs';
+import { readBody, refuseRoute, routeOf, sendError } from './replay.mjs';
 
 /** Headers that are between the two ends of one connection. */
 const OURS = ['host', 'connection', 'keep-alive', 'proxy-connection', 'content-length', 'transfer-encoding', 'upgrade', 'expect'];
+
+/** @typedef {{starts(): void, stops(): void}} Model notes when the API is asked, and when all of its answer is here */
 
 /**
  * Passes one request on to the API, and what it says back, byte for byte.
@@ -16,24 +18,59 @@ const OURS = ['host', 'connection', 'keep-alive', 'proxy-connection', 'content-l
  * @param {import('node:http').ServerResponse} res
  * @param {string} upstream base URL of the API
  * @param {NodeJS.ProcessEnv} env says which proxy leads there, if any does
+ * @param {Model} model
  */
-export async function serveForward(req, res, upstream, env) {
-  if (!req.url?.startsWith('/')) return sendError(res, 400, 'invalid_request_error', 'the request target has to be a path');
+export async function serveForward(req, res, upstream, env, model = { starts() {}, stops() {} }) {
+  if (req.method === 'HEAD') return void res.writeHead(200).end();
+  if (routeOf(req.method, req.url) === undefined) return refuseRoute(req, res);
   const url = new URL(`${upstream.replace(/\/+$/, '')}${req.url}`);
   try {
-    const body = req.method === 'POST' ? await readBody(req) : undefined;
-    const headers = { ...without(req.headers), host: url.host, ...(body === undefined ? {} : { 'content-length': body.length }) };
+    const body = await readBody(req);
+    const headers = { ...without(req.headers), host: url.host, 'content-length': body.length };
     const proxy = proxyFor(url, env);
-    const asked = await open(url, { method: req.method, headers }, proxy);
+    model.starts();
+    const asked = await open(url, { method: 'POST', headers }, proxy);
     res.once('close', () => asked.destroy());
     asked.end(body);
     const [answer] = /** @type {[import('node:http').IncomingMessage]} */ (await once(asked, 'response'));
+    answer.once('end', model.stops);
     res.writeHead(answer.statusCode ?? 502, without(answer.headers));
     await pipeline(answer, res);
   } catch (error) {
-    if (res.headersSent || res.destroyed) return void res.destroy();
-    sendError(res, 502, 'api_error', `${url.origin} does not answer: ${error instanceof Error ? error.message : error}`);
+    const { code } = /** @type {NodeJS.ErrnoException} */ (error);
+    // A connection that broke is passed on as one: agents try again then.
+    if (res.headersSent || res.destroyed || code === 'ECONNRESET' || code === 'EPIPE') return void res.destroy();
+    const { text, hopeless } = whyUnreachable(url, error);
+    sendError(res, 502, 'api_error', text, hopeless ? undefined : {});
+  } finally {
+    model.stops();
   }
+}
+
+/** Errors of TLS that tell of a certificate authority that this side does not know. */
+const UNKNOWN_AUTHORITY = [
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+];
+
+/**
+ * @param {URL} url
+ * @param {unknown} error
+ * @returns {{text: string, hopeless: boolean}} `hopeless`: to ask again does not mend it
+ */
+export function whyUnreachable(url, error) {
+  const text = `${url.origin} does not answer: ${error instanceof Error ? error.message.split('\n', 1)[0] : error}`;
+  const code = error instanceof Error ? /** @type {NodeJS.ErrnoException} */ (error).code : undefined;
+  const cause = error instanceof Error ? /** @type {NodeJS.ErrnoException | undefined} */ (error.cause)?.code : undefined;
+  if (![code, cause].some((one) => one !== undefined && UNKNOWN_AUTHORITY.includes(one)))
+    return { text, hopeless: code?.startsWith('ERR_TLS_') === true || code?.startsWith('CERT_') === true };
+  return {
+    text: `${text} (trusted are Node's own CAs and the file NODE_EXTRA_CA_CERTS: export it with the path of your CA)`,
+    hopeless: true,
+  };
 }
 
 /** @param {import('node:http').IncomingHttpHeaders} headers */
@@ -47,10 +84,32 @@ function without(headers) {
  * @returns {URL | undefined}
  */
 export function proxyFor(url, env) {
-  const named = url.protocol === 'https:' ? env.https_proxy || env.HTTPS_PROXY : env.http_proxy || env.HTTP_PROXY;
   const direct = (env.no_proxy || env.NO_PROXY || '').split(/[\s,]+/).filter(Boolean);
   const isDirect = direct.some((one) => one === '*' || url.hostname === one || url.hostname.endsWith(`.${one.replace(/^\*?\./, '')}`));
-  return named && !isDirect ? new URL(named) : undefined;
+  return isDirect ? undefined : namedProxy(url.protocol, env);
+}
+
+/**
+ * The proxy that the environment names for a protocol.
+ * @param {string} protocol `http:` or `https:`
+ * @param {Record<string, string | undefined>} env
+ * @returns {URL | undefined}
+ * @throws an error that names the variable, and not its value: that may hold a password
+ */
+export function namedProxy(protocol, env) {
+  const names = protocol === 'https:' ? ['https_proxy', 'HTTPS_PROXY'] : ['http_proxy', 'HTTP_PROXY'];
+  const name = names.find((one) => env[one]);
+  if (name === undefined) return undefined;
+  /** @type {URL} */
+  let url;
+  try {
+    url = new URL(env[name] ?? '');
+  } catch {
+    throw new Error(`${name} is not the URL of a proxy`);
+  }
+  if (url.protocol.startsWith('socks')) throw new Error(`${name} names a SOCKS proxy, which is not supported`);
+  if (!['http:', 'https:'].includes(url.protocol) || url.hostname === '') throw new Error(`${name} is not the URL of an HTTP proxy`);
+  return url;
 }
 
 /**

@@ -2,15 +2,31 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { refuseExposed } from '../addresses.js';
 import { type Clock, monotonic } from '../clock.js';
 import { CagematchError, messageOf } from '../errors.js';
+import { oneLine } from '../printable.js';
+import { descriptorLimit, limitConnections, openQueue } from './limits.js';
 import type { Values } from './placeholders.mjs';
-import { presentedCredential, sameSecret, sendError } from './replay.mjs';
+import { presentedCredential, readBody, refuseRoute, routeOf, sameSecret, sendError } from './replay.mjs';
 
-/** Answers a request whose token was already checked. `close`: what it keeps open of its own is ended with the gateway. */
-export type Answer = ((req: IncomingMessage, res: ServerResponse, of: Asking) => Promise<void>) & { close?(): Promise<void> };
+/**
+ * Answers a request whose token and route were already checked, and whose body was read. Where it resolves to words, they are what was
+ * wrong with the answer although its status was good. `close`: what it keeps open of its own is ended with the gateway.
+ */
+export type Answer = ((req: IncomingMessage, res: ServerResponse, of: Asking, asked: Asked) => Promise<unknown>) & {
+  close?(): Promise<void>;
+};
 /** Of a tap, what answers need and what they may note. */
 export type Asking = Pick<Tap, 'task' | 'values' | 'diverged'> & { token?: string };
+/** What belongs to one request alone. */
+export interface Asked {
+  body: Buffer;
+  /** The model is not what is waited for from here on, but the guest that reads its answer. */
+  pause(): void;
+  /** It is again. */
+  resume(): void;
+}
 
 /** What the gateway saw of one run. Times are on the match's clock. */
 export interface Tap {
@@ -21,9 +37,12 @@ export interface Tap {
   /** What the run's agent was asked to do. */
   task?: string;
   firstRequestAtMs?: number;
-  /** Time during which at least one request was unanswered, without the wait that still goes on. */
+  /**
+   * Time during which the model was at work on at least one request: from when its body had been read here until its answer was made
+   * (replay) or had come from the API (live). What travels between guest and gateway is not in it. Without the wait that still goes on.
+   */
   modelMs: number;
-  /** Since when a request has been unanswered; absent: none is. */
+  /** Since when the model has been at work; absent: it is not. */
   waitingSinceMs?: number;
   requests: number;
   /** The header by which the token arrived, and whether the agent took it for a subscription's. */
@@ -55,12 +74,29 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
+interface Limits {
+  /** In which a connection has to bring a request's headers. */
+  headersMs: number;
+  /** In which it has to bring the whole request. */
+  requestMs: number;
+  /** How many files and connections this process may have open. */
+  descriptors: number;
+}
+
 /**
  * @param answer replay or live
  * @param options `port`: fixed instead of free; for users whose firewall wants one
  */
-export function createGateway(answer: Answer, options: { port?: number; clock?: Clock } = {}): Gateway {
+export function createGateway(answer: Answer, options: { port?: number; clock?: Clock; limits?: Partial<Limits> } = {}): Gateway {
   const clock = options.clock ?? monotonic;
+  const { headersMs = 5000, requestMs = 120_000, descriptors = descriptorLimit() } = options.limits ?? {};
+  const timeouts = {
+    headersTimeout: headersMs,
+    requestTimeout: requestMs,
+    connectionsCheckingInterval: Math.min(1000, headersMs),
+  };
+  const connections = limitConnections<Tap>(descriptors);
+  const queues = new Map<Tap, ReturnType<typeof openQueue>>();
   const taps = new Set<Tap>();
   const servers = new Map<string, Promise<Server>>();
   const busy = new Map<Tap, number>();
@@ -72,27 +108,50 @@ export function createGateway(answer: Answer, options: { port?: number; clock?: 
     const tap = claimedBy(req, credential?.token);
     if (!credential || !tap || !sameSecret(tap.token, credential.token)) {
       if (credential && tap) tap.stranger = true;
-      return sendError(res, 401, 'authentication_error', 'this gateway takes only the token of a run under way');
+      const headers = { connection: 'close', 'x-should-retry': 'false' };
+      return sendError(res, 401, 'authentication_error', 'this gateway takes only the token of a run under way', headers);
     }
+    connections.belongsTo(req.socket, tap);
     req.url = (req.url ?? '/').slice(tap.path.length);
     tap.firstRequestAtMs ??= atMs;
     tap.credential ??= { header: credential.header, oauth: credential.oauth };
     tap.requests += 1;
-    begin(tap, atMs);
-    res.once('close', () => end(tap));
-    let brokeOff: string | undefined;
+    if (routeOf(req.method, req.url) === undefined) return refuseRoute(req, res);
+    const queue = queues.get(tap);
+    const place = await queue?.enter(res);
+    if (!place) return tooMuch(res, 429, 'rate_limit_error', 'too many requests of this run wait already');
+    let body: Buffer;
     try {
-      await answer(req, res, tap);
+      body = await readBody(req, place.claim);
+    } catch (error) {
+      return tooMuch(res, 413, 'request_too_large', messageOf(error));
+    }
+    await answered(req, res, tap, body);
+  }
+
+  async function answered(req: IncomingMessage, res: ServerResponse, tap: Tap, body: Buffer): Promise<void> {
+    const stopwatch = stopwatchOf(tap);
+    res.once('close', stopwatch.pause);
+    stopwatch.resume();
+    let wrong: Trouble | undefined;
+    try {
+      const what = await answer(req, res, tap, { body, ...stopwatch });
+      wrong = typeof what === 'string' ? { what: oneLine(what) } : errorAnswer(res.statusCode);
     } catch (error) {
       // An agent that hangs up says nothing of the model.
-      if (hasHungUp(error)) return void res.destroy();
-      if (res.headersSent) {
-        brokeOff = `broken off (${messageOf(error)})`;
-        res.destroy();
-      } else sendError(res, 502, 'api_error', messageOf(error));
+      if (error instanceof HungUp) return void res.destroy();
+      wrong = { what: oneLine(messageOf(error)) };
+      if (res.headersSent || error instanceof BrokenConnection) res.destroy();
+      else {
+        // Without a word on trying again: the agent decides as it would without a gateway.
+        sendError(res, 502, 'api_error', messageOf(error), error instanceof Hopeless ? undefined : {});
+        wrong = { status: 502, what: oneLine(`502 (${messageOf(error)})`) };
+      }
+    } finally {
+      stopwatch.pause();
     }
-    const trouble = brokeOff === undefined ? errorAnswer(res.statusCode) : { what: brokeOff };
-    if (trouble) tap.trouble = trouble;
+    if (tap.diverged !== undefined) tap.diverged = oneLine(tap.diverged);
+    if (wrong) tap.trouble = wrong;
     else delete tap.trouble;
   }
 
@@ -104,29 +163,37 @@ export function createGateway(answer: Answer, options: { port?: number; clock?: 
     );
   }
 
-  function begin(tap: Tap, atMs: number): void {
-    busy.set(tap, (busy.get(tap) ?? 0) + 1);
-    tap.waitingSinceMs ??= atMs;
-  }
-
-  function end(tap: Tap): void {
-    const left = (busy.get(tap) ?? 1) - 1;
-    busy.set(tap, left);
-    if (left > 0 || tap.waitingSinceMs === undefined) return;
-    tap.modelMs += clock() - tap.waitingSinceMs;
-    busy.delete(tap);
-    delete tap.waitingSinceMs;
+  /** Requests that overlap are counted once. */
+  function stopwatchOf(tap: Tap): { pause(): void; resume(): void } {
+    let running = false;
+    return {
+      resume() {
+        if (running) return;
+        running = true;
+        busy.set(tap, (busy.get(tap) ?? 0) + 1);
+        tap.waitingSinceMs ??= clock();
+      },
+      pause() {
+        if (!running) return;
+        running = false;
+        const left = (busy.get(tap) ?? 1) - 1;
+        busy.set(tap, left);
+        if (left > 0 || tap.waitingSinceMs === undefined) return;
+        tap.modelMs += clock() - tap.waitingSinceMs;
+        busy.delete(tap);
+        delete tap.waitingSinceMs;
+      },
+    };
   }
 
   return {
     async listen(address) {
       let server = servers.get(address);
       if (!server) {
-        server = bind(
-          createServer((req, res) => void serve(req, res)),
-          address,
-          options.port ?? 0,
-        );
+        refuseExposed(address);
+        const made = createServer(timeouts, (req, res) => void serve(req, res));
+        connections.watch(made);
+        server = bind(made, address, options.port ?? 0);
         servers.set(address, server);
         server.catch(() => servers.delete(address));
       }
@@ -141,9 +208,14 @@ export function createGateway(answer: Answer, options: { port?: number; clock?: 
         requests: 0,
       };
       taps.add(tap);
+      queues.set(tap, openQueue());
       return tap;
     },
-    closeTap: (tap) => void taps.delete(tap),
+    closeTap(tap) {
+      taps.delete(tap);
+      queues.delete(tap);
+      connections.end(tap);
+    },
     async close() {
       await answer.close?.();
       for (const bound of await Promise.allSettled(servers.values())) {
@@ -159,10 +231,17 @@ function errorAnswer(status: number): Trouble | undefined {
   return status < 400 ? undefined : { status, what: `${status}` };
 }
 
-/** Is it the reader's end that went away, and not the answer's source? */
-function hasHungUp(error: unknown): boolean {
-  const { name, code, cause } = error as NodeJS.ErrnoException;
-  return name === 'AbortError' || code === 'ERR_STREAM_PREMATURE_CLOSE' || (cause !== undefined && hasHungUp(cause));
+/** The guest's end of a connection went away while it was answered. */
+export class HungUp extends Error {}
+/** The upstream broke the connection before it answered. It is passed on as what it is: agents try again then. */
+export class BrokenConnection extends Error {}
+/** A failure that asking again does not mend. */
+export class Hopeless extends Error {}
+
+/** Refuses what is over a limit, and the connection with it: what is still to come on it is not read. */
+function tooMuch(res: ServerResponse, status: number, type: string, message: string): void {
+  if (res.destroyed) return;
+  sendError(res, status, type, message, { connection: 'close', 'x-should-retry': 'false' });
 }
 
 function bind(server: Server, address: string, port: number): Promise<Server> {

@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { presentedCredential, sameSecret, sendError, serveReplay } from './replay.mjs';
+import { presentedCredential, readBody, refuseRoute, routeOf, sameSecret, sendError, serveReplay } from './replay.mjs';
 
 const [givenPath = '', mark = '', , ...command] = process.argv.slice(2);
 /** Variables by which the agent takes a credential. */
@@ -27,7 +27,18 @@ const answer = 'upstream' in given ? await forwarding(given.upstream) : replayin
 async function forwarding(upstream) {
   const { serveForward } = await import('./forward.mjs');
   return async (req, res) => {
-    await serveForward(req, res, upstream, process.env);
+    let started = false;
+    let stopped = false;
+    await serveForward(req, res, upstream, process.env, {
+      starts() {
+        started = true;
+        say('asked');
+      },
+      stops() {
+        if (started && !stopped) say('answered');
+        stopped = true;
+      },
+    });
   };
 }
 
@@ -36,7 +47,10 @@ function replaying(cassette) {
   /** @type {import('./replay.mjs').Replayed} */
   const run = cassette.values === undefined ? {} : { values: cassette.values };
   return async (req, res) => {
-    await serveReplay(req, res, cassette, run);
+    const body = await readBody(req);
+    say('asked');
+    await serveReplay(req, res, cassette, run, body);
+    say('answered');
     if (run.diverged !== undefined) say(`diverged ${run.diverged}`);
   };
 }
@@ -46,14 +60,15 @@ function say(what) {
   process.stdout.write(`${mark} ${what}\n`);
 }
 
-const server = createServer(async (req, res) => {
+const server = createServer({ headersTimeout: 5000, requestTimeout: 120_000 }, async (req, res) => {
+  if (req.method === 'HEAD') return void res.writeHead(200).end();
   const credential = presentedCredential(req.headers);
-  if (req.method !== 'HEAD' && (credential === undefined || token === '' || !sameSecret(credential.token, token))) {
+  if (credential === undefined || token === '' || !sameSecret(credential.token, token)) {
     return sendError(res, 401, 'authentication_error', 'this gateway takes only the token of its own run');
   }
-  if (req.method === 'POST') say(`request ${JSON.stringify({ header: credential?.header, oauth: credential?.oauth })}`);
-  await answer(req, res);
-  if (req.method === 'POST') say('answered');
+  if (routeOf(req.method, req.url) === undefined) return refuseRoute(req, res);
+  say(`request ${JSON.stringify({ header: credential.header, oauth: credential.oauth })}`);
+  await answer(req, res).catch(() => void res.destroy());
 });
 
 server.listen(0, '127.0.0.1', () => {

@@ -39,17 +39,45 @@ export function sameSecret(a, b) {
   return timingSafeEqual(digest(a), digest(b));
 }
 
+/** All that the agent asks of its base URL (observed with 2.1.329), and all that anything in a sandbox may ask of it. */
+const ROUTES = ['/v1/messages', '/v1/messages/count_tokens'];
+
+/**
+ * The API's path that a request asks for. The credential opens far more of the API than an agent needs, so that whatever is not in the
+ * list, and every target that a URL parser would change (`/../`, `%2e`, `//host`, `http://host`, a fragment), is refused here.
+ * @param {string | undefined} method
+ * @param {string | undefined} target as it stands in the request line
+ * @returns {string | undefined} undefined: nothing that is answered
+ */
+export function routeOf(method, target = '') {
+  const [path = ''] = target.split('?', 1);
+  if (method !== 'POST' || !ROUTES.includes(path)) return undefined;
+  const { pathname, search, hash } = new URL(`http://gateway${target}`);
+  return hash === '' && `${pathname}${search}` === target ? path : undefined;
+}
+
+/**
+ * @param {import('node:http').IncomingMessage} req
+ * @param {import('node:http').ServerResponse} res
+ */
+export function refuseRoute({ method, url = '/' }, res) {
+  const path = url.split('?', 1)[0] ?? '';
+  sendError(res, 404, 'not_found_error', `no such route: ${method} ${path.slice(0, 200)}`);
+}
+
 /**
  * Reads a request's whole body.
  * @param {import('node:http').IncomingMessage} req
+ * @param {(bytes: number) => void} [claim] called with the size of each piece; may throw
  * @returns {Promise<Buffer>} rejects when it is larger than 32 MiB
  */
-export async function readBody(req) {
+export async function readBody(req, claim = () => {}) {
   const chunks = [];
   let size = 0;
   for await (const chunk of req) {
     size += chunk.length;
     if (size > MAX_BODY_BYTES) throw new Error('request body larger than 32 MiB');
+    claim(chunk.length);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
@@ -63,16 +91,15 @@ export async function readBody(req) {
  * @param {import('node:http').ServerResponse} res
  * @param {Cassette} cassette
  * @param {Replayed} run
+ * @param {Buffer} [body] where the caller has read it
  */
-export async function serveReplay(req, res, cassette, run = {}) {
-  const path = (req.url ?? '/').split('?')[0];
+export async function serveReplay(req, res, cassette, run = {}, body = undefined) {
   if (req.method === 'HEAD') return void res.writeHead(200).end();
-  if (req.method !== 'POST' || path !== '/v1/messages')
-    return sendError(res, 404, 'not_found_error', `no such route: ${req.method} ${path}`);
+  if (routeOf(req.method, req.url) !== '/v1/messages') return refuseRoute(req, res);
   /** @type {MessagesRequest & {stream?: boolean}} */
   let request;
   try {
-    request = JSON.parse((await readBody(req)).toString('utf8'));
+    request = JSON.parse((body ?? (await readBody(req))).toString('utf8'));
     if (!isRequest(request)) throw new Error('no list of messages');
   } catch (error) {
     return sendError(res, 400, 'invalid_request_error', `unreadable request body: ${error instanceof Error ? error.message : error}`);
@@ -106,9 +133,10 @@ function isRequest(value) {
  * @param {number} status
  * @param {string} type one of the API's error types
  * @param {string} message
+ * @param {Record<string, string>} [headers] without any, the agent is asked not to try again
  */
-export function sendError(res, status, type, message) {
-  res.writeHead(status, { 'content-type': 'application/json', 'x-should-retry': 'false' });
+export function sendError(res, status, type, message, headers = { 'x-should-retry': 'false' }) {
+  res.writeHead(status, { 'content-type': 'application/json', ...headers });
   res.end(JSON.stringify({ type: 'error', error: { type, message } }));
 }
 

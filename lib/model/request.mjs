@@ -7,8 +7,33 @@
  * @typedef {{type?: string, text?: string, id?: string, name?: string, tool_use_id?: string, is_error?: boolean, content?: unknown}} Part
  */
 
-/** Words that the agent's own program puts beside what an agent is asked. */
-const ASIDE = /<(system-reminder|fork-boilerplate)>[\s\S]*?<\/\1>/g;
+/** Elements in which the agent's own program puts words beside what an agent is asked. */
+const ASIDES = ['system-reminder', 'fork-boilerplate'];
+/** The longest name of a folder that is taken from a request. */
+const LONGEST_PATH = 4096;
+
+/**
+ * A text without these elements. Each letter is searched once for each kind of element: a guest chooses the text.
+ * @param {string} text
+ * @returns {string}
+ */
+export function withoutAsides(text) {
+  const kinds = ASIDES.map((name) => ({ open: `<${name}>`, close: `</${name}>`, at: text.indexOf(`<${name}>`) }));
+  let kept = '';
+  let from = 0;
+  for (;;) {
+    const [next] = kinds.filter(({ at }) => at !== -1).sort((a, b) => a.at - b.at);
+    if (next === undefined) return kept + text.slice(from);
+    const end = text.indexOf(next.close, next.at);
+    // Nothing of this kind is closed from here on.
+    if (end === -1) next.at = -1;
+    else {
+      kept += text.slice(from, next.at);
+      from = end + next.close.length;
+      for (const kind of kinds) if (kind.at !== -1 && kind.at < from) kind.at = text.indexOf(kind.open, from);
+    }
+  }
+}
 
 /**
  * @param {Message | undefined} message
@@ -27,7 +52,7 @@ export function partsOf(message) {
 export function askedIn(message) {
   if (message.role !== 'user') return [];
   return partsOf(message).flatMap(({ type, text }) => {
-    const asked = type === 'text' && typeof text === 'string' ? text.replace(ASIDE, '').trim() : '';
+    const asked = type === 'text' && typeof text === 'string' ? withoutAsides(text).trim() : '';
     return asked === '' ? [] : [asked];
   });
 }
@@ -110,15 +135,23 @@ export function folderOf({ system, messages }, given) {
 
 /**
  * The agent names its working directory in what it sends.
- * @param {unknown} value a request's system prompt and messages, or any part of them
+ * @param {unknown} request a request's system prompt and messages, or any part of them; nested as deeply as a guest likes
  * @returns {string | undefined}
  */
-function workingDirectory(value) {
-  if (typeof value === 'string') return /Primary working directory: ([^\r\n]+)/.exec(value)?.[1];
-  if (value === null || typeof value !== 'object') return undefined;
-  for (const part of Object.values(value)) {
-    const found = workingDirectory(part);
-    if (found !== undefined) return found;
+function workingDirectory(request) {
+  const rest = [request];
+  while (rest.length > 0) {
+    const value = rest.pop();
+    if (typeof value === 'string') {
+      const found = WORKING_DIRECTORY.exec(value)?.[1];
+      if (found !== undefined) return found;
+    } else if (value !== null && typeof value === 'object') {
+      // In the order of the request: the first is taken first.
+      const parts = Object.values(value);
+      for (let at = parts.length - 1; at >= 0; at -= 1) rest.push(parts[at]);
+    }
   }
   return undefined;
 }
+
+const WORKING_DIRECTORY = new RegExp(`Primary working directory: ([^\\r\\n]{1,${LONGEST_PATH}})`);

@@ -1,5 +1,6 @@
 // One instance: launched with its limits and devices, given commands.
 import { createHash } from 'node:crypto';
+import { isLinkLocal, isLoopback } from '../../lib/addresses.js';
 import type { Command, Context, ExecEvent, Handle, LaunchSpec } from '../../lib/contract.js';
 import { CagematchError, messageOf } from '../../lib/errors.js';
 import { clientEnd, stream } from '../../lib/exec.js';
@@ -102,9 +103,18 @@ export function link(ctx: Context, name: string): Device {
   return { type: 'nic', nictype: 'routed', name: 'cagematch0', 'ipv4.address': guestAddress(name), 'ipv4.host_address': hostAddress(ctx) };
 }
 
-/** The host's end of every sandbox's routed link: the one address that the gateway listens on for this mode. */
+/**
+ * The host's end of every sandbox's routed link: the one address that the gateway listens on for this mode.
+ * @throws `bad-input` where the address is one that other machines could reach
+ */
 export function hostAddress(ctx: Context): string {
-  return ctx.env.CAGEMATCH_INCUS_HOST_ADDRESS ?? HOST_ADDRESS;
+  const address = ctx.env.CAGEMATCH_INCUS_HOST_ADDRESS ?? HOST_ADDRESS;
+  if (isLinkLocal(address) || isLoopback(address)) return address;
+  throw new CagematchError(
+    'bad-input',
+    'CAGEMATCH_INCUS_HOST_ADDRESS is not a link-local address: the gateway would be open to other machines',
+    `CAGEMATCH_INCUS_HOST_ADDRESS=${HOST_ADDRESS}, or another of 169.254.0.0/16`,
+  );
 }
 
 /** A link-local address of the sandbox's own, from its name: 169.254.80.0 to 169.254.143.255. */

@@ -1,7 +1,8 @@
 // Live where guests cannot reach the gateway: the agent asks the API itself, on a way that was asked for, and the clocks are kept.
 // The API is a cassette of this process on the loopback; no real one is ever asked.
+import { once } from 'node:events';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { createServer, get, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, request, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
@@ -170,15 +171,18 @@ describe('what passes', () => {
       createServer((req, res) => void serveForward(req, res, upstream?.(port) ?? `http://127.0.0.1:${port}`, env)),
     );
     const answer = await new Promise<IncomingMessage>((resolve, reject) =>
-      get(
+      request(
         {
           host: '127.0.0.1',
           port: front,
+          method: 'POST',
           path: '/v1/messages?beta=true',
           headers: { authorization: 'Bearer x', 'accept-encoding': 'gzip' },
         },
         resolve,
-      ).on('error', reject),
+      )
+        .on('error', reject)
+        .end('{}'),
     );
     const chunks: Buffer[] = [];
     for await (const chunk of answer) chunks.push(chunk as Buffer);
@@ -195,6 +199,35 @@ describe('what passes', () => {
     expect(body.equals(sent)).toBe(true);
     expect({ status, ...headers }).toMatchObject({ status: 529, 'content-encoding': 'gzip', 'retry-after': '7' });
     expect(seen).toEqual([['/v1/messages?beta=true', 'Bearer x', 'gzip']]);
+  });
+
+  test.each([
+    ['POST', '/api/oauth/claude_cli/create_api_key'],
+    ['GET', '/v1/messages'],
+    ['TRACE', '/v1/messages'],
+    ['POST', '/v1/../v1/messages'],
+    ['POST', '//v1/messages'],
+  ])('%s %s is answered in the guest, and the API never sees it', async (method, path) => {
+    const seen: unknown[] = [];
+    const api = await listening(createServer((req, res) => void res.end(seen.push(req.url))));
+    const front = await listening(createServer((req, res) => void serveForward(req, res, `http://127.0.0.1:${api}/base`, {})));
+    const asked = request({ host: '127.0.0.1', port: front, method, path }).end();
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    answer.resume();
+    expect([answer.statusCode, seen]).toEqual([404, []]);
+  });
+
+  test('a connection that the API breaks is broken for the agent, which tries again then', async () => {
+    const api = createServer((req) => void req.socket.resetAndDestroy());
+    await expect(through(() => {}, {}, undefined, api as unknown as Server)).rejects.toMatchObject({ code: 'ECONNRESET' });
+  });
+
+  test.each([
+    ['not-a-url', /http_proxy is not the URL of a proxy/],
+    ['socks5://127.0.0.1:1', /http_proxy names a SOCKS proxy, which is not supported/],
+  ])('a proxy that cannot be used is named by its variable: %s', async (http_proxy, said) => {
+    const { status, body } = await through(() => {}, { http_proxy });
+    expect([status, body.toString()]).toEqual([502, expect.stringMatching(said)]);
   });
 
   test('a proxy that refuses the way is named, and the agent gets an error of the API’s shape', async () => {
