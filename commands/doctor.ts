@@ -14,6 +14,7 @@ import { createGateway } from '../lib/model/gateway.js';
 import { agentVersion } from '../lib/package.js';
 import { coloured, plain, wrap } from '../lib/report/terminal/lines.js';
 import { agentBinary } from '../lib/task/agent.js';
+import { managedSettings } from '../lib/task/managed-settings.js';
 import { EXIT, type Io, wantsColour } from './io.js';
 import { survey } from './survey.js';
 
@@ -37,6 +38,7 @@ export async function handler(_args: unknown, io: Io): Promise<number> {
   const findings = [
     nodeVersion(),
     await agent(io),
+    ...managed(io),
     await gateway(io),
     temporary(),
     results(io),
@@ -79,6 +81,19 @@ async function agent(io: Io): Promise<Finding> {
     text: version ? `agent CLI ${version}, but ${agentVersion} is pinned` : `the agent CLI does not run: ${whyFailed(asked)}`,
     hint,
   };
+}
+
+function managed({ platform }: Io): Finding[] {
+  const text = managedSettings(platform);
+  if (text === undefined) return [];
+  return [
+    {
+      good: false,
+      needed: false,
+      text: `${text}: in host and native it is another agent than in the other rows`,
+      hint: 'compare containers with each other only',
+    },
+  ];
 }
 
 async function gateway(io: Io): Promise<Finding> {

@@ -20,6 +20,7 @@ import { createFold } from '../lib/report/fold.js';
 import { createProgress } from '../lib/report/terminal/progress.js';
 import { isBundled } from '../lib/task/bundled.js';
 import type { FolderTask } from '../lib/task/folder.js';
+import { managedSettings } from '../lib/task/managed-settings.js';
 import type { Task } from '../lib/task/task.js';
 import { describePlan } from './dry-run.js';
 import { EXIT, type Io } from './io.js';
@@ -101,6 +102,10 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       ...(quiet ? { quiet } : {}),
     });
     for (const { text, hint } of model.warnings) record.emit({ type: 'warning', code: 'credential', message: `${text}; ${hint}` });
+    const managed = managedSettings(io.platform);
+    const reached = plan.entries.filter(({ isolation }) => isolation === 'none' || isolation === 'os-sandbox').map(({ entry }) => entry);
+    if (managed !== undefined && reached.length > 0)
+      record.emit({ type: 'warning', code: 'managed-settings', message: `${managed} in ${reached.join(', ')}, and not in the other rows` });
     recordRows(record, plan, detected);
     await runMatch({
       entries: plan.entries,
