@@ -123,6 +123,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       concurrency: settings.concurrency,
       timeoutMs: settings.timeoutMs,
       signal,
+      lookInside: true,
       keepBundle: (run, bundle) => writeBundle(folder, run, bundle),
     });
     const how = interrupted() ? 'interrupted' : record.failure() ? 'failed' : 'done';

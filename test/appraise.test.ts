@@ -27,7 +27,7 @@ async function appraised(changes: Partial<Mode>, signal = new AbortController().
   const uid = process.getuid?.();
   const reach = { via: 'address', listen: '127.0.0.1', url: () => 'http://127.0.0.1:1' } as const;
   const row = { mode: noted, ctx: modeContext('host', { uid, env: { PATH: process.env.PATH ?? '' } }), reach, gatewayPort: 1 };
-  const answer = await appraise(row, { task: bundledTask('hello'), name: 'appraised', signal });
+  const answer = await appraise(row, { task: bundledTask('hello'), name: 'appraised', signal, lookInside: true });
   return { ...answer, calls };
 }
 

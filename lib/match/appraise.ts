@@ -26,10 +26,10 @@ interface Appraisal {
  */
 export async function appraise(
   one: Row,
-  match: { task: Task; name: string; signal: AbortSignal },
+  match: { task: Task; name: string; signal: AbortSignal; lookInside: boolean },
 ): Promise<Appraisal & { problem?: string }> {
   const { mode } = one;
-  if (!mode.disk && !isProcess(mode))
+  if (!mode.disk && !(match.lookInside && isProcess(mode)))
     return { disk: nothing(whyNot(mode)), guest: { gap: mode.elsewhere ? 'other-machine' : 'not-captured' } };
   let folder: string | undefined;
   try {
@@ -60,7 +60,7 @@ async function inSandbox(folder: string, one: Row, match: Parameters<typeof appr
     });
     // The disk first: a look inside may write.
     const disk = mode.disk ? wholeDisk(await stop.race(mode.disk(ctx, handle), async () => {})) : nothing(whyNot(mode));
-    const guest = await stop.race(lookInside(mode, ctx, handle, host), async () => {});
+    const guest = match.lookInside ? await stop.race(lookInside(mode, ctx, handle, host), async () => {}) : NOT_CAPTURED;
     return { disk, guest };
   } finally {
     stop.clear();
@@ -72,6 +72,8 @@ const wholeDisk = ({ imageBytes, sandboxBytes }: Partial<Disk>): Disk => ({
   imageBytes: imageBytes ?? { gap: 'not-reported' },
   sandboxBytes: sandboxBytes ?? { gap: 'not-reported' },
 });
+
+const NOT_CAPTURED = { gap: 'not-captured' } as const;
 
 /** To launch one costs next to nothing. */
 const isProcess = ({ isolation, elsewhere }: Mode) => !elsewhere && (isolation === 'none' || isolation === 'os-sandbox');

@@ -44,6 +44,8 @@ export interface MatchSettings {
   concurrency: number;
   timeoutMs: number;
   signal: AbortSignal;
+  /** Also asks one idle sandbox of each row what it is from inside: its programs, its user, its limits. */
+  lookInside?: boolean;
   /** Keeps a run's git bundle, and says where. */
   keepBundle?(run: string, bundle: Buffer): string;
   /** What is free on this machine; asked before a level of a burst is run for the first time. */
@@ -104,7 +106,9 @@ async function appraiseAll(settings: Settled, rows: ReadonlyMap<string, Row>): P
     if (signal.aborted) return;
     const same = JSON.stringify([entry.mode, entry.variant, entry.options]);
     const name = sandboxName(matchId, entry, 'disk');
-    const asked = known.get(same) ?? appraise({ ...row, mode: entry.adapter }, { task: settings.taskOf(entry), signal, name });
+    const asked =
+      known.get(same) ??
+      appraise({ ...row, mode: entry.adapter }, { task: settings.taskOf(entry), signal, name, lookInside: settings.lookInside ?? false });
     known.set(same, asked);
     const { disk, guest, problem } = await asked;
     if (signal.aborted) return;
