@@ -2,16 +2,19 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type RequestListener, request } from 'node:http';
-import { createSecureServer } from 'node:http2';
+import { constants, createSecureServer, type ServerHttp2Stream } from 'node:http2';
 import { createServer as createTlsServer } from 'node:https';
+import type { Server } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { execa } from 'execa';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { liveAnswer } from '../lib/model/answers.js';
 import { readCassette } from '../lib/model/cassette.js';
 import { createGateway } from '../lib/model/gateway.js';
 import { serveReplay } from '../lib/model/replay.mjs';
 import { createTape, type Tape } from '../lib/model/tape.js';
+import { packageRoot } from '../lib/package.js';
 import { bundledTask } from '../lib/task/bundled.js';
 import { cagematch, ownHouse, standSomewhere } from './house.js';
 import { listening, openTunnel } from './loopback.js';
@@ -117,6 +120,134 @@ describe.each([
   });
 });
 
+describe('what the agent would survive without a gateway', () => {
+  const POST = { method: 'POST', path: '/v1/messages' };
+
+  /** A gateway before a server of any kind, and what a client gets from it. */
+  async function inFrontOfServer(server: Server, url = (port: number) => `http://127.0.0.1:${port}`) {
+    const gateway = createGateway(liveAnswer(url(await listening(server)), CREDENTIAL));
+    onTestFinished(() => gateway.close());
+    const port = await gateway.listen('127.0.0.1');
+    const tap = gateway.openTap();
+    const ask = async (): Promise<{ status: number | undefined; body: string }> => {
+      const asked = request({ host: '127.0.0.1', port, ...POST, headers: { authorization: `Bearer ${tap.token}` } }).end('{}');
+      const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+      let body = '';
+      for await (const part of answer) body += part;
+      return { status: answer.statusCode, body };
+    };
+    return { ask, tap };
+  }
+
+  test('a connection that is reset before an answer is reset for the agent, and noted', async () => {
+    const { ask, tap } = await inFrontOfServer(createServer((req) => void req.socket.resetAndDestroy()));
+    await expect(ask()).rejects.toMatchObject({ code: 'ECONNRESET' });
+    expect(tap.trouble?.what).toMatch(/does not answer/);
+  });
+
+  const file = (name: string) => readFileSync(fileURLToPath(new URL(`loopback-tls/${name}`, import.meta.url)));
+
+  /** An API that speaks HTTP/2, over a connection that a proxy of the test's would trust. */
+  async function overHttp2(stream: (stream: ServerHttp2Stream, count: number) => void) {
+    let count = 0;
+    const server = createSecureServer({ key: file('key.pem'), cert: file('cert.pem') });
+    server.on('stream', (one) => {
+      count += 1;
+      one.on('error', () => {});
+      stream(one, count);
+    });
+    server.on('sessionError', () => {});
+    const port = await listening(server);
+    return { port, asked: () => count };
+  }
+
+  /** The gateway in a process that trusts the certificate, as a user's would. */
+  async function askedFrom(port: number): Promise<{ status?: number; body?: string; error?: string; trouble?: string }> {
+    const script = `
+      import { request } from 'node:http';
+      import { liveAnswer } from '${packageRoot}/dist/lib/model/answers.js';
+      import { createGateway } from '${packageRoot}/dist/lib/model/gateway.js';
+      const gateway = createGateway(liveAnswer('https://127.0.0.1:${port}', ${JSON.stringify(CREDENTIAL)}));
+      const front = await gateway.listen('127.0.0.1');
+      const tap = gateway.openTap();
+      const got = await new Promise((resolve) => {
+        request({ host: '127.0.0.1', port: front, method: 'POST', path: '/v1/messages', headers: { authorization: 'Bearer ' + tap.token } }, (answer) => {
+          let body = '';
+          answer.on('data', (part) => { body += part; }).on('end', () => resolve({ status: answer.statusCode, body })).on('error', ({ code }) => resolve({ status: answer.statusCode, error: code }));
+        }).on('error', ({ code }) => resolve({ error: code })).end('{}');
+      });
+      await gateway.close();
+      console.log(JSON.stringify({ ...got, trouble: tap.trouble?.what }));`;
+    const { stdout } = await execa(process.execPath, ['--input-type=module', '-e', script], {
+      env: { NODE_EXTRA_CA_CERTS: fileURLToPath(new URL('loopback-tls/cert.pem', import.meta.url)) },
+    });
+    return JSON.parse(stdout);
+  }
+
+  test.each([
+    ['a stream that HTTP/2 refuses', (one: ServerHttp2Stream) => one.close(constants.NGHTTP2_REFUSED_STREAM)],
+    ['a connection that HTTP/2 lets go', (one: ServerHttp2Stream) => one.session?.goaway(constants.NGHTTP2_NO_ERROR, 0)],
+  ])('%s is asked once more', async (_what, refuse) => {
+    const { port, asked } = await overHttp2((one, count) => {
+      if (count === 1) return void refuse(one);
+      one.respond({ ':status': 200, 'content-type': 'application/json' });
+      one.end('{}');
+    });
+    expect(await askedFrom(port)).toMatchObject({ status: 200, body: '{}' });
+    expect(asked()).toBe(2);
+  });
+
+  test('a stream that HTTP/2 always refuses is a broken connection, after two', async () => {
+    const { port, asked } = await overHttp2((one) => one.close(constants.NGHTTP2_REFUSED_STREAM));
+    expect(await askedFrom(port)).toMatchObject({ error: 'ECONNRESET', trouble: expect.stringContaining('REFUSED_STREAM') });
+    expect(asked()).toBe(2);
+  });
+
+  test('an answer that HTTP/2 cuts in its middle is the model’s', async () => {
+    const { port } = await overHttp2((one) => {
+      one.respond({ ':status': 200, 'content-type': 'text/event-stream' });
+      one.write('event: message_start\ndata: {"type":"message_start"}\n\n', () => one.close(constants.NGHTTP2_INTERNAL_ERROR));
+    });
+    const { trouble } = await askedFrom(port);
+    expect(trouble).toMatch(/broke off|ended after its event message_start/);
+  });
+
+  const WHOLE = 'event: message_start\ndata: {}\n\nevent: message_stop\ndata: {}\n\n';
+  test.each<[string, string, Record<string, string>, string | Buffer, string | undefined]>([
+    ['a whole stream', 'is fine', {}, WHOLE, undefined],
+    ['a whole stream in gzip', 'is fine', { 'content-encoding': 'gzip' }, gzipSync(WHOLE), undefined],
+    [
+      'an error event',
+      'is named',
+      {},
+      'event: message_start\ndata: {}\n\nevent: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Over\\u001bloaded"}}\n\n',
+      'a stream that ended in an error event (overloaded_error: Over',
+    ],
+    ['no event: lines', 'is named', {}, 'data: {"type":"message_start"}\n\n', 'a stream whose events have no name'],
+    ['no event at all', 'is named', {}, '<<< no stream >>>', 'a stream without any event'],
+    ['an early end', 'is named', {}, 'event: ping\ndata: {}\n\n', 'a stream that ended after its event ping'],
+    ['another encoding than its header’s', 'is named', { 'content-encoding': 'gzip' }, WHOLE, 'a stream that is not in the encoding gzip'],
+    ['an encoding of nobody’s', 'is named', { 'content-encoding': 'rot13' }, WHOLE, 'a stream in the encoding "rot13"'],
+  ])('a stream with %s %s, and passes as it is', async (_with, _is, headers, sent, what) => {
+    const api = createServer((_req, res) => void res.writeHead(200, { 'content-type': 'text/event-stream', ...headers }).end(sent));
+    const { ask, tap } = await inFrontOfServer(api);
+    expect((await ask()).status).toBe(200);
+    if (what === undefined) expect(tap).not.toHaveProperty('trouble');
+    else await vi.waitFor(() => expect(tap.trouble?.what).toContain(what));
+    expect(tap.trouble?.what ?? '').not.toMatch(/\p{Cc}/u);
+  });
+
+  test.each([
+    ['HTTP_PROXY', 'not-a-url', 'HTTP_PROXY is not the URL of a proxy'],
+    ['HTTPS_PROXY', 'not-a-url', 'HTTPS_PROXY is not the URL of a proxy'],
+    ['https_proxy', 'socks5://127.0.0.1:1', 'https_proxy names a SOCKS proxy, which is not supported'],
+  ])('%s=%s is bad input that names the variable', (name, value, message) => {
+    expect(() => liveAnswer('https://127.0.0.1:1', CREDENTIAL, { [name]: value })).toThrow(
+      expect.objectContaining({ code: 'bad-input', message, hint: expect.any(String) }),
+    );
+  });
+});
+
 describe('an API behind TLS', () => {
   const file = (name: string) => fileURLToPath(new URL(`loopback-tls/${name}`, import.meta.url));
   const tls = { key: readFileSync(file('key.pem')), cert: readFileSync(file('cert.pem')) };
@@ -155,7 +286,7 @@ describe('an API behind TLS', () => {
     const port = await listening(createTlsServer(tls, api));
     const { exitCode, stdout } = await run(port, {});
     expect(exitCode).toBe(1);
-    expect(stdout).toMatch(/self-signed certificate/);
+    expect(stdout).toMatch(/self-signed certificate.*NODE_EXTRA_CA_CERTS/);
     expect(seen).toEqual([]);
   });
 });
