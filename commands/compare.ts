@@ -6,10 +6,12 @@ import { z } from 'zod';
 import { CagematchError, messageOf } from '../lib/errors.js';
 import { readPlainFile } from '../lib/plain-files.js';
 import { compare, type Side } from '../lib/report/compare/compare.js';
+import type { ComparisonDocument } from '../lib/report/compare/comparison.js';
 import { sideOfReport } from '../lib/report/compare/reread.js';
 import { renderComparisonMarkdown } from '../lib/report/export/compare-markdown.js';
 import { renderComparison } from '../lib/report/terminal/compare-table.js';
 import { coloured, plain } from '../lib/report/terminal/table.js';
+import { interleave } from './interleave.js';
 import { EXIT, type Io, wantsColour } from './io.js';
 import { checkWritable } from './publish.js';
 import { findRecord, finishedFold } from './records.js';
@@ -17,8 +19,20 @@ import { readSettings } from './settings.js';
 
 export const builder = (argv: Argv) =>
   argv
-    .positional('base', { describe: "a match's id, its folder, its events.jsonl, or its report as .json", type: 'string' })
-    .positional('new', { describe: 'the match that is held against it', type: 'string' })
+    .positional('base', {
+      describe: "a match's id, its folder, its events.jsonl, or its report as .json; with --run a match file",
+      type: 'string',
+    })
+    .positional('new', { describe: 'what is held against it', type: 'string' })
+    .option('run', {
+      describe: 'run the rows that two match files have in common, both versions in the same rounds, and judge them pair by pair',
+      boolean: true,
+      default: false,
+    })
+    .option('runs', { describe: 'with --run: rounds; default: what the files say, at least 12', requiresArg: true, string: true })
+    .option('seed', { describe: 'with --run: seed of the order within the rounds', requiresArg: true, string: true })
+    .option('allow-host', { describe: 'with --run and a live model: also run the agent with no walls', boolean: true, default: false })
+    .option('dry-run', { describe: 'with --run: print what would be run, and stop', boolean: true, default: false })
     .option('fail-over', {
       describe:
         'exit 1 when a row is significantly slower, against the baseline, by more than this many percent, or passes less often; 4 when that cannot be said',
@@ -33,6 +47,11 @@ const PERCENT = '--fail-over takes a percentage such as 5 or 2.5';
 const settingsSchema = z.object({
   base: z.string(),
   new: z.string(),
+  run: z.boolean(),
+  runs: z.string('--runs is given more than once').optional(),
+  seed: z.string('--seed is given more than once').optional(),
+  allowHost: z.boolean(),
+  dryRun: z.boolean(),
   failOver: z
     .string(PERCENT)
     .regex(/^\d{1,6}(\.\d+)?%?$/, PERCENT)
@@ -47,9 +66,16 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const settings = readSettings(settingsSchema, args);
   const file = settings.json === undefined || settings.json === '-' ? undefined : resolve(io.cwd, settings.json);
   if (file !== undefined) checkWritable(file);
+  const finish = (document: ComparisonDocument) => print(document, settings, file, io);
+  if (settings.run) return interleave(settings, settings.failOver, io, finish);
+  const typed = (['runs', 'seed'] as const).find((name) => settings[name] !== undefined);
+  if (typed) throw new CagematchError('bad-input', `--${typed} is for matches that are run here`, 'cagematch compare --run A.yaml B.yaml');
   const base = await sideOf(settings.base, settings.out, io.cwd);
   const next = await sideOf(settings.new, settings.out, io.cwd);
-  const document = compare(base, next, settings.failOver);
+  return finish(compare(base, next, settings.failOver));
+}
+
+function print(document: ComparisonDocument, settings: z.infer<typeof settingsSchema>, file: string | undefined, io: Io): number {
   const json = `${JSON.stringify(document, null, 2)}\n`;
   if (file !== undefined) writeFileSync(file, json);
   if (settings.json === '-') io.out(json);

@@ -8,7 +8,7 @@ import { openRecord } from '../lib/match/events.js';
 import { readCommit, readLoad, takeFingerprint } from '../lib/match/fingerprint.js';
 import { runMatch } from '../lib/match/match.js';
 import { checkAnything, checkRequired, planMatch, recordRows, withoutOpenHost } from '../lib/match/plan.js';
-import { loadModes, parseWanted } from '../lib/match/registry.js';
+import { loadModes, parseWanted, type Registry } from '../lib/match/registry.js';
 import { liveAnswer, replayAnswer } from '../lib/model/answers.js';
 import { type Cassette, readCassette } from '../lib/model/cassette.js';
 import { agentVersion, packageRoot, version } from '../lib/package.js';
@@ -16,7 +16,7 @@ import { SCHEMA_VERSION } from '../lib/record.js';
 import { busyParts } from '../lib/report/circumstances.js';
 import type { Report } from '../lib/report/document.js';
 import { MATCH_REGION } from '../lib/report/export/markdown.js';
-import { createFold } from '../lib/report/fold.js';
+import { createFold, type Fold } from '../lib/report/fold.js';
 import { createProgress } from '../lib/report/terminal/progress.js';
 import { isBundled } from '../lib/task/bundled.js';
 import type { FolderTask } from '../lib/task/folder.js';
@@ -27,14 +27,23 @@ import { EXIT, type Io } from './io.js';
 import { chooseModel } from './model.js';
 import { checkWritable, publish } from './publish.js';
 import { checkPublishable } from './results-page.js';
-import { builder, readRunSettings } from './run-settings.js';
+import { builder, type RunSettings, readRunSettings } from './run-settings.js';
 import { inSession } from './session.js';
 
 export { builder };
 
 export async function handler(args: unknown, io: Io): Promise<number> {
   const registry = await loadModes();
-  const settings = readRunSettings(args, io.cwd, registry);
+  return runAs(readRunSettings(args, io.cwd, registry), registry, io);
+}
+
+/** @param finish what is done with the match in place of printing its report; gives the exit code */
+export async function runAs(
+  settings: RunSettings,
+  registry: Registry,
+  io: Io,
+  finish?: (report: Report, fold: Fold, folder: string) => number,
+): Promise<number> {
   const seed = settings.seed ?? Math.floor(Math.random() * 2 ** 31);
   const own = readOwnInputs(io.env);
   const { tasks } = settings;
@@ -132,10 +141,11 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     record.close();
     session.sandboxesGone();
     const report = fold.finish();
-    await publish(report, folder, settings, io);
+    const finished = finish?.(report, fold, folder);
+    if (finished === undefined) await publish(report, folder, settings, io);
     const failure = record.failure();
     if (failure) throw failure;
-    return interrupted() ? EXIT.interrupted : exitCode(report);
+    return interrupted() ? EXIT.interrupted : (finished ?? exitCode(report));
   });
 }
 

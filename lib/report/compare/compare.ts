@@ -16,7 +16,7 @@ export interface Side {
   tallyOf(entry: string): Tally | undefined;
 }
 
-const SERIES: Record<Measure, Series> = { startup, total: withoutModel };
+export const SERIES: Record<Measure, Series> = { startup, total: withoutModel };
 
 /**
  * @param failOver percent by which a row may be slower
@@ -73,7 +73,7 @@ export function compare(base: Side, next: Side, failOver?: number): ComparisonDo
 }
 
 const refusal = (message: string, hint?: string) => new CagematchError('bad-input', message, hint);
-const identityOf = ({ report: { match } }: Side) => ({ match: match.id, startedAt: match.startedAt, how: match.how });
+export const identityOf = ({ report: { match } }: Side) => ({ match: match.id, startedAt: match.startedAt, how: match.how });
 
 /** Why two rows of one name are not the same thing; undefined where they are. */
 function whyNot(base: ModeReport, next: ModeReport): string | undefined {
@@ -143,12 +143,12 @@ function controlOf(entry: string, base: Side, next: Side): NonNullable<Compariso
   return { entry, startup: change('startup'), total: change('total') };
 }
 
-function passesOf({ n, passed, failures }: ModeReport): Evidence['passes']['base'] {
+export function passesOf({ n, passed, failures }: ModeReport): Evidence['passes']['base'] {
   const cutShort = failures.filter(({ outcome }) => isInterrupted(outcome)).length;
   return { passed, n: Math.max(passed, n - cutShort) };
 }
 
-const isInterrupted = (outcome: Outcome) => outcome.status === 'failed' && outcome.cause === 'interrupted';
+export const isInterrupted = (outcome: Outcome) => outcome.status === 'failed' && outcome.cause === 'interrupted';
 
 const CUT_SHORT = { done: '', interrupted: 'was interrupted', failed: 'was cut short', crashed: 'has crashed' };
 
