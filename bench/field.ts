@@ -72,12 +72,12 @@ export function openField(task: Task & { cassette: string }, env: Env = fieldEnv
   const keeper = createKeeper();
   const gateway = createGateway(replayAnswer(readCassette(task.cassette)));
   const folder = temporaryFolder();
-  const contextOf: Field['contextOf'] = ({ mode, variant, options, facts }) =>
-    contextFor(around, keeper, mode, { variant, options, facts });
+  const contextOf: Field['contextOf'] = ({ adapter, variant, options, facts }) =>
+    contextFor(around, keeper, adapter, { variant, options, facts });
   const plan: Field['plan'] = async (asked) => {
     const registry = await loadModes();
     const modes = new Set(asked.map(({ name }) => parseWanted(registry, name).mode));
-    const { entries, missing } = planMatch(registry, await detectAll(modes, (mode) => contextFor(around, keeper, mode.id)), asked, []);
+    const { entries, missing } = planMatch(registry, await detectAll(modes, (mode) => contextFor(around, keeper, mode)), asked, []);
     const [without] = missing;
     if (without) throw new Error(`${without.entry} is not ready: ${without.reason}`);
     return entries;

@@ -1,12 +1,14 @@
-// `cagematch clean`: what crashed matches have left, found by label and owner; never what a live match uses.
+// `cagematch clean`: what crashed matches have left, found by label and owner; never what a live match uses, or may use.
 import type { Argv } from 'yargs';
 import { z } from 'zod';
+import { programEnv } from '../lib/client-env.js';
 import type { Context, Listed, Mode } from '../lib/contract.js';
 import { CagematchError, messageOf } from '../lib/errors.js';
 import { capture, succeeded, whyFailed } from '../lib/exec.js';
-import { isOrphan } from '../lib/match/orphans.js';
+import { stateOf } from '../lib/harness-id.js';
 import { mountsBelow } from '../lib/mounts.js';
-import { removeFolder, staleFolders } from '../lib/owner.js';
+import { leftFolders, removeFolder } from '../lib/owner.js';
+import { leftAtHome } from '../lib/probes/walls/planted.js';
 import { killListed, listOrphans } from '../lib/processes.js';
 import { EXIT, type Io } from './io.js';
 import { readSettings } from './settings.js';
@@ -16,15 +18,26 @@ export const builder = (argv: Argv) =>
   argv
     .positional('modes', { describe: 'modes to look at; none: all', type: 'string', array: true })
     .option('images', { describe: 'runner images of other versions too', boolean: true, default: false })
+    .option('all', {
+      describe: 'also what belongs to another machine or PID namespace, where a match may still use it',
+      boolean: true,
+      default: false,
+    })
     .option('dry-run', { describe: 'only say what would be removed', boolean: true, default: false });
 
-const settingsSchema = z.object({ modes: z.array(z.string()).default([]), images: z.boolean(), dryRun: z.boolean() });
+const settingsSchema = z.object({ modes: z.array(z.string()).default([]), images: z.boolean(), all: z.boolean(), dryRun: z.boolean() });
 
-/** Says a line a thing; what cannot be removed is said too, and the others go on. */
-function openBroom(io: Io, dryRun: boolean) {
+/** Prints a line for each thing; what cannot be removed is printed too, and the rest is swept. */
+function openBroom(io: Io, { dryRun, all }: { dryRun: boolean; all: boolean }) {
   const broom = {
     found: 0,
     failed: 0,
+    /** Nothing that runs here can decide whether its match has ended: it goes only when everything is asked for. */
+    async sweepForeign(what: string, remove: () => Promise<void> | void): Promise<void> {
+      if (all) return broom.sweep(what, remove);
+      broom.found += 1;
+      io.out(`left alone ${what}: of another machine or PID namespace, whose match may be running; cagematch clean --all removes it\n`);
+    },
     async sweep(what: string, remove: () => Promise<void> | void): Promise<void> {
       broom.found += 1;
       try {
@@ -47,7 +60,7 @@ type Broom = ReturnType<typeof openBroom>;
 export async function handler(args: unknown, io: Io): Promise<number> {
   const settings = readSettings(settingsSchema, args);
   const { detected, contextOf } = await survey(io, settings.modes);
-  const broom = openBroom(io, settings.dryRun);
+  const broom = openBroom(io, settings);
   const seen = new Set<string>();
   for (const one of detected) {
     if (one.detection.status !== 'ready') {
@@ -59,12 +72,13 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     for (const variant of [undefined, ...(one.detection.variants ?? []).map(({ id }) => id)]) {
       const ctx = contextOf(one, variant);
       try {
-        for (const listed of await dead(one.mode, ctx, settings.images)) {
+        for (const { listed, foreign } of await leftOf(one.mode, ctx, settings.images)) {
           const key = `${one.mode.id} ${listed.kind} ${listed.id}`;
           if (seen.has(key)) continue;
           seen.add(key).add(pidOf(listed.id));
           const whose = listed.kind === 'image' ? 'of another version' : `match ${listed.labels.match ?? 'unknown'}`;
-          await broom.sweep(`${listed.kind} ${listed.id} (${one.mode.id}, ${whose})`, () => one.mode.reap(ctx, listed));
+          const what = `${listed.kind} ${listed.id} (${one.mode.id}, ${whose})`;
+          await broom[foreign ? 'sweepForeign' : 'sweep'](what, () => one.mode.reap(ctx, listed));
         }
       } catch (error) {
         broom.fail(one.mode.id, error);
@@ -76,31 +90,44 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   return broom.failed > 0 ? EXIT.failed : EXIT.done;
 }
 
-/** What bears our labels and belongs to nobody who lives. The image that this version uses is no leftover. */
-async function dead(mode: Mode, ctx: Context, images: boolean): Promise<Listed[]> {
-  const ours = (await mode.list(ctx)).filter(isOrphan);
+interface Left {
+  listed: Listed;
+  foreign: boolean;
+}
+
+/** What bears our labels and belongs to no match that is known to run. The image that this version uses is no leftover. */
+async function leftOf(mode: Mode, ctx: Context, images: boolean): Promise<Left[]> {
+  const ours = (await mode.list(ctx)).flatMap((listed): Left[] => {
+    const state = listed.labels.owner === undefined ? 'dead' : stateOf(listed.labels.owner);
+    return state === 'alive' ? [] : [{ listed, foreign: state === 'foreign' }];
+  });
   if (!images || !mode.census || !mode.runner) return ours;
   const wanted = mode.runner(ctx);
   const tags = (await mode.census(ctx)).flatMap(({ kind, marks }) => (kind === 'image' ? marks : []));
   const others = tags.filter((tag) => /^(localhost\/)?cagematch-runner[:-]/.test(tag) && tag.replace(/^localhost\//, '') !== wanted);
-  return [...ours, ...others.map((id) => ({ id, kind: 'image', labels: {} }))];
+  return [...ours, ...others.map((id) => ({ listed: { id, kind: 'image', labels: {} }, foreign: false }))];
 }
 
 const pidOf = (id: string) => `pid ${/ pid (\d+)$/.exec(id)?.[1]}`;
 
-/** What is no runtime's: clients that have outlived their harness, and temporary folders with what is mounted in them. */
+/** What is no runtime's: clients that have outlived their harness, folders with what is mounted in them, and what a probe planted at home. */
 async function sweepMachine(io: Io, broom: Broom, seen: Set<string>): Promise<void> {
   for (const orphan of await listOrphans(io.platform, io.env)) {
     if (!seen.has(pidOf(orphan.id))) await broom.sweep(`${orphan.kind} ${orphan.id}`, () => killListed(orphan));
   }
-  for (const folder of staleFolders()) {
-    for (const mount of mountsBelow(folder)) await broom.sweep(`mount ${mount}`, () => unmount(io, mount));
-    await broom.sweep(`folder ${folder}`, () => remove(folder));
-  }
+  const foldersOf = (state: 'dead' | 'foreign') => [
+    ...leftFolders(state),
+    ...(io.env.HOME === undefined ? [] : leftAtHome(io.env.HOME, state)),
+  ];
+  for (const how of ['sweep', 'sweepForeign'] as const)
+    for (const folder of foldersOf(how === 'sweep' ? 'dead' : 'foreign')) {
+      for (const mount of mountsBelow(folder)) await broom[how](`mount ${mount}`, () => unmount(io, mount));
+      await broom[how](`folder ${folder}`, () => remove(folder));
+    }
 }
 
 async function unmount(io: Io, mount: string): Promise<void> {
-  const tried = await capture(['umount', mount], { env: io.env, timeoutMs: 10_000 });
+  const tried = await capture(['umount', mount], { env: programEnv(io.env), timeoutMs: 10_000 });
   if (!succeeded(tried)) throw new CagematchError('destroy-failed', whyFailed(tried), `sudo umount ${mount}`);
 }
 

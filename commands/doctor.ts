@@ -6,6 +6,7 @@ import type { Argv } from 'yargs';
 import { complaintsOf, conflictOf, takenOf } from '../lib/auth/choose.js';
 import { hasExpired, type Problem, payerOf } from '../lib/auth/credential.js';
 import { findCredentials } from '../lib/auth/find.js';
+import { programEnv } from '../lib/client-env.js';
 import type { Context, Detection, Mode, SetupStep } from '../lib/contract.js';
 import { messageOf } from '../lib/errors.js';
 import { capture, whyFailed } from '../lib/exec.js';
@@ -72,7 +73,7 @@ async function agent(io: Io): Promise<Finding> {
   const hint = 'npm install --include=optional';
   const binary = agentBinary(io.platform);
   if (binary === undefined) return { good: false, needed: false, text: 'the agent CLI is not installed for this platform', hint };
-  const asked = await capture([binary, '--version'], { env: io.env, timeoutMs: 20_000 });
+  const asked = await capture([binary, '--version'], { env: programEnv(io.env), timeoutMs: 20_000 });
   const version = asked.stdout.trim().split(' ')[0] ?? '';
   if (version === agentVersion) return { good: true, needed: false, text: `agent CLI ${version}, as pinned` };
   return {

@@ -79,6 +79,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     await runProbe({
       entries: plan.entries,
       contextOf: session.contextOf,
+      env: session.env,
       ...{ record, gateway, task, folder, probeId, only, rounds, seed, reach, timeoutMs, signal },
     });
     const how = interrupted() ? 'interrupted' : record.failure() ? 'failed' : 'done';

@@ -14,6 +14,8 @@ import { EXIT, type Io } from './io.js';
 export interface Session {
   /** Of the match or the probe. */
   id: string;
+  /** The caller's environment, whole. */
+  env: Env;
   gateway: Gateway;
   /** Aborted by the user, and by `stop`. */
   signal: AbortSignal;
@@ -51,16 +53,17 @@ export async function inSession(io: Io, progress: Progress, answer: Answer, work
   try {
     return await work({
       id,
+      env: io.env,
       gateway,
       signal,
       interrupted: () => interrupt.signal.aborted,
       sandboxesGone: () => interrupt.sandboxesGone(),
       stop: () => stop.abort(),
-      detect: (modes) => detectAll(modes, (mode) => contextFor(around, keeper, mode.id)),
-      contextOf({ mode, variant, options, facts, standIn }, more) {
+      detect: (modes) => detectAll(modes, (mode) => contextFor(around, keeper, mode)),
+      contextOf({ adapter, variant, options, facts, standIn }, more) {
         // What a stand-in's time would have cost is no finding either.
         const say = standIn ? (line: string) => progress.say(`${line} (stand-in)`) : progress.say;
-        return contextFor({ ...around, say, env: { ...around.env, ...more } }, keeper, mode, { variant, options, facts });
+        return contextFor({ ...around, say, env: { ...around.env, ...more } }, keeper, adapter, { variant, options, facts });
       },
     });
   } finally {

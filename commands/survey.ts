@@ -27,12 +27,12 @@ export async function survey(io: Io, names: string[]): Promise<Survey> {
     say: (line) => io.err(`${line}\n`),
   };
   const keeper = createKeeper();
-  const detected = await detectAll(asked, (mode) => contextFor(around, keeper, mode.id));
+  const detected = await detectAll(asked, (mode) => contextFor(around, keeper, mode));
   return {
     detected,
     wanted,
     keeper,
     contextOf: ({ mode, detection }, variant) =>
-      contextFor(around, keeper, mode.id, { variant, facts: detection.status === 'ready' ? detection.facts : {} }),
+      contextFor(around, keeper, mode, { variant, facts: detection.status === 'ready' ? detection.facts : {} }),
   };
 }

@@ -210,7 +210,7 @@ export interface Closable {
 }
 
 export interface Context {
-  /** The user's environment, secrets included. Children get it; nothing else does. */
+  /** Of the user's environment, what this mode's clients need (`lib/client-env.ts`): its own secrets, no other mode's, none of the agent's. */
   env: Env;
   platform: NodeJS.Platform;
   /** Undefined where the platform has no user ids. */
@@ -248,6 +248,11 @@ export interface Mode<H extends Handle = Handle> {
   /** In order of preference. */
   auth: [AuthPath, ...AuthPath[]];
   inputs: Record<string, Input>;
+  /**
+   * Names that the runtime's client reads from the caller's shell, and that are no inputs of ours. `.env` never sets these: some name
+   * programs that the client then runs.
+   */
+  clientVariables?: readonly string[];
   platforms: NodeJS.Platform[];
   /** One line: what this mode runs. The legend and the README show it. */
   summary: string;

@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path';
 import { monotonic } from './clock.js';
 import type { Env, ExecEnd, ExecEvent, ExecStream } from './contract.js';
 import { CagematchError } from './errors.js';
-import { OWNER_VARIABLE, ownerOf } from './owner.js';
+import { noteSession, OWNER_VARIABLE, thisOwner } from './owner.js';
 import { oneLine } from './printable.js';
 
 /** The longest line kept whole, in characters; the rest of a longer one is dropped and said so. */
@@ -61,6 +61,7 @@ function start(argv: readonly [string, ...string[]], options: SpawnOptions, begu
   const { pid } = child;
   if (pid === undefined) return child;
   live.add(pid);
+  noteSession(pid);
   const abort = () => killGroup(pid, 'SIGKILL');
   if (options.signal?.aborted) abort();
   options.signal?.addEventListener('abort', abort, { once: true });
@@ -76,7 +77,7 @@ function begin([file, ...args]: readonly [string, ...string[]], options: SpawnOp
   try {
     return spawn(file, args, {
       // A client that outlives a killed harness is known by this (see lib/processes.ts).
-      env: { ...options.env, [OWNER_VARIABLE]: ownerOf(process.pid) },
+      env: { ...options.env, [OWNER_VARIABLE]: thisOwner() },
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       ...(options.user === undefined ? {} : { uid: options.user.uid, gid: options.user.gid }),
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],

@@ -196,7 +196,7 @@ export async function listOurs(client: Client): Promise<Listed[]> {
     const ids = await labelled(client, [kind, 'ls', '--quiet']);
     return (await Promise.all(ids.map((id) => inspectOne(client, kind, id)))).flat();
   });
-  return [await listContainers(client), ...(await Promise.all(others))].flat();
+  return (await Promise.all([listContainers(client), ...others])).flat();
 }
 
 /** Removes what `listOurs` gave, or an image by its name; never an image that is in use. */

@@ -45,6 +45,8 @@ export default defineMode<SandboxHandle>({
     CAGEMATCH_SANDBOX_TEMPLATE: { help: "template image of the sandboxes; default: the agent's own", example: 'registry.example/mine:1' },
     CAGEMATCH_SANDBOX_WAIT: { help: 'seconds that making a sandbox may take, the first with its template; default: 600', example: '1800' },
   },
+  // Its sandboxes are handed the caller's ssh agent.
+  clientVariables: ['SSH_AUTH_SOCK', 'DOCKER_CONFIG', 'DOCKER_CONTEXT', 'DOCKER_HOST'],
   platforms: ['darwin', 'linux', 'win32'],
   summary:
     '`sbx create`, then `sbx exec`: a microVM; without sbx the older `docker sandbox` of Docker Desktop. `docker-sandbox:clone` works on a private git clone (`--clone`) and is copied back',

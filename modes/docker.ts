@@ -1,7 +1,8 @@
 // Docker: a container with the host's kernel; every other OCI runtime that the daemon lists is a variant.
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { type Context, defineMode, type Reach, type Variant } from '../lib/contract.js';
+import { type Context, defineMode, type Env, type Reach, type Variant } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { capture, programsLike, which, whyFailed } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
@@ -53,6 +54,10 @@ export default defineMode<OciHandle>({
     DOCKER_HOST: { help: 'address of the Docker daemon, when it is not the usual one', example: 'unix:///run/user/1000/docker.sock' },
     CAGEMATCH_BASE_IMAGE: { help: 'base image that the runner image is built on; default: node:22-slim' },
   },
+  clientVariables: [
+    ...['DOCKER_CONTEXT', 'DOCKER_CONFIG', 'DOCKER_TLS', 'DOCKER_TLS_VERIFY', 'DOCKER_CERT_PATH', 'DOCKER_API_VERSION'],
+    ...['DOCKER_BUILDKIT', 'BUILDX_BUILDER', 'BUILDX_CONFIG', 'DOCKER_DEFAULT_PLATFORM'],
+  ],
   platforms: ['linux', 'darwin', 'win32'],
   summary: '`docker run --rm`, hardened, on the bridge network; OCI runtimes of the daemon are variants (`docker:runsc`)',
   oneShot: true,
@@ -72,14 +77,13 @@ export default defineMode<OciHandle>({
         hint: startHint(ctx.platform),
       };
     }
-    const host = ctx.env.DOCKER_HOST ?? '';
-    if (/^(tcp|ssh|https?):/.test(host)) {
+    const { host, by, hint } = endpointOf(ctx.env);
+    if (host !== undefined && /^(tcp|ssh|https?):/.test(host))
       return {
         status: 'unconfigured',
-        reason: `DOCKER_HOST is another machine (${host.split(':')[0]}), which cannot mount this workspace`,
-        hint: 'unset DOCKER_HOST',
+        reason: `${by} is another machine (${host.split(':')[0]}), which cannot mount this workspace`,
+        hint,
       };
-    }
     const runtimes = runtimesOf(info);
     const byDefault = knownRuntime(...wordsOf(info.Runtimes?.[info.DefaultRuntime ?? '']), info.DefaultRuntime)?.isolation;
     return {
@@ -232,14 +236,35 @@ async function askDaemon(ctx: Context) {
   return socket === undefined ? undefined : socketCensus(socket);
 }
 
-/** The socket that the client uses too; undefined where only the client knows. */
+/** The socket that the client uses too; undefined where only the client knows it. */
 function socketOf({ env, platform }: Context): string | undefined {
   if (platform === 'win32') return undefined;
-  if (env.DOCKER_HOST !== undefined) return /^unix:\/\/(\/.+)$/.exec(env.DOCKER_HOST)?.[1];
-  if (env.DOCKER_CONTEXT !== undefined && env.DOCKER_CONTEXT !== 'default') return undefined;
-  const settings = join(env.DOCKER_CONFIG ?? join(env.HOME ?? '/', '.docker'), 'config.json');
-  const chosen = existsSync(settings) ? parseJson<{ currentContext?: string }>(readFileSync(settings, 'utf8'))?.currentContext : undefined;
-  return chosen === undefined || chosen === 'default' ? '/var/run/docker.sock' : undefined;
+  const { host } = endpointOf(env);
+  return host === undefined ? undefined : /^unix:\/\/(\/.+)$/.exec(host)?.[1];
+}
+
+interface Endpoint {
+  /** The address of the daemon; undefined where only the client knows it. */
+  host: string | undefined;
+  /** The setting that it comes from, and how to change it. */
+  by: string;
+  hint: string;
+}
+
+/** Which daemon the client asks, in its own order: DOCKER_HOST, DOCKER_CONTEXT, then the context that its settings name. */
+function endpointOf(env: Env): Endpoint {
+  if (env.DOCKER_HOST) return { host: env.DOCKER_HOST, by: 'DOCKER_HOST', hint: 'unset DOCKER_HOST' };
+  const folder = env.DOCKER_CONFIG || join(env.HOME ?? '/', '.docker');
+  const context = env.DOCKER_CONTEXT || readJson<{ currentContext?: string }>(join(folder, 'config.json'))?.currentContext || 'default';
+  const hint = env.DOCKER_CONTEXT ? 'unset DOCKER_CONTEXT' : 'docker context use default';
+  const by = `the Docker context ${context}`;
+  if (context === 'default') return { host: 'unix:///var/run/docker.sock', by, hint };
+  const meta = join(folder, 'contexts/meta', createHash('sha256').update(context).digest('hex'), 'meta.json');
+  return { host: readJson<{ Endpoints?: { docker?: { Host?: string } } }>(meta)?.Endpoints?.docker?.Host, by, hint };
+}
+
+function readJson<T>(path: string): T | undefined {
+  return existsSync(path) ? parseJson<T>(readFileSync(path, 'utf8')) : undefined;
 }
 
 function client(ctx: Context): Client {

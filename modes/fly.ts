@@ -54,6 +54,7 @@ export default defineMode<FlyHandle>({
     FLY_REGION: { help: 'region of the machines, or several to try in turn where one is full; default: the nearest', example: 'fra,ams' },
     FLY_FLAPS_BASE_URL: { help: 'address of the Machines API; default: https://api.machines.dev' },
   },
+  clientVariables: ['FLY_CONFIG_DIR', 'FLY_API_BASE_URL', 'FLY_NO_UPDATE_CHECK'],
   platforms: ['linux', 'darwin', 'win32'],
   summary: 'a machine of the Fly.io app through the Machines API; the workspace is copied in and back',
   oneShot: false,

@@ -2,7 +2,8 @@
 import { type Command, type Context, defineMode, type Handle } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { stream } from '../lib/exec.js';
-import { killSandbox, labelEnv, listProcesses, reapProcess } from '../lib/processes.js';
+import { marked } from '../lib/process-mark.js';
+import { killSandbox, labelEnv, listMarkedProcesses, reapProcess } from '../lib/processes.js';
 
 export default defineMode<Handle & { pid?: number | undefined; kill?(): void }>({
   id: 'host',
@@ -45,20 +46,23 @@ export default defineMode<Handle & { pid?: number | undefined; kill?(): void }>(
   async collect() {},
   async destroy(ctx, handle) {
     handle.kill?.();
-    if (!(await killSandbox(ctx, handle.name))) throw new CagematchError('destroy-failed', `processes of ${handle.name} will not end`);
+    if (!(await killSandbox(ctx, handle.name, listMarkedProcesses)))
+      throw new CagematchError('destroy-failed', `processes of ${handle.name} will not end`);
     return {};
   },
   async processes(_ctx, handle) {
     return handle.pid === undefined ? [] : [handle.pid];
   },
-  list: listProcesses,
-  reap: reapProcess,
+  list: listMarkedProcesses,
+  reap: (ctx, listed) => reapProcess(ctx, listed, listMarkedProcesses),
   shell: () => ['/bin/sh', '-i'],
 });
 
 function start(ctx: Context, name: string, command: Command) {
-  return stream(command.argv, {
-    env: { ...command.env, ...command.secretEnv, ...labelEnv(ctx.labels, name) },
+  const env = { ...command.env, ...command.secretEnv, ...labelEnv(ctx.labels, name) };
+  // Nothing here ends a daemon with the agent: it is found by the mark, whatever it does to its environment.
+  return stream(marked(command.argv, name, env), {
+    env,
     cwd: command.cwd,
     ...(command.stdin === undefined ? {} : { input: command.stdin }),
     signal: ctx.signal,

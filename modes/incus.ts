@@ -47,6 +47,7 @@ export default defineMode<InstanceHandle>({
     },
     CAGEMATCH_INCUS_HOST_ADDRESS: { help: `this host's end of the sandboxes' link, when ${HOST_ADDRESS} is taken; link-local` },
   },
+  clientVariables: ['INCUS_SOCKET', 'INCUS_PROJECT'],
   platforms: ['linux', 'darwin', 'win32'],
   summary:
     '`incus launch`, then `incus exec`: a full Linux with its own init; `incus:vm` is a virtual machine; over the members of a cluster in turns',

@@ -32,6 +32,11 @@ export default defineMode<KubeHandle>({
     CAGEMATCH_KUBE_WAIT: { help: 'seconds that a pod may wait for a node (an autoscaler takes minutes); default: 60', example: '300' },
     KUBECONFIG: { help: "kubectl's own settings file, when it is not the usual one" },
   },
+  // kubectl starts programs that fetch a cluster's credential; these are their settings.
+  clientVariables: [
+    ...['AWS_PROFILE', 'AWS_REGION', 'AWS_DEFAULT_REGION', 'AWS_CONFIG_FILE', 'AWS_SHARED_CREDENTIALS_FILE'],
+    ...['CLOUDSDK_CONFIG', 'USE_GKE_GCLOUD_AUTH_PLUGIN', 'AZURE_CONFIG_DIR', 'KUBECACHEDIR'],
+  ],
   platforms: ['linux', 'darwin', 'win32'],
   summary:
     "a Job's pod through `kubectl`, hardened; the workspace is copied in and back; RuntimeClasses are variants (`kubernetes:gvisor`), and so is `kubernetes:agent-sandbox`",

@@ -1,6 +1,7 @@
 // The OS sandbox: bubblewrap on Linux, Seatbelt on macOS, through Anthropic's own sandbox-runtime (`srt`).
 import { chownSync, existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { otherUserEnv } from '../lib/client-env.js';
 import {
   type Command,
   type Context,
@@ -110,7 +111,12 @@ async function tryOut(srt: [string, ...string[]], ctx: Context, user?: typeof UN
   const folder = makeFolder('srt');
   if (user) chownSync(folder, user.uid, user.gid);
   // In that folder, too: srt searches the one it is started in for files to protect.
-  const call = { env: { ...ctx.env, HOME: folder, TMPDIR: folder }, cwd: folder, signal: ctx.signal, timeoutMs: 10_000 };
+  const call = {
+    env: { ...(user ? otherUserEnv(ctx.env) : ctx.env), HOME: folder, TMPDIR: folder },
+    cwd: folder,
+    signal: ctx.signal,
+    timeoutMs: 10_000,
+  };
   // Another user has to get at the agent and this Node, too.
   const programs = [ctx.agentBinary, process.execPath].map((program) => `test -x ${quote(program ?? '')}`).join(' && ');
   try {

@@ -1,6 +1,7 @@
 // Podman: a container without a daemon; rootless where the caller is no root, or as the variant `rootless`.
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { otherUserEnv } from '../lib/client-env.js';
 import { registeredRuntimes } from '../lib/containers-conf.js';
 import { type Context, defineMode, type Env, type Facts, type Reach, type Thing, type Variant } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
@@ -56,6 +57,10 @@ export default defineMode<OciHandle>({
     CAGEMATCH_ROOTLESS_RUNTIME_DIR: { help: "that user's XDG_RUNTIME_DIR; default: /run/user/<uid>" },
     CAGEMATCH_ROOTLESS_USER: { help: 'when cagematch runs as root: the user whose rootless Podman is the variant podman:rootless' },
   },
+  clientVariables: [
+    ...['CONTAINERS_CONF_OVERRIDE', 'CONTAINERS_STORAGE_CONF', 'CONTAINERS_REGISTRIES_CONF', 'REGISTRY_AUTH_FILE'],
+    ...['CONTAINER_HOST', 'CONTAINER_CONNECTION', 'CONTAINER_SSHKEY', 'DOCKER_CONFIG'],
+  ],
   platforms: ['linux', 'darwin', 'win32'],
   summary:
     '`podman run --rm`, hardened, on the bridge network; rootless for an ordinary caller, `podman:rootless` for root; OCI runtimes that its settings name are variants, others on PATH on request (`podman:crun`)',
@@ -320,7 +325,8 @@ interface Account {
 function clientOf(ctx: Context, account: Account): Client {
   const { uid, gid } = account;
   const runtime = ctx.env.CAGEMATCH_ROOTLESS_RUNTIME_DIR ?? `/run/user/${uid}`;
-  const env: Env = { ...ctx.env, HOME: account.home, XDG_RUNTIME_DIR: runtime };
+  // The caller's own settings and credentials are no business of that user.
+  const env: Env = { ...otherUserEnv(ctx.env, ['CONTAINERS_CONF']), HOME: account.home, XDG_RUNTIME_DIR: runtime };
   return { argv: ['setpriv', '--reuid', `${uid}`, '--regid', `${gid}`, '--clear-groups', 'podman'], env, lateEvents: true };
 }
 

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { identifier, thisPlace } from '../lib/harness-id.js';
 import { parseEvents } from '../lib/report/report.js';
 import { contextOf, findTargets } from './conformance/targets.js';
 import { fakeCommands } from './fake-commands.js';
@@ -10,6 +11,10 @@ import { buildHouse, cagematch, type House, standSomewhere } from './house.js';
 import { isRunning } from './processes.js';
 import { openStandIn } from './stand-ins/stand-in.js';
 import { temporaryFolder } from './temporary-folder.js';
+
+/** Of a harness that has ended: 2^22 is above every pid. */
+const DEAD = identifier(2 ** 22 + 1);
+const FOREIGN = identifier(process.pid, { ...thisPlace(), pidNamespace: '4026532000' });
 
 const { targets } = await findTargets();
 const wanted = ['docker', 'podman', 'host'];
@@ -132,9 +137,6 @@ describe.each(real.length > 0 ? real : [undefined])('a match of $name', (target)
 });
 
 describe('with a runtime of its own (stand-in)', () => {
-  const DEAD = '999999:another-boot';
-  const alive = () => `${process.pid}:${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}`;
-
   async function store() {
     const standIn = await openStandIn('docker');
     onTestFinished(() => standIn.close());
@@ -153,7 +155,7 @@ describe('with a runtime of its own (stand-in)', () => {
     for (const kind of ['volume', 'network'])
       for (const [name, owner] of [
         ['dead', DEAD],
-        ['alive', alive()],
+        ['alive', identifier(process.pid)],
       ])
         await docker(kind, 'create', '--label', 'cagematch.match=m1', '--label', `cagematch.owner=${owner}`, `${name}-${kind}`);
     await docker('volume', 'create', 'theirs');
@@ -162,6 +164,18 @@ describe('with a runtime of its own (stand-in)', () => {
     expect((await clean()).stdout.trim().split('\n')).toEqual(expected('removed'));
     expect(await clean()).toMatchObject({ exitCode: 0, stdout: 'nothing of ours is left\n' });
     expect((await docker('volume', 'ls', '--quiet')).stdout.split('\n').toSorted()).toEqual(['alive-volume', 'theirs']);
+  });
+
+  it('what belongs to another PID namespace is named and left, until everything is asked for', async () => {
+    const { docker, clean } = await store();
+    const label = (owner: string) => ['--label', 'cagematch.match=m1', '--label', `cagematch.owner=${owner}`];
+    await docker('volume', 'create', ...label(FOREIGN), 'theirs');
+    await docker('volume', 'create', ...label(identifier(process.pid)), 'alive');
+    const left = 'left alone volume theirs (docker, match m1): ';
+    expect((await clean()).stdout).toMatch(new RegExp(`^${left.replaceAll(/[()]/g, '\\$&')}.*cagematch clean --all removes it\n$`));
+    expect((await docker('volume', 'ls', '--quiet')).stdout.split('\n').toSorted()).toEqual(['alive', 'theirs']);
+    expect((await clean('--all')).stdout).toBe('removed volume theirs (docker, match m1)\n');
+    expect((await clean('--all')).stdout).toBe('nothing of ours is left\n');
   });
 
   it('runner images of other versions go when they are asked for; the one in use now, and others’, stay', async () => {
@@ -175,7 +189,7 @@ describe('with a runtime of its own (stand-in)', () => {
         `const { imageName } = await import(${JSON.stringify(join(house.root, 'dist/lib/oci-image.js'))});
          const { contextFor, createKeeper } = await import(${JSON.stringify(join(house.root, 'dist/lib/match/context.js'))});
          const around = { env: {}, platform: 'linux', uid: 0, match: 'none', signal: new AbortController().signal, say() {} };
-         console.log(imageName(contextFor(around, createKeeper(), 'docker'), undefined));`,
+         console.log(imageName(contextFor(around, createKeeper(), { id: 'docker', inputs: {} }), undefined));`,
       ],
       {},
     );
@@ -190,14 +204,58 @@ describe('with a runtime of its own (stand-in)', () => {
   });
 });
 
-it('a client that has outlived its harness goes', async () => {
+it('a client that has outlived its harness goes; what it has left running in a session of its own is the user’s, and stays', async () => {
   const tmp = temporaryFolder();
-  const orphan = execa('sleep', ['300'], { env: { CAGEMATCH_OWNER: '999999:another-boot' }, reject: false });
-  onTestFinished(() => void orphan.kill('SIGKILL'));
+  const clients = join(tmp, 'cagematch-clients-1-aaaaaa');
+  mkdirSync(clients);
+  writeFileSync(join(clients, '.owner'), DEAD);
+  // As rootless Podman leaves its pause process: forked by the client, then in a session of its own.
+  const argv = ['-c', "setsid -f sh -c 'echo $$; exec sleep 301'; exec sleep 300"];
+  const orphan = execa('sh', argv, { env: { CAGEMATCH_OWNER: DEAD, TMPDIR: clients }, detached: true, reject: false });
+  const daemon = Number(await new Promise((resolve) => orphan.stdout?.once('data', resolve)));
+  onTestFinished(() => {
+    orphan.kill('SIGKILL');
+    process.kill(daemon, 'SIGKILL');
+  });
+  writeFileSync(join(clients, '.sessions'), `${orphan.pid}\n`);
   const env = { PATH: [fakeCommands({}), dirname(process.execPath)].join(':'), TMPDIR: tmp };
-  const shown = await cagematch(house, ['clean', '--dry-run'], { cwd: tmp, env });
-  // Another test's `clean` may have found it first.
-  if (isRunning(orphan.pid ?? 0)) expect(shown.stdout).toContain(`would remove process client pid ${orphan.pid}\n`);
+  const swept = await cagematch(house, ['clean'], { cwd: tmp, env });
+  expect(swept.stdout).not.toContain(`pid ${daemon}\n`);
+  expect([isRunning(orphan.pid ?? 0), isRunning(daemon)]).toEqual([false, true]);
+  expect(existsSync(clients)).toBe(false);
+});
+
+it('a daemon with a clean environment, left by a sandbox of a harness that was killed, goes', async () => {
+  if (process.platform !== 'linux') return;
+  const tmp = temporaryFolder();
+  const script = 'cd / && env -i /usr/bin/setsid -f /bin/sh -c "echo \\$\\$; exec sleep 302"';
+  const harness = execa(
+    process.execPath,
+    [
+      '--input-type=module',
+      '--eval',
+      `import { spawn } from 'node:child_process';
+       const { marked } = await import(${JSON.stringify(join(house.root, 'dist/lib/process-mark.js'))});
+       const [file, ...args] = marked(['sh', '-c', ${JSON.stringify(script)}], 's1', process.env);
+       spawn(file, args, { stdio: ['ignore', 'inherit', 'ignore'] });
+       setInterval(() => {}, 1000);`,
+    ],
+    { reject: false },
+  );
+  const daemon = Number(await new Promise((resolve) => harness.stdout?.once('data', resolve)));
+  onTestFinished(() => {
+    harness.kill('SIGKILL');
+    if (isRunning(daemon)) process.kill(daemon, 'SIGKILL');
+  });
+  const clean = () => cagematch(house, ['clean', 'host'], { cwd: tmp, env: { PATH: process.env.PATH ?? '', TMPDIR: tmp } });
+  expect((await clean()).stdout, 'its harness lives').not.toContain(` pid ${daemon} `);
+  expect(isRunning(daemon)).toBe(true);
+  // Its output does not end: the daemon has it too.
+  const ended = new Promise((resolve) => harness.once('exit', resolve));
+  harness.kill('SIGKILL');
+  await ended;
+  expect((await clean()).stdout).toContain(`removed process unnamed pid ${daemon} (host, match unknown)\n`);
+  expect(isRunning(daemon)).toBe(false);
 });
 
 it('a folder that will not go is told with what to type, and the others go on', async () => {
@@ -206,7 +264,7 @@ it('a folder that will not go is told with what to type, and the others go on', 
   const stale = ['cagematch-run-a', 'cagematch-run-b'].map((name) => join(tmp, name));
   for (const folder of stale) {
     mkdirSync(join(folder, 'point'), { recursive: true });
-    writeFileSync(join(folder, '.owner'), '999999:another-boot');
+    writeFileSync(join(folder, '.owner'), DEAD);
   }
   const [busy = '', other = ''] = stale;
   const mounted = await execa('mount', ['--bind', tmp, join(busy, 'point')], { reject: false });

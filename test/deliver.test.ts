@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Credential } from '../lib/auth/credential.js';
 import { asFile, asToken, asVariable, canary } from '../lib/auth/deliver.js';
-import { contextFor, createKeeper } from '../lib/match/context.js';
 import { openEntrance } from '../lib/match/entrance.js';
 import { planMatch } from '../lib/match/plan.js';
 import { loadModes } from '../lib/match/registry.js';
@@ -98,12 +97,6 @@ test('a variable bears the name under which the agent takes that kind', () => {
   expect(asVariable(LOGIN)).toMatchObject({ variable: 'CLAUDE_CODE_OAUTH_TOKEN', secret: LOGIN.secret });
   expect(asVariable(KEY)).toMatchObject({ variable: 'ANTHROPIC_API_KEY' });
   expect(asVariable({ ...KEY, kind: 'auth-token' })).toMatchObject({ variable: 'ANTHROPIC_AUTH_TOKEN' });
-});
-
-test('no client of a runtime is given the agent’s credentials', () => {
-  const env = { PATH: '/bin', CLAUDE_CODE_OAUTH_TOKEN: 'a', ANTHROPIC_API_KEY: 'b', ANTHROPIC_AUTH_TOKEN: 'c', DOCKER_HOST: 'unix:///d' };
-  const around = { env, platform: 'linux' as const, uid: 1000, match: 'none', signal: new AbortController().signal, say() {} };
-  expect(contextFor(around, createKeeper(), 'docker').env).toEqual({ PATH: '/bin', DOCKER_HOST: 'unix:///d' });
 });
 
 describe('the gateway', () => {

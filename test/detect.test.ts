@@ -1,4 +1,5 @@
 // What each mode says of this machine, asked through the very commands it would use: here small programs on a PATH of the test's own.
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
@@ -233,6 +234,27 @@ describe('docker', () => {
       expect(JSON.stringify(found)).not.toContain('user@');
     },
   );
+
+  test.each([
+    ['tcp://10.0.0.7:2376', 'in the shell', 'unset DOCKER_CONTEXT'],
+    ['ssh://me@builder', 'in the settings', 'docker context use default'],
+    ['unix:///run/user/1000/docker.sock', 'in the settings', undefined],
+  ])('a context of the client is judged by its address, as DOCKER_HOST is: %s, chosen %s', async (Host, where, hint) => {
+    const folder = temporaryFolder();
+    const meta = join(folder, 'contexts/meta', createHash('sha256').update('theirs').digest('hex'));
+    mkdirSync(meta, { recursive: true });
+    writeFileSync(join(meta, 'meta.json'), JSON.stringify({ Name: 'theirs', Endpoints: { docker: { Host } } }));
+    writeFileSync(join(folder, 'config.json'), JSON.stringify(where === 'in the settings' ? { currentContext: 'theirs' } : {}));
+    const env = { DOCKER_CONFIG: folder, ...(where === 'in the shell' ? { DOCKER_CONTEXT: 'theirs' } : {}) };
+    const found = await ask(docker, { docker: json(INFO) }, { env });
+    if (hint === undefined) expect(found.status).toBe('ready');
+    else
+      expect(found).toMatchObject({
+        status: 'unconfigured',
+        reason: expect.stringContaining('the Docker context theirs is another machine'),
+        hint,
+      });
+  });
 
   test('another socket of this machine is no other machine', async () => {
     const found = await ask(docker, { docker: json(INFO) }, { env: { DOCKER_HOST: 'unix:///run/user/1000/docker.sock' } });

@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { hold, identify } from '../lib/held.js';
 import { folderBytes } from '../lib/match/capacity.js';
 import { asSeeded, judged, plantedIn } from '../lib/match/workspace.js';
-import { staleFolders } from '../lib/owner.js';
+import { leftFolders } from '../lib/owner.js';
 import { removeTree } from '../lib/remove-tree.js';
 import { bundledTask } from '../lib/task/bundled.js';
 import { lookForPlanted } from '../lib/task/planted.js';
@@ -326,5 +326,5 @@ test('a pipe in the place where a folder tells whose it is holds nobody up', () 
   onTestFinished(() => void vi.unstubAllEnvs());
   mkdirSync(join(base, 'cagematch-run-evil'));
   makePipe(join(base, 'cagematch-run-evil/.owner'));
-  expect(staleFolders()).toEqual([]);
+  expect(leftFolders('dead')).toEqual([]);
 });

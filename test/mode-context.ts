@@ -12,5 +12,5 @@ export function modeContext(mode: string, given: Partial<Context> = {}): Context
     signal: new AbortController().signal,
     say: () => {},
   };
-  return { ...contextFor(around, createKeeper(), mode), ...given };
+  return { ...contextFor(around, createKeeper(), { id: mode, inputs: {} }), ...given };
 }

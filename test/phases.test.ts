@@ -67,7 +67,7 @@ async function match(mode: Mode, options: { runs?: number; signal?: AbortSignal;
   try {
     await runMatch({
       entries: (options.entries ?? [entry.entry]).map((name) => ({ ...entry, entry: name })),
-      contextOf: () => contextFor(around, keeper, mode.id),
+      contextOf: () => contextFor(around, keeper, mode),
       record,
       gateway,
       taskOf: () => task,

@@ -40,7 +40,7 @@ afterAll(async () => {
 const signal = new AbortController().signal;
 const registry = await loadModes();
 const here = await detectAll(registry.values(), (mode) =>
-  contextFor({ env, platform: process.platform, uid: process.getuid?.(), match: 'none', signal, say() {} }, createKeeper(), mode.id),
+  contextFor({ env, platform: process.platform, uid: process.getuid?.(), match: 'none', signal, say() {} }, createKeeper(), mode),
 );
 
 /** Every way of a row, or those that are named. @param change replaces members of the mode */
@@ -58,10 +58,15 @@ async function swept(
   const match = `r${process.pid}x${keepers.length}`;
   const { facts } = found.detection;
   const contextOf = (_entry: PlannedEntry, more = {}) =>
-    contextFor({ env: { ...env, ...more }, platform: process.platform, uid: process.getuid?.(), match, signal, say() {} }, keeper, name, {
-      variant,
-      facts,
-    });
+    contextFor(
+      { env: { ...env, ...more }, platform: process.platform, uid: process.getuid?.(), match, signal, say() {} },
+      keeper,
+      adapter,
+      {
+        variant,
+        facts,
+      },
+    );
   const folder = folderFor('residue');
   writeFileSync(join(folder, 'probe.jsonl'), '{"type":"probe-started"}\n');
   const entry = { entry: id, mode: name, variant, adapter, isolation: adapter.isolation } as unknown as PlannedEntry;

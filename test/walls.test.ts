@@ -53,7 +53,7 @@ async function probed(id: string, { env, facts, reachable, signal }: Given, tell
   keepers.push(keeper);
   const match = `w${process.pid}x${keepers.length}`;
   const around = { env, platform: process.platform, uid: process.getuid?.(), match, signal, say: () => {} };
-  const ctx = contextFor(around, keeper, id, facts?.status === 'ready' ? { facts: facts.facts } : {});
+  const ctx = contextFor(around, keeper, adapter, facts?.status === 'ready' ? { facts: facts.facts } : {});
   await adapter.prepare(ctx);
   const reach = await adapter.reach(ctx);
   const gatewayPort = reach.via === 'address' ? await serve(reach.listen).finally(() => reach.release?.()) : undefined;

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Thing } from '../contract.js';
 import { readMounts } from '../mounts.js';
-import { folderOwner, OWNER_VARIABLE } from '../owner.js';
+import { folderOwner, OWNER_VARIABLE, ownerDead } from '../owner.js';
+import { markedSandbox } from '../process-mark.js';
 import { sandboxIn } from '../processes.js';
 import type { Leftover } from '../record.js';
 import { portsOf } from './ports.js';
@@ -80,14 +81,15 @@ export const keyOf = ({ kind, id }: Pick<Thing, 'kind' | 'id'>) => `${kind} ${id
 
 function kinOf(proc: string, pid: number, owner: string): Kin {
   const its = new RegExp(`(?:^|\\0)${OWNER_VARIABLE}=([^\\0]*)`).exec(read(`${proc}/${pid}/environ`))?.[1];
-  return its === undefined || its === owner || pid === process.pid ? 'any' : 'other-harness';
+  // What a dead harness's client has left running for the user (a pause process) is no harness at work.
+  return its === undefined || its === owner || pid === process.pid || ownerDead(its) ? 'any' : 'other-harness';
 }
 
 /** Nothing for one of the kernel's, or one that has ended and is not waited for. */
 function readProcess(proc: string, pid: number): Thing | undefined {
   const argv = read(`${proc}/${pid}/cmdline`).replaceAll('\0', ' ').trim();
   if (argv === '') return undefined;
-  const sandbox = sandboxIn(read(`${proc}/${pid}/environ`));
+  const sandbox = sandboxIn(read(`${proc}/${pid}/environ`)) ?? markedSandbox(pid, proc);
   const id = sandbox === undefined ? `pid ${pid} (${argv.slice(0, 60)})` : `${sandbox} pid ${pid}`;
   const marks = [sandbox, link(`${proc}/${pid}/cwd`), read(`${proc}/${pid}/cgroup`), argv].filter((mark) => mark !== undefined);
   return { kind: 'process', id, marks };

@@ -21,9 +21,6 @@ export const OWN_INPUTS = {
 
 const DEFAULT_UPSTREAM = 'https://api.anthropic.com';
 
-/** Names of the agent's own credentials. */
-export const CREDENTIALS: readonly string[] = Object.entries(OWN_INPUTS).flatMap(([name, input]) => ('secret' in input ? [name] : []));
-
 const notAPort = 'a port is a whole number from 0 to 65535';
 const ownSchema = z.object({
   CAGEMATCH_GATEWAY_PORT: z

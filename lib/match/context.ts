@@ -1,9 +1,9 @@
 // What a mode is given to work with, and the things that live as long as a match.
-import type { Closable, Context, EntryOptions, Env, Facts } from '../contract.js';
-import { ownerOf } from '../owner.js';
+import { clientEnv } from '../client-env.js';
+import type { Closable, Context, EntryOptions, Env, Facts, Mode } from '../contract.js';
+import { thisOwner } from '../owner.js';
 import { agentVersion, packageRoot } from '../package.js';
 import { agentBinary } from '../task/agent.js';
-import { CREDENTIALS } from './config.js';
 
 export interface Surroundings {
   env: Env;
@@ -19,11 +19,6 @@ export interface Surroundings {
 export interface Keeper {
   keep: Context['keep'];
   closeAll(): Promise<void>;
-}
-
-/** The agent's credentials are no runtime's business: its clients, and what they leave running, need not hold them. */
-function withoutCredentials(env: Env): Env {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !CREDENTIALS.includes(name)));
 }
 
 export function createKeeper(): Keeper {
@@ -47,22 +42,22 @@ export function createKeeper(): Keeper {
 export function contextFor(
   around: Surroundings,
   keeper: Keeper,
-  mode: string,
+  mode: Pick<Mode, 'id' | 'inputs' | 'clientVariables'>,
   options: { variant?: string | undefined; options?: EntryOptions; facts?: Facts } = {},
 ): Context {
   return {
-    env: withoutCredentials(around.env),
+    env: clientEnv(around.env, mode),
     platform: around.platform,
     uid: around.uid,
     packageRoot,
     agentVersion,
     agentBinary: agentBinary(around.platform),
-    labels: { match: around.match, mode, owner: ownerOf(process.pid) },
+    labels: { match: around.match, mode: mode.id, owner: thisOwner() },
     variant: options.variant,
     options: options.options ?? {},
     facts: options.facts ?? {},
     signal: around.signal,
     say: around.say,
-    keep: (key, open) => keeper.keep(`${mode}:${options.variant ?? ''} ${key}`, open),
+    keep: (key, open) => keeper.keep(`${mode.id}:${options.variant ?? ''} ${key}`, open),
   };
 }

@@ -1,6 +1,6 @@
 // What ended matches have left in the runtimes of this match: told before its first run, for it takes memory and disk beside them.
 import type { Context, Listed, Mode } from '../contract.js';
-import { ownerAlive } from '../owner.js';
+import { ownerDead } from '../owner.js';
 import type { RowEvent } from '../record.js';
 import { within } from './bounds.js';
 import type { Recorder } from './events.js';
@@ -10,9 +10,9 @@ const ASK_MS = 5000;
 /** So many are named; of the others there is only the number. */
 const NAMED = 3;
 
-/** Is it nobody's who lives? What does not tell its owner is an ended match's: every living one tells. */
-export function isOrphan({ labels }: Listed): boolean {
-  return labels.owner === undefined || !ownerAlive(labels.owner);
+/** Has the match that made it ended? What bears no owner was left by one: every running match labels what it makes. */
+function isOrphan({ labels }: Listed): boolean {
+  return labels.owner === undefined || ownerDead(labels.owner);
 }
 
 /** Asks every runtime once, all at the same time. Never throws: what cannot be asked shows when its row is prepared. */

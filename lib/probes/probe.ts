@@ -21,6 +21,8 @@ export interface ProbeSettings {
   entries: PlannedEntry[];
   /** @param more joins the user's environment */
   contextOf(entry: PlannedEntry, more?: Env): Context;
+  /** The caller's environment, whole. */
+  env: Env;
   record: Recorder<UnstampedProbe>;
   gateway: Gateway;
   probeId: string;

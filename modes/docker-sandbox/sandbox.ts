@@ -7,7 +7,7 @@ import { CagematchError } from '../../lib/errors.js';
 import { whyFailed } from '../../lib/exec.js';
 import type { Connection } from '../../lib/guest-exec.js';
 import { dropLabels, keepLabels, keptLabels } from '../../lib/kept-labels.js';
-import { folderOwner, ownerAlive } from '../../lib/owner.js';
+import { folderOwner, ownerDead } from '../../lib/owner.js';
 import { removeTree } from '../../lib/remove-tree.js';
 import { writeRepository } from '../../lib/repository.js';
 import { argvOf, type Cli, client, createMs, diagnose, envOf, INSTALL, must, QUICK_MS, readList, sandbox } from './client.js';
@@ -158,7 +158,7 @@ export async function list(ctx: Context): Promise<Listed[]> {
   const kept = keptLabels(ctx);
   // Gone without us: removed by hand, or never made.
   const names = all.map(({ name }) => name);
-  for (const [name, { owner = '' }] of kept) if (!names.includes(name) && !ownerAlive(owner)) dropLabels(ctx, name);
+  for (const [name, { owner = '' }] of kept) if (!names.includes(name) && ownerDead(owner)) dropLabels(ctx, name);
   return all.flatMap(({ name, workspaces = [] }) => {
     const match = NAME.exec(name)?.[1];
     const labels = kept.get(name) ?? (match === undefined ? undefined : { match, mode: ctx.labels.mode, ...ownerBy(workspaces) });

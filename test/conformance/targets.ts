@@ -43,7 +43,7 @@ export function contextOf(target: Pick<Target, 'mode' | 'env' | 'variant' | 'fac
       say: (line) => said.push(line),
     },
     keeper,
-    target.mode.id,
+    target.mode,
     { variant: target.variant, facts: target.facts },
   );
   return { ctx, keeper, said };

@@ -41,7 +41,7 @@ async function outcomeOf(fault: ModelFault, options: { timeoutMs: number; times:
     model: 'live',
     timeoutMs: options.timeoutMs,
     contextOf: (entry) => ({
-      ...contextFor({ ...around, signal: new AbortController().signal, say: () => {} }, createKeeper(), entry.mode),
+      ...contextFor({ ...around, signal: new AbortController().signal, say: () => {} }, createKeeper(), entry.adapter),
       agentBinary: binary,
     }),
   });

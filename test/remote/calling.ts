@@ -15,7 +15,11 @@ export function contextOf(mode: string, env: Record<string, string>, more: Parti
     match: '20260102-030405-abcd',
     signal: new AbortController().signal,
   };
-  return { ...contextFor({ ...around, say: () => {} }, keeper, mode), ...more, close: keeper.closeAll };
+  return {
+    ...contextFor({ ...around, say: () => {} }, keeper, { id: mode, inputs: {}, clientVariables: Object.keys(env) }),
+    ...more,
+    close: keeper.closeAll,
+  };
 }
 
 /** A launch of a sandbox with an empty workspace. */

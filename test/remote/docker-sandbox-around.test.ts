@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ownerOf } from '../../lib/owner.js';
+import { identifier } from '../../lib/harness-id.js';
 import { packageRoot } from '../../lib/package.js';
 import type { Report } from '../../lib/report/document.js';
 import dockerSandbox from '../../modes/docker-sandbox.js';
@@ -31,7 +31,7 @@ const call = (...args: string[]) => cagematch(ownHouse, args, { cwd: place.cwd, 
 function runFolder(pid: number): string {
   const folder = mkdtempSync(join(tmpdir(), `cagematch-run-${pid}-`));
   folders.push(folder);
-  writeFileSync(join(folder, '.owner'), ownerOf(pid));
+  writeFileSync(join(folder, '.owner'), identifier(pid));
   mkdirSync(join(folder, 'workspace'));
   return join(folder, 'workspace');
 }
@@ -44,7 +44,7 @@ describe('of sandboxes that are there already', () => {
     const labels = join(stand.env.XDG_STATE_HOME ?? '', 'cagematch/sandboxes/docker-sandbox');
     mkdirSync(labels, { recursive: true });
     // 2^22 is above every pid.
-    const dead = { match: '20260102-030405-dead', mode: 'docker-sandbox', owner: ownerOf(2 ** 22 + 1) };
+    const dead = { match: '20260102-030405-dead', mode: 'docker-sandbox', owner: identifier(2 ** 22 + 1) };
     writeFileSync(join(labels, `${DEAD}.json`), JSON.stringify(dead));
     await sbx('create', '--name', DEAD, 'claude', tmpdir());
     await sbx('create', '--name', 'mine', 'claude', tmpdir());

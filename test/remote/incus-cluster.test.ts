@@ -35,11 +35,11 @@ async function matchOn(asked: Asked[], settings: Parameters<typeof playMatch>[1]
   const registry = await loadModes();
   const [mode] = [registry.get('incus')].filter((one) => one !== undefined);
   if (!mode) throw new Error('there is no mode incus');
-  const detected = await detectAll([mode], ({ id }) => contextFor(around, keeper, id));
+  const detected = await detectAll([mode], (one) => contextFor(around, keeper, one));
   const { entries, missing } = planMatch(registry, detected, asked, []);
   expect(missing).toEqual([]);
-  const contextOf = ({ mode: id, variant, options, facts }: (typeof entries)[number]): Context =>
-    contextFor(around, keeper, id, { variant, options, facts });
+  const contextOf = ({ adapter, variant, options, facts }: (typeof entries)[number]): Context =>
+    contextFor(around, keeper, adapter, { variant, options, facts });
   const played = await playMatch(entries, { contextOf, matchId: match, timeoutMs: 100_000, ...settings });
   const [entry] = entries;
   if (!entry) throw new Error('nothing was planned');

@@ -1,11 +1,11 @@
 // What the probe plants on this host for the agent to find: files, secrets, a process, an ssh agent, repositories; all of it gone afterwards.
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Env } from '../../contract.js';
 import { type LocalStream, stream } from '../../exec.js';
-import { makeFolder, ownerAlive, ownerOf, removeFolder } from '../../owner.js';
+import { leftFolders, makeFolder, removeFolder } from '../../owner.js';
 
 export interface Planted {
   /** The caller's environment with the secrets in it: what the mode is given. */
@@ -100,15 +100,12 @@ async function end(child: LocalStream): Promise<void> {
   await child.ended;
 }
 
-const AT_HOME = '.cagematch-walls-';
-
 /** A folder of our own in the caller's home; nothing else there is touched. Undefined where none can be made. */
 function plantAtHome(home: string | undefined, secret: string): { folder: string; credentials: string; writable: string } | undefined {
   if (home === undefined || !existsSync(home)) return undefined;
   try {
-    for (const stale of staleAtHome(home)) removeFolder(stale);
-    const folder = mkdtempSync(join(home, AT_HOME));
-    writeFileSync(join(folder, '.owner'), ownerOf(process.pid));
+    for (const left of leftAtHome(home, 'dead')) removeFolder(left);
+    const folder = makeFolder('walls', home);
     mkdirSync(join(folder, '.aws'));
     const credentials = join(folder, '.aws/credentials');
     const writable = join(folder, 'writable');
@@ -120,18 +117,9 @@ function plantAtHome(home: string | undefined, secret: string): { folder: string
   }
 }
 
-/** Left by probes that were killed. */
-function staleAtHome(home: string): string[] {
-  return readdirSync(home)
-    .filter((name) => name.startsWith(AT_HOME))
-    .map((name) => join(home, name))
-    .filter((folder) => {
-      try {
-        return !ownerAlive(readFileSync(join(folder, '.owner'), 'utf8'));
-      } catch {
-        return false;
-      }
-    });
+/** What probes that were killed have left in a home. */
+export function leftAtHome(home: string, state: 'dead' | 'foreign'): string[] {
+  return leftFolders(state, { parent: home, prefix: '.cagematch-walls-' });
 }
 
 /** `SSH_AGENT_IDENTITIES_ANSWER` with no key in it. */

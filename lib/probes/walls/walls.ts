@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { freemem } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Context } from '../../contract.js';
+import type { Context, Env } from '../../contract.js';
 import { messageOf } from '../../errors.js';
 import { oneLine } from '../../printable.js';
 import type { Wall } from '../../probe-record.js';
@@ -39,13 +39,13 @@ const lineSchema = z.strictObject({
 
 /**
  * Tells every wall of `WALLS` once, in their order, and then one for each address that the user wants tried.
- * @param settings `reach`: `host:port` outside of this machine
+ * @param settings `reach`: `host:port` outside of this machine; `env`: the caller's, by which the runtimes' sockets are found
  * @param more `spec` changes what is launched, for tests that plant a hole; `most` bounds the tries of the limits
  * @throws what opening a sandbox throws
  */
 export async function probeWalls(
   subject: Subject,
-  settings: { reach: readonly string[] },
+  settings: { reach: readonly string[]; env?: Env },
   tell: (wall: Wall) => void,
   more: Pick<Setting, 'spec'> & { most?: Most } = {},
 ): Promise<void> {
@@ -60,7 +60,7 @@ export async function probeWalls(
     const most = more.most ?? mostOf(row.ctx);
     const told = await inSandbox(row, SCRIPTS, setting, (sandbox) => {
       ground = openGround(row, sandbox.ctx, planted);
-      return tryAll(row, sandbox, planted, ground, reach, most);
+      return tryAll(row, sandbox, planted, ground, { reach, most, env: settings.env ?? row.ctx.env });
     });
     for (const wall of [...Object.keys(WALLS), ...reach.map((one) => one.wall)]) {
       const { observed, evidence } = told.get(wall) ?? { observed: 'gap', evidence: 'the guest told nothing of it' };
@@ -86,11 +86,10 @@ async function tryAll(
   sandbox: OpenSandbox,
   planted: Planted,
   opening: Promise<Ground>,
-  reach: NamedTarget[],
-  most: Most,
+  { reach, most, env }: { reach: NamedTarget[]; most: Most; env: Env },
 ): Promise<Tries> {
   const told: Tries = new Map();
-  const sockets = socketPaths(row.ctx.env, row.ctx.uid);
+  const sockets = socketPaths(env, row.ctx.uid);
   const host: HostSide = {
     planted,
     workspace: sandbox.host.workspace,

@@ -1,0 +1,121 @@
+// Identifies one process of one boot of one machine, so that another harness can decide later whether it still runs.
+import { createHash } from 'node:crypto';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { hostname, uptime } from 'node:os';
+
+/**
+ * `foreign`: it belongs to another machine, or to a PID namespace in which we cannot look, or its machine cannot be determined.
+ * Whether it runs is unknown then.
+ */
+export type OwnerState = 'alive' | 'dead' | 'foreign';
+
+/** Where a harness runs. */
+export interface Place {
+  /** Undefined where the platform has no PID namespaces. */
+  pidNamespace: string | undefined;
+  boot: string;
+  host: string;
+  /** The process file system. */
+  proc: string;
+}
+
+/** Separates the fields. Bytes of labels, files and environments that hold one are the same everywhere. */
+const SEPARATOR = ':';
+
+/**
+ * `<pid>:<boot>:<start>:<pid namespace>:<host>`. A pid comes back within a boot, so its start time (in clock ticks after boot) belongs
+ * to it; it also means another process in another PID namespace. Versions before wrote the first two fields alone.
+ */
+export function identifier(pid: number, place: Place = thisPlace()): string {
+  const start = startTicks(pid, place.proc) ?? '';
+  return [pid, place.boot, start, place.pidNamespace ?? '', place.host].join(SEPARATOR);
+}
+
+export function stateOf(owner: string, place: Place = thisPlace()): OwnerState {
+  const [pid = '', boot, start, pidNamespace, host] = owner.split(SEPARATOR);
+  // 0 and negative numbers would address whole groups of processes. No version of ours has written such an identifier.
+  if (!/^[1-9]\d*$/.test(pid) || !boot) return 'dead';
+  if (host === undefined) {
+    // Of the older form: another boot may be another machine.
+    return sameBoot(boot, place.boot) ? lifeOf(Number(pid), undefined, place.proc) : 'foreign';
+  }
+  if (host !== place.host) return 'foreign';
+  if (!sameBoot(boot, place.boot)) return 'dead';
+  if (pidNamespace !== (place.pidNamespace ?? '')) return 'foreign';
+  return lifeOf(Number(pid), start || undefined, place.proc);
+}
+
+/** A zombie has ended: only its parent has not asked for its exit code yet. */
+function lifeOf(pid: number, start: string | undefined, proc: string): 'alive' | 'dead' {
+  const stat = statFields(pid, proc);
+  if (stat) {
+    const [state = '', started] = [stat[0], stat[19]];
+    return 'ZXx'.includes(state) || (start !== undefined && start !== started) ? 'dead' : 'alive';
+  }
+  // Another user's process may be hidden from us (hidepid), and macOS has no process file system.
+  try {
+    process.kill(pid, 0);
+    return 'alive';
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM' ? 'alive' : 'dead';
+  }
+}
+
+/** When a process started, in clock ticks after boot; undefined where that cannot be read. */
+export function startTicks(pid: number, proc = '/proc'): string | undefined {
+  return statFields(pid, proc)?.[19];
+}
+
+/** The session that a process belongs to, by the pid of its leader; undefined where that cannot be read. */
+export function sessionOf(pid: number, proc = '/proc'): number | undefined {
+  const session = statFields(pid, proc)?.[3];
+  return session === undefined ? undefined : Number(session);
+}
+
+/** From the state on; the program's name, which comes before, may contain anything. */
+function statFields(pid: number, proc: string): string[] | undefined {
+  const text = read(`${proc}/${pid}/stat`);
+  return text === undefined ? undefined : text.slice(text.lastIndexOf(')') + 2).split(' ');
+}
+
+let known: Place | undefined;
+
+export function thisPlace(): Place {
+  known ??= { pidNamespace: pidNamespaceOf('self'), boot: bootId(), host: hostId(), proc: '/proc' };
+  return known;
+}
+
+/** Its inode number. Undefined where there is none, or another user's may not be looked at. */
+export function pidNamespaceOf(pid: number | 'self', proc = '/proc'): string | undefined {
+  try {
+    return /\[(\d+)\]/.exec(readlinkSync(`${proc}/${pid}/ns/pid`))?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
+/** A digest: the machine id is confidential. Machines made from one image may share the id, and then differ in their names. */
+function hostId(): string {
+  const machine = read('/etc/machine-id') ?? read('/var/lib/dbus/machine-id') ?? '';
+  return createHash('sha256').update(`cagematch ${machine.trim()} ${hostname()}`).digest('hex').slice(0, 12);
+}
+
+const MINUTES = /^boot-(\d+)$/;
+
+function bootId(): string {
+  // In minutes: the clock and the uptime drift a little against each other.
+  return read('/proc/sys/kernel/random/boot_id')?.trim() ?? `boot-${Math.round((Date.now() / 1000 - uptime()) / 60)}`;
+}
+
+function sameBoot(one: string, other: string): boolean {
+  const [a, b] = [MINUTES.exec(one)?.[1], MINUTES.exec(other)?.[1]];
+  return a === undefined || b === undefined ? one === other : Math.abs(Number(a) - Number(b)) <= 2;
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
