@@ -71,7 +71,7 @@ export type Reach =
 export interface Labels {
   match: string;
   mode: string;
-  /** `<pid>:<bootid>` of the harness that owns the sandbox. */
+  /** The harness that made it (`lib/harness-id.ts`). */
   owner: string;
 }
 

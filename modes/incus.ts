@@ -6,7 +6,7 @@ import { CagematchError } from '../lib/errors.js';
 import { bringIn, shellBy } from '../lib/guest-exec.js';
 import { bundleOut, copyOut, MADE } from '../lib/guest-shell.js';
 import { commandLines } from '../lib/process-tree.js';
-import { agentUp, isFar, LAYOUT, must, remove, VM } from './incus/client.js';
+import { AGENT_USER, agentUp, isFar, LAYOUT, must, remove, VM } from './incus/client.js';
 import { membersOf, room } from './incus/cluster.js';
 import {
   checkOptions,
@@ -136,7 +136,17 @@ export default defineMode<InstanceHandle>({
   runner: template,
   traces,
   walls,
-  shell: (_ctx, handle) => ['incus', 'exec', handle.name, '--user', '1000', '--cwd', LAYOUT.workspace, '--', 'bash'],
+  shell: (_ctx, handle) => [
+    'incus',
+    'exec',
+    handle.name,
+    '--user',
+    `${(handle.user ?? AGENT_USER).uid}`,
+    '--cwd',
+    LAYOUT.workspace,
+    '--',
+    'bash',
+  ],
 });
 
 /** Commands in a guest that shares no files. */

@@ -17,6 +17,7 @@ import { capture, clientEnd, type LocalStream, stream, succeeded, which, whyFail
 import { makeFolder, removeFolder } from '../lib/owner.js';
 import { killSandbox, labelEnv, listProcesses, reapProcess } from '../lib/processes.js';
 import { programVersion, versionFacts } from '../lib/program-version.js';
+import { accounts, nobodysUser, type User } from '../lib/sandbox-user.js';
 
 export default defineMode<Handle & { pid?: number | undefined; kill?(): void; settings?: string }>({
   id: 'native',
@@ -45,8 +46,9 @@ export default defineMode<Handle & { pid?: number | undefined; kill?(): void; se
     }
     // Root's own sandbox is a weak one: what it may read and write of /proc and /etc is the machine's. So it is another user's, who may
     // not be able to read what root has installed.
-    const asOther = ctx.uid === 0 ? await tryOut(srt, ctx, UNPRIVILEGED) : undefined;
-    if (asOther && succeeded(asOther.tried)) return ready(asOther, { uid: UNPRIVILEGED.uid });
+    const other = ctx.uid === 0 ? nobodysUser() : undefined;
+    const asOther = other && (await tryOut(srt, ctx, other));
+    if (asOther && succeeded(asOther.tried)) return ready(asOther, { uid: other.uid });
     const asCaller = await tryOut(srt, ctx);
     if (succeeded(asCaller.tried)) return ready(asCaller);
     return { status: 'broken', reason: `srt cannot run a command: ${whyFailed(asCaller.tried)}`, hint: USERNS_HINT };
@@ -92,12 +94,10 @@ const PACKAGE = '@anthropic-ai/sandbox-runtime';
 const LINUX_TOOLS = { bwrap: 'bubblewrap', socat: 'socat', rg: 'ripgrep' };
 const USERNS_HINT = 'sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu 24.04), or see srt --debug';
 
-/** Who it is when the caller is root. */
-const UNPRIVILEGED = { uid: 1000, gid: 1000 };
-
 /** Whom commands run as; undefined: as the caller. */
-function userOf(ctx: Context): typeof UNPRIVILEGED | undefined {
-  return ctx.facts.uid === UNPRIVILEGED.uid ? UNPRIVILEGED : undefined;
+function userOf(ctx: Context): User | undefined {
+  const { uid } = ctx.facts;
+  return typeof uid === 'number' ? { uid, gid: uid } : undefined;
 }
 
 type Tried = Awaited<ReturnType<typeof tryOut>>;
@@ -107,7 +107,7 @@ function ready({ version, walls }: Tried, more: Facts = {}): Detection {
 }
 
 /** A home and a temporary folder of its own: the user's ~/.srt-settings.json has no say, and srt's sockets do not stay. */
-async function tryOut(srt: [string, ...string[]], ctx: Context, user?: typeof UNPRIVILEGED) {
+async function tryOut(srt: [string, ...string[]], ctx: Context, user?: User) {
   const folder = makeFolder('srt');
   if (user) chownSync(folder, user.uid, user.gid);
   // In that folder, too: srt searches the one it is started in for files to protect.
@@ -154,14 +154,35 @@ const CREDENTIALS = [
   ...['.netrc', '.git-credentials', '.npmrc', '.pypirc', '.claude.json'],
 ];
 
-/** Those of the caller that are there. A home below one of them would be the agent's own, and has to stay. */
-function credentialPlaces(ctx: Context, host: HostPaths): string[] {
-  const home = ctx.env.HOME;
-  if (home === undefined) return [];
-  const own = [host.workspace, host.home, host.tmp, ctx.packageRoot];
-  return CREDENTIALS.map((name) => join(home, name)).filter(
-    (place) => existsSync(place) && !own.some((path) => path === place || path.startsWith(`${place}/`)),
+/**
+ * On Linux the homes of all accounts, whole; what the agent runs from is opened again. A file system that macOS closes cannot be opened
+ * again in part: there it is the caller's own credentials, as far as the agent does not live below one of them.
+ */
+function readRules(ctx: Context, host: HostPaths): { denyRead: string[]; allowRead: string[] } {
+  const own = [host.workspace, host.home, host.tmp];
+  if (ctx.platform === 'linux') return { denyRead: homes(ctx.env.HOME), allowRead: [...own, ...programFolders(ctx)] };
+  const kept = [...own, ctx.packageRoot];
+  const places = ctx.env.HOME === undefined ? [] : CREDENTIALS.map((name) => join(ctx.env.HOME ?? '', name));
+  const denyRead = places.filter((place) => existsSync(place) && !kept.some((path) => path === place || path.startsWith(`${place}/`)));
+  return { denyRead, allowRead: [] };
+}
+
+/** Homes of people, and of services that keep credentials in one; never a folder that belongs to the system. */
+function homes(caller: string | undefined): string[] {
+  const people = accounts().filter(
+    ({ uid, home }) => uid === 0 || (uid >= 1000 && uid < 65_534) || CREDENTIALS.some((name) => existsSync(join(home, name))),
   );
+  const all = ['/root', '/home', ...people.map(({ home }) => home), ...(caller === undefined ? [] : [caller])];
+  const closed = new Set(all.filter((home) => existsSync(home)).map((home) => realpathSync(home)));
+  return [...closed].filter((home) => !SYSTEM.test(home));
+}
+
+const SYSTEM = /^\/($|(bin|sbin|lib\w*|usr|etc|dev|proc|sys|run|tmp|boot|opt|var|var\/tmp|var\/lib)\/?$|(usr|dev|proc|sys|etc)\/)/;
+
+/** The folders in which the agent and this Node are. */
+function programFolders(ctx: Context): string[] {
+  const programs = [ctx.agentBinary, process.execPath].flatMap((program) => (program === undefined ? [] : [realpathSync(program)]));
+  return [...new Set(programs.map((program) => dirname(program)))];
 }
 
 /** One file a sandbox, beside its home (two may share a workspace): the gateway is all that it may reach. */
@@ -169,7 +190,7 @@ function writeSettings(ctx: Context, { host, gatewayPort }: LaunchSpec): string 
   const path = join(dirname(host.home), 'srt.json');
   const settings = {
     network: { allowedDomains: gatewayPort === undefined ? [] : [`127.0.0.1:${gatewayPort}`], deniedDomains: [] },
-    filesystem: { denyRead: credentialPlaces(ctx, host), allowWrite: [host.workspace, host.home, host.tmp], denyWrite: [] },
+    filesystem: { ...readRules(ctx, host), allowWrite: [host.workspace, host.home, host.tmp], denyWrite: [] },
   };
   writeFileSync(path, JSON.stringify(settings), { mode: 0o600 });
   const user = userOf(ctx);
@@ -198,12 +219,13 @@ const WALLS: Record<string, 'open' | 'closed'> = {
  */
 function start(ctx: Context, name: string, settings: string, command: Command): LocalStream {
   const inside = ['env', '-u', 'no_proxy', '-u', 'NO_PROXY', ...command.argv].map(quote).join(' ');
+  const user = userOf(ctx);
   return stream([...(srtPath(ctx) ?? ['srt']), '-s', settings, '-c', inside] as [string, ...string[]], {
     env: { ...command.env, ...command.secretEnv, ...labelEnv(ctx.labels, name) },
     cwd: command.cwd,
     signal: ctx.signal,
     ...(command.stdin === undefined ? {} : { input: command.stdin }),
-    ...(userOf(ctx) ? { user: UNPRIVILEGED } : {}),
+    ...(user ? { user } : {}),
   });
 }
 

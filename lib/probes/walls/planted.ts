@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Env } from '../../contract.js';
 import { type LocalStream, stream } from '../../exec.js';
 import { leftFolders, makeFolder, removeFolder } from '../../owner.js';
+import { accounts } from '../../sandbox-user.js';
 
 export interface Planted {
   /** The caller's environment with the secrets in it: what the mode is given. */
@@ -167,9 +168,17 @@ export function filesOfRoot(): Known[] {
   return OF_ROOT.flatMap(known);
 }
 
-/** At most three files of each place; their names are looked at, their words are not. */
-export function credentialPlaces(home: string | undefined): Known[] {
-  if (home === undefined) return [];
+/** In the caller's home and in those of all accounts: whoever the agent runs as, another's key must not be readable either. */
+export function credentialPlaces(caller: string | undefined): Known[] {
+  const homes = [...(caller === undefined ? [] : [caller]), ...accounts().map(({ home }) => home)];
+  return [...new Set(homes)].flatMap(placesBelow).slice(0, MOST_PLACES);
+}
+
+/** They stand in one argument of a command line. */
+const MOST_PLACES = 200;
+
+/** At most three files of each place; their names are looked at, their content is not. */
+function placesBelow(home: string): Known[] {
   const inFolder = (folder: string) => {
     try {
       return readdirSync(join(home, folder), { withFileTypes: true })
