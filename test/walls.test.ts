@@ -97,7 +97,10 @@ describe('on the bare host', () => {
   });
 
   test('where the caller keeps credentials, what is there is opened and named, and not read', () => {
-    expect(walls.get('credential-places')).toMatchObject({ observed: 'open', evidence: expect.stringContaining(`opened, not read: ${join(home, '.ssh/id_test')}`) });
+    expect(walls.get('credential-places')).toMatchObject({
+      observed: 'open',
+      evidence: expect.stringContaining(`opened, not read: ${join(home, '.ssh/id_test')}`),
+    });
   });
 
   test('the caller’s secrets are all the same not handed to the agent', () => {
