@@ -10,6 +10,7 @@ const BENCHMARKS: Record<string, () => Promise<{ benchmark: Benchmark }>> = {
   same: async () => ({ benchmark: (await import('./same-apart.js')).same }),
   apart: async () => ({ benchmark: (await import('./same-apart.js')).apart }),
   gate: () => import('./gate.js'),
+  findings: () => import('./findings.js'),
   clock: () => import('./clock.js'),
   'report-size': () => import('./report-size.js'),
   'command-line': () => import('./command-line.js'),

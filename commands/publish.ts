@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { CagematchError, messageOf } from '../lib/errors.js';
+import { withProbes } from '../lib/report/advice/recommend.js';
 import type { Report } from '../lib/report/document.js';
 import type { ProbeDocument } from '../lib/report/probe/document.js';
 import { renderProbe } from '../lib/report/probe/terminal.js';
@@ -18,9 +19,10 @@ interface Where {
   publish: boolean;
 }
 
-/** @param folder of the match; probes of the same machine beside it are pointed at */
-export async function publish(report: Report, folder: string, settings: Where, io: Io): Promise<void> {
-  const probes = await probesBeside(dirname(folder), report.match.host);
+/** @param folder of the match; probes of the same machine beside it add to its recommendations, and the table names them */
+export async function publish(folded: Report, folder: string, settings: Where, io: Io): Promise<void> {
+  const probes = await probesBeside(dirname(folder), folded.match.host);
+  const report = withProbes(folded, probes);
   show(report, (style) => renderTable(report, style, probes), settings, io);
   publishResult(matchCandidate(report), { publish: settings.publish, folder }, io);
   sayWhere(folder, io);

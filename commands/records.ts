@@ -6,6 +6,7 @@ import { parseJson } from '../lib/json.js';
 import { openPlainFile } from '../lib/plain-files.js';
 import { PROBES, type ProbeName } from '../lib/probe-record.js';
 import type { Fingerprint, MatchEvent } from '../lib/record.js';
+import { withProbes } from '../lib/report/advice/recommend.js';
 import type { Report } from '../lib/report/document.js';
 import { createFold, type Fold } from '../lib/report/fold.js';
 import type { ProbeDocument } from '../lib/report/probe/document.js';
@@ -85,11 +86,16 @@ export async function readFound(found: Found, onEvent: (event: MatchEvent) => vo
   await explained(found, () => readRecord(found.path, onEvent));
 }
 
-/** The report of a record, without its runs, and the fold that it came from. @throws as readFound does */
-export async function finishedFold(found: Found): Promise<{ report: Report; fold: Fold }> {
+/**
+ * The report of a record, without its runs, with what the probes beside it add to its recommendations; and the fold that it came from.
+ * @throws as readFound does
+ */
+export async function finishedFold(found: Found): Promise<{ report: Report; fold: Fold; probes: ProbeDocument[] }> {
   const fold = createFold();
   await readFound(found, fold.push);
-  return { report: await explained(found, fold.finish), fold };
+  const report = await explained(found, fold.finish);
+  const probes = await probesBeside(dirname(dirname(found.path)), report.match.host);
+  return { report: withProbes(report, probes), fold, probes };
 }
 
 /** The document of a probe. @throws `bad-input` with what is wrong with its record, and its line */
@@ -128,11 +134,6 @@ function tries(path: string, parts: ReadonlySet<ProbeName>): boolean {
   const [line = ''] = headOf(path, 4096).split('\n', 1);
   const only = parseJson<{ only?: ProbeName[] }>(line)?.only;
   return only?.some((what) => parts.has(what)) ?? true;
-}
-
-/** The same for a match's record. */
-export async function probesOf(found: Found, host: Fingerprint): Promise<ProbeDocument[]> {
-  return probesBeside(dirname(dirname(found.path)), host);
 }
 
 const isSame = (a: Fingerprint, b: Fingerprint) => (Object.keys(a) as (keyof Fingerprint)[]).every((key) => a[key] === b[key]);

@@ -19,7 +19,7 @@ import { PROBE_REGION, renderProbeMarkdown } from '../lib/report/probe/markdown.
 import { renderProbe } from '../lib/report/probe/terminal.js';
 import { coloured, plain, renderTable } from '../lib/report/terminal/table.js';
 import { EXIT, type Io, wantsColour } from './io.js';
-import { type Found, findRecord, finishedFold, probesOf, readFound, readProbe } from './records.js';
+import { type Found, findRecord, finishedFold, readFound, readProbe } from './records.js';
 import { checkPublishable, matchCandidate, probeCandidate, publishResult } from './results-page.js';
 import { readSettings } from './settings.js';
 
@@ -90,8 +90,8 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     return EXIT.done;
   }
   if ('whole' in format) {
-    const { report, fold } = await finishedFold(found);
-    io.out(format.whole(report, { fold, io, probes: await probesOf(found, report.match.host) }));
+    const { report, fold, probes } = await finishedFold(found);
+    io.out(format.whole(report, { fold, io, probes }));
     return EXIT.done;
   }
   const pieces = inPieces(io.out);

@@ -17,6 +17,8 @@ export interface MadeRow {
   run?: Partial<EventOf<'run-ended'>>;
   /** The rounds in which it failed. */
   failed?: number[];
+  /** How it failed in these; the agent's fault where nothing else is given. */
+  failedAs?: Pick<EventOf<'run-ended'>, 'outcome'>;
   clocks?: Partial<Clocks>;
 }
 
@@ -33,7 +35,7 @@ function runsOf(name: string, made: MadeRow, rounds: number, seat: number): Matc
     const whole = { firstProcess: startup / 4, startup: startup + off, work: work + off / 10, model: 0, exit, collect: 0, teardown };
     const total = whole.startup + whole.work + exit + teardown;
     const failed = made.failed?.includes(round)
-      ? { outcome: { status: 'failed', cause: 'agent', message: 'the agent ended with exit code 3' } as const }
+      ? (made.failedAs ?? { outcome: { status: 'failed', cause: 'agent', message: 'the agent ended with exit code 3' } as const })
       : {};
     return ran(name, round, { launch: startup / 5, ...whole, total, ...made.clocks }, { ...made.run, ...failed });
   });
@@ -44,9 +46,10 @@ export interface Made {
   match?: Partial<EventOf<'match-started'>>;
   /** Put in before the end. */
   more?: MatchEvent[];
+  how?: Report['match']['how'];
 }
 
-export function madeMatch(rows: Record<string, MadeRow>, { rounds = 10, match = {}, more = [] }: Made = {}): Report {
+export function madeMatch(rows: Record<string, MadeRow>, { rounds = 10, match = {}, more = [], how = 'done' }: Made = {}): Report {
   const report = buildReport([
     started({ runs: rounds, ...match }),
     ...Object.entries(rows).flatMap(([name, { isolation, entry }]) => row(name, { isolation, ...entry })),
@@ -56,7 +59,7 @@ export function madeMatch(rows: Record<string, MadeRow>, { rounds = 10, match = 
     ),
     ...Object.entries(rows).flatMap(([name, made], seat) => runsOf(name, made, rounds, seat + 1)),
     ...more,
-    ended(),
+    ...(how === 'crashed' ? [] : [ended(how)]),
   ]);
   expect(reportSchema.parse(JSON.parse(JSON.stringify(report)))).toEqual(report);
   return report;

@@ -49,8 +49,8 @@ export function hostileReport(): Report {
     recommendation: {
       pareto: [renamed, long],
       dominated: [{ entry: renamed, by: long }],
-      breakEven: [{ entry: renamed, against: long, kind: 'negligible', workMs: 10 }],
-      profiles: [{ profile: 'short tasks', sentence: HOSTILE, rows: [renamed, 'no such row'] }],
+      breakEven: [{ entry: renamed, against: long, kind: 'negligible', workMs: 10, ci95: [9, 11] }],
+      profiles: [{ profile: 'short tasks', sentence: HOSTILE, rows: [renamed, 'no such row'], best: [renamed] }],
       silent: [{ profile: HOSTILE, why: LONG }],
     },
     gaps: [

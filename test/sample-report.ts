@@ -155,24 +155,27 @@ export function sampleReport(n = 10, { burst = true } = {}): Report {
       pareto: ['host', 'docker', 'docker:runsc'],
       dominated: [{ entry: 'incus', by: 'docker' }],
       breakEven: [
-        { entry: 'docker', against: 'host', kind: 'negligible', workMs: 4100 },
-        { entry: 'docker', against: 'podman', kind: 'overtakes', workMs: 61_300 },
+        { entry: 'docker', against: 'host', kind: 'negligible', workMs: 4100, ci95: [3900, 4300] },
+        { entry: 'docker', against: 'podman', kind: 'overtakes', workMs: 61_300, ci95: [44_000, 93_000] },
       ],
       profiles: [
         {
           profile: 'short tasks',
           sentence: 'docker starts 205 ms [196–214] after host, and nothing with walls starts sooner.',
           rows: ['docker', 'host'],
+          best: ['docker'],
         },
         {
           profile: 'long tasks',
           sentence: 'After 4.1 s of work the startup of docker is less than 5 % of it: choose by isolation.',
           rows: ['docker'],
+          best: ['docker'],
         },
         {
           profile: 'many in parallel',
           sentence: 'docker finishes 71 runs a minute at 4 at once, more than any other row.',
           rows: ['docker', 'podman'],
+          best: ['docker'],
         },
       ],
       silent: [{ profile: 'hostile code', why: 'no row with a kernel of its own passed, other than stand-ins' }],

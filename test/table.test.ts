@@ -62,7 +62,7 @@ describe('the order', () => {
     expect(titles).toEqual([
       'mode',
       'failed',
-      'what this match speaks for',
+      'recommendations',
       'where the time goes (medians in ms)',
       'what a run costs besides (medians), and what image and sandbox take on disk',
       'many at once',
@@ -317,7 +317,7 @@ describe('Markdown', () => {
     const words = unwrapped(renderTable(report));
     const bullets = text
       .split('\n')
-      .filter((line) => /^- (Short|Long|Hostile|Many|Beaten|Work|Nothing|docker@a:|startup:|total:|– )/.test(line));
+      .filter((line) => /^- (Short|Long|Hostile|Many|Pareto|Dominated|Task|No recomm|Nothing|docker@a:|startup:|total:|– )/.test(line));
     expect(bullets.length).toBeGreaterThan(8);
     for (const line of bullets) expect(words).toContain(line.slice(2));
     for (const { sentence } of report.recommendation.profiles) expect(text).toContain(`- ${sentence}\n`);

@@ -53,6 +53,17 @@ export function middle(summary: Pick<Summary, 'median' | 'ci95'> | Gap, show = (
 export const ratio = (value: number | Gap | { median: number }) =>
   isGap(value) ? '–' : (typeof value === 'number' ? value : value.median).toFixed(2);
 
+/** `9/10, 60–98 %`: what was interrupted is not counted. */
+export function passedOf({
+  passed,
+  n,
+  interrupted,
+  successCi95,
+}: Pick<ModeReport, 'passed' | 'n' | 'interrupted' | 'successCi95'>): string {
+  const share = isGap(successCi95) ? '' : `, ${successCi95.map((bound) => Math.round(100 * bound)).join('–')} %`;
+  return `${passed}/${n - interrupted}${share}`;
+}
+
 /** A median alone, in its column's unit. */
 export const whole = (value: Summary | number | Gap | undefined) =>
   value === undefined || isGap(value) ? '–' : String(Math.round(typeof value === 'number' ? value : value.median));

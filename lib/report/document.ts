@@ -64,6 +64,10 @@ const modeReportSchema = entrySchema.extend({
   content: z.string().optional(),
   n: z.number().int(),
   passed: z.number().int(),
+  /** Of these n, the runs that were cut short from outside: they count neither for the row nor against it. */
+  interrupted: z.number().int().default(0),
+  /** Wilson's 95 % interval of the share that passes, of the runs that were not interrupted. */
+  successCi95: z.tuple([z.number(), z.number()]).or(gapSchema).default({ gap: 'not-captured' }),
   startupMs: summary,
   /** Median startup over the baseline's. */
   startupRatio: amount,
@@ -100,6 +104,8 @@ const modeReportSchema = entrySchema.extend({
   sync: syncSchema.or(gapSchema),
   /** A gap where the runtime could not say what it still lists. */
   leftovers: z.array(leftoverSchema).or(gapSchema),
+  /** Of these n, the runs that left something. */
+  leftoverRuns: z.number().int().default(0),
   /** Files that run by themselves and that an agent added, changed or removed: of any run that counts, the first 1000. */
   planted: z
     .array(plantedSchema.extend({ run: z.string() }))
@@ -153,17 +159,58 @@ const placeSchema = z.strictObject({
   startupMs: summary,
 });
 
+/** One line of a fit compared with another, paired by round. */
+const lineDifference = z.strictObject({
+  difference: pairedSchema,
+  /** After Holm's correction over all slopes and intercepts. */
+  p: z.number(),
+  separable: z.boolean().or(gapSchema),
+});
+
+/** Several tasks in one match: of each round a line through the tasks, total = intercept + slope × the baseline's work on the task. */
+const lengthsSchema = z.strictObject({
+  /** The sandbox whose work is the measure of a task's length. */
+  baseline: z.string(),
+  tasks: z.array(z.string()),
+  fits: z.array(
+    z.strictObject({
+      /** A sandbox, whichever task it runs: its rows' name without the label of the task. */
+      sandbox: z.string(),
+      entries: z.array(z.string()),
+      /** Rounds in which it and the baseline passed every task. */
+      n: z.number().int(),
+      interceptMs: pairedSchema,
+      slope: pairedSchema,
+    }),
+  ),
+  comparisons: z.array(
+    z.strictObject({
+      a: z.string(),
+      b: z.string(),
+      n: z.number().int(),
+      /** In ms. */
+      intercept: lineDifference,
+      slope: lineDifference,
+      /** The baseline's work at which both take equally long, where both differ significantly and in opposite directions. */
+      equalAtMs: paired,
+    }),
+  ),
+});
+
 const recommendationSchema = z.strictObject({
-  /** Rows that no other beats in isolation, startup, tax, success and sync at once. */
+  /** Rows that no other was shown to dominate in declared isolation, startup, total, success, sync and leftovers. */
   pareto: z.array(z.string()),
+  /** `by` is better in at least one of these, by a difference that is declared or significant, and equal or better in the others. */
   dominated: z.array(z.strictObject({ entry: z.string(), by: z.string() })),
   breakEven: z.array(
     z.strictObject({
       entry: z.string(),
       against: z.string(),
-      /** `negligible`: longer work makes the extra startup less than 5 % of it. `overtakes`: longer work makes `entry` the faster. */
+      /** `negligible`: longer work makes the extra start and end less than 5 % of it. `overtakes`: longer work makes `entry` the faster. */
       kind: z.enum(['negligible', 'overtakes']),
+      /** Of the baseline's work. */
       workMs: z.number(),
+      ci95: interval,
     }),
   ),
   profiles: z.array(
@@ -172,6 +219,8 @@ const recommendationSchema = z.strictObject({
       sentence: z.string(),
       /** The rows that the sentence rests on. */
       rows: z.array(z.string()),
+      /** The rows, or sandboxes of several tasks, that it names as best. */
+      best: z.array(z.string()),
     }),
   ),
   /** Why there is no sentence for a profile. */
@@ -214,6 +263,8 @@ export const reportSchema = z.strictObject({
   /** Every run as it was recorded, in order; empty where only the summaries were asked for. */
   runs: z.array(z.record(z.string(), z.unknown())),
   comparisons: z.array(comparisonSchema),
+  /** Absent where fewer than two sandboxes ran several tasks. */
+  lengths: lengthsSchema.optional(),
   burst: z.array(burstSchema),
   /** Where a runtime has several machines; empty where none has. */
   places: z.array(placeSchema).default([]),

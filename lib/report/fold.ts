@@ -3,6 +3,7 @@ import { type Entry, type EventOf, type Gap, isGap, type MatchEvent } from '../r
 import { recommend } from './advice/recommend.js';
 import { burstOf } from './burst.js';
 import type { Report } from './document.js';
+import { lengthsOf } from './lengths.js';
 import { compareAll } from './pairs.js';
 import { placesOf } from './places.js';
 import { rowOf } from './row.js';
@@ -92,6 +93,7 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
         }),
       );
       const inBurst = rows.filter(({ entry, tally }) => levelsLeftOut.has(entry) || [...tally.levels.keys()].some((level) => level > 1));
+      const lengths = lengthsOf(rows, base?.entry);
       const report = {
         schemaVersion: 1 as const,
         match: matchOf(started, ended, rounds, base?.entry),
@@ -99,6 +101,7 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
         absent,
         runs,
         comparisons: compareAll(rows),
+        ...(lengths === undefined ? {} : { lengths }),
         burst: inBurst.map(({ entry, tally }) => burstOf(entry, tally, levelsLeftOut.get(entry) ?? [], seed)),
         places: rows.flatMap(({ entry, tally }) => placesOf(entry, tally, seed)),
         gaps: modes.flatMap(({ entry, detection: _detection, options: _options, failures: _failures, bundles: _bundles, ...values }) =>

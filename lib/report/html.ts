@@ -3,7 +3,7 @@ import type { Report } from './document.js';
 import { burstSection } from './page/burst.js';
 import { conditionsSection, doubtsNote } from './page/conditions.js';
 import { costsFigure } from './page/costs.js';
-import { recommendation, title } from './page/head.js';
+import { lengthsSection, recommendation, title } from './page/head.js';
 import { markup } from './page/markup.js';
 import { pairsSection } from './page/pairs.js';
 import { PATTERNS } from './page/patterns.js';
@@ -29,6 +29,7 @@ ${doubtsNote(report)}
 ${recommendation(report, rows)}
 ${summaryTable(report, rows)}
 ${report.modes.length === 0 ? undefined : [startupFigure(report, rows), phasesFigure(report, rows), pairsSection(report, rows)]}
+${lengthsSection(report)}
 ${burstSection(report, rows)}
 ${placesSection(report, rows)}
 ${report.modes.length === 0 ? undefined : costsFigure(report, rows)}

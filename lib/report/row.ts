@@ -3,6 +3,7 @@ import type { Entry, EventOf, Gap } from '../record.js';
 import { isGap } from '../record.js';
 import { machineOf } from './circumstances.js';
 import type { ModeReport, Summary } from './document.js';
+import { wilson } from './inference.js';
 import { pairedDifference, pairedRatio, pairUp, type Series, startup, withoutModel, workWithoutModel } from './pairs.js';
 import { fences, summarize } from './statistics.js';
 import { CLOCKS, combined, measured, type Quantity, type Tally } from './tally.js';
@@ -38,6 +39,8 @@ export function rowOf(entry: Entry, tally: Tally, around: Surroundings): ModeRep
     ...(prepared?.content === undefined ? {} : { content: prepared.content }),
     n: tally.n,
     passed: tally.passed,
+    interrupted: tally.interrupted,
+    successCi95: wilson({ passed: tally.passed, n: tally.n - tally.interrupted }),
     startupMs: phasesMs.startup as Summary | Gap,
     startupRatio: ratioTo(baseline, phasesMs.startup as Summary | Gap, seed),
     startupDifferenceMs: differenceOf(startup, 'startup'),
@@ -68,6 +71,7 @@ export function rowOf(entry: Entry, tally: Tally, around: Surroundings): ModeRep
     auth: tally.auth,
     sync: tally.sync,
     leftovers: tally.leftovers(),
+    leftoverRuns: tally.leftoverRuns,
     planted: tally.planted(),
     failures: [...(unprepared ? [{ run: `${entry.entry} prepare`, outcome: unprepared.outcome }] : []), ...tally.failures],
     bundles: tally.bundles,

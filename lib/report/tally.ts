@@ -60,6 +60,10 @@ interface PlaceTally {
 export interface Tally {
   n: number;
   passed: number;
+  /** Of these n. */
+  interrupted: number;
+  /** Of these n, those that left something. */
+  leftoverRuns: number;
   auth: ModeReport['auth'];
   sync: ModeReport['sync'];
   leftovers(): ModeReport['leftovers'];
@@ -110,6 +114,8 @@ export function createTally(): Tally {
   const tally: Tally = {
     n: 0,
     passed: 0,
+    interrupted: 0,
+    leftoverRuns: 0,
     auth: { gap: 'not-reached' },
     sync: { gap: 'not-reached' },
     // What is known to be left counts; only where nothing is known of some run, nothing is said.
@@ -154,6 +160,8 @@ export function createTally(): Tally {
       if (run.bundle !== undefined && tally.bundles.length < MOST_TOLD) tally.bundles.push({ run: run.run, file: run.bundle });
       if (run.level > 1) return;
       tally.n += 1;
+      if (run.outcome.status === 'failed' && run.outcome.cause === 'interrupted') tally.interrupted += 1;
+      if (!isGap(run.leftovers) && run.leftovers.length > 0) tally.leftoverRuns += 1;
       if (passed || !passedAuth) tally.auth = run.auth;
       passedAuth ||= passed;
       tally.sync = worse(tally.sync, run.sync);

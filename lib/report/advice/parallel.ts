@@ -1,9 +1,12 @@
-// What a match's bursts say of many sandboxes at once: which row gets most done a minute, at which level, and what fails then.
+// What a match's bursts show of many sandboxes at once: which rows get most done a minute, at which level, and what fails there.
 import { isGap } from '../../record.js';
 import { bytes, called, listed, middle, rate } from '../cells.js';
 import type { ModeReport, Report, Summary } from '../document.js';
+import { ALPHA, holm } from '../inference.js';
+import { rankSum } from '../ranks.js';
 import { ENOUGH_TO_SEPARATE } from '../statistics.js';
-import type { Field, Said } from './profiles.js';
+import { type Advice, type Field, groupName } from './field.js';
+import { bestOf } from './scale.js';
 
 type Level = Report['burst'][number]['levels'][number];
 
@@ -14,25 +17,26 @@ interface Peak {
   perMinute: Summary;
 }
 
-export function parallel({ report, candidates }: Pick<Field, 'report' | 'candidates'>): Said {
-  if (report.burst.length === 0) return { why: 'nothing was run in parallel; --concurrency N would' };
-  const peaks = candidates.flatMap((row) => peakOf(row, report.burst)).sort((one, other) => other.perMinute.median - one.perMinute.median);
-  const [best, ...others] = peaks;
-  if (!best || others.length === 0) return { why: 'runs a minute are known of fewer than two isolated rows' };
+export function parallel({ report, candidates }: Pick<Field, 'report' | 'candidates'>): Advice {
+  if (report.burst.length === 0) return { why: 'rerun with --concurrency N' };
+  const peaks = candidates.flatMap((row) => peakOf(row, report.burst));
+  if (peaks.length < 2) return { why: 'runs a minute are known of fewer than two isolated rows' };
   const waves = Math.min(...peaks.map(({ perMinute }) => perMinute.samples.length));
-  if (waves < ENOUGH_TO_SEPARATE) return { why: `n=${waves} waves a level: below n=${ENOUGH_TO_SEPARATE} no two rows can be told apart` };
-  const alike = others.filter((other) => !below(other, best)).map(({ row }) => row);
-  if (alike.length === others.length)
-    return { why: `${called(best.row, report)} is ahead, but its interval overlaps with that of every other row` };
-  const { level, perMinute, row } = best;
+  if (waves < ENOUGH_TO_SEPARATE) return { why: `n=${waves} waves a level is too few: at least n=${ENOUGH_TO_SEPARATE} is needed` };
+  const best = bestOf(peaks, comparison(peaks));
+  const names = (some: readonly Peak[]) => some.map(({ row }) => called(row, report));
+  if (best.length === peaks.length) return { why: `no significant difference between ${listed(names(peaks))} at n=${waves} waves` };
+  return {
+    sentence: `Many in parallel: ${groupName(names(best), `n=${waves} waves`)}: ${listed(best.map(inWords))}.`,
+    rows: peaks.map(({ row }) => row.entry),
+    best: best.map(({ row }) => row.entry),
+  };
+}
+
+function inWords({ row, level, perMinute }: Peak): string {
   const failed = level.n - level.passed;
   const memory = isGap(row.cost.memoryPeakBytes) ? '' : `, ${bytes(row.cost.memoryPeakBytes.median)} of memory a run`;
-  const overlap =
-    alike.length === 0 ? '' : `; ${listed(alike.map((one) => called(one, report)))} cannot be told apart from it at n=${waves} waves`;
-  return {
-    sentence: `${called(row, report)} gets most done, ${middle(perMinute, rate)} runs a minute with ${level.level} at once, ${failed === 0 ? 'none' : failed} of ${level.n} failed${memory}${overlap}`,
-    rows: [row, ...alike].map(({ entry }) => entry),
-  };
+  return `${middle(perMinute, rate)} runs a minute with ${level.level} at once (${failed === 0 ? 'none' : failed} of ${level.n} failed${memory})`;
 }
 
 function peakOf(row: ModeReport, burst: Report['burst']): Peak[] {
@@ -42,7 +46,11 @@ function peakOf(row: ModeReport, burst: Report['burst']): Peak[] {
   return best ? [best] : [];
 }
 
-/** The intervals do not touch: waves of two rows are no pairs. */
-function below({ perMinute: low }: Peak, { perMinute: high }: Peak): boolean {
-  return !isGap(low.ci95) && !isGap(high.ci95) && low.ci95[1] < high.ci95[0];
+/** Whether the first gets significantly more done than the second: waves of two rows are no pairs, so their ranks are compared. */
+function comparison(peaks: readonly Peak[]): (one: Peak, other: Peak) => boolean {
+  const pairs = peaks.flatMap((a, index) => peaks.slice(index + 1).map((b) => ({ a, b })));
+  const adjusted = holm(pairs.map(({ a, b }) => rankSum(a.perMinute.samples, b.perMinute.samples)));
+  const differing = pairs.filter((_, index) => (adjusted[index] as number) < ALPHA);
+  return (one, other) =>
+    one.perMinute.median > other.perMinute.median && differing.some(({ a, b }) => (a === one && b === other) || (a === other && b === one));
 }

@@ -1,26 +1,56 @@
-// What a finished match speaks for: a fold of its rows, silent where they cannot say.
-import { isGap } from '../../record.js';
+// What a finished match recommends: a pure fold of its rows and of what probes observed, silent where they cannot decide.
 import type { Recommendation, Report } from '../document.js';
+import type { ProbeDocument } from '../probe/document.js';
 import { breakEvens } from './break-even.js';
-import { profilesOf } from './profiles.js';
-import { createScale, paretoSet } from './standing.js';
+import { type Advice, type Field, fieldOf, type Profile, whyNoChoice, whyNoDifference } from './field.js';
+import { hostileCode } from './hostile-code.js';
+import { longTasks } from './long-tasks.js';
+import { parallel } from './parallel.js';
+import { paretoSet } from './pareto.js';
+import { shortTasks } from './short-tasks.js';
 
-/** Stand-ins stay out of it whole: they are not recommended, and nothing is held against them. */
-export function recommend(report: Omit<Report, 'recommendation'>): Recommendation {
-  const scale = createScale(report.comparisons);
-  const real = report.modes.filter((row) => !row.standIn && row.passed > 0 && !isGap(row.startupMs));
-  const told = real.some((row) => real.some((other) => row !== other && scale.startup(row.entry, other.entry) !== 'unknown'));
-  const breakEven = breakEvens(real, report, scale);
-  const candidates = real.filter((row) => row.isolation !== 'none' && row.passed === row.n);
-  const base = real.find((row) => row.entry === report.match.baseline);
-  const { profiles, silent } = profilesOf({ report, candidates, base, scale, breakEven });
-  return {
-    ...(told ? paretoSet(real, scale) : { pareto: [], dominated: [] }),
-    breakEven,
-    profiles,
-    silent: told ? silent : [{ profile: 'pareto', why: whyUntold(real.length) }, ...silent],
-  };
+const PROFILES: Record<Profile, (field: Field) => Advice> = {
+  'short tasks': shortTasks,
+  'long tasks': longTasks,
+  'hostile code': hostileCode,
+  'many in parallel': parallel,
+};
+
+/**
+ * Stand-ins stay out of it: they are not recommended, and nothing is compared with them.
+ * @param probes of the same machine; without them nothing is recommended for hostile code
+ */
+export function recommend(report: Omit<Report, 'recommendation'>, probes: readonly ProbeDocument[] = []): Recommendation {
+  const field = fieldOf(report, probes);
+  const none = whyNoChoice(field);
+  const { silent: undecided, ...pareto } = paretoOf(field);
+  const profiles: Recommendation['profiles'] = [];
+  const silent: Recommendation['silent'] = [...undecided];
+  for (const [profile, advise] of Object.entries(PROFILES) as [Profile, (field: Field) => Advice][]) {
+    const advice = none === undefined ? advise(field) : { why: none };
+    if ('why' in advice) silent.push({ profile, why: advice.why });
+    else profiles.push({ profile, ...advice });
+  }
+  return { ...pareto, breakEven: breakEvens(report), profiles, silent };
 }
 
-const whyUntold = (rows: number) =>
-  rows < 2 ? 'fewer than two rows have numbers of their own' : 'no two rows were run in rounds enough to be told apart';
+/** The report with what the probes add to its recommendation. */
+export function withProbes({ recommendation: _without, ...report }: Report, probes: readonly ProbeDocument[]): Report {
+  return { ...report, recommendation: recommend(report, probes) };
+}
+
+function paretoOf({ compared, scale }: Field): Pick<Recommendation, 'pareto' | 'dominated' | 'silent'> {
+  const rows = compared.filter(({ passed }) => passed > 0);
+  const none = (why: string) => ({ pareto: [], dominated: [], silent: [{ profile: 'pareto', why }] });
+  if (rows.length < 2) return none('fewer than two rows have numbers of their own');
+  const { undecided, ...sets } = paretoSet(rows, scale);
+  if (undecided.length === rows.length) return none(whyNoDifference(rows, { scale }) ?? 'no two rows have enough rounds in common');
+  const few = whyNoDifference(
+    rows.filter(({ entry }) => !undecided.includes(entry)),
+    { scale },
+  );
+  if (few !== undefined) return none(few);
+  const silent =
+    undecided.length === 0 ? [] : [{ profile: 'pareto', why: `too few rounds in common with the others: ${undecided.join(', ')}` }];
+  return { ...sets, silent };
+}

@@ -12,8 +12,9 @@ import { plantedSentences } from '../planted.js';
 import { segmentsOf } from '../segments.js';
 import { burstLines, burstTable } from '../terminal/burst-block.js';
 import { costTable } from '../terminal/cost-block.js';
+import { lengthsTable } from '../terminal/lengths-block.js';
 import { interval, roundsOf, totalHead } from '../terminal/notes.js';
-import { recommendationLines } from '../terminal/recommendation-block.js';
+import { recommendationLines, recommendationTitle } from '../terminal/recommendation-block.js';
 
 export const MATCH_REGION = { begin: '<!-- cagematch:match -->', end: '<!-- /cagematch:match -->' };
 
@@ -42,12 +43,13 @@ export function renderMarkdown(report: Report): string {
     ),
     ...section('Files that run by themselves:', bullets(plantedSentences(report))),
     ...section('What agents committed:', bullets(bundleLines(report))),
-    ...section('What this match speaks for:', bullets(recommendationLines(report))),
+    ...section(`${capitalized(recommendationTitle(report))}:`, bullets(recommendationLines(report))),
     '',
     'Medians in ms, phase by phase (boot: firstProcess to the first request; end: exit, collect and teardown of each run together):',
     '',
     phaseTable(report),
     ...section('', bullets([firstRunLine(report) ?? []].flat())),
+    ...lengths(report),
     ...cost(report),
     ...burst(report),
     ...places(report),
@@ -108,6 +110,13 @@ function phaseTable(report: Report): string {
 
 const clockCells = (mode: ModeReport, name: ClockName) =>
   name === 'startup' ? [whole(mode.bootMs), whole(mode.phasesMs.startup)] : [whole(mode.phasesMs[name])];
+
+const capitalized = (words: string) => words.charAt(0).toUpperCase() + words.slice(1);
+
+function lengths(report: Report): string[] {
+  const held = lengthsTable(report);
+  return held ? ['', `Tasks of several lengths: ${text(held.note)}.`, '', table(held.head, held.rows)] : [];
+}
 
 function cost(report: Report): string[] {
   const held = costTable(report);

@@ -1,8 +1,11 @@
 // The top of the page: which match this is, how it ended, and what it recommends.
+import { CRITERIA } from '../advice/pareto.js';
 import type { Report } from '../document.js';
+import { lengthsTable } from '../terminal/lengths-block.js';
+import { recommendationTitle } from '../terminal/recommendation-block.js';
 import { type Markup, markup } from './markup.js';
 import type { Rows } from './rows.js';
-import { plural, times } from './words.js';
+import { interval, plural, times } from './words.js';
 
 const ENDED: Record<Report['match']['how'], string> = {
   done: 'ran to its end',
@@ -36,27 +39,39 @@ export function title(report: Report): Markup {
 export const when = (stamp: string): Markup =>
   markup`<time datetime="${stamp}">${stamp.replace('T', ' ').replace(/(:\d\d)\.\d+Z$/, '$1 UTC')}</time>`;
 
-/** Nothing where the match recommends nothing and says nothing about why. */
-export function recommendation({ recommendation: said }: Report, rows: Rows): Markup | undefined {
-  const { profiles, silent, pareto, dominated, breakEven } = said;
+/** Nothing where the match recommends nothing and there is no reason to give. */
+export function recommendation(report: Report, rows: Rows): Markup | undefined {
+  const { profiles, silent, pareto, dominated, breakEven } = report.recommendation;
   if (profiles.length + silent.length + pareto.length === 0) return undefined;
-  const time = times(0);
   const long = times(Number.POSITIVE_INFINITY);
-  const span = (ms: number) => (ms < 1000 ? `${time.text(ms)} ms` : `${long.text(ms)} s`);
-  return markup`<section aria-labelledby="recommendation"><h2 id="recommendation">What it speaks for</h2>
+  const span = (ms: number) => `${long.text(ms)} s`;
+  const length = ({ workMs, ci95 }: (typeof breakEven)[number]) => `${span(workMs)}${interval(ci95, span)}`;
+  return markup`<section aria-labelledby="recommendation"><h2 id="recommendation">${capitalized(recommendationTitle(report))}</h2>
 ${profiles.length === 0 ? markup`<p>The numbers of this match recommend nothing.</p>` : undefined}
 <dl class="advice">${profiles.map(
     ({ profile, sentence, rows: cited }) =>
-      markup`<div><dt>${profile}</dt><dd>${sentence} <span class="cited">(rests on ${listed(cited.map(rows.link))})</span></dd></div>`,
-  )}${silent.map(({ profile, why }) => markup`<div class="silent"><dt>${profile}</dt><dd>No sentence: ${why}</dd></div>`)}</dl>
+      markup`<div><dt>${profile}</dt><dd>${sentence} <span class="cited">(based on ${listed(cited.map(rows.link))})</span></dd></div>`,
+  )}${silent.map(({ profile, why }) => markup`<div class="silent"><dt>${profile}</dt><dd>No recommendation: ${why}</dd></div>`)}</dl>
 <ul class="plain">
-${pareto.length === 0 ? undefined : markup`<li>No other row beats these in isolation, startup, tax, success and sync at once: ${listed(pareto.map(rows.link))}.</li>`}
-${dominated.map(({ entry, by }) => markup`<li>${rows.link(entry)} is beaten in all of these, or equalled, by ${rows.link(by)}.</li>`)}
-${breakEven.map(({ entry, against, kind, workMs }) =>
-  kind === 'negligible'
-    ? markup`<li>${rows.link(entry)} against ${rows.link(against)}: once the work takes longer than ${span(workMs)}, the longer startup is less than 5 % of it.</li>`
-    : markup`<li>${rows.link(entry)} overtakes ${rows.link(against)} once the work takes longer than ${span(workMs)}.</li>`,
+${pareto.length === 0 ? undefined : markup`<li>Pareto-optimal (${CRITERIA}): ${listed(pareto.map(rows.link))}.</li>`}
+${dominated.map(({ entry, by }) => markup`<li>${rows.link(entry)} is dominated by ${rows.link(by)}.</li>`)}
+${breakEven.map((one) =>
+  one.kind === 'negligible'
+    ? markup`<li>${rows.link(one.entry)}: extra start and end drop below 5 % of the task from ${length(one)} of ${rows.link(one.against)}’s work on.</li>`
+    : markup`<li>${rows.link(one.entry)} overtakes ${rows.link(one.against)} on tasks longer than ${length(one)}.</li>`,
 )}</ul></section>`;
+}
+
+const capitalized = (words: string) => words.charAt(0).toUpperCase() + words.slice(1);
+
+/** Tasks of several lengths, fitted. */
+export function lengthsSection(report: Report): Markup | undefined {
+  const table = lengthsTable(report);
+  if (!table) return undefined;
+  return markup`<section aria-labelledby="lengths"><h2 id="lengths">Tasks of several lengths</h2>
+<p>${table.note}.</p>
+<div class="scroll"><table class="dense"><thead><tr>${table.head.map((name, place) => markup`<th scope="col" class="${place === 0 ? '' : 'num'}">${name}</th>`)}</tr></thead>
+<tbody>${table.rows.map(([name = '', ...cells]) => markup`<tr><th scope="row">${name}</th>${cells.map((cell) => markup`<td class="num">${cell}</td>`)}</tr>`)}</tbody></table></div></section>`;
 }
 
 function listed(items: Markup[]): Markup {

@@ -1,51 +1,57 @@
-// What a match speaks for, for a terminal: a sentence for each use, what it rests on, and why some are missing.
+// The recommendations of a match for a terminal: a sentence for each use, what dominates what, and why some sentences are missing.
+import { CRITERIA } from '../advice/pareto.js';
 import { coverage } from '../apart.js';
-import { listed, roughly } from '../cells.js';
+import { listed, middle, roughly } from '../cells.js';
 import type { Report } from '../document.js';
 import { type Style, wrap } from './lines.js';
 
-/** A match of one row was no comparison: of it nothing is said, not even that nothing can be. */
+type BreakEven = Report['recommendation']['breakEven'][number];
+
+/** A match of one row compares nothing: nothing is recommended, and no reason is given. */
 export function recommendationLines(report: Report): string[] {
   const { pareto, dominated, breakEven, profiles, silent } = report.recommendation;
   if (report.modes.length < 2) return [];
-  const beaten = new Map<string, string[]>();
-  for (const { entry, by } of dominated) beaten.set(by, [...(beaten.get(by) ?? []), entry]);
+  const byDominator = new Map<string, string[]>();
+  for (const { entry, by } of dominated) byDominator.set(by, [...(byDominator.get(by) ?? []), entry]);
   return [
     ...profiles.map(({ sentence }) => sentence),
-    ...(pareto.length === 0 ? [] : [`Beaten by no other row in isolation, startup, tax, success and sync at once: ${listed(pareto)}.`]),
-    ...(beaten.size === 0 ? [] : [`Beaten: ${[...beaten].map(([by, entries]) => `${listed(entries)} by ${by}`).join('; ')}.`]),
-    ...negligible(breakEven),
+    ...(pareto.length === 0 ? [] : [`Pareto-optimal (${CRITERIA}): ${listed(pareto)}.`]),
+    ...[...byDominator].map(([by, entries]) => `Dominated by ${by}: ${listed(entries)}.`),
+    ...negligible(breakEven.filter(({ kind }) => kind === 'negligible')),
     ...breakEven
       .filter(({ kind }) => kind === 'overtakes')
-      .map(
-        ({ entry, against, workMs }) =>
-          `${entry} starts later than ${against} but works faster: ahead of it from ${roughly(workMs)} of work on.`,
-      ),
-    // Where every row has too few runs, one line says that for them all.
+      .map((one) => `${one.entry} overtakes ${one.against} on tasks longer than ${lengthOf(one)}.`),
+    // Where every row has too few runs, one line under the table states it for all of them.
     ...(coverage(report) === undefined ? silence(silent) : []),
   ];
 }
 
-function negligible(breakEven: Report['recommendation']['breakEven']): string[] {
-  const lengths = breakEven.filter(({ kind }) => kind === 'negligible').sort((a, b) => a.workMs - b.workMs);
-  const against = [...new Set(lengths.map((one) => one.against))];
-  if (lengths.length === 0) return [];
-  const each = lengths.map(({ entry, workMs }) => `${entry} ${roughly(workMs)}`);
-  return [`Work after which the start-up beyond ${listed(against)}'s is less than 5 % of it: ${each.join(', ')}.`];
+/** An interrupted match, or one that crashed, may lack whole rows. */
+export function recommendationTitle({ match }: Pick<Report, 'match'>): string {
+  return match.how === 'done' ? 'recommendations' : `recommendations (from a match that ${CUT_SHORT[match.how]})`;
 }
 
-const nameOf = (profile: string) => (profile === 'pareto' ? 'rows that beat others' : `“${profile}”`);
+const CUT_SHORT = { interrupted: 'was interrupted', failed: 'failed before its end', crashed: 'crashed before its end' };
 
-/** Profiles that are silent for one reason share a line. */
+function negligible(lengths: readonly BreakEven[]): string[] {
+  if (lengths.length === 0) return [];
+  return [`Task length at which extra start and end drop below 5 %: ${lengths.map((one) => `${one.entry} ${lengthOf(one)}`).join(', ')}.`];
+}
+
+const lengthOf = ({ workMs, ci95 }: BreakEven) => middle({ median: workMs, ci95 }, roughly);
+
+/** Uses that have no sentence for the same reason share a line. */
 function silence(silent: Report['recommendation']['silent']): string[] {
   const reasons = new Map<string, string[]>();
-  for (const { profile, why } of silent) reasons.set(why, [...(reasons.get(why) ?? []), profile]);
-  return [...reasons].map(([why, profiles]) => `Nothing is said of ${listed(profiles.map(nameOf))}: ${why}.`);
+  for (const { profile, why } of silent) reasons.set(why, [...(reasons.get(why) ?? []), USES[profile] ?? profile]);
+  return [...reasons].map(([why, uses]) => `No recommendation for ${listed(uses, 'or')}: ${why}.`);
 }
+
+const USES: Record<string, string> = { 'many in parallel': 'parallel use', pareto: 'the Pareto set' };
 
 export function renderRecommendation(report: Report, style: Style): string {
   const lines = recommendationLines(report);
   return lines.length === 0
     ? ''
-    : [style.bold('what this match speaks for'), ...lines.flatMap((line) => wrap(line, '  ', '    '))].join('\n');
+    : [style.bold(recommendationTitle(report)), ...lines.flatMap((line) => wrap(line, '  ', '    '))].join('\n');
 }

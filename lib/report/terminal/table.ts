@@ -8,6 +8,7 @@ import type { ProbeDocument } from '../probe/document.js';
 import { whereProbed } from '../probe/words.js';
 import { renderBurst } from './burst-block.js';
 import { renderCost } from './cost-block.js';
+import { renderLengths } from './lengths-block.js';
 import { borderless, fits, fitted, plain, type Style, trimmed, wrap } from './lines.js';
 import { renderNotes } from './notes.js';
 import { renderPlaces } from './places-block.js';
@@ -32,6 +33,7 @@ export function renderTable(report: Report, style: Style = plain, probes: readon
     wrap(firstRunLine(report) ?? '', '', '  ')
       .map(style.faint)
       .join('\n'),
+    renderLengths(report, style),
     renderCost(report, style),
     renderBurst(report, style),
     renderPlaces(report, style),

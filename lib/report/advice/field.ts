@@ -1,0 +1,115 @@
+// The rows that a recommendation chooses from, and why the others are left out.
+import { isGap } from '../../record.js';
+import { called, listed, passedOf } from '../cells.js';
+import type { ModeReport, Recommendation, Report } from '../document.js';
+import type { ProbeDocument } from '../probe/document.js';
+import { ENOUGH_TO_SEPARATE } from '../statistics.js';
+import { contextOf, createScale, type Scale } from './scale.js';
+
+/** What the recommendations are made from. */
+export interface Field {
+  report: Omit<Report, 'recommendation'>;
+  /** Of the same machine; what they observed of the runtimes of this match. */
+  probes: readonly ProbeDocument[];
+  scale: Scale;
+  /** Rows of the shortest task, in one state and with one set of options, that are no stand-ins: only these are compared. */
+  compared: ModeReport[];
+  /** Those of them that are isolated and passed in every run. */
+  candidates: ModeReport[];
+  /** Isolated rows of the same task that are no candidates, each with its reason. */
+  leftOut: string[];
+}
+
+/** A sentence, the rows that it rests on and those that it names as best; or why there is none. */
+export type Advice = { sentence: string; rows: string[]; best: string[] } | { why: string };
+
+export type Profile = Recommendation['profiles'][number]['profile'];
+
+export function fieldOf(report: Omit<Report, 'recommendation'>, probes: readonly ProbeDocument[]): Field {
+  const real = report.modes.filter((row) => !row.standIn);
+  const task = shortestTask(real);
+  const ofTask = real.filter((row) => row.task === task);
+  const compared = largestContext(ofTask);
+  const isolated = ofTask.filter((row) => row.isolation !== 'none');
+  const reasons = isolated.map((row) => ({ row, why: compared.includes(row) ? whyNoCandidate(row) : OTHER_CONDITIONS }));
+  return {
+    report,
+    probes,
+    scale: createScale(report.comparisons),
+    compared,
+    candidates: reasons.flatMap(({ row, why }) => (why === undefined ? [row] : [])),
+    leftOut: reasons.flatMap(({ row, why }) => (why === undefined ? [] : [`${called(row, report)} (${why})`])),
+  };
+}
+
+const OTHER_CONDITIONS = 'another state or other options';
+
+/** The runs that ended by themselves: what was interrupted counts neither for a row nor against it. */
+export const completed = ({ n, interrupted }: Pick<ModeReport, 'n' | 'interrupted'>): number => n - interrupted;
+
+export function whyNoCandidate(row: ModeReport): string | undefined {
+  const n = completed(row);
+  if (row.passed === 0) return 'no run passed';
+  if (row.passed < n) return passedOf(row);
+  if (row.leftoverRuns === n) return `every run leaves ${leftKinds(row)}`;
+  return undefined;
+}
+
+function leftKinds({ leftovers }: ModeReport): string {
+  return isGap(leftovers) ? 'something' : listed([...new Set(leftovers.map(({ kind }) => `a ${kind}`))]);
+}
+
+/** The task of the row that is gone soonest; all rows of a match usually have one task. */
+function shortestTask(rows: readonly ModeReport[]): string | undefined {
+  const timed = rows.flatMap(({ task, phasesMs: { total } }) => (total === undefined || isGap(total) ? [] : [{ task, ms: total.median }]));
+  return (timed.toSorted((one, other) => one.ms - other.ms)[0] ?? rows[0])?.task;
+}
+
+/** The rows of the state and options that most rows have; of equally many, the first in the table. */
+function largestContext(rows: readonly ModeReport[]): ModeReport[] {
+  const contexts = new Map<string, ModeReport[]>();
+  for (const row of rows) contexts.set(contextOf(row), [...(contexts.get(contextOf(row)) ?? []), row]);
+  return [...contexts.values()].reduce<ModeReport[]>((most, some) => (some.length > most.length ? some : most), []);
+}
+
+/** Why no choice can be made among the rows, whatever the use. */
+export function whyNoChoice({ report, candidates, leftOut }: Field): string | undefined {
+  const isolated = report.modes.filter((row) => row.isolation !== 'none');
+  if (isolated.length === 0) return 'no row is isolated';
+  if (isolated.every((row) => row.standIn)) return "a stand-in's numbers are no finding";
+  const others = leftOut.length === 0 ? '' : `; left out: ${leftOut.join(', ')}`;
+  const [only] = candidates;
+  if (!only) return `no isolated row passed in every run${others}`;
+  if (candidates.length === 1) return `${only.entry} is the only isolated row that can be chosen${others}`;
+  const n = Math.min(...candidates.map(({ passed }) => passed));
+  return n < ENOUGH_TO_SEPARATE ? `n=${n} is too few: at least n=${ENOUGH_TO_SEPARATE} is needed${others}` : undefined;
+}
+
+/** Why a difference in time cannot be shown, however large it is. */
+export function whyNoDifference(rows: readonly ModeReport[], { scale }: Pick<Field, 'scale'>): string | undefined {
+  const n = pairsInCommon(rows, scale);
+  if (n >= scale.neededPairs) return undefined;
+  return tooFewToDiffer(n, scale.neededPairs);
+}
+
+/** `--runs` with as many rounds as show a difference of a tenth between seven rows in nine of ten matches (bench `findings`). */
+const DECISIVE_RUNS = 12;
+
+export function tooFewToDiffer(n: number, needed: number): string {
+  return `n=${n}: no difference between this many rows can be significant below n=${needed}; rerun with --runs ${Math.max(needed, DECISIVE_RUNS)}`;
+}
+
+export function pairsInCommon(rows: readonly ModeReport[], scale: Scale): number {
+  return Math.min(...rows.flatMap((a, index) => rows.slice(index + 1).map((b) => scale.pairs(a.entry, b.entry))));
+}
+
+/** `docker and podman (no significant difference at n=12)` */
+export function groupName(names: readonly string[], n: string): string {
+  return names.length < 2 ? listed(names) : `${listed(names)} (no significant difference at ${n})`;
+}
+
+/** `; passed 12/12, 76–100 %; left out: fast (9/10, 60–98 %)` */
+export function footing(rows: readonly ModeReport[], leftOut: readonly string[]): string {
+  const passes = [...new Set(rows.map(passedOf))].join(', ');
+  return `; passed ${passes}${leftOut.length === 0 ? '' : `; left out: ${leftOut.join(', ')}`}`;
+}

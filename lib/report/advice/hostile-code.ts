@@ -1,0 +1,106 @@
+// Which sandboxes hold an agent that is not trusted: judged only by the walls that a probe of the same runtime version observed.
+import type { Wall } from '../../probe-record.js';
+import { called, listed } from '../cells.js';
+import type { ModeReport } from '../document.js';
+import type { ProbedMode } from '../probe/document.js';
+import { type Advice, type Field, footing } from './field.js';
+
+const COMMAND = 'cagematch probe --only walls';
+
+/** A row and what was observed of each wall in a sandbox of the same runtime version and options. */
+interface Observed {
+  row: ModeReport;
+  walls: ReadonlyMap<string, Wall>;
+  probe: string;
+}
+
+/** The most walls closed, each counted as one; what the named rows leave open is named with the rows that close it. */
+export function hostileCode({ report, candidates, leftOut, probes }: Field): Advice {
+  const observed = candidates.flatMap((row) => observe(row, probes));
+  if (observed.length < 2) {
+    const missing = candidates.filter((row) => !observed.some((one) => one.row === row)).map(({ entry }) => entry);
+    return { why: `no probe of this runtime version has tried the walls of ${listed(missing)}: ${COMMAND}` };
+  }
+  const most = Math.max(...observed.map(closedIn));
+  const best = observed.filter((one) => closedIn(one) === most);
+  const others = observed.filter((one) => !best.includes(one));
+  const unprobed = candidates.filter((row) => !observed.some((one) => one.row === row));
+  const left = [...leftOut, ...unprobed.map((row) => `${called(row, report)} (not probed: ${COMMAND})`)];
+  const name = ({ row }: Observed) => called(row, report);
+  const among = best.length === 1 ? 'closes the most walls' : 'close the most walls, equally many';
+  const each = best.map((one) => `${best.length === 1 ? '' : `${name(one)}: `}${wallsOf(one)}`);
+  return {
+    sentence: `Hostile code: ${listed(best.map(name))} ${among} (each counts as one): ${each.join('; ')}${closedByOthers(best, others, name)}; as observed by ${listed([...new Set(best.map(({ probe }) => `probe ${probe}`))])}${footing(
+      best.map(({ row }) => row),
+      left,
+    )}.`,
+    rows: observed.map(({ row }) => row.entry),
+    best: best.map(({ row }) => row.entry),
+  };
+}
+
+function observe(row: ModeReport, probes: Field['probes']): Observed[] {
+  for (const { probe, modes, walls } of probes) {
+    const probed = modes.find((one) => isSameSandbox(one, row));
+    const seen = probed === undefined ? undefined : walls[probed.entry];
+    if (seen === undefined || seen.length === 0) continue;
+    return [{ row, walls: new Map(seen.map((wall) => [wall.wall, wall])), probe: probe.id }];
+  }
+  return [];
+}
+
+/** The same mode, variant and options on the same version; a fact that only one of the two records holds decides nothing. */
+function isSameSandbox(probed: ProbedMode, row: ModeReport): boolean {
+  if (probed.standIn || probed.mode !== row.mode || probed.variant !== row.variant) return false;
+  if (JSON.stringify(Object.entries(probed.options).toSorted()) !== JSON.stringify(Object.entries(row.options).toSorted())) return false;
+  const [one, other] = [probed.detection, row.detection];
+  if (one.status !== 'ready' || other.status !== 'ready' || one.version !== other.version) return false;
+  return Object.entries(one.facts).every(([name, value]) => other.facts[name] === undefined || other.facts[name] === value);
+}
+
+const withState = ({ walls }: Observed, state: Wall['observed']) =>
+  [...walls.values()].filter(({ observed }) => observed === state).map(({ wall }) => wall);
+
+const closedIn = (one: Observed): number => withState(one, 'closed').length;
+
+/** `33 of 40; open: host-kernel, fork-limit; not observed: podman-socket; the runtime ignores limits` */
+function wallsOf(one: Observed): string {
+  const open = [...one.walls.values()].filter(({ observed }) => observed === 'open');
+  const unknown = withState(one, 'gap');
+  const names = open.map(({ wall, declared }) => (declared === 'closed' ? `${wall} (declared closed)` : wall));
+  return [
+    `${closedIn(one)} of ${one.walls.size}`,
+    ...(names.length === 0 ? [] : [`open: ${names.join(', ')}`]),
+    ...(unknown.length === 0 ? [] : [`not observed: ${unknown.join(', ')}`]),
+    ...weaknessesOf(one.row),
+  ].join('; ');
+}
+
+/** Facts of a runtime that name the variants without a wall. */
+const WEAKNESSES = { hostNetwork: "shares the host's network", ignoresLimits: 'ignores limits of CPU and memory' };
+
+function weaknessesOf({ detection, variant }: ModeReport): string[] {
+  if (detection.status !== 'ready') return [];
+  const { facts } = detection;
+  const runtime = variant ?? facts.runtime;
+  return Object.entries(WEAKNESSES).flatMap(([fact, words]) =>
+    typeof runtime === 'string' &&
+    String(facts[fact] ?? '')
+      .split(' ')
+      .includes(runtime)
+      ? [words]
+      : [],
+  );
+}
+
+/** A wall that a named row leaves open and another row closes may matter more to a reader than the count. */
+function closedByOthers(best: Observed[], others: Observed[], name: (one: Observed) => string): string {
+  const open = [...new Set(best.flatMap((one) => withState(one, 'open')))];
+  const byRows = new Map<string, string[]>();
+  for (const wall of open) {
+    const closers = others.filter(({ walls }) => walls.get(wall)?.observed === 'closed').map(name);
+    if (closers.length > 0) byRows.set(listed(closers), [...(byRows.get(listed(closers)) ?? []), wall]);
+  }
+  const each = [...byRows].map(([rows, walls]) => `${walls.join(', ')} by ${rows}`);
+  return each.length === 0 ? '' : `; closed elsewhere: ${each.join('; ')}`;
+}

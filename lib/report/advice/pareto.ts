@@ -1,0 +1,98 @@
+// Rows that another one dominates: better in at least one respect, and shown to be no worse in every other.
+import type { Isolation } from '../../contract.js';
+import { isGap } from '../../record.js';
+import type { ModeReport, Recommendation } from '../document.js';
+import { ALPHA, fisher, holm } from '../inference.js';
+import { completed } from './field.js';
+import { type Scale, TIMES } from './scale.js';
+
+/**
+ * What stands between the agent and this machine's kernel, as the runtimes declare it: nothing; a filter on its system calls;
+ * namespaces, whose processes still call this kernel; a kernel in user space; a kernel of its own. A system container shares
+ * this kernel as any container does, and a VM elsewhere is a VM.
+ */
+const STRENGTH: Record<Isolation, number> = {
+  none: 0,
+  'os-sandbox': 1,
+  container: 2,
+  'system-container': 2,
+  'user-kernel': 3,
+  microvm: 4,
+  'remote-vm': 4,
+};
+
+/** What the rows are compared by, for a reader. */
+export const CRITERIA = 'declared isolation, startup, total, success, sync, leftovers';
+
+type ParetoSet = Pick<Recommendation, 'pareto' | 'dominated'> & { undecided: string[] };
+
+/** @param rows of one task, state and options */
+export function paretoSet(rows: readonly ModeReport[], scale: Scale): ParetoSet {
+  const decided = comparable(rows, scale);
+  const passesMore = successes(decided);
+  const dominators = new Map(
+    decided.map((row) => [row, decided.filter((other) => other !== row && dominates(other, row, scale, passesMore))]),
+  );
+  const isOptimal = (row: ModeReport) => dominators.get(row)?.length === 0;
+  return {
+    pareto: decided.filter(isOptimal).map(({ entry }) => entry),
+    dominated: decided.flatMap((row) => {
+      const others = dominators.get(row) ?? [];
+      // One that is not dominated itself is the better choice.
+      const by = others.find(isOptimal) ?? others[0];
+      return by ? [{ entry: row.entry, by: by.entry }] : [];
+    }),
+    undecided: rows.filter((row) => !decided.includes(row)).map(({ entry }) => entry),
+  };
+}
+
+/** Without the rows that have too few rounds in common with the others: those with the most unknown comparisons go first. */
+function comparable(rows: readonly ModeReport[], scale: Scale): readonly ModeReport[] {
+  const unknowns = (row: ModeReport) =>
+    rows.filter((other) => other !== row && TIMES.some((time) => scale.verdict(time, row.entry, other.entry) === 'unknown')).length;
+  const most = Math.max(0, ...rows.map(unknowns));
+  return most === 0
+    ? rows
+    : comparable(
+        rows.filter((row) => unknowns(row) < most),
+        scale,
+      );
+}
+
+type PassesMore = (one: ModeReport, other: ModeReport) => boolean;
+
+function dominates(one: ModeReport, other: ModeReport, scale: Scale, passesMore: PassesMore): boolean {
+  const times = TIMES.map((time) => scale.verdict(time, one.entry, other.entry));
+  const [sync, otherSync] = [syncRank(one), syncRank(other)];
+  if (times.some((time) => time !== 'less' && time !== 'same') || sync === undefined || otherSync === undefined) return false;
+  const isolation = STRENGTH[one.isolation] - STRENGTH[other.isolation];
+  const isNowhereWorse =
+    isolation >= 0 && sync >= otherSync && shareOf(one) >= shareOf(other) && leftoverShare(one) <= leftoverShare(other);
+  const isSomewhereBetter =
+    isolation > 0 ||
+    sync > otherSync ||
+    times.includes('less') ||
+    passesMore(one, other) ||
+    (leftoverShare(one) === 0 && leftoverShare(other) === 1);
+  return isNowhereWorse && isSomewhereBetter;
+}
+
+const shareOf = (row: ModeReport) => row.passed / completed(row);
+const leftoverShare = (row: ModeReport) => row.leftoverRuns / completed(row);
+
+/** Fisher's exact test of every two rows, with Holm's correction over all of them. */
+function successes(rows: readonly ModeReport[]): PassesMore {
+  const pairs = rows.flatMap((a, index) => rows.slice(index + 1).map((b) => ({ a, b })));
+  const share = (row: ModeReport) => ({ passed: row.passed, n: completed(row) });
+  const adjusted = holm(pairs.map(({ a, b }) => fisher(share(a), share(b))));
+  const differing = pairs.filter((_, index) => (adjusted[index] as number) < ALPHA);
+  return (one, other) =>
+    shareOf(one) > shareOf(other) && differing.some(({ a, b }) => (a === one && b === other) || (a === other && b === one));
+}
+
+/** Live: files are seen at once. Undefined where it was not observed. */
+function syncRank({ sync }: ModeReport): number | undefined {
+  if (isGap(sync) || isGap(sync.in) || isGap(sync.out)) return undefined;
+  if (sync.in === 'no' || sync.out === 'no') return 0;
+  return sync.live === 'yes' ? 2 : 1;
+}

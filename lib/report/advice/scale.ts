@@ -1,0 +1,59 @@
+// How two rows compare in startup and total, as far as the match can tell: the only source of every recommendation about time.
+import { isGap } from '../../record.js';
+import type { ModeReport, Report } from '../document.js';
+import { fewestPairs } from '../inference.js';
+
+type Comparison = Report['comparisons'][number];
+
+/**
+ * `less`, `more`: significantly different after Holm's correction over the whole report. `same`: shown to be equal within the
+ * equivalence margin. `unresolved`: neither was shown. `unknown`: too few rounds in common, or another task, state or options.
+ */
+type Verdict = 'less' | 'more' | 'same' | 'unresolved' | 'unknown';
+
+export const TIMES = ['startup', 'total'] as const;
+type Time = (typeof TIMES)[number];
+
+export interface Scale {
+  verdict(time: Time, a: string, b: string): Verdict;
+  /** Rounds that two rows have in common; 0 where they were not compared. */
+  pairs(a: string, b: string): number;
+  /** The fewest rounds in common with which one difference in this report can be significant. */
+  neededPairs: number;
+}
+
+export function createScale(comparisons: Report['comparisons']): Scale {
+  const known = new Map<string, { n: number } & Record<Time, Verdict>>();
+  let tests = 0;
+  for (const { a, b, n, total, standIn, ...startup } of comparisons) {
+    if (standIn) continue;
+    tests += isGap(total) ? 1 : 2;
+    const verdicts = { startup: verdictOf(startup), total: isGap(total) ? ('unknown' as const) : verdictOf(total) };
+    known.set(keyOf(a, b), { n, ...verdicts });
+    known.set(keyOf(b, a), { n, startup: turned(verdicts.startup), total: turned(verdicts.total) });
+  }
+  return {
+    verdict: (time, a, b) => known.get(keyOf(a, b))?.[time] ?? 'unknown',
+    pairs: (a, b) => known.get(keyOf(a, b))?.n ?? 0,
+    neededPairs: fewestPairs(tests),
+  };
+}
+
+const keyOf = (a: string, b: string) => JSON.stringify([a, b]);
+
+function verdictOf({ ratio, separable, equal }: Pick<Comparison, 'ratio' | 'separable' | 'equal'>): Verdict {
+  if (isGap(separable)) return 'unknown';
+  if (separable) return ratio < 1 ? 'less' : 'more';
+  return equal === true ? 'same' : 'unresolved';
+}
+
+const turned = (one: Verdict): Verdict => (one === 'less' ? 'more' : one === 'more' ? 'less' : one);
+
+/** Rows than which none is significantly less, in their own order: the true best is among them unless a difference is a false one. */
+export function bestOf<T>(rows: readonly T[], isLess: (one: T, other: T) => boolean): T[] {
+  return rows.filter((row) => !rows.some((other) => other !== row && isLess(other, row)));
+}
+
+/** Times are compared only between rows of one task, state and options. */
+export const contextOf = ({ task, state, options }: Pick<ModeReport, 'task' | 'state' | 'options'>): string =>
+  JSON.stringify([task, state, Object.entries(options).toSorted()]);
