@@ -34,7 +34,7 @@ export const builder = (argv: Argv) =>
     .positional('modes', wanted)
     .option('file', { alias: 'f', describe: 'match file (YAML): rows with options, and settings; flags win over it', ...text })
     .option('runs', {
-      describe: `rounds, each runs every mode once; default: ${OTHERWISE.runs}; auto: until intervals are within 5 %, at most ${MOST_ROUNDS}`,
+      describe: `rounds, each runs every mode once; default: ${OTHERWISE.runs}; auto: until ratios of startups are known to ±5 %, at most ${MOST_ROUNDS}`,
       ...text,
     })
     .option('warmup', {

@@ -12,6 +12,8 @@ export const gapSchema = z.strictObject({
     'too-few-runs',
     'not-exercised',
     'not-applicable',
+    // Of teardown: the sandbox was gone before it was to be removed, so that its end lies in exit.
+    'in-exit',
     // Of costs: nobody looked; or why nobody could.
     'not-captured',
     'other-machine',
@@ -22,7 +24,8 @@ export const gapSchema = z.strictObject({
 });
 export type Gap = z.infer<typeof gapSchema>;
 
-const ms = z.union([z.number().nonnegative(), gapSchema]);
+/** Below zero where two moments came through different pipes, the later one first. */
+const ms = z.union([z.number(), gapSchema]);
 export type Ms = z.infer<typeof ms>;
 
 export const isGap = (value: unknown): value is Gap => typeof value === 'object' && value !== null && 'gap' in value;

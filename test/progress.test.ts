@@ -233,7 +233,7 @@ describe('the time that is left', () => {
   test('is nothing after rounds that have settled', () => {
     const settled: MatchEvent = { type: 'settled', atMs: 9000, round: 3, how: 'precise', wide: [] };
     const { lines } = told([started({ runs: 50, until: 'precise' }), ...rounds({ host: 3000 }, 3), settled, end()]);
-    expect(lines().at(-1)).toBe('settled after 3 rounds: every startup is known to ±5 %');
+    expect(lines().at(-1)).toBe('settled after 3 rounds: every ratio of startups is known to ±5 %');
     const none: MatchEvent = { type: 'settled', atMs: 9000, round: 3, how: 'limit', wide: [] };
     expect(
       told([started({ runs: 3, until: 'precise' }), none])

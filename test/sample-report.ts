@@ -146,6 +146,13 @@ export function sampleReport(n = 10, { burst = true } = {}): Report {
       },
     ],
     runs: [],
+    resolution: {
+      tests: 42,
+      fewestPairs: 11,
+      startup: { n: 10, noise: 0.05, detectable: TOO_FEW, runsForFivePercent: 26 },
+      total: { n: 10, noise: 0.04, detectable: 1.09, runsForFivePercent: 19 },
+    },
+    drift: { rounds: 10, lag1: 0.1, secondHalf: 1.01, halvesP: 0.5, drifted: false },
     comparisons: comparisonsOf(modes, n),
     places: [],
     burst: burst
@@ -209,10 +216,11 @@ function comparisonsOf(modes: readonly ModeReport[], n: number): Report['compari
           p: 1,
           separable: TOO_FEW,
           equal: TOO_FEW,
+          noise: TOO_FEW,
           total: TOO_FEW,
         };
       const separable = ci95[0] > 1 || ci95[1] < 1;
-      const verdict = { p: separable ? 0.002 : 1, separable, equal: false };
+      const verdict = { p: separable ? 0.002 : 1, separable, equal: false, noise: 0.05 };
       return {
         a: a.entry,
         b: b.entry,

@@ -26,11 +26,13 @@ export function summary(samples: number[]): Summary {
   const [low, median, high] = [quantile(samples, 0.3), quantile(samples, 0.5), quantile(samples, 0.7)];
   return {
     median,
-    ci95: samples.length < 3 ? TOO_FEW : [low, high],
+    ci95: samples.length < 6 ? TOO_FEW : [low, high],
     min: Math.min(...samples),
     max: Math.max(...samples),
-    p95: samples.length < 20 ? TOO_FEW : quantile(samples, 0.95),
+    p95: samples.length < 59 ? TOO_FEW : quantile(samples, 0.95),
+    p95Below: samples.length < 59 ? TOO_FEW : Math.max(...samples),
     p99: TOO_FEW,
+    p99Below: TOO_FEW,
     samples,
   };
 }
@@ -75,7 +77,7 @@ export function row(entry: string, n: number, seed: number, shape: Shape): ModeR
     interrupted: 0,
     successCi95: [0.7, 1],
     startupMs: around(startup, n, seed),
-    startupRatio: startup / 407,
+    startupRatio: { median: startup / 407, ci95: [startup / 420, startup / 395] },
     startupDifferenceMs: { median: startup - 407, ci95: [startup - 420, startup - 395] },
     bootMs: around(shape.boot, n, seed + 1),
     taxRatio: { median: total / 602, ci95: [total / 620, total / 590] },

@@ -68,25 +68,34 @@ it('a match of a fixed count runs them all, whatever is precise, and does not sp
 });
 
 describe('too wide', () => {
-  it('is an interval that reaches farther than 5 % of the median to either side', async () => {
-    const around = (share: number) => [0, 1, 2, 3, 4, 5].map((at) => 1000 * (1 + (at % 2 === 0 ? share : -share)));
-    const rows = new Map([
-      ['narrow', around(0.04)],
-      ['wide', around(0.06)],
-      ['lopsided', [1000, 1000, 1000, 1200, 1200, 1200]],
-    ]);
-    expect(await tooWide(rows, 1)).toEqual(['wide', 'lopsided']);
+  const around = (share: number) => [0, 1, 2, 3, 4, 5].map((at) => 1000 * (1 + (at % 2 === 0 ? share : -share)));
+  const byRound = (samples: number[]) => new Map(samples.map((ms, round) => [round, [ms]]));
+  const rows = (named: Record<string, number[]>) => new Map(Object.entries(named).map(([name, samples]) => [name, byRound(samples)]));
+  const alone = () => undefined;
+
+  it('is an interval that reaches farther than 5 % of the median to either side, where there is nothing to compare with', () => {
+    const named = rows({ narrow: around(0.04), wide: around(0.06), lopsided: [1000, 1000, 1000, 1200, 1200, 1200] });
+    expect(tooWide(named, alone, 1)).toEqual(['wide', 'lopsided']);
   });
 
-  it('are fewer samples than an interval takes; no sample at all is not judged', async () => {
-    expect(
-      await tooWide(
-        new Map([
-          ['few', [1000, 1000]],
-          ['none', []],
-        ]),
-        1,
-      ),
-    ).toEqual(['few']);
+  it('is otherwise judged by the ratio of each round to the reference: what all rows have in common does no harm', () => {
+    const drifting = [1000, 1200, 900, 1500, 800, 1100];
+    const named = rows({ host: drifting, docker: drifting.map((ms) => ms * 1.3), podman: around(0.01) });
+    expect(tooWide(named, () => 'host', 1)).toEqual(['podman']);
+    expect(tooWide(named, alone, 1)).toEqual(['host', 'docker']);
+  });
+
+  it('takes the median of a wave, and only rounds that both have', () => {
+    const wave = new Map([0, 1, 2, 3, 4, 5].map((round) => [round, [900, 1000, 4000]]));
+    const named = new Map<string, Map<number, number[]>>([
+      ['host', byRound(around(0))],
+      ['docker', wave],
+      ['seldom', new Map([[0, [1000]]])],
+    ]);
+    expect(tooWide(named, () => 'host', 1)).toEqual(['seldom']);
+  });
+
+  it('are fewer samples than an interval takes; no sample at all is not judged', () => {
+    expect(tooWide(rows({ few: [1000, 1000], none: [] }), alone, 1)).toEqual(['few']);
   });
 });

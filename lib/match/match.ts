@@ -7,6 +7,7 @@ import { monotonic } from '../clock.js';
 import type { Context } from '../contract.js';
 import type { Gateway } from '../model/gateway.js';
 import { isGap } from '../record.js';
+import { baselineFor } from '../report/baseline.js';
 import type { Task } from '../task/task.js';
 import { appraise } from './appraise.js';
 import { stopper } from './bounds.js';
@@ -18,7 +19,7 @@ import { warnOfOrphans } from './orphans.js';
 import { type PlannedEntry, rounds } from './plan.js';
 import { makeReady, type Ready } from './ready.js';
 import { type RunResult, type RunSettings, runOnce } from './run.js';
-import { FEWEST_ROUNDS, tooWide } from './settle.js';
+import { FEWEST_ROUNDS, type Startups, tooWide } from './settle.js';
 import { sweep } from './sweep.js';
 import { createPool, type Pool, runWarm } from './warm.js';
 
@@ -151,7 +152,8 @@ async function launchAhead(settings: Settled, pool: Pool): Promise<void> {
 async function runRounds(settings: Settled, rows: ReadonlyMap<string, Row>): Promise<void> {
   const { record, signal, warmup } = settings;
   const cells = new Map(cellsOf([...rows.keys()], settings.concurrency).map((cell) => [cell.name, cell]));
-  const startups = new Map([...cells.keys()].map((name): [string, number[]] => [name, []]));
+  const startups = new Map([...cells.keys()].map((name): [string, Map<number, number[]>] => [name, new Map()]));
+  const referenceOf = referencesOf(settings, rows, cells);
   const last = warmup + settings.runs;
   let round = 0;
   for (const all of rounds(settings.seed, last, [...cells.keys()])) {
@@ -172,19 +174,38 @@ async function runRounds(settings: Settled, rows: ReadonlyMap<string, Row>): Pro
       if (judged === 'later') queue.push(name);
       if (judged !== 'run') continue;
       const passed = await runCell(settings, row, cell, { round, warmup: round <= warmup });
-      if (round > warmup) startups.get(name)?.push(...passed);
+      if (round > warmup && passed.length > 0) startups.get(name)?.set(round, passed);
     }
-    if (settings.until === 'precise' && !signal.aborted && isSettled(settings, startups, round, last)) return;
+    if (settings.until === 'precise' && !signal.aborted && isSettled(settings, startups, referenceOf, round, last)) return;
   }
 }
 
+/** What each cell is compared with when a match goes on until it is precise: the baseline (else the first row) at the same level. */
+function referencesOf(settings: Settled, rows: ReadonlyMap<string, Row>, cells: ReadonlyMap<string, Cell>) {
+  const entries = [...rows.values()].map(({ entry }) => entry);
+  return (name: string): string | undefined => {
+    const cell = cells.get(name);
+    const own = rows.get(cell?.entry ?? '')?.entry;
+    if (!cell || !own) return undefined;
+    const alike = entries.filter(({ task, state }) => task === own.task && state === own.state);
+    const base = baselineFor(own, entries, settings.model) ?? alike[0];
+    return [...cells.values()].find(({ entry, level }) => entry === base?.entry && level === cell.level)?.name;
+  };
+}
+
 /** Emits `settled` when it is. Where nothing has passed there is nothing to wait for. */
-function isSettled(settings: Settled, startups: Map<string, number[]>, round: number, last: number): boolean {
+function isSettled(
+  settings: Settled,
+  startups: ReadonlyMap<string, Startups>,
+  referenceOf: (name: string) => string | undefined,
+  round: number,
+  last: number,
+): boolean {
   if (round < last && round - settings.warmup < FEWEST_ROUNDS) return false;
-  const wide = tooWide(startups, settings.seed);
+  const wide = tooWide(startups, referenceOf, settings.seed);
   const enough = round - settings.warmup >= FEWEST_ROUNDS && wide.length === 0;
   if (round < last && !enough) return false;
-  const known = [...startups.values()].some((samples) => samples.length > 0);
+  const known = [...startups.values()].some((rounds) => rounds.size > 0);
   settings.record.emit({ type: 'settled', round, how: enough && known ? 'precise' : 'limit', wide });
   return true;
 }

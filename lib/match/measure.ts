@@ -35,13 +35,19 @@ export function measure(at: Moments, state: State): Clocks {
     model: at.modelMs === undefined ? { gap: 'not-reached' } : roundMs(at.modelMs),
     exit: between(at.result, at.ended),
     collect: between(at.collectCalled, at.collected),
-    teardown: warm ? never : between(at.destroyCalled, at.gone),
+    teardown: warm ? never : teardownOf(at),
     total: between(at.launchCalled, warm ? at.collected : at.gone),
   };
 }
 
 function between(from: number | undefined, to: number | undefined): Ms {
   if (from === undefined || to === undefined) return { gap: 'not-reached' };
-  // The two moments may be seen through different pipes: a line can arrive before the event that caused it.
-  return roundMs(Math.max(0, to - from));
+  // The two moments may be seen through different pipes: a line can arrive before the event that caused it. Then it is below zero.
+  return roundMs(to - from);
+}
+
+/** A container that removes itself was gone before its removal was asked for: that took no time, and is not measured as none. */
+function teardownOf(at: Moments): Ms {
+  const early = at.gone !== undefined && at.destroyCalled !== undefined && at.gone < at.destroyCalled;
+  return early ? { gap: 'in-exit' } : between(at.destroyCalled, at.gone);
 }

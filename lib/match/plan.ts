@@ -1,10 +1,11 @@
 // Which rows the match has, and in which order each round runs them.
 
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
-import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+
 import type { AuthPath, EntryOptions, Facts, Mode, Variant } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import type { Entry, RowEvent, State } from '../record.js';
+import { seeded } from '../seeded.js';
 import type { Detected } from './detect.js';
 import { isolationOf, isStandIn } from './detect.js';
 import type { Recorder } from './events.js';
@@ -302,7 +303,7 @@ export function recordRows(record: Recorder<RowEvent>, plan: Plan, detected: rea
 
 /** The order of every round: each runs every entry once, in a shuffle that the seed decides. */
 export function* rounds(seed: number, count: number, entries: readonly string[]): Generator<string[]> {
-  const random = xoroshiro128plus(seed);
+  const random = seeded(seed);
   for (let round = 0; round < count; round += 1) {
     const order = [...entries];
     for (let last = order.length - 1; last > 0; last -= 1) {

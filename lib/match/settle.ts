@@ -1,27 +1,56 @@
 // When a match that goes on until its numbers are precise has run enough rounds. Pure.
+import { medianSorted } from 'simple-statistics';
 import { isGap } from '../record.js';
+import { ratioEstimate } from '../report/inference.js';
 import { summarize } from '../report/statistics.js';
 
 /** Rounds before which nothing is called precise. */
 export const FEWEST_ROUNDS = 6;
-/** How far an interval's ends may lie from the median, as a share of it. */
+/** How far an interval's ends may lie from its middle, as a share of it. */
 const WIDTH = 0.05;
 
+/** Startups of passed runs by round, in ms; in a burst several a round. */
+export type Startups = ReadonlyMap<number, readonly number[]>;
+
 /**
- * The names whose median is not known well enough: its 95 % interval is wider than ±5 %, or there are too few samples for one.
- * @param startups samples of passed runs by name, in ms; a name without any is not judged, and not waited for
- * @param seed of the intervals' bootstrap
+ * The names that are not known well enough: the 95 % interval of the ratio to the reference, paired by round, reaches farther than
+ * ±5 %, or there are too few pairs for one. Where there is nothing to be compared with, the interval of the median decides.
+ * @param startups by name; a name without any is not judged, and not waited for
+ * @param referenceOf the name that another is compared with; undefined, or itself: none
+ * @param seed of the bootstrap of medians
  */
-export function tooWide(startups: ReadonlyMap<string, readonly number[]>, seed: number): string[] {
-  const wide: string[] = [];
-  for (const [name, samples] of startups) {
-    if (samples.length === 0) continue;
-    const known = summarize(samples, seed);
-    if (isGap(known) || isGap(known.ci95) || !within(known.median, known.ci95)) wide.push(name);
-  }
-  return wide;
+export function tooWide(
+  startups: ReadonlyMap<string, Startups>,
+  referenceOf: (name: string) => string | undefined,
+  seed: number,
+): string[] {
+  const known = [...startups].filter(([, rounds]) => rounds.size > 0);
+  return known.flatMap(([name, rounds]) => {
+    const reference = startups.get(referenceOf(name) ?? '');
+    const paired = reference !== undefined && reference !== rounds && reference.size > 0;
+    // What all others are compared with needs no interval of its own.
+    if (!paired && known.some(([other]) => other !== name && referenceOf(other) === name)) return [];
+    return (paired ? ratioIsNarrow(rounds, reference) : medianIsNarrow(rounds, seed)) ? [] : [name];
+  });
 }
 
-function within(median: number, [low, high]: readonly [number, number]): boolean {
-  return median - low <= WIDTH * median && high - median <= WIDTH * median;
+function ratioIsNarrow(rounds: Startups, reference: Startups): boolean {
+  const logRatios = [...rounds].flatMap(([round, own]) => {
+    const other = reference.get(round);
+    return other === undefined ? [] : [Math.log(middle(own) / middle(other))];
+  });
+  if (logRatios.length === 0) return false;
+  const { estimate, ci95 } = ratioEstimate(logRatios);
+  return !isGap(ci95) && within(estimate, ci95);
+}
+
+function medianIsNarrow(rounds: Startups, seed: number): boolean {
+  const known = summarize([...rounds.values()].map(middle), seed);
+  return !isGap(known) && !isGap(known.ci95) && within(known.median, known.ci95);
+}
+
+const middle = (values: readonly number[]) => medianSorted([...values].sort((a, b) => a - b));
+
+function within(centre: number, [low, high]: readonly [number, number]): boolean {
+  return centre - low <= WIDTH * centre && high - centre <= WIDTH * centre;
 }

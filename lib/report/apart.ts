@@ -1,71 +1,107 @@
-// Which rows cannot be told apart, in few lines; how far a few runs can be trusted; and what lies far out.
+// Which rows show no significant difference, in few lines; which were shown to be equal; how far a few runs can be trusted; what lies far out.
 import { isGap } from '../record.js';
 import { duration, listed, nameOf, namesOf } from './cells.js';
 import type { Report } from './document.js';
-import { ENOUGH_TO_SEPARATE, mostCoverage } from './statistics.js';
+import { fewestPairs } from './inference.js';
+import { ENOUGH_TO_SEPARATE } from './statistics.js';
 import { type Style, wrap } from './terminal/lines.js';
 
-interface Apart {
-  what: 'startup' | 'total';
-  /** Rows of which no two could be told apart; a row may stand in several groups. */
-  groups: string[][];
-  /** Rounds in which both of a pair passed, least and most: of the pairs in the groups; of all pairs, where there is no group. */
-  n: [number, number];
-}
+const MEASURES = ['startup', 'total'] as const;
+type Pair = { a: string; b: string; n: number; separable: boolean; equal: boolean };
 
-/** @returns what was compared often enough to say, startup and total each; nothing where nothing was */
-function apartOf({ comparisons }: Pick<Report, 'comparisons'>): Apart[] {
-  return (['startup', 'total'] as const).flatMap((what) => {
-    const pairs = comparisons.flatMap(({ a, b, n, separable, total }) => {
-      const told = what === 'startup' ? separable : isGap(total) ? total : total.separable;
-      return isGap(told) ? [] : [{ a, b, n, told }];
-    });
-    if (pairs.length === 0) return [];
-    const alike = pairs.filter(({ told }) => !told);
-    const counts = (alike.length > 0 ? alike : pairs).map(({ n }) => n);
-    return [{ what, groups: cliques(alike.map(({ a, b }) => [a, b])), n: [Math.min(...counts), Math.max(...counts)] }];
+/** The pairs of which enough rounds passed to say anything. */
+function pairsOf({ comparisons }: Pick<Report, 'comparisons'>, what: (typeof MEASURES)[number]): Pair[] {
+  return comparisons.flatMap(({ a, b, n, total, ...ofStartup }) => {
+    const held = what === 'startup' ? ofStartup : total;
+    if (isGap(held) || isGap(held.separable)) return [];
+    return [{ a, b, n, separable: held.separable, equal: held.equal === true }];
   });
 }
 
-/** Every largest group in which each is paired with each (Bron and Kerbosch): "not told apart" need not carry over from pair to pair. */
-function cliques(pairs: [string, string][]): string[][] {
-  const near = new Map<string, Set<string>>();
-  for (const [a, b] of [...pairs, ...pairs.map(([a, b]): [string, string] => [b, a])]) near.set(a, (near.get(a) ?? new Set()).add(b));
-  const found: string[][] = [];
-  const grow = (group: string[], candidates: string[], done: string[]) => {
-    if (candidates.length === 0 && done.length === 0) found.push(group);
-    for (const [at, next] of candidates.entries()) {
-      const isNear = (other: string) => near.get(next)?.has(other) === true;
-      grow([...group, next], candidates.slice(at + 1).filter(isNear), [...done, ...candidates.slice(0, at)].filter(isNear));
+/**
+ * Rows in the order of the table, grouped so that no two of a group differ. "No difference" need not carry over from pair to pair:
+ * a row may stand in two groups, and two rows that fit into no longer group are one of their own.
+ */
+function groupsOf(rows: readonly string[], alike: (a: string, b: string) => boolean): string[][] {
+  const groups: string[][] = [];
+  const together = (a: string, b: string) => groups.some((group) => group.includes(a) && group.includes(b));
+  for (const [at, first] of rows.entries())
+    for (const second of rows.slice(at + 1)) {
+      if (!alike(first, second) || together(first, second)) continue;
+      const group = [first, second];
+      for (const other of rows) if (!group.includes(other) && group.every((member) => alike(member, other))) group.push(other);
+      groups.push(rows.filter((row) => group.includes(row)));
     }
-  };
-  grow([], [...near.keys()], []);
-  return found.filter((group) => group.length > 1);
+  return groups;
 }
 
-const countOf = ([least, most]: Apart['n']) => (least === most ? `n=${least}` : `n=${least} to ${most}`);
-
-/** One line each for startup and total. */
-export function apartLines(report: Pick<Report, 'comparisons' | 'modes'>): string[] {
+function grouped(report: Pick<Report, 'modes'>, pairs: readonly Pair[]): string {
+  const keys = new Set(pairs.flatMap(({ a, b }) => [JSON.stringify([a, b]), JSON.stringify([b, a])]));
+  const rows = report.modes.map(({ entry }) => entry);
   const name = namesOf(report);
-  return apartOf(report).map(({ what, groups, n }) =>
-    groups.length === 0
-      ? `${what}: none; every two rows are separable at ${countOf(n)}`
-      : `${what}: not separable at ${countOf(n)}: ${groups.map((group) => group.map(name).join(' = ')).join('; ')}`,
-  );
+  return groupsOf(rows, (a, b) => keys.has(JSON.stringify([a, b])))
+    .map((group) => listed(group.map(name)))
+    .join('; ');
+}
+
+/** For startup and total: the groups without a significant difference, and those that were shown to be equal. */
+export function apartLines(report: Pick<Report, 'comparisons' | 'modes'>): string[] {
+  return MEASURES.flatMap((what) => {
+    const pairs = pairsOf(report, what);
+    if (pairs.length === 0) return [];
+    const alike = pairs.filter(({ separable }) => !separable);
+    const equal = pairs.filter(({ equal }) => equal);
+    const counts = (alike.length > 0 ? alike : pairs).map(({ n }) => n);
+    const [least, most] = [Math.min(...counts), Math.max(...counts)];
+    const n = least === most ? `n=${least}` : `n=${least} to ${most}`;
+    return [
+      alike.length === 0 ? `${what}, ${n}: none; every two rows differ` : `${what}, ${n}: ${grouped(report, alike)}`,
+      ...(equal.length === 0 ? [] : [`${what}, shown to be within ±5 % of each other: ${grouped(report, equal)}`]),
+    ];
+  });
+}
+
+/** What this match could have seen, and how many rounds would show 5 %. */
+export function resolutionLines({ resolution }: Pick<Report, 'resolution'>): string[] {
+  return MEASURES.flatMap((what) => {
+    const known = resolution[what];
+    if (isGap(known)) return [];
+    const { detectable, runsForFivePercent, n } = known;
+    const needed = `for 5 % n≈${runsForFivePercent} is needed`;
+    return [
+      isGap(detectable)
+        ? `${what}: n=${n} can show no difference between so many rows (n=${resolution.fewestPairs} is the least); ${needed}`
+        : `${what}: n=${n} would have shown a difference of ${percent(detectable - 1)} in 9 of 10 matches; ${needed}`,
+    ];
+  });
+}
+
+const percent = (share: number) => `${share < 0.1 ? (share * 100).toFixed(1) : Math.round(share * 100)} %`;
+
+/** Said where the machine's pace changed while the match ran: then the ms of one row depend on when it ran, and only ratios hold. */
+export function driftLine({ drift }: Pick<Report, 'drift'>): string | undefined {
+  if (isGap(drift) || !drift.drifted) return undefined;
+  const change = (drift.secondHalf - 1) * 100;
+  const halves = `the second half of the rounds was ${Math.abs(change).toFixed(1)} % ${change > 0 ? 'slower' : 'faster'} than the first`;
+  return `the machine drifted: ${halves}, the correlation of a round with the one before is ${drift.lag1.toFixed(2)}; trust the ratios, the intervals of ms are too narrow`;
 }
 
 export function renderApart(report: Report, style: Style): string {
-  const lines = apartLines(report);
-  return lines.length === 0 ? '' : [style.bold('cannot be told apart'), ...lines.flatMap((line) => wrap(line, '  ', '    '))].join('\n');
+  const block = (title: string, lines: string[]) =>
+    lines.length === 0 ? [] : [[style.bold(title), ...lines.flatMap((line) => wrap(line, '  ', '    '))].join('\n')];
+  return [
+    ...block('no significant difference', apartLines(report)),
+    ...block('what this match could have seen', resolutionLines(report)),
+  ].join('\n\n');
 }
 
 /** Said where no row has runs enough; a row that lacks them alone is seen in its `passed`. */
-export function coverage({ modes }: Pick<Report, 'modes'>): string | undefined {
+export function coverage({ modes, comparisons }: Pick<Report, 'modes' | 'comparisons'>): string | undefined {
   const n = Math.max(0, ...modes.map((mode) => mode.passed));
   if (n === 0 || n >= ENOUGH_TO_SEPARATE) return undefined;
-  const held = n < 3 ? 'there is no interval' : `an interval covers ${Math.floor(100 * mostCoverage(n))} % at best`;
-  return `at n=${n} ${held}${modes.length > 1 ? ', and no two rows can be told apart' : ''}; --runs 10, or --runs auto`;
+  const tests = comparisons.reduce((count, { total }) => count + (isGap(total) ? 1 : 2), 0);
+  const rows = modes.length > 1 ? ', and no two rows can be told apart' : '';
+  return `at n=${n} there is no 95 % interval${rows}; --runs ${Math.max(12, fewestPairs(tests))}, or --runs auto`;
 }
 
 /** So many outliers of a row are named; the rest are counted, and whole in the JSON. */

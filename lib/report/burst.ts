@@ -2,7 +2,7 @@
 import { isGap } from '../record.js';
 import type { Report } from './document.js';
 import { summarize } from './statistics.js';
-import { measured, type Tally } from './tally.js';
+import { measured, ofWaves, type Tally } from './tally.js';
 
 type Burst = Report['burst'][number];
 
@@ -13,12 +13,12 @@ const WORTH_IT = 1.1;
 export function burstOf(entry: string, tally: Tally, leftOut: Burst['leftOut'], seed: number): Burst {
   const levels = [...tally.levels]
     .sort(([a], [b]) => a - b)
-    .map(([level, { n, passed, startup, perMinute }]) => ({
+    .map(([level, { n, passed, startup, wave, perMinute }]) => ({
       level,
       n,
       passed,
       runsPerMinute: summarize(measured(perMinute.values()), seed),
-      startupMs: summarize(measured(startup.values()), seed, startup.why()),
+      startupMs: ofWaves(startup, wave, seed),
     }));
   return { entry, levels, leftOut, stopsAt: stopsAt(levels) };
 }

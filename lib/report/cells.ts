@@ -114,6 +114,7 @@ const WHY: Record<Gap['gap'], string> = {
   'too-few-runs': 'too few runs',
   'not-exercised': 'not tried',
   'not-applicable': 'does not apply',
+  'in-exit': 'part of exit',
   'not-captured': 'not captured',
   'other-machine': 'on another machine',
   'not-attributable': 'cannot be told from the rest of the machine',

@@ -17,7 +17,7 @@ import {
   warningSchema,
 } from '../record.js';
 
-/** Bootstrap 95 % interval of the median; a gap under three samples. */
+/** 95 %; a gap under six samples, of which no interval covers that. */
 const interval = z.tuple([z.number(), z.number()]).or(gapSchema);
 
 const summarySchema = z.strictObject({
@@ -25,10 +25,13 @@ const summarySchema = z.strictObject({
   ci95: interval,
   min: z.number(),
   max: z.number(),
-  /** A gap under 20 samples. */
+  /** A gap where no upper bound can be had: under 59 samples (in a burst: waves). */
   p95: z.number().or(gapSchema),
-  /** A gap under 100 samples. */
+  /** The value that the true p95 lies below with 95 % confidence (order statistics). */
+  p95Below: z.number().or(gapSchema).default({ gap: 'not-captured' }),
+  /** The same; a gap under 299. */
   p99: z.number().or(gapSchema),
+  p99Below: z.number().or(gapSchema).default({ gap: 'not-captured' }),
   /** In the order in which they were measured; nothing is dropped. */
   samples: z.array(z.number()),
 });
@@ -54,6 +57,32 @@ const heldSchema = z.strictObject({
   separable: z.boolean().or(gapSchema),
   /** The ratio was shown to lie within ±5 % of 1 (two one-sided tests, Holm over all of them). Neither this nor `separable`: not known. */
   equal: z.boolean().or(gapSchema),
+  /** Standard deviation of the pairs' log ratios: .05 is some 5 % from round to round. */
+  noise: amount.default({ gap: 'not-captured' }),
+});
+
+/** What a pair of usual noise would have shown in 9 of 10 matches like this one. */
+const resolutionSchema = z.strictObject({
+  /** Pairs, and their noise, middlemost of all pairs. */
+  n: z.number(),
+  noise: z.number(),
+  /** A true ratio, above 1; a gap where so few pairs can show nothing. */
+  detectable: amount,
+  /** Rounds that would show 5 %. */
+  runsForFivePercent: z.number().int(),
+});
+
+/** Whether the machine's pace changed from round to round. */
+const driftSchema = z.strictObject({
+  rounds: z.number().int(),
+  /** Correlation of a round's pace with the one before. */
+  lag1: z.number(),
+  /** Pace of the second half of the rounds over that of the first. */
+  secondHalf: z.number(),
+  /** Of the rank-sum test between the halves. */
+  halvesP: z.number(),
+  /** Then intervals of ms are too narrow, and only ratios are to be trusted. */
+  drifted: z.boolean(),
 });
 
 const modeReportSchema = entrySchema.extend({
@@ -69,18 +98,18 @@ const modeReportSchema = entrySchema.extend({
   /** Wilson's 95 % interval of the share that passes, of the runs that were not interrupted. */
   successCi95: z.tuple([z.number(), z.number()]).or(gapSchema).default({ gap: 'not-captured' }),
   startupMs: summary,
-  /** Median startup over the baseline's. */
-  startupRatio: amount,
+  /** Startup over the baseline's in the same round. */
+  startupRatio: paired,
   /** Per round, against the baseline. */
   startupDifferenceMs: paired,
   /** Startup of the row's first warm-up run, which is in no other number; absent where there was none. */
   firstRunMs: amount.optional(),
   /** The agent's own part of startup: first process to first request. */
   bootMs: summary,
-  /** (total − model) against the baseline in the same round. */
+  /** Total, live less the time that the model was asked, against the baseline in the same round. */
   taxRatio: paired,
   taxMs: paired,
-  /** (work − model) against the baseline in the same round. */
+  /** Work, live less the time that the model was asked, against the baseline in the same round. */
   workRatio: paired,
   phasesMs: z.record(z.string(), summary),
   imageMs: amount,
@@ -98,7 +127,7 @@ const modeReportSchema = entrySchema.extend({
     .optional(),
   /** The row's sandbox from inside; absent in older records. */
   guest: guestSchema.or(gapSchema).optional(),
-  /** Startups beyond Tukey's fences (1.5 interquartile ranges); they are in every number above. */
+  /** Startups beyond four interquartile ranges from the quartiles; they are in every number above. */
   outliers: z.array(z.strictObject({ run: z.string(), ms: z.number() })),
   auth: authSchema.or(gapSchema),
   sync: syncSchema.or(gapSchema),
@@ -265,6 +294,16 @@ export const reportSchema = z.strictObject({
   comparisons: z.array(comparisonSchema),
   /** Absent where fewer than two sandboxes ran several tasks. */
   lengths: lengthsSchema.optional(),
+  resolution: z
+    .strictObject({
+      /** In the family of pairs of real rows, and how many rounds it needs to find anything. */
+      tests: z.number().int(),
+      fewestPairs: z.number().int(),
+      startup: resolutionSchema.or(gapSchema),
+      total: resolutionSchema.or(gapSchema),
+    })
+    .default({ tests: 0, fewestPairs: 0, startup: { gap: 'not-captured' }, total: { gap: 'not-captured' } }),
+  drift: driftSchema.or(gapSchema).default({ gap: 'not-captured' }),
   burst: z.array(burstSchema),
   /** Where a runtime has several machines; empty where none has. */
   places: z.array(placeSchema).default([]),

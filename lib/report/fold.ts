@@ -1,9 +1,12 @@
 // The match as a document: a fold of its events, one at a time, that keeps of a run no more than its numbers.
-import { type Entry, type EventOf, type Gap, isGap, type MatchEvent } from '../record.js';
+import { type EventOf, type Gap, isGap, type MatchEvent } from '../record.js';
 import { recommend } from './advice/recommend.js';
+import { baselineFor, baselineOf } from './baseline.js';
 import { burstOf } from './burst.js';
 import type { Report } from './document.js';
 import { lengthsOf } from './lengths.js';
+import { modelWarnings } from './model-time.js';
+import { driftOf, resolutionOf } from './pace.js';
 import { compareAll } from './pairs.js';
 import { placesOf } from './places.js';
 import { rowOf } from './row.js';
@@ -32,7 +35,7 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
   const tallies = new Map<string, Tally>();
   const runs: Report['runs'] = [];
   const tallyOf = (entry: string) => {
-    const tally = tallies.get(entry) ?? createTally();
+    const tally = tallies.get(entry) ?? createTally(started?.model ?? 'replay');
     tallies.set(entry, tally);
     return tally;
   };
@@ -77,14 +80,13 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
     },
     finish() {
       if (!started) throw new Error(NO_BEGINNING);
-      const { seed, host } = started;
-      const base = baselineOf([...entries.values()], started.model);
+      const { seed, host, model } = started;
+      const base = baselineOf([...entries.values()], model);
       const rows = [...entries.values()].map((entered) => ({ ...entered, tally: tallyOf(entered.entry) }));
       const modes = rows.map(({ tally, ...entry }) =>
         rowOf(entry, tally, {
           seed,
-          // A row of another task has nothing in common with the baseline's.
-          baseline: base?.task === entry.task ? tallies.get(base.entry) : undefined,
+          baseline: tallies.get(baselineFor(entry, rows, model)?.entry ?? ''),
           detection: detectionOf(entry.mode),
           prepared: prepared.get(entry.entry),
           unprepared: unprepared.get(entry.entry),
@@ -94,20 +96,23 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
       );
       const inBurst = rows.filter(({ entry, tally }) => levelsLeftOut.has(entry) || [...tally.levels.keys()].some((level) => level > 1));
       const lengths = lengthsOf(rows, base?.entry);
+      const comparisons = compareAll(rows);
       const report = {
         schemaVersion: 1 as const,
         match: matchOf(started, ended, rounds, base?.entry),
         modes,
         absent,
         runs,
-        comparisons: compareAll(rows),
         ...(lengths === undefined ? {} : { lengths }),
+        comparisons,
+        resolution: resolutionOf(comparisons),
+        drift: driftOf(rows.filter(({ standIn }) => !standIn).map(({ tally }) => tally)),
         burst: inBurst.map(({ entry, tally }) => burstOf(entry, tally, levelsLeftOut.get(entry) ?? [], seed)),
         places: rows.flatMap(({ entry, tally }) => placesOf(entry, tally, seed)),
         gaps: modes.flatMap(({ entry, detection: _detection, options: _options, failures: _failures, bundles: _bundles, ...values }) =>
           gapsIn(values).map(({ value, gap }) => ({ entry, value, gap })),
         ),
-        warnings,
+        warnings: [...warnings, ...modelWarnings(modes, model)],
       };
       return { ...report, recommendation: recommend(report) };
     },
@@ -136,20 +141,9 @@ function matchOf(
   };
 }
 
-/**
- * No isolation; a live match, which leaves that out unless it is asked for, takes the least there is. Never a stand-in, as long as
- * there is a row that is none: its ratio would be to a number that says nothing.
- */
-function baselineOf(entries: readonly Entry[], model: 'replay' | 'live'): Entry | undefined {
-  const order = model === 'live' ? ['none', 'os-sandbox'] : ['none'];
-  const real = entries.filter(({ standIn }) => !standIn);
-  const among = real.length > 0 ? real : entries;
-  return order.flatMap((isolation) => among.filter((entry) => entry.isolation === isolation))[0];
-}
-
 /** Every gap below a value, by its path; of tails that few runs cannot have, only the headline's. */
 function gapsIn(value: unknown, path: string[] = []): { value: string; gap: Gap['gap'] }[] {
-  const tail = path.at(-1) === 'p95' || path.at(-1) === 'p99';
+  const tail = /^p9[59]/.test(path.at(-1) ?? '');
   if (tail && path[0] !== 'startupMs') return [];
   if (isGap(value)) return [{ value: path.join('.'), gap: value.gap }];
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];

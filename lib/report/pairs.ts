@@ -1,7 +1,7 @@
 // Two rows held against each other round by round: only rounds in which both passed make a pair.
 import { type Entry, type Gap, isGap } from '../record.js';
 import type { Paired, Report } from './document.js';
-import { ALPHA, canReject, differenceEstimate, equivalence, holm, ratioEstimate } from './inference.js';
+import { ALPHA, canReject, differenceEstimate, equivalence, holm, noiseOf, ratioEstimate } from './inference.js';
 import { signedRank } from './ranks.js';
 import { combined, type Tally } from './tally.js';
 
@@ -12,8 +12,14 @@ type Held = Exclude<Comparison['total'], Gap>;
 export type Series = (tally: Tally) => Float64Array;
 
 export const startup: Series = (tally) => tally.quantity('startup');
-export const withoutModel: Series = (tally) => combined(tally.quantity('total'), tally.quantity('model'), (total, model) => total - model);
-export const workWithoutModel: Series = (tally) => combined(tally.quantity('work'), tally.quantity('model'), (work, model) => work - model);
+/** The whole of a run and its work, less the time that a live model was asked. */
+export const withoutModel: Series = (tally) => lessModel(tally, 'total');
+export const workWithoutModel: Series = (tally) => lessModel(tally, 'work');
+
+function lessModel(tally: Tally, name: 'total' | 'work'): Float64Array {
+  if (!tally.modelIsApart) return tally.quantity(name);
+  return combined(tally.quantity(name), tally.quantity('model'), (whole, model) => whole - model);
+}
 
 interface Pairs {
   ratios: number[];
@@ -63,6 +69,7 @@ interface Test {
   /** Of a difference, and of equality. */
   p: number;
   pEqual: number;
+  noise: number | Gap;
 }
 
 function test(a: Tally, b: Tally, series: Series): Test | Gap {
@@ -72,7 +79,7 @@ function test(a: Tally, b: Tally, series: Series): Test | Gap {
   if (isGap(ratio)) return ratio;
   if (isGap(differenceMs)) return differenceMs;
   const logRatios = logs(ratios);
-  return { n: ratios.length, ratio, differenceMs, p: signedRank(logRatios), pEqual: equivalence(logRatios) };
+  return { n: ratios.length, ratio, differenceMs, p: signedRank(logRatios), pEqual: equivalence(logRatios), noise: noiseOf(logRatios) };
 }
 
 /**
@@ -109,13 +116,13 @@ function familyOf(tests: readonly Test[]): Map<Test, Held> {
   const equal = holm(tests.map(({ pEqual }) => pEqual));
   return new Map(
     tests.map((one, place) => {
-      const { n, ratio, differenceMs } = one;
+      const { n, ratio, differenceMs, noise } = one;
       const known = canReject(n, tests.length);
       const decided = (p: number) => (known ? p < ALPHA : ({ gap: 'too-few-runs' } as const));
       const p = different[place] as number;
       return [
         one,
-        { ratio: ratio.median, ci95: ratio.ci95, differenceMs, p, separable: decided(p), equal: decided(equal[place] as number) },
+        { ratio: ratio.median, ci95: ratio.ci95, differenceMs, p, separable: decided(p), equal: decided(equal[place] as number), noise },
       ];
     }),
   );

@@ -1,17 +1,16 @@
 // On which of a runtime's machines the runs were, and how they did there: a cluster's members, a provider's regions.
 import { middle, nameOf } from './cells.js';
 import type { Report } from './document.js';
-import { summarize } from './statistics.js';
-import { measured, type Tally } from './tally.js';
+import { ofWaves, type Tally } from './tally.js';
 
 type Place = Report['places'][number];
 
 export function placesOf(entry: string, tally: Tally, seed: number): Place[] {
   return [...tally.places.values()]
     .toSorted((a, b) => a.level - b.level || a.place.localeCompare(b.place))
-    .map(({ place, level, n, passed, startup }) => ({
+    .map(({ place, level, n, passed, startup, wave }) => ({
       ...{ entry, level, place, n, passed },
-      startupMs: summarize(measured(startup.values()), seed, startup.why()),
+      startupMs: ofWaves(startup, wave, seed),
     }));
 }
 

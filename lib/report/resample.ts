@@ -1,7 +1,7 @@
 // The seeded bootstrap of a median: which ranks of a sorted sample the medians of its resamples are made of.
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
-import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import { seeded } from '../seeded.js';
 
 export const RESAMPLES = 2000;
 
@@ -33,7 +33,7 @@ export function drawMedians(count: number, seed: number): Draws {
 }
 
 function resample(count: number, seed: number): Draws {
-  const random = xoroshiro128plus(seed);
+  const random = seeded(seed);
   const lower = new Uint32Array(RESAMPLES);
   const upper = new Uint32Array(RESAMPLES);
   const times = new Uint32Array(count);
@@ -60,7 +60,7 @@ function resample(count: number, seed: number): Draws {
 }
 
 function drawRanks(count: number, seed: number): Draws {
-  const random = xoroshiro128plus(seed);
+  const random = seeded(seed);
   const ranks = Uint32Array.from({ length: RESAMPLES }, () => {
     const normal = Math.sqrt(-2 * Math.log(1 - uniformFloat64(random))) * Math.cos(2 * Math.PI * uniformFloat64(random));
     const rank = Math.floor(count / 2 + (normal * Math.sqrt(count)) / 2);

@@ -1,6 +1,5 @@
 // One row of the report: everything that is said of one entry of a match.
 import type { Entry, EventOf, Gap } from '../record.js';
-import { isGap } from '../record.js';
 import { machineOf } from './circumstances.js';
 import type { ModeReport, Summary } from './document.js';
 import { wilson } from './inference.js';
@@ -28,6 +27,7 @@ export function rowOf(entry: Entry, tally: Tally, around: Surroundings): ModeRep
   const machine = machineOf(tally, cores);
   const summaryOf = (values: Float64Array, ...from: Quantity[]) => summarize(measured(values), seed, tally.why(...from));
   const phasesMs = Object.fromEntries(CLOCKS.map((name) => [name, summaryOf(tally.quantity(name), name)]));
+  const model: Quantity[] = tally.modelIsApart ? ['model'] : [];
   const ratioOf = (series: Series, ...from: Quantity[]) =>
     baseline ? pairedRatio(pairUp(tally, baseline, series).ratios, tally.why(...from)) : NO_BASELINE;
   const differenceOf = (series: Series, ...from: Quantity[]) =>
@@ -42,7 +42,7 @@ export function rowOf(entry: Entry, tally: Tally, around: Surroundings): ModeRep
     interrupted: tally.interrupted,
     successCi95: wilson({ passed: tally.passed, n: tally.n - tally.interrupted }),
     startupMs: phasesMs.startup as Summary | Gap,
-    startupRatio: ratioTo(baseline, phasesMs.startup as Summary | Gap, seed),
+    startupRatio: ratioOf(startup, 'startup'),
     startupDifferenceMs: differenceOf(startup, 'startup'),
     ...(tally.firstRun === undefined ? {} : { firstRunMs: tally.firstRun }),
     bootMs: summaryOf(
@@ -50,9 +50,9 @@ export function rowOf(entry: Entry, tally: Tally, around: Surroundings): ModeRep
       'startup',
       'firstProcess',
     ),
-    taxRatio: ratioOf(withoutModel, 'total', 'model'),
-    taxMs: differenceOf(withoutModel, 'total', 'model'),
-    workRatio: ratioOf(workWithoutModel, 'work', 'model'),
+    taxRatio: ratioOf(withoutModel, 'total', ...model),
+    taxMs: differenceOf(withoutModel, 'total', ...model),
+    workRatio: ratioOf(workWithoutModel, 'work', ...model),
     phasesMs,
     imageMs: prepared?.imageMs ?? { gap: 'not-reached' },
     cost: {
@@ -76,14 +76,6 @@ export function rowOf(entry: Entry, tally: Tally, around: Surroundings): ModeRep
     failures: [...(unprepared ? [{ run: `${entry.entry} prepare`, outcome: unprepared.outcome }] : []), ...tally.failures],
     bundles: tally.bundles,
   };
-}
-
-function ratioTo(baseline: Tally | undefined, own: Summary | Gap, seed: number): number | Gap {
-  if (!baseline) return NO_BASELINE;
-  if (isGap(own)) return own;
-  const base = summarize(measured(baseline.quantity('startup')), seed);
-  if (isGap(base)) return base;
-  return base.median > 0 ? own.median / base.median : { gap: 'not-applicable' };
 }
 
 /** Shown, and kept in every number: an outlier is a finding too. */

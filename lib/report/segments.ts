@@ -31,9 +31,11 @@ const NOT_REACHED: Gap = { gap: 'not-reached' };
 
 /** Of each run the sum, where every run has all its parts; else the sum of medians. */
 function endOf({ phasesMs }: ModeReport): number | Gap {
-  const parts = [phasesMs.exit, phasesMs.collect, phasesMs.teardown].filter((part) => part !== undefined);
+  // A sandbox that was gone before it was to be removed went within exit.
+  const all = [phasesMs.exit, phasesMs.collect, phasesMs.teardown].filter((part) => part !== undefined);
+  const parts = all.filter((part) => !(isGap(part) && part.gap === 'in-exit'));
   const missing = parts.find(isGap);
-  if (missing || parts.length < 3) return missing ?? NOT_REACHED;
+  if (missing || all.length < 3) return missing ?? NOT_REACHED;
   const summaries = parts as Summary[];
   const count = summaries[0]?.samples.length ?? 0;
   if (summaries.some(({ samples }) => samples.length !== count)) return summaries.reduce((sum, { median }) => sum + median, 0);

@@ -1,11 +1,10 @@
 // What samples say: simple-statistics' median and quantiles, and a seeded bootstrap for the interval of a median.
+import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { medianSorted, quantileSorted } from 'simple-statistics';
 import { type Gap, isGap } from '../record.js';
+import { seeded } from '../seeded.js';
 import type { Paired, Summary } from './document.js';
 import { drawMedians, RESAMPLED_UP_TO, RESAMPLES } from './resample.js';
-
-/** Samples without which there is no interval, no p95 and no p99. */
-const ENOUGH = { interval: 3, p95: 20, p99: 100 };
 
 /** With five samples the widest interval there is, from the least to the most, holds the median in 94 of 100 cases. */
 export const ENOUGH_TO_SEPARATE = 6;
@@ -21,17 +20,31 @@ type Interval = [number, number];
 export function summarize(samples: ArrayLike<number>, seed: number, why: Gap = { gap: 'not-reached' }): Summary | Gap {
   if (samples.length === 0) return why;
   const sorted = sortedCopy(samples);
-  const quantile = (share: number, enough: number): number | Gap =>
-    sorted.length < enough ? { gap: 'too-few-runs' } : quantileSorted(sorted, share);
-  return {
-    median: medianSorted(sorted),
-    ci95: intervalOfMedian(sorted, seed),
-    min: sorted[0] as number,
-    max: sorted[sorted.length - 1] as number,
-    p95: quantile(0.95, ENOUGH.p95),
-    p99: quantile(0.99, ENOUGH.p99),
-    samples: Array.from(samples),
-  };
+  return describe(sorted, samples, intervalOfMedian(sorted, seed), sorted.length);
+}
+
+/**
+ * Runs of one wave disturb each other, so that they are no samples of their own: whole waves are resampled, and a tail has as many
+ * samples as there are waves.
+ * @param waves of each sample: which wave it was in
+ */
+export function summarizeWaves(
+  samples: ArrayLike<number>,
+  waves: ArrayLike<number>,
+  seed: number,
+  why: Gap = { gap: 'not-reached' },
+): Summary | Gap {
+  if (samples.length === 0) return why;
+  const sorted = sortedCopy(samples);
+  const groups = new Map<number, number[]>();
+  for (let at = 0; at < samples.length; at += 1) {
+    const wave = waves[at] as number;
+    const group = groups.get(wave) ?? [];
+    groups.set(wave, group);
+    group.push(samples[at] as number);
+  }
+  if (groups.size === samples.length) return describe(sorted, samples, intervalOfMedian(sorted, seed), groups.size);
+  return describe(sorted, samples, intervalOfWaves([...groups.values()], seed), groups.size);
 }
 
 /** The median of pairs' ratios or differences. */
@@ -39,6 +52,66 @@ export function summarizePairs(values: ArrayLike<number>, seed: number, why: Gap
   if (values.length === 0) return why;
   const sorted = sortedCopy(values);
   return { median: medianSorted(sorted), ci95: intervalOfMedian(sorted, seed) };
+}
+
+/** @param independent how many of the samples are: what an upper bound of a tail may rest on */
+function describe(sorted: number[], samples: ArrayLike<number>, ci95: Interval | Gap, independent: number): Summary {
+  const tail = (share: number): Tail => {
+    if (1 - share ** independent < 0.95) return [{ gap: 'too-few-runs' }, { gap: 'too-few-runs' }];
+    const below = independent === sorted.length ? (sorted[boundRank(sorted.length, share)] as number) : (sorted.at(-1) as number);
+    return [quantileSorted(sorted, share), below];
+  };
+  const [p95, p95Below] = tail(0.95);
+  const [p99, p99Below] = tail(0.99);
+  return {
+    median: medianSorted(sorted),
+    ci95,
+    min: sorted[0] as number,
+    max: sorted[sorted.length - 1] as number,
+    p95,
+    p95Below,
+    p99,
+    p99Below,
+    samples: Array.from(samples),
+  };
+}
+
+type Tail = [quantile: number | Gap, below: number | Gap];
+
+/** The lowest rank (from 0) of n samples that the quantile lies below in at least 95 of 100 cases (binomial). */
+function boundRank(n: number, share: number): number {
+  // From the greatest down: the chance that at least that many samples lie above the quantile.
+  let chance = share ** n;
+  let above = chance;
+  for (let rank = n - 1; rank > 0; rank -= 1) {
+    const count = n - rank;
+    chance *= ((n - count + 1) / count) * ((1 - share) / share);
+    above += chance;
+    if (above > 0.05 || chance === 0) return rank;
+  }
+  return 0;
+}
+
+/** The percentile interval of the median, whole waves drawn with replacement; with few waves never narrower than their medians' exact one. */
+function intervalOfWaves(waves: number[][], seed: number): Interval | Gap {
+  if (waves.length < ENOUGH_TO_SEPARATE) return { gap: 'too-few-runs' };
+  const medians = waves.map((wave) => medianSorted(sortedCopy(wave)));
+  const exact = intervalOfMedian(sortedCopy(medians), seed);
+  if (isGap(exact)) return exact;
+  const [low, high] = middleOf(wavesResampled(waves, seed));
+  return [Math.min(low, exact[0]), Math.max(high, exact[1])];
+}
+
+function wavesResampled(waves: number[][], seed: number): Float64Array {
+  const random = seeded(seed);
+  // A long burst is known well enough from fewer resamples.
+  const size = waves.reduce((sum, wave) => sum + wave.length, 0);
+  const resamples = Math.max(200, Math.min(RESAMPLES, Math.floor(4_000_000 / size)));
+  return Float64Array.from({ length: resamples }, () => {
+    const drawn: number[] = [];
+    for (let at = 0; at < waves.length; at += 1) drawn.push(...(waves[uniformInt(random, 0, waves.length - 1)] as number[]));
+    return medianSorted(sortedCopy(drawn));
+  });
 }
 
 /**
@@ -52,7 +125,7 @@ export function summarizePairs(values: ArrayLike<number>, seed: number, why: Gap
  */
 function intervalOfMedian(sorted: number[], seed: number): Interval | Gap {
   const count = sorted.length;
-  if (count < ENOUGH.interval) return { gap: 'too-few-runs' };
+  if (count < ENOUGH_TO_SEPARATE) return { gap: 'too-few-runs' };
   const at = (rank: number) => sorted[rank] as number;
   if (count > RESAMPLED_UP_TO) {
     const rank = Math.floor(count / 2 - (Z * Math.sqrt(count)) / 2);
@@ -76,21 +149,18 @@ function exactRank(count: number): number | undefined {
   return rank < 0 ? undefined : rank;
 }
 
-/** How often, at best, an interval made of n samples holds the median: no such interval reaches past its extremes. */
-export const mostCoverage = (count: number) => Math.max(0, 1 - 2 ** (1 - count));
-
 /** Whether an interval of a ratio excludes 1. @param count of the pairs that it was made of */
 export function separates(ci95: Interval | Gap, count: number): boolean | Gap {
   if (isGap(ci95)) return ci95;
   return count < ENOUGH_TO_SEPARATE ? { gap: 'too-few-runs' } : ci95[0] > 1 || ci95[1] < 1;
 }
 
-/** Tukey's: 1.5 interquartile ranges beyond the quartiles. Undefined where quartiles of so few would mean nothing. */
+/** Far out is what lies beyond four interquartile ranges from the quartiles (of clean normal rows, 4 in 100 or fewer have any). Undefined where quartiles of so few would mean nothing. */
 export function fences(samples: ArrayLike<number>): Interval | undefined {
   if (samples.length < ENOUGH_TO_SEPARATE) return undefined;
   const sorted = sortedCopy(samples);
   const [lower, upper] = [quantileSorted(sorted, 0.25), quantileSorted(sorted, 0.75)];
-  const reach = 1.5 * (upper - lower);
+  const reach = 4 * (upper - lower);
   return [lower - reach, upper + reach];
 }
 
@@ -103,7 +173,7 @@ export function ratioOfMedians(top: ArrayLike<number>, bottom: ArrayLike<number>
   const [above, below] = [sortedCopy(top), sortedCopy(bottom)];
   if (!((below[0] as number) > 0)) return { gap: 'not-applicable' };
   const median = medianSorted(above) / medianSorted(below);
-  if (Math.min(above.length, below.length) < ENOUGH.interval) return { median, ci95: { gap: 'too-few-runs' } };
+  if (Math.min(above.length, below.length) < ENOUGH_TO_SEPARATE) return { median, ci95: { gap: 'too-few-runs' } };
   const ratios = resampledMedians(above, seed);
   // Another seed, or two sides of one size would be resampled in step.
   const divisors = resampledMedians(below, seed + 1);

@@ -1,6 +1,7 @@
 // What is kept of one row's runs while a record is read: counts, and numbers in typed arrays, so that a long record fits.
 import { type ClockName, type Cost, type EventOf, type Gap, isGap, type Ms } from '../record.js';
-import type { ModeReport } from './document.js';
+import type { ModeReport, Summary } from './document.js';
+import { summarizeWaves } from './statistics.js';
 
 export const CLOCKS: ClockName[] = ['image', 'launch', 'firstProcess', 'startup', 'work', 'model', 'exit', 'collect', 'teardown', 'total'];
 const COSTS = ['memoryPeakBytes', 'cpuUserMs', 'cpuSystemMs'] as const satisfies (keyof Cost)[];
@@ -44,6 +45,8 @@ interface LevelTally {
   n: number;
   passed: number;
   startup: Column;
+  /** Of each startup, the wave that it was in: its round. */
+  wave: Column;
   perMinute: Column;
 }
 
@@ -54,10 +57,13 @@ interface PlaceTally {
   n: number;
   passed: number;
   startup: Column;
+  wave: Column;
 }
 
 /** Of the runs that count: warm-up left out. Numbers are of runs that passed, one at a time (level 1). */
 export interface Tally {
+  /** The time a live model was asked is not the sandbox's; a replay answers at once, and whatever it takes is. */
+  modelIsApart: boolean;
   n: number;
   passed: number;
   /** Of these n. */
@@ -90,7 +96,8 @@ export interface Tally {
 /** A record is long, and an agent may plant much in every run. */
 const MOST_TOLD = 1000;
 
-export function createTally(): Tally {
+/** @param model of the match */
+export function createTally(model: 'replay' | 'live'): Tally {
   const columns = Object.fromEntries([...CLOCKS, ...COSTS, ...MACHINE_NAMES].map((name) => [name, createColumn()])) as Record<
     Quantity,
     Column
@@ -102,16 +109,18 @@ export function createTally(): Tally {
   let unlooked: Gap | undefined;
   let told = false;
   let passedAuth = false;
-  const addPlace = (place: string, { level, outcome, clocks }: EventOf<'run-ended'>) => {
+  const addPlace = (place: string, { level, round, outcome, clocks }: EventOf<'run-ended'>) => {
     const key = JSON.stringify([level, place]);
-    const one = tally.places.get(key) ?? { place, level, n: 0, passed: 0, startup: createColumn() };
+    const one = tally.places.get(key) ?? { place, level, n: 0, passed: 0, startup: createColumn(), wave: createColumn() };
     tally.places.set(key, one);
     one.n += 1;
     if (outcome.status !== 'passed') return;
     one.passed += 1;
     one.startup.push(clocks.startup);
+    one.wave.push(round);
   };
   const tally: Tally = {
+    modelIsApart: model === 'live',
     n: 0,
     passed: 0,
     interrupted: 0,
@@ -129,7 +138,7 @@ export function createTally(): Tally {
     bundles: [],
     levels: new Map(),
     levelOf(level) {
-      const one = tally.levels.get(level) ?? { n: 0, passed: 0, startup: createColumn(), perMinute: createColumn() };
+      const one = tally.levels.get(level) ?? { n: 0, passed: 0, startup: createColumn(), wave: createColumn(), perMinute: createColumn() };
       tally.levels.set(level, one);
       return one;
     },
@@ -149,6 +158,7 @@ export function createTally(): Tally {
       level.n += 1;
       if (passed) level.passed += 1;
       if (passed) level.startup.push(run.clocks.startup);
+      if (passed) level.wave.push(run.round);
       if (run.place !== undefined) addPlace(run.place, run);
       // A failure and what is left of a run are told of every level: they are no times that others would disturb.
       if (!passed) tally.failures.push({ run: run.run, outcome: run.outcome });
@@ -197,4 +207,12 @@ export const measured = (values: ArrayLike<number>): Float64Array => Float64Arra
 /** One number a run from two: NaN where either is. */
 export function combined(a: Float64Array, b: Float64Array, how: (a: number, b: number) => number): Float64Array {
   return a.map((value, place) => how(value, b[place] as number));
+}
+
+/** Startups of one level: those of one wave belong together. */
+export function ofWaves(startup: Column, wave: Column, seed: number): Summary | Gap {
+  const [values, waves] = [startup.values(), wave.values()];
+  const known = [...values.keys()].filter((at) => !Number.isNaN(values[at] as number));
+  const pick = (all: Float64Array) => Float64Array.from(known, (at) => all[at] as number);
+  return summarizeWaves(pick(values), pick(waves), seed, startup.why());
 }

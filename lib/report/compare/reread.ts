@@ -14,7 +14,7 @@ export function sideOfReport(text: string): Side {
   for (const run of read.data.runs) {
     const event = eventSchema.parse({ ...run, type: 'run-ended', atMs: 0 });
     if (event.type !== 'run-ended') continue;
-    const tally = tallies.get(event.entry) ?? createTally();
+    const tally = tallies.get(event.entry) ?? createTally(read.data.match.model);
     tallies.set(event.entry, tally);
     tally.add(event);
   }

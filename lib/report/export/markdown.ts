@@ -2,9 +2,9 @@
 
 import { printable } from '../../printable.js';
 import { type ClockName, isGap } from '../../record.js';
-import { apartLines, coverage, outlierLines } from '../apart.js';
+import { apartLines, coverage, driftLine, outlierLines, resolutionLines } from '../apart.js';
 import { bundleLines } from '../bundles.js';
-import { authShort, failuresOf, isTaxed, middle, nameOf, ratio, ratioHead, settingsOf, syncShort, whole } from '../cells.js';
+import { authShort, failuresOf, isTaxed, middle, nameOf, ratioHead, settingsOf, syncShort, whole } from '../cells.js';
 import { doubts, firstRunLine, insideAlike, loadWords } from '../circumstances.js';
 import type { ModeReport, Report } from '../document.js';
 import { placeLines, placesTable } from '../places.js';
@@ -18,7 +18,7 @@ import { recommendationLines, recommendationTitle } from '../terminal/recommenda
 
 export const MATCH_REGION = { begin: '<!-- cagematch:match -->', end: '<!-- /cagematch:match -->' };
 
-const CLOCKS: ClockName[] = ['launch', 'firstProcess', 'startup', 'work', 'exit', 'collect', 'teardown'];
+const CLOCKS: ClockName[] = ['launch', 'firstProcess', 'startup', 'work', 'model', 'exit', 'collect', 'teardown'];
 
 export function renderMarkdown(report: Report): string {
   const { match } = report;
@@ -53,7 +53,9 @@ export function renderMarkdown(report: Report): string {
     ...cost(report),
     ...burst(report),
     ...places(report),
-    ...section('Cannot be told apart:', bullets(apartLines(report))),
+    ...section('No significant difference:', bullets(apartLines(report))),
+    ...section('What this match could have seen:', bullets(resolutionLines(report))),
+    ...section('Drift:', bullets([driftLine(report) ?? []].flat())),
     ...section('Startups far out, kept in every number:', bullets(outlierLines(report))),
     ...section(
       'Not here:',
@@ -83,7 +85,7 @@ function rowTable(report: Report): string {
       `${mode.letter} ${nameOf(mode)}`,
       mode.isolation,
       middle(mode.startupMs),
-      ratio(mode.startupRatio),
+      middle(mode.startupRatio, (value) => value.toFixed(2)),
       ...(taxed ? [middle(mode.taxRatio, (value) => value.toFixed(2))] : []),
       `${mode.passed}/${mode.n}`,
       syncShort(mode.sync),

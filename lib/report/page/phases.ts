@@ -50,7 +50,8 @@ const PARTS: PartOfRun[] = [
 function endOf(mode: ModeReport): number | Gap {
   const [exit, teardown] = [phase(mode, 'exit'), phase(mode, 'teardown')];
   if (isGap(exit)) return exit;
-  return isGap(teardown) ? teardown : exit.median + teardown.median;
+  if (isGap(teardown)) return teardown.gap === 'in-exit' ? exit.median : teardown;
+  return exit.median + teardown.median;
 }
 
 const partsOf = (mode: ModeReport) =>
@@ -87,7 +88,7 @@ ${imageFigure(report, rows)}</section>`;
     if (parts.length === 0) return nothing(isGap(mode.startupMs) ? mode.startupMs.gap : 'not-reached', scale, rows.spoken(mode.entry));
     let from = 0;
     const drawn = parts.map(({ id, name, ms }) => {
-      const part = markup`<rect class="part ${id}" x="${scale.at(from)}" width="${scale.at(ms)}" y="8" height="20"><title>${name}: ${time.text(ms)} ${time.unit}</title></rect>`;
+      const part = markup`<rect class="part ${id}" x="${scale.at(from)}" width="${scale.at(Math.max(0, ms))}" y="8" height="20"><title>${name}: ${time.text(ms)} ${time.unit}</title></rect>`;
       from += ms;
       return part;
     });

@@ -1,8 +1,8 @@
 // The table: one row a mode, what it costs and what it holds.
 import { type Gap, isGap } from '../../record.js';
+import { driftLine } from '../apart.js';
 import { authShort, syncShort } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
-import { ENOUGH_TO_SEPARATE, mostCoverage } from '../statistics.js';
 import { type Markup, markup } from './markup.js';
 import { particulars, type Rows, standInNote } from './rows.js';
 import { bytes, middle, orGap, seconds, signed, times } from './words.js';
@@ -21,7 +21,11 @@ export function summaryTable(report: Report, rows: Rows): Markup {
   const columns: Column[] = [
     { head: 'isolation', cell: (mode) => mode.isolation },
     { head: `startup, ${time.unit}`, number: true, cell: (mode) => orGap(mode.startupMs, (value) => middle(value, time.text)) },
-    { head: `× ${match.baseline ?? 'baseline'}`, number: true, cell: (mode) => orGap(mode.startupRatio, (value) => value.toFixed(2)) },
+    {
+      head: `× ${match.baseline ?? 'baseline'}`,
+      number: true,
+      cell: (mode) => orGap(mode.startupRatio, (value) => middle(value, (one) => one.toFixed(2))),
+    },
     { head: 'tax', number: true, cell: (mode) => tax(mode) },
     { head: 'passed', number: true, cell: passed },
     { head: 'sync', cell: (mode) => orGap(mode.sync, (sync) => syncShort(sync)) },
@@ -32,7 +36,7 @@ export function summaryTable(report: Report, rows: Rows): Markup {
     { head: 'disk', number: true, cell: disk },
   ];
   return markup`<section aria-labelledby="table"><h2 id="table">The table</h2>
-${standInNote(report)}${fewRuns(report)}
+${standInNote(report)}${driftNote(report)}
 <div class="cards"><table class="summary">
 <thead><tr><th scope="col">mode</th>${columns.map(({ head, number }) => markup`<th scope="col" class="${number ? 'num' : ''}">${head}</th>`)}</tr></thead>
 <tbody>${report.modes.map(
@@ -43,7 +47,7 @@ ${standInNote(report)}${fewRuns(report)}
         ({ head, number, free, cell }) => markup`<td class="${number ? 'num' : free ? 'free' : ''}" data-head="${head}">${cell(mode)}</td>`,
       )}</tr>`,
   )}</tbody></table></div>
-<p class="note">Startup: from launch to the agent’s first model request, median [95 % interval]. Tax: (total − model time) over the baseline’s in the same round, and the difference. Sync: <i>live</i> files are seen outside at once, <i>at collect</i> after the agent has ended. Memory and CPU: medians of the sandbox’s own processes. Disk: image + one idle sandbox.</p>
+<p class="note">Startup: from launch to the agent’s first model request, median [95 % interval]. × and tax: startup and the whole run (live without the model’s time) over the baseline’s in the same round, with their intervals; under six runs there is none. Sync: <i>live</i> files are seen outside at once, <i>at collect</i> after the agent has ended. Memory and CPU: medians of the sandbox’s own processes. Disk: image + one idle sandbox.</p>
 </section>`;
 }
 
@@ -77,13 +81,7 @@ function disk({ cost }: ModeReport): Markup {
   return markup`${part(imageBytes)}<small>+ ${part(sandboxBytes)}</small>`;
 }
 
-/** What an interval of few samples is worth. */
-function fewRuns(report: Report): Markup | undefined {
-  const few = report.modes
-    .flatMap(({ startupMs }) => (isGap(startupMs) || isGap(startupMs.ci95) ? [] : [startupMs.samples.length]))
-    .filter((n) => n < ENOUGH_TO_SEPARATE);
-  if (few.length === 0) return undefined;
-  const n = Math.min(...few);
-  const most = Number((100 * mostCoverage(n)).toFixed(1));
-  return markup`<p class="note warn">Some intervals are made of fewer than ${ENOUGH_TO_SEPARATE} runs. An interval of a median that is made of n samples cannot lie outside of them, so it covers the true median at most 1 − 2<sup>1−n</sup> of the time: at n=${n} at most ${most} %, whatever the method. Do not read these as 95 %.</p>`;
+function driftNote(report: Report): Markup | undefined {
+  const line = driftLine(report);
+  return line === undefined ? undefined : markup`<p class="note warn">${line}.</p>`;
 }

@@ -11,6 +11,7 @@ const GAPS: Record<Gap['gap'], [short: string, long: string]> = {
   'too-few-runs': ['too few runs', 'too few runs to say it'],
   'not-exercised': ['not tried', 'nothing in this match tried it'],
   'not-applicable': ['does not apply', 'there is no such thing in this row'],
+  'in-exit': ['in exit', 'the sandbox removes itself: its end is part of exit'],
   'not-captured': ['not captured', 'not captured: nobody looked'],
   'other-machine': ['not captured', 'not captured: it runs on another machine'],
   'not-attributable': ['not captured', 'not captured: what runs it belongs to another program, such as the VM of a whole runtime'],

@@ -1,19 +1,20 @@
 // Under which conditions a match was measured: the last lines of its table.
 import { isGap } from '../../record.js';
+import { driftLine } from '../apart.js';
 import { bundleLines } from '../bundles.js';
 import { insideAlike, loadWords } from '../circumstances.js';
 import type { Report } from '../document.js';
 import { plantedSentences } from '../planted.js';
-import { ENOUGH_TO_SEPARATE } from '../statistics.js';
 import { type Style, wrap } from './lines.js';
 
-/** `--runs auto` goes on until every startup is known to this share of its median. */
+/** `--runs auto` goes on until every ratio of startups is known to this share of it. */
 const PRECISE = 0.05;
 
 /** @param taxed whether whole runs are shown beside the startups */
 export function renderNotes(report: Report, style: Style, taxed: boolean): string {
   const { match } = report;
   const warnings = report.warnings.flatMap((warning) => wrap(`warning: ${warning.message}`, '', '  '));
+  const drift = [driftLine(report) ?? []].flat().flatMap((line) => wrap(`warning: ${line}`, '', '  '));
   const planted = plantedSentences(report).flatMap((line) => wrap(line, '', '  ').map(style.bad));
   const standIns = report.modes.some((mode) => mode.standIn)
     ? ["(stand-in): a program that enforces a runtime's contract; its numbers are no finding"]
@@ -25,6 +26,7 @@ export function renderNotes(report: Report, style: Style, taxed: boolean): strin
   const bundles = bundleLines(report).flatMap((line) => wrap(line, '', '  '));
   return [
     ...warnings,
+    ...drift,
     ...planted,
     ...bundles,
     ...standIns,
@@ -34,7 +36,8 @@ export function renderNotes(report: Report, style: Style, taxed: boolean): strin
 }
 
 /** What the column of whole runs holds. */
-export const totalHead = ({ match }: Report) => `tax: launch to gone without model time, against ${match.baseline} in the same round`;
+export const totalHead = ({ match }: Report) =>
+  `tax: launch to gone${match.model === 'live' ? ' without model time' : ''}, against ${match.baseline} in the same round`;
 
 function conditions(report: Report, taxed: boolean): string {
   const { match } = report;
@@ -53,20 +56,21 @@ function conditions(report: Report, taxed: boolean): string {
     .join('; ');
 }
 
-/** What the brackets hold; below six samples they hold less than they seem to. */
+/** What the brackets hold; under six samples there are none. */
 export function interval({ modes }: Report): string {
   const shown = modes.filter((mode) => !isGap(mode.startupMs) && !isGap(mode.startupMs.ci95));
   if (shown.length === 0) return '';
-  return shown.every((mode) => mode.passed >= ENOUGH_TO_SEPARATE) ? ' [95 % interval]' : ' [interval]';
+  return ' [95 % interval]';
 }
 
 export function roundsOf({ match, modes }: Report): string {
   const rounds = `${match.rounds} round${match.rounds === 1 ? '' : 's'}`;
   if (match.until === 'count') return match.rounds === match.runs ? rounds : `${match.rounds} of ${match.runs} rounds`;
-  const wide = modes.flatMap(({ entry, startupMs }) => {
-    if (isGap(startupMs)) return [];
-    const { median, ci95 } = startupMs;
+  const wide = modes.flatMap(({ entry, startupMs, startupRatio }) => {
+    const known = isGap(startupRatio) ? startupMs : startupRatio;
+    if (isGap(known)) return [];
+    const { median, ci95 } = known;
     return isGap(ci95) || Math.max(ci95[1] - median, median - ci95[0]) > PRECISE * median ? [entry] : [];
   });
-  return `${rounds} (auto, at most ${match.runs}; ${wide.length === 0 ? 'every startup is known to ±5 %' : `wider than ±5 %: ${wide.join(' ')}`})`;
+  return `${rounds} (auto, at most ${match.runs}; ${wide.length === 0 ? 'every ratio of startups is known to ±5 %' : `wider than ±5 %: ${wide.join(' ')}`})`;
 }

@@ -115,6 +115,6 @@ const atOnce = ({ entry, level }: { entry: string; level: number }, ended: numbe
 function settled({ how, round, wide }: EventOf<'settled'>, warmup: number): string {
   const rounds = `${round - warmup} rounds`;
   return how === 'precise'
-    ? `settled after ${rounds}: every startup is known to ±5 %`
+    ? `settled after ${rounds}: every ratio of startups is known to ±5 %`
     : `not settled after ${rounds}, the most there may be${wide.length === 0 ? '' : `: wider than ±5 %: ${listed(wide)}`}`;
 }

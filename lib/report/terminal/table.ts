@@ -71,7 +71,7 @@ function rows(report: Report, style: Style, taxed: boolean): ReturnType<typeof b
       `${mode.letter} ${nameOf(mode)}`,
       mode.isolation,
       middle(mode.startupMs),
-      ratio(mode.startupRatio),
+      middle(mode.startupRatio, (value) => value.toFixed(2)),
       ...(taxed ? [ratio(mode.taxRatio)] : []),
       (all ? style.good : style.bad)(`${mode.passed}/${mode.n}`),
       syncShort(mode.sync),

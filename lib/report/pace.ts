@@ -1,0 +1,83 @@
+// The machine under a match: whether its pace changed between the rounds, and how small a difference the match could have shown. Pure.
+import { medianSorted } from 'simple-statistics';
+import { type Gap, isGap } from '../record.js';
+import type { Report } from './document.js';
+import { ALPHA, detectableRatio, fewestPairs, MARGIN, pairsNeeded } from './inference.js';
+import { rankSum } from './ranks.js';
+import type { Tally } from './tally.js';
+
+const median = (values: readonly number[]) => medianSorted([...values].sort((a, b) => a - b));
+
+/** A correlation that is worth a word, whatever the number of rounds. */
+const NOTABLE = 0.3;
+/** The share of quiet matches that may be called drifting: half for the correlation, half for the halves. */
+const FALSE_ALARMS = ALPHA / 2;
+/** Two-sided normal quantile of FALSE_ALARMS. */
+const Z = 2.2414;
+const FEWEST_ROUNDS = 8;
+/** A change of pace that matters to anybody. */
+const LEAST_CHANGE = 0.01;
+
+/**
+ * Whether rounds depend on those before. The pace of a round is the mean of its rows' startups, each over its row's median: what all
+ * rows had in common. Paired ratios are taken within a round, so that they survive a drift; the intervals of ms do not.
+ */
+export function driftOf(tallies: readonly Tally[]): Report['drift'] {
+  const paces = new Map<number, number[]>();
+  for (const tally of tallies) {
+    const startups = tally.quantity('startup');
+    const known = Array.from(startups).filter((ms) => ms > 0);
+    if (known.length === 0) continue;
+    const middle = median(known);
+    for (const [place, round] of tally.rounds.entries()) {
+      const ms = startups[place] as number;
+      if (!(ms > 0)) continue;
+      const pace = paces.get(round);
+      if (pace) pace.push(ms / middle);
+      else paces.set(round, [ms / middle]);
+    }
+  }
+  const rounds = [...paces].sort(([a], [b]) => a - b).map(([, pace]) => pace.reduce((sum, one) => sum + one, 0) / pace.length);
+  const n = rounds.length;
+  if (n < FEWEST_ROUNDS) return { gap: 'too-few-runs' };
+  const [first, second] = [rounds.slice(0, Math.floor(n / 2)), rounds.slice(Math.floor(n / 2))];
+  const lag1 = correlation(rounds);
+  const halvesP = rankSum(second, first);
+  const secondHalf = median(second) / median(first);
+  // Rounds that alternate make intervals too wide, which misleads nobody.
+  const correlated = lag1 > Math.max(NOTABLE, Z / Math.sqrt(n));
+  const halvesDiffer = halvesP < FALSE_ALARMS && Math.abs(Math.log(secondHalf)) > LEAST_CHANGE;
+  return { rounds: n, lag1, secondHalf, halvesP, drifted: correlated || halvesDiffer };
+}
+
+/** Of each value with the next. */
+function correlation(values: readonly number[]): number {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  let [own, next] = [0, 0];
+  for (const [at, value] of values.entries()) {
+    own += (value - mean) ** 2;
+    if (at > 0) next += (value - mean) * ((values[at - 1] as number) - mean);
+  }
+  return own === 0 ? 0 : next / own;
+}
+
+/** What a pair of real rows with the middlemost noise would have shown, by itself at the level of the family's first step. */
+export function resolutionOf(comparisons: Report['comparisons']): Report['resolution'] {
+  const real = comparisons.filter(({ standIn }) => !standIn);
+  const totals = real.flatMap(({ n, total }) => (isGap(total) ? [] : [{ n, noise: total.noise }]));
+  const tests = real.length + totals.length;
+  const of = (held: { n: number; noise: number | Gap }[]) => {
+    const known = held.flatMap(({ n, noise }) => (isGap(noise) ? [] : [{ n, noise }]));
+    if (known.length === 0) return { gap: 'too-few-runs' } as const;
+    const n = Math.floor(median(known.map((one) => one.n)));
+    const noise = median(known.map((one) => one.noise));
+    const alpha = ALPHA / tests;
+    return {
+      n,
+      noise,
+      detectable: detectableRatio(noise, n, alpha) ?? ({ gap: 'too-few-runs' } as const),
+      runsForFivePercent: pairsNeeded(noise, 1 + MARGIN, alpha),
+    };
+  };
+  return { tests, fewestPairs: fewestPairs(tests), startup: of(real), total: of(totals) };
+}
