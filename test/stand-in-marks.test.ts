@@ -26,7 +26,7 @@ describe.each([
 ])('on %s', (_where, render) => {
   test('pairs that cannot be told apart, startups far out and bursts bear the mark', () => {
     const text = render().replace(/\n {4}/g, ' ');
-    expect(text).toMatch(/not separable at n=12: docker = podman \(stand-in\)/);
+    expect(text).toMatch(/startup, n=12: docker and podman \(stand-in\)/);
     expect(text).toMatch(/podman \(stand-in\): 1 of \d+: podman#3 912 ms/);
     expect(text).toMatch(/podman \(stand-in\)( +| \| )runs\/min/);
     expect(text).toMatch(/podman \(stand-in\): (still scales|more than)/);

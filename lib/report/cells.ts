@@ -50,6 +50,14 @@ export function middle(summary: Pick<Summary, 'median' | 'ci95'> | Gap, show = (
   return isGap(ci95) ? show(median) : `${show(median)} [${show(ci95[0])}–${show(ci95[1])}]`;
 }
 
+/** A ratio to the baseline with its interval; the baseline's own needs none. */
+export function pairedRatio(value: Pick<Summary, 'median' | 'ci95'> | Gap): string {
+  const digits = (one: number) => one.toFixed(2);
+  if (isGap(value) || isGap(value.ci95)) return middle(value, digits);
+  const [low, high] = value.ci95;
+  return low === value.median && high === value.median ? digits(value.median) : middle(value, digits);
+}
+
 export const ratio = (value: number | Gap | { median: number }) =>
   isGap(value) ? '–' : (typeof value === 'number' ? value : value.median).toFixed(2);
 

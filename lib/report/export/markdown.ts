@@ -4,7 +4,7 @@ import { printable } from '../../printable.js';
 import { type ClockName, isGap } from '../../record.js';
 import { apartLines, coverage, driftLine, outlierLines, resolutionLines } from '../apart.js';
 import { bundleLines } from '../bundles.js';
-import { authShort, failuresOf, isTaxed, middle, nameOf, ratioHead, settingsOf, syncShort, whole } from '../cells.js';
+import { authShort, failuresOf, isTaxed, middle, nameOf, pairedRatio, ratioHead, settingsOf, syncShort, whole } from '../cells.js';
 import { doubts, firstRunLine, insideAlike, loadWords } from '../circumstances.js';
 import type { ModeReport, Report } from '../document.js';
 import { placeLines, placesTable } from '../places.js';
@@ -85,8 +85,8 @@ function rowTable(report: Report): string {
       `${mode.letter} ${nameOf(mode)}`,
       mode.isolation,
       middle(mode.startupMs),
-      middle(mode.startupRatio, (value) => value.toFixed(2)),
-      ...(taxed ? [middle(mode.taxRatio, (value) => value.toFixed(2))] : []),
+      pairedRatio(mode.startupRatio),
+      ...(taxed ? [pairedRatio(mode.taxRatio)] : []),
       `${mode.passed}/${mode.n}`,
       syncShort(mode.sync),
       authShort(mode),

@@ -6,12 +6,13 @@ import { insideAlike, loadWords } from '../circumstances.js';
 import type { Report } from '../document.js';
 import { plantedSentences } from '../planted.js';
 import { type Style, wrap } from './lines.js';
+import type { Shown } from './table.js';
 
 /** `--runs auto` goes on until every ratio of startups is known to this share of it. */
 const PRECISE = 0.05;
 
-/** @param taxed whether whole runs are shown beside the startups */
-export function renderNotes(report: Report, style: Style, taxed: boolean): string {
+/** @param shown what the table had room for */
+export function renderNotes(report: Report, style: Style, shown: Shown): string {
   const { match } = report;
   const warnings = report.warnings.flatMap((warning) => wrap(`warning: ${warning.message}`, '', '  '));
   const drift = [driftLine(report) ?? []].flat().flatMap((line) => wrap(`warning: ${line}`, '', '  '));
@@ -31,7 +32,7 @@ export function renderNotes(report: Report, style: Style, taxed: boolean): strin
     ...bundles,
     ...standIns,
     ...how,
-    ...[conditions(report, taxed), `model: ${match.model} (${match.modelWhy})`].flatMap((line) => wrap(line, '', '  ').map(style.faint)),
+    ...[conditions(report, shown), `model: ${match.model} (${match.modelWhy})`].flatMap((line) => wrap(line, '', '  ').map(style.faint)),
   ].join('\n');
 }
 
@@ -39,7 +40,7 @@ export function renderNotes(report: Report, style: Style, taxed: boolean): strin
 export const totalHead = ({ match }: Report) =>
   `tax: launch to gone${match.model === 'live' ? ' without model time' : ''}, against ${match.baseline} in the same round`;
 
-function conditions(report: Report, taxed: boolean): string {
+function conditions(report: Report, { taxed, interval: inMs }: Shown): string {
   const { match } = report;
   const from = match.state === 'warm' ? 'exec into the idle sandbox' : 'launch';
   const total = taxed ? [totalHead(report)] : [];
@@ -47,7 +48,8 @@ function conditions(report: Report, taxed: boolean): string {
   const load = loadWords(match) ?? [];
   const inside = insideAlike(report) ?? [];
   return [
-    `startup: ${from} to the agent's first model request, median${interval(report)}`,
+    `startup: ${from} to the agent's first model request, median${inMs ? interval(report) : ''}`,
+    ...(match.baseline === undefined || interval(report) === '' ? [] : [`× ${match.baseline}: paired by round${interval(report)}`]),
     ...total,
     "sync: of the agent's own file; all kinds: cagematch probe --only sync",
     [roundsOf(report), ...warmup, `state ${match.state}`, `seed ${match.seed}`].concat(load).join(', '),

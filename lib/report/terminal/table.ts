@@ -1,7 +1,20 @@
 // The match for a person at a terminal of 100 columns: the answer first, then what it rests on.
 import { isGap } from '../../record.js';
 import { coverage, renderApart, renderOutliers } from '../apart.js';
-import { authShort, failuresOf, isTaxed, leftoversShort, middle, nameOf, ratio, ratioHead, settingsOf, syncShort } from '../cells.js';
+import {
+  authShort,
+  failuresOf,
+  isTaxed,
+  leftoversShort,
+  middle,
+  nameOf,
+  pairedRatio,
+  ratio,
+  ratioHead,
+  settingsOf,
+  syncShort,
+  whole,
+} from '../cells.js';
 import { doubts, firstRunLine } from '../circumstances.js';
 import type { ModeReport, Report } from '../document.js';
 import type { ProbeDocument } from '../probe/document.js';
@@ -41,16 +54,30 @@ export function renderTable(report: Report, style: Style = plain, probes: readon
     renderOutliers(report, style),
     renderAbsent(report, style),
     probes.flatMap((probe) => wrap(whereProbed(probe), '', '  ')).join('\n'),
-    renderNotes(report, style, table.taxed),
+    renderNotes(report, style, table),
   ];
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
 
-/** `taxed`: there was room for what a whole run costs. */
-function rowsOf(report: Report, style: Style): { text: string; taxed: boolean } {
-  if (report.modes.length === 0) return { text: 'nothing was run', taxed: false };
-  const whole = isTaxed(report) ? rows(report, style, true) : undefined;
-  return whole && fits(whole) ? { text: trimmed(whole), taxed: true } : { text: trimmed(fitted(rows(report, style, false))), taxed: false };
+/** What there was room for: what a whole run costs, and the interval of a startup in ms. The ratio's interval is always there. */
+export interface Shown {
+  taxed: boolean;
+  interval: boolean;
+}
+
+function rowsOf(report: Report, style: Style): Shown & { text: string } {
+  if (report.modes.length === 0) return { text: 'nothing was run', taxed: false, interval: false };
+  const wishes: Shown[] = [
+    { taxed: true, interval: true },
+    { taxed: true, interval: false },
+    { taxed: false, interval: true },
+  ];
+  for (const shown of wishes) {
+    const table = shown.taxed && !isTaxed(report) ? undefined : rows(report, style, shown);
+    if (table && fits(table)) return { text: trimmed(table), ...shown };
+  }
+  const last: Shown = { taxed: false, interval: false };
+  return { text: trimmed(fitted(rows(report, style, last))), ...last };
 }
 
 function coverageLines(report: Report): string[] {
@@ -58,7 +85,7 @@ function coverageLines(report: Report): string[] {
   return few === undefined ? [] : ['', ...wrap(few, '', '  ')];
 }
 
-function rows(report: Report, style: Style, taxed: boolean): ReturnType<typeof borderless> {
+function rows(report: Report, style: Style, { taxed, interval }: Shown): ReturnType<typeof borderless> {
   const head = ['mode', 'isolation', 'startup ms', ratioHead(report), ...(taxed ? ['tax ×'] : []), 'passed', 'sync', 'auth', 'leftovers'];
   const table = borderless(head.map(style.bold), [
     ...(['left', 'left', 'right', 'right'] as const),
@@ -70,8 +97,8 @@ function rows(report: Report, style: Style, taxed: boolean): ReturnType<typeof b
     table.push([
       `${mode.letter} ${nameOf(mode)}`,
       mode.isolation,
-      middle(mode.startupMs),
-      middle(mode.startupRatio, (value) => value.toFixed(2)),
+      interval ? middle(mode.startupMs) : whole(mode.startupMs),
+      pairedRatio(mode.startupRatio),
       ...(taxed ? [ratio(mode.taxRatio)] : []),
       (all ? style.good : style.bad)(`${mode.passed}/${mode.n}`),
       syncShort(mode.sync),
