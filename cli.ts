@@ -8,6 +8,7 @@ import { EXIT, type Io } from './commands/io.js';
 import { CagematchError, messageOf } from './lib/errors.js';
 import { nearest } from './lib/nearest.js';
 import { version } from './lib/package.js';
+import { oneLine, terminalText } from './lib/printable.js';
 import { redact } from './lib/secrets.js';
 
 interface CommandModule {
@@ -46,6 +47,9 @@ const COMMANDS: { command: string; describe: string | false; load(): Promise<Com
   // For those who work on cagematch itself.
   { command: 'docs', describe: false, load: () => import('./commands/docs.js') },
 ];
+
+/** A command line, a key of a file or an id of a task may stand in an error, and may be of any length. */
+const MOST_SAID = 2000;
 
 /** A reader that closes the pipe early (`| head`), or a terminal that was closed. */
 const READER_LEFT = ['EPIPE', 'EIO'];
@@ -124,8 +128,9 @@ async function makeIo(): Promise<Io> {
   const line = ignoredLine(ignored);
   if (line !== undefined) process.stderr.write(`${line}\n`);
   return {
-    out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(redact(text)),
+    out: (text) => void process.stdout.write(terminalText(text)),
+    document: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(terminalText(redact(text))),
     outIsTty: process.stdout.isTTY === true,
     errIsTty: process.stderr.isTTY === true,
     errColumns: () => process.stderr.columns || 100,
@@ -174,8 +179,8 @@ function badUsage(message: string, argv: string[], options: string[]): Cagematch
 }
 
 function report(error: unknown, debug: boolean): number {
-  const say = (text: string) => console.error(redact(text));
-  if (debug) say(inspect(error));
+  const say = (text: string) => console.error(oneLine(text, MOST_SAID));
+  if (debug) console.error(terminalText(redact(inspect(error))));
   if (error instanceof CagematchError) {
     say(`✖ ${error.message}`);
     if (error.hint !== undefined) say(`hint: ${error.hint}`);

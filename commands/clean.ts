@@ -9,6 +9,7 @@ import { stateOf } from '../lib/harness-id.js';
 import { mountsBelow } from '../lib/mounts.js';
 import { leftFolders, removeFolder } from '../lib/owner.js';
 import { leftAtHome } from '../lib/probes/walls/planted.js';
+import { printable } from '../lib/printable.js';
 import { killListed, listOrphans } from '../lib/processes.js';
 import { EXIT, type Io } from './io.js';
 import { readSettings } from './settings.js';
@@ -42,15 +43,15 @@ function openBroom(io: Io, { dryRun, all }: { dryRun: boolean; all: boolean }) {
       broom.found += 1;
       try {
         if (!dryRun) await remove();
-        io.out(`${dryRun ? 'would remove' : 'removed'} ${what}\n`);
+        io.out(`${printable(`${dryRun ? 'would remove' : 'removed'} ${what}`)}\n`);
       } catch (error) {
         broom.fail(what, error);
       }
     },
     fail(what: string, error: unknown): void {
       broom.failed += 1;
-      const hint = error instanceof CagematchError && error.hint !== undefined ? `hint: ${error.hint}\n` : '';
-      io.err(`${what}: ${messageOf(error)}\n${hint}`);
+      const hint = error instanceof CagematchError && error.hint !== undefined ? `${printable(`hint: ${error.hint}`)}\n` : '';
+      io.err(`${printable(`${what}: ${messageOf(error)}`)}\n${hint}`);
     },
   };
   return broom;

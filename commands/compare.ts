@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { z } from 'zod';
 import { CagematchError, messageOf } from '../lib/errors.js';
+import { jsonDocument } from '../lib/json.js';
 import { readPlainFile } from '../lib/plain-files.js';
 import { compare, type Side } from '../lib/report/compare/compare.js';
 import type { ComparisonDocument } from '../lib/report/compare/comparison.js';
@@ -76,14 +77,15 @@ export async function handler(args: unknown, io: Io): Promise<number> {
 }
 
 function print(document: ComparisonDocument, settings: z.infer<typeof settingsSchema>, file: string | undefined, io: Io): number {
-  const json = `${JSON.stringify(document, null, 2)}\n`;
+  const json = jsonDocument(document);
   if (file !== undefined) writeFileSync(file, json);
-  if (settings.json === '-') io.out(json);
+  if (settings.json === '-') io.document(json);
   const shown = (tty: boolean) =>
     settings.format === 'markdown'
       ? renderComparisonMarkdown(document)
       : renderComparison(document, wantsColour(io, tty) ? coloured : plain);
   if (settings.json === '-') io.err(shown(io.errIsTty));
+  else if (settings.format === 'markdown') io.document(shown(false));
   else io.out(shown(io.outIsTty));
   if (settings.failOver === undefined) return EXIT.done;
   return { regression: EXIT.failed, none: EXIT.done, 'cannot-say': EXIT.cannotSay }[document.verdict];

@@ -1,6 +1,7 @@
 // `cagematch detect`: which runtimes are here, and why the others are not.
 import type { Argv } from 'yargs';
 import { z } from 'zod';
+import { jsonDocument } from '../lib/json.js';
 import { isolationOf, isStandIn } from '../lib/match/detect.js';
 import { renderDetected } from '../lib/report/terminal/detected.js';
 import { coloured, plain } from '../lib/report/terminal/lines.js';
@@ -26,6 +27,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     standIn: isStandIn(detection),
     detection,
   }));
-  io.out(settings.json ? `${JSON.stringify(rows, null, 2)}\n` : renderDetected(rows, wantsColour(io, io.outIsTty) ? coloured : plain));
+  if (settings.json) io.document(jsonDocument(rows));
+  else io.out(renderDetected(rows, wantsColour(io, io.outIsTty) ? coloured : plain));
   return EXIT.done;
 }

@@ -2,9 +2,11 @@
 import type { Env } from '../lib/contract.js';
 
 export interface Io {
-  /** The result: one block of text, newline included. */
+  /** The result for a person: one block of text, newline included. Whatever a terminal would obey is taken out of it, but our styles. */
   out(text: string): void;
-  /** For the person: progress, notes. */
+  /** The result for a program (JSON, CSV, HTML, Markdown …), which escapes what its form asks for: written as it is. */
+  document(text: string): void;
+  /** For a person, as `out`: progress, notes. Secrets are redacted. */
   err(text: string): void;
   outIsTty: boolean;
   errIsTty: boolean;

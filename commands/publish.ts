@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { CagematchError, messageOf } from '../lib/errors.js';
+import { jsonDocument } from '../lib/json.js';
 import { withProbes } from '../lib/report/advice/recommend.js';
 import type { Report } from '../lib/report/document.js';
 import type { ProbeDocument } from '../lib/report/probe/document.js';
@@ -36,9 +37,9 @@ export function publishProbe(document: ProbeDocument, folder: string, settings: 
 }
 
 function show(document: unknown, render: (style: Style) => string, settings: Where, io: Io): void {
-  const json = `${JSON.stringify(document, null, 2)}\n`;
+  const json = jsonDocument(document);
   const toStdout = settings.json === '-';
-  if (toStdout) io.out(json);
+  if (toStdout) io.document(json);
   else if (settings.json !== undefined) save(resolve(io.cwd, settings.json), json);
   const table = (tty: boolean) => render(wantsColour(io, tty) ? coloured : plain);
   if (toStdout) io.err(table(io.errIsTty));

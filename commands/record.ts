@@ -18,6 +18,7 @@ import { liveAnswer, replayAnswer } from '../lib/model/answers.js';
 import { type Cassette, cassetteText } from '../lib/model/cassette.js';
 import type { Answer } from '../lib/model/gateway.js';
 import { createTape } from '../lib/model/tape.js';
+import { printable } from '../lib/printable.js';
 import type { Outcome, RowEvent } from '../lib/record.js';
 import { createProgress } from '../lib/report/terminal/progress.js';
 import { findTask } from '../lib/task/bundled.js';
@@ -158,7 +159,7 @@ function tell(event: RowEvent, say: (line: string) => void): void {
 
 function refused(io: Io, what: string, outcome: Outcome): number {
   const { cause, message, hint } = outcome as Extract<Outcome, { status: 'failed' }>;
-  io.err(`✖ ${what}: ${cause}: ${message}\n${hint === undefined ? '' : `hint: ${hint}\n`}`);
+  io.err(`${printable(`✖ ${what}: ${cause}: ${message}`)}\n${hint === undefined ? '' : `${printable(`hint: ${hint}`)}\n`}`);
   return EXIT.failed;
 }
 

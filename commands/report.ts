@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import type { Argv } from 'yargs';
 import { z } from 'zod';
 import { CagematchError } from '../lib/errors.js';
+import { jsonDocument } from '../lib/json.js';
 import type { Report } from '../lib/report/document.js';
 import { createCsv, type Exporter } from '../lib/report/export/csv.js';
 import { renderHyperfine } from '../lib/report/export/hyperfine.js';
@@ -50,7 +51,7 @@ const FORMATS = {
   html: { whole: (report, { probes }) => renderHtml(report, probes), probe: renderProbeHtml },
   json: {
     stream: async (write, report) => createJson(write, await report()),
-    probe: (document) => `${JSON.stringify(document, null, 2)}\n`,
+    probe: (document) => jsonDocument(document),
   },
   csv: { stream: async (write) => createCsv(write), probe: renderProbeCsv },
   hyperfine: { whole: (report, { fold }) => renderHyperfine(report, fold.tallyOf) },
@@ -84,17 +85,18 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const found = findRecord(settings.match, settings.out, io.cwd);
   if (settings.publish) return publishFound(found, settings.out, io);
   const format: Format = FORMATS[settings.format];
+  const write = settings.format === 'table' ? io.out : io.document;
   if (found.kind === 'probe') {
     if (!format.probe) throw notOfAProbe(found.name, settings.format);
-    io.out(format.probe(await readProbe(found), io));
+    write(format.probe(await readProbe(found), io));
     return EXIT.done;
   }
   if ('whole' in format) {
     const { report, fold, probes } = await finishedFold(found);
-    io.out(format.whole(report, { fold, io, probes }));
+    write(format.whole(report, { fold, io, probes }));
     return EXIT.done;
   }
-  const pieces = inPieces(io.out);
+  const pieces = inPieces(write);
   const exporter = await format.stream(pieces.write, async () => (await finishedFold(found)).report);
   await readFound(found, exporter.push);
   exporter.end();

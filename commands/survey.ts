@@ -3,6 +3,7 @@ import type { Context } from '../lib/contract.js';
 import { contextFor, createKeeper, type Keeper, type Surroundings } from '../lib/match/context.js';
 import { type Detected, detectAll } from '../lib/match/detect.js';
 import { loadModes, parseWanted, type Wanted } from '../lib/match/registry.js';
+import { printable } from '../lib/printable.js';
 import type { Io } from './io.js';
 
 export interface Survey {
@@ -24,7 +25,7 @@ export async function survey(io: Io, names: string[]): Promise<Survey> {
     uid: io.uid,
     match: 'none',
     signal: new AbortController().signal,
-    say: (line) => io.err(`${line}\n`),
+    say: (line) => io.err(`${printable(line)}\n`),
   };
   const keeper = createKeeper();
   const detected = await detectAll(asked, (mode) => contextFor(around, keeper, mode));

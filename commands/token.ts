@@ -7,6 +7,8 @@ import { variableOf } from '../lib/auth/deliver.js';
 import { type Found, findCredentials } from '../lib/auth/find.js';
 import { findGitHub, type GitHubCredential } from '../lib/auth/github.js';
 import { CagematchError } from '../lib/errors.js';
+import { jsonDocument } from '../lib/json.js';
+import { printable } from '../lib/printable.js';
 import { wrap } from '../lib/report/terminal/lines.js';
 import { EXIT, type Io } from './io.js';
 import { readSettings } from './settings.js';
@@ -41,14 +43,14 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const found = await findCredentials(io);
   if (settings.action === 'push' || settings.tokenOnly || settings.export) {
     const { credential, warnings } = await chooseCredential(found, settings.auth, io.env);
-    for (const { text, hint } of warnings) io.err(`! ${text}\n  → ${hint}\n`);
+    for (const { text, hint } of warnings) io.err(`! ${printable(text)}\n  → ${printable(hint)}\n`);
     if (settings.action === 'push') return push(credential, settings.mode, io);
-    if (settings.tokenOnly) io.out(`${credential.secret}\n`);
-    else io.out(`export ${variableOf(credential)}='${credential.secret.replaceAll("'", "'\\''")}'\n`);
+    if (settings.tokenOnly) io.document(`${credential.secret}\n`);
+    else io.document(`export ${variableOf(credential)}='${credential.secret.replaceAll("'", "'\\''")}'\n`);
     return EXIT.done;
   }
   const github = await findGitHub(io.env);
-  if (settings.json) io.out(`${JSON.stringify(describe(found, github), null, 2)}\n`);
+  if (settings.json) io.document(jsonDocument(describe(found, github)));
   else io.out(render(found, github));
   return takenOf(found).length > 0 ? EXIT.done : EXIT.failed;
 }

@@ -56,6 +56,6 @@ test('each form of the report says which runs have one, and what to type', () =>
   const { report } = reportOf([started(), ...row('fly'), ...runs]);
   const line = "fly#1 and fly#2: what the agent committed is a git bundle in bundles/: git fetch bundles/fly-1.bundle '*:*'";
   expect(renderTable(report).replace(/\n +/g, ' ')).toContain(line);
-  expect(renderMarkdown(report)).toContain(`What agents committed:\n\n- ${line}`);
+  expect(renderMarkdown(report)).toContain(`What agents committed:\n\n- ${line.replace("'*:*'", "`'*:*'`")}`);
   expect(renderHtml(report)).toContain('<h3>What agents committed</h3>');
 });

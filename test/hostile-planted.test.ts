@@ -175,7 +175,7 @@ describe('what was planted is told', () => {
     const lines = csv
       .trim()
       .split('\r\n')
-      .map((line) => line.split(','));
+      .map((line) => line.replaceAll('"', '').split(','));
     const column = (name: string) => lines.slice(1).map((cells) => cells[lines[0]?.indexOf(name) ?? -1]);
     expect(column('planted')).toEqual(['0', '2', '2', '2', '1', '']);
     expect(column('planted_gap').at(-1)).toBe('vanished');

@@ -217,7 +217,7 @@ describe.skipIf(program === undefined)('the page in a real browser', () => {
 
   test('report --format html of a real match, the one that this repository holds, is such a page', async () => {
     let html = '';
-    const io = { out: (text: string) => (html += text), cwd: packageRoot, outIsTty: false } as unknown as Io;
+    const io = { document: (text: string) => (html += text), cwd: packageRoot, outIsTty: false } as unknown as Io;
     expect(await report({ match: '20261121-083223-4c9b', format: 'html', out: 'results' }, io)).toBe(0);
     expect(await openPage(tab, html)).toEqual({ strangers: [], complaints: [] });
     for (const width of [390, 1280]) {

@@ -87,5 +87,5 @@ test('every line of the CSV names the place', () => {
   csv.end();
   const [head = '', line = ''] = text.split('\r\n');
   const cell = (name: string) => line.split(',')[head.split(',').indexOf(name)];
-  expect([cell('target'), cell('place')]).toEqual(['m2', 'm2']);
+  expect([cell('target'), cell('place')]).toEqual(['"m2"', '"m2"']);
 });

@@ -260,7 +260,8 @@ describe('cagematch report', () => {
     keep(cwd, id, 'probe.jsonl', written([probeStarted({ probe: id, ...change }), ...events.slice(1)]));
   async function shown(cwd: string, match: string | undefined, format: string): Promise<string> {
     let text = '';
-    const io = { out: (piece: string) => (text += piece), cwd, env: {}, outIsTty: false } as unknown as Io;
+    const add = (piece: string) => (text += piece);
+    const io = { out: add, document: add, cwd, env: {}, outIsTty: false } as unknown as Io;
     expect(await report({ match, format, out: 'results' }, io)).toBe(0);
     return text;
   }

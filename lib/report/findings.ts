@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { CagematchError } from '../errors.js';
 import { isGap } from '../record.js';
 import type { Report } from './document.js';
-import { code, table, text } from './export/markdown.js';
+import { code, joined, ofThisRepository, table } from './export/markdown-text.js';
 import type { ProbeDocument } from './probe/document.js';
 import { segmentsOf } from './segments.js';
 
@@ -193,13 +193,9 @@ export function renderFindings(file: Findings, views: ReadonlyMap<string, View>)
     const records = recordsOf(finding, file);
     if (answer !== undefined && records.length === 0) throw wrong('no record answers it', question);
     const words = [...(answer === undefined ? [] : [fill(answer, views)]), ...(open === undefined ? [] : [`Open: ${open}`])];
-    return [
-      text(question),
-      words.map((one) => one.replaceAll('<', '&lt;')).join(' '),
-      answer === undefined ? 'open' : records.map(code).join(', '),
-    ];
+    return [question, ofThisRepository(words.join(' ')), answer === undefined ? 'open' : joined(records.map(code), ', ')];
   });
-  return table(['question', 'answer', 'answered by'], rows);
+  return table(['question', 'answer', 'answered by'], rows).toString();
 }
 
 function wrong(what: string, where: string): CagematchError {

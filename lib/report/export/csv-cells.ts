@@ -3,16 +3,20 @@ import { printable } from '../../printable.js';
 
 export type Cell = string | number | boolean | undefined;
 
+/** The names of the columns, which are ours. */
+export const csvHead = (names: readonly string[]): string => `${names.join(',')}\r\n`;
+
 export const csvLine = (cells: readonly Cell[]): string => `${cells.map(cell).join(',')}\r\n`;
 
 /**
- * Words are an agent's or a runtime's: a spreadsheet would run those that begin as a formula does, so an apostrophe goes
- * before them; and they bring no control characters.
+ * Where a spreadsheet would begin a cell with a formula. Where its list separator is a semicolon, it takes no notice of our quotes
+ * beyond the first cell, so a semicolon within a text may begin one too.
  */
+const FORMULA = /(^|;)(?=[\s"']*[=+\-@＝＋－＠])/g;
+
+/** Every text is quoted and printable, and an apostrophe goes before whatever begins as a formula does. Numbers are ours, and bare. */
 function cell(value: Cell): string {
   if (value === undefined) return '';
   if (typeof value !== 'string') return String(value);
-  const text = printable(value);
-  const tame = /^\s*[=+\-@＝＋－＠]/.test(text) ? `'${text}` : text;
-  return /[",]|^\s|\s$/.test(tame) ? `"${tame.replaceAll('"', '""')}"` : tame;
+  return `"${printable(value).replace(FORMULA, "$1'").replaceAll('"', '""')}"`;
 }

@@ -1,6 +1,6 @@
 // Every run as a line of CSV (RFC 4180), for a spreadsheet or a data frame.
 import { type ClockName, type EventOf, isGap, type MatchEvent } from '../../record.js';
-import { type Cell, csvLine } from './csv-cells.js';
+import { type Cell, csvHead, csvLine } from './csv-cells.js';
 
 /** Takes a match's events and writes text as it goes. */
 export interface Exporter {
@@ -22,7 +22,7 @@ export function createCsv(write: (text: string) => void): Exporter {
   let headed = false;
   const line = (cells: Cell[]) => write(csvLine(cells));
   const head = (names: string[]) => {
-    if (!headed) line(names);
+    if (!headed) write(csvHead(names));
     headed = true;
   };
   return {

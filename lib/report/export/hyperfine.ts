@@ -1,5 +1,6 @@
 // The match as hyperfine exports a benchmark, so that its plotting scripts draw it.
 import { mean, sampleStandardDeviation } from 'simple-statistics';
+import { jsonDocument } from '../../json.js';
 import type { Report } from '../document.js';
 import type { Fold } from '../fold.js';
 import { measured, type Tally } from '../tally.js';
@@ -33,7 +34,7 @@ export function renderHyperfine(report: Report, tallyOf: Fold['tallyOf']): strin
       },
     ];
   });
-  return `${JSON.stringify({ results }, null, 2)}\n`;
+  return jsonDocument({ results });
 }
 
 function meanSeconds(tally: Tally, name: 'cpuUserMs' | 'cpuSystemMs'): number | null {

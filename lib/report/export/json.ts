@@ -1,5 +1,5 @@
 // The report as JSON, its runs written as they are read again: all of them at once may be more than memory holds.
-
+import { printableJson } from '../../printable.js';
 import type { Report } from '../document.js';
 import { without } from '../rows.js';
 import type { Exporter } from './csv.js';
@@ -7,13 +7,15 @@ import type { Exporter } from './csv.js';
 /** Writes what `JSON.stringify(report, null, 2)` would, had the report the runs that are pushed. @param report without runs */
 export function createJson(write: (text: string) => void, report: Report): Exporter {
   // No text within JSON holds a line's end, so this line is the document's own.
-  const [before = '', after = ''] = JSON.stringify({ ...report, runs: [] }, null, 2).split(/(?<=\n {2}"runs": \[)(?=\],?\n)/);
+  const [before = '', after = ''] = printableJson(JSON.stringify({ ...report, runs: [] }, null, 2)).split(
+    /(?<=\n {2}"runs": \[)(?=\],?\n)/,
+  );
   let first = true;
   write(before);
   return {
     push(event) {
       if (event.type !== 'run-ended') return;
-      const text = JSON.stringify(without(event), null, 2).replaceAll('\n', '\n    ');
+      const text = printableJson(JSON.stringify(without(event), null, 2)).replaceAll('\n', '\n    ');
       write(`${first ? '' : ','}\n    ${text}`);
       first = false;
     },

@@ -1,6 +1,5 @@
 // The match as Markdown, and the generated region of RESULTS.md.
 
-import { printable } from '../../printable.js';
 import { type ClockName, isGap } from '../../record.js';
 import { apartLines, coverage, driftLine, outlierLines, resolutionLines } from '../apart.js';
 import { bundleLines } from '../bundles.js';
@@ -15,6 +14,7 @@ import { costTable } from '../terminal/cost-block.js';
 import { lengthsTable } from '../terminal/lengths-block.js';
 import { interval, roundsOf, totalHead } from '../terminal/notes.js';
 import { recommendationLines, recommendationTitle } from '../terminal/recommendation-block.js';
+import { bullets, code, document, type Markdown, markdown, section, table, type Words } from './markdown-text.js';
 
 export const MATCH_REGION = { begin: '<!-- cagematch:match -->', end: '<!-- /cagematch:match -->' };
 
@@ -23,8 +23,9 @@ const CLOCKS: ClockName[] = ['launch', 'firstProcess', 'startup', 'work', 'model
 export function renderMarkdown(report: Report): string {
   const { match } = report;
   const few = coverage(report);
-  return [
-    `Match \`${match.id}\`: task \`${match.task}\`, ${roundsOf(report)} in seeded random order (seed ${match.seed})${match.warmup === 0 ? '' : `, ${match.warmup} before it not counted`}, state ${match.state}, model ${match.model}.`,
+  const warmup = match.warmup === 0 ? '' : `, ${match.warmup} before it not counted`;
+  return document([
+    markdown`Match ${code(match.id)}: task ${code(match.task)}, ${roundsOf(report)} in seeded random order (seed ${match.seed})${warmup}, state ${match.state}, model ${match.model}.`,
     ...section('', bullets(doubts(report))),
     '',
     rowTable(report),
@@ -34,12 +35,12 @@ export function renderMarkdown(report: Report): string {
       'Not as the others:',
       report.modes.flatMap((mode) => {
         const own = settingsOf(mode, report);
-        return own === '' ? [] : [`- \`${nameOf(mode)}\`: ${text(own)}`];
+        return own === '' ? [] : bullets([markdown`${code(nameOf(mode))}: ${own}`]);
       }),
     ),
     ...section(
       'Failed runs:',
-      report.modes.flatMap(failuresOf).map(({ runs, cause, message }) => `- ${text(runs)}: ${cause}: ${text(message)}`),
+      bullets(report.modes.flatMap(failuresOf).map(({ runs, cause, message }) => `${runs}: ${cause}: ${message}`)),
     ),
     ...section('Files that run by themselves:', bullets(plantedSentences(report))),
     ...section('What agents committed:', bullets(bundleLines(report))),
@@ -59,15 +60,15 @@ export function renderMarkdown(report: Report): string {
     ...section('Startups far out, kept in every number:', bullets(outlierLines(report))),
     ...section(
       'Not here:',
-      report.absent.map((one) => `- ${one.letter} \`${one.entry}\`: ${text(one.reason)} → ${code(one.hint)}`),
+      bullets(report.absent.map((one) => markdown`${one.letter} ${code(one.entry)}: ${one.reason} → ${code(one.hint)}`)),
     ),
     ...section('Warnings:', bullets(report.warnings.map((warning) => warning.message))),
     '',
     environment(report),
-  ].join('\n');
+  ]);
 }
 
-function rowTable(report: Report): string {
+function rowTable(report: Report): Markdown {
   const taxed = isTaxed(report);
   return table(
     [
@@ -95,7 +96,7 @@ function rowTable(report: Report): string {
   );
 }
 
-function phaseTable(report: Report): string {
+function phaseTable(report: Report): Markdown {
   const known = (name: ClockName) => report.modes.some((mode) => mode.phasesMs[name] !== undefined && !isGap(mode.phasesMs[name]));
   // Measured only where the image was absent.
   const clocks: ClockName[] = known('image') ? ['image', ...CLOCKS] : CLOCKS;
@@ -115,12 +116,12 @@ const clockCells = (mode: ModeReport, name: ClockName) =>
 
 const capitalized = (words: string) => words.charAt(0).toUpperCase() + words.slice(1);
 
-function lengths(report: Report): string[] {
+function lengths(report: Report): Words[] {
   const held = lengthsTable(report);
-  return held ? ['', `Tasks of several lengths: ${text(held.note)}.`, '', table(held.head, held.rows)] : [];
+  return held ? ['', `Tasks of several lengths: ${held.note}.`, '', table(held.head, held.rows)] : [];
 }
 
-function cost(report: Report): string[] {
+function cost(report: Report): Words[] {
   const held = costTable(report);
   if (!held) return [];
   return [
@@ -132,22 +133,20 @@ function cost(report: Report): string[] {
   ];
 }
 
-function burst(report: Report): string[] {
+function burst(report: Report): Words[] {
   if (report.burst.length === 0) return [];
   const { levels, rows } = burstTable(report);
   const lines = rows.map(({ entry, value, cells }) => [entry, value, ...cells]);
   return ['', 'Many at once:', '', table(['mode', 'at once', ...levels.map(String)], lines), ...section('', bullets(burstLines(report)))];
 }
 
-function places(report: Report): string[] {
+function places(report: Report): Words[] {
   const held = placesTable(report);
   const lines = bullets(placeLines(report));
   return held
     ? ['', 'Where the runs were:', '', table(held.head, held.rows), ...section('', lines)]
     : section('Where the runs were:', lines);
 }
-
-export const bullets = (lines: string[]) => lines.map((line) => `- ${text(line)}`);
 
 function environment(report: Report): string {
   const { host, versions } = report.match;
@@ -160,26 +159,6 @@ function runtimeVersions(report: Report): string {
   const seen = new Map<string, string>();
   for (const mode of report.modes) if (mode.detection.status === 'ready') seen.set(mode.title, mode.detection.version);
   return [...seen].map(([title, version]) => `${title} ${version}`).join(', ');
-}
-
-export function section(title: string, lines: string[]): string[] {
-  return lines.length === 0 ? [] : ['', ...(title === '' ? [] : [title, '']), ...lines];
-}
-
-export function table(head: string[], rows: string[][]): string {
-  const line = (cells: string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
-}
-
-/** Words that others chose: no markup of theirs, and no marker that would end our region. */
-export function text(words: string): string {
-  return printable(words).replaceAll('<', '&lt;');
-}
-
-/** A span of code; one that holds backticks needs more of them around it. */
-export function code(words: string): string {
-  const plain = printable(words).replaceAll('<!--', '< !--');
-  return plain.includes('`') ? `\`\` ${plain} \`\`` : `\`${plain}\``;
 }
 
 /** The document with what stands between two markers replaced; undefined where it has no such markers. */

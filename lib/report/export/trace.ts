@@ -1,6 +1,6 @@
 // The match as a Chrome trace (JSON), which Perfetto and chrome://tracing show: where every run's time went, on one time line.
 
-import { printable } from '../../printable.js';
+import { printable, printableJson } from '../../printable.js';
 import type { Clocks, EventOf } from '../../record.js';
 import { nameOf } from '../cells.js';
 import type { Exporter } from './csv.js';
@@ -24,7 +24,7 @@ export function createTrace(write: (text: string) => void): Exporter {
   let first = true;
   let lastMs = 0;
   const put = (event: object) => {
-    write(`${first ? '{"displayTimeUnit":"ms","traceEvents":[\n' : ',\n'}${JSON.stringify(event)}`);
+    write(`${first ? '{"displayTimeUnit":"ms","traceEvents":[\n' : ',\n'}${printableJson(JSON.stringify(event))}`);
     first = false;
   };
   const named = (kind: string, pid: number, tid: number, name: string) => put({ ph: 'M', name: kind, pid, tid, args: { name } });

@@ -1,6 +1,6 @@
 // A probe as CSV: a line for every cell, wall and kind of work of every row, for a spreadsheet or a data frame.
 import { isGap } from '../../record.js';
-import { type Cell, csvLine } from '../export/csv-cells.js';
+import { type Cell, csvHead, csvLine } from '../export/csv-cells.js';
 import type { ProbeDocument } from './document.js';
 import { isRatio } from './work.js';
 
@@ -24,7 +24,7 @@ type Finding = Partial<Record<(typeof FINDING)[number], Cell>>;
 /** `what`: sync, walls, residue (`direction` is the way, `n` the hits) or tax. A column that does not belong to it is empty; why a value is missing stands in `gap` and `detail`. */
 export function renderProbeCsv(document: ProbeDocument): string {
   const { probe, modes } = document;
-  const head = csvLine(['probe', 'entry', 'mode', 'variant', 'label', 'isolation', 'stand_in', ...FINDING]);
+  const head = csvHead(['probe', 'entry', 'mode', 'variant', 'label', 'isolation', 'stand_in', ...FINDING]);
   const lines = modes.flatMap(({ entry, mode, variant, label, isolation, standIn }) =>
     findingsOf(document, entry).map((finding) =>
       csvLine([probe.id, entry, mode, variant, label, isolation, standIn, ...FINDING.map((column) => finding[column])]),

@@ -1,6 +1,6 @@
 // A probe as Markdown: whole tables, every cell that is not the same, all evidence; and the generated region of RESULTS.md.
 import { isGap } from '../../record.js';
-import { bullets, code, section, table, text } from '../export/markdown.js';
+import { bullets, code, joined, markdown, document as page, section, table, type Words } from '../export/markdown-text.js';
 import type { ProbeDocument } from './document.js';
 import { DIRECTIONS, filesNotes, filesTable, latencyOf, MARKS, marksOf, type Seen, sameOf, sayFiles, shortOf, WORDS } from './files.js';
 import { alike, whose } from './grouped.js';
@@ -16,8 +16,8 @@ export function renderProbeMarkdown(document: ProbeDocument): string {
   const name = namesOf(document);
   const early = endedEarly(document);
   const rounds = roundsOf(document);
-  return [
-    `Probe ${code(probe.id)}: ${openingOf(document)}${rounds === '' ? '' : `; ${rounds}`}.`,
+  return page([
+    markdown`Probe ${code(probe.id)}: ${openingOf(document)}${rounds === '' ? '' : `; ${rounds}`}.`,
     ...(early === undefined ? [] : ['', `${early}.`]),
     ...section('Broke off:', bullets(document.brokeOff.map((one) => `${name(one.entry)}: ${brokeOffText(one)}`))),
     ...(probe.only.includes('sync') ? files(document) : []),
@@ -26,18 +26,18 @@ export function renderProbeMarkdown(document: ProbeDocument): string {
     ...(probe.only.includes('tax') ? work(document) : []),
     ...section(
       'Not here:',
-      document.absent.map((one) => `- ${text(one.letter)} ${code(one.entry)}: ${text(one.reason)} → ${code(one.hint)}`),
+      bullets(document.absent.map((one) => markdown`${one.letter} ${code(one.entry)}: ${one.reason} → ${code(one.hint)}`)),
     ),
     ...section('Warnings:', bullets(document.warnings.map(({ message }) => message))),
     '',
-    `Environment: ${text(environmentOf(document))}.`,
-  ].join('\n');
+    `Environment: ${environmentOf(document)}.`,
+  ]);
 }
 
 /** Fixed width, so that the marks of all rows stand below each other. */
-const marks = (words: string) => `\`${words}\``;
+const marks = (words: string) => code(words);
 
-function files(document: ProbeDocument): string[] {
+function files(document: ProbeDocument): Words[] {
   const grid = filesTable(document);
   if (grid.cells.length === 0) return [];
   const name = namesOf(document);
@@ -49,22 +49,22 @@ function files(document: ProbeDocument): string[] {
       return isGap(ms) ? '–' : ms.toFixed(1);
     }),
   ]).filter(([, ...cells]) => cells.some((cell) => cell !== '–'));
-  const legend = (Object.keys(MARKS) as Seen[]).map((seen) => `\`${MARKS[seen]}\` ${WORDS[seen]}`).join(', ');
+  const legend = (Object.keys(MARKS) as Seen[]).map((seen) => markdown`${code(MARKS[seen])} ${WORDS[seen]}`);
   return [
     '',
     '### Files',
     '',
     table(
-      ['', ...grid.entries.map((entry) => text(name(entry)))],
+      ['', ...grid.entries.map((entry) => name(entry))],
       [
         ['in short', ...grid.entries.map((entry) => shortOf(grid, entry))],
         ['same, of those tried', ...grid.entries.map((entry) => sameOf(own(entry)))],
         ...latencies,
-        ...grid.cells.map((cell) => [text(cell), ...grid.entries.map((entry) => marks(marksOf(grid, entry, cell)))]),
+        ...grid.cells.map((cell) => [cell, ...grid.entries.map((entry) => marks(marksOf(grid, entry, cell)))]),
       ],
     ),
     '',
-    `The five marks: in (made on the host before launch), in-live (while it runs), out-live (made inside, seen on the host while it runs), out (on the host after collect), both (both sides change one file). ${legend}.`,
+    markdown`The five marks: in (made on the host before launch), in-live (while it runs), out-live (made inside, seen on the host while it runs), out (on the host after collect), both (both sides change one file). ${joined(legend, ', ')}.`,
     ...section(
       'Not the same:',
       bullets(filesNotes(document).map((note) => `${whose(note.entries, grid.entries, name)}: ${sayFiles(note)}`)),
@@ -72,7 +72,7 @@ function files(document: ProbeDocument): string[] {
   ];
 }
 
-function walls(document: ProbeDocument): string[] {
+function walls(document: ProbeDocument): Words[] {
   const grid = wallsTable(document);
   if (grid.walls.length === 0) return [];
   const name = namesOf(document);
@@ -82,14 +82,14 @@ function walls(document: ProbeDocument): string[] {
     '### Walls',
     '',
     table(
-      ['', ...grid.entries.map((entry) => text(name(entry)))],
+      ['', ...grid.entries.map((entry) => name(entry))],
       [
         ['as declared', ...grid.entries.map((entry) => keptOf(document.walls[entry] ?? []))],
-        ...grid.walls.map((wall) => [text(wall), ...grid.entries.map((entry) => wallShort(grid.at(entry, wall)))]),
+        ...grid.walls.map((wall) => [wall, ...grid.entries.map((entry) => wallShort(grid.at(entry, wall)))]),
       ],
     ),
     '',
-    'What the agent could reach, tried from inside; a `!` marks what is not as declared.',
+    markdown`What the agent could reach, tried from inside; a ${code('!')} marks what is not as declared.`,
     ...section(
       'Evidence:',
       bullets(
@@ -109,7 +109,7 @@ function walls(document: ProbeDocument): string[] {
   ];
 }
 
-function residue(document: ProbeDocument): string[] {
+function residue(document: ProbeDocument): Words[] {
   const grid = residueTable(document);
   if (grid.ways.length === 0) return [];
   const name = namesOf(document);
@@ -125,7 +125,7 @@ function residue(document: ProbeDocument): string[] {
     '',
     table(
       ['', ...grid.ways],
-      grid.entries.map((entry) => [text(name(entry)), ...grid.ways.map((way) => text(residueShort(grid.at(entry, way))))]),
+      grid.entries.map((entry) => [name(entry), ...grid.ways.map((way) => residueShort(grid.at(entry, way)))]),
     ),
     '',
     `Where the credential was found, by the way that it went in: ${residueAbout(document)}.`,
@@ -134,7 +134,7 @@ function residue(document: ProbeDocument): string[] {
   ];
 }
 
-function work(document: ProbeDocument): string[] {
+function work(document: ProbeDocument): Words[] {
   const grid = workTable(document);
   if (grid.kinds.length === 0) return [];
   const name = namesOf(document);
@@ -145,8 +145,8 @@ function work(document: ProbeDocument): string[] {
     '### Tax',
     '',
     table(
-      [`× ${text(baseline ?? 'baseline')} [95 % interval]`, ...grid.entries.map((entry) => text(name(entry)))],
-      grid.kinds.map((kind) => [text(kind), ...grid.entries.map((entry) => ratioWhole(grid.at(entry, kind)))]),
+      [`× ${baseline ?? 'baseline'} [95 % interval]`, ...grid.entries.map((entry) => name(entry))],
+      grid.kinds.map((kind) => [kind, ...grid.entries.map((entry) => ratioWhole(grid.at(entry, kind)))]),
     ),
     '',
     `What one operation takes inside over what it takes in the baseline in the same round${about === '' ? '' : `, ${about}`}.`,

@@ -1,6 +1,5 @@
 // What lines at a terminal are made of: its width, its styles, tables without borders, words that wrap.
-import Table from 'cli-table3';
-import { printable, STYLES, terminalText } from '../../printable.js';
+import { printable, STYLES } from '../../printable.js';
 
 export const WIDTH = 100;
 
@@ -32,81 +31,80 @@ export const coloured: Style = {
 
 const cellText = (cell: string) => (styled.has(cell) ? cell : printable(cell));
 
-/** A table without borders. What its cells contain is made printable, but for the styles above. */
-export function borderless(head: string[], aligned: ('left' | 'right')[]): InstanceType<typeof Table> {
-  const none = Object.fromEntries(
-    [
-      'top',
-      'top-mid',
-      'top-left',
-      'top-right',
-      'bottom',
-      'bottom-mid',
-      'bottom-left',
-      'bottom-right',
-      'left',
-      'left-mid',
-      'mid',
-      'mid-mid',
-      'right',
-      'right-mid',
-    ].map((name) => [name, '']),
-  );
-  const table = new Table({
-    head: head.map(cellText),
-    chars: { ...none, middle: '  ' },
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
-    colAligns: aligned,
-  });
-  const push = table.push.bind(table) as (...rows: string[][]) => number;
-  table.push = (...rows) => push(...(rows as string[][]).map((cells) => cells.map(cellText)));
-  return table;
+/** A table without borders: two blanks between columns. What its cells contain is made printable, but for the styles above. */
+class Table {
+  readonly rows: string[][];
+  constructor(
+    head: string[],
+    readonly aligned: ('left' | 'right')[],
+  ) {
+    this.rows = [head.map(cellText)];
+  }
+
+  push(...rows: string[][]): void {
+    this.rows.push(...rows.map((cells) => cells.map(cellText)));
+  }
+
+  /** In columns of the screen, before anything wraps. */
+  widths(): number[] {
+    return this.aligned.map((_, column) => this.rows.reduce((most, cells) => Math.max(most, longestLine(cells[column] ?? '')), 0));
+  }
+
+  toString(): string {
+    const widths = this.widths();
+    const lines = this.rows.flatMap((cells) => {
+      const split = cells.map((cell) => cell.split('\n'));
+      const height = split.reduce((most, cell) => Math.max(most, cell.length), 0);
+      return Array.from({ length: height }, (_, at) => split.map((cell, column) => this.padded(cell[at] ?? '', column, widths)).join('  '));
+    });
+    return lines.map((line) => line.trimEnd()).join('\n');
+  }
+
+  private padded(line: string, column: number, widths: number[]): string {
+    const blanks = ' '.repeat(Math.max(0, (widths[column] ?? 0) - printable(line).length));
+    return this.aligned[column] === 'right' ? blanks + line : line + blanks;
+  }
 }
 
-/** The table's text without the blanks that fill its last column. */
-export function trimmed(table: { toString(): string }): string {
-  return terminalText(table.toString())
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n');
-}
+export type { Table };
 
-const rowsOf = (table: InstanceType<typeof Table>) => [table.options.head, ...(table as unknown as string[][])];
+export const borderless = (head: string[], aligned: ('left' | 'right')[]): Table => new Table(head, aligned);
 
-function columnWidths(table: InstanceType<typeof Table>): number[] {
-  const rows = rowsOf(table);
-  return table.options.head.map((_, column) => Math.max(...rows.map((cells) => longestLine(cells[column] ?? ''))));
-}
+/** The table's text; its last column is not filled with blanks. */
+export const trimmed = (table: Table): string => table.toString();
 
-/** In columns, before anything wraps. */
-export function widthOf(table: InstanceType<typeof Table>): number {
-  const widths = columnWidths(table);
+export function widthOf(table: Table): number {
+  const widths = table.widths();
   return sum(widths) + 2 * (widths.length - 1);
 }
 
-export const fits = (table: InstanceType<typeof Table>) => widthOf(table) <= WIDTH;
+export const fits = (table: Table) => widthOf(table) <= WIDTH;
 
 /** The table within the width of a page: where it is wider, its widest columns wrap; nothing is cut off. */
-export function fitted(table: InstanceType<typeof Table>): InstanceType<typeof Table> {
+export function fitted(table: Table): Table {
   if (fits(table)) return table;
-  const rows = rowsOf(table);
-  const widths = columnWidths(table);
-  const gaps = 2 * (widths.length - 1);
-  while (sum(widths) + gaps > WIDTH) {
-    const widest = Math.max(...widths);
-    widths[widths.indexOf(widest)] = widest - 1;
-  }
-  // Between words where every word has room; a word that has none would be cut short, so then anywhere.
-  const roomy = rows.every((cells) => cells.every((cell, column) => longestWord(cell) <= (widths[column] ?? 0)));
+  const widths = narrowed(table.widths());
   const room = (column: number) => widths[column] ?? 0;
-  const broken = (cells: string[]) => cells.map((cell, column) => inLines(cell, room(column), roomy));
-  table.options.head = broken(table.options.head);
-  for (const [at, cells] of (table as unknown as string[][]).entries()) table[at] = broken(cells);
-  Object.assign(table.options, { colWidths: widths });
+  // Between words where every word has room, else anywhere.
+  const roomy = table.rows.every((cells) => cells.every((cell, column) => longestWord(cell) <= room(column)));
+  for (const [at, cells] of table.rows.entries()) table.rows[at] = cells.map((cell, column) => inLines(cell, room(column), roomy));
   return table;
 }
 
-/** A cell over as many lines as it takes, each with the whole of its style: the table's own wrapping may cut through a style. */
+/** The widest columns get narrower together until all of them fit. */
+function narrowed(widths: number[]): number[] {
+  const room = WIDTH - 2 * (widths.length - 1);
+  // No column is wider than all of them may be.
+  const narrow = widths.map((width) => Math.min(width, room));
+  while (sum(narrow) > room) {
+    const widest = Math.max(...narrow);
+    if (widest <= 1) break;
+    narrow[narrow.indexOf(widest)] = widest - 1;
+  }
+  return narrow;
+}
+
+/** A cell over as many lines as it takes, each with the whole of its style. */
 function inLines(cell: string, width: number, betweenWords: boolean): string {
   const [, on = '', text = cell, off = ''] = styled.has(cell) ? (STYLED.exec(cell) ?? []) : [];
   const lines = betweenWords ? wordsIn(text, width) : (text.match(new RegExp(`.{1,${width}}`, 'gs')) ?? []);
@@ -131,7 +129,7 @@ const longestWord = (cell: string) =>
   printable(cell)
     .split(/\s+/)
     .reduce((most, word) => Math.max(most, word.length), 0);
-const longestLine = (cell: string) => printable(cell).length;
+const longestLine = (cell: string) => cell.split('\n').reduce((most, line) => Math.max(most, printable(line).length), 0);
 
 /** Breaks a text into lines of at most 100 columns; a word that is longer stands alone. */
 export function wrap(text: string, first: string, rest: string): string[] {
