@@ -8,8 +8,8 @@ import { capture, succeeded, whyFailed } from '../lib/exec.js';
 import { stateOf } from '../lib/harness-id.js';
 import { mountsBelow } from '../lib/mounts.js';
 import { leftFolders, removeFolder } from '../lib/owner.js';
-import { leftAtHome } from '../lib/probes/walls/planted.js';
 import { printable } from '../lib/printable.js';
+import { leftAtHome } from '../lib/probes/walls/planted.js';
 import { killListed, listOrphans } from '../lib/processes.js';
 import { EXIT, type Io } from './io.js';
 import { readSettings } from './settings.js';
@@ -37,7 +37,9 @@ function openBroom(io: Io, { dryRun, all }: { dryRun: boolean; all: boolean }) {
     async sweepForeign(what: string, remove: () => Promise<void> | void): Promise<void> {
       if (all) return broom.sweep(what, remove);
       broom.found += 1;
-      io.out(`left alone ${what}: of another machine or PID namespace, whose match may be running; cagematch clean --all removes it\n`);
+      io.out(
+        `${printable(`left alone ${what}: of another machine or PID namespace, whose match may be running; cagematch clean --all removes it`)}\n`,
+      );
     },
     async sweep(what: string, remove: () => Promise<void> | void): Promise<void> {
       broom.found += 1;
