@@ -1,4 +1,5 @@
 // What lines at a terminal are made of: its width, its styles, tables without borders, words that wrap.
+import CliTable from 'cli-table3';
 import { printable, STYLES } from '../../printable.js';
 
 export const WIDTH = 100;
@@ -50,21 +51,22 @@ class Table {
     return this.aligned.map((_, column) => this.rows.reduce((most, cells) => Math.max(most, longestLine(cells[column] ?? '')), 0));
   }
 
+  /** Its cells have been wrapped before: cli-table3 only draws them, for its own wrapping takes quadratic time. */
   toString(): string {
-    const widths = this.widths();
-    const lines = this.rows.flatMap((cells) => {
-      const split = cells.map((cell) => cell.split('\n'));
-      const height = split.reduce((most, cell) => Math.max(most, cell.length), 0);
-      return Array.from({ length: height }, (_, at) => split.map((cell, column) => this.padded(cell[at] ?? '', column, widths)).join('  '));
-    });
+    const [head = [], ...rows] = this.rows;
+    const drawn = new CliTable({ head, chars: BORDERLESS, style: STYLELESS, colAligns: this.aligned });
+    drawn.push(...rows);
+    const lines = drawn.toString().split('\n');
     return lines.map((line) => line.trimEnd()).join('\n');
   }
-
-  private padded(line: string, column: number, widths: number[]): string {
-    const blanks = ' '.repeat(Math.max(0, (widths[column] ?? 0) - printable(line).length));
-    return this.aligned[column] === 'right' ? blanks + line : line + blanks;
-  }
 }
+
+const BORDERS = ['top', 'bottom', 'left', 'right', 'mid'].flatMap((side) => [
+  side,
+  ...['mid', 'left', 'right'].map((at) => `${side}-${at}`),
+]);
+const BORDERLESS = { ...Object.fromEntries(BORDERS.map((name) => [name, ''])), middle: '  ' };
+const STYLELESS = { head: [], border: [], 'padding-left': 0, 'padding-right': 0 };
 
 export type { Table };
 
