@@ -4,7 +4,7 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { describe, expect, test } from 'vitest';
 import { isGap } from '../lib/record.js';
 import { RESAMPLED_UP_TO } from '../lib/report/resample.js';
-import { fences, ratioOfMedians, separates, summarize, summarizePairs, summarizeWaves } from '../lib/report/statistics.js';
+import { fences, summarize, summarizePairs, summarizeWaves } from '../lib/report/statistics.js';
 
 const summaryOf = (samples: number[], seed = 1) => {
   const summary = summarize(samples, seed);
@@ -141,72 +141,6 @@ describe('an interval', () => {
   test('of a million samples needs no resampling of a million', () => {
     const samples = new Float64Array(1_000_000).map((_, at) => (at * 7919) % 1_000_003);
     expect(summarizePairs(samples, 1)).toMatchObject({ ci95: [expect.any(Number), expect.any(Number)] });
-  });
-});
-
-describe('two rows', () => {
-  test('are not told apart by fewer than six pairs, however far they are apart', () => {
-    expect(separates([2, 3], 5)).toEqual({ gap: 'too-few-runs' });
-    expect(separates([2, 3], 6)).toBe(true);
-    expect(separates([0.5, 0.9], 6)).toBe(true);
-    expect(separates([0.99, 1.01], 60)).toBe(false);
-    expect(separates([1, 1.01], 60)).toBe(false);
-    expect(separates({ gap: 'too-few-runs' }, 60)).toEqual({ gap: 'too-few-runs' });
-  });
-
-  // The seeds are fixed, so this is arithmetic and not a game of chance.
-  test.each([6, 7, 10, 15, 20])('that are the same are called separable in some 5 of 100 matches of n=%i, not more', (count) => {
-    const draw = noise(count, 0.05);
-    const called = listOf(1000, (seed) => {
-      const pairs = summarizePairs(
-        listOf(count, () => draw() / draw()),
-        seed % 40,
-      );
-      return !isGap(pairs) && separates(pairs.ci95, count) === true ? 1 : 0;
-    });
-    expect(called.filter(Boolean).length).toBeLessThanOrEqual(60);
-  });
-
-  test('of which one takes 10 % more are told apart at n=20 nearly always', () => {
-    const draw = noise(3, 0.05);
-    const called = listOf(200, (seed) => {
-      const pairs = summarizePairs(
-        listOf(20, () => (1.1 * draw()) / draw()),
-        seed,
-      );
-      return !isGap(pairs) && separates(pairs.ci95, 20) === true ? 1 : 0;
-    });
-    expect(called.filter(Boolean).length).toBeGreaterThanOrEqual(180);
-  });
-});
-
-describe('two samples that are no pairs', () => {
-  test.each([10, RESAMPLED_UP_TO + 1])('have a ratio of medians, and an interval around it (n=%i)', (count) => {
-    const draw = noise(5, 0.02);
-    const [base, slower] = [listOf(count, () => draw() * 100), listOf(count, () => draw() * 120)];
-    const ratio = ratioOfMedians(slower, base, 1);
-    if (isGap(ratio) || isGap(ratio.ci95)) throw new Error('a gap');
-    expect(ratio.median).toBeCloseTo(1.2, 1);
-    expect(ratio.ci95[0]).toBeGreaterThan(1.1);
-    expect(ratio.ci95[1]).toBeLessThan(1.3);
-    expect(ratio.ci95[0]).toBeLessThan(ratio.median);
-    expect(ratio.ci95[1]).toBeGreaterThan(ratio.median);
-    expect(ratioOfMedians(slower, base, 1)).toEqual(ratio);
-  });
-
-  test('are not resampled in step: a sample held against itself still has an interval', () => {
-    const samples = listOf(10, (at) => 100 + at);
-    const ratio = ratioOfMedians(samples, samples, 1);
-    if (isGap(ratio) || isGap(ratio.ci95)) throw new Error('a gap');
-    expect(ratio.ci95[0]).toBeLessThan(0.99);
-    expect(ratio.ci95[1]).toBeGreaterThan(1.01);
-  });
-
-  test('have none where a side is empty, or nothing can be a multiple of it', () => {
-    expect(ratioOfMedians([], [1], 1)).toEqual({ gap: 'not-reached' });
-    expect(ratioOfMedians([1], [], 1)).toEqual({ gap: 'not-reached' });
-    expect(ratioOfMedians([1, 2, 3], [0, 0, 1], 1)).toEqual({ gap: 'not-applicable' });
-    expect(ratioOfMedians([3, 3], [1, 2], 1)).toEqual({ median: 2, ci95: { gap: 'too-few-runs' } });
   });
 });
 

@@ -1,5 +1,4 @@
 // The seeded bootstrap of a median: which ranks of a sorted sample the medians of its resamples are made of.
-import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { seeded } from '../seeded.js';
 
@@ -18,15 +17,14 @@ const kept = new Map<string, Draws>();
 
 /**
  * A resample of n values is n ranks drawn with replacement, whatever the values are: so one plan serves every sample of
- * that size. Above RESAMPLED_UP_TO the median's rank is drawn from the normal approximation of its distribution
- * (mean n/2, deviation √n/2) in place of n ranks.
- * @param count at least 1
+ * that size.
+ * @param count at least 1, at most RESAMPLED_UP_TO
  */
 export function drawMedians(count: number, seed: number): Draws {
   const key = `${count} ${seed}`;
   const known = kept.get(key);
   if (known) return known;
-  const draws = count > RESAMPLED_UP_TO ? drawRanks(count, seed) : resample(count, seed);
+  const draws = resample(count, seed);
   if (kept.size > 500) kept.clear();
   kept.set(key, draws);
   return draws;
@@ -57,14 +55,4 @@ function resample(count: number, seed: number): Draws {
     upper[one] = upTo(high);
   }
   return { lower, upper };
-}
-
-function drawRanks(count: number, seed: number): Draws {
-  const random = seeded(seed);
-  const ranks = Uint32Array.from({ length: RESAMPLES }, () => {
-    const normal = Math.sqrt(-2 * Math.log(1 - uniformFloat64(random))) * Math.cos(2 * Math.PI * uniformFloat64(random));
-    const rank = Math.floor(count / 2 + (normal * Math.sqrt(count)) / 2);
-    return Math.min(count - 1, Math.max(0, rank));
-  });
-  return { lower: ranks, upper: ranks };
 }

@@ -149,12 +149,6 @@ function exactRank(count: number): number | undefined {
   return rank < 0 ? undefined : rank;
 }
 
-/** Whether an interval of a ratio excludes 1. @param count of the pairs that it was made of */
-export function separates(ci95: Interval | Gap, count: number): boolean | Gap {
-  if (isGap(ci95)) return ci95;
-  return count < ENOUGH_TO_SEPARATE ? { gap: 'too-few-runs' } : ci95[0] > 1 || ci95[1] < 1;
-}
-
 /** Far out is what lies beyond four interquartile ranges from the quartiles (of clean normal rows, 4 in 100 or fewer have any). Undefined where quartiles of so few would mean nothing. */
 export function fences(samples: ArrayLike<number>): Interval | undefined {
   if (samples.length < ENOUGH_TO_SEPARATE) return undefined;
@@ -162,23 +156,6 @@ export function fences(samples: ArrayLike<number>): Interval | undefined {
   const [lower, upper] = [quantileSorted(sorted, 0.25), quantileSorted(sorted, 0.75)];
   const reach = 4 * (upper - lower);
   return [lower - reach, upper + reach];
-}
-
-/**
- * Of two samples that are no pairs: the ratio of their medians, and its bootstrap 95 % interval, each side resampled on its own.
- * @returns a gap where a side is empty, or the lower one holds what is no positive number: nothing is a multiple of it
- */
-export function ratioOfMedians(top: ArrayLike<number>, bottom: ArrayLike<number>, seed: number): Paired | Gap {
-  if (top.length === 0 || bottom.length === 0) return { gap: 'not-reached' };
-  const [above, below] = [sortedCopy(top), sortedCopy(bottom)];
-  if (!((below[0] as number) > 0)) return { gap: 'not-applicable' };
-  const median = medianSorted(above) / medianSorted(below);
-  if (Math.min(above.length, below.length) < ENOUGH_TO_SEPARATE) return { median, ci95: { gap: 'too-few-runs' } };
-  const ratios = resampledMedians(above, seed);
-  // Another seed, or two sides of one size would be resampled in step.
-  const divisors = resampledMedians(below, seed + 1);
-  for (let one = 0; one < RESAMPLES; one += 1) ratios[one] = (ratios[one] as number) / (divisors[one] as number);
-  return { median, ci95: middleOf(ratios) };
 }
 
 function resampledMedians(sorted: number[], seed: number): Float64Array {
