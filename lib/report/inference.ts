@@ -62,12 +62,13 @@ const tidy = (value: number) => Number(value.toPrecision(12));
  */
 export function equivalence(logRatios: ArrayLike<number>, margin = MARGIN): number {
   const reach = Math.log(1 + margin);
+  const values = Float64Array.from(logRatios);
   const above = signedRank(
-    Array.from(logRatios, (value) => value + reach),
+    values.map((value) => value + reach),
     'greater',
   );
   const below = signedRank(
-    Array.from(logRatios, (value) => value - reach),
+    values.map((value) => value - reach),
     'less',
   );
   return Math.max(above, below);

@@ -41,7 +41,7 @@ export function pairUp(a: Tally, b: Tally, series: Series): Pairs {
   return pairs;
 }
 
-const logs = (ratios: readonly number[]) => Float64Array.from(ratios, Math.log);
+const logs = (ratios: readonly number[]) => new Float64Array(ratios).map(Math.log);
 
 /** The centre of paired ratios and its interval. @param why there is none, where there is none */
 export function pairedRatio(ratios: readonly number[], why: Gap = { gap: 'not-reached' }): Paired | Gap {
