@@ -61,6 +61,11 @@ function lifeOf(pid: number, start: string | undefined, proc: string): 'alive' |
   }
 }
 
+/** True for a zombie: the process has ended, and its parent has not yet asked how. */
+export function isZombie(pid: number, proc = '/proc'): boolean {
+  return 'ZXx'.includes(statFields(pid, proc)?.[0] ?? ' ');
+}
+
 /** When a process started, in clock ticks after boot; undefined where that cannot be read. */
 export function startTicks(pid: number, proc = '/proc'): string | undefined {
   return statFields(pid, proc)?.[19];

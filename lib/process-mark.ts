@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Env, Listed } from './contract.js';
 import { which } from './exec.js';
-import { pidNamespaceOf, startTicks, thisPlace } from './harness-id.js';
+import { isZombie, pidNamespaceOf, startTicks, thisPlace } from './harness-id.js';
 
 /** The fields of a mark, from the highest bits down: eleven bits that no real limit begins with, then these. */
 const PREFIX = 0x4a6n;
@@ -61,13 +61,13 @@ export function markedSandbox(pid: number, proc = '/proc'): string | undefined {
   return sandboxes.findLast((_, index) => index % 2 ** Number(SANDBOX_BITS) === mark.sandbox);
 }
 
-/** Every marked process in this PID namespace, except the caller, as `<sandbox> pid <pid>`. */
+/** Every marked process in this PID namespace that runs, except the caller, as `<sandbox> pid <pid>`. A zombie keeps its limits. */
 export function listMarked(mode: string): Listed[] {
   const { boot, host, pidNamespace, proc } = thisPlace();
   return processIds(proc).flatMap((pid) => {
     const mark = pid === process.pid ? undefined : markOf(pid, proc);
     // A number of another PID namespace means another process there.
-    if (mark === undefined || pidNamespaceOf(pid, proc) !== pidNamespace) return [];
+    if (mark === undefined || isZombie(pid, proc) || pidNamespaceOf(pid, proc) !== pidNamespace) return [];
     const started = startTicks(mark.pid, proc);
     const start = started !== undefined && lowStart(started) === mark.start ? started : '0';
     const owner = [mark.pid, boot, start, pidNamespace ?? '', host].join(':');
