@@ -31,6 +31,7 @@ export default defineMode({
   id: 'sticky',
   title: 'Sticky',
   oneShot: false,
+  clientVariables: [...(host.clientVariables ?? []), 'STICKY', 'STICKY_FOLDER'],
   async prepare(ctx) { await stick(ctx, 'prepare'); return {}; },
   async launch(ctx, spec) {
     runs += 1;
