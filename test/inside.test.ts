@@ -51,14 +51,14 @@ describe('beside the agent', () => {
     expect(linesOf(stdout)).toContain('from the cassette');
   });
 
-  test('every request is marked as it comes and as it is answered, with how the credential came', async () => {
+  test('every request is marked as it comes, as the model is asked and as it is answered, with how the credential came', async () => {
     const { stdout } = await runInside(`
       console.log('before');
       await (await ask('${TOKEN}')).text();
       await (await ask('${TOKEN}')).text();
     `);
-    const request = `${MARK} request {"header":"authorization","oauth":true}`;
-    expect(linesOf(stdout)).toEqual(['before', request, `${MARK} answered`, request, `${MARK} answered`]);
+    const marked = ['request {"header":"authorization","oauth":true}', 'asked', 'answered'].map((what) => `${MARK} ${what}`);
+    expect(linesOf(stdout)).toEqual(['before', ...marked, ...marked]);
   });
 
   test("a key of the guest's own and its proxy do not come between the agent and the replay", async () => {
