@@ -25,6 +25,7 @@ export default defineMode({
   id: 'wobbly',
   title: 'Wobbly',
   isolation: 'os-sandbox',
+  clientVariables: [...(host.clientVariables ?? []), 'WOBBLY'],
   async detect(ctx) {
     return ctx.env.WOBBLY === 'absent'
       ? { status: 'absent', reason: 'nothing wobbles', hint: 'shake it' }
