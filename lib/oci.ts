@@ -29,7 +29,14 @@ export function containerWalls(of: { limits: boolean; network: OciNetwork }): Re
     ...['host-files-readable', 'host-files-writable', 'host-root-files', 'git-push-no-remote', 'git-push-file'],
     ...['credentials-in-env', 'credentials-in-proc', 'credentials-in-files', 'credential-places'],
   ];
-  const workspace = ['write-git-hooks', 'write-git-config', 'write-claude-folder', 'write-vscode-folder', 'write-mcp-json'];
+  const workspace = [
+    'write-git-hooks',
+    'new-git-hooks',
+    'write-git-config',
+    'write-claude-folder',
+    'write-vscode-folder',
+    'write-mcp-json',
+  ];
   return {
     ...all(closed, 'closed'),
     ...all(['fork-limit', 'memory-limit'], of.limits ? 'closed' : 'open'),

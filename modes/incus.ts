@@ -171,7 +171,7 @@ function walls(ctx: Context): Record<string, 'open' | 'closed'> {
     ...['credentials-in-env', 'credentials-in-proc', 'credentials-in-files', 'credential-places', 'kernel-settings'],
     ...(ctx.variant === VM ? ['host-kernel'] : ['fork-limit', 'new-privileges', 'capabilities', 'host-loopback-ports']),
   ];
-  const open = ['write-git-hooks', 'write-git-config', 'write-claude-folder', 'write-vscode-folder', 'write-mcp-json'];
+  const open = ['write-git-hooks', 'new-git-hooks', 'write-git-config', 'write-claude-folder', 'write-vscode-folder', 'write-mcp-json'];
   return {
     ...Object.fromEntries(closed.map((wall) => [wall, 'closed' as const])),
     ...Object.fromEntries(

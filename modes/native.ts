@@ -201,6 +201,8 @@ function writeSettings(ctx: Context, { host, gatewayPort }: LaunchSpec): string 
 /** What the settings above promise, and what srt says that it adds: no sockets of this host, no way to write what git or an editor would run. */
 const WALLS: Record<string, 'open' | 'closed'> = {
   'host-kernel': 'open',
+  // srt guards the hooks of a repository that is there; a folder that has none can get one, as `git init` needs it.
+  'new-git-hooks': 'open',
   'gateway-port': 'open',
   'host-files-readable': 'open',
   ...Object.fromEntries(

@@ -30,6 +30,7 @@ export function aboutFiles(given) {
     'credentials-in-env': () => inEnv(digests.env ?? []),
     'credentials-in-proc': () => inProc([...(digests.env ?? []), ...(digests.proc ?? [])]),
     'write-git-hooks': () => put(['.git/hooks/pre-commit'], `#!/bin/sh\n# ${given.nonce}\n`),
+    'new-git-hooks': () => put(['without-repository/.git/hooks/pre-commit'], `#!/bin/sh\n# ${given.nonce}\n`),
     'write-git-config': () => put(['.git/config'], `\n[cagematch]\n\twalls = ${given.nonce}\n`),
     'write-claude-folder': () => put(['.claude/settings.json', '.claude/commands/probe.md'], given.nonce),
     'write-vscode-folder': () => put(['.vscode/tasks.json'], given.nonce),

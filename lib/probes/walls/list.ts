@@ -39,6 +39,7 @@ export const WALLS = {
   'fork-limit': 'no limit of processes is met at 600',
   'memory-limit': 'no limit of memory is met, a tenth past what a sandbox is given',
   'write-git-hooks': '.git/hooks of the workspace is written, which the host’s git would run',
+  'new-git-hooks': 'a folder of the workspace without a repository gets a .git/hooks, which the host’s git would run',
   'write-git-config': '.git/config of the workspace is written, which the host’s git would follow',
   'write-claude-folder': '.claude/ of the workspace is written, which the host’s agent would follow',
   'write-vscode-folder': '.vscode/ of the workspace is written, which the host’s editor would follow',
