@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileS
 import { createServer } from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { identifier, thisPlace } from '../lib/harness-id.js';
 import { reportSchema } from '../lib/report/document.js';
 import { parseEvents } from '../lib/report/report.js';
 import { cagematch, ownHouse, standSomewhere } from './house.js';
@@ -414,7 +415,7 @@ describe('clean', () => {
     const tmp = join(place.cwd, 'tmp');
     const left = join(tmp, 'cagematch-run-abc');
     mkdirSync(left, { recursive: true });
-    writeFileSync(join(left, '.owner'), '999999:another-boot');
+    writeFileSync(join(left, '.owner'), identifier(999_999, { ...thisPlace(), boot: 'another-boot' }));
     const shown = await run(['clean', '--dry-run'], { TMPDIR: tmp });
     expect(shown.stdout).toContain(`would remove folder ${left}`);
     expect(existsSync(left)).toBe(true);
