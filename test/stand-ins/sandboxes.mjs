@@ -25,8 +25,8 @@ const AGENTS = ['claude', 'codex', 'copilot', 'cursor', 'docker-agent', 'droid',
 const OWN = ['/home/agent', '/tmp/cagematch', '/tmp/cagematch-out'];
 /** What a template's own settings were seen to hold: it stands for a key, and wins over a login. */
 const SETTINGS = { apiKeyHelper: 'echo proxy-managed', alwaysThinkingEnabled: true };
-/** Who works in a template. A workspace that is shared shows him as its owner; a clone is his own. */
-const WORKS = { uid: 1000, gid: 1000 };
+/** Who works in a template where nothing that is shared with it shows another owner. */
+const AGENT = { uid: 1000, gid: 1000 };
 /** A guest's way out is a proxy, for all that is not told otherwise; without one of a test's own, nothing gets through. */
 const PROXY = process.env.CAGEMATCH_STAND_IN_PROXY ?? 'http://127.0.0.1:9';
 
@@ -94,9 +94,8 @@ export function create(state, { name, agent, paths, clone = false }) {
   const settings = join(state.folderOf(sandbox), 'root/home/agent/.claude/settings.json');
   mkdirSync(dirname(settings));
   writeFileSync(settings, JSON.stringify(SETTINGS));
-  if (clone) makeClone(state, sandbox, paths[0] ?? '');
-  // Whoever works inside has the id of the workspace's owner, as through a shared folder of the real one.
-  own(join(state.folderOf(sandbox), 'root'), clone ? WORKS : ownerOf(paths[0] ?? '/'));
+  if (clone) makeClone(state, sandbox, paths);
+  own(join(state.folderOf(sandbox), 'root'), workerOf({ workspaces: paths, clone }));
   // Nothing keeps it running: it has stopped by itself before anyone comes to use it.
   state.save({ name: sandbox, agent, status: 'stopped', workspaces: paths, ...(clone ? { clone } : {}) });
   return sandbox;
@@ -111,18 +110,29 @@ function checkRepository(path) {
 
 /**
  * With git itself, and by the commit that is checked out; the repository on the host gets a remote, as from the real one.
- * @param {State} state @param {string} name @param {string} source
+ * @param {State} state @param {string} name @param {string[]} workspaces
  */
-function makeClone(state, name, source) {
+function makeClone(state, name, workspaces) {
+  const [source = ''] = workspaces;
   const folder = join(state.folderOf(name), 'clone');
   const made = spawnSync('git', ['clone', '--quiet', '--no-hardlinks', source, folder], { encoding: 'utf8' });
   if (made.status !== 0) throw new Failed(`clone ${source}: ${made.stderr.trim()}`);
-  own(folder, WORKS);
+  own(folder, workerOf({ workspaces, clone: true }));
   appendFileSync(join(source, '.git/config'), remoteOf(name));
 }
 
 /** @param {string} name */
 const remoteOf = (name) => `[remote "sandbox-${name}"]\n\turl = git://127.0.0.1:1/${name}\n`;
+
+/**
+ * Through the shared folders of the real runtime, whoever works inside appears as the owner of all that is in them. A process of this
+ * host has one id only: that of the first folder in which the worker works. A clone is the worker's own, so there it is the next one's.
+ * @param {Pick<Sandbox, 'workspaces' | 'clone'>} sandbox
+ */
+function workerOf({ workspaces, clone }) {
+  const shared = workspaces[clone ? 1 : 0]?.replace(/:ro$/, '');
+  return shared === undefined ? AGENT : ownerOf(shared);
+}
 
 /** @param {string} path */
 function ownerOf(path) {
@@ -162,8 +172,7 @@ export async function exec(state, args) {
     cwd: flags.workdir?.at(-1) ?? sandbox.workspaces[0] ?? '/',
     mounts: state.mounts(name, sandbox.clone ? sandbox.workspaces[0] : undefined),
     stdio: [flags.interactive ? 'inherit' : 'ignore', 'inherit', 'inherit'],
-    // The workspace is shared so that what is made in it is its owner's.
-    user: sandbox.clone ? WORKS : ownerOf(sandbox.workspaces[0] ?? '/'),
+    user: workerOf(sandbox),
   });
   // Kept by number as well as by mark: the environment of another user's process cannot be read everywhere.
   const running = join(state.folderOf(name), 'running', String(child.pid));
