@@ -73,7 +73,8 @@ function troubled(message: string, { status, what }: NonNullable<Tap['trouble']>
 export function undestroyed(failure: Outcome | undefined, why: Outcome): Outcome {
   if (failure?.status !== 'failed' || why.status !== 'failed') return why;
   if (failure.cause !== 'timeout') return failure;
-  return blamed('sandbox', `${failure.message}, and then: ${why.message}`, failure.hint);
+  // A longer bound would not mend the runtime.
+  return blamed('sandbox', `${failure.message}, and then: ${why.message}`, why.hint ?? failure.hint);
 }
 
 /** Causes that a full disk on this side can look like. */

@@ -108,6 +108,9 @@ describe('a bound', () => {
   test('blames the sandbox when its runtime then does not answer either', () => {
     const why = blamed('sandbox', 'the runtime did not answer within 30 s');
     expect(undestroyed(cut, why)).toMatchObject({ cause: 'sandbox', message: expect.stringMatching(/no end within 10 s.*did not answer/) });
+    // A longer bound would mend nothing.
+    const mends = blamed('sandbox', 'it may still be there', 'runtime rm it');
+    expect(undestroyed(cut, mends)).toMatchObject({ hint: 'runtime rm it' });
     expect(undestroyed(blamed('auth', 'no'), why)).toMatchObject({ cause: 'auth' });
     expect(undestroyed(undefined, why)).toEqual(why);
   });
