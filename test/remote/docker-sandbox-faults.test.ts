@@ -11,14 +11,18 @@ import { contextOf } from './calling.js';
 
 type Cli = NonNullable<Parameters<typeof standIn>[0]>;
 
-/** A match of one run with that fault in every call of the client. */
-async function match(cli: Cli, fault: string, args: string[] = [], entry = 'docker-sandbox') {
+/**
+ * A match of one run with that fault in every call of the client.
+ * @param timeoutS the bound of the run; long where the run has to get to somewhere before it, however busy this machine is
+ */
+async function match(cli: Cli, fault: string, timeoutS = 8, entry = 'docker-sandbox') {
   const stand = await standIn(cli);
   const place = standSomewhere();
   const env = { ...stand.env, CAGEMATCH_STAND_IN_FAULT: fault };
   // Its template is here: what is tried is the run.
   if (cli === 'sbx') await dockerSandbox.prepare(contextOf('docker-sandbox', stand.env, { facts: { cli } }));
-  const run = ['run', entry, '--model', 'replay', '--runs', '1', '--timeout', '8', '--out', join(place.cwd, 'out'), '--json', '-', ...args];
+  const bound = ['--runs', '1', '--timeout', `${timeoutS}`];
+  const run = ['run', entry, '--model', 'replay', ...bound, '--out', join(place.cwd, 'out'), '--json', '-'];
   const { stdout, stderr, exitCode } = await cagematch(ownHouse, run, { cwd: place.cwd, env });
   const [program = '', ...more] = cli.split(' ');
   const left = (await execa(program, [...more, 'ls', '--quiet'], { env: stand.env, extendEnv: false })).stdout;
@@ -33,7 +37,7 @@ const blames = (cause: string, words: RegExp) => [{ outcome: { cause, message: e
 describe.concurrent('a client that hangs', () => {
   // First, since it takes longest: the runtime's own patience, twice.
   it('at every `rm` is the sandbox to blame, with the command that mends it, and what stays is told', async () => {
-    const { report, left } = await match('sbx', 'hang:rm');
+    const { report, left } = await match('sbx', 'hang:rm', 60);
     const outcome = {
       cause: 'sandbox',
       message: expect.stringMatching(/may still be there: sbx gives no answer$/),
@@ -50,33 +54,42 @@ describe.concurrent('a client that hangs', () => {
     ['sbx', 'hang:exec', 'sandbox', /no end within 8 s: the runtime had not launched it/],
     ['docker sandbox', 'hang-after:create', 'sandbox', /no end within 8 s: the runtime had not launched it/],
     ['docker sandbox', 'hang:exec', 'sandbox', /no end within 8 s: the runtime had not launched it/],
-  ])('%s, at %s: the run ends at its bound, blames the %s, and nothing is left', async (cli, fault, cause, words) => {
-    const { report, exitCode, left, labels } = await match(cli, fault);
-    expect(report.modes[0]?.failures).toMatchObject(blames(cause, words));
-    expect({ exitCode, left, labels, leftovers: report.modes[0]?.leftovers }).toEqual({ exitCode: 1, left: '', labels: [], leftovers: [] });
-  });
+  ])(
+    '%s, at %s: the run ends at its bound, blames the %s, and nothing is left',
+    async (cli, fault, cause, words) => {
+      const { report, exitCode, left, labels } = await match(cli, fault);
+      expect(report.modes[0]?.failures).toMatchObject(blames(cause, words));
+      expect({ exitCode, left, labels, leftovers: report.modes[0]?.leftovers }).toEqual({
+        exitCode: 1,
+        left: '',
+        labels: [],
+        leftovers: [],
+      });
+    },
+    120_000,
+  );
 
   it('under the agent ends at the bound of the run, and nothing is left', async () => {
-    const { report, left } = await match('sbx', 'hang:exec@2');
-    expect(report.modes[0]?.failures).toMatchObject(blames('timeout', /no end within 8 s/));
+    const { report, left } = await match('sbx', 'hang:exec@2', 25);
+    expect(report.modes[0]?.failures).toMatchObject(blames('timeout', /no end within 25 s/));
     expect(left).toBe('');
-  });
+  }, 120_000);
 
   it('while the clone is copied out blames the sync', async () => {
-    const { report, left } = await match('sbx', 'hang:exec@3', [], 'docker-sandbox:clone');
-    expect(report.modes[0]?.failures).toMatchObject(blames('sync', /no end within 8 s: the workspace was not back/));
+    const { report, left } = await match('sbx', 'hang:exec@3', 25, 'docker-sandbox:clone');
+    expect(report.modes[0]?.failures).toMatchObject(blames('sync', /no end within 25 s: the workspace was not back/));
     expect(left).toBe('');
-  });
+  }, 120_000);
 
   it('at the first `rm` is asked again, and the run has passed', async () => {
     const stand = await standIn();
     const ctx = contextOf('docker-sandbox', stand.env, { facts: { cli: 'sbx' } });
     await dockerSandbox.prepare(ctx);
     await stand.close();
-    const { report, left } = await match('sbx', 'hang:rm@2');
+    const { report, left } = await match('sbx', 'hang:rm@2', 60);
     expect(report.modes[0]).toMatchObject({ n: 1, passed: 1, leftovers: [] });
     expect(left).toBe('');
-  });
+  }, 120_000);
 });
 
 it('a template that is not here in time is an image that cannot be had, and no sandbox stays', async () => {
