@@ -1,7 +1,9 @@
 // The truth table of a workspace's sync: whole and true on this host, and wrong in the one cell where a mode does something wrong.
 import { describe, expect, test } from 'vitest';
+import { monotonic } from '../lib/clock.js';
 import type { Mode } from '../lib/contract.js';
 import { GRID } from '../lib/probes/sync/grid.js';
+import { lookingFor, STALE_MS } from '../lib/probes/sync/wait.js';
 import host from '../modes/host.js';
 import { ARCHIVED, copying, nameOf, SMALL, spoiled, tableOf } from './sync-row.js';
 
@@ -129,6 +131,21 @@ test('changes that come late are stale, and those that never come are lost', asy
   expect(verdictOf('in-live delete')).toMatchObject({ verdict: 'lost' });
   expect(verdictOf('in create')).toMatchObject({ verdict: 'same' });
   expect(verdictOf('out-live create')).toMatchObject({ verdict: 'lost' });
+});
+
+test('a change is not stale because the look that saw it took long; it is where a late look did not see it', () => {
+  const slowly = lookingFor(() => {
+    for (const endMs = monotonic() + STALE_MS + 10; monotonic() < endMs; );
+    return true;
+  }, monotonic());
+  expect(slowly.again()).toBeDefined();
+  expect(slowly.isStale()).toBe(false);
+  let there = false;
+  const late = lookingFor(() => there, monotonic() - STALE_MS - 10);
+  expect(late.again()).toBeUndefined();
+  there = true;
+  expect(late.again()).toBeDefined();
+  expect(late.isStale()).toBe(true);
 });
 
 test('a script of ours that fails inside costs its own cells, and the rest are tried', async () => {

@@ -9,7 +9,7 @@ import type { OpenSandbox } from '../sandbox.js';
 import { type Finding, kindsOf, type Ledger, type Pair } from './grid.js';
 import { agrees, judge, type Kind } from './judge.js';
 import type { Seeded } from './seed.js';
-import { STALE_MS, stale, unseen, until } from './wait.js';
+import { lookingFor, stale, unseen, until } from './wait.js';
 
 const SIDES = { makers: 'inside', seers: 'on the host' };
 
@@ -51,18 +51,17 @@ export async function probeOutgoing(
     const folder = join(workspace, folderOf('out-live', kind.cell));
     const before = seeded.before({ direction: 'out-live', cell: kind.cell });
     let seen: Look = {};
-    const lookAgain = () => {
+    const looks = lookingFor(() => {
       seen = look(folder);
-      return agrees(kind, made, seen) ? monotonic() : undefined;
-    };
-    if (kind.cell === 'watch') return sawEvent(await until(events.first, boundMs), atMs, lookAgain() !== undefined);
-    const firstMs = monotonic();
-    const seenAtMs = lookAgain() ?? (kind.made(made) ? await until(lookAgain, boundMs) : undefined);
+      return agrees(kind, made, seen);
+    }, atMs);
+    if (kind.cell === 'watch') return sawEvent(await until(events.first, boundMs), atMs, looks.again() !== undefined);
+    const seenAtMs = looks.again() ?? (kind.made(made) ? await until(looks.again, boundMs) : undefined);
     const finding = judge(kind, { ...SIDES, before, made, seen, live: true });
     if (!kind.made(made)) return finding;
     if (seenAtMs === undefined) return unseen(finding, boundMs);
     const latencyMs = Math.max(0, seenAtMs - atMs);
-    return seenAtMs - firstMs > STALE_MS ? { verdict: 'stale', latencyMs, detail: stale(seenAtMs - firstMs) } : { ...finding, latencyMs };
+    return looks.isStale() ? { verdict: 'stale', latencyMs, detail: stale(latencyMs) } : { ...finding, latencyMs };
   }
 
   function sawEvent(eventAtMs: number | undefined, atMs: number, there: boolean): Finding {

@@ -2,7 +2,7 @@
 import { monotonic } from '../../clock.js';
 import type { Finding } from './grid.js';
 
-/** Seen this much later than a look that did not see it, in ms: stale. */
+/** A look that begins this much later than the change, in ms, and does not see it: stale, once another one does. */
 export const STALE_MS = 100;
 
 /** How often one looks, in ms. */
@@ -17,6 +17,21 @@ export async function until<T>(look: () => T | undefined, boundMs: number): Prom
     if (found !== undefined || late) return found;
     await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
   }
+}
+
+/** Looks at one change. A look that sees it may take long, on a busy machine: only looks in vain make the change stale. */
+export function lookingFor(sees: () => boolean, changedAtMs: number) {
+  let vainMs: number | undefined;
+  return {
+    /** @returns when the change was seen */
+    again(): number | undefined {
+      const beganMs = monotonic();
+      if (sees()) return monotonic();
+      vainMs = beganMs;
+      return undefined;
+    },
+    isStale: () => vainMs !== undefined && vainMs - changedAtMs > STALE_MS,
+  };
 }
 
 export function stale(ms: number): string {
