@@ -24,8 +24,6 @@ export default defineMode({
   ...host,
   id: 'wobbly',
   title: 'Wobbly',
-  // Variables that a mode does not declare are kept from it.
-  clientVariables: ['WOBBLY'],
   isolation: 'os-sandbox',
   clientVariables: [...(host.clientVariables ?? []), 'WOBBLY'],
   async detect(ctx) {
