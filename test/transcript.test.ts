@@ -100,6 +100,17 @@ describe('a transcript', () => {
     expect(held.reduce((sum, one) => sum + one.length, 0)).toBeLessThan(64 * 1024 * 1024);
     expect(transcript.writes.at(-1)?.content).toBe(text);
   });
+
+  test('keeps a bounded number of things that are short, and matches each refusal with its own call', () => {
+    const transcript = startTranscript();
+    for (let nth = 0; nth < 50_000; nth += 1) transcript.read(writes(`toolu_${nth}`, '/workspace/a', ''), 'stdout');
+    expect(transcript.writes.length).toBeLessThan(40_000);
+    for (let nth = 49_990; nth < 50_000; nth += 1) transcript.read(toolResult(`toolu_${nth}`, `no ${nth}`, true), 'stdout');
+    expect(transcript.writes.slice(-11).map(({ refusal }) => refusal)).toEqual([
+      undefined,
+      ...Array.from({ length: 10 }, (_, index) => `no ${49_990 + index}`),
+    ]);
+  });
 });
 
 describe('whom a failure blames', () => {

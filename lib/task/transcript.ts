@@ -47,22 +47,40 @@ const LAST_WORDS = 2000;
 /** The most that is kept of what tools were given and gave back, in characters; of more, the oldest goes first. */
 const MAX_KEPT = 16 * 1024 * 1024;
 
-/** Adds to a list, whose oldest go when it holds more than is kept. */
-function keeper<T>(sizeOf: (one: T) => number) {
-  let held = 0;
-  return (list: T[], one: T): void => {
-    list.push(one);
-    held += sizeOf(one);
-    while (held > MAX_KEPT && list.length > 1) held -= sizeOf(list.shift() as T);
+/** Counted for each thing that is kept, however short it is. */
+const OVERHEAD = 500;
+/** A tool's result is matched with its call as long as no more calls than this came between them. */
+const MAX_CALLS = 1000;
+
+/** Adds to a list, from which the oldest entries are dropped when it contains more than is kept. */
+function keeper<T>(sizeOf: (entry: T) => number) {
+  let kept = 0;
+  const charge = (entry: T) => sizeOf(entry) + OVERHEAD;
+  return (list: T[], entry: T): void => {
+    list.push(entry);
+    kept += charge(entry);
+    while (kept > MAX_KEPT && list.length > 1) kept -= charge(list.shift() as T);
   };
 }
 
+/** Real ids have some 30 letters; an agent may print any. */
+const keyOf = (id: string) => id.slice(0, 200);
+
+interface Call {
+  tool: string;
+  /** Weak: a write that is no longer kept must not be kept by this. */
+  write?: WeakRef<Transcript['writes'][number]>;
+}
+
 export function startTranscript(): Transcript & { read(line: string, stream: 'stdout' | 'stderr'): { result: boolean } } {
-  const tools = new Map<string, string>();
-  // Weak: a write that is no longer kept must not be held by this.
-  const calls = new WeakMap<Transcript['writes'][number], string>();
-  const keepWrite = keeper<Transcript['writes'][number]>((write) => write.content.length);
-  const keepOutput = keeper<Transcript['toolOutputs'][number]>((output) => output.text.length);
+  const calls = new Map<string, Call>();
+  const note = (id: string, call: Call) => {
+    calls.set(keyOf(id), call);
+    const [oldest] = calls.keys();
+    if (calls.size > MAX_CALLS && oldest !== undefined) calls.delete(oldest);
+  };
+  const keepWrite = keeper<Transcript['writes'][number]>(({ path, content }) => path.length + content.length);
+  const keepOutput = keeper<Transcript['toolOutputs'][number]>(({ tool, text }) => tool.length + text.length);
   return {
     writes: [],
     toolOutputs: [],
@@ -82,28 +100,31 @@ export function startTranscript(): Transcript & { read(line: string, stream: 'st
       const parsed = lineSchema.safeParse(json);
       if (!parsed.success) return { result: false };
       const event = parsed.data;
-      if (event.type === 'system' && event.claude_code_version !== undefined) this.agentVersion = event.claude_code_version;
+      if (event.type === 'system' && event.claude_code_version !== undefined) this.agentVersion = oneLine(event.claude_code_version, 100);
       if (event.type === 'assistant') {
         for (const block of event.message.content) {
           if (block.type !== 'tool_use' || block.id === undefined || block.name === undefined) continue;
-          tools.set(block.id, block.name);
           const { file_path: path, content } = block.input ?? {};
-          if (block.name !== 'Write' || typeof path !== 'string' || typeof content !== 'string') continue;
+          if (block.name !== 'Write' || typeof path !== 'string' || typeof content !== 'string') {
+            note(block.id, { tool: block.name });
+            continue;
+          }
           const write = { path, content };
-          calls.set(write, block.id);
+          note(block.id, { tool: block.name, write: new WeakRef(write) });
           keepWrite(this.writes, write);
         }
       }
       if (event.type === 'user' && typeof event.message.content !== 'string') {
         for (const block of event.message.content) {
           if (block.type !== 'tool_result') continue;
+          const call = calls.get(keyOf(block.tool_use_id ?? ''));
           const output = {
-            tool: tools.get(block.tool_use_id ?? '') ?? 'unknown',
+            tool: call?.tool ?? 'unknown',
             text: plain(block.content),
             isError: block.is_error === true,
           };
           keepOutput(this.toolOutputs, output);
-          const refused = output.isError ? this.writes.findLast((write) => calls.get(write) === block.tool_use_id) : undefined;
+          const refused = output.isError ? call?.write?.deref() : undefined;
           if (refused) refused.refusal = redact(output.text).slice(0, LAST_WORDS);
         }
       }
