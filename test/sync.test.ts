@@ -120,8 +120,9 @@ test('what an archive refuses is lost with the reason, and keeps no other cell f
 });
 
 test('changes that come late are stale, and those that never come are lost', async () => {
-  const mode = copying(undefined, 'cp -a sync/in-live.* "$1/sync/"');
-  const { cells } = await tableOf(mode, { ...SMALL, boundMs: 2000 });
+  // What is brought in was taken a while before, so that no change arrives at once.
+  const late = 'mkdir -p "$1.late"; sleep 0.2; cp -a "$1.late/." "$1/sync/"; cp -a sync/in-live.* "$1.late/"';
+  const { cells } = await tableOf(copying(undefined, late), { ...SMALL, boundMs: 3000 });
   const verdictOf = (name: string) => cells.find((cell) => nameOf(cell) === name);
   expect(verdictOf('in-live create')).toMatchObject({
     verdict: 'stale',
