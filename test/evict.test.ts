@@ -59,12 +59,16 @@ const quick = able.filter(({ real, mode, env, variant, facts }) => {
   return real && hasBase && (variant === undefined || facts.hostNetwork === undefined);
 });
 describe.each(quick.length > 0 ? quick : [undefined])('$name', (target) => {
-  test.skipIf(target === undefined)('takes its image away, and makes it again', async () => {
-    if (!target) return;
-    const { ctx, said, keeper } = contextOf(target, 'none');
-    await takenAwayAndMadeAgain(target.mode, { ...ctx, env: target.env, packageRoot: smallPackage() }, said);
-    await keeper.closeAll();
-  });
+  test.skipIf(target === undefined)(
+    'takes its image away, and makes it again',
+    async () => {
+      if (!target) return;
+      const { ctx, said, keeper } = contextOf(target, 'none');
+      await takenAwayAndMadeAgain(target.mode, { ...ctx, env: target.env, packageRoot: smallPackage() }, said);
+      await keeper.closeAll();
+    },
+    180_000,
+  );
 });
 
 test.each(able.filter(({ real, mode }) => !real && mode.oneShot))(

@@ -49,7 +49,7 @@ test('many runs on every way, up to four at once, leave it byte for byte as it w
   const { home, looks } = loggedIn();
   const before = looks();
   const { asked, url } = await api();
-  const options = ['--deliver', 'all', '--model', 'live', '--allow-host', '--runs', `${ROUNDS}`, '--concurrency', '4'];
+  const options = ['--deliver', 'all', '--model', 'live', '--allow-host', '--runs', `${ROUNDS}`, '--warmup', '0', '--concurrency', '4'];
   const args = ['run', 'host', ...options, '--json', '-'];
   const { stdout, stderr, exitCode } = await cagematch(ownHouse, args, { cwd: place.cwd, env: { HOME: home, CAGEMATCH_UPSTREAM: url } });
   expect(stderr).toMatch(/credentials\.json expires in (29|30) min/);
@@ -65,4 +65,4 @@ test('many runs on every way, up to four at once, leave it byte for byte as it w
   expect(new Set(asked.map(({ authorization }) => authorization))).toEqual(new Set([`Bearer ${ACCESS}`]));
   expect([...new Set(asked.map(({ path }) => path))]).toEqual(['/v1/messages']);
   for (const secret of [ACCESS, REFRESH]) expect(stdout + stderr).not.toContain(secret);
-}, 180_000);
+}, 300_000);
