@@ -24,8 +24,8 @@ export default defineConfig({
     maxWorkers: hasBubblewrap ? 2 : 3,
     // What runs beside each other waits for other processes.
     maxConcurrency: 10,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     retry: 0,
     globalSetup: 'test/own-temporary-folder.ts',
     projects: [
