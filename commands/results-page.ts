@@ -149,7 +149,9 @@ export function publishResult(candidate: Candidate, settings: { publish: boolean
 }
 
 function refusalBeside(published: string, { id, rows, rowsOf }: Candidate, folder: string, cwd: string): string | undefined {
-  const lost = rowsOf(published).filter((row) => !rows.includes(row));
+  // A runtime stands there under one label or another: a match with two tasks enters `docker` as `docker@hello` and `docker@refactor`.
+  const [stands, would] = [rowsOf(published), rows].map((names) => [...new Set(names.map((name) => name.replace(/@.*$/, '')))]);
+  const lost = stands?.filter((row) => !would?.includes(row)) ?? [];
   if (lost.length > 0) return `${RESULTS} has ${lost.length === 1 ? 'a row' : 'rows'} that would be lost: ${lost.join(', ')}`;
   if (dirname(resolve(cwd, folder)) !== join(cwd, 'results')) return `the record of ${id} is not in results/`;
   return undefined;

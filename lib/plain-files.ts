@@ -83,13 +83,14 @@ export function realTemporaryFolder(named: string | undefined): string | undefin
  * new folders with ENOENT, as `/proc` does.
  */
 export function makeFolders(path: string): void {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
-  const parent = dirname(path);
-  if (parent !== path) makeFolders(parent);
+  const found = (one: string) => statSync(one, { throwIfNoEntry: false });
+  if (found(path)?.isDirectory()) return;
+  // A file in the way is left to mkdir, whose error is ENOTDIR in every version of Node.
+  if (!found(dirname(path))) makeFolders(dirname(path));
   try {
     mkdirSync(path);
   } catch (error) {
     // Another process may have made the same folder meanwhile.
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !statSync(path).isDirectory()) throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !found(path)?.isDirectory()) throw error;
   }
 }

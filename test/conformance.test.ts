@@ -308,7 +308,8 @@ function conforms(target: Target): void {
             'grep -c "^[^ ]* /tmp tmpfs " /proc/mounts; printf "#!/bin/sh\\necho ran\\n" >/tmp/own; chmod +x /tmp/own; /tmp/own';
           expect(await sh(script)).toMatchObject({ stdout: ['1', 'ran'], end: { type: 'exit', code: 0 } });
         }
-        const seen = await limitsOf(box.name, sh);
+        const processes = readTree((await mode.processes?.(arena.ctx, box.handle)) ?? []);
+        const seen = await limitsOf(processes.keys(), sh);
         if (sized.memoryMiB !== undefined) expect(seen.memoryBytes).toBe(sized.memoryMiB * 2 ** 20);
         if (sized.cpus !== undefined) expect(seen.cpus).toBe(sized.cpus);
       });

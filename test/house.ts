@@ -51,9 +51,19 @@ export function standSomewhere(): { cwd: string; close(): void } {
 
 const NEUTRAL = { PATH: process.env.PATH ?? '', HOME: '/nonexistent', TERM: 'xterm', LANG: 'C.UTF-8' };
 
-/** Runs the built binary to its end, or hands it over as it runs. The environment holds only what is given and what any shell has. */
-export function cagematch(house: House, args: string[], options: { cwd: string; env?: Record<string, string> }) {
-  return execa(process.execPath, [join(house.root, 'dist/cli.js'), ...args], {
+/**
+ * Runs the built binary to its end, or hands it over as it runs. The environment holds only what is given and what any shell has.
+ * @param options.warmup true for a match that begins with a warm-up round, as is usual; each costs a start of the agent in every row,
+ *   and tests seldom look at it
+ */
+export function cagematch(
+  house: House,
+  args: string[],
+  options: { cwd: string; env?: Record<string, string> | undefined; warmup?: boolean },
+) {
+  const decides = ['--warmup', '-f', '--file', '--help'].some((flag) => args.includes(flag));
+  const cold = args[0] === 'run' && !decides && !options.warmup ? ['--warmup', '0'] : [];
+  return execa(process.execPath, [join(house.root, 'dist/cli.js'), ...args, ...cold], {
     cwd: options.cwd,
     env: { ...NEUTRAL, ...options.env },
     extendEnv: false,

@@ -108,8 +108,9 @@ test('what makes one kind slower shows in that kind and not in the others', asyn
   const { worked } = await taxed({ plain: {}, slow: withEnv({ PATH: [slow, PATH].join(delimiter) }) }, loops);
   const cells = new Map(taxOf(worked, 'plain', 1).slow?.map((cell) => [cell.probe, cell]));
   const ratioOf = (probe: string) => (cells.get(probe) as Extract<TaxCell, { ratio: number }>).ratio;
-  expect(ratioOf('git-status')).toBeGreaterThan(10);
-  for (const other of others) expect(ratioOf(other)).toBeLessThan(10);
+  // A loaded machine may take 60 ms where a quiet one takes 5.
+  expect(ratioOf('git-status')).toBeGreaterThan(3);
+  for (const other of others) expect(ratioOf(other)).toBeLessThan(3);
 });
 
 test('without git the three kinds of it are gaps that say so, and the others go on', async () => {

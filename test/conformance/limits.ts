@@ -1,32 +1,45 @@
-// How much a sandbox may use, as the kernel holds it: read inside, or on this host where the guest does not see its own cgroup.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+// How much memory and CPU time a sandbox may use, as the kernel enforces it.
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Told } from './arena.js';
 
-const FILES = {
-  memoryBytes: ['memory.max', 'memory/memory.limit_in_bytes'],
-  quota: ['cpu.max', 'cpu/cpu.cfs_quota_us'],
-};
 const ROOT = '/sys/fs/cgroup';
+const FILES = {
+  memory: { v2: 'memory.max', v1: 'memory.limit_in_bytes' },
+  cpu: { v2: 'cpu.max', v1: 'cpu.cfs_quota_us' },
+};
 const PERIOD_US = 100_000;
 
-/** @param name of the sandbox, which the name of its cgroup holds where the guest does not see it */
-export async function limitsOf(name: string, sh: (script: string) => Promise<Told>): Promise<{ memoryBytes: number; cpus: number }> {
-  const first = async (files: string[]) => {
-    const { stdout } = await sh(files.map((file) => `cat ${ROOT}/${file} 2>/dev/null`).join(' || '));
-    return stdout[0] ?? onHost(name, files) ?? '';
+/**
+ * Read inside the sandbox, or on this host where the guest does not see its own cgroup.
+ *
+ * @param pids of the sandbox's processes on this host
+ */
+export async function limitsOf(
+  pids: Iterable<number>,
+  sh: (script: string) => Promise<Told>,
+): Promise<{ memoryBytes: number; cpus: number }> {
+  const processes = [...pids];
+  const first = async (controller: keyof typeof FILES) => {
+    const { v1, v2 } = FILES[controller];
+    const { stdout } = await sh(`cat ${ROOT}/${v2} 2>/dev/null || cat ${ROOT}/${controller}/${v1} 2>/dev/null`);
+    const [inside = ''] = stdout;
+    return /^\d/.test(inside) ? inside : (processes.map((pid) => onHost(pid, controller)).find((limit) => limit !== undefined) ?? '');
   };
-  const [quota = '', periodUs = PERIOD_US] = (await first(FILES.quota)).split(' ');
-  return { memoryBytes: Number(await first(FILES.memoryBytes)), cpus: Number(quota) / Number(periodUs) };
+  const [quota = '', periodUs = PERIOD_US] = (await first('cpu')).split(' ');
+  return { memoryBytes: Number((await first('memory')) || Number.NaN), cpus: Number(quota || Number.NaN) / Number(periodUs) };
 }
 
-/** The guest's own cgroup, not that of what watches it. */
-function onHost(name: string, files: string[]): string | undefined {
-  for (const file of files) {
-    const [controller, base] = file.includes('/') ? file.split('/') : ['', file];
-    const folder = join(ROOT, controller ?? '');
-    const guest = existsSync(folder) ? readdirSync(folder).find((one) => one.includes(`payload.${name}`)) : undefined;
-    if (guest !== undefined) return readFileSync(join(folder, guest, base ?? ''), 'utf8').trim();
+/** The limit in the cgroup of a process; undefined where there is none, and for a process that has ended. */
+function onHost(pid: number, controller: keyof typeof FILES): string | undefined {
+  if (!existsSync(`/proc/${pid}/cgroup`)) return undefined;
+  for (const line of readFileSync(`/proc/${pid}/cgroup`, 'utf8').trim().split('\n')) {
+    const [, controllers = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    const { v1, v2 } = FILES[controller];
+    const file = controllers === '' ? join(ROOT, path, v2) : join(ROOT, controller, path, v1);
+    if ((controllers !== '' && !controllers.split(',').includes(controller)) || !existsSync(file)) continue;
+    const limit = readFileSync(file, 'utf8').trim();
+    if (/^\d/.test(limit) && Number(limit.split(' ')[0]) < 2 ** 62) return limit;
   }
   return undefined;
 }

@@ -55,7 +55,8 @@ describe('a match', () => {
       '--json',
       '-',
     ];
-    const { stdout, exitCode } = await cagematch(ownHouse, args, { cwd: place.cwd, env: stand.env });
+    const { stdout, stderr, exitCode } = await cagematch(ownHouse, args, { cwd: place.cwd, env: stand.env });
+    expect(stdout, stderr).not.toBe('');
     const report = JSON.parse(stdout) as Report;
     return { report, row: report.modes[0], exitCode };
   }
@@ -182,7 +183,7 @@ describe('a pod', () => {
   });
 
   it('that starts slowly is waited for', async () => {
-    await open({ CAGEMATCH_STAND_IN_FAULT: 'slow-start', CAGEMATCH_KUBE_WAIT: '0.3' });
+    await open({ CAGEMATCH_STAND_IN_FAULT: 'slow-start', CAGEMATCH_KUBE_WAIT: '2' });
     const handle = await kubernetes.launch(ctx, spec);
     expect((await readAll(kubernetes.exec(ctx, handle, sh('exit 3')))).end).toEqual({ type: 'exit', code: 3 });
   });

@@ -129,7 +129,7 @@ function phaseOf(pod) {
   const volumes = mountPaths(pod).every(({ volume }) => load('Secret', volume.secret.secretName));
   if (!volumes) return 'pending';
   if (fault === 'no-handler') return 'creating';
-  return Date.now() - pod.standIn.madeMs < (fault === 'slow-start' ? 700 : 20) ? 'creating' : 'running';
+  return Date.now() - pod.standIn.madeMs < (fault === 'slow-start' ? 2500 : 20) ? 'creating' : 'running';
 }
 
 /** As the API shows it. @param {any} stored */
