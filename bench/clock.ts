@@ -106,6 +106,7 @@ async function verdict(entry: string, clock: string, differences: number[], aske
     limit: LIMIT_MS,
     unit: ' ms',
     note: `signed median ${short(signed.median)} ms [${signed.ci95?.map(short).join('–') ?? '–'}], 5–95 % ${spread} ms${differences.length < asked ? `; ${asked - differences.length} runs without a stamp` : ''}`,
+    samples: { differencesMs: differences },
   };
 }
 

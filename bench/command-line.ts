@@ -46,6 +46,7 @@ async function help(options: Options, cwd: string): Promise<Verdict> {
     limit: 3,
     unit: '×',
     note: `medians ${short(median(ours))} and ${short(median(bare))} ms, Node ${process.versions.node}`,
+    samples: { helpMs: ours, nodeMs: bare },
   };
 }
 
@@ -74,6 +75,7 @@ async function detect(options: Options, cwd: string): Promise<Verdict> {
     limit: 1.2,
     unit: '×',
     note: `medians: all ${short(median(all))} ms; alone ${each}`,
+    samples: { all, ...Object.fromEntries(alone) },
   };
 }
 

@@ -3,7 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../lib/package.js';
 import { compare } from '../lib/report/compare/compare.js';
-import { NOISE, randomFrom, simulateMatch } from './simulated-match.js';
+import { randomFrom } from './random.js';
+import { NOISE, simulateMatch } from './simulated-match.js';
 import { type Benchmark, type Options, samples, type Verdict } from './verdict.js';
 
 const ROWS = ['host', 'native', 'docker', 'docker:runsc', 'podman', 'podman:rootless', 'incus'];

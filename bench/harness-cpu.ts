@@ -57,6 +57,7 @@ export const benchmark: Benchmark = {
         n: both.length,
         limit: 25,
         unit: ' ms',
+        samples: { userMs: each.map(({ user }) => user), systemMs: each.map(({ system }) => system) },
         note: `${share}; median ${short(median)} [${ci95?.map(short).join('–') ?? '–'}]`,
       },
     ];

@@ -1,9 +1,9 @@
 // Matches whose true times are known, drawn at random and folded by the product's own fold: how often is what the report states false?
-import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { roundMs } from '../lib/clock.js';
-import { type Entry, type MatchEvent, SCHEMA_VERSION } from '../lib/record.js';
+import { type Entry, type EventOf, type MatchEvent, SCHEMA_VERSION } from '../lib/record.js';
 import type { Report } from '../lib/report/document.js';
 import { createFold } from '../lib/report/fold.js';
+import { randomFrom } from './random.js';
 
 /** The true times of one row in ms, before any noise. */
 export interface TrueRow {
@@ -11,6 +11,8 @@ export interface TrueRow {
   startup: number;
   work: number;
   end: number;
+  /** Which task the row runs; `hello` where it is left out. */
+  task?: string;
 }
 
 /** Standard deviations of the logarithm. */
@@ -40,11 +42,10 @@ const STARTED = {
 
 /** Every run passes, and every number of a row is its true one but for the noise. */
 export function simulateMatch(rows: Record<string, TrueRow>, rounds: number, noise: Noise, seed: number): Report {
-  const normal = normals(seed);
+  const { normal } = randomFrom(seed);
   const fold = createFold();
-  // One seed for the intervals of all matches: what is resampled for them is drawn once.
-  fold.push({ ...STARTED, seed: 1, runs: rounds });
-  for (const [entry, { isolation }] of Object.entries(rows)) for (const event of entered(entry, isolation)) fold.push(event);
+  fold.push(started(rounds));
+  for (const [entry, row] of Object.entries(rows)) for (const event of entered(entry, row)) fold.push(event);
   for (let round = 1; round <= rounds; round += 1) {
     fold.push({ type: 'round-started', atMs: round, round, order: Object.keys(rows) });
     const pace = noise.round * normal();
@@ -54,11 +55,21 @@ export function simulateMatch(rows: Record<string, TrueRow>, rounds: number, noi
       fold.push(ran(entry, round, { startup: time(row.startup), work: time(row.work), end: time(row.end) }));
     }
   }
-  fold.push({ type: 'match-ended', atMs: rounds + 1, endedAt: '2026-01-01T01:00:00.000Z', how: 'done' });
+  fold.push(ended(rounds));
   return fold.finish();
 }
 
-function entered(entry: string, isolation: Entry['isolation']): MatchEvent[] {
+/** The seed of the intervals is the same in all matches: what is resampled for them is drawn once. */
+export const started = (rounds: number, more: { match?: string } = {}): MatchEvent => ({ ...STARTED, seed: 1, runs: rounds, ...more });
+
+export const ended = (rounds: number): MatchEvent => ({
+  type: 'match-ended',
+  atMs: rounds + 1,
+  endedAt: '2026-01-01T01:00:00.000Z',
+  how: 'done',
+});
+
+export function entered(entry: string, { isolation, task = 'hello' }: Pick<TrueRow, 'isolation' | 'task'>): MatchEvent[] {
   const [mode = entry, label] = entry.split('@');
   const common = { mode, letter: '-', title: mode, isolation };
   return [
@@ -71,7 +82,7 @@ function entered(entry: string, isolation: Entry['isolation']): MatchEvent[] {
       ...(label === undefined ? {} : { label }),
       options: {},
       state: 'prepared',
-      task: 'hello',
+      task,
       workspace: 'bind',
       required: false,
       standIn: false,
@@ -79,7 +90,12 @@ function entered(entry: string, isolation: Entry['isolation']): MatchEvent[] {
   ];
 }
 
-function ran(entry: string, round: number, { startup, work, end }: { startup: number; work: number; end: number }): MatchEvent {
+export function ran(
+  entry: string,
+  round: number,
+  { startup, work, end }: { startup: number; work: number; end: number },
+  outcome: EventOf<'run-ended'>['outcome'] = { status: 'passed' },
+): MatchEvent {
   return {
     type: 'run-ended',
     atMs: round,
@@ -88,7 +104,7 @@ function ran(entry: string, round: number, { startup, work, end }: { startup: nu
     round,
     warmup: false,
     level: 1,
-    outcome: { status: 'passed' },
+    outcome,
     clocks: {
       image: { gap: 'not-applicable' },
       launch: 0,
@@ -107,19 +123,4 @@ function ran(entry: string, round: number, { startup, work, end }: { startup: nu
     leftovers: [],
     planted: [],
   };
-}
-
-/** Independent draws of a standard normal (Box and Muller). */
-function normals(seed: number): () => number {
-  const random = xoroshiro128plus(mixed(seed));
-  const uniform = () => (random.next() >>> 0) / 2 ** 32;
-  return () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
-}
-
-/** Neighbouring seeds give unrelated draws (splitmix32). */
-function mixed(seed: number): number {
-  let state = (seed + 0x9e3779b9) | 0;
-  state = Math.imul(state ^ (state >>> 16), 0x21f0aaad);
-  state = Math.imul(state ^ (state >>> 15), 0x735a2d97);
-  return state ^ (state >>> 15);
 }

@@ -1,7 +1,11 @@
-// `npm run bench -- NAME [--quick] [--n N] [--seed S]`: measures one of the promises in docs/benchmarks.md, and says whether it holds.
+// `npm run bench -- NAME [--quick] [--n N] [--seed S] [--save]`: measures one of the promises in docs/benchmarks.md, and says whether it
+// holds.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../lib/errors.js';
-import { type Benchmark, lineOf, type Options } from './verdict.js';
+import { packageRoot } from '../lib/package.js';
+import { type Benchmark, lineOf, type Options, type Verdict } from './verdict.js';
 
 /** Loaded only when it is the one: what another benchmark imports must not weigh on this one's process. */
 const BENCHMARKS: Record<string, () => Promise<{ benchmark: Benchmark }>> = {
@@ -32,6 +36,7 @@ async function main(): Promise<number> {
       runs: { type: 'string' },
       seed: { type: 'string' },
       from: { type: 'string' },
+      save: { type: 'boolean', default: false },
     },
   });
   const [name = ''] = positionals;
@@ -55,10 +60,21 @@ async function main(): Promise<number> {
   const options: Options = { quick: values.quick, count, seed, from, say: (line) => console.error(line) };
   try {
     const { benchmark } = await load();
-    for (const verdict of await benchmark.run(options)) console.log(lineOf(verdict));
+    const verdicts = await benchmark.run(options);
+    for (const verdict of verdicts) console.log(lineOf(verdict));
+    if (values.save) saveSamples(name, verdicts);
     return 0;
   } catch (error) {
     console.error(`✖ ${name}: ${messageOf(error)}`);
     return 1;
   }
+}
+
+/** What the verdicts were computed from, to be committed beside the line that they gave: times in ms or s, to the microsecond. */
+function saveSamples(name: string, verdicts: readonly Verdict[]): void {
+  const path = join(packageRoot, `bench/samples/${name}.json`);
+  const saved = { date: new Date().toISOString().slice(0, 10), node: process.version, verdicts };
+  const text = JSON.stringify(saved, (_, value) => (typeof value === 'number' ? Math.round(value * 1e3) / 1e3 : value), 1);
+  writeFileSync(path, `${text.replace(/\n\s+(?=-?[\d.]+,?\n)/g, ' ').replace(/(\d)\n\s+\]/g, '$1 ]')}\n`);
+  console.error(`samples: ${path}`);
 }

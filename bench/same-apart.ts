@@ -55,7 +55,7 @@ function verdictOf(reports: Report[]) {
   const inTotal = comparisons.filter((one) => one && 'separable' in one.total && one.total.separable === true).length;
   const ratios = comparisons.flatMap((one) => (one ? [one.ratio] : []));
   const note = `startup; by total ${inTotal}; median ratio a/b ${short(median(ratios))}, from ${short(Math.min(...ratios))} to ${short(Math.max(...ratios))}`;
-  return { value: told, n: reports.length, unit: '', note };
+  return { value: told, n: reports.length, unit: '', note, samples: { ratios } };
 }
 
 async function playMatches(options: Options, rounds: number, env: Env): Promise<Report[]> {

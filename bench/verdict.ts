@@ -15,6 +15,8 @@ export interface Verdict {
   unit: string;
   /** What else a reader needs to judge it, on the same line. */
   note?: string;
+  /** What the number was computed from, by name; `--save` keeps it. */
+  samples?: Record<string, readonly number[]>;
 }
 
 export interface Options {

@@ -94,5 +94,6 @@ function whyNodeLost(status: NonNullable<Pod['status']>, disrupted: Condition | 
 }
 
 function trouble(what: string, words: string | undefined, hint?: string, code: CagematchError['code'] = 'launch-failed'): CagematchError {
-  return new CagematchError(code, words ? `${what}: ${words.replace(/\s*\n\s*/g, ' ').trim()}` : what, hint);
+  const lines = (words ?? '').split('\n').map((line) => line.trim());
+  return new CagematchError(code, words ? `${what}: ${lines.filter((line) => line !== '').join(' ')}` : what, hint);
 }

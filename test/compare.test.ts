@@ -30,6 +30,8 @@ interface Told {
   change?: (round: number) => Partial<EventOf<'run-ended'>>;
   hostChange?: (round: number) => Partial<EventOf<'run-ended'>>;
   content?: string;
+  /** Node inside the sandbox; nobody looked where it is left out. */
+  node?: string;
   more?: MatchEvent[];
   end?: MatchEvent[];
 }
@@ -41,6 +43,12 @@ const clocks = (round: number, factor: number): Partial<Clocks> => {
 
 /** Noise of its own for each row, so that no two ratios are the same. */
 const jitter = (round: number, seed: number) => 1 + ((round * 5 + seed) % 13) / 500;
+
+const appraised = (entry: string, nodeVersion: string): MatchEvent => {
+  const limits = { memoryBytes: 'none' as const, pids: 512 };
+  const guest = { nodeVersion, gitVersion: '2.39.5', libc: 'glibc 2.36', os: 'Debian GNU/Linux 12', uid: 1000, ...limits };
+  return { type: 'appraised', atMs: 4, entry, disk: { imageBytes: 1, sandboxBytes: 1 }, guest };
+};
 
 function eventsOf(told: Told): MatchEvent[] {
   const [detected, entered] = row('docker', told.row) as [EventOf<'detected'>, MatchEvent];
@@ -57,6 +65,7 @@ function eventsOf(told: Told): MatchEvent[] {
       image: told.image ?? 'sha256:1',
       ...(told.content ? { content: told.content } : {}),
     },
+    ...(told.node ? [appraised('docker', told.node)] : []),
     ...Array.from({ length: ROUNDS }, (_, at) => at + 1).flatMap((round) => [
       ran('host', round, clocks(round, (told.machine ?? 1) * jitter(round, told.id ? 3 : 0)), told.hostChange?.(round)),
       ran('docker', round, clocks(round, 2 * (told.machine ?? 1) * (told.slower ?? 1)), told.change?.(round)),
@@ -284,6 +293,7 @@ describe('where the surroundings differ', () => {
   test.each<[string, Told, string]>([
     ['another version of the runtime', { detection: { ...facts({}), version: '2.0.0' } }, 'version'],
     ['another fact of the runtime', { detection: facts({ storage: 'btrfs' }) }, 'storage'],
+    ['another Node inside', { node: 'v24.0.0' }, 'Node inside'],
     ['another image, of which nobody knows what is in it', { image: 'sha256:2' }, 'image'],
     ['another image, of whose content one is unknown', { image: 'sha256:2', content: 'a' }, 'image'],
   ])('by %s, that row is not judged, and the others are', (_, told, what) => {
@@ -291,13 +301,14 @@ describe('where the surroundings differ', () => {
       ...row('podman'),
       ...Array.from({ length: ROUNDS }, (_, at) => ran('podman', at + 1, clocks(at + 1, factor))),
     ];
-    const { document, docker } = compared({ more: podman(2) }, { ...told, slower: 3, more: podman(2) }, 5);
+    const base = { node: 'v22.1.0', more: podman(2) };
+    const { document, docker } = compared(base, { node: 'v22.1.0', ...told, slower: 3, more: podman(2) }, 5);
     expect(docker).toMatchObject({ cannotSay: `${what} differs`, measures: { startup: { direction: 'slower' } } });
     expect(document).toMatchObject({
       verdict: 'cannot-say',
       sentence: `cannot say of docker (${what} differs); no regression over 5 % in the other rows`,
     });
-    const also = compared({ more: podman(2) }, { ...told, more: podman(3) }, 5).document;
+    const also = compared(base, { node: 'v22.1.0', ...told, more: podman(3) }, 5).document;
     expect(also).toMatchObject({
       verdict: 'regression',
       sentence: `regression over 5 %: podman startup, podman total; cannot say of docker (${what} differs)`,

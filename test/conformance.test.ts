@@ -1,6 +1,6 @@
 // One suite over every mode: against its stand-in, and against the real runtime wherever this machine has it.
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -17,6 +17,10 @@ const { modes, targets, notReal } = await findTargets();
 const shelf = mkdtempSync(join(tmpdir(), 'guest-file-'));
 chmodSync(shelf, 0o755);
 writeFileSync(join(shelf, 'file.txt'), 'a file for the guest\n', { mode: 0o644 });
+/** Of an account that is neither the caller's nor the agent's. */
+const PRIVATE = join(shelf, 'private.txt');
+writeFileSync(PRIVATE, 'nobody else reads this\n', { mode: 0o600 });
+if (process.getuid?.() === 0) chownSync(PRIVATE, 4242, 4242);
 // Here and not in the suites: a filter may leave some of them out.
 afterAll(async () => {
   await Promise.all(targets.map(({ close }) => close()));
@@ -281,6 +285,19 @@ function conforms(target: Target): void {
       expect(told).toMatchObject({ stdout: ['reached'], end: { type: 'exit', code: 0 } });
     },
     () => arena.reach.via === 'inside' && 'the model runs inside',
+  );
+
+  row(
+    target,
+    'what another account of this host keeps to itself cannot be read inside',
+    async () => {
+      const told = await arena.sh(idle, 'cat "$1" 2>/dev/null; echo "not read"', { args: [PRIVATE] });
+      expect(told.stdout).toEqual(['not read']);
+    },
+    () =>
+      (process.getuid?.() !== 0 && 'only root can make such a file') ||
+      (!target.real && 'a stand-in works as its caller') ||
+      (mode.isolation === 'none' && 'it is this host'),
   );
 
   row(

@@ -65,7 +65,7 @@ describe('where it is no terminal', () => {
   test('a match is its first line and one for each of a few rounds; no run that passed has its own', () => {
     const { lines } = told([started(), ...row('host'), ...row('docker'), ...rounds({ host: 1000, docker: 2000 }, 3), end()]);
     expect(lines()).toEqual([
-      'match 20261121-040000-abcd: task hello, model replay (--model replay)',
+      'match 20261121-040000-abcd: model replay (--model replay)',
       'round 1 of 3: 2 of 2 runs passed so far, about 10 s left',
       'round 2 of 3: 4 of 4 runs passed so far, a few seconds left',
       'round 3 of 3: 6 of 6 runs passed so far',

@@ -256,7 +256,7 @@ describe('long tasks', () => {
   });
 
   test.each<[string, Record<string, MadeRow>, Made, RegExp]>([
-    ['with too few rounds', THREE, { rounds: 7 }, /^n=7: no difference between this many rows can be significant below n=9/],
+    ['with too few rounds', THREE, { rounds: 7 }, /^n=7: no difference between this many rows can be significant below n=11/],
     [
       'where no slope differs significantly',
       twoLengths({

@@ -49,6 +49,13 @@ describe('a streamed answer', () => {
     expect(spokenIn(encode(Buffer.from(STREAM)), encoding, 'text/event-stream')?.content).toEqual(SAID);
   });
 
+  test('has no block whose index is far beyond, nor a packed form of gigabytes', () => {
+    const far = block(4e9, { type: 'text', text: 'far' });
+    expect(of(START + BLOCKS + far + end())?.content).toEqual(SAID);
+    const filler = `: ${' '.repeat(65 * 1024 ** 2)}\n\n`;
+    expect(spokenIn(zlib.gzipSync(filler + STREAM), 'gzip', 'text/event-stream')).toBeUndefined();
+  });
+
   test('is read though the agent stopped reading at its last event', () => {
     const whole = zlib.gzipSync(STREAM);
     expect(spokenIn(whole.subarray(0, whole.length - 8), 'gzip', 'text/event-stream')?.content).toEqual(SAID);

@@ -114,7 +114,7 @@ function firstBadLine(text: string): number | undefined {
       continue;
     }
     if (/^\s*(#.*)?$/.test(line)) continue;
-    const value = /^\s*(?:export\s+)?[\w.-]+\s*=\s*(.*?)\s*$/.exec(line)?.[1];
+    const value = /^\s*(?:export\s+)?[\w.-]+\s*=(.*)$/.exec(line)?.[1]?.trim();
     if (value === undefined) return index + 1;
     const quote = /^(["'`])/.exec(value)?.[1];
     if (quote !== undefined && !value.slice(1).includes(quote)) open = { quote, line: index + 1 };

@@ -23,12 +23,15 @@ type RawBlock = z.infer<typeof blockSchema>;
 
 const messageSchema = z.looseObject({ model: z.string(), content: z.array(blockSchema), stop_reason: z.string().nullish() });
 
+/** An answer has a few blocks; an index far beyond would make an array as long. */
+const blockIndex = z.int().min(0).max(9999);
+
 const eventSchema = z.discriminatedUnion('type', [
   z.looseObject({ type: z.literal('message_start'), message: messageSchema }),
-  z.looseObject({ type: z.literal('content_block_start'), index: z.int(), content_block: blockSchema }),
+  z.looseObject({ type: z.literal('content_block_start'), index: blockIndex, content_block: blockSchema }),
   z.looseObject({
     type: z.literal('content_block_delta'),
-    index: z.int(),
+    index: blockIndex,
     delta: z.looseObject({ type: z.string(), text: z.string().optional(), partial_json: z.string().optional() }),
   }),
   z.looseObject({ type: z.literal('message_delta'), delta: z.looseObject({ stop_reason: z.string().nullish() }) }),
@@ -36,17 +39,21 @@ const eventSchema = z.discriminatedUnion('type', [
 ]);
 
 // Node 20 has no zstd, and its types have none for later ones.
-const { zstdDecompressSync } = zlib as { zstdDecompressSync?: (bytes: Buffer) => Buffer };
+const { zstdDecompressSync } = zlib as {
+  zstdDecompressSync?: (bytes: Buffer, options: { maxOutputLength: number }) => Buffer;
+};
+/** In bytes: a small body may be the packed form of gigabytes. */
+const MOST_DECODED = 64 * 1024 ** 2;
 /** An answer that the agent has stopped reading at its last event may lack its end. */
-const CUT_SHORT = { finishFlush: zlib.constants.Z_SYNC_FLUSH };
+const CUT_SHORT = { finishFlush: zlib.constants.Z_SYNC_FLUSH, maxOutputLength: MOST_DECODED };
 
 const DECODERS: Record<string, (bytes: Buffer) => Buffer> = {
   identity: (bytes) => bytes,
   gzip: (bytes) => zlib.gunzipSync(bytes, CUT_SHORT),
   'x-gzip': (bytes) => zlib.gunzipSync(bytes, CUT_SHORT),
   deflate: (bytes) => zlib.inflateSync(bytes, CUT_SHORT),
-  br: (bytes) => zlib.brotliDecompressSync(bytes, { finishFlush: zlib.constants.BROTLI_OPERATION_FLUSH }),
-  ...(zstdDecompressSync ? { zstd: zstdDecompressSync } : {}),
+  br: (bytes) => zlib.brotliDecompressSync(bytes, { finishFlush: zlib.constants.BROTLI_OPERATION_FLUSH, maxOutputLength: MOST_DECODED }),
+  ...(zstdDecompressSync ? { zstd: (bytes: Buffer) => zstdDecompressSync(bytes, { maxOutputLength: MOST_DECODED }) } : {}),
 };
 
 /** Of the encodings that an agent takes, those that can be read here. */

@@ -2,7 +2,6 @@
 import { isGap } from '../record.js';
 import { duration, listed, nameOf, namesOf } from './cells.js';
 import type { Report } from './document.js';
-import { fewestPairs } from './inference.js';
 import { ENOUGH_TO_SEPARATE } from './statistics.js';
 import { type Style, wrap } from './terminal/lines.js';
 
@@ -96,12 +95,11 @@ export function renderApart(report: Report, style: Style): string {
 }
 
 /** Said where no row has runs enough; a row that lacks them alone is seen in its `passed`. */
-export function coverage({ modes, comparisons }: Pick<Report, 'modes' | 'comparisons'>): string | undefined {
+export function coverage({ modes, resolution }: Pick<Report, 'modes' | 'resolution'>): string | undefined {
   const n = Math.max(0, ...modes.map((mode) => mode.passed));
   if (n === 0 || n >= ENOUGH_TO_SEPARATE) return undefined;
-  const tests = comparisons.reduce((count, { total }) => count + (isGap(total) ? 1 : 2), 0);
   const rows = modes.length > 1 ? ', and no two rows can be told apart' : '';
-  return `at n=${n} there is no 95 % interval${rows}; --runs ${Math.max(12, fewestPairs(tests))}, or --runs auto`;
+  return `at n=${n} there is no 95 % interval${rows}; --runs ${Math.max(12, resolution.fewestPairs)}, or --runs auto`;
 }
 
 /** So many outliers of a row are named; the rest are counted, and whole in the JSON. */

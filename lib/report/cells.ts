@@ -12,8 +12,18 @@ export function namesOf({ modes }: Pick<Report, 'modes'>): (entry: string) => st
   return (entry) => names.get(entry) ?? entry;
 }
 
+/** What the match's rows run, in their order. */
+export const tasksOf = ({ modes, match }: Pick<Report, 'modes' | 'match'>): string[] =>
+  modes.length === 0 ? [match.task] : [...new Set(modes.map(({ task }) => task))];
+
+/** What rows are compared with: where there are several tasks, the sandbox whose row of the same task that is. */
+export function baselineName(report: Pick<Report, 'modes' | 'match'>): string | undefined {
+  const { baseline } = report.match;
+  return tasksOf(report).length > 1 ? baseline?.replace(/@.*$/, '') : baseline;
+}
+
 /** Over the ratio's column: what the ratio is to. */
-export const ratioHead = ({ match }: Report) => `× ${match.baseline ?? 'base'}`;
+export const ratioHead = (report: Report) => `× ${baselineName(report) ?? 'base'}`;
 
 /** Whether the whole of a run can be held against the baseline's: beside another row only. */
 export const isTaxed = ({ match, modes }: Report) => modes.some((mode) => mode.entry !== match.baseline && !isGap(mode.taxRatio));
@@ -98,7 +108,7 @@ export function leftoversShort(leftovers: Leftover[]): string {
 }
 
 /** How a row differs from what its name says and the others do; '' where it does not. */
-export function settingsOf({ auth, detection, options, state, task }: ModeReport, { match }: Report): string {
+export function settingsOf({ entry, auth, detection, options, state, task }: ModeReport, { match }: Report): string {
   const { network, tmpfs, cpus, memoryMiB, target } = options;
   const { client } = detection.status === 'ready' ? detection.facts : {};
   return [
@@ -106,7 +116,7 @@ export function settingsOf({ auth, detection, options, state, task }: ModeReport
     // What is not tried of a credential's way is what no gateway saw.
     ...(!isGap(auth) && isGap(auth.delivered) && auth.delivered.gap === 'not-exercised' ? ['the model replayed inside the guest'] : []),
     ...(state === match.state ? [] : [`state ${state}`]),
-    ...(task === match.task ? [] : [`task ${task}`]),
+    ...(task === match.task || entry.endsWith(`@${task}`) ? [] : [`task ${task}`]),
     ...(network === undefined ? [] : [`network ${network}`]),
     ...(tmpfs === undefined ? [] : [tmpfs ? '/tmp in memory' : '/tmp on disk']),
     ...(cpus === undefined ? [] : [`${cpus} CPU${cpus === 1 ? '' : 's'}`]),

@@ -1,7 +1,7 @@
 // Under which circumstances the numbers came about: how busy the machine was, what first runs took, and what the sandboxes are inside.
 import { quantileSorted } from 'simple-statistics';
 import { type Guest, isGap } from '../record.js';
-import { bytes, listed, nameOf } from './cells.js';
+import { bytes, listed, nameOf, tasksOf } from './cells.js';
 import type { ModeReport, Report } from './document.js';
 import type { Tally } from './tally.js';
 
@@ -87,16 +87,23 @@ interface Inside {
   values: [value: string, rows: string[]][];
 }
 
-function insides({ modes }: Report): Inside[] {
+function insides(report: Report): Inside[] {
+  const sandbox = sandboxNames(report);
   return INSIDE.flatMap(([key, name, show]) => {
-    const values = new Map<string, string[]>();
-    for (const mode of modes) {
+    const values = new Map<string, Set<string>>();
+    for (const mode of report.modes) {
       const value = mode.guest === undefined || isGap(mode.guest) ? undefined : mode.guest[key];
       if (value === undefined || isGap(value)) continue;
-      values.set(show(value), [...(values.get(show(value)) ?? []), nameOf(mode)]);
+      values.set(show(value), (values.get(show(value)) ?? new Set()).add(sandbox(mode)));
     }
-    return values.size === 0 ? [] : [{ name, values: [...values] }];
+    return values.size === 0 ? [] : [{ name, values: [...values].map(([value, rows]) => [value, [...rows]]) }];
   });
+}
+
+/** A sandbox is the same one for each of several tasks: its rows are named once, by it. */
+function sandboxNames(report: Report): (mode: ModeReport) => string {
+  const several = tasksOf(report).length > 1;
+  return (mode) => (several && mode.entry.endsWith(`@${mode.task}`) ? mode.entry.slice(0, -mode.task.length - 1) : nameOf(mode));
 }
 
 const inWords = ({ name, values }: Inside) => `${name} ${values.map(([value, rows]) => `${value} in ${rows.join(', ')}`).join('; ')}`;

@@ -51,6 +51,8 @@ export function viewOfMatch(report: Report): View {
     match: report.match,
     rows: Object.fromEntries(report.modes.map((mode) => [mode.entry, { ...mode, ...segmentsOf(mode) }])),
     pairs,
+    /** Of a whole run: intercept and slope over the baseline's work, where the match has tasks of two lengths. */
+    fits: Object.fromEntries((report.lengths?.fits ?? []).map((fit) => [fit.sandbox, fit])),
     burst: Object.fromEntries(
       report.burst.map(({ entry, levels: all, ...rest }) => [
         entry,

@@ -4,10 +4,11 @@ import { recommend } from './advice/recommend.js';
 import { baselineFor, baselineOf } from './baseline.js';
 import { burstOf } from './burst.js';
 import type { Report } from './document.js';
-import { lengthsOf } from './lengths.js';
+import { createFamily } from './inference.js';
+import { testLengths } from './lengths.js';
 import { modelWarnings } from './model-time.js';
 import { driftOf, resolutionOf } from './pace.js';
-import { compareAll } from './pairs.js';
+import { testPairs } from './pairs.js';
 import { placesOf } from './places.js';
 import { rowOf } from './row.js';
 import { createRows, versionsOf, without } from './rows.js';
@@ -95,8 +96,9 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
         }),
       );
       const inBurst = rows.filter(({ entry, tally }) => levelsLeftOut.has(entry) || [...tally.levels.keys()].some((level) => level > 1));
-      const lengths = lengthsOf(rows, base?.entry);
-      const comparisons = compareAll(rows);
+      const family = createFamily();
+      const [pairs, lines] = [testPairs(rows, family), testLengths(rows, base?.entry, family)];
+      const [comparisons, lengths] = [pairs(), lines?.()];
       const report = {
         schemaVersion: 1 as const,
         match: matchOf(started, ended, rounds, base?.entry),
@@ -105,7 +107,7 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
         runs,
         ...(lengths === undefined ? {} : { lengths }),
         comparisons,
-        resolution: resolutionOf(comparisons),
+        resolution: resolutionOf(comparisons, family.tests),
         drift: driftOf(rows.filter(({ standIn }) => !standIn).map(({ tally }) => tally)),
         burst: inBurst.map(({ entry, tally }) => burstOf(entry, tally, levelsLeftOut.get(entry) ?? [], seed)),
         places: rows.flatMap(({ entry, tally }) => placesOf(entry, tally, seed)),

@@ -31,6 +31,32 @@ export function holm(ps: readonly number[]): number[] {
   return adjusted;
 }
 
+/** All tests of differences in one report: the chance of any false one is kept under 5 % over all of them together. */
+export interface Family {
+  /** @returns their adjusted p values; to be called once every test has been added */
+  add(ps: readonly number[]): () => number[];
+  /** How many have been added. */
+  readonly tests: number;
+}
+
+export function createFamily(): Family {
+  const all: number[] = [];
+  let adjusted: number[] | undefined;
+  return {
+    add(ps) {
+      const from = all.length;
+      all.push(...ps);
+      return () => {
+        adjusted ??= holm(all);
+        return adjusted.slice(from, from + ps.length);
+      };
+    },
+    get tests() {
+      return all.length;
+    },
+  };
+}
+
 /** Whether a family of so many two-sided signed-rank tests can reject anything at all with so many pairs each. */
 export const canReject = (n: number, tests: number) => 2 / 2 ** n < ALPHA / Math.max(1, tests);
 

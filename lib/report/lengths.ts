@@ -2,7 +2,7 @@
 import { mean } from 'simple-statistics';
 import { type Entry, type Gap, isGap } from '../record.js';
 import type { Paired, Report } from './document.js';
-import { ALPHA, canReject, differenceEstimate, holm } from './inference.js';
+import { ALPHA, canReject, differenceEstimate, type Family } from './inference.js';
 import { type Series, withoutModel, workWithoutModel } from './pairs.js';
 import { signedRank } from './ranks.js';
 import type { Tally } from './tally.js';
@@ -30,16 +30,19 @@ interface Line {
 
 /**
  * @param baseline a row of the sandbox whose work is the measure of a task's length
- * @returns undefined where fewer than two tasks were run in two sandboxes, the baseline being one
+ * @param family that the tests of slopes and intercepts join
+ * @returns undefined where fewer than two tasks were run in two sandboxes, the baseline being one; else what they show, once every other
+ *   test has joined the family
  */
-export function lengthsOf(rows: readonly LengthRow[], baseline: string | undefined): Lengths | undefined {
+export function testLengths(rows: readonly LengthRow[], baseline: string | undefined, family: Family): (() => Lengths) | undefined {
   const sandboxes = sandboxesOf(rows);
   const base = sandboxes.find((one) => [...one.rows.values()].some(({ entry }) => entry === baseline));
   if (!base) return undefined;
   const tasks = [...base.rows.keys()];
   const fitted = sandboxes.map((sandbox) => ({ sandbox, lines: linesOf(sandbox, base, tasks) })).filter(({ lines }) => lines.size > 0);
   if (fitted.length < 2) return undefined;
-  return {
+  const comparisons = compareLines(fitted, base, family);
+  return () => ({
     baseline: base.name,
     tasks,
     fits: fitted.map(({ sandbox, lines }) => ({
@@ -49,8 +52,8 @@ export function lengthsOf(rows: readonly LengthRow[], baseline: string | undefin
       interceptMs: middleOf([...lines.values()].map(({ intercept }) => intercept)),
       slope: middleOf([...lines.values()].map(({ slope }) => slope)),
     })),
-    comparisons: compareLines(fitted, base),
-  };
+    comparisons: comparisons(),
+  });
 }
 
 /** Rows that differ in nothing but the task: of one mode, variant, state, options and way of the credential, and one label but for the task's. */
@@ -121,8 +124,8 @@ interface Fitted {
   lines: Map<number, Line>;
 }
 
-/** Every two sandboxes of one state and options, in rounds that both have; Holm's correction is over all slopes and intercepts. */
-function compareLines(fitted: readonly Fitted[], base: Sandbox): Lengths['comparisons'] {
+/** Every two sandboxes of one state and options, in rounds that both have. */
+function compareLines(fitted: readonly Fitted[], base: Sandbox, family: Family): () => Lengths['comparisons'] {
   const pairs = fitted.flatMap((a, index) =>
     fitted.slice(index + 1).flatMap((b) => {
       // The baseline has no options; its extra cost is the measure for sandboxes with any.
@@ -135,24 +138,27 @@ function compareLines(fitted: readonly Fitted[], base: Sandbox): Lengths['compar
       return both.length === 0 ? [] : [{ a: a.sandbox.name, b: b.sandbox.name, both }];
     }),
   );
-  const adjusted = holm(
+  const adjusted = family.add(
     pairs.flatMap(({ both }) => [signedRank(both.map(({ intercept }) => intercept)), signedRank(both.map(({ slope }) => slope))]),
   );
-  return pairs.map(({ a, b, both }, index) => {
-    const separable = (p: number) => (canReject(both.length, 2 * pairs.length) ? p < ALPHA : TOO_FEW);
-    const held = (values: number[], p: number) => ({ difference: middleOf(values), p, separable: separable(p) });
-    const intercept = held(
-      both.map((one) => one.intercept),
-      adjusted[2 * index] as number,
-    );
-    const slope = held(
-      both.map((one) => one.slope),
-      adjusted[2 * index + 1] as number,
-    );
-    const areOpposed = intercept.difference.median * slope.difference.median < 0;
-    const crosses = areOpposed && intercept.separable === true && slope.separable === true;
-    return { a, b, n: both.length, intercept, slope, equalAtMs: crosses ? crossing(both) : NO_CROSSING };
-  });
+  return () => {
+    const ps = adjusted();
+    return pairs.map(({ a, b, both }, index) => {
+      const separable = (p: number) => (canReject(both.length, family.tests) ? p < ALPHA : TOO_FEW);
+      const held = (values: number[], p: number) => ({ difference: middleOf(values), p, separable: separable(p) });
+      const intercept = held(
+        both.map((one) => one.intercept),
+        ps[2 * index] as number,
+      );
+      const slope = held(
+        both.map((one) => one.slope),
+        ps[2 * index + 1] as number,
+      );
+      const areOpposed = intercept.difference.median * slope.difference.median < 0;
+      const crosses = areOpposed && intercept.separable === true && slope.separable === true;
+      return { a, b, n: both.length, intercept, slope, equalAtMs: crosses ? crossing(both) : NO_CROSSING };
+    });
+  };
 }
 
 const NO_CROSSING: Gap = { gap: 'not-applicable' };

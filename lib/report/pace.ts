@@ -61,11 +61,13 @@ function correlation(values: readonly number[]): number {
   return own === 0 ? 0 : next / own;
 }
 
-/** What a pair of real rows with the middlemost noise would have shown, by itself at the level of the family's first step. */
-export function resolutionOf(comparisons: Report['comparisons']): Report['resolution'] {
+/**
+ * What a pair of real rows with the middlemost noise would have shown, by itself at the level of the family's first step.
+ * @param tests of the whole report
+ */
+export function resolutionOf(comparisons: Report['comparisons'], tests: number): Report['resolution'] {
   const real = comparisons.filter(({ standIn }) => !standIn);
   const totals = real.flatMap(({ n, total }) => (isGap(total) ? [] : [{ n, noise: total.noise }]));
-  const tests = real.length + totals.length;
   const of = (held: { n: number; noise: number | Gap }[]) => {
     const known = held.flatMap(({ n, noise }) => (isGap(noise) ? [] : [{ n, noise }]));
     if (known.length === 0) return { gap: 'too-few-runs' } as const;

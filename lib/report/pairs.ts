@@ -1,7 +1,7 @@
 // Two rows held against each other round by round: only rounds in which both passed make a pair.
 import { type Entry, type Gap, isGap } from '../record.js';
 import type { Paired, Report } from './document.js';
-import { ALPHA, canReject, differenceEstimate, equivalence, holm, noiseOf, ratioEstimate } from './inference.js';
+import { ALPHA, canReject, createFamily, differenceEstimate, equivalence, type Family, holm, noiseOf, ratioEstimate } from './inference.js';
 import { signedRank } from './ranks.js';
 import { combined, type Tally } from './tally.js';
 
@@ -85,10 +85,11 @@ function test(a: Tally, b: Tally, series: Series): Test | Gap {
 /**
  * Every two rows that do the same and have passed in a round together.
  *
- * The tests of all pairs, startup and total, are one family, over which Holm's procedure keeps the chance of any false statement
- * under 5 %; those of equality are another one. Pairs with a stand-in have families of their own: they are no findings.
+ * The tests of all pairs, startup and total, join the report's family, over which Holm's procedure keeps the chance of any false statement
+ * under 5 %; those of equality are a family of their own. So are pairs with a stand-in: they are no findings.
+ * @returns the comparisons, once every other test has joined the family
  */
-export function compareAll(rows: readonly PairedRow[]): Comparison[] {
+export function testPairs(rows: readonly PairedRow[], report: Family): () => Comparison[] {
   const tested = rows.flatMap((a, index) =>
     rows.slice(index + 1).flatMap((b) => {
       const ofStartup = comparable(a, b) ? test(a.tally, b.tally, startup) : ({ gap: 'not-applicable' } as const);
@@ -96,36 +97,44 @@ export function compareAll(rows: readonly PairedRow[]): Comparison[] {
       return [{ a, b, standIn: a.standIn || b.standIn, startup: ofStartup, total: test(a.tally, b.tally, withoutModel) }];
     }),
   );
-  const families = [false, true].map((standIn) => {
-    const tests = tested.filter((pair) => pair.standIn === standIn).flatMap((pair) => [pair.startup, pair.total]);
-    return familyOf(tests.filter((one): one is Test => !isGap(one)));
+  const judges = [report, createFamily()].map((family, index) => {
+    const tests = tested.filter((pair) => pair.standIn === (index === 1)).flatMap((pair) => [pair.startup, pair.total]);
+    return judgeIn(
+      tests.filter((one): one is Test => !isGap(one)),
+      family,
+    );
   });
-  const heldOf = (one: Test) => families.map((family) => family.get(one)).find((held) => held !== undefined) as Held;
-  return tested.map(({ a, b, standIn, startup: ofStartup, total }) => ({
-    a: a.entry,
-    b: b.entry,
-    ...(standIn ? { standIn: true as const } : {}),
-    n: ofStartup.n,
-    ...heldOf(ofStartup),
-    total: isGap(total) ? total : heldOf(total),
-  }));
+  return () => {
+    const families = judges.map((judge) => judge());
+    const heldOf = (one: Test) => families.map((family) => family.get(one)).find((held) => held !== undefined) as Held;
+    return tested.map(({ a, b, standIn, startup: ofStartup, total }) => ({
+      a: a.entry,
+      b: b.entry,
+      ...(standIn ? { standIn: true as const } : {}),
+      n: ofStartup.n,
+      ...heldOf(ofStartup),
+      total: isGap(total) ? total : heldOf(total),
+    }));
+  };
 }
 
-function familyOf(tests: readonly Test[]): Map<Test, Held> {
-  const different = holm(tests.map(({ p }) => p));
+function judgeIn(tests: readonly Test[], family: Family): () => Map<Test, Held> {
+  const adjusted = family.add(tests.map(({ p }) => p));
   const equal = holm(tests.map(({ pEqual }) => pEqual));
-  return new Map(
-    tests.map((one, place) => {
+  return () => {
+    const different = adjusted();
+    const entries = tests.map((one, place): [Test, Held] => {
       const { n, ratio, differenceMs, noise } = one;
-      const known = canReject(n, tests.length);
+      const known = canReject(n, family.tests);
       const decided = (p: number) => (known ? p < ALPHA : ({ gap: 'too-few-runs' } as const));
       const p = different[place] as number;
       return [
         one,
         { ratio: ratio.median, ci95: ratio.ci95, differenceMs, p, separable: decided(p), equal: decided(equal[place] as number), noise },
       ];
-    }),
-  );
+    });
+    return new Map(entries);
+  };
 }
 
 /** Rows of one mode and variant are there to show what an option does; other rows are compared under the same options only. */

@@ -122,7 +122,7 @@ test('a credential that the API refuses is blamed as one', async () => {
 });
 
 test('an API that does not answer is blamed as the model, with its words', async () => {
-  const { row } = await live(await fly(), ['fly', '--deliver', 'env', '--timeout', '60'], { CAGEMATCH_UPSTREAM: 'http://127.0.0.1:9' });
+  const { row } = await live(await fly(), ['fly', '--deliver', 'env', '--timeout', '20'], { CAGEMATCH_UPSTREAM: 'http://127.0.0.1:9' });
   expect(row?.failures).toMatchObject([{ outcome: { cause: expect.stringMatching(/^(model|timeout)$/) } }]);
 }, 120_000);
 

@@ -35,7 +35,7 @@ export function fieldOf(report: Omit<Report, 'recommendation'>, probes: readonly
   return {
     report,
     probes,
-    scale: createScale(report.comparisons),
+    scale: createScale(report),
     compared,
     candidates: reasons.flatMap(({ row, why }) => (why === undefined ? [row] : [])),
     leftOut: reasons.flatMap(({ row, why }) => (why === undefined ? [] : [`${called(row, report)} (${why})`])),

@@ -2,7 +2,6 @@
 import { isGap } from '../../record.js';
 import { listed, middle } from '../cells.js';
 import type { Report } from '../document.js';
-import { fewestPairs } from '../inference.js';
 import { type Advice, completed, type Field, groupName, tooFewToDiffer, whyNoCandidate } from './field.js';
 import { bestOf } from './scale.js';
 
@@ -24,7 +23,7 @@ export function longTasks({ report }: Pick<Field, 'report'>): Advice {
   const pairs = pairsAmong(candidates, lengths);
   if (pairs.length === 0) return { why: 'the sandboxes have no state and options in common' };
   const n = Math.min(...pairs.map((pair) => pair.n));
-  const needed = fewestPairs(2 * lengths.comparisons.length);
+  const needed = report.resolution.fewestPairs;
   if (n < needed) return { why: tooFewToDiffer(n, needed) };
   const best = bestOf(candidates, (one, other) => hasLowerSlope(one, other, pairs));
   if (best.length === candidates.length)

@@ -1,7 +1,6 @@
 // How two rows compare in startup and total, as far as the match can tell: the only source of every recommendation about time.
 import { isGap } from '../../record.js';
 import type { ModeReport, Report } from '../document.js';
-import { fewestPairs } from '../inference.js';
 
 type Comparison = Report['comparisons'][number];
 
@@ -22,12 +21,10 @@ export interface Scale {
   neededPairs: number;
 }
 
-export function createScale(comparisons: Report['comparisons']): Scale {
+export function createScale({ comparisons, resolution }: Pick<Report, 'comparisons' | 'resolution'>): Scale {
   const known = new Map<string, { n: number } & Record<Time, Verdict>>();
-  let tests = 0;
   for (const { a, b, n, total, standIn, ...startup } of comparisons) {
     if (standIn) continue;
-    tests += isGap(total) ? 1 : 2;
     const verdicts = { startup: verdictOf(startup), total: isGap(total) ? ('unknown' as const) : verdictOf(total) };
     known.set(keyOf(a, b), { n, ...verdicts });
     known.set(keyOf(b, a), { n, startup: turned(verdicts.startup), total: turned(verdicts.total) });
@@ -35,7 +32,7 @@ export function createScale(comparisons: Report['comparisons']): Scale {
   return {
     verdict: (time, a, b) => known.get(keyOf(a, b))?.[time] ?? 'unknown',
     pairs: (a, b) => known.get(keyOf(a, b))?.n ?? 0,
-    neededPairs: fewestPairs(tests),
+    neededPairs: resolution.fewestPairs,
   };
 }
 

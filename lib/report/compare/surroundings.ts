@@ -1,4 +1,5 @@
 // What two matches depend on besides the code that is compared: where it differs, a slow-down has another suspect.
+import { type Guest, isGap } from '../../record.js';
 import type { ModeReport, Report } from '../document.js';
 import type { Difference } from './comparison.js';
 
@@ -37,14 +38,30 @@ function matchValues({ match }: Report): Values {
 function rowValues(a: ModeReport, b: ModeReport): [Values, Values] {
   // Old records have no content, and a rebuilt image has another id: by that nobody can say whether it is the same.
   const byContent = a.content !== undefined && b.content !== undefined;
-  const of = ({ detection, image, content, state }: ModeReport): Values => {
-    const ready = detection.status === 'ready' ? { version: detection.version, ...detection.facts } : { detection: detection.status };
+  // What each sandbox was from inside; records from before that was looked at are compared without.
+  const bothLooked = [a, b].every(({ guest }) => guest !== undefined && !isGap(guest));
+  const of = ({ detection, image, content, state, guest }: ModeReport): Values => {
+    const found = detection.status === 'ready' ? { version: detection.version, ...detection.facts } : { detection: detection.status };
+    const ready = bothLooked && guest !== undefined && !isGap(guest) ? { ...found, ...insideValues(guest) } : found;
     // Cold, the image is made anew in every run, and its id with it.
     if (byContent) return { ...ready, 'image content': content };
     return state === 'cold' ? ready : { ...ready, image };
   };
   return [of(a), of(b)];
 }
+
+/** Not its user: which account is free on a machine changes no number. */
+const insideValues = ({ nodeVersion, gitVersion, libc, os, memoryBytes, pids }: Guest): Values =>
+  Object.fromEntries(
+    Object.entries({
+      'Node inside': nodeVersion,
+      'Git inside': gitVersion,
+      libc,
+      os,
+      'memory limit': memoryBytes,
+      'process limit': pids,
+    }).map(([what, value]) => [what, isGap(value) ? undefined : value]),
+  );
 
 function between(of: string, base: Values, next: Values): Difference[] {
   // What only one of them holds may be the same or not; nobody can say.

@@ -3,7 +3,7 @@
 import { type ClockName, isGap } from '../../record.js';
 import { apartLines, coverage, driftLine, outlierLines, resolutionLines } from '../apart.js';
 import { bundleLines } from '../bundles.js';
-import { authShort, failuresOf, isTaxed, middle, nameOf, pairedRatio, ratioHead, settingsOf, syncShort, whole } from '../cells.js';
+import { authShort, failuresOf, isTaxed, middle, nameOf, pairedRatio, ratioHead, settingsOf, syncShort, tasksOf, whole } from '../cells.js';
 import { doubts, firstRunLine, insideAlike, loadWords } from '../circumstances.js';
 import type { ModeReport, Report } from '../document.js';
 import { placeLines, placesTable } from '../places.js';
@@ -14,7 +14,7 @@ import { costTable } from '../terminal/cost-block.js';
 import { lengthsTable } from '../terminal/lengths-block.js';
 import { interval, roundsOf, totalHead } from '../terminal/notes.js';
 import { recommendationLines, recommendationTitle } from '../terminal/recommendation-block.js';
-import { bullets, code, document, type Markdown, markdown, section, table, type Words } from './markdown-text.js';
+import { bullets, code, document, joined, type Markdown, markdown, section, table, type Words } from './markdown-text.js';
 
 export const MATCH_REGION = { begin: '<!-- cagematch:match -->', end: '<!-- /cagematch:match -->' };
 
@@ -25,7 +25,7 @@ export function renderMarkdown(report: Report): string {
   const few = coverage(report);
   const warmup = match.warmup === 0 ? '' : `, ${match.warmup} before it not counted`;
   return document([
-    markdown`Match ${code(match.id)}: task ${code(match.task)}, ${roundsOf(report)} in seeded random order (seed ${match.seed})${warmup}, state ${match.state}, model ${match.model}.`,
+    markdown`Match ${code(match.id)}: task ${joined(tasksOf(report).map(code), ', ')}, ${roundsOf(report)} in seeded random order (seed ${match.seed})${warmup}, state ${match.state}, model ${match.model}.`,
     ...section('', bullets(doubts(report))),
     '',
     rowTable(report),

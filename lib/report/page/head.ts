@@ -1,5 +1,6 @@
 // The top of the page: which match this is, how it ended, and what it recommends.
 import { CRITERIA } from '../advice/pareto.js';
+import { baselineName, tasksOf } from '../cells.js';
 import type { Report } from '../document.js';
 import { lengthsTable } from '../terminal/lengths-block.js';
 import { recommendationTitle } from '../terminal/recommendation-block.js';
@@ -20,13 +21,13 @@ export function title(report: Report): Markup {
   const facts: [string, Markup | string][] = [
     ['started', when(match.startedAt)],
     ['ended', match.endedAt === undefined ? markup`<span class="gap">no end in the record</span>` : when(match.endedAt)],
-    ['task', match.task],
+    ['task', tasksOf(report).join(', ')],
     ['state', match.state],
     ['model', match.model],
     ['rounds', rounds],
     ['at once', match.concurrency === 1 ? 'one run' : `up to ${match.concurrency} runs`],
     ['order', `shuffled, seed ${match.seed}`],
-    ['baseline', match.baseline ?? markup`<span class="gap">none in this match</span>`],
+    ['baseline', baselineName(report) ?? markup`<span class="gap">none in this match</span>`],
   ];
   return markup`<header>
 <p class="kicker">cagematch · one agent task, ${plural(report.modes.length, 'row')}</p>

@@ -1,5 +1,6 @@
 // Every two rows against each other, and which of them cannot be told apart.
 import { type Gap, isGap } from '../../record.js';
+import { resolutionLines } from '../apart.js';
 import type { Report } from '../document.js';
 import { type Markup, markup } from './markup.js';
 import type { Rows } from './rows.js';
@@ -10,11 +11,12 @@ type Pair = Pick<Comparison, 'ratio' | 'ci95' | 'differenceMs' | 'separable'>;
 
 export function pairsSection(report: Report, rows: Rows): Markup {
   const { comparisons } = report;
+  const resolution = resolutionLines(report);
   const alike = comparisons.filter(({ separable }) => separable === false);
   const unknown = comparisons.filter(({ separable }) => isGap(separable));
   return markup`<section aria-labelledby="pairs"><h2 id="pairs">Pairs that cannot be told apart</h2>
 ${comparisons.length === 0 ? markup`<p>No two rows passed in the same round, so none can be compared.</p>` : undefined}
-${comparisons.length > 0 && alike.length + unknown.length === 0 ? markup`<p>None: every interval of a ratio lies on one side of 1.</p>` : undefined}
+${comparisons.length > 0 && alike.length + unknown.length === 0 ? markup`<p>None: every two rows differ significantly (signed-rank tests, adjusted over all pairs).</p>` : undefined}
 <ul class="plain">${alike.map(
     ({ a, b, n, ratio, ci95 }) =>
       markup`<li>${rows.link(a)} and ${rows.link(b)}: ratio of startups ${number(ratio)}${interval(ci95, number)}, <b>not separable at n=${n}</b></li>`,
@@ -23,7 +25,8 @@ ${comparisons.length > 0 && alike.length + unknown.length === 0 ? markup`<p>None
       ? undefined
       : markup`<li>${plural(unknown.length, 'pair')} of ${comparisons.length}: <b>cannot be said</b>, ${[...new Set(unknown.map(({ separable }) => (isGap(separable) ? gapWords(separable.gap) : '')))].join('; ')}</li>`
   }</ul>
-${comparisons.length === 0 ? undefined : matrix(report, rows)}</section>`;
+${comparisons.length === 0 ? undefined : matrix(report, rows)}
+${resolution.length === 0 ? undefined : markup`<h3>What this match could have seen</h3><ul class="plain">${resolution.map((line) => markup`<li>${line}</li>`)}</ul>`}</section>`;
 }
 
 const number = (value: number) => value.toFixed(2);
@@ -39,7 +42,7 @@ function matrix(report: Report, rows: Rows): Markup {
     const told = pair.separable === true;
     return markup`<td class="${told ? '' : 'alike'}"><b>${number(pair.ratio)}</b>${isGap(pair.ci95) ? undefined : markup`<small>[${number(pair.ci95[0])}–${number(pair.ci95[1])}]</small>`}${told ? undefined : markup`<small>${pair.separable === false ? `not separable at n=${pair.n}` : `too few: n=${pair.n}`}</small>`}</td>`;
   };
-  return markup`<figure><figcaption>Startup of the row over startup of the column, paired by round: median of the rounds’ ratios [95 % interval]. Dashed: the interval crosses 1.</figcaption>
+  return markup`<figure><figcaption>Startup of the row over startup of the column, paired by round: median of the rounds’ ratios [95 % interval]. Dashed: no significant difference, adjusted over all pairs.</figcaption>
 <div class="scroll" tabindex="0" role="group" aria-label="Ratios of startups"><table class="matrix"><thead><tr><th scope="col">row ÷ column</th>${tops.map((entry) => markup`<th scope="col">${rows.name(entry)}</th>`)}</tr></thead>
 <tbody>${lefts.map((left) => markup`<tr><th scope="row">${rows.name(left)}</th>${tops.map((top) => cell(left, top))}</tr>`)}</tbody></table></div>
 <details><summary>All pairs: startup and the whole run</summary>${everyPair(report, rows)}</details></figure>`;

@@ -41,7 +41,7 @@ export function particulars(mode: ModeReport, match: Report['match']): string {
   const { network, tmpfs, cpus, memoryMiB, target } = mode.options;
   return [
     mode.state === match.state ? undefined : mode.state,
-    mode.task === match.task ? undefined : `task ${mode.task}`,
+    mode.task === match.task || mode.entry.endsWith(`@${mode.task}`) ? undefined : `task ${mode.task}`,
     network === undefined ? undefined : `network ${network}`,
     tmpfs === undefined ? undefined : tmpfs ? '/tmp in memory' : '/tmp on disk',
     cpus === undefined ? undefined : `${cpus} CPUs`,

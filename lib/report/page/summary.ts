@@ -1,7 +1,7 @@
 // The table: one row a mode, what it costs and what it holds.
 import { type Gap, isGap } from '../../record.js';
 import { driftLine } from '../apart.js';
-import { authShort, syncShort } from '../cells.js';
+import { authShort, baselineName, syncShort } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
 import { type Markup, markup } from './markup.js';
 import { particulars, type Rows, standInNote } from './rows.js';
@@ -22,7 +22,7 @@ export function summaryTable(report: Report, rows: Rows): Markup {
     { head: 'isolation', cell: (mode) => mode.isolation },
     { head: `startup, ${time.unit}`, number: true, cell: (mode) => orGap(mode.startupMs, (value) => middle(value, time.text)) },
     {
-      head: `× ${match.baseline ?? 'baseline'}`,
+      head: `× ${baselineName(report) ?? 'baseline'}`,
       number: true,
       cell: (mode) => orGap(mode.startupRatio, (value) => middle(value, (one) => one.toFixed(2))),
     },

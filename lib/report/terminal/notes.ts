@@ -2,6 +2,7 @@
 import { isGap } from '../../record.js';
 import { driftLine } from '../apart.js';
 import { bundleLines } from '../bundles.js';
+import { baselineName, tasksOf } from '../cells.js';
 import { insideAlike, loadWords } from '../circumstances.js';
 import type { Report } from '../document.js';
 import { plantedSentences } from '../planted.js';
@@ -37,8 +38,8 @@ export function renderNotes(report: Report, style: Style, shown: Shown): string 
 }
 
 /** What the column of whole runs holds. */
-export const totalHead = ({ match }: Report) =>
-  `tax: launch to gone${match.model === 'live' ? ' without model time' : ''}, against ${match.baseline} in the same round`;
+export const totalHead = (report: Report) =>
+  `tax: launch to gone${report.match.model === 'live' ? ' without model time' : ''}, against ${baselineName(report)} in the same round`;
 
 function conditions(report: Report, { taxed, interval: inMs }: Shown): string {
   const { match } = report;
@@ -49,10 +50,12 @@ function conditions(report: Report, { taxed, interval: inMs }: Shown): string {
   const inside = insideAlike(report) ?? [];
   return [
     `startup: ${from} to the agent's first model request, median${inMs ? interval(report) : ''}`,
-    ...(match.baseline === undefined || interval(report) === '' ? [] : [`× ${match.baseline}: paired by round${interval(report)}`]),
+    ...(match.baseline === undefined || interval(report) === '' ? [] : [`× ${baselineName(report)}: paired by round${interval(report)}`]),
     ...total,
     "sync: of the agent's own file; all kinds: cagematch probe --only sync",
-    [roundsOf(report), ...warmup, `state ${match.state}`, `seed ${match.seed}`].concat(load).join(', '),
+    [roundsOf(report), ...warmup, `task ${tasksOf(report).join(' and ')}`, `state ${match.state}`, `seed ${match.seed}`]
+      .concat(load)
+      .join(', '),
   ]
     .concat(inside)
     .join('; ');

@@ -71,7 +71,7 @@ export function createProgress(write: (text: string) => void, live: boolean, col
       switch (event.type) {
         case 'match-started':
           match = event;
-          screen.line(`match ${event.match}: task ${event.task}, model ${event.model} (${event.modelWhy})`);
+          screen.line(`match ${event.match}: model ${event.model} (${event.modelWhy})`);
           break;
         case 'level-left-out':
           screen.line(`${event.entry}: ${event.level} at once left out: ${event.reason}`);

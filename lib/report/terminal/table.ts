@@ -59,24 +59,29 @@ export function renderTable(report: Report, style: Style = plain, probes: readon
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
 
-/** What there was room for: what a whole run costs, and the interval of a startup in ms. The ratio's interval is always there. */
+/**
+ * What there was room for: what a whole run costs, the interval of a startup in ms, and the isolation, which a row's letter suggests. The
+ * ratio's interval is always there.
+ */
 export interface Shown {
   taxed: boolean;
   interval: boolean;
+  isolation: boolean;
 }
 
 function rowsOf(report: Report, style: Style): Shown & { text: string } {
-  if (report.modes.length === 0) return { text: 'nothing was run', taxed: false, interval: false };
+  if (report.modes.length === 0) return { text: 'nothing was run', taxed: false, interval: false, isolation: false };
   const wishes: Shown[] = [
-    { taxed: true, interval: true },
-    { taxed: true, interval: false },
-    { taxed: false, interval: true },
+    { taxed: true, interval: true, isolation: true },
+    { taxed: true, interval: false, isolation: true },
+    { taxed: false, interval: true, isolation: true },
+    { taxed: false, interval: false, isolation: true },
   ];
   for (const shown of wishes) {
     const table = shown.taxed && !isTaxed(report) ? undefined : rows(report, style, shown);
     if (table && fits(table)) return { text: trimmed(table), ...shown };
   }
-  const last: Shown = { taxed: false, interval: false };
+  const last: Shown = { taxed: false, interval: false, isolation: false };
   return { text: trimmed(fitted(rows(report, style, last))), ...last };
 }
 
@@ -85,10 +90,17 @@ function coverageLines(report: Report): string[] {
   return few === undefined ? [] : ['', ...wrap(few, '', '  ')];
 }
 
-function rows(report: Report, style: Style, { taxed, interval }: Shown): ReturnType<typeof borderless> {
-  const head = ['mode', 'isolation', 'startup ms', ratioHead(report), ...(taxed ? ['tax ×'] : []), 'passed', 'sync', 'auth', 'leftovers'];
+function rows(report: Report, style: Style, { taxed, interval, isolation }: Shown): ReturnType<typeof borderless> {
+  const head = [
+    'mode',
+    ...(isolation ? ['isolation'] : []),
+    'startup ms',
+    ratioHead(report),
+    ...(taxed ? ['tax ×'] : []),
+    ...['passed', 'sync', 'auth', 'leftovers'],
+  ];
   const table = borderless(head.map(style.bold), [
-    ...(['left', 'left', 'right', 'right'] as const),
+    ...(['left', ...(isolation ? (['left'] as const) : []), 'right', 'right'] as const),
     ...(taxed ? (['right'] as const) : []),
     ...(['right', 'left', 'left', 'left'] as const),
   ]);
@@ -96,7 +108,7 @@ function rows(report: Report, style: Style, { taxed, interval }: Shown): ReturnT
     const all = mode.n > 0 && mode.passed === mode.n;
     table.push([
       `${mode.letter} ${nameOf(mode)}`,
-      mode.isolation,
+      ...(isolation ? [mode.isolation] : []),
       interval ? middle(mode.startupMs) : whole(mode.startupMs),
       pairedRatio(mode.startupRatio),
       ...(taxed ? [ratio(mode.taxRatio)] : []),

@@ -32,13 +32,19 @@ const totalOf = ({ phasesMs: { total } }: ModeReport) =>
   total === undefined ? ({ gap: 'not-reached' } as const) : isGap(total) ? total : total.median;
 
 function block(rows: Row[], style: Style): string {
+  return blockWith(rows, style, true) ?? blockWith(rows, style, false) ?? '';
+}
+
+/** @returns undefined where there is no room for the time of the model */
+function blockWith(rows: Row[], style: Style, modelled: boolean): string | undefined {
   const imaged = rows.some(({ mode }) => mode.phasesMs.image !== undefined && !isGap(mode.phasesMs.image));
-  const head = ['mode', ...(imaged ? ['image'] : []), ...SEGMENTS, 'total'];
+  const head = ['mode', ...(imaged ? ['image'] : []), ...SEGMENTS, 'total', ...(modelled ? ['model'] : [])];
   const cells = ({ mode, segments }: Row) => [
     nameOf(mode),
     ...(imaged ? [whole(mode.phasesMs.image)] : []),
     ...SEGMENTS.map((name) => whole(segments[name])),
     whole(mode.phasesMs.total),
+    ...(modelled ? [whole(mode.phasesMs.model)] : []),
   ];
   const draw = (bars: string[]) => {
     const drawn = bars.length > 0;
@@ -51,6 +57,7 @@ function block(rows: Row[], style: Style): string {
     return table;
   };
   const bare = draw([]);
+  if (modelled && !fits(bare)) return undefined;
   const room = WIDTH - widthOf(bare) - 2;
   const { bars, cellMs } = barsOf(
     rows.map(({ segments }) => segments),
@@ -59,7 +66,10 @@ function block(rows: Row[], style: Style): string {
   const legend = SEGMENTS.map((name) => `${BLOCKS[name]} ${name}`).join('  ');
   const scale = bars.length === 0 ? [] : [`  ${legend}  one block: ${duration(cellMs)}`];
   const image = imaged ? ['  image: pulled or built before the launch, and in no bar'] : [];
-  const words = ['  runtime: launch to the first process; boot: to the first request; end: the result to gone'];
+  const words = [
+    `  runtime: launch to the first process; boot: to the first request; end: the result to gone${modelled ? ';' : ''}`,
+    ...(modelled ? ['  model: of work, the time in which the model was asked and answered'] : []),
+  ];
   return [
     style.bold('where the time goes (medians in ms)'),
     trimmed(fits(bare) ? draw(bars) : bare),
