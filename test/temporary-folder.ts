@@ -6,6 +6,7 @@ import { onTestFinished } from 'vitest';
 
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'test-of-cagematch-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  // A program that the test has started may still write its last file.
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }));
   return folder;
 }
