@@ -62,6 +62,11 @@ describe('the text of the page', () => {
     expect(page.match(/class="dot"/g)?.length).toBeLessThan(2000);
   });
 
+  test('shows no mark-up of its own as text', () => {
+    expect(sampleReport(10).recommendation.breakEven).not.toEqual([]);
+    for (const rounds of [3, 10, 40]) expect(renderHtml(sampleReport(rounds))).not.toMatch(/&lt;\/?(span|b|i|li|a|td|small)\b/);
+  });
+
   test('under six runs there is no interval', () => {
     expect(renderHtml(sampleReport(5))).not.toMatch(/95 % interval \d/);
     expect(renderHtml(sampleReport(10))).toMatch(/95 % interval \d/);

@@ -46,7 +46,7 @@ export function recommendation(report: Report, rows: Rows): Markup | undefined {
   if (profiles.length + silent.length + pareto.length === 0) return undefined;
   const long = times(Number.POSITIVE_INFINITY);
   const span = (ms: number) => `${long.text(ms)} s`;
-  const length = ({ workMs, ci95 }: (typeof breakEven)[number]) => `${span(workMs)}${interval(ci95, span)}`;
+  const length = ({ workMs, ci95 }: (typeof breakEven)[number]) => markup`${span(workMs)}${interval(ci95, span)}`;
   return markup`<section aria-labelledby="recommendation"><h2 id="recommendation">${capitalized(recommendationTitle(report))}</h2>
 ${profiles.length === 0 ? markup`<p>The numbers of this match recommend nothing.</p>` : undefined}
 <dl class="advice">${profiles.map(
