@@ -67,8 +67,9 @@ export function whyUnreachable(url, error) {
   const cause = error instanceof Error ? /** @type {NodeJS.ErrnoException | undefined} */ (error.cause)?.code : undefined;
   if (![code, cause].some((one) => one !== undefined && UNKNOWN_AUTHORITY.includes(one)))
     return { text, hopeless: code?.startsWith('ERR_TLS_') === true || code?.startsWith('CERT_') === true };
+  // Node 24 adds a flag of its own (`; … --use-system-ca`), which nobody can give to the Node that runs here.
   return {
-    text: `${text} (trusted are Node's own CAs and the file NODE_EXTRA_CA_CERTS: export it with the path of your CA)`,
+    text: `${text.replace(/; if the root CA is installed locally.*$/, '')} (trusted are Node's own CAs and the file NODE_EXTRA_CA_CERTS: export it with the path of your CA)`,
     hopeless: true,
   };
 }
