@@ -5,7 +5,7 @@ import { CagematchError, messageOf } from '../lib/errors.js';
 import { FEWEST_ROUNDS } from '../lib/match/settle.js';
 import { readPlainFile } from '../lib/plain-files.js';
 import { PROBES } from '../lib/probe-record.js';
-import { nameOf } from '../lib/report/cells.js';
+import { nameOf, withoutLabel } from '../lib/report/cells.js';
 import type { Report } from '../lib/report/document.js';
 import { MATCH_REGION, renderMarkdown, replaceRegion } from '../lib/report/export/markdown.js';
 import type { ProbeDocument } from '../lib/report/probe/document.js';
@@ -150,8 +150,8 @@ export function publishResult(candidate: Candidate, settings: { publish: boolean
 
 function refusalBeside(published: string, { id, rows, rowsOf }: Candidate, folder: string, cwd: string): string | undefined {
   // A runtime stands there under one label or another: a match with two tasks enters `docker` as `docker@hello` and `docker@refactor`.
-  const [stands, would] = [rowsOf(published), rows].map((names) => [...new Set(names.map((name) => name.replace(/@.*$/, '')))]);
-  const lost = stands?.filter((row) => !would?.includes(row)) ?? [];
+  const kept = new Set(rows.map(withoutLabel));
+  const lost = [...new Set(rowsOf(published).map(withoutLabel))].filter((row) => !kept.has(row));
   if (lost.length > 0) return `${RESULTS} has ${lost.length === 1 ? 'a row' : 'rows'} that would be lost: ${lost.join(', ')}`;
   if (dirname(resolve(cwd, folder)) !== join(cwd, 'results')) return `the record of ${id} is not in results/`;
   return undefined;

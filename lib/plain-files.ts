@@ -85,7 +85,7 @@ export function realTemporaryFolder(named: string | undefined): string | undefin
 export function makeFolders(path: string): void {
   const found = (one: string) => statSync(one, { throwIfNoEntry: false });
   if (found(path)?.isDirectory()) return;
-  // A file in the way is left to mkdir, whose error is ENOTDIR in every version of Node.
+  // If a file is in the way, mkdir reports ENOTDIR in every version of Node.
   if (!found(dirname(path))) makeFolders(dirname(path));
   try {
     mkdirSync(path);

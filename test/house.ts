@@ -53,16 +53,11 @@ const NEUTRAL = { PATH: process.env.PATH ?? '', HOME: '/nonexistent', TERM: 'xte
 
 /**
  * Runs the built binary to its end, or hands it over as it runs. The environment holds only what is given and what any shell has.
- * @param options.warmup true for a match that begins with a warm-up round, as is usual; each costs a start of the agent in every row,
- *   and tests seldom look at it
+ * A match begins with no warm-up round unless the arguments ask for one: each costs a start of the agent in every row.
  */
-export function cagematch(
-  house: House,
-  args: string[],
-  options: { cwd: string; env?: Record<string, string> | undefined; warmup?: boolean },
-) {
+export function cagematch(house: House, args: string[], options: { cwd: string; env?: Record<string, string> }) {
   const decides = ['--warmup', '-f', '--file', '--help'].some((flag) => args.includes(flag));
-  const cold = args[0] === 'run' && !decides && !options.warmup ? ['--warmup', '0'] : [];
+  const cold = args[0] === 'run' && !decides ? ['--warmup', '0'] : [];
   return execa(process.execPath, [join(house.root, 'dist/cli.js'), ...args, ...cold], {
     cwd: options.cwd,
     env: { ...NEUTRAL, ...options.env },

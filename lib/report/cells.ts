@@ -16,10 +16,16 @@ export function namesOf({ modes }: Pick<Report, 'modes'>): (entry: string) => st
 export const tasksOf = ({ modes, match }: Pick<Report, 'modes' | 'match'>): string[] =>
   modes.length === 0 ? [match.task] : [...new Set(modes.map(({ task }) => task))];
 
+/** A row's name without the label that gives its runtime more than one row. */
+export const withoutLabel = (entry: string): string => entry.replace(/@.*$/, '');
+
+/** Whether a row's label is its task. */
+export const isLabelledByTask = ({ entry, task }: Pick<ModeReport, 'entry' | 'task'>): boolean => entry.endsWith(`@${task}`);
+
 /** What rows are compared with: where there are several tasks, the sandbox whose row of the same task that is. */
 export function baselineName(report: Pick<Report, 'modes' | 'match'>): string | undefined {
   const { baseline } = report.match;
-  return tasksOf(report).length > 1 ? baseline?.replace(/@.*$/, '') : baseline;
+  return baseline !== undefined && tasksOf(report).length > 1 ? withoutLabel(baseline) : baseline;
 }
 
 /** Over the ratio's column: what the ratio is to. */
@@ -108,7 +114,8 @@ export function leftoversShort(leftovers: Leftover[]): string {
 }
 
 /** How a row differs from what its name says and the others do; '' where it does not. */
-export function settingsOf({ entry, auth, detection, options, state, task }: ModeReport, { match }: Report): string {
+export function settingsOf(mode: ModeReport, { match }: Report): string {
+  const { auth, detection, options, state, task } = mode;
   const { network, tmpfs, cpus, memoryMiB, target } = options;
   const { client } = detection.status === 'ready' ? detection.facts : {};
   return [
@@ -116,7 +123,7 @@ export function settingsOf({ entry, auth, detection, options, state, task }: Mod
     // What is not tried of a credential's way is what no gateway saw.
     ...(!isGap(auth) && isGap(auth.delivered) && auth.delivered.gap === 'not-exercised' ? ['the model replayed inside the guest'] : []),
     ...(state === match.state ? [] : [`state ${state}`]),
-    ...(task === match.task || entry.endsWith(`@${task}`) ? [] : [`task ${task}`]),
+    ...(task === match.task || isLabelledByTask(mode) ? [] : [`task ${task}`]),
     ...(network === undefined ? [] : [`network ${network}`]),
     ...(tmpfs === undefined ? [] : [tmpfs ? '/tmp in memory' : '/tmp on disk']),
     ...(cpus === undefined ? [] : [`${cpus} CPU${cpus === 1 ? '' : 's'}`]),
@@ -127,7 +134,7 @@ export function settingsOf({ entry, auth, detection, options, state, task }: Mod
 
 const WHY: Record<Gap['gap'], string> = {
   'not-reached': 'never got that far',
-  'not-reported': 'the runtime does not tell',
+  'not-reported': 'the runtime does not report it',
   'no-baseline': 'no baseline',
   'too-few-runs': 'too few runs',
   'not-exercised': 'not tried',
@@ -136,7 +143,7 @@ const WHY: Record<Gap['gap'], string> = {
   'not-captured': 'not captured',
   'other-machine': 'on another machine',
   'not-attributable': 'cannot be told from the rest of the machine',
-  platform: 'this platform does not tell',
+  platform: 'this platform does not report it',
   vanished: 'gone before it could be read',
 };
 

@@ -1,7 +1,7 @@
 // Under which circumstances the numbers came about: how busy the machine was, what first runs took, and what the sandboxes are inside.
 import { quantileSorted } from 'simple-statistics';
 import { type Guest, isGap } from '../record.js';
-import { bytes, listed, nameOf, tasksOf } from './cells.js';
+import { bytes, isLabelledByTask, listed, nameOf, tasksOf, withoutLabel } from './cells.js';
 import type { ModeReport, Report } from './document.js';
 import type { Tally } from './tally.js';
 
@@ -103,7 +103,7 @@ function insides(report: Report): Inside[] {
 /** A sandbox is the same one for each of several tasks: its rows are named once, by it. */
 function sandboxNames(report: Report): (mode: ModeReport) => string {
   const several = tasksOf(report).length > 1;
-  return (mode) => (several && mode.entry.endsWith(`@${mode.task}`) ? mode.entry.slice(0, -mode.task.length - 1) : nameOf(mode));
+  return (mode) => (several && isLabelledByTask(mode) ? withoutLabel(mode.entry) : nameOf(mode));
 }
 
 const inWords = ({ name, values }: Inside) => `${name} ${values.map(([value, rows]) => `${value} in ${rows.join(', ')}`).join('; ')}`;

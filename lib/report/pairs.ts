@@ -97,12 +97,10 @@ export function testPairs(rows: readonly PairedRow[], report: Family): () => Com
       return [{ a, b, standIn: a.standIn || b.standIn, startup: ofStartup, total: test(a.tally, b.tally, withoutModel) }];
     }),
   );
-  const judges = [report, createFamily()].map((family, index) => {
-    const tests = tested.filter((pair) => pair.standIn === (index === 1)).flatMap((pair) => [pair.startup, pair.total]);
-    return judgeIn(
-      tests.filter((one): one is Test => !isGap(one)),
-      family,
-    );
+  const judges = [false, true].map((standIn) => {
+    const tests = tested.filter((pair) => pair.standIn === standIn).flatMap((pair) => [pair.startup, pair.total]);
+    const measured = tests.filter((one): one is Test => !isGap(one));
+    return judgeIn(measured, standIn ? createFamily() : report);
   });
   return () => {
     const families = judges.map((judge) => judge());

@@ -28,7 +28,7 @@ function forks(most) {
     const count = Number(tried.stdout.trim().split('\n').at(-1) || 0);
     if (count >= most) return open(`${most} processes started, no limit met`);
     if (/fork|resource|retry/i.test(tried.words)) return closed(`after ${count} processes: ${tried.words}`);
-    const how = tried.timedOut ? 'the time was over' : `the shell ended with ${tried.code ?? tried.signal}`;
+    const how = tried.timedOut ? 'the time ran out' : `the shell ended with ${tried.code ?? tried.signal}`;
     return gap(`${count} of ${most} processes started, then ${how}`);
   });
 }
@@ -37,7 +37,7 @@ function forks(most) {
 async function memory(mostMiB) {
   const tried = await run([process.execPath, fileURLToPath(import.meta.url), 'allocate', String(mostMiB)], { timeoutMs: 40_000 });
   const held = Number(tried.stdout.trim().split('\n').at(-1) || 0);
-  if (tried.timedOut) return gap(`${held} of ${mostMiB} MiB were held when the time was over`);
+  if (tried.timedOut) return gap(`${held} of ${mostMiB} MiB were allocated when the time ran out`);
   if (tried.code === 0 && held >= mostMiB) return open(`${held} MiB held, no limit met`);
   return closed(`after ${held} MiB: ${tried.signal === null ? `refused (exit ${tried.code})` : `killed by ${tried.signal}`}`);
 }

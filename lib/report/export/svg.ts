@@ -1,5 +1,6 @@
 // A match as one picture: a stacked bar for each row, from launch to the sandbox gone. It needs nothing but itself, so that a README can show it.
 import { isGap } from '../../record.js';
+import { tasksOf } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
 import { type Markup, markup } from '../page/markup.js';
 import { scaleFromZero } from '../page/scale.js';
@@ -43,7 +44,7 @@ export function renderSvg(report: Report): string {
   const x = (ms: number) => Number((PLOT.left + (ms / scale.max) * (PLOT.right - PLOT.left)).toFixed(1));
   const bottom = TOP + modes.length * ROW.height;
   const height = bottom + 48;
-  const tasks = [...new Set(modes.map((mode) => mode.task))].join(', ') || match.task;
+  const tasks = tasksOf(report).join(', ');
   const caption = `Task ${tasks}, ${match.rounds} rounds in random order, ${match.host.cores} cores, model ${match.model}; medians of the runs that passed, in ${time.unit}`;
   const picture = markup`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-labelledby="title">
 <title id="title">${`Time of one run in each sandbox, match ${match.id}`}</title>

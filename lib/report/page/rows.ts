@@ -1,4 +1,5 @@
 // How a row is named wherever it appears: a stand-in never without its mark, and every mention leads to the row.
+import { isLabelledByTask } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
 import { type Markup, markup } from './markup.js';
 
@@ -41,7 +42,7 @@ export function particulars(mode: ModeReport, match: Report['match']): string {
   const { network, tmpfs, cpus, memoryMiB, target } = mode.options;
   return [
     mode.state === match.state ? undefined : mode.state,
-    mode.task === match.task || mode.entry.endsWith(`@${mode.task}`) ? undefined : `task ${mode.task}`,
+    mode.task === match.task || isLabelledByTask(mode) ? undefined : `task ${mode.task}`,
     network === undefined ? undefined : `network ${network}`,
     tmpfs === undefined ? undefined : tmpfs ? '/tmp in memory' : '/tmp on disk',
     cpus === undefined ? undefined : `${cpus} CPUs`,

@@ -6,7 +6,7 @@ import { type Markup, markup } from './markup.js';
 /** A word for a cell, and what it means. */
 const GAPS: Record<Gap['gap'], [short: string, long: string]> = {
   'not-reached': ['never reached', 'no run that passed got this far'],
-  'not-reported': ['not reported', 'the runtime does not tell it'],
+  'not-reported': ['not reported', 'the runtime does not report it'],
   'no-baseline': ['no baseline', 'this match has no row to hold it against'],
   'too-few-runs': ['too few runs', 'too few runs to say it'],
   'not-exercised': ['not tried', 'nothing in this match tried it'],
@@ -15,7 +15,7 @@ const GAPS: Record<Gap['gap'], [short: string, long: string]> = {
   'not-captured': ['not captured', 'not captured: nobody looked'],
   'other-machine': ['not captured', 'not captured: it runs on another machine'],
   'not-attributable': ['not captured', 'not captured: what runs it belongs to another program, such as the VM of a whole runtime'],
-  platform: ['not captured', 'not captured: this platform does not tell it'],
+  platform: ['not captured', 'not captured: this platform does not report it'],
   vanished: ['not captured', 'not captured: it was gone before it could be read'],
 };
 
