@@ -2,7 +2,8 @@
 import type { Closable, Context, Env } from './contract.js';
 import { stream } from './exec.js';
 
-export type Moment = 'start' | 'gone';
+/** `ended`: nothing runs in it any more, though the runtime may still list it. */
+export type Moment = 'start' | 'ended' | 'gone';
 
 /** One event, out of a line of the stream. */
 export interface Told {

@@ -132,12 +132,14 @@ async function lastWords(child: LocalStream): Promise<string> {
 }
 
 /** The client's end is the command's end, unless the client says that the runtime failed, or died itself. */
-async function* clientStream(child: LocalStream): AsyncGenerator<ExecEvent> {
+async function* clientStream(child: LocalStream, outlived: () => boolean = () => false): AsyncGenerator<ExecEvent> {
   let words = '';
   for await (const event of clientEnd(child, DAEMON_LOST)) {
     if (event.type === 'line' && event.stream === 'stderr') words = event.text;
     if (event.type === 'exit' && event.code === RUNTIME_FAILED)
       yield { type: 'lost', reason: words || 'the runtime failed', atMs: event.atMs };
+    else if (event.type === 'lost' && outlived())
+      yield { type: 'lost', reason: 'the container ended while the command ran in it', atMs: event.atMs };
     else yield event;
   }
 }
@@ -149,7 +151,26 @@ export function execInContainer(client: Client, ctx: Context, handle: OciHandle,
   const { clients } = handle;
   clients.add(child);
   void child.ended.then(() => clients.delete(child));
-  return clientStream(child);
+  return clientStream(child, killOutliving(client, ctx, handle, child));
+}
+
+/**
+ * Ends a client of `exec` that still waits after its container has ended: Docker 20.10 leaves it waiting for ever when
+ * gVisor's kernel dies.
+ * @returns whether the client had to be ended
+ */
+function killOutliving(client: Client, ctx: Context, handle: OciHandle, child: LocalStream): () => boolean {
+  let outlived = false;
+  const watch = async () => {
+    const events = await watchEvents(client, ctx);
+    if ((await events.until('ended', handle.name)) === undefined) return;
+    const ended = await Promise.race([child.ended, pause(SETTLE_MS)]);
+    outlived = ended === undefined;
+    if (outlived) child.kill();
+  };
+  // Without the runtime's events the command's own bound has to do.
+  void watch().catch(() => {});
+  return () => outlived;
 }
 
 /**
@@ -158,7 +179,7 @@ export function execInContainer(client: Client, ctx: Context, handle: OciHandle,
  */
 export async function removeContainer(client: Client, ctx: Context, handle: OciHandle): Promise<{ goneAtMs?: number }> {
   const gone = await confirmRemoval(client, ctx, handle);
-  // Docker 20.10 with gVisor was seen to leave `exec` waiting for a container that was no more.
+  // A client may wait for a container that is no more, and the event of its end may have been lost.
   const clients = [...(handle.clients ?? [])];
   if (clients.length > 0) await Promise.race([Promise.all(clients.map(({ ended }) => ended)), pause(SETTLE_MS)]);
   for (const one of handle.clients ?? []) one.kill();

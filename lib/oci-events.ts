@@ -1,11 +1,11 @@
-// What a container runtime itself says of a match's containers: when they started, and when they were gone.
+// What a container runtime itself says of a match's containers: when they started, ended, and were gone.
 import { monotonic } from './clock.js';
 import type { Context } from './contract.js';
 import { parseJson } from './json.js';
 import { type Moment, type Moments, type Told, watchMoments } from './moments.js';
 import { type Client, labelFilter } from './oci.js';
 
-const MOMENTS: Record<string, Moment> = { start: 'start', destroy: 'gone', remove: 'gone' };
+const MOMENTS: Record<string, Moment> = { start: 'start', die: 'ended', died: 'ended', destroy: 'gone', remove: 'gone' };
 
 /** The runtime's own events of this match, one client process for all of its runs. */
 export function watchEvents(client: Client, ctx: Context): Promise<Moments> {

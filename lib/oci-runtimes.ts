@@ -13,11 +13,14 @@ export interface OciRuntime {
   devices?: string[];
   /** Its machine has one process of ours: what is exec'd stays outside. */
   mainProcessOnly?: true;
+  /** How many tasks of the host's kernel one process inside takes; absent: one. */
+  hostTasks?: number;
 }
 
 /** The first that matches is meant: `crun-krun` is krun. */
 export const OCI_RUNTIMES: OciRuntime[] = [
-  { name: 'runsc', mark: /runsc|gvisor/, isolation: 'user-kernel', programs: ['runsc'] },
+  // Seen with its ptrace platform: 6 for a shell, and the whole sandbox dies where the host's limit is met.
+  { name: 'runsc', mark: /runsc|gvisor/, isolation: 'user-kernel', programs: ['runsc'], hostTasks: 8 },
   { name: 'krun', mark: /krun/, isolation: 'microvm', programs: ['krun'], devices: ['/dev/kvm'], mainProcessOnly: true },
   // Of peer pods: the machine is in a cloud, and no device here is for it.
   { name: 'kata-remote', mark: /kata-remote/, isolation: 'microvm' },

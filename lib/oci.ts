@@ -10,7 +10,8 @@ export const IMAGE_LAYOUT = { workspace: '/workspace', home: '/home/agent', memo
 const IDLE: [string, ...string[]] = ['sleep', 'infinity'];
 
 /** The walls that every container starts with; a task needs none of what they take away. */
-const HARDENING = ['--init', '--cap-drop=ALL', '--security-opt', 'no-new-privileges', '--pids-limit', '512'];
+const HARDENING = ['--init', '--cap-drop=ALL', '--security-opt', 'no-new-privileges'];
+const PROCESSES = 512;
 /** Memory is bounded without a swap bound, which many kernels cannot account for. */
 const MEMORY_MIB = 4096;
 
@@ -18,7 +19,7 @@ const MEMORY_MIB = 4096;
 type OciNetwork = 'none' | 'shared' | 'behind' | 'behind-with-loopback';
 
 /**
- * What these settings promise: `HARDENING`, and that nothing of the host but the workspace is handed in.
+ * What these settings promise: `HARDENING`, the limits, and that nothing of the host but the workspace is handed in.
  * @param of `limits`: whether the runtime heeds limits at all
  */
 export function containerWalls(of: { limits: boolean; network: OciNetwork }): Record<string, 'open' | 'closed'> {
@@ -67,6 +68,8 @@ export interface Client {
 export interface RunOptions extends EntryOptions {
   image: string;
   labels: Labels;
+  /** How many tasks of the host's kernel one process inside takes; default: one. */
+  hostTasks?: number | undefined;
   /** Options that only this runtime has. */
   extra?: string[];
 }
@@ -84,6 +87,8 @@ export function runArgs(spec: LaunchSpec, options: RunOptions): string[] {
     spec.name,
     ...labelArgs(options.labels),
     ...HARDENING,
+    '--pids-limit',
+    `${PROCESSES * (options.hostTasks ?? 1)}`,
     '--memory',
     `${options.memoryMiB ?? MEMORY_MIB}m`,
     ...(options.cpus === undefined ? [] : ['--cpus', `${options.cpus}`]),

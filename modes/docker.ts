@@ -141,6 +141,7 @@ export default defineMode<OciHandle>({
       labels: ctx.labels,
       ...ctx.options,
       network: networkOf(ctx),
+      hostTasks: kindOf(ctx)?.hostTasks,
       extra: ['--pull', 'never', ...(ctx.variant === undefined ? [] : ['--runtime', ctx.variant])],
     }),
   exec(ctx, handle, command) {

@@ -152,6 +152,7 @@ export default defineMode<OciHandle>({
       labels: ctx.labels,
       ...ctx.options,
       network: networkOf(ctx, spec.gatewayPort),
+      hostTasks: runtimeNamed(runtimeOf(ctx), ctx.facts)?.hostTasks,
       // Podman would hand the caller's proxies on, and the passwords in them.
       extra: ['--pull', 'never', '--http-proxy=false', ...(isRootless(ctx) ? ['--userns', 'keep-id'] : [])],
     }),

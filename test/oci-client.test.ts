@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Command } from '../lib/contract.js';
 import { loadModes } from '../lib/match/registry.js';
@@ -66,6 +67,17 @@ test('destroy ends a command whose client never hears that its sandbox is gone',
   await begun;
   await target.mode.destroy(ctx, box.handle);
   expect((await reading).end).toMatchObject({ type: 'lost' });
+});
+
+test('a command ends with its container, though its client never hears of that', async () => {
+  const { launch, plan, stream, ctx } = await open('docker', { CAGEMATCH_STAND_IN_DEAF_EXEC: '1' });
+  const box = await launch(plan('outlived'));
+  let removed: Promise<unknown> | undefined;
+  const { end } = await read(stream(box, ['/bin/sh', '-c', 'echo begun; sleep 300']), () => {
+    removed ??= execa('docker', ['rm', '--force', box.name], { env: ctx.env, extendEnv: false });
+  });
+  await removed;
+  expect(end).toMatchObject({ type: 'lost', reason: 'the container ended while the command ran in it' });
 });
 
 test.each([

@@ -44,6 +44,11 @@ describe('a container', () => {
   });
 });
 
+test('a user-space kernel, which takes several tasks of the host for a process inside, has as many more', () => {
+  expect(args({})).toContain(' --pids-limit 512 ');
+  expect(runArgs(spec, { image: 'image', labels, hostTasks: 8 })).toContain('4096');
+});
+
 interface Way {
   id: string;
   options: EntryOptions;

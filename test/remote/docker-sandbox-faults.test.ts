@@ -1,5 +1,5 @@
 // Wherever a client of Docker's sandboxes hangs or refuses: the run ends typed and in time, the sandbox is blamed, and nothing is left.
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
@@ -26,7 +26,9 @@ async function match(cli: Cli, fault: string, timeoutS = 8, entry = 'docker-sand
   const { stdout, stderr, exitCode } = await cagematch(ownHouse, run, { cwd: place.cwd, env });
   const [program = '', ...more] = cli.split(' ');
   const left = (await execa(program, [...more, 'ls', '--quiet'], { env: stand.env, extendEnv: false })).stdout;
-  const labels = readdirSync(join(stand.env.XDG_STATE_HOME ?? '', 'cagematch/sandboxes/docker-sandbox'));
+  const folder = join(stand.env.XDG_STATE_HOME ?? '', 'cagematch/sandboxes/docker-sandbox');
+  // On a busy machine the time may be over before a sandbox was asked for.
+  const labels = existsSync(folder) ? readdirSync(folder) : [];
   place.close();
   await stand.close();
   return { report: JSON.parse(stdout) as Report, stderr, exitCode, left: left.replace(/^(Starting|Daemon).*\n?/gm, ''), labels };

@@ -175,11 +175,10 @@ async function tryLimits(sandbox: OpenSandbox, told: Tries, { processes, memoryM
     const memoryMiB = tooMuch ? null : wantedMiB;
     await listen(sandbox, 'walls-limits.mjs', { processes, memoryMiB, wholeMs: LIMIT_MS }, told);
   } catch (error) {
-    for (const wall of LIMITS)
-      if (!told.has(wall)) {
-        told.set(wall, { observed: 'closed', evidence: `the sandbox itself was ended while it was tried: ${messageOf(error)}` });
-        break;
-      }
+    const [met, ...untried] = [...LIMITS].filter((wall) => !told.has(wall));
+    if (met !== undefined)
+      told.set(met, { observed: 'closed', evidence: `the sandbox itself was ended while it was tried: ${messageOf(error)}` });
+    for (const wall of untried) told.set(wall, { observed: 'gap', evidence: `not tried: the try of ${met} had ended the sandbox` });
   }
   if (tooMuch)
     told.set('memory-limit', {
