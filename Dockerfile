@@ -18,7 +18,7 @@ RUN if [ -s /tmp/ca/bundle.crt ]; then export NODE_EXTRA_CA_CERTS=/tmp/ca/bundle
 RUN if id -un 1000 >/dev/null 2>&1; then userdel --remove "$(id -un 1000)" 2>/dev/null || true; fi; \
     useradd --create-home --uid 1000 --shell /bin/bash agent && mkdir /workspace && chown agent /workspace
 
-# Where root starts the container, its agent is a user that nobody on the host is (lib/sandbox-user.ts); here that id has a name too.
+# Where root starts the container, its agent is a user that nobody on the host is (lib/os/sandbox-user.ts); here that id has a name too.
 RUN echo 'nobodys:x:60578:60578::/home/agent:/bin/bash' >> /etc/passwd && echo 'nobodys:x:60578:' >> /etc/group
 
 # The same agent home in every runtime; any uid may write to it, so that a caller's own uid works too.

@@ -1,9 +1,9 @@
 // Are our clocks the runtime's? Where launch and teardown end by us, against the stamps that the runtime itself puts on its events.
 import { setTimeout as pause } from 'node:timers/promises';
 import { quantile } from 'simple-statistics';
-import { type LocalStream, stream } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
 import type { Moments } from '../lib/match/measure.js';
+import { type LocalStream, stream } from '../lib/os/exec.js';
 import { bundledTask } from '../lib/task/bundled.js';
 import { type Field, openField, type Row } from './field.js';
 import { type Benchmark, medianOf, type Options, samples, short, type Verdict } from './verdict.js';

@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { median } from 'simple-statistics';
-import { loadModes } from '../lib/match/registry.js';
 import { packageRoot } from '../lib/package.js';
+import { loadModes } from '../lib/sandbox/registry.js';
 import { fieldEnv, temporaryFolder } from './field.js';
 import { type Benchmark, medianOf, type Options, samples, short, type Verdict } from './verdict.js';
 

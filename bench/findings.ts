@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { packageRoot } from '../lib/package.js';
-import { isGap } from '../lib/record.js';
+import { isGap } from '../lib/record/types.js';
 import type { Report } from '../lib/report/document.js';
 import { type Noise, simulateMatch, type TrueRow } from './known-truth.js';
 import { type Benchmark, type Options, samples, type Verdict } from './verdict.js';

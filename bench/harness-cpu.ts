@@ -1,6 +1,7 @@
 // What does our own process use? Its CPU time over a match of docker, children left out, a run.
-import { openRecord } from '../lib/match/events.js';
+
 import { runMatch } from '../lib/match/match.js';
+import { openRecord } from '../lib/record/write.js';
 import { bundledTask } from '../lib/task/bundled.js';
 import { openField } from './field.js';
 import { type Benchmark, medianOf, samples, short } from './verdict.js';

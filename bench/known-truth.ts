@@ -1,6 +1,6 @@
 // Matches whose true times are known, drawn at random and folded by the product's own fold: how often is what the report states false?
 import { roundMs } from '../lib/clock.js';
-import { type Entry, type EventOf, type MatchEvent, SCHEMA_VERSION } from '../lib/record.js';
+import { type Entry, type EventOf, type MatchEvent, SCHEMA_VERSION } from '../lib/record/types.js';
 import type { Report } from '../lib/report/document.js';
 import { createFold } from '../lib/report/fold.js';
 import { randomFrom } from './random.js';

@@ -2,7 +2,7 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { roundMs } from '../lib/clock.js';
-import { eventSchema, type MatchEvent, SCHEMA_VERSION } from '../lib/record.js';
+import { eventSchema, type MatchEvent, SCHEMA_VERSION } from '../lib/record/types.js';
 
 const PHASES = ['launch', 'work', 'collect', 'destroy'] as const;
 /** Name and startup in ms of each row; the names are no runtime's, so that nobody takes the numbers for a finding. */

@@ -1,13 +1,13 @@
 // What the harness' own steps take, each by itself: where to look when `harness-cpu` or `report-size` has grown.
 import { rmSync } from 'node:fs';
 import { Bench } from 'tinybench';
-import { openRecord } from '../lib/match/events.js';
-import { makeFolder } from '../lib/owner.js';
-import { childrenOf, readTree } from '../lib/process-tree.js';
-import { type EventOf, eventSchema, type MatchEvent } from '../lib/record.js';
-import { createLineReader } from '../lib/report/read.js';
+import { makeFolder } from '../lib/os/owner.js';
+import { childrenOf, readTree } from '../lib/os/process-tree.js';
+import { createLineReader } from '../lib/record/read.js';
+import { type EventOf, eventSchema, type MatchEvent } from '../lib/record/types.js';
+import { openRecord } from '../lib/record/write.js';
 import { buildReport } from '../lib/report/report.js';
-import { summarize } from '../lib/report/statistics.js';
+import { summarize } from '../lib/statistics/summary.js';
 import { writeLongRecord } from './long-record.js';
 import type { Benchmark } from './verdict.js';
 

@@ -1,6 +1,6 @@
 // Draws for simulated matches: the same ones for the same seed.
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
-import { seeded } from '../lib/seeded.js';
+import { seeded } from '../lib/statistics/seeded.js';
 
 export interface Random {
   /** From 0 up to, not including, 1. */

@@ -1,5 +1,5 @@
 // Matches that never ran: events with times drawn at random, folded by the product's own code, so that the truth is known beforehand.
-import type { MatchEvent } from '../lib/record.js';
+import type { MatchEvent } from '../lib/record/types.js';
 import type { Side } from '../lib/report/compare/compare.js';
 import { createFold } from '../lib/report/fold.js';
 import { ended, entered, ran, started } from './known-truth.js';

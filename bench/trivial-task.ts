@@ -1,7 +1,7 @@
 // The least that a run can be: the agent asks once, is told one sentence, and ends.
 import { join } from 'node:path';
 import { packageRoot } from '../lib/package.js';
-import type { Outcome } from '../lib/record.js';
+import type { Outcome } from '../lib/record/types.js';
 import type { Task } from '../lib/task/task.js';
 
 const SENTENCE = 'There is nothing to do here.';

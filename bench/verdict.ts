@@ -1,5 +1,5 @@
 // What a benchmark says in the end: one line, with its number, its interval, its limit, and whether that holds.
-import { summarize } from '../lib/report/statistics.js';
+import { summarize } from '../lib/statistics/summary.js';
 
 export interface Verdict {
   name: string;

@@ -8,8 +8,8 @@ import { survey } from './survey.js';
 
 export const builder = (argv: Argv) =>
   argv
-    .positional('mode', { describe: 'mode or variant; none: all that are ready', type: 'string' })
-    .option('force', { describe: 'build again, without a cache', boolean: true, default: false });
+    .positional('mode', { describe: 'mode or variant to build; default: all that are ready', type: 'string' })
+    .option('force', { describe: 'rebuild without a cache', boolean: true, default: false });
 
 const settingsSchema = z.object({ mode: z.string().optional(), force: z.boolean() });
 

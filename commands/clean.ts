@@ -1,30 +1,30 @@
 // `cagematch clean`: what crashed matches have left, found by label and owner; never what a live match uses, or may use.
 import type { Argv } from 'yargs';
 import { z } from 'zod';
-import { programEnv } from '../lib/client-env.js';
 import type { Context, Listed, Mode } from '../lib/contract.js';
 import { CagematchError, messageOf } from '../lib/errors.js';
-import { capture, succeeded, whyFailed } from '../lib/exec.js';
-import { stateOf } from '../lib/harness-id.js';
-import { mountsBelow } from '../lib/mounts.js';
-import { leftFolders, removeFolder } from '../lib/owner.js';
-import { printable } from '../lib/printable.js';
+import { programEnv } from '../lib/os/client-env.js';
+import { capture, succeeded, whyFailed } from '../lib/os/exec.js';
+import { stateOf } from '../lib/os/harness-id.js';
+import { mountsBelow } from '../lib/os/mounts.js';
+import { leftFolders, removeFolder } from '../lib/os/owner.js';
+import { printable } from '../lib/os/printable.js';
+import { killListed, listOrphans } from '../lib/os/processes.js';
 import { leftAtHome } from '../lib/probes/walls/planted.js';
-import { killListed, listOrphans } from '../lib/processes.js';
 import { EXIT, type Io } from './io.js';
 import { readSettings } from './settings.js';
 import { survey } from './survey.js';
 
 export const builder = (argv: Argv) =>
   argv
-    .positional('modes', { describe: 'modes to look at; none: all', type: 'string', array: true })
-    .option('images', { describe: 'runner images of other versions too', boolean: true, default: false })
+    .positional('modes', { describe: 'modes to clean; default: all', type: 'string', array: true })
+    .option('images', { describe: 'also remove runner images of other versions', boolean: true, default: false })
     .option('all', {
-      describe: 'also what belongs to another machine or PID namespace, where a match may still use it',
+      describe: 'also remove what belongs to another machine or PID namespace, even if a match may still use it',
       boolean: true,
       default: false,
     })
-    .option('dry-run', { describe: 'only say what would be removed', boolean: true, default: false });
+    .option('dry-run', { describe: 'only print what would be removed', boolean: true, default: false });
 
 const settingsSchema = z.object({ modes: z.array(z.string()).default([]), images: z.boolean(), all: z.boolean(), dryRun: z.boolean() });
 

@@ -5,7 +5,7 @@ import type { Argv } from 'yargs';
 import { z } from 'zod';
 import { CagematchError, messageOf } from '../lib/errors.js';
 import { jsonDocument } from '../lib/json.js';
-import { readPlainFile } from '../lib/plain-files.js';
+import { readPlainFile } from '../lib/os/plain-files.js';
 import { compare, type Side } from '../lib/report/compare/compare.js';
 import type { ComparisonDocument } from '../lib/report/compare/comparison.js';
 import { sideOfReport } from '../lib/report/compare/reread.js';
@@ -24,25 +24,25 @@ export const builder = (argv: Argv) =>
       describe: "a match's id, its folder, its events.jsonl, or its report as .json; with --run a match file",
       type: 'string',
     })
-    .positional('new', { describe: 'what is held against it', type: 'string' })
+    .positional('new', { describe: 'the newer version', type: 'string' })
     .option('run', {
-      describe: 'run the rows that two match files have in common, both versions in the same rounds, and judge them pair by pair',
+      describe: 'run the rows that two match files share, both versions in the same rounds, and compare them pair by pair',
       boolean: true,
       default: false,
     })
     .option('runs', { describe: 'with --run: rounds; default: what the files say, at least 12', requiresArg: true, string: true })
     .option('seed', { describe: 'with --run: seed of the order within the rounds', requiresArg: true, string: true })
-    .option('allow-host', { describe: 'with --run and a live model: also run the agent with no walls', boolean: true, default: false })
-    .option('dry-run', { describe: 'with --run: print what would be run, and stop', boolean: true, default: false })
+    .option('allow-host', { describe: 'with --run and a live model: allow unsandboxed runs on the host', boolean: true, default: false })
+    .option('dry-run', { describe: 'with --run: print what would run, and stop', boolean: true, default: false })
     .option('fail-over', {
       describe:
         'exit 1 when a row is significantly slower, against the baseline, by more than this many percent, or passes less often; 4 when that cannot be said',
       requiresArg: true,
       string: true,
     })
-    .option('format', { describe: 'how it is printed', choices: ['table', 'markdown'] as const, default: 'table' as const })
+    .option('format', { describe: 'output format', choices: ['table', 'markdown'] as const, default: 'table' as const })
     .option('json', { describe: 'the comparison as JSON to FILE, or - for stdout', requiresArg: true, string: true })
-    .option('out', { describe: 'where match folders are', default: 'results', requiresArg: true, string: true });
+    .option('out', { describe: 'folder with the match records', default: 'results', requiresArg: true, string: true });
 
 const PERCENT = '--fail-over takes a percentage such as 5 or 2.5';
 const settingsSchema = z.object({

@@ -2,16 +2,16 @@
 import type { Argv } from 'yargs';
 import { z } from 'zod';
 import { jsonDocument } from '../lib/json.js';
-import { isolationOf, isStandIn } from '../lib/match/detect.js';
 import { renderDetected } from '../lib/report/terminal/detected.js';
 import { coloured, plain } from '../lib/report/terminal/lines.js';
+import { isolationOf, isStandIn } from '../lib/sandbox/detect.js';
 import { EXIT, type Io, wantsColour } from './io.js';
 import { readSettings } from './settings.js';
 import { survey } from './survey.js';
 
 export const builder = (argv: Argv) =>
   argv
-    .positional('modes', { describe: 'modes to ask; none: all', type: 'string', array: true })
+    .positional('modes', { describe: 'modes to detect; default: all', type: 'string', array: true })
     .option('json', { describe: 'as JSON', boolean: true, default: false });
 
 const settingsSchema = z.object({ modes: z.array(z.string()).default([]), json: z.boolean() });

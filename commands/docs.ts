@@ -3,14 +3,14 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Argv } from 'yargs';
 import { z } from 'zod';
-import { OWN_INPUTS } from '../lib/match/config.js';
-import { loadModes } from '../lib/match/registry.js';
 import { packageRoot } from '../lib/package.js';
 import { envExample, RUNTIMES_REGION, runtimesTable } from '../lib/report/docs.js';
 import { replaceRegion } from '../lib/report/export/markdown.js';
-import { schemaFiles } from '../lib/report/export/schemas.js';
+import { loadModes } from '../lib/sandbox/registry.js';
+import { OWN_INPUTS } from '../lib/sandbox/settings.js';
 import { EXIT, type Io } from './io.js';
 import { resultDocuments } from './result-documents.js';
+import { schemaFiles } from './schemas.js';
 import { readSettings } from './settings.js';
 
 export const builder = (argv: Argv) =>

@@ -1,7 +1,9 @@
 // What `--dry-run` says: the rows, the levels and the order of a match, or of a probe, that is not run.
 import type { EntryOptions } from '../lib/contract.js';
 import { cellsOf, levelsUpTo } from '../lib/match/burst.js';
-import { type Plan, type PlannedEntry, rounds } from '../lib/match/plan.js';
+import type { Plan } from '../lib/match/plan.js';
+import { rounds } from '../lib/sandbox/rounds.js';
+import type { PlannedEntry } from '../lib/sandbox/row.js';
 import type { ChosenModel } from './model.js';
 import type { ProbeRunSettings } from './probe-settings.js';
 import type { RunSettings } from './run-settings.js';

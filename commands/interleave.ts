@@ -1,9 +1,9 @@
 // `cagematch compare --run A B`: the rows of two match files in the same rounds of one match, each held against its counterpart.
 import { CagematchError } from '../lib/errors.js';
 import type { Asked } from '../lib/match/plan.js';
-import { entryName, loadModes, parseWanted, type Registry } from '../lib/match/registry.js';
 import type { ComparisonDocument } from '../lib/report/compare/comparison.js';
 import { compareInterleaved, type Interleaving, type Twin } from '../lib/report/compare/interleaved.js';
+import { entryName, loadModes, parseWanted, type Registry } from '../lib/sandbox/registry.js';
 import type { Io } from './io.js';
 import { runAs } from './run.js';
 import { type RunSettings, readRunSettings } from './run-settings.js';

@@ -3,7 +3,7 @@ import { chooseCredential, conflictOf, conflictText, takenOf, type Wish } from '
 import type { Credential, Problem } from '../lib/auth/credential.js';
 import { type Found, findCredentials } from '../lib/auth/find.js';
 import { CagematchError } from '../lib/errors.js';
-import { readOwnInputs, shownUpstream } from '../lib/match/config.js';
+import { readOwnInputs, shownUpstream } from '../lib/sandbox/settings.js';
 import type { Io } from './io.js';
 
 export interface ChosenModel {

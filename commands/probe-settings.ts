@@ -1,11 +1,10 @@
 // The settings of a probe, from what was typed.
 import type { Argv } from 'yargs';
 import { z } from 'zod';
-import { CagematchError } from '../lib/errors.js';
-import { parseWanted, type Registry } from '../lib/match/registry.js';
-import { nearest } from '../lib/nearest.js';
-import { PROBES, type ProbeName } from '../lib/probe-record.js';
+import { CagematchError, nearest } from '../lib/errors.js';
 import { parseTarget } from '../lib/probes/walls/target.js';
+import { PROBES, type ProbeName } from '../lib/record/probe.js';
+import { parseWanted, type Registry } from '../lib/sandbox/registry.js';
 import { namesOf, once, readSettings, text, wanted, wholeNumber } from './settings.js';
 
 const BOUNDS = { rounds: [1, 50], seed: [0, 2 ** 31 - 1], timeout: [1, 3600] } as const;
@@ -13,16 +12,16 @@ const BOUNDS = { rounds: [1, 50], seed: [0, 2 ** 31 - 1], timeout: [1, 3600] } a
 export const builder = (argv: Argv) =>
   argv
     .positional('modes', wanted)
-    .option('only', { describe: `what to try, comma-separated; default: ${PROBES.join(',')}`, default: PROBES.join(','), ...text })
+    .option('only', { describe: `what to probe, comma-separated; default: ${PROBES.join(',')}`, default: PROBES.join(','), ...text })
     .option('rounds', { describe: 'rounds of tax', default: '6', ...text })
     .option('seed', { describe: 'seed of the order within the rounds; default: a fresh one', ...text })
-    .option('reach', { describe: 'host:port outside of this machine to try from inside, comma-separated; default: none', ...text })
-    .option('require', { describe: 'modes that must be ready and be tried to the end, comma-separated', ...text })
+    .option('reach', { describe: 'external host:port addresses to try from inside, comma-separated; default: none', ...text })
+    .option('require', { describe: 'modes that must be available and be probed completely, comma-separated', ...text })
     .option('timeout', { describe: 'seconds for one sandbox', default: '300', ...text })
     .option('json', { describe: 'the tables as JSON to FILE, or - for stdout', ...text })
-    .option('publish', { describe: 'write RESULTS.md too, where the probe may stand there', boolean: true, default: false })
-    .option('out', { describe: 'where the record goes', default: 'results', ...text })
-    .option('dry-run', { describe: 'say what would be tried, and stop', boolean: true, default: false });
+    .option('publish', { describe: 'also write RESULTS.md, if the probe qualifies', boolean: true, default: false })
+    .option('out', { describe: 'folder for the probe record', default: 'results', ...text })
+    .option('dry-run', { describe: 'print what would be probed, and stop', boolean: true, default: false });
 
 const bounded = (name: keyof typeof BOUNDS) => wholeNumber(`--${name}`, BOUNDS[name][0], BOUNDS[name][1]);
 

@@ -1,25 +1,25 @@
 // `cagematch probe`: try from inside every sandbox what comes back, what can be reached and what work costs.
 import { join, resolve } from 'node:path';
-import { openEvents } from '../lib/match/events.js';
 import { readCommit, takeFingerprint } from '../lib/match/fingerprint.js';
 import { checkAnything, checkRequired, planMatch, recordRows } from '../lib/match/plan.js';
-import { loadModes, parseWanted } from '../lib/match/registry.js';
 import { replayAnswer } from '../lib/model/answers.js';
 import { readCassette } from '../lib/model/cassette.js';
 import { agentVersion, packageRoot, version } from '../lib/package.js';
-import { PROBE_SCHEMA_VERSION, type ProbeEvent, type UnstampedProbe } from '../lib/probe-record.js';
 import { runProbe } from '../lib/probes/probe.js';
+import { PROBE_SCHEMA_VERSION, type ProbeEvent, type UnstampedProbe } from '../lib/record/probe.js';
+import { openEvents } from '../lib/record/write.js';
 import type { ProbeDocument } from '../lib/report/probe/document.js';
 import { createProbeFold } from '../lib/report/probe/fold.js';
 import { PROBE_REGION } from '../lib/report/probe/markdown.js';
 import { createProbeProgress } from '../lib/report/probe/progress.js';
+import { withHarness } from '../lib/sandbox/harness.js';
+import { loadModes, parseWanted } from '../lib/sandbox/registry.js';
 import { bundledTask } from '../lib/task/bundled.js';
 import { describeProbe } from './dry-run.js';
 import { EXIT, type Io } from './io.js';
 import { builder, readProbeSettings } from './probe-settings.js';
 import { checkWritable, publishProbe } from './publish.js';
 import { checkPublishable } from './results-page.js';
-import { inSession } from './session.js';
 
 export { builder };
 
@@ -36,9 +36,9 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const progress = createProbeProgress(io.err, io.errIsTty, io.errColumns);
   const task = bundledTask('hello');
   const answer = replayAnswer(readCassette(task.cassette));
-  return inSession(io, progress, answer, async ({ id: probeId, signal, gateway, interrupted, ...session }) => {
+  return withHarness(io, progress, answer, async ({ id: probeId, signal, gateway, interrupted, ...harness }) => {
     progress.waiting('looking for runtimes');
-    const detected = await session.detect(asked);
+    const detected = await harness.detect(asked);
     if (signal.aborted) return EXIT.interrupted;
     const rows = settings.modes.map((name) => ({ name }));
     const plan = planMatch(registry, detected, rows, settings.required);
@@ -60,7 +60,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
           fold.push(event);
           progress.onEvent(event);
         },
-        onFailure: session.stop,
+        onFailure: harness.stop,
       },
     );
     record.emit({
@@ -78,15 +78,15 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     const { only, rounds, reach, timeoutMs } = settings;
     await runProbe({
       entries: plan.entries,
-      contextOf: session.contextOf,
-      env: session.env,
+      contextOf: harness.contextOf,
+      env: harness.env,
       ...{ record, gateway, task, folder, probeId, only, rounds, seed, reach, timeoutMs, signal },
     });
     const how = interrupted() ? 'interrupted' : record.failure() ? 'failed' : 'done';
     record.emit({ type: 'probe-ended', endedAt: new Date().toISOString(), how });
     progress.end();
     record.close();
-    session.sandboxesGone();
+    harness.sandboxesGone();
     const document = fold.finish();
     publishProbe(document, folder, settings, io);
     const failure = record.failure();

@@ -6,38 +6,38 @@ import { z } from 'zod';
 import { AUTHS } from '../lib/auth/choose.js';
 import type { Credential } from '../lib/auth/credential.js';
 import { CagematchError, messageOf } from '../lib/errors.js';
-import { readOwnInputs } from '../lib/match/config.js';
 import { BOUNDS } from '../lib/match/file.js';
-import { sandboxName } from '../lib/match/match.js';
-import { checkAnything, checkRequired, type PlannedEntry, planMatch, withoutOpenHost } from '../lib/match/plan.js';
-import { makeReady, type Ready } from '../lib/match/ready.js';
-import { loadModes, parseWanted } from '../lib/match/registry.js';
+import { checkAnything, checkRequired, planMatch, withoutOpenHost } from '../lib/match/plan.js';
 import { runOnce } from '../lib/match/run.js';
-import { sweep } from '../lib/match/sweep.js';
 import { liveAnswer, replayAnswer } from '../lib/model/answers.js';
 import { type Cassette, cassetteText } from '../lib/model/cassette.js';
 import type { Answer } from '../lib/model/gateway.js';
 import { createTape } from '../lib/model/tape.js';
-import { printable } from '../lib/printable.js';
-import type { Outcome, RowEvent } from '../lib/record.js';
+import { printable } from '../lib/os/printable.js';
+import type { Outcome, RowEvent } from '../lib/record/types.js';
 import { createProgress } from '../lib/report/terminal/progress.js';
+import { type Harness, withHarness } from '../lib/sandbox/harness.js';
+import { makeReady, type Ready } from '../lib/sandbox/prepare.js';
+import { loadModes, parseWanted } from '../lib/sandbox/registry.js';
+import { type PlannedEntry, sandboxName } from '../lib/sandbox/row.js';
+import { readOwnInputs } from '../lib/sandbox/settings.js';
+import { sweep } from '../lib/sandbox/sweep.js';
 import { findTask } from '../lib/task/bundled.js';
 import { cassettePath } from '../lib/task/folder.js';
 import type { Task } from '../lib/task/task.js';
 import { EXIT, type Io } from './io.js';
 import { chooseModel } from './model.js';
 import { checkWritable } from './publish.js';
-import { inSession, type Session } from './session.js';
 import { once, readSettings, text, wholeNumber } from './settings.js';
 
 export const builder = (argv: Argv) =>
   argv
-    .positional('mode', { describe: 'where; default: the first mode that is ready and has walls', type: 'string' })
-    .option('task', { describe: 'what the agent does: the name of a task, or its folder', demandOption: true, ...text })
-    .option('out', { describe: "where the cassette goes; default: the task's own folder", ...text })
-    .option('force', { describe: 'overwrite what is there', boolean: true, default: false })
-    .option('auth', { describe: 'whose credential is used; default: the one there is', choices: AUTHS })
-    .option('allow-host', { describe: 'let the agent run with no walls, in the mode host', boolean: true, default: false })
+    .positional('mode', { describe: 'mode to record in; default: the first sandboxed mode that is ready', type: 'string' })
+    .option('task', { describe: 'task name or folder', demandOption: true, ...text })
+    .option('out', { describe: "where to write the cassette; default: the task's own folder", ...text })
+    .option('force', { describe: 'overwrite an existing cassette', boolean: true, default: false })
+    .option('auth', { describe: 'which credential to use; default: the only one found', choices: AUTHS })
+    .option('allow-host', { describe: 'allow the agent to run unsandboxed, in the mode host', boolean: true, default: false })
     .option('timeout', { describe: 'seconds for the run; default: 600', ...text });
 
 const settingsSchema = z.object({
@@ -73,9 +73,9 @@ export async function handler(args: unknown, io: Io): Promise<number> {
 
   const progress = createProgress(io.err, io.errIsTty, io.errColumns);
   for (const { text, hint } of warnings) progress.say(`${text}; ${hint}`);
-  return inSession(io, progress, answer, async (session) => {
+  return withHarness(io, progress, answer, async (harness) => {
     progress.waiting('looking for runtimes');
-    const detected = await session.detect(modes);
+    const detected = await harness.detect(modes);
     const whole = planMatch(
       registry,
       detected,
@@ -87,20 +87,20 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     // With no walls it runs only where that mode is named.
     const entries = plan.entries.filter(({ isolation }) => settings.mode !== undefined || isolation !== 'none');
     checkAnything({ ...plan, entries });
-    const ready = await firstReady(entries, session, progress.say);
+    const ready = await firstReady(entries, harness, progress.say);
     const run = (what: string) => {
       progress.waiting(`${what} ${task.id} in ${ready.entry.entry}`);
-      return runIn(ready, { task, session, what, settings, credential });
+      return runIn(ready, { task, harness, what, settings, credential });
     };
     try {
       const recorded = await run('recording');
-      if (session.interrupted()) return EXIT.interrupted;
+      if (harness.interrupted()) return EXIT.interrupted;
       if (recorded.status === 'failed') return refused(io, 'nothing was written: the run failed', recorded);
       const { cassette, warnings: more } = tape.toCassette(task);
       for (const line of more) progress.say(line);
       answers = replayAnswer(cassette);
       const replayed = await run('replaying');
-      if (session.interrupted()) return EXIT.interrupted;
+      if (harness.interrupted()) return EXIT.interrupted;
       const good = replayed.status === 'passed';
       // What was paid for is kept, but not where it would be taken for good.
       const written = good ? path : `${path}.unproven`;
@@ -111,13 +111,13 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       );
       return EXIT.done;
     } finally {
-      await sweep([ready], session.id, { emit: (event) => tell(event, progress.say) });
+      await sweep([ready], harness.id, { emit: (event) => tell(event, progress.say) });
     }
   });
 }
 
 /** @throws `not-ready` with the reason why the last of them is not */
-async function firstReady(entries: readonly PlannedEntry[], session: Session, say: (line: string) => void): Promise<Ready> {
+async function firstReady(entries: readonly PlannedEntry[], harness: Harness, say: (line: string) => void): Promise<Ready> {
   let why: Outcome | undefined;
   const record = {
     emit(event: RowEvent) {
@@ -126,7 +126,7 @@ async function firstReady(entries: readonly PlannedEntry[], session: Session, sa
     },
   };
   for (const entry of entries) {
-    const ready = await makeReady(entry, session.contextOf(entry), { ...session, record, model: 'live', concurrency: 1 });
+    const ready = await makeReady(entry, harness.contextOf(entry), { ...harness, record, model: 'live', concurrency: 1 });
     if (ready) return ready;
   }
   const { message, hint } = why?.status === 'failed' ? why : { message: 'no mode can be made ready', hint: 'cagematch detect' };
@@ -135,19 +135,19 @@ async function firstReady(entries: readonly PlannedEntry[], session: Session, sa
 
 async function runIn(
   ready: Ready,
-  of: { task: Task; session: Session; what: string; settings: Settings; credential: Credential },
+  of: { task: Task; harness: Harness; what: string; settings: Settings; credential: Credential },
 ): Promise<Outcome> {
-  const { task, session, what, settings, credential } = of;
+  const { task, harness, what, settings, credential } = of;
   const { outcome } = await runOnce({
     ...ready,
-    ...session,
+    ...harness,
     mode: ready.entry.adapter,
     state: 'prepared',
     task,
     deliver: 'gateway',
     credential,
     timeoutMs: settings.timeout * 1000,
-    name: sandboxName(session.id, ready.entry, what),
+    name: sandboxName(harness.id, ready.entry, what),
     onPhase: () => {},
   });
   return outcome;

@@ -3,16 +3,16 @@ import { closeSync, existsSync, readdirSync, readSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path';
 import { CagematchError, messageOf } from '../lib/errors.js';
 import { parseJson } from '../lib/json.js';
-import { openPlainFile } from '../lib/plain-files.js';
-import { PROBES, type ProbeName } from '../lib/probe-record.js';
-import type { Fingerprint, MatchEvent } from '../lib/record.js';
+import { openPlainFile } from '../lib/os/plain-files.js';
+import { PROBES, type ProbeName } from '../lib/record/probe.js';
+import { readProbeRecord, readRecord } from '../lib/record/read.js';
+import type { Fingerprint, MatchEvent } from '../lib/record/types.js';
 import { withProbes } from '../lib/report/advice/recommend.js';
 import type { Report } from '../lib/report/document.js';
 import { createFold, type Fold } from '../lib/report/fold.js';
 import type { ProbeDocument } from '../lib/report/probe/document.js';
 import { createProbeFold } from '../lib/report/probe/fold.js';
 import { inOrder, partOf } from '../lib/report/probe/parts.js';
-import { readProbeRecord, readRecord } from '../lib/report/read.js';
 
 export interface Found {
   /** As the user calls it. */

@@ -63,14 +63,14 @@ const NAMES = Object.keys(FORMATS) as (keyof typeof FORMATS)[];
 
 export const builder = (argv: Argv) =>
   argv
-    .positional('match', { describe: 'the id, the folder or the record of a match or a probe; none: the newest match', type: 'string' })
+    .positional('match', { describe: 'id, folder or record of a match or probe; default: the newest match', type: 'string' })
     .option('format', {
-      describe: 'how to show it; svg: one picture, for a README; hyperfine: for its plotting scripts; trace: for ui.perfetto.dev',
+      describe: 'output format; svg: one picture, for a README; hyperfine: for its plotting scripts; trace: for ui.perfetto.dev',
       choices: NAMES,
       default: 'table' as const,
     })
-    .option('publish', { describe: 'write RESULTS.md too, where the match or the probe may stand there', boolean: true, default: false })
-    .option('out', { describe: 'where match folders are', default: 'results', requiresArg: true, string: true })
+    .option('publish', { describe: 'also write RESULTS.md, if the match or probe qualifies', boolean: true, default: false })
+    .option('out', { describe: 'folder with the match records', default: 'results', requiresArg: true, string: true })
     .example('$0 report --format csv > runs.csv', 'one line a run');
 
 const settingsSchema = z.object({

@@ -16,7 +16,7 @@ import {
 } from '../lib/report/findings.js';
 import { PROBE_REGION, renderProbeMarkdown } from '../lib/report/probe/markdown.js';
 import { plain, renderTable } from '../lib/report/terminal/table.js';
-import { parseYaml, placeOf } from '../lib/yaml-file.js';
+import { parseYaml, placeOf } from '../lib/task/yaml-file.js';
 import { findRecord, finishedFold, readProbe } from './records.js';
 
 const EXAMPLE_REGION = { begin: '<!-- cagematch:example -->', end: '<!-- /cagematch:example -->' };

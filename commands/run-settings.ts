@@ -5,8 +5,8 @@ import { AUTHS, type Wish } from '../lib/auth/choose.js';
 import { CagematchError } from '../lib/errors.js';
 import { BOUNDS, type MatchFile, MODELS, readMatchFile } from '../lib/match/file.js';
 import { type Asked, DELIVER, type Deliver } from '../lib/match/plan.js';
-import { parseWanted, type Registry, taskLabel } from '../lib/match/registry.js';
-import { type State, stateSchema } from '../lib/record.js';
+import { type State, stateSchema } from '../lib/record/types.js';
+import { parseWanted, type Registry, taskLabel } from '../lib/sandbox/registry.js';
 import { bundledNames, bundledTask, byId, findTask } from '../lib/task/bundled.js';
 import type { FolderTask } from '../lib/task/folder.js';
 import { namesOf, once, readSettings, text, wanted, wholeNumber, wholeNumberOr } from './settings.js';
@@ -34,31 +34,31 @@ export const builder = (argv: Argv) =>
     .positional('modes', wanted)
     .option('file', { alias: 'f', describe: 'match file (YAML): rows with options, and settings; flags win over it', ...text })
     .option('runs', {
-      describe: `rounds, each runs every mode once; default: ${OTHERWISE.runs}; auto: until ratios of startups are known to ±5 %, at most ${MOST_ROUNDS}`,
+      describe: `number of rounds, each of which runs every mode once; default: ${OTHERWISE.runs}; auto: stop when every startup ratio is within ±5 %, at most ${MOST_ROUNDS}`,
       ...text,
     })
     .option('warmup', {
-      describe: 'rounds that are not counted, first; default: 1, and 0 where one run is asked for or images are absent',
+      describe: 'rounds to run first and leave out of the statistics; default: 1, or 0 with --runs 1 or --state cold',
       ...text,
     })
     .option('seed', { describe: 'seed of the order within the rounds; default: a fresh one', ...text })
     .option('state', {
-      describe: `prepared: a new sandbox, image present; warm: it idles already; cold: image absent; default: ${OTHERWISE.state}`,
+      describe: `prepared: fresh sandbox, image cached; warm: reuse an idle sandbox; cold: rebuild the image first; default: ${OTHERWISE.state}`,
       choices: stateSchema.options,
     })
     .option('concurrency', {
-      describe: `burst: every mode at 1, 2, 4 … N runs at once; default: ${OTHERWISE.concurrency}`,
+      describe: `run every mode 1, 2, 4 … N times in parallel; default: ${OTHERWISE.concurrency}`,
       ...text,
     })
-    .option('model', { describe: `who answers the agent; default: ${OTHERWISE.model}`, choices: MODELS })
-    .option('auth', { describe: 'whose credential a live run uses; default: the one there is', choices: AUTHS })
+    .option('model', { describe: `what answers the agent; default: ${OTHERWISE.model}`, choices: MODELS })
+    .option('auth', { describe: 'which credential a live run uses; default: the only one found', choices: AUTHS })
     .option('deliver', {
       describe:
-        'which way the credential goes into the sandbox; all: a row for each; default: gateway; a guest that cannot reach it is live only where a way is named',
+        'how the credential is delivered to the sandbox; all: one row per method; default: gateway. Guests that cannot reach the gateway need this for --model live',
       choices: DELIVER,
     })
     .option('allow-host', {
-      describe: 'with a live model, or a task that is not bundled: also run it with no walls',
+      describe: 'allow unsandboxed runs on the host with a live model or with a task of your own',
       boolean: true,
       default: false,
     })
@@ -67,12 +67,12 @@ export const builder = (argv: Argv) =>
       describe: `what the agent does: ${bundledNames().join(', ')}, or a folder with a task.yaml; repeat it to run every row with each task; default: ${USUAL_TASK}`,
       ...text,
     })
-    .option('target', { describe: "which of a runtime's machines, such as a cluster's member; default: they take turns", ...text })
-    .option('require', { describe: 'modes that must be ready and pass, comma-separated', ...text })
+    .option('target', { describe: 'which machine of the runtime to use, such as a cluster member; default: in turn', ...text })
+    .option('require', { describe: 'modes that must be available and pass, comma-separated', ...text })
     .option('json', { describe: 'the report as JSON to FILE, or - for stdout', ...text })
-    .option('publish', { describe: 'write RESULTS.md too, where the match may stand there', boolean: true, default: false })
-    .option('out', { describe: 'where match folders go', default: 'results', ...text })
-    .option('dry-run', { describe: 'say what would be run, and stop', boolean: true, default: false });
+    .option('publish', { describe: 'also write RESULTS.md, if the match qualifies', boolean: true, default: false })
+    .option('out', { describe: 'folder for the match record', default: 'results', ...text })
+    .option('dry-run', { describe: 'print what would run, and stop', boolean: true, default: false });
 
 const bounded = (name: keyof typeof BOUNDS) => wholeNumber(`--${name}`, BOUNDS[name][0], BOUNDS[name][1]);
 

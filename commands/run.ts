@@ -3,21 +3,22 @@ import { join, resolve } from 'node:path';
 import { CagematchError } from '../lib/errors.js';
 import { writeBundle } from '../lib/match/bundles.js';
 import { lookBefore } from '../lib/match/busy.js';
-import { readOwnInputs } from '../lib/match/config.js';
-import { openRecord } from '../lib/match/events.js';
 import { readCommit, readLoad, takeFingerprint } from '../lib/match/fingerprint.js';
 import { runMatch } from '../lib/match/match.js';
 import { checkAnything, checkRequired, planMatch, recordRows, withoutOpenHost } from '../lib/match/plan.js';
-import { loadModes, parseWanted, type Registry } from '../lib/match/registry.js';
 import { liveAnswer, replayAnswer } from '../lib/model/answers.js';
 import { type Cassette, readCassette } from '../lib/model/cassette.js';
 import { agentVersion, packageRoot, version } from '../lib/package.js';
-import { SCHEMA_VERSION } from '../lib/record.js';
+import { SCHEMA_VERSION } from '../lib/record/types.js';
+import { openRecord } from '../lib/record/write.js';
 import { busyParts } from '../lib/report/circumstances.js';
 import type { Report } from '../lib/report/document.js';
 import { MATCH_REGION } from '../lib/report/export/markdown.js';
 import { createFold, type Fold } from '../lib/report/fold.js';
 import { createProgress } from '../lib/report/terminal/progress.js';
+import { withHarness } from '../lib/sandbox/harness.js';
+import { loadModes, parseWanted, type Registry } from '../lib/sandbox/registry.js';
+import { readOwnInputs } from '../lib/sandbox/settings.js';
 import { isBundled } from '../lib/task/bundled.js';
 import type { FolderTask } from '../lib/task/folder.js';
 import { managedSettings } from '../lib/task/managed-settings.js';
@@ -28,7 +29,6 @@ import { chooseModel } from './model.js';
 import { checkWritable, publish } from './publish.js';
 import { checkPublishable } from './results-page.js';
 import { builder, type RunSettings, readRunSettings } from './run-settings.js';
-import { inSession } from './session.js';
 
 export { builder };
 
@@ -57,9 +57,9 @@ export async function runAs(
   const asked = settings.asked.length > 0 ? new Set(named) : registry.values();
 
   const progress = createProgress(io.err, io.errIsTty, io.errColumns);
-  return inSession(io, progress, answer, async ({ id: matchId, signal, interrupted, ...session }) => {
+  return withHarness(io, progress, answer, async ({ id: matchId, signal, interrupted, ...harness }) => {
     progress.waiting('looking for runtimes');
-    const detected = await session.detect(asked);
+    const detected = await harness.detect(asked);
     if (signal.aborted) return EXIT.interrupted;
     const whole = planMatch(registry, detected, settings.asked, settings.required, settings);
     const allowed = withoutOpenHost(whole, {
@@ -85,7 +85,7 @@ export async function runAs(
         fold.push(event);
         progress.onEvent(event);
       },
-      onFailure: session.stop,
+      onFailure: harness.stop,
     });
     // One run is a try: nothing is compared.
     const quiet = settings.runs > 1 && !signal.aborted ? await lookBefore(host.cores) : undefined;
@@ -118,9 +118,9 @@ export async function runAs(
     recordRows(record, plan, detected);
     await runMatch({
       entries: plan.entries,
-      contextOf: session.contextOf,
+      contextOf: harness.contextOf,
       record,
-      gateway: session.gateway,
+      gateway: harness.gateway,
       taskOf: ({ task }) => tasks.get(task) as Task,
       model: model.name,
       ...(model.credential ? { credential: model.credential, upstream: own.upstream } : {}),
@@ -139,7 +139,7 @@ export async function runAs(
     record.emit({ type: 'match-ended', endedAt: new Date().toISOString(), how, load: readLoad(io.platform) });
     progress.end();
     record.close();
-    session.sandboxesGone();
+    harness.sandboxesGone();
     const report = fold.finish();
     const finished = finish?.(report, fold, folder);
     if (finished === undefined) await publish(report, folder, settings, io);

@@ -7,7 +7,8 @@ export const text = { requiresArg: true, string: true } as const;
 
 /** The rows that a command is asked for. */
 export const wanted = {
-  describe: 'modes or variants (docker:runsc), labelled where one is entered twice (docker@a docker@b); none: all that are ready',
+  describe:
+    'modes or variants to run, such as docker docker:runsc; use @label to repeat one (docker@a docker@b). Default: all that are ready',
   type: 'string',
   array: true,
 } as const;

@@ -1,9 +1,9 @@
 // What the smaller commands share: the modes that were named, asked what they are, outside any match.
 import type { Context } from '../lib/contract.js';
-import { contextFor, createKeeper, type Keeper, type Surroundings } from '../lib/match/context.js';
-import { type Detected, detectAll } from '../lib/match/detect.js';
-import { loadModes, parseWanted, type Wanted } from '../lib/match/registry.js';
-import { printable } from '../lib/printable.js';
+import { printable } from '../lib/os/printable.js';
+import { contextFor, createKeeper, type Keeper, type Surroundings } from '../lib/sandbox/context.js';
+import { type Detected, detectAll } from '../lib/sandbox/detect.js';
+import { loadModes, parseWanted, type Wanted } from '../lib/sandbox/registry.js';
 import type { Io } from './io.js';
 
 export interface Survey {

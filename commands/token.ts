@@ -8,7 +8,7 @@ import { type Found, findCredentials } from '../lib/auth/find.js';
 import { findGitHub, type GitHubCredential } from '../lib/auth/github.js';
 import { CagematchError } from '../lib/errors.js';
 import { jsonDocument } from '../lib/json.js';
-import { printable } from '../lib/printable.js';
+import { printable } from '../lib/os/printable.js';
 import { wrap } from '../lib/report/terminal/lines.js';
 import { EXIT, type Io } from './io.js';
 import { readSettings } from './settings.js';
@@ -17,15 +17,15 @@ import { survey } from './survey.js';
 export const builder = (argv: Argv) =>
   argv
     .positional('action', {
-      describe: 'show it, or push it to a mode that stores secrets',
+      describe: 'show the credential, or push it to a mode that stores secrets',
       choices: ['show', 'push'] as const,
       default: 'show' as const,
     })
-    .positional('mode', { describe: 'push: to which mode', type: 'string' })
-    .option('auth', { describe: 'whose, where there are several', choices: AUTHS })
+    .positional('mode', { describe: 'push: the mode to push to', type: 'string' })
+    .option('auth', { describe: 'which credential, if there are several', choices: AUTHS })
     .option('json', { describe: 'as JSON, masked', boolean: true })
-    .option('token-only', { describe: 'the secret alone, for a pipe', boolean: true })
-    .option('export', { describe: 'a line for eval in a shell, secret included', boolean: true })
+    .option('token-only', { describe: 'only the secret, for a pipe', boolean: true })
+    .option('export', { describe: 'an export line for eval in a shell, including the secret', boolean: true })
     .conflicts('json', ['token-only', 'export'])
     .conflicts('token-only', 'export');
 

@@ -1,4 +1,5 @@
 // What a mode is: the agreement between the match and every runtime.
+import type { WallPromises } from './kit/walls.js';
 
 export type Env = Record<string, string>;
 
@@ -71,7 +72,7 @@ export type Reach =
 export interface Labels {
   match: string;
   mode: string;
-  /** The harness that made it (`lib/harness-id.ts`). */
+  /** The harness that made it (`lib/os/harness-id.ts`). */
   owner: string;
 }
 
@@ -210,7 +211,7 @@ export interface Closable {
 }
 
 export interface Context {
-  /** Of the user's environment, what this mode's clients need (`lib/client-env.ts`): its own secrets, no other mode's, none of the agent's. */
+  /** Of the user's environment, what this mode's clients need (`lib/os/client-env.ts`): its own secrets, no other mode's, none of the agent's. */
   env: Env;
   platform: NodeJS.Platform;
   /** Undefined where the platform has no user ids. */
@@ -306,8 +307,8 @@ export interface Mode<H extends Handle = Handle> {
   census?(ctx: Context): Promise<Thing[]>;
   /** How to ask what the runtime has written down of a sandbox; present where it writes anything down. */
   traces?(ctx: Context, handle: H): Trace[];
-  /** What the settings that a sandbox is launched with promise, wall by wall (`lib/probes/walls/` names them); of others nothing is promised. */
-  walls?(ctx: Context): Record<string, 'open' | 'closed'>;
+  /** What the settings that a sandbox is launched with promise, wall by wall (`lib/kit/walls.ts` names them); of others nothing is promised. */
+  walls?(ctx: Context): WallPromises;
   /** argv of an interactive terminal inside. */
   shell(ctx: Context, handle: H): string[];
   /** Stores a credential with the runtime; present where `remote-secret` means one that was stored before the match. */

@@ -1,4 +1,5 @@
 // The one error that a user may see: what is wrong, and what to type next.
+import leven from 'leven';
 
 export type ErrorCode =
   | 'bad-input' // argv, .env, a cassette, an output folder: exit 2
@@ -32,4 +33,12 @@ export class CagematchError extends Error {
 export function messageOf(thrown: unknown): string {
   const text = thrown instanceof Error ? thrown.message : String(thrown);
   return text.split('\n', 1)[0] ?? '';
+}
+
+/** The nearest of the names, unless even that is far off. */
+export function nearest(word: string, names: readonly string[]): string | undefined {
+  const [best] = names
+    .map((name) => ({ name, distance: leven(word, name) }))
+    .sort((a, b) => a.distance - b.distance || Number(b.name.startsWith(word)) - Number(a.name.startsWith(word)));
+  return best && best.distance <= Math.max(2, Math.floor(word.length / 2)) ? best.name : undefined;
 }

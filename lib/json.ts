@@ -1,5 +1,5 @@
 // JSON that another program printed, and JSON for other programs.
-import { printableJson } from './printable.js';
+import { printableJson } from './os/printable.js';
 
 /** Undefined where it is no JSON. The shape is what the caller expects, not what was checked. */
 export function parseJson<T = unknown>(text: string): T | undefined {

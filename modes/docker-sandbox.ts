@@ -1,10 +1,12 @@
 // Docker Sandbox: a microVM with a Docker of its own; driven by `sbx`, or by Docker Desktop's older `docker sandbox`.
-import { unpack } from '../lib/archive.js';
-import { bring, takeIn } from '../lib/brought.js';
+
 import { defineMode } from '../lib/contract.js';
-import { execOver, shellOver } from '../lib/guest-exec.js';
-import { bundleOut, copyOut, MADE } from '../lib/guest-shell.js';
-import { makeFolder, removeFolder } from '../lib/owner.js';
+import { unpack } from '../lib/kit/guest/archive.js';
+import { execOver, shellOver } from '../lib/kit/guest/exec.js';
+import { bundleOut, copyOut, MADE } from '../lib/kit/guest/shell.js';
+import { promise, type WallPromises } from '../lib/kit/walls.js';
+import { makeFolder, removeFolder } from '../lib/os/owner.js';
+import { bring, takeIn } from './docker-sandbox/brought.js';
 import { client, createMs, must } from './docker-sandbox/client.js';
 import { detect, setup } from './docker-sandbox/ready.js';
 import {
@@ -28,11 +30,11 @@ const HOME = '/home/agent/cagematch';
 const COPY_MS = 120_000;
 
 /** What a microVM that is given one folder of this host cannot get at. */
-const MICROVM = [
-  ...['host-kernel', 'root-on-host', 'other-processes', 'docker-socket', 'podman-socket', 'incus-socket'],
-  ...['host-files-readable', 'host-files-writable', 'host-root-files', 'git-push-no-remote', 'git-push-file'],
-  ...['credentials-in-env', 'credentials-in-proc', 'credentials-in-files', 'credential-places', 'memory-limit'],
-];
+const MICROVM: WallPromises = {
+  ...promise('closed', 'host-kernel', 'root-on-host', 'other-processes', 'docker-socket', 'podman-socket', 'incus-socket'),
+  ...promise('closed', 'host-files-readable', 'host-files-writable', 'host-root-files', 'git-push-no-remote', 'git-push-file'),
+  ...promise('closed', 'credentials-in-env', 'credentials-in-proc', 'credentials-in-files', 'credential-places', 'memory-limit'),
+};
 
 export default defineMode<SandboxHandle>({
   id: 'docker-sandbox',
@@ -115,7 +117,7 @@ export default defineMode<SandboxHandle>({
   list,
   reap: async (ctx, listed) => remove(ctx, await client(ctx), listed.id),
   walls: (ctx) => ({
-    ...Object.fromEntries(MICROVM.map((wall) => [wall, 'closed' as const])),
+    ...MICROVM,
     // It hands the caller's on, unless its settings say otherwise.
     'ssh-agent': ctx.env.SSH_AUTH_SOCK ? 'open' : 'closed',
   }),

@@ -4,10 +4,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type Context, defineMode, type Env, type Reach, type Variant } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
-import { capture, programsLike, which, whyFailed } from '../lib/exec.js';
 import { parseJson } from '../lib/json.js';
-import { type Client, containerWalls, IMAGE_LAYOUT } from '../lib/oci.js';
-import { clientCensus, socketCensus } from '../lib/oci-census.js';
+import { type Client, containerWalls, IMAGE_LAYOUT } from '../lib/kit/oci/args.js';
+import { clientCensus, socketCensus } from '../lib/kit/oci/census.js';
 import {
   containerDisk,
   containerTraces,
@@ -18,11 +17,20 @@ import {
   type OciHandle,
   reapOurs,
   removeContainer,
-} from '../lib/oci-client.js';
-import { ensureImage, evictImage, imageName } from '../lib/oci-image.js';
-import { knownRuntime, OCI_RUNTIMES, otherNames, requireDevice, requireInside, runtimeNamed, runtimeVariant } from '../lib/oci-runtimes.js';
-import { commandLines } from '../lib/process-tree.js';
-import { programVersion, versionFacts, versionIn, versionsOnPath } from '../lib/program-version.js';
+} from '../lib/kit/oci/client.js';
+import { ensureImage, evictImage, imageName } from '../lib/kit/oci/image.js';
+import {
+  knownRuntime,
+  OCI_RUNTIMES,
+  otherNames,
+  requireDevice,
+  requireInside,
+  runtimeNamed,
+  runtimeVariant,
+} from '../lib/kit/oci/runtimes.js';
+import { programVersion, versionFacts, versionIn, versionsOnPath } from '../lib/kit/program-version.js';
+import { capture, programsLike, which, whyFailed } from '../lib/os/exec.js';
+import { commandLines } from '../lib/os/process-tree.js';
 
 interface Registered {
   path?: string;

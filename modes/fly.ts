@@ -1,19 +1,21 @@
 // Fly.io: a microVM on somebody else's machine, through the Machines API; the workspace is copied there and back.
+
 import { readFileSync } from 'node:fs';
-import { pack, unpack } from '../lib/archive.js';
-import { charge } from '../lib/bill.js';
 import { monotonic } from '../lib/clock.js';
 import { type Context, defineMode, type Handle } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
-import { bundleOut, copyIn, copyOut, type GuestShell, MADE, runDetached, unpackInside } from '../lib/guest-shell.js';
-import { whyRefused } from '../lib/http-api.js';
-import { IMAGE_LAYOUT } from '../lib/oci.js';
-import { placesOf } from '../lib/one-program.js';
-import { describeSkew } from '../lib/server-clock.js';
+import { pack, unpack } from '../lib/kit/guest/archive.js';
+import { bundleOut, copyIn, copyOut, type GuestShell, MADE, runDetached, unpackInside } from '../lib/kit/guest/shell.js';
+import { IMAGE_LAYOUT } from '../lib/kit/oci/args.js';
+import { promise, type WallPromises } from '../lib/kit/walls.js';
 import { appOf, askForApp, call, client, diagnose, NAME_APP, regionsOf } from './fly/api.js';
+import { charge } from './fly/bill.js';
 import { guestOf, PRICE, priceOf, rateOf } from './fly/guest.js';
+import { whyRefused } from './fly/http-api.js';
 import { build, CLI, flyCli } from './fly/image.js';
 import { type Content, list, machinesNamed, order, remove, stampOf, started, whyNotRunning } from './fly/machine.js';
+import { placesOf } from './fly/one-program.js';
+import { describeSkew } from './fly/server-clock.js';
 import { setup } from './fly/setup.js';
 
 /** Commands of more than half a minute have been cut off by the API; ours last this long at most, in seconds. */
@@ -34,11 +36,11 @@ interface FlyHandle extends Handle {
 }
 
 /** What a machine of Fly's has none of, being another than this one. */
-const ELSEWHERE = [
-  ...['host-kernel', 'root-on-host', 'other-processes', 'docker-socket', 'podman-socket', 'incus-socket', 'ssh-agent'],
-  ...['host-files-readable', 'host-files-writable', 'host-root-files', 'git-push-no-remote', 'git-push-file'],
-  ...['credentials-in-env', 'credentials-in-proc', 'credentials-in-files', 'credential-places', 'memory-limit'],
-];
+const ELSEWHERE: WallPromises = {
+  ...promise('closed', 'host-kernel', 'root-on-host', 'other-processes', 'docker-socket', 'podman-socket', 'incus-socket', 'ssh-agent'),
+  ...promise('closed', 'host-files-readable', 'host-files-writable', 'host-root-files', 'git-push-no-remote', 'git-push-file'),
+  ...promise('closed', 'credentials-in-env', 'credentials-in-proc', 'credentials-in-files', 'credential-places', 'memory-limit'),
+};
 
 export default defineMode<FlyHandle>({
   id: 'fly',
@@ -137,7 +139,7 @@ export default defineMode<FlyHandle>({
     await remove(ctx, listed.id.split(' ').at(-1) ?? '');
   },
   setup,
-  walls: () => Object.fromEntries(ELSEWHERE.map((wall) => [wall, 'closed' as const])),
+  walls: () => ELSEWHERE,
   shell: (ctx, handle) => [
     'fly',
     'ssh',

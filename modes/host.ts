@@ -1,9 +1,9 @@
 // The bare host: no walls at all, the baseline that every mode is held against.
 import { type Command, type Context, defineMode, type Handle } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
-import { stream } from '../lib/exec.js';
-import { marked } from '../lib/process-mark.js';
-import { killSandbox, labelEnv, listMarkedProcesses, reapProcess } from '../lib/processes.js';
+import { stream } from '../lib/os/exec.js';
+import { marked } from '../lib/os/process-mark.js';
+import { killSandbox, labelEnv, listMarkedProcesses, reapProcess } from '../lib/os/processes.js';
 
 export default defineMode<Handle & { pid?: number | undefined; kill?(): void }>({
   id: 'host',

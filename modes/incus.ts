@@ -1,11 +1,13 @@
 // Incus: a system container, with an init of its own; `incus:vm` where the server can run virtual machines. A server elsewhere or a
 // cluster shares no files with this host: there the workspace is copied, and the model is inside.
-import { unpack } from '../lib/archive.js';
+
 import { type Context, defineMode, type Handle } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
-import { bringIn, shellBy } from '../lib/guest-exec.js';
-import { bundleOut, copyOut, MADE } from '../lib/guest-shell.js';
-import { commandLines } from '../lib/process-tree.js';
+import { unpack } from '../lib/kit/guest/archive.js';
+import { bringIn, shellBy } from '../lib/kit/guest/exec.js';
+import { bundleOut, copyOut, MADE } from '../lib/kit/guest/shell.js';
+import { promise, type WallPromises } from '../lib/kit/walls.js';
+import { commandLines } from '../lib/os/process-tree.js';
 import { AGENT_USER, agentUp, isFar, LAYOUT, must, remove, VM } from './incus/client.js';
 import { membersOf, room } from './incus/cluster.js';
 import {
@@ -154,30 +156,19 @@ function shellIn(ctx: Context, handle: Handle) {
   return shellBy((command, signal) => exec({ ...ctx, signal }, handle, command), ctx.signal, COPY_MS);
 }
 
-function walls(ctx: Context): Record<string, 'open' | 'closed'> {
-  const closed = [
-    ...[
-      'root',
-      'root-on-host',
-      'other-processes',
-      'docker-socket',
-      'podman-socket',
-      'incus-socket',
-      'guest-api',
-      'ssh-agent',
-      'memory-limit',
-    ],
-    ...['host-files-readable', 'host-files-writable', 'host-root-files', 'git-push-no-remote', 'git-push-file', 'mknod'],
-    ...['credentials-in-env', 'credentials-in-proc', 'credentials-in-files', 'credential-places', 'kernel-settings'],
-    ...(ctx.variant === VM ? ['host-kernel'] : ['fork-limit', 'new-privileges', 'capabilities', 'host-loopback-ports']),
-  ];
-  const open = ['write-git-hooks', 'new-git-hooks', 'write-git-config', 'write-claude-folder', 'write-vscode-folder', 'write-mcp-json'];
+function walls(ctx: Context): WallPromises {
+  const isMachine = ctx.variant === VM;
   return {
-    ...Object.fromEntries(closed.map((wall) => [wall, 'closed' as const])),
-    ...Object.fromEntries(
-      [...open, ...(ctx.variant === VM ? [] : ['host-kernel']), ...(ctx.variant === VM || isFar(ctx) ? [] : ['gateway-port'])].map(
-        (wall) => [wall, 'open' as const],
-      ),
-    ),
+    ...promise('closed', 'root', 'root-on-host', 'other-processes', 'docker-socket', 'podman-socket', 'incus-socket', 'guest-api'),
+    ...promise('closed', 'ssh-agent', 'memory-limit', 'mknod', 'kernel-settings'),
+    ...promise('closed', 'host-files-readable', 'host-files-writable', 'host-root-files', 'git-push-no-remote', 'git-push-file'),
+    ...promise('closed', 'credentials-in-env', 'credentials-in-proc', 'credentials-in-files', 'credential-places'),
+    ...(isMachine
+      ? promise('closed', 'host-kernel')
+      : promise('closed', 'fork-limit', 'new-privileges', 'capabilities', 'host-loopback-ports')),
+    ...promise('open', 'write-git-hooks', 'new-git-hooks', 'write-git-config'),
+    ...promise('open', 'write-claude-folder', 'write-vscode-folder', 'write-mcp-json'),
+    ...(isMachine ? {} : promise('open', 'host-kernel')),
+    ...(isMachine || isFar(ctx) ? {} : promise('open', 'gateway-port')),
   };
 }

@@ -1,15 +1,15 @@
 // Kubernetes: a pod of a Job (or of agent-sandbox' Sandbox) on a cluster that was named, through kubectl; files go in and out over exec.
 import { randomUUID } from 'node:crypto';
-import { unpack } from '../lib/archive.js';
 import { defineMode } from '../lib/contract.js';
-import { bringIn, execOver } from '../lib/guest-exec.js';
-import { bundleOut, copyOut, MADE } from '../lib/guest-shell.js';
-import { containerWalls, IMAGE_LAYOUT } from '../lib/oci.js';
-import { requireInside, runtimeNamed } from '../lib/oci-runtimes.js';
-import { imageIn } from '../lib/pod-status.js';
+import { unpack } from '../lib/kit/guest/archive.js';
+import { bringIn, execOver } from '../lib/kit/guest/exec.js';
+import { bundleOut, copyOut, MADE } from '../lib/kit/guest/shell.js';
+import { containerWalls, IMAGE_LAYOUT } from '../lib/kit/oci/args.js';
+import { requireInside, runtimeNamed } from '../lib/kit/oci/runtimes.js';
 import { imageOf, kubectl } from './kubernetes/client.js';
 import { list, remove, written } from './kubernetes/listing.js';
 import { connectionTo, type KubeHandle, kinds, podOf, selector, shellOf, up } from './kubernetes/pod.js';
+import { imageIn } from './kubernetes/pod-status.js';
 import { detect } from './kubernetes/ready.js';
 
 /** How long a pod may take once it is on a node; the first one also pulls the image. */

@@ -1,7 +1,7 @@
 // The OS sandbox: bubblewrap on Linux, Seatbelt on macOS, through Anthropic's own sandbox-runtime (`srt`).
+
 import { chownSync, existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { otherUserEnv } from '../lib/client-env.js';
 import {
   type Command,
   type Context,
@@ -13,11 +13,13 @@ import {
   type LaunchSpec,
 } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
-import { capture, clientEnd, type LocalStream, stream, succeeded, which, whyFailed } from '../lib/exec.js';
-import { makeFolder, removeFolder } from '../lib/owner.js';
-import { killSandbox, labelEnv, listProcesses, reapProcess } from '../lib/processes.js';
-import { programVersion, versionFacts } from '../lib/program-version.js';
-import { accounts, nobodysUser, type User } from '../lib/sandbox-user.js';
+import { programVersion, versionFacts } from '../lib/kit/program-version.js';
+import { promise, type WallPromises } from '../lib/kit/walls.js';
+import { otherUserEnv } from '../lib/os/client-env.js';
+import { capture, clientEnd, type LocalStream, stream, succeeded, which, whyFailed } from '../lib/os/exec.js';
+import { makeFolder, removeFolder } from '../lib/os/owner.js';
+import { killSandbox, labelEnv, listProcesses, reapProcess } from '../lib/os/processes.js';
+import { accounts, nobodysUser, type User } from '../lib/os/sandbox-user.js';
 
 export default defineMode<Handle & { pid?: number | undefined; kill?(): void; settings?: string }>({
   id: 'native',
@@ -199,20 +201,16 @@ function writeSettings(ctx: Context, { host, gatewayPort }: LaunchSpec): string 
 }
 
 /** What the settings above promise, and what srt says that it adds: no sockets of this host, no way to write what git or an editor would run. */
-const WALLS: Record<string, 'open' | 'closed'> = {
+const WALLS: WallPromises = {
   'host-kernel': 'open',
   // srt guards the hooks of a repository that is there; a folder that has none can get one, as `git init` needs it.
   'new-git-hooks': 'open',
   'gateway-port': 'open',
   'host-files-readable': 'open',
-  ...Object.fromEntries(
-    [
-      ...['host-files-writable', 'git-push-file', 'credential-places', 'docker-socket', 'podman-socket', 'incus-socket', 'ssh-agent'],
-      ...['host-loopback-ports', 'host-gateway-ports', 'host-network-ports', 'tcp-out', 'udp-out', 'dns', 'cloud-metadata'],
-      ...['git-push-no-remote', 'git-push-network', 'credentials-in-env'],
-      ...['write-git-hooks', 'write-git-config', 'write-vscode-folder', 'write-mcp-json'],
-    ].map((wall) => [wall, 'closed']),
-  ),
+  ...promise('closed', 'host-files-writable', 'git-push-file', 'credential-places', 'docker-socket', 'podman-socket', 'incus-socket'),
+  ...promise('closed', 'ssh-agent', 'host-loopback-ports', 'host-gateway-ports', 'host-network-ports', 'tcp-out', 'udp-out', 'dns'),
+  ...promise('closed', 'cloud-metadata', 'git-push-no-remote', 'git-push-network', 'credentials-in-env'),
+  ...promise('closed', 'write-git-hooks', 'write-git-config', 'write-vscode-folder', 'write-mcp-json'),
 };
 
 /**

@@ -1,13 +1,10 @@
 // Podman: a container without a daemon; rootless where the caller is no root, or as the variant `rootless`.
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { otherUserEnv } from '../lib/client-env.js';
-import { registeredRuntimes } from '../lib/containers-conf.js';
 import { type Context, defineMode, type Env, type Facts, type Reach, type Thing, type Variant } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
-import { capture, isProgram, output, succeeded, which, whyFailed } from '../lib/exec.js';
-import { type Client, containerWalls, IMAGE_LAYOUT, labelArgs } from '../lib/oci.js';
-import { clientCensus } from '../lib/oci-census.js';
+import { type Client, containerWalls, IMAGE_LAYOUT, labelArgs } from '../lib/kit/oci/args.js';
+import { clientCensus } from '../lib/kit/oci/census.js';
 import {
   containerDisk,
   containerTraces,
@@ -19,11 +16,22 @@ import {
   type OciHandle,
   reapOurs,
   removeContainer,
-} from '../lib/oci-client.js';
-import { ensureImage, evictImage, imageName } from '../lib/oci-image.js';
-import { knownRuntime, OCI_RUNTIMES, otherNames, requireDevice, requireInside, runtimeNamed, runtimeVariant } from '../lib/oci-runtimes.js';
-import { childrenOf, commandLines } from '../lib/process-tree.js';
-import { programVersion, versionFacts, versionIn } from '../lib/program-version.js';
+} from '../lib/kit/oci/client.js';
+import { ensureImage, evictImage, imageName } from '../lib/kit/oci/image.js';
+import {
+  knownRuntime,
+  OCI_RUNTIMES,
+  otherNames,
+  requireDevice,
+  requireInside,
+  runtimeNamed,
+  runtimeVariant,
+} from '../lib/kit/oci/runtimes.js';
+import { programVersion, versionFacts, versionIn } from '../lib/kit/program-version.js';
+import { otherUserEnv } from '../lib/os/client-env.js';
+import { capture, isProgram, output, succeeded, which, whyFailed } from '../lib/os/exec.js';
+import { childrenOf, commandLines } from '../lib/os/process-tree.js';
+import { registeredRuntimes } from './podman/containers-conf.js';
 
 const ROOTLESS = 'rootless';
 

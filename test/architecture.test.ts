@@ -10,7 +10,7 @@ import { readSources, violations } from './imports.js';
 const SEEDS = 'lib/probes/sync/shapes.ts';
 
 /** Its scripts are run by guests; it starts nothing itself. */
-const GUEST_SCRIPTS = 'lib/guest-shell.ts';
+const GUEST_SCRIPTS = 'lib/kit/guest/shell.ts';
 
 const roots: string[] = [];
 afterEach(() => {
@@ -23,16 +23,15 @@ function planted(files: Record<string, string>): string[] {
   roots.push(root);
   const whole = {
     'cli.ts': "const run = () => import('./commands/run.js'); run();",
-    'commands/run.ts': "import { match } from '../lib/match/match.js'; match();",
-    'lib/exec.ts': "import { spawn } from 'node:child_process'; export const exec = spawn;",
-    'lib/record.ts': 'export interface Record { mode: string }',
-    'lib/match/match.ts':
-      "import { exec } from '../exec.js'; import { table } from '../report/table.js'; export const match = () => exec(table);",
-    'lib/match/run.ts': "export { exec } from '../exec.js';",
-    'lib/report/table.ts': "import type { Record } from '../record.js'; export const table: string = {} as Record & string;",
+    'commands/run.ts': "import { match } from '../lib/match/match.js'; import { table } from '../lib/report/table.js'; match(table);",
+    'lib/os/exec.ts': "import { spawn } from 'node:child_process'; export const exec = spawn;",
+    'lib/record/types.ts': 'export interface Record { mode: string }',
+    'lib/match/match.ts': "import { exec } from './run.js'; export const match = exec;",
+    'lib/match/run.ts': "export { exec } from '../os/exec.js';",
+    'lib/report/table.ts': "import type { Record } from '../record/types.js'; export const table: string = {} as Record & string;",
     'modes/alpha.ts': "import { part } from './alpha/part.js'; export default { id: 'alpha', part };",
     'modes/alpha/part.ts': "import { more } from './more.js'; export const part = more;",
-    'modes/alpha/more.ts': "import { exec } from '../../lib/exec.js'; export const more = exec;",
+    'modes/alpha/more.ts': "import { exec } from '../../lib/os/exec.js'; export const more = exec;",
     'modes/beta.ts': "export default { id: 'beta' };",
     ...files,
   };
@@ -46,7 +45,7 @@ function planted(files: Record<string, string>): string[] {
 test('in this project every import points down, and no mode is named in lib/', () => {
   const sources = readSources(packageRoot);
   expect(sources.size).toBeGreaterThan(40);
-  expect(sources.get('cli.ts')?.imports).toContain('commands/run.ts');
+  expect(sources.get('commands/main.ts')?.imports).toContain('commands/run.ts');
   expect(sources.get('lib/match/run.ts')?.imports).toContain('lib/errors.ts');
   // The HTTP header of that name, not the mode.
   expect(violations(sources)).toEqual(['answers.ts', 'forward.mjs'].map((file) => `lib/model/${file} names the mode host`));
@@ -83,19 +82,19 @@ describe('each rule can fail', () => {
       "import a from '../../modes/alpha.js'; a;",
       'lib/match/match.ts imports modes/alpha.ts',
     ],
-    ['the ground floor that imports a wing', 'lib/exec.ts', "import './match/match.js';", 'lib/exec.ts imports lib/match/match.ts'],
+    ['the ground floor that imports a wing', 'lib/os/exec.ts', "import '../match/match.js';", 'lib/os/exec.ts imports lib/match/match.ts'],
     [
       'a type is an import too',
-      'lib/exec.ts',
-      "import type { T } from './match/run.js'; export type U = T;",
-      'lib/exec.ts imports lib/match/run.ts',
+      'lib/os/exec.ts',
+      "import type { T } from '../match/run.js'; export type U = T;",
+      'lib/os/exec.ts imports lib/match/run.ts',
     ],
-    ['so is what is handed on', 'lib/exec.ts', "export * from './match/run.js';", 'lib/exec.ts imports lib/match/run.ts'],
+    ['so is what is handed on', 'lib/os/exec.ts', "export * from '../match/run.js';", 'lib/os/exec.ts imports lib/match/run.ts'],
     [
       'so is what is loaded later',
-      'lib/exec.ts',
-      "export const later = () => import('./match/run.js');",
-      'lib/exec.ts imports lib/match/run.ts',
+      'lib/os/exec.ts',
+      "export const later = () => import('../match/run.js');",
+      'lib/os/exec.ts imports lib/match/run.ts',
     ],
     [
       'a mode that imports another',
@@ -126,16 +125,44 @@ describe('each rule can fail', () => {
     ['the command line that imports a mode', 'cli.ts', "import './modes/alpha.js';", 'cli.ts imports modes/alpha.ts'],
     ['a mode named in lib/', 'lib/match/match.ts', "export const first = 'alpha';", 'lib/match/match.ts names the mode alpha'],
     ['a variant named in lib/', 'lib/match/match.ts', 'export const first = `beta:one`;', 'lib/match/match.ts names the mode beta'],
+    [
+      'a wing that imports one above it',
+      'lib/sandbox/open.ts',
+      "import '../match/match.js';",
+      'lib/sandbox/open.ts imports lib/match/match.ts',
+    ],
+    [
+      'the benchmark that imports what it is reported by',
+      'lib/match/match.ts',
+      "import '../report/table.js';",
+      'lib/match/match.ts imports lib/report/table.ts',
+    ],
+    ['a wing that nobody has named', 'lib/misc/one.ts', "import '../os/exec.js';", 'lib/misc/one.ts imports lib/os/exec.ts'],
+    [
+      'two files that import each other',
+      'lib/match/run.ts',
+      "import './match.js'; export const exec = 1;",
+      'a circle: lib/match/match.ts → lib/match/run.ts → lib/match/match.ts',
+    ],
   ])('%s', (_, path, text, said) => {
     expect(planted({ [path]: text })).toContain(said);
   });
 
+  test('a file for everybody that one mode alone imports', () => {
+    const mode = "import { more } from '../lib/kit/more.js'; export default { id: 'beta', more };";
+    expect(planted({ 'lib/kit/more.ts': 'export const more = 1;', 'modes/beta.ts': mode })).toEqual([
+      'lib/kit/more.ts serves the mode beta alone',
+    ]);
+  });
+
   test('a report that leads to what runs things, over whatever way', () => {
-    const said = planted({ 'lib/record.ts': "export * from './clock.js';", 'lib/clock.ts': "import './exec.js';" });
-    expect(said).toContain('lib/report/table.ts leads to lib/exec.ts: lib/report/table.ts → lib/record.ts → lib/clock.ts → lib/exec.ts');
+    const said = planted({ 'lib/record/types.ts': "export * from '../clock.js';", 'lib/clock.ts': "import './os/exec.js';" });
+    expect(said).toContain(
+      'lib/report/table.ts leads to lib/os/exec.ts: lib/report/table.ts → lib/record/types.ts → lib/clock.ts → lib/os/exec.ts',
+    );
   });
 
   test('and a mode named in a comment, or an import that stands in a text, is none', () => {
-    expect(planted({ 'lib/exec.ts': "// alpha, 'beta'\nexport const text = \"import './match/run.js'\"; /* 'alpha' */" })).toEqual([]);
+    expect(planted({ 'lib/os/exec.ts': "// alpha, 'beta'\nexport const text = \"import './match/run.js'\"; /* 'alpha' */" })).toEqual([]);
   });
 });

@@ -2,8 +2,8 @@
 import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { bindArgs } from '../lib/oci.js';
-import { realTemporaryFolder } from '../lib/plain-files.js';
+import { bindArgs } from '../lib/kit/oci/args.js';
+import { realTemporaryFolder } from '../lib/os/plain-files.js';
 import { temporaryFolder } from './temporary-folder.js';
 import { thrownBy } from './thrown.js';
 

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CagematchError } from '../lib/errors.js';
 import { levelsUpTo } from '../lib/match/burst.js';
-import { folderBytes, roomHere, whyNoRoom } from '../lib/match/capacity.js';
+import { roomHere, whyNoRoom } from '../lib/match/capacity.js';
 import { createLevels } from '../lib/match/levels.js';
+import { folderBytes } from '../lib/sandbox/drop-folder.js';
 import { entryOf, PASSED, type Part, playedMode, playMatch } from './played.js';
 import { temporaryFolder } from './temporary-folder.js';
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { lookBefore, watchMachine, withoutSandbox } from '../lib/match/busy.js';
 import { guestOf } from '../lib/match/guest.js';
-import type { Conditions, Guest, MatchEvent } from '../lib/record.js';
+import type { Conditions, Guest, MatchEvent } from '../lib/record/types.js';
 import { doubts, firstRunLine, insideAlike } from '../lib/report/circumstances.js';
 import { renderMarkdown } from '../lib/report/export/markdown.js';
 import { renderHtml } from '../lib/report/html.js';

@@ -3,11 +3,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { identifier, thisPlace } from '../lib/harness-id.js';
+import { identifier, thisPlace } from '../lib/os/harness-id.js';
 import { parseEvents } from '../lib/report/report.js';
 import { contextOf, findTargets } from './conformance/targets.js';
 import { fakeCommands } from './fake-commands.js';
-import { buildHouse, cagematch, type House, standSomewhere } from './house.js';
+import { buildHouse, cagematch, type House, standSomewhere, startCagematch } from './house.js';
 import { isRunning } from './processes.js';
 import { openStandIn } from './stand-ins/stand-in.js';
 import { temporaryFolder } from './temporary-folder.js';
@@ -55,7 +55,7 @@ async function begin(mode: string, env: Record<string, string>) {
   const place = standSomewhere();
   const tmp = join(place.cwd, 'tmp');
   mkdirSync(tmp, { mode: 0o777 });
-  const child = cagematch(house, ['run', `hanging-${mode}`, '--runs', '1', '--model', 'replay'], {
+  const child = startCagematch(house, ['run', `hanging-${mode}`, '--runs', '1', '--model', 'replay'], {
     cwd: place.cwd,
     env: { ...env, TMPDIR: tmp },
   });
@@ -186,8 +186,8 @@ describe('with a runtime of its own (stand-in)', () => {
       [
         '--input-type=module',
         '--eval',
-        `const { imageName } = await import(${JSON.stringify(join(house.root, 'dist/lib/oci-image.js'))});
-         const { contextFor, createKeeper } = await import(${JSON.stringify(join(house.root, 'dist/lib/match/context.js'))});
+        `const { imageName } = await import(${JSON.stringify(join(house.root, 'dist/lib/kit/oci/image.js'))});
+         const { contextFor, createKeeper } = await import(${JSON.stringify(join(house.root, 'dist/lib/sandbox/context.js'))});
          const around = { env: {}, platform: 'linux', uid: 0, match: 'none', signal: new AbortController().signal, say() {} };
          console.log(imageName(contextFor(around, createKeeper(), { id: 'docker', inputs: {} }), undefined));`,
       ],
@@ -235,7 +235,7 @@ it('a daemon with a clean environment, left by a sandbox of a harness that was k
       '--input-type=module',
       '--eval',
       `import { spawn } from 'node:child_process';
-       const { marked } = await import(${JSON.stringify(join(house.root, 'dist/lib/process-mark.js'))});
+       const { marked } = await import(${JSON.stringify(join(house.root, 'dist/lib/os/process-mark.js'))});
        const [file, ...args] = marked(['sh', '-c', ${JSON.stringify(script)}], 's1', process.env);
        spawn(file, args, { stdio: ['ignore', 'inherit', 'ignore'] });
        setInterval(() => {}, 1000);`,

@@ -1,6 +1,6 @@
 // Signals: the first ones stop a match in order; once no sandbox is left, one ends the process.
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { onInterrupt } from '../lib/match/cleanup.js';
+import { onInterrupt } from '../lib/sandbox/interrupts.js';
 
 test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
   '%s ends the process at the third time, and at the first once no sandbox is left',

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileS
 import { createServer } from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { identifier, thisPlace } from '../lib/harness-id.js';
+import { identifier, thisPlace } from '../lib/os/harness-id.js';
 import { reportSchema } from '../lib/report/document.js';
 import { parseEvents } from '../lib/report/report.js';
 import { cagematch, ownHouse, standSomewhere } from './house.js';

@@ -2,12 +2,12 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { clientEnv, otherUserEnv, programEnv } from '../lib/client-env.js';
 import type { Env, Mode } from '../lib/contract.js';
-import { OWN_INPUTS } from '../lib/match/config.js';
-import { contextFor, createKeeper } from '../lib/match/context.js';
-import { detectAll } from '../lib/match/detect.js';
-import { loadModes } from '../lib/match/registry.js';
+import { clientEnv, otherUserEnv, programEnv } from '../lib/os/client-env.js';
+import { contextFor, createKeeper } from '../lib/sandbox/context.js';
+import { detectAll } from '../lib/sandbox/detect.js';
+import { loadModes } from '../lib/sandbox/registry.js';
+import { OWN_INPUTS } from '../lib/sandbox/settings.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 const modes = [...(await loadModes()).values()];

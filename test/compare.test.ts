@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { findRecord, finishedFold } from '../commands/records.js';
 import { packageRoot } from '../lib/package.js';
-import type { Clocks, Entry, EventOf, MatchEvent } from '../lib/record.js';
+import type { Clocks, Entry, EventOf, MatchEvent } from '../lib/record/types.js';
 import { compare, type Side } from '../lib/report/compare/compare.js';
 import { comparisonDocument } from '../lib/report/compare/comparison.js';
 import { sideOfReport } from '../lib/report/compare/reread.js';

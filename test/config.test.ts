@@ -3,9 +3,9 @@ import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
-import { ignoredLine, loadInputs, OWN_INPUTS, readDotenv, readOwnInputs, shownUpstream } from '../lib/match/config.js';
-import { loadModes } from '../lib/match/registry.js';
 import { packageRoot } from '../lib/package.js';
+import { loadModes } from '../lib/sandbox/registry.js';
+import { ignoredLine, loadInputs, OWN_INPUTS, readDotenv, readOwnInputs, shownUpstream } from '../lib/sandbox/settings.js';
 import { temporaryFolder } from './temporary-folder.js';
 import { thrownBy } from './thrown.js';
 
@@ -59,7 +59,7 @@ describe('.env', () => {
       symlinkSync(join(packageRoot, part), join(root, part));
     cpSync(join(packageRoot, 'dist'), join(root, 'dist'), { recursive: true });
     writeFileSync(join(root, '.env'), 'DOCKER_HOST=unix:///x\nCAGEMATCH_BROWSER=b\nDOCKER_CONFIG=./dc\nNODE_OPTIONS=--import=x\n');
-    const script = `import { loadInputs } from '${join(root, 'dist/lib/match/config.js')}';
+    const script = `import { loadInputs } from '${join(root, 'dist/lib/sandbox/settings.js')}';
       const { env, ignored } = await loadInputs('${root}', {});
       console.log(JSON.stringify({ env, ignored }));`;
     const { stdout } = await execa(process.execPath, ['--input-type=module', '-e', script]);

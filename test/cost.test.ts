@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Context, Handle, Mode } from '../lib/contract.js';
 import { type Meter, openMeter } from '../lib/match/cost.js';
-import { readTree } from '../lib/process-tree.js';
-import { costSchema, eventSchema, type MatchEvent } from '../lib/record.js';
+import { readTree } from '../lib/os/process-tree.js';
+import { costSchema, eventSchema, type MatchEvent } from '../lib/record/types.js';
 import { cagematch, ownHouse, standSomewhere } from './house.js';
 import { modeContext } from './mode-context.js';
 

@@ -3,15 +3,15 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
-import { OWN_INPUTS } from '../lib/match/config.js';
-import { loadModes } from '../lib/match/registry.js';
+import { schemaFiles } from '../commands/schemas.js';
 import { packageRoot } from '../lib/package.js';
 import { compare } from '../lib/report/compare/compare.js';
 import { sideOfReport } from '../lib/report/compare/reread.js';
 import { envExample, RUNTIMES_REGION, runtimesTable } from '../lib/report/docs.js';
 import { replaceRegion } from '../lib/report/export/markdown.js';
-import { schemaFiles } from '../lib/report/export/schemas.js';
 import { buildReport, parseEvents } from '../lib/report/report.js';
+import { loadModes } from '../lib/sandbox/registry.js';
+import { OWN_INPUTS } from '../lib/sandbox/settings.js';
 import { sampleProbe, sampleProbeEvents } from './sample-probe.js';
 
 const modes = [...(await loadModes()).values()];

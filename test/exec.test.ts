@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { ExecEvent } from '../lib/contract.js';
-import { capture, output, stream, which, whyFailed } from '../lib/exec.js';
+import { capture, output, stream, which, whyFailed } from '../lib/os/exec.js';
 
 const env = { PATH: process.env.PATH ?? '' };
 const sh = (script: string): [string, string, string] => ['/bin/sh', '-c', script];

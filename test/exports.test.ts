@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { packageRoot } from '../lib/package.js';
-import type { MatchEvent } from '../lib/record.js';
+import type { MatchEvent } from '../lib/record/types.js';
 import { reportSchema } from '../lib/report/document.js';
 import { createCsv, type Exporter } from '../lib/report/export/csv.js';
 import { renderHyperfine } from '../lib/report/export/hyperfine.js';

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readCommit, readLoad, takeFingerprint } from '../lib/match/fingerprint.js';
-import { fingerprintSchema } from '../lib/record.js';
+import { fingerprintSchema } from '../lib/record/types.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 const A = 'a'.repeat(40);

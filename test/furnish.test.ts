@@ -2,8 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { furnish } from '../lib/match/furnish.js';
 import { packageRoot } from '../lib/package.js';
+import { furnish } from '../lib/sandbox/run-folders.js';
 import { modeContext } from './mode-context.js';
 import { temporaryFolder } from './temporary-folder.js';
 

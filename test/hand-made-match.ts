@@ -1,6 +1,6 @@
 // Whole matches that never were: rows of which the times are known beforehand, folded into a report.
 import { expect } from 'vitest';
-import type { Clocks, Entry, EventOf, MatchEvent } from '../lib/record.js';
+import type { Clocks, Entry, EventOf, MatchEvent } from '../lib/record/types.js';
 import { type Report, reportSchema } from '../lib/report/document.js';
 import { buildReport } from '../lib/report/report.js';
 import { ended, ran, row, started } from './hand-made-record.js';

@@ -1,5 +1,5 @@
 // Events of a match that never was, so that what is made of them can be known beforehand.
-import type { Clocks, Entry, EventOf, MatchEvent, Outcome } from '../lib/record.js';
+import type { Clocks, Entry, EventOf, MatchEvent, Outcome } from '../lib/record/types.js';
 
 const GAP = { gap: 'not-reached' } as const;
 

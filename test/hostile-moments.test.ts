@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { hold, identify } from '../lib/held.js';
-import { folderBytes } from '../lib/match/capacity.js';
 import { asSeeded, judged, plantedIn } from '../lib/match/workspace.js';
-import { leftFolders } from '../lib/owner.js';
-import { removeTree } from '../lib/remove-tree.js';
+import { leftFolders } from '../lib/os/owner.js';
+import { removeTree } from '../lib/os/remove-tree.js';
+import { hold, identify } from '../lib/os/safe-dir.js';
+import { folderBytes } from '../lib/sandbox/drop-folder.js';
 import { bundledTask } from '../lib/task/bundled.js';
 import { lookForPlanted } from '../lib/task/planted.js';
 import { startTranscript } from '../lib/task/transcript.js';

@@ -2,8 +2,8 @@
 import { chmodSync, linkSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { hold } from '../lib/held.js';
-import type { Planted } from '../lib/record.js';
+import { hold } from '../lib/os/safe-dir.js';
+import type { Planted } from '../lib/record/types.js';
 import { createCsv } from '../lib/report/export/csv.js';
 import { renderMarkdown } from '../lib/report/export/markdown.js';
 import { renderHtml } from '../lib/report/html.js';

@@ -1,7 +1,7 @@
 // Records in which every text that the schema leaves to others is hostile: made from the schema itself, so that a new field is covered too.
 import { z } from 'zod';
-import { type ProbeEvent, probeEventSchema } from '../lib/probe-record.js';
-import { eventSchema, type MatchEvent } from '../lib/record.js';
+import { type ProbeEvent, probeEventSchema } from '../lib/record/probe.js';
+import { eventSchema, type MatchEvent } from '../lib/record/types.js';
 
 /** What steers a terminal, turns text around, or is markup in one of the forms. Each begins differently: cells and lines are judged by that. */
 const EVERYTHING = [

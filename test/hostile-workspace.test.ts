@@ -4,12 +4,12 @@ import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, statSync, w
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Mode } from '../lib/contract.js';
-import { detectAll } from '../lib/match/detect.js';
-import { loadModes } from '../lib/match/registry.js';
 import { replayAnswer } from '../lib/model/answers.js';
 import { readCassette } from '../lib/model/cassette.js';
 import { createGateway } from '../lib/model/gateway.js';
-import { isGap, type Planted } from '../lib/record.js';
+import { isGap, type Planted } from '../lib/record/types.js';
+import { detectAll } from '../lib/sandbox/detect.js';
+import { loadModes } from '../lib/sandbox/registry.js';
 import { bundledTask } from '../lib/task/bundled.js';
 import type { Task } from '../lib/task/task.js';
 import { machineEnv } from './machine-env.js';

@@ -68,51 +68,96 @@ function pathIn(root: string, file: string): string {
 /** What belongs to one mode alone: `modes/alpha.ts`, and all in `modes/alpha/`. */
 const ownerOf = (path: string) => /^modes\/([^/.]+)/.exec(path)?.[1];
 
-type Floor = 'cli' | 'commands' | 'server' | 'modes' | 'wing' | 'ground' | 'elsewhere';
+/** What in lib/ is for everybody: the stones, this machine, and the kit for authors of modes. */
+const GROUND = /^lib\/([^/]+|(os|kit)\/.+)$/;
+const WINGS = ['record', 'statistics', 'report', 'auth', 'model', 'task', 'census', 'sandbox', 'match', 'probes', 'session'] as const;
+const BELOW_SANDBOX = ['auth', 'model', 'task', 'statistics', 'record', 'ground'] as const;
+
+type Floor = (typeof WINGS)[number] | 'cli' | 'commands' | 'server' | 'modes' | 'ground' | 'elsewhere';
 
 function floorOf(path: string): Floor {
   if (path === 'cli.ts') return 'cli';
-  const [top = '', ...rest] = path.split('/');
+  const [top = '', wing] = path.split('/');
   if (top === 'commands' || top === 'server' || top === 'modes') return top;
-  if (top === 'lib') return rest.length > 1 ? 'wing' : 'ground';
-  return 'elsewhere';
+  if (GROUND.test(path)) return 'ground';
+  return (top === 'lib' && WINGS.find((name) => name === wing)) || 'elsewhere';
 }
 
-/** What each floor may import, itself included. */
-const MAY: Record<Floor, Floor[]> = {
-  cli: ['cli', 'commands', 'wing', 'ground'],
-  commands: ['commands', 'server', 'wing', 'ground'],
-  server: ['server', 'wing', 'ground'],
-  wing: ['wing', 'ground'],
+/** What each floor may import besides itself. */
+const MAY: Record<Floor, readonly Floor[]> = {
+  cli: ['commands', 'ground'],
+  commands: ['server', ...WINGS, 'ground'],
+  server: [...WINGS, 'ground'],
+  session: ['sandbox', ...BELOW_SANDBOX],
+  match: ['sandbox', 'census', ...BELOW_SANDBOX],
+  probes: ['sandbox', 'census', ...BELOW_SANDBOX],
+  sandbox: BELOW_SANDBOX,
+  census: ['task', 'record', 'ground'],
+  task: ['model', 'auth', 'record', 'ground'],
+  model: ['auth', 'record', 'ground'],
+  auth: ['record', 'ground'],
+  report: ['statistics', 'record', 'ground'],
+  statistics: ['record', 'ground'],
+  record: ['ground'],
   modes: ['ground'],
-  ground: ['ground'],
-  elsewhere: ['elsewhere'],
+  ground: [],
+  elsewhere: [],
 };
 
 /** What a report may not lead to: it has to build on a machine with no runtime. */
-const RUNS_THINGS = /^(lib\/exec\.ts|lib\/match\/run\.ts|modes\/.*)$/;
+const RUNS_THINGS = /^(lib\/os\/exec\.ts|lib\/match\/run\.ts|modes\/.*)$/;
 
-/** Every edge that points the wrong way, one sentence each; empty when the directions hold. */
+/** Every edge that points the wrong way, every circle, and what stands in the wrong place, one sentence each; empty when all is well. */
 export function violations(sources: Map<string, Source>): string[] {
   const modeIds = [...sources.keys()].flatMap((path) => /^modes\/([^/]+)\.\w+$/.exec(path)?.[1] ?? []);
   const found: string[] = [];
   for (const source of sources.values()) {
     const floor = floorOf(source.path);
     for (const target of source.imports) {
-      const ownPart = /^modes\/[^/]+\//.test(target) && ownerOf(target) === ownerOf(source.path);
-      if (!ownPart && !MAY[floor].includes(floorOf(target))) found.push(`${source.path} imports ${target}`);
+      const own = floorOf(target) === floor && (floor !== 'modes' || isOwnPart(source.path, target));
+      if (!own && !MAY[floor].includes(floorOf(target))) found.push(`${source.path} imports ${target}`);
     }
     if (source.path.startsWith('lib/report/')) {
       const way = wayTo(sources, source.path);
       if (way) found.push(`${source.path} leads to ${way.at(-1)}: ${way.join(' → ')}`);
     }
     if (!source.path.startsWith('lib/')) continue;
+    const mode = onlyModeOf(sources, source.path);
+    if (mode !== undefined) found.push(`${source.path} serves the mode ${mode} alone`);
     for (const literal of source.literals) {
       const id = modeIds.find((one) => literal === one || literal.startsWith(`${one}:`));
       if (id !== undefined) found.push(`${source.path} names the mode ${id}`);
     }
   }
-  return found;
+  return [...found, ...circles(sources)];
+}
+
+const isOwnPart = (from: string, target: string) => /^modes\/[^/]+\//.test(target) && ownerOf(target) === ownerOf(from);
+
+/** The mode that is the only one to import a file of lib/; undefined where there are several, or others. */
+function onlyModeOf(sources: Map<string, Source>, path: string): string | undefined {
+  const importers = [...sources.values()].filter(({ imports }) => imports.includes(path)).map((source) => source.path);
+  const modes = new Set(importers.map((importer) => ownerOf(importer)));
+  return modes.size === 1 ? [...modes][0] : undefined;
+}
+
+/** Files that import each other, over however many others; each circle once. */
+function circles(sources: Map<string, Source>): string[] {
+  const found = new Map<string, string>();
+  const done = new Set<string>();
+  const walk = (path: string, way: string[]) => {
+    const at = way.indexOf(path);
+    if (at !== -1) {
+      const circle = way.slice(at);
+      found.set([...circle].sort().join(' '), `a circle: ${[...circle, path].join(' → ')}`);
+      return;
+    }
+    if (done.has(path)) return;
+    for (const next of sources.get(path)?.imports ?? []) walk(next, [...way, path]);
+    done.add(path);
+  };
+  for (const path of sources.keys()) walk(path, []);
+  return [...found.values()];
 }
 
 /** The shortest way from a file to one that runs things, if there is any. */

@@ -1,6 +1,6 @@
 // What the report concludes from p values, pairs and counts: against published tables, and by simulation.
 import { describe, expect, test } from 'vitest';
-import { isGap } from '../lib/record.js';
+import { isGap } from '../lib/record/types.js';
 import {
   ALPHA,
   canReject,
@@ -14,8 +14,8 @@ import {
   pairsNeeded,
   ratioEstimate,
   wilson,
-} from '../lib/report/inference.js';
-import { hodgesLehmann, normalBelow, rankSum, shift, signedRank } from '../lib/report/ranks.js';
+} from '../lib/statistics/inference.js';
+import { hodgesLehmann, normalBelow, rankSum, shift, signedRank } from '../lib/statistics/ranks.js';
 import { normals } from './random.js';
 
 const times = (count: number, run: (at: number) => boolean) =>

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Clocks, EventOf } from '../lib/record.js';
+import type { Clocks, EventOf } from '../lib/record/types.js';
 import { comparisonDocument } from '../lib/report/compare/comparison.js';
 import { compareInterleaved } from '../lib/report/compare/interleaved.js';
 import { createFold } from '../lib/report/fold.js';

@@ -3,9 +3,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { which } from '../lib/exec.js';
+import { which } from '../lib/os/exec.js';
 import { parseEvents } from '../lib/report/report.js';
-import { buildHouse, cagematch, type House, standSomewhere } from './house.js';
+import { buildHouse, type House, standSomewhere, startCagematch } from './house.js';
 
 /**
  * The host mode again, which keeps a file as its sandbox and waits for ever in the phase that STICKY names,
@@ -65,7 +65,7 @@ afterAll(() => house.close());
 async function interrupt(phase: string, times: number, signal: NodeJS.Signals = 'SIGINT') {
   const place = standSomewhere();
   try {
-    const child = cagematch(house, ['run', 'sticky', '--runs', '4', '--warmup', '0', '--model', 'replay', '--json', 'out.json'], {
+    const child = startCagematch(house, ['run', 'sticky', '--runs', '4', '--warmup', '0', '--model', 'replay', '--json', 'out.json'], {
       cwd: place.cwd,
       env: { STICKY: phase, STICKY_FOLDER: place.cwd, TMPDIR: place.cwd },
     });

@@ -2,7 +2,7 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { lackIn, lackOfKvm, readMachine } from '../lib/machine.js';
+import { lackIn, lackOfKvm, readMachine } from '../modes/docker-sandbox/machine.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 it('a Linux says its distribution and whether KVM is there', () => {

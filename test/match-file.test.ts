@@ -3,8 +3,8 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readMatchFile } from '../lib/match/file.js';
-import { loadModes } from '../lib/match/registry.js';
 import { packageRoot } from '../lib/package.js';
+import { loadModes } from '../lib/sandbox/registry.js';
 import { temporaryFolder } from './temporary-folder.js';
 import { thrownBy } from './thrown.js';
 

@@ -1,9 +1,9 @@
 // When a sandbox began to run and was gone, where the runtime itself tells it, and where it tells nothing.
 import { afterEach, expect, test } from 'vitest';
 import type { Context } from '../lib/contract.js';
-import { createKeeper } from '../lib/match/context.js';
-import { loadModes } from '../lib/match/registry.js';
-import { type Moment, watchMoments } from '../lib/moments.js';
+import { type Moment, watchMoments } from '../lib/kit/lifecycle-events.js';
+import { createKeeper } from '../lib/sandbox/context.js';
+import { loadModes } from '../lib/sandbox/registry.js';
 import { type Arena, openArena } from './conformance/arena.js';
 import { openStandIn, type StandIn } from './stand-ins/stand-in.js';
 

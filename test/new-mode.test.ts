@@ -5,8 +5,8 @@ import { buildHouse, cagematch, type House, standSomewhere } from './house.js';
 /** A whole mode: the command as a plain process, found again by the labels in its environment. */
 const MODE = `
 import { type Command, type Context, defineMode } from '../lib/contract.js';
-import { stream } from '../lib/exec.js';
-import { killSandbox, labelEnv, listProcesses, reapProcess } from '../lib/processes.js';
+import { stream } from '../lib/os/exec.js';
+import { killSandbox, labelEnv, listProcesses, reapProcess } from '../lib/os/processes.js';
 
 export default defineMode({
   id: 'shed',
@@ -40,7 +40,7 @@ function start(ctx: Context, name: string, command: Command) {
 let house: House;
 const place = standSomewhere();
 beforeAll(async () => {
-  house = await buildHouse({ 'modes/shed.ts': MODE });
+  house = await buildHouse({ 'modes/shed.ts': MODE }, { whole: true });
 });
 afterAll(() => {
   house?.close();

@@ -1,6 +1,6 @@
 // What is known of OCI runtimes by their names, and what is refused of them.
 import { describe, expect, test } from 'vitest';
-import { knownRuntime, otherNames, requireDevice, runtimeNamed } from '../lib/oci-runtimes.js';
+import { knownRuntime, otherNames, requireDevice, runtimeNamed } from '../lib/kit/oci/runtimes.js';
 import { thrownBy } from './thrown.js';
 
 describe('what an OCI runtime isolates by', () => {

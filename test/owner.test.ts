@@ -3,8 +3,8 @@ import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { identifier, type Place, stateOf, thisPlace } from '../lib/harness-id.js';
-import { leftFolders, makeFolder, removeFolder, thisOwner } from '../lib/owner.js';
+import { identifier, type Place, stateOf, thisPlace } from '../lib/os/harness-id.js';
+import { leftFolders, makeFolder, removeFolder, thisOwner } from '../lib/os/owner.js';
 import { leftAtHome } from '../lib/probes/walls/planted.js';
 import { temporaryFolder } from './temporary-folder.js';
 

@@ -1,11 +1,11 @@
 // Whether a match drifted, what it could have seen, what a replay counts as the sandbox's, and that seeds are mixed.
 import { describe, expect, test } from 'vitest';
 import { measure } from '../lib/match/measure.js';
-import { rounds } from '../lib/match/plan.js';
-import { isGap } from '../lib/record.js';
+import { isGap } from '../lib/record/types.js';
 import { driftLine } from '../lib/report/apart.js';
 import { driftOf } from '../lib/report/pace.js';
 import { createTally } from '../lib/report/tally.js';
+import { rounds } from '../lib/sandbox/rounds.js';
 import { HOST, type MadeRow, madeMatch } from './hand-made-match.js';
 import { ran } from './hand-made-record.js';
 import { normals } from './random.js';

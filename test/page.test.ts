@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Io } from '../commands/io.js';
 import { handler as report } from '../commands/report.js';
 import { packageRoot } from '../lib/package.js';
-import { isGap } from '../lib/record.js';
+import { isGap } from '../lib/record/types.js';
 import { type Report, reportSchema } from '../lib/report/document.js';
 import { renderHtml } from '../lib/report/html.js';
 import { type Browser, browserIsRequired, findBrowser, openPage, startBrowser, type Tab } from './browser.js';

@@ -1,6 +1,6 @@
 // Where a runtime has several machines: each form of the report says on which one the runs were, and how they did there.
 import { expect, test } from 'vitest';
-import type { MatchEvent } from '../lib/record.js';
+import type { MatchEvent } from '../lib/record/types.js';
 import { createCsv } from '../lib/report/export/csv.js';
 import { renderMarkdown } from '../lib/report/export/markdown.js';
 import { renderHtml } from '../lib/report/html.js';

@@ -3,8 +3,8 @@ import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, symlinkSyn
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { makeFolders, openPlainFile, readPlainFile } from '../lib/plain-files.js';
-import { createLineReader } from '../lib/report/read.js';
+import { makeFolders, openPlainFile, readPlainFile } from '../lib/os/plain-files.js';
+import { createLineReader } from '../lib/record/read.js';
 import { ownHouse } from './house.js';
 import { makePipe } from './pipes.js';
 import { temporaryFolder } from './temporary-folder.js';
@@ -58,8 +58,8 @@ test('whatever is no plain file, and whatever has no end, is refused without wai
   // In a process of its own: a call that blocks blocks all that is around it.
   const script = `
     import { findRecord, finishedFold, probesBeside, readProbe } from '${ownHouse.root}/dist/commands/records.js';
-    import { loadInputs } from '${ownHouse.root}/dist/lib/match/config.js';
-    import { openRecord } from '${ownHouse.root}/dist/lib/match/events.js';
+    import { loadInputs } from '${ownHouse.root}/dist/lib/sandbox/settings.js';
+    import { openRecord } from '${ownHouse.root}/dist/lib/record/write.js';
     import { readMatchFile } from '${ownHouse.root}/dist/lib/match/file.js';
     import { readCassette } from '${ownHouse.root}/dist/lib/model/cassette.js';
     import { findTask } from '${ownHouse.root}/dist/lib/task/bundled.js';

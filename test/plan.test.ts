@@ -1,9 +1,10 @@
 // Which rows a match has, what is told of those it lacks, and in which order its rounds run them.
 import { describe, expect, test } from 'vitest';
 import type { Detection, Mode } from '../lib/contract.js';
-import type { Detected } from '../lib/match/detect.js';
-import { type Asked, checkAnything, checkRequired, planMatch, rounds } from '../lib/match/plan.js';
-import { loadModes, parseWanted } from '../lib/match/registry.js';
+import { type Asked, checkAnything, checkRequired, planMatch } from '../lib/match/plan.js';
+import type { Detected } from '../lib/sandbox/detect.js';
+import { loadModes, parseWanted } from '../lib/sandbox/registry.js';
+import { rounds } from '../lib/sandbox/rounds.js';
 import { thrownBy } from './thrown.js';
 
 const registry = await loadModes();

@@ -1,6 +1,6 @@
 // What a pod's status says, of the many ways in which a cluster can say it.
 import { describe, expect, test } from 'vitest';
-import { imageIn, type Pod, runs, troubleOf, whyJobFailed, whyUnscheduled } from '../lib/pod-status.js';
+import { imageIn, type Pod, runs, troubleOf, whyJobFailed, whyUnscheduled } from '../modes/kubernetes/pod-status.js';
 
 const PLAN = { image: 'registry.example/x:1', options: {} };
 const pod = (status: Pod['status'] = {}, metadata = {}): Pod => ({

@@ -1,6 +1,6 @@
 // Text that others wrote is made safe to show, in linear time, and secrets are redacted before anything is cut.
 import { describe, expect, it, test } from 'vitest';
-import { lastLine, oneLine, printable, printableJson, terminalText } from '../lib/printable.js';
+import { lastLine, oneLine, printable, printableJson, terminalText } from '../lib/os/printable.js';
 import { keepSecret, redact, shapesOf } from '../lib/secrets.js';
 
 const ESC = '\u001b';

@@ -5,12 +5,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Io } from '../commands/io.js';
 import { readProbeSettings } from '../commands/probe-settings.js';
 import { handler as report } from '../commands/report.js';
-import { loadModes } from '../lib/match/registry.js';
-import type { ProbeEvent } from '../lib/probe-record.js';
+import type { ProbeEvent } from '../lib/record/probe.js';
+import { readProbeRecord } from '../lib/record/read.js';
 import { probeDocumentSchema } from '../lib/report/probe/document.js';
-import { readProbeRecord } from '../lib/report/read.js';
+import { loadModes } from '../lib/sandbox/registry.js';
 import { ended, HOST, ran, row, started } from './hand-made-record.js';
-import { buildHouse, cagematch, type House, standSomewhere } from './house.js';
+import { buildHouse, cagematch, type House, standSomewhere, startCagematch } from './house.js';
 import { probeStarted, sampleProbeEvents } from './sample-probe.js';
 import { temporaryFolder } from './temporary-folder.js';
 
@@ -47,7 +47,7 @@ export default defineMode({
 const THIN = {
   'lib/probes/guest/thin.mjs': 'console.log(process.argv[2]);',
   'lib/probes/walls/walls.ts': `
-import type { Wall } from '../../probe-record.js';
+import type { Wall } from '../../record/probe.js';
 import { inSandbox, type Subject } from '../sandbox.js';
 
 export async function probeWalls(subject: Subject, _settings: unknown, tell: (wall: Wall) => void): Promise<void> {
@@ -58,7 +58,7 @@ export async function probeWalls(subject: Subject, _settings: unknown, tell: (wa
 }
 `,
   'lib/probes/tax/tax.ts': `
-import type { Work } from '../../probe-record.js';
+import type { Work } from '../../record/probe.js';
 import { inSandbox, type Subject } from '../sandbox.js';
 
 interface Hooks {
@@ -178,7 +178,7 @@ describe('cagematch probe', () => {
   });
 
   test('keeps what was found when it is interrupted, says so, and ends with 130', async () => {
-    const probing = run(['probe', 'host', 'wobbly', '--only', 'walls'], 'waits');
+    const probing = startCagematch(house, ['probe', 'host', 'wobbly', '--only', 'walls'], { cwd: place.cwd, env: { WOBBLY: 'waits' } });
     // The first row is told when the second begins, which waits for ever.
     await new Promise<void>((resolve) => {
       let said = '';

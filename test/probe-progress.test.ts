@@ -1,6 +1,6 @@
 // What a probe says while somebody waits: one live line at a terminal, few plain lines elsewhere.
 import { expect, test } from 'vitest';
-import type { ProbeEvent } from '../lib/probe-record.js';
+import type { ProbeEvent } from '../lib/record/probe.js';
 import { createProbeProgress } from '../lib/report/probe/progress.js';
 import { ENTRIES, probeEnded, probeStarted, rowOf, sampleProbeEvents, synced, worked } from './sample-probe.js';
 

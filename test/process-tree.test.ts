@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { childrenOf, commandLines, isBelow, memoryPeakOf, readTree } from '../lib/process-tree.js';
+import { childrenOf, commandLines, isBelow, memoryPeakOf, readTree } from '../lib/os/process-tree.js';
 import { isRunning } from './processes.js';
 import { temporaryFolder } from './temporary-folder.js';
 

@@ -1,6 +1,6 @@
 // What a person sees while a match runs: one live line at a terminal, and little elsewhere.
 import { describe, expect, test } from 'vitest';
-import type { EventOf, MatchEvent } from '../lib/record.js';
+import type { EventOf, MatchEvent } from '../lib/record/types.js';
 import { createProgress } from '../lib/report/terminal/progress.js';
 import { remainingText } from '../lib/report/terminal/remaining.js';
 import { FAILED, ran, row, started } from './hand-made-record.js';

@@ -1,6 +1,6 @@
 // What a match recommends: sentences that follow from its rows, and silence with a reason where they decide nothing.
 import { describe, expect, test } from 'vitest';
-import type { Wall } from '../lib/probe-record.js';
+import type { Wall } from '../lib/record/probe.js';
 import { recommend, withProbes } from '../lib/report/advice/recommend.js';
 import type { Report } from '../lib/report/document.js';
 import type { ProbeDocument } from '../lib/report/probe/document.js';

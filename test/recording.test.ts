@@ -2,13 +2,13 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { detectAll } from '../lib/match/detect.js';
-import { loadModes } from '../lib/match/registry.js';
 import { replayAnswer } from '../lib/model/answers.js';
 import { type Cassette, cassetteText, readCassette } from '../lib/model/cassette.js';
 import { createGateway } from '../lib/model/gateway.js';
 import { serveReplay } from '../lib/model/replay.mjs';
 import { agentVersion } from '../lib/package.js';
+import { detectAll } from '../lib/sandbox/detect.js';
+import { loadModes } from '../lib/sandbox/registry.js';
 import { shapesOf } from '../lib/secrets.js';
 import { bundledTask } from '../lib/task/bundled.js';
 import { cagematch, ownHouse, standSomewhere } from './house.js';

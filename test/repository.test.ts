@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, it } from 'vitest';
-import { writeRepository } from '../lib/repository.js';
+import { writeRepository } from '../modes/docker-sandbox/repository.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 /** A folder with these files, its repository, and a clone of that. */

@@ -1,6 +1,6 @@
 // A probe that never was: seven rows, some forty cells, walls and kinds of work, with every verdict and gap that there is to show.
-import type { Direction, ProbeEvent, Sweep, SyncCell, Wall } from '../lib/probe-record.js';
-import type { MatchEvent } from '../lib/record.js';
+import type { Direction, ProbeEvent, Sweep, SyncCell, Wall } from '../lib/record/probe.js';
+import type { MatchEvent } from '../lib/record/types.js';
 import type { ProbeDocument } from '../lib/report/probe/document.js';
 import { createProbeFold } from '../lib/report/probe/fold.js';
 import { HOST, row, VERSIONS } from './hand-made-record.js';

@@ -1,5 +1,5 @@
 // Rows of a match that never was: numbers of the right shape, the same on every machine.
-import type { Gap } from '../lib/record.js';
+import type { Gap } from '../lib/record/types.js';
 import type { ModeReport, Summary } from '../lib/report/document.js';
 
 export const gap = (cause: Gap['gap']): Gap => ({ gap: cause });

@@ -2,9 +2,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { workspaceUser } from '../lib/match/furnish.js';
+import { accounts, nobodysUser } from '../lib/os/sandbox-user.js';
 import { packageRoot } from '../lib/package.js';
-import { accounts, nobodysUser } from '../lib/sandbox-user.js';
+import { workspaceUser } from '../lib/sandbox/run-folders.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 function machine(files: Record<string, string>): [etc: string, proc: string] {

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { openRecord } from '../lib/match/events.js';
+import { openRecord } from '../lib/record/write.js';
 import { keepSecret, redact, shapesOf } from '../lib/secrets.js';
 import { cagematch, ownHouse, standSomewhere } from './house.js';
 import { listening } from './loopback.js';

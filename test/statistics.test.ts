@@ -2,9 +2,9 @@
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { describe, expect, test } from 'vitest';
-import { isGap } from '../lib/record.js';
-import { RESAMPLED_UP_TO } from '../lib/report/resample.js';
-import { fences, summarize, summarizePairs, summarizeWaves } from '../lib/report/statistics.js';
+import { isGap } from '../lib/record/types.js';
+import { RESAMPLED_UP_TO } from '../lib/statistics/resample.js';
+import { fences, summarize, summarizePairs, summarizeWaves } from '../lib/statistics/summary.js';
 
 const summaryOf = (samples: number[], seed = 1) => {
   const summary = summarize(samples, seed);

@@ -1,7 +1,7 @@
 // A report as a person reads it, at a terminal and as Markdown: the answer first, and no block that has nothing to say.
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import type { MatchEvent } from '../lib/record.js';
+import type { MatchEvent } from '../lib/record/types.js';
 import type { Report, Summary } from '../lib/report/document.js';
 import { renderMarkdown } from '../lib/report/export/markdown.js';
 import { coloured, plain, renderTable, WIDTH } from '../lib/report/terminal/table.js';
@@ -64,11 +64,11 @@ describe('the order', () => {
       'failed',
       'recommendations',
       'where the time goes (medians in ms)',
-      'what a run costs besides (medians), and what image and sandbox take on disk',
+      'resource usage (medians) and disk',
       'many at once',
       'no significant difference',
       'what this match could have seen',
-      'not here, and what would change that',
+      'unavailable runtimes, and how to enable them',
       expect.stringMatching(/^startup: /),
     ]);
   });
@@ -172,7 +172,7 @@ describe('where the time goes', () => {
 
 describe('cost', () => {
   test('stands in units that are read, and the cause of every dash is said once', () => {
-    const text = block(wholeMatch(), 'what a run costs');
+    const text = block(wholeMatch(), 'resource usage');
     expect(text).toMatch(/^docker@a +212 MiB +0\.85 +1\.1 GiB +40 KiB$/m);
     expect(text).toMatch(/^fly +– +– +– +–$/m);
     expect(text).toContain('– on another machine: peak memory, CPU s of fly');
@@ -181,7 +181,7 @@ describe('cost', () => {
   });
 
   test('is no block where nobody looked', () => {
-    expect(block(madeMatch({ host: HOST, docker: OCI }), 'what a run costs')).toBe('');
+    expect(block(madeMatch({ host: HOST, docker: OCI }), 'resource usage')).toBe('');
   });
 });
 
@@ -265,10 +265,10 @@ test('outliers are named, up to five a row, and the rest are counted', () => {
   const report = madeMatch({ host: HOST, docker: OCI });
   const [, docker] = report.modes;
   if (docker) docker.outliers = Array.from({ length: 8 }, (_, at) => ({ run: `docker#${at}`, ms: 900 + at }));
-  expect(unwrapped(block(report, 'startups far out'))).toContain(
+  expect(unwrapped(block(report, 'startup outliers'))).toContain(
     'docker: 8 of 10: docker#0 900 ms, docker#1 901 ms, docker#2 902 ms, docker#3 903 ms, docker#4 904 ms and 3 more',
   );
-  expect(block(madeMatch({ host: HOST, docker: OCI }), 'startups far out')).toBe('');
+  expect(block(madeMatch({ host: HOST, docker: OCI }), 'startup outliers')).toBe('');
 });
 
 describe('a row that differs from the others', () => {

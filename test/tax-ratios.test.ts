@@ -1,6 +1,6 @@
 // What loops told, folded into multiples of the baseline: numbers made by hand.
 import { expect, test } from 'vitest';
-import type { Gap } from '../lib/record.js';
+import type { Gap } from '../lib/record/types.js';
 import { taxOf, type Worked } from '../lib/report/probe/tax.js';
 
 /** A row's times of one kind, a round a value. */

@@ -1,6 +1,6 @@
 // What is made of the agent's output: what it did, and, when it failed, whom that blames.
 import { describe, expect, test } from 'vitest';
-import { outcomeSchema } from '../lib/record.js';
+import { outcomeSchema } from '../lib/record/types.js';
 import { agentFailure, startTranscript } from '../lib/task/transcript.js';
 import { apiRetry, hookStarted, init, result, says, toolResult, userSays, uses, writes } from './agent-lines.js';
 

@@ -1,7 +1,7 @@
 // Which fault strikes which row at which moment: all of it from a seed, so that a story can be played again.
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import type { Outcome } from '../../lib/record.js';
+import type { Outcome } from '../../lib/record/types.js';
 import { MODEL_FAULTS, type ModelFault } from './upstream.js';
 
 type Cause = Extract<Outcome, { status: 'failed' }>['cause'];

@@ -1,8 +1,8 @@
 // The local rows that are ready here.
 import type { Env } from '../../lib/contract.js';
-import { contextFor, createKeeper } from '../../lib/match/context.js';
-import { detectAll } from '../../lib/match/detect.js';
-import { loadModes } from '../../lib/match/registry.js';
+import { contextFor, createKeeper } from '../../lib/sandbox/context.js';
+import { detectAll } from '../../lib/sandbox/detect.js';
+import { loadModes } from '../../lib/sandbox/registry.js';
 
 export async function detectedEntries(env: Env): Promise<string[]> {
   const keeper = createKeeper();

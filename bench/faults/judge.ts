@@ -1,9 +1,9 @@
 // Did the match end as it should after its fault? Each complaint is a line; none means that it did.
 
-import type { Captured } from '../../lib/exec.js';
-import { succeeded } from '../../lib/exec.js';
 import { parseJson } from '../../lib/json.js';
-import type { EventOf, MatchEvent } from '../../lib/record.js';
+import type { Captured } from '../../lib/os/exec.js';
+import { succeeded } from '../../lib/os/exec.js';
+import type { EventOf, MatchEvent } from '../../lib/record/types.js';
 import { type Draw, rightCauses } from './draw.js';
 
 export interface Verdict {

@@ -1,7 +1,7 @@
 // What a match has left on this machine, looked for past cagematch's own lists: by its id, its process and its temporary folder.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Env } from '../../lib/contract.js';
-import { capture } from '../../lib/exec.js';
+import { capture } from '../../lib/os/exec.js';
 
 export interface Mark {
   /** Undefined where the harness died before it had one. */

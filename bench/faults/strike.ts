@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Env } from '../../lib/contract.js';
-import { capture, succeeded } from '../../lib/exec.js';
-import { childrenOf, commandLines } from '../../lib/process-tree.js';
+import { capture, succeeded } from '../../lib/os/exec.js';
+import { childrenOf, commandLines } from '../../lib/os/process-tree.js';
 import { rootlessPodman } from './left.js';
 
 export interface Target {

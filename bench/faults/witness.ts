@@ -1,7 +1,7 @@
 // Follows a match's record from outside, as it is written, and tells when a moment has come.
 import { closeSync, existsSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { eventSchema, type MatchEvent } from '../../lib/record.js';
+import { eventSchema, type MatchEvent } from '../../lib/record/types.js';
 import type { Moment } from './draw.js';
 
 const LOOK_MS = 4;

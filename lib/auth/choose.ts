@@ -1,7 +1,7 @@
 // Which credential a live run uses. The agent would take the first; where that bills somebody by surprise, the user has to say.
 import type { Env } from '../contract.js';
 import { CagematchError } from '../errors.js';
-import { capture, succeeded, whyFailed } from '../exec.js';
+import { capture, succeeded, whyFailed } from '../os/exec.js';
 import { keepSecret } from '../secrets.js';
 import { type Candidate, type Credential, isTaken, malformed, type Problem, payerOf } from './credential.js';
 import type { Found } from './find.js';

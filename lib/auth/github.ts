@@ -1,6 +1,6 @@
 // The user's credential for GitHub, which an agent that pushes would need.
 import type { Env } from '../contract.js';
-import { capture, succeeded, which } from '../exec.js';
+import { capture, succeeded, which } from '../os/exec.js';
 
 export interface GitHubCredential {
   where: string;

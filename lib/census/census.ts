@@ -1,6 +1,6 @@
 // What a run has left behind: what is there after it and was not before, and is ours. What may be another's is never called ours.
 import type { Context, Listed, Mode, Thing } from '../contract.js';
-import type { Leftover } from '../record.js';
+import type { Leftover } from '../record/types.js';
 import { keyOf, type Machine, type Reading, thisMachine } from './machine.js';
 
 /** What a census could not tell is not told as none. */

@@ -3,11 +3,11 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Thing } from '../contract.js';
-import { readMounts } from '../mounts.js';
-import { folderOwner, OWNER_VARIABLE, ownerDead } from '../owner.js';
-import { markedSandbox } from '../process-mark.js';
-import { sandboxIn } from '../processes.js';
-import type { Leftover } from '../record.js';
+import { readMounts } from '../os/mounts.js';
+import { folderOwner, OWNER_VARIABLE, ownerDead } from '../os/owner.js';
+import { markedSandbox } from '../os/process-mark.js';
+import { sandboxIn } from '../os/processes.js';
+import type { Leftover } from '../record/types.js';
 import { portsOf } from './ports.js';
 
 /** Where to look; the test's own, where a test wants to know the answer. */

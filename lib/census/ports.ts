@@ -1,6 +1,6 @@
 // Ports on which a process of this machine listens; out of Linux' /proc.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import type { Leftover } from '../record.js';
+import type { Leftover } from '../record/types.js';
 
 interface Listener {
   /** `127.0.0.1:8080`, `[::]:22`. */

@@ -1,6 +1,6 @@
 // Looks for the credential in files of this host: whole folders, and of these only what was written since it was made.
 import { closeSync, lstatSync, openSync, readdirSync, readSync } from 'node:fs';
-import { AS_FILE } from '../held.js';
+import { AS_FILE } from '../os/safe-dir.js';
 import { createSeeker, type Needle } from './search.js';
 
 interface Look {

@@ -1,7 +1,7 @@
 // What a run has left in its workspace: files that belong neither to the user inside nor to the caller, and the credential.
 import { join, relative } from 'node:path';
-import { type Held, hold } from '../held.js';
-import type { Leftover } from '../record.js';
+import { type Held, hold } from '../os/safe-dir.js';
+import type { Leftover } from '../record/types.js';
 import { needlesOf } from './search.js';
 import { searchFolders } from './search-files.js';
 

@@ -1,13 +1,12 @@
 // What a row takes on disk, and what it is from inside: asked of one idle sandbox, after the rounds, so that no run pays for it.
-import type { Context, Handle, Mode } from '../contract.js';
+import type { Mode } from '../contract.js';
 import { messageOf } from '../errors.js';
-import { makeFolder, removeFolder } from '../owner.js';
-import type { Disk, Gap, Guest } from '../record.js';
+import type { Disk, Gap, Guest } from '../record/types.js';
+import type { Ready } from '../sandbox/prepare.js';
+import { furnish, specFor, workspaceUser } from '../sandbox/run-folders.js';
+import { withRunFolder, withSandbox } from '../sandbox/with-sandbox.js';
 import type { Task } from '../task/task.js';
-import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
-import { furnish, specFor, workspaceUser } from './furnish.js';
 import { lookInside } from './guest.js';
-import type { Ready } from './ready.js';
 
 /** For launch and answer together. */
 const APPRAISE_MS = 60_000;
@@ -31,41 +30,30 @@ export async function appraise(
   const { mode } = one;
   if (!mode.disk && !(match.lookInside && isProcess(mode)))
     return { disk: nothing(whyNot(mode)), guest: { gap: mode.elsewhere ? 'other-machine' : 'not-captured' } };
-  let folder: string | undefined;
   try {
-    folder = makeFolder('disk');
-    return await inSandbox(folder, one, match);
+    return (await withRunFolder('disk', (folder) => inSandbox(folder, one, match))).value;
   } catch (error) {
     const gap = { gap: 'not-reported' } as const;
     return { disk: nothing(mode.disk ? gap : whyNot(mode)), guest: gap, problem: messageOf(error) };
-  } finally {
-    tidy(folder);
   }
 }
 
+/** @throws what the mode throws, or why its sandbox may still be there */
 async function inSandbox(folder: string, one: Row, match: Parameters<typeof appraise>[1]): Promise<Appraisal> {
-  const { mode } = one;
-  // Ends what our own clients still do once the sandbox is gone.
-  const over = new AbortController();
-  const ctx: Context = { ...one.ctx, signal: over.signal };
+  const { mode, ctx } = one;
   const user = mode.owner?.(ctx) ?? workspaceUser(ctx.uid);
   const host = furnish(folder, user, ctx, mode);
-  const spec = specFor({ ...one, ...match, ctx }, host, user);
-  const stop = stopper(match.signal, APPRAISE_MS);
-  let handle: Handle = { name: spec.name };
-  try {
-    const launching = mode.launch(ctx, spec);
-    handle = await stop.race(launching, async () => {
-      handle = (await within(launching, GRACE_MS).catch(() => undefined)) ?? handle;
-    });
+  const spec = specFor({ ...one, ...match }, host, user);
+  const limits = { signal: match.signal, timeoutMs: APPRAISE_MS };
+  const used = await withSandbox({ mode, ctx, spec }, limits, async (sandbox) => {
     // The disk first: a look inside may write.
-    const disk = mode.disk ? wholeDisk(await stop.race(mode.disk(ctx, handle), async () => {})) : nothing(whyNot(mode));
-    const guest = match.lookInside ? await stop.race(lookInside(mode, ctx, handle, host), async () => {}) : NOT_CAPTURED;
+    const disk = mode.disk ? wholeDisk(await mode.disk(sandbox.ctx, sandbox.handle)) : nothing(whyNot(mode));
+    const guest = match.lookInside ? await lookInside(mode, sandbox.ctx, sandbox.handle, host) : NOT_CAPTURED;
     return { disk, guest };
-  } finally {
-    stop.clear();
-    await within(mode.destroy(ctx, handle), DESTROY_MS).finally(() => over.abort());
-  }
+  });
+  if (used.destroyed.how === 'left') throw used.destroyed.error;
+  if ('error' in used.work) throw used.work.error;
+  return used.work.value;
 }
 
 const wholeDisk = ({ imageBytes, sandboxBytes }: Partial<Disk>): Disk => ({
@@ -86,12 +74,4 @@ function whyNot(mode: Mode): Gap {
 
 function nothing(gap: Gap): Disk {
   return { imageBytes: gap, sandboxBytes: gap };
-}
-
-function tidy(folder: string | undefined): void {
-  try {
-    if (folder !== undefined) removeFolder(folder);
-  } catch {
-    // Another user's files inside; they go with the next `clean`.
-  }
 }

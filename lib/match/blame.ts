@@ -1,33 +1,8 @@
 // Whom a failure blames.
 import { statfsSync } from 'node:fs';
-import { CagematchError, type ErrorCode, messageOf } from '../errors.js';
 import type { Tap } from '../model/gateway.js';
-import type { Outcome } from '../record.js';
-
-type Cause = Extract<Outcome, { status: 'failed' }>['cause'];
-
-const BLAME: Record<ErrorCode, Cause> = {
-  'launch-failed': 'sandbox',
-  'destroy-failed': 'sandbox',
-  'collect-failed': 'sync',
-  'image-unavailable': 'image',
-  'not-ready': 'sandbox',
-  'bad-input': 'harness',
-  'port-taken': 'harness',
-  'record-failed': 'harness',
-};
-
-export function blamed(cause: Cause, message: string, hint?: string): Outcome {
-  return { status: 'failed', cause, message, ...(hint === undefined ? {} : { hint }) };
-}
-
-export const INTERRUPTED = blamed('interrupted', 'interrupted by the user');
-
-/** What was thrown, as an outcome; an error that nobody foresaw is ours. */
-export function failureOf(error: unknown): Outcome {
-  if (!(error instanceof CagematchError)) return blamed('harness', messageOf(error));
-  return blamed(BLAME[error.code], messageOf(error), error.hint);
-}
+import type { Outcome } from '../record/types.js';
+import { blamed, type Cause } from '../sandbox/failure.js';
 
 /**
  * A run that its bound cut short blames whoever was at work: the runtime that was to launch, what was to bring the files back, the

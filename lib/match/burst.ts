@@ -1,7 +1,7 @@
 // Several runs of one row at the same moment: the ramp of levels, and a wave of runs that start together.
 import { type Clock, roundMs } from '../clock.js';
 import type { Moments } from './measure.js';
-import type { RunResult } from './run.js';
+import type { RunResult } from './run-settings.js';
 
 /** One row at one level: what a round runs once. */
 export interface Cell {

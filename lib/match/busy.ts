@@ -1,6 +1,6 @@
 // What else this machine does: its CPU time, what was stolen from it and how long work waited for a CPU, read around a run and before a match.
 import { readFileSync } from 'node:fs';
-import { type Conditions, type Cost, type Gap, isGap, type Quiet } from '../record.js';
+import { type Conditions, type Cost, type Gap, isGap, type Quiet } from '../record/types.js';
 
 /** The kernel counts CPU time in these. */
 const TICK_MS = 10;

@@ -1,7 +1,6 @@
 // Is there room on this machine for so many runs at once? Asked before a level of a burst is tried for the first time.
 import { readFileSync, statfsSync } from 'node:fs';
 import { freemem, tmpdir } from 'node:os';
-import { type Held, hold } from '../held.js';
 
 /** What is free. */
 export interface Room {
@@ -20,8 +19,6 @@ export interface Taken {
 }
 
 const GIB = 1024 ** 3;
-/** Of `stat`. */
-const BLOCK = 512;
 const ASSUMED = { memoryBytes: GIB, folderBytes: GIB / 4 };
 /** Of what is free, this share is left to others. */
 const RESERVE = 0.2;
@@ -59,22 +56,4 @@ function lack(level: number, what: string, seen: number | undefined, assumed: nu
 
 function inGib(bytes: number): string {
   return `${(bytes / GIB).toFixed(bytes < GIB / 10 ? 3 : 1)} GiB`;
-}
-
-/** Deeper than this nobody looks: what an agent left may be as deep as it likes. */
-const DEEPEST = 64;
-
-/** What a folder takes on disk, in bytes. Links are not followed; what cannot be read is not counted. */
-export function folderBytes(folder: string): number {
-  return hold(folder, (held) => bytesIn(held, DEEPEST)) ?? 0;
-}
-
-function bytesIn(held: Held, depth: number): number {
-  let sum = held.stats().blocks * BLOCK;
-  for (const name of held.names()) {
-    const stats = held.look(name);
-    if (!stats?.isDirectory()) sum += (stats?.blocks ?? 0) * BLOCK;
-    else if (depth > 0) sum += held.folder(name, (inner) => bytesIn(inner, depth - 1)) ?? 0;
-  }
-  return sum;
 }

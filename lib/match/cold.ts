@@ -1,11 +1,11 @@
 // The image of a cold run: taken away untimed, then made again under the clock.
 import { monotonic, roundMs } from '../clock.js';
 import { CagematchError } from '../errors.js';
-import type { Outcome } from '../record.js';
-import { blamed, failureOf, INTERRUPTED } from './blame.js';
-import { unlessAborted } from './bounds.js';
+import type { Outcome } from '../record/types.js';
+import { blamed, failureOf, INTERRUPTED } from '../sandbox/failure.js';
+import { unlessAborted } from '../sandbox/time-limits.js';
 import type { Moments } from './measure.js';
-import type { RunSettings } from './run.js';
+import type { RunSettings } from './run-settings.js';
 
 /**
  * A mode that has no image to take away has no image clock either. Never throws.

@@ -1,7 +1,7 @@
 // What a run's sandbox has used until the agent's result: memory and CPU of its own processes on this host.
 import type { Context, Handle, Mode } from '../contract.js';
-import { memoryPeakOf, readTree, type Tree, type Used } from '../process-tree.js';
-import type { Cost, Gap } from '../record.js';
+import { memoryPeakOf, readTree, type Tree, type Used } from '../os/process-tree.js';
+import type { Cost, Gap } from '../record/types.js';
 
 /** Reads one sandbox' processes at the few moments that count. Never throws, and waits for nothing in the run's way. */
 export interface Meter {

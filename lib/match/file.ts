@@ -2,15 +2,14 @@
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import type { EntryOptions } from '../contract.js';
-import { CagematchError, messageOf } from '../errors.js';
-import { nearest } from '../nearest.js';
-import { MOST_TYPED, readPlainFile } from '../plain-files.js';
-import { stateSchema } from '../record.js';
+import { CagematchError, messageOf, nearest } from '../errors.js';
+import { MOST_TYPED, readPlainFile } from '../os/plain-files.js';
+import { stateSchema } from '../record/types.js';
+import { parseWanted, type Registry } from '../sandbox/registry.js';
 import { findTask } from '../task/bundled.js';
 import type { FolderTask } from '../task/folder.js';
-import { parseYaml, placeOf } from '../yaml-file.js';
+import { parseYaml, placeOf } from '../task/yaml-file.js';
 import { type Asked, DELIVER } from './plan.js';
-import { parseWanted, type Registry } from './registry.js';
 
 /** Whole numbers that the command line and a match file take: from, to. */
 export const BOUNDS = {

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { Fingerprint } from '../record.js';
+import type { Fingerprint } from '../record/types.js';
 
 export function takeFingerprint(platform: NodeJS.Platform): Fingerprint {
   const processors = cpus();

@@ -2,8 +2,8 @@
 import type { Clock } from '../clock.js';
 import type { ExecEnd, ExecStream } from '../contract.js';
 import type { Tap } from '../model/gateway.js';
-import { oneLine } from '../printable.js';
-import type { Sync } from '../record.js';
+import { oneLine } from '../os/printable.js';
+import type { Sync } from '../record/types.js';
 import type { startTranscript } from '../task/transcript.js';
 import type { Meter } from './cost.js';
 import type { Moments } from './measure.js';

@@ -1,6 +1,6 @@
 // What a row's sandbox is from inside: its Node, git, C library, system, user, and the limits that are in effect there.
 import type { Command, Context, Handle, HostPaths, Mode } from '../contract.js';
-import { type Gap, type Guest, guestSchema } from '../record.js';
+import { type Gap, type Guest, guestSchema } from '../record/types.js';
 
 /** Where a limit is the largest number that the kernel knows, there is none. */
 const NO_LIMIT = 2 ** 62;

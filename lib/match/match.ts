@@ -1,26 +1,28 @@
 // The flow of a match: prepare every row, run the rounds, sweep up. Emits events; prints nothing.
-import { createHash, randomBytes } from 'node:crypto';
 import type { Credential } from '../auth/credential.js';
 import { canary } from '../auth/deliver.js';
 import { type Audit, openAudit } from '../census/census.js';
 import { monotonic } from '../clock.js';
 import type { Context } from '../contract.js';
 import type { Gateway } from '../model/gateway.js';
-import { isGap } from '../record.js';
-import { baselineFor } from '../report/baseline.js';
+import { baselineFor } from '../record/baseline.js';
+import { isGap } from '../record/types.js';
+import type { Recorder } from '../record/write.js';
+import { folderBytes } from '../sandbox/drop-folder.js';
+import { warnOfOrphans } from '../sandbox/orphans.js';
+import { makeReady, type Ready } from '../sandbox/prepare.js';
+import { rounds } from '../sandbox/rounds.js';
+import { type PlannedEntry, sandboxName } from '../sandbox/row.js';
+import { sweep } from '../sandbox/sweep.js';
+import { stopper } from '../sandbox/time-limits.js';
 import type { Task } from '../task/task.js';
 import { appraise } from './appraise.js';
-import { stopper } from './bounds.js';
 import { type Cell, cellsOf, type InStep, runWave, tailOf } from './burst.js';
-import { folderBytes, type Room, roomHere } from './capacity.js';
-import type { Recorder } from './events.js';
+import { type Room, roomHere } from './capacity.js';
 import { createLevels, type Levels } from './levels.js';
-import { warnOfOrphans } from './orphans.js';
-import { type PlannedEntry, rounds } from './plan.js';
-import { makeReady, type Ready } from './ready.js';
-import { type RunResult, type RunSettings, runOnce } from './run.js';
+import { runOnce } from './run.js';
+import type { RunResult, RunSettings } from './run-settings.js';
 import { FEWEST_ROUNDS, type Startups, tooWide } from './settle.js';
-import { sweep } from './sweep.js';
 import { createPool, type Pool, runWarm } from './warm.js';
 
 export interface MatchSettings {
@@ -56,12 +58,6 @@ export interface MatchSettings {
 }
 
 type Settled = MatchSettings & Required<Pick<MatchSettings, 'audit' | 'credential'>>;
-
-/** `20261121-031502-4f2a`: sorts by time, and tells two of one second apart. */
-export function newMatchId(now: Date = new Date()): string {
-  const stamp = now.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
-  return `${stamp}-${randomBytes(2).toString('hex')}`;
-}
 
 /** A row that is ready, and what is learned of it on the way. */
 interface Row extends Ready {
@@ -141,7 +137,7 @@ function toRow(settings: Settled, ready: Ready, room: () => Room): Row {
 async function launchAhead(settings: Settled, pool: Pool): Promise<void> {
   const stop = stopper(settings.signal, settings.timeoutMs);
   try {
-    await stop.race(pool.take(0), async () => {});
+    await stop.race(pool.take(0));
   } catch {
     await pool.drop(0);
   } finally {
@@ -287,15 +283,4 @@ function weigher(settings: Settled, row: Row): (folder: string) => void {
   return (folder) => {
     if (settings.concurrency > 1) row.levels.taken.folderBytes ??= folderBytes(folder);
   };
-}
-
-/** A name that every runtime accepts: letters, digits and dashes, at most 63 long, a letter first; and two for the verifier's (`-v`). */
-export function sandboxName(matchId: string, entry: PlannedEntry, turn: string): string {
-  const tail = turn.replace(/[^a-z0-9]+/g, '-');
-  const clean = entry.entry.toLowerCase().replace(/[^a-z0-9-]+/g, '-');
-  const room = 61 - `cagematch-${matchId}--${tail}`.length;
-  // What was replaced or is cut off is what tells names apart: docker@a is not docker-a.
-  const whole = clean === entry.entry && clean.length <= room;
-  const short = () => `${clean.slice(0, room - 7)}-${createHash('sha256').update(entry.entry).digest('hex').slice(0, 6)}`;
-  return `cagematch-${matchId}-${whole ? clean : short()}-${tail}`;
 }

@@ -1,6 +1,6 @@
 // From the moments of a run to its clocks. Pure.
 import { roundMs } from '../clock.js';
-import type { Clocks, Ms, State } from '../record.js';
+import type { Clocks, Ms, State } from '../record/types.js';
 
 /** Moments on the match's clock, in ms; absent: never seen. */
 export interface Moments {

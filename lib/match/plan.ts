@@ -1,23 +1,12 @@
-// Which rows the match has, and in which order each round runs them.
-
-import { uniformInt } from 'pure-rand/distribution/uniformInt';
-
-import type { AuthPath, EntryOptions, Facts, Mode, Variant } from '../contract.js';
+// Which rows the match has.
+import type { AuthPath, EntryOptions, Mode, Variant } from '../contract.js';
 import { CagematchError } from '../errors.js';
-import type { Entry, RowEvent, State } from '../record.js';
-import { seeded } from '../seeded.js';
-import type { Detected } from './detect.js';
-import { isolationOf, isStandIn } from './detect.js';
-import type { Recorder } from './events.js';
-import { entryName, parseWanted, type Registry, taskLabel, type Wanted } from './registry.js';
-
-export interface PlannedEntry extends Entry {
-  deliver: AuthPath;
-  /** That way was asked for: a credential may leave this machine by it. */
-  deliverAsked?: boolean;
-  adapter: Mode;
-  facts: Facts;
-}
+import type { RowEvent, State } from '../record/types.js';
+import type { Recorder } from '../record/write.js';
+import type { Detected } from '../sandbox/detect.js';
+import { isolationOf, isStandIn } from '../sandbox/detect.js';
+import { entryName, parseWanted, type Registry, taskLabel, type Wanted } from '../sandbox/registry.js';
+import type { PlannedEntry } from '../sandbox/row.js';
 
 /** A row as it was asked for; what it leaves open is as in the rest of the match. */
 export interface Asked {
@@ -299,17 +288,4 @@ export function recordRows(record: Recorder<RowEvent>, plan: Plan, detected: rea
   for (const { adapter: _adapter, facts: _facts, deliverAsked: _asked, ...entry } of plan.entries)
     record.emit({ type: 'entered', ...entry });
   for (const one of leftOut(plan, detected)) record.emit({ type: 'left-out', ...one });
-}
-
-/** The order of every round: each runs every entry once, in a shuffle that the seed decides. */
-export function* rounds(seed: number, count: number, entries: readonly string[]): Generator<string[]> {
-  const random = seeded(seed);
-  for (let round = 0; round < count; round += 1) {
-    const order = [...entries];
-    for (let last = order.length - 1; last > 0; last -= 1) {
-      const other = uniformInt(random, 0, last);
-      [order[last], order[other]] = [order[other] as string, order[last] as string];
-    }
-    yield order;
-  }
 }

@@ -1,75 +1,27 @@
 // One run: launch, work, collect, destroy. Whatever happens in between, the sandbox is destroyed and a result comes out.
-import { type Audit, type Census, type Leftovers, openAudit } from '../census/census.js';
+
+import { type Audit, type Census, openAudit } from '../census/census.js';
 import { leftInWorkspace } from '../census/workspace.js';
-import { type Clock, monotonic } from '../clock.js';
-import type { Context, Handle, Mode } from '../contract.js';
+import { monotonic } from '../clock.js';
+import type { Handle } from '../contract.js';
 import { messageOf } from '../errors.js';
 import type { Tap } from '../model/gateway.js';
-import { makeFolder } from '../owner.js';
-import type { Auth, Clocks, Conditions, Cost, Gap, Leftover, Outcome, Planted, State, Sync } from '../record.js';
-import type { Task } from '../task/task.js';
+import type { Leftover, Outcome, Sync } from '../record/types.js';
+import { blamed, failureOf } from '../sandbox/failure.js';
+import { authOf, openEntrance, wayOf } from '../sandbox/model-access.js';
+import { furnish, type LaidOut, layOut, ownerFor, valuesOf, workspaceUser } from '../sandbox/run-folders.js';
+import type { Stopper } from '../sandbox/time-limits.js';
+import { withRunFolder, withSandbox } from '../sandbox/with-sandbox.js';
 import { agentFailure, startTranscript } from '../task/transcript.js';
-import { atBound, blamed, failureOf, undestroyed, unlessDiskFull, unlessDiverged, unlessModel } from './blame.js';
-import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
+import { atBound, undestroyed, unlessDiskFull, unlessDiverged, unlessModel } from './blame.js';
 import { watchMachine, withoutSandbox } from './busy.js';
 import { imageAnew } from './cold.js';
 import { openMeter } from './cost.js';
-import { dropFolder } from './drop.js';
-import { type Admission, authOf, openEntrance, wayOf } from './entrance.js';
 import { follow, type Watched } from './follow.js';
-import { furnish, type LaidOut, layOut, ownerFor, valuesOf, workspaceUser } from './furnish.js';
 import { type Moments, measure } from './measure.js';
+import type { RunResult, RunSettings } from './run-settings.js';
 import { verifierName, verifyInside } from './verify.js';
 import { asSeeded, hasArrived, isRepository, judged, plantedIn } from './workspace.js';
-
-type Phase = 'prepare' | 'launch' | 'work' | 'collect' | 'destroy' | 'verify';
-
-export interface RunSettings extends Admission {
-  mode: Mode;
-  state: State;
-  ctx: Context;
-  gatewayPort: number | undefined;
-  task: Task;
-  timeoutMs: number;
-  /** Unique on this machine, short enough for a host name. */
-  name: string;
-  /** Aborted when the user wants out: the run ends early, its sandbox is still destroyed. */
-  signal: AbortSignal;
-  onPhase(phase: Phase): void;
-  /** Told the image that a `cold` run has made. */
-  onImage?(image: { imageMs: number; image?: string }): void;
-  /** Awaited just before the clock starts: runs that are to start at the same moment wait here for each other. */
-  together?(): Promise<void>;
-  /** Awaited when the sandbox is gone: what is looked at afterwards must not weigh on runs that started with this one. */
-  allOver?(): Promise<void>;
-  /** Filled as the run goes on; for a caller who needs moments beside the clocks. */
-  at?: Moments;
-  /** Of the match: what is left is told by it. Absent: the run has one of its own. */
-  audit?: Audit;
-  /** False in a wave of several: what bears no name is then nobody's. */
-  alone?: boolean;
-  /** Told which version the agent says it is, where that is not the pinned one. */
-  onOtherAgent?(version: string): void;
-  /** Told what was committed in a workspace that is copied, as a git bundle; or why it cannot be had. */
-  onBundle?(bundle: Buffer | Error): void;
-  /** Told the run's folder just before it is removed. */
-  onFolder?(folder: string): void;
-  clock?: Clock;
-}
-
-export interface RunResult {
-  outcome: Outcome;
-  clocks: Clocks;
-  cost: Cost | Gap;
-  /** What else the machine did meanwhile. */
-  conditions: Conditions | Gap;
-  /** Which of the runtime's machines it was on, where there are several. */
-  place?: string;
-  auth: Auth;
-  sync: Sync;
-  leftovers: Leftovers;
-  planted: Planted[] | Gap;
-}
 
 /** A run of a sandbox of its own. Never throws: a run that fails in any way is a result. */
 export async function runOnce(settings: RunSettings): Promise<RunResult> {
@@ -79,14 +31,12 @@ export async function runOnce(settings: RunSettings): Promise<RunResult> {
     const failure = await imageAnew(settings, at);
     if (failure) return unlaunched(settings, at, failure);
   }
-  let folder: string;
   try {
-    folder = makeFolder('run');
+    const { value, left } = await withRunFolder('run', (folder) => runIn(folder, settings, at), settings);
+    return { ...value, leftovers: withMore(value.leftovers, left) };
   } catch (error) {
     return unlaunched(settings, at, blamed('harness', messageOf(error)));
   }
-  const result = await runIn(folder, settings, at);
-  return { ...result, leftovers: withMore(result.leftovers, dropFolder(folder, settings)) };
 }
 
 /** What was found is told, also where something else could not be. */
@@ -113,9 +63,8 @@ export function unlaunched(settings: RunSettings, at: Moments, outcome: Outcome)
 async function runIn(folder: string, settings: RunSettings, at: Moments): Promise<RunResult> {
   const { mode, task, gateway } = settings;
   const { tap, entrance } = openEntrance(settings, task.id);
-  // Ends what the run's own clients still do once its sandbox is gone.
+  // The run's own clients are stopped when it has been looked at what is left.
   const over = new AbortController();
-  const ctx: Context = { ...settings.ctx, signal: over.signal };
   const audit = settings.audit ?? openAudit();
   let before: Census | undefined;
   try {
@@ -130,7 +79,7 @@ async function runIn(folder: string, settings: RunSettings, at: Moments): Promis
     audit.launching();
     const conditions = watchMachine();
     at.launchCalled = watched.clock();
-    const work = await attempt({ ...settings, ctx }, plan, watched);
+    const work = await attempt(settings, plan, watched, over);
     const seen = conditions();
     await settings.allOver?.();
     const own = leftInWorkspace(host.workspace, [user.uid, settings.ctx.uid], settings.credential.secret);
@@ -206,38 +155,35 @@ interface Attempt extends Work {
   undestroyed?: string;
 }
 
-/** The four phases. `destroy` runs after every launch, also after one that failed. */
-async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched): Promise<Attempt> {
-  const { mode, ctx } = settings;
+/** The four phases. */
+async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched, over: AbortController): Promise<Attempt> {
   const { at, clock } = watched;
-  const stop = stopper(settings.signal, settings.timeoutMs);
-  let handle: Handle = { name: plan.spec.name };
   const work: Work = { failure: undefined, live: { gap: 'not-reached' }, phase: 'launch' };
-  try {
-    settings.onPhase('launch');
-    const launching = mode.launch(ctx, plan.spec);
-    handle = await stop.race(launching, async () => {
-      handle = (await within(launching, GRACE_MS).catch(() => undefined)) ?? handle;
-    });
-    at.running = handle.runningAtMs ?? clock();
-    await workIn(handle, settings, plan, watched, { stop, work });
-  } catch (error) {
-    work.failure = cutShort(settings, work, watched, stop.reason()) ?? work.failure ?? failureOf(error);
-  } finally {
-    stop.clear();
+  settings.onPhase('launch');
+  const used = await withSandbox(
+    { mode: settings.mode, ctx: settings.ctx, spec: plan.spec, over },
+    {
+      signal: settings.signal,
+      timeoutMs: settings.timeoutMs,
+      onDestroy() {
+        settings.onPhase('destroy');
+        at.destroyCalled = clock();
+      },
+    },
+    async ({ handle, ctx, stop }) => {
+      at.running = handle.runningAtMs ?? clock();
+      await workIn(handle, { ...settings, ctx }, plan, watched, { stop, work });
+    },
+  );
+  if ('error' in used.work) work.failure = cutShort(settings, work, watched, used.cutShort) ?? work.failure ?? failureOf(used.work.error);
+  const { id, place } = used.handle;
+  if (used.destroyed.how === 'gone') {
+    at.gone = used.destroyed.atMs ?? clock();
+    return { ...work, id, place };
   }
-  settings.onPhase('destroy');
-  at.destroyCalled = clock();
-  try {
-    const gone = await within(mode.destroy(ctx, handle), DESTROY_MS);
-    at.gone = gone.goneAtMs ?? clock();
-    return { ...work, ...whereabouts(handle) };
-  } catch (error) {
-    return { ...work, ...whereabouts(handle), failure: undestroyed(work.failure, failureOf(error)), undestroyed: messageOf(error) };
-  }
+  const { error } = used.destroyed;
+  return { ...work, id, place, failure: undestroyed(work.failure, failureOf(error)), undestroyed: messageOf(error) };
 }
-
-const whereabouts = ({ id, place }: Handle) => ({ id, place });
 
 /** Why a run was cut short, if it was. What the agent had failed of before its bound is what it failed of. */
 export function cutShort(settings: RunSettings, work: Work, { tap, clock }: Watched, reason: Outcome | undefined): Outcome | undefined {
@@ -247,7 +193,7 @@ export function cutShort(settings: RunSettings, work: Work, { tap, clock }: Watc
 }
 
 /**
- * Work and collect, in a sandbox that runs. What was learned is in `so.work` also when it throws.
+ * Work and collect, in a sandbox that runs. What was learned is in `work` also when it throws.
  * @throws what the mode throws, or that the run was cut short
  */
 export async function workIn(
@@ -255,28 +201,27 @@ export async function workIn(
   settings: RunSettings,
   plan: Pick<LaidOut, 'command' | 'mark'>,
   watched: Watched,
-  so: { stop: ReturnType<typeof stopper>; work: Work },
+  { stop, work }: { stop: Stopper; work: Work },
 ): Promise<void> {
   const { mode, ctx } = settings;
   const { at, clock, transcript, workspace } = watched;
-  const { stop, work } = so;
   settings.onPhase('work');
   work.phase = 'work';
   watched.meter.launched(handle);
   const stream = handle.process ?? mode.exec(ctx, handle, plan.command);
   const working = follow(stream, plan.mark, watched, () => hasArrived(settings.task, workspace));
-  const done = await stop.race(working, async () => {});
+  const done = await stop.race(working);
   at.ended = done.endedAtMs;
   work.live = done.live;
   work.failure = unlessModel(agentFailure(transcript, done.end), watched.tap);
   settings.onPhase('collect');
   work.phase = 'collect';
   at.collectCalled = clock();
-  await stop.race(mode.collect(ctx, handle, workspace.path), async () => {});
+  await stop.race(mode.collect(ctx, handle, workspace.path));
   at.collected = clock();
   if (mode.bundle && mode.workspace === 'copy' && settings.onBundle) {
     const bundling = mode.bundle(ctx, handle, isRepository(workspace)).catch((error) => new Error(messageOf(error)));
-    const bundle = await stop.race(bundling, async () => {});
+    const bundle = await stop.race(bundling);
     if (bundle) settings.onBundle(bundle);
   }
 }

@@ -1,8 +1,8 @@
 // When a match that goes on until its numbers are precise has run enough rounds. Pure.
 import { medianSorted } from 'simple-statistics';
-import { isGap } from '../record.js';
-import { ratioEstimate } from '../report/inference.js';
-import { summarize } from '../report/statistics.js';
+import { isGap } from '../record/types.js';
+import { ratioEstimate } from '../statistics/inference.js';
+import { summarize } from '../statistics/summary.js';
 
 /** Rounds before which nothing is called precise. */
 export const FEWEST_ROUNDS = 6;

@@ -1,19 +1,18 @@
 // A task's own verifier: run in a fresh sandbox of the same mode on the workspace that came back, when every clock has stopped.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Command, Context, ExecStream, Handle, HostPaths, LaunchSpec, Layout, Mode } from '../contract.js';
+import type { Command, Context, ExecStream, HostPaths, LaunchSpec, Layout, Mode } from '../contract.js';
 import { CagematchError, messageOf } from '../errors.js';
-import { hold } from '../held.js';
-import { makeFolder } from '../owner.js';
-import { oneLine } from '../printable.js';
-import type { Leftover, Outcome } from '../record.js';
-import type { Owner, Verifier } from '../task/task.js';
+import type { Owner } from '../os/own.js';
+import { oneLine } from '../os/printable.js';
+import { hold } from '../os/safe-dir.js';
+import type { Leftover, Outcome } from '../record/types.js';
+import { blamed, failureOf } from '../sandbox/failure.js';
+import { furnish } from '../sandbox/run-folders.js';
+import { whyLeft, withRunFolder, withSandbox } from '../sandbox/with-sandbox.js';
+import type { Verifier } from '../task/task.js';
 import { filesOf, writeTree } from '../task/tree.js';
-import { blamed, failureOf } from './blame.js';
-import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
-import { dropFolder } from './drop.js';
-import { furnish } from './furnish.js';
-import type { RunSettings } from './run.js';
+import type { RunSettings } from './run-settings.js';
 
 const PASSED: Outcome = { status: 'passed' };
 
@@ -41,25 +40,15 @@ export async function verifyInside(
   const { verifier } = settings.task;
   if (!verifier || run.outcome.status !== 'passed') return { outcome: run.outcome, leftovers: [] };
   settings.onPhase('verify');
-  let folder: string;
   try {
-    folder = makeFolder('verify');
+    const { value, left } = await withRunFolder('verify', async (folder) => {
+      const { spec, command } = layOut(settings, verifier, run, folder);
+      return inSandbox(settings, spec, command);
+    });
+    return { ...value, leftovers: [...value.leftovers, ...left] };
   } catch (error) {
-    return { outcome: blamed('harness', messageOf(error)), leftovers: [] };
+    return { outcome: failureOf(error), leftovers: [] };
   }
-  // Ends what our own clients still do once the sandbox is gone.
-  const over = new AbortController();
-  let verdict: Verdict;
-  try {
-    const ctx: Context = { ...settings.ctx, signal: over.signal };
-    const { spec, command } = layOut({ ...settings, ctx }, verifier, run, folder);
-    verdict = await inSandbox({ ...settings, ctx }, spec, command);
-  } catch (error) {
-    verdict = { outcome: failureOf(error), leftovers: [] };
-  } finally {
-    over.abort();
-  }
-  return { ...verdict, leftovers: [...verdict.leftovers, ...dropFolder(folder)] };
 }
 
 function layOut(
@@ -98,34 +87,18 @@ function commandOf(argv: [string, ...string[]], layout: Layout): Command {
 }
 
 async function inSandbox(
-  settings: { mode: Mode; ctx: Context; signal: AbortSignal; timeoutMs: number },
+  { mode, ctx, signal, timeoutMs }: { mode: Mode; ctx: Context; signal: AbortSignal; timeoutMs: number },
   spec: LaunchSpec,
   command: Command,
 ): Promise<Verdict> {
-  const { mode, ctx, timeoutMs } = settings;
-  const stop = stopper(settings.signal, timeoutMs);
-  let handle: Handle = { name: spec.name };
-  let launched = false;
-  let outcome: Outcome;
-  try {
-    const launching = mode.launch(ctx, spec);
-    handle = await stop.race(launching, async () => {
-      handle = (await within(launching, GRACE_MS).catch(() => undefined)) ?? handle;
-    });
-    launched = true;
-    outcome = await stop.race(heard(handle.process ?? mode.exec(ctx, handle, command)), async () => {});
-  } catch (error) {
-    outcome = cutShort(stop.reason(), launched, timeoutMs) ?? notRun(error);
-  } finally {
-    stop.clear();
-  }
-  try {
-    await within(mode.destroy(ctx, handle), DESTROY_MS);
-    return { outcome, leftovers: [] };
-  } catch (error) {
-    const why = blamed('sandbox', `the verifier's sandbox could not be destroyed: ${messageOf(error)}`);
-    return { outcome: outcome.status === 'passed' ? why : outcome, leftovers: [{ kind: 'sandbox', id: spec.name }] };
-  }
+  const used = await withSandbox({ mode, ctx, spec }, { signal, timeoutMs }, (sandbox) =>
+    heard(sandbox.handle.process ?? mode.exec(sandbox.ctx, sandbox.handle, command)),
+  );
+  const outcome = 'value' in used.work ? used.work.value : (cutShort(used.cutShort, used.launched, timeoutMs) ?? notRun(used.work.error));
+  const left = whyLeft(used.destroyed);
+  if (left === undefined) return { outcome, leftovers: [] };
+  const why = blamed('sandbox', `the verifier's sandbox could not be destroyed: ${left}`);
+  return { outcome: outcome.status === 'passed' ? why : outcome, leftovers: [{ kind: 'sandbox', id: spec.name }] };
 }
 
 function notRun(error: unknown): Outcome {

@@ -3,17 +3,19 @@ import { dirname } from 'node:path';
 import { type Census, openAudit } from '../census/census.js';
 import { leftInWorkspace } from '../census/workspace.js';
 import type { Command, Context, Handle, HostPaths, Layout } from '../contract.js';
-import { CagematchError, messageOf } from '../errors.js';
-import { hold, type Identity, identify } from '../held.js';
-import { makeFolder } from '../owner.js';
-import type { Leftover } from '../record.js';
-import { failureOf } from './blame.js';
-import { DESTROY_MS, GRACE_MS, stopper, within } from './bounds.js';
+import { CagematchError } from '../errors.js';
+import { makeFolder } from '../os/owner.js';
+import { hold, type Identity, identify } from '../os/safe-dir.js';
+import type { Leftover } from '../record/types.js';
+import { dropFolder } from '../sandbox/drop-folder.js';
+import { failureOf } from '../sandbox/failure.js';
+import { openEntrance } from '../sandbox/model-access.js';
+import { commandFor, furnish, ownerFor, specFor, valuesOf, workspaceUser } from '../sandbox/run-folders.js';
+import { stopper } from '../sandbox/time-limits.js';
+import { type OpeningSandbox, openSandbox, whyLeft } from '../sandbox/with-sandbox.js';
 import { watchMachine } from './busy.js';
-import { dropFolder } from './drop.js';
-import { openEntrance } from './entrance.js';
-import { commandFor, furnish, ownerFor, specFor, valuesOf, workspaceUser } from './furnish.js';
-import { cutShort, leftovers, type RunResult, type RunSettings, told, unlaunched, type Work, watch, withMore, workIn } from './run.js';
+import { cutShort, leftovers, told, unlaunched, type Work, watch, withMore, workIn } from './run.js';
+import type { RunResult, RunSettings } from './run-settings.js';
 import { verifierName, verifyInside } from './verify.js';
 
 /** What a sandbox needs that serves many runs. */
@@ -54,50 +56,48 @@ interface Dropped {
 
 /** @param nameOf a sandbox' name by what tells it from the row's others */
 export function createPool(ground: Ground, nameOf: (tail: string) => string): Pool {
-  const { mode } = ground;
-  const places = new Map<number, { name: string; folder: string; over: AbortController; launching: Promise<Idle> }>();
+  const places = new Map<number, { name: string; folder: string; opening: OpeningSandbox; idle: Promise<Idle> }>();
   let launched = 0;
   const pool: Pool = {
     take(place) {
       let one = places.get(place);
       if (!one) {
         launched += 1;
-        const name = nameOf(`idle${launched}`);
-        const folder = makeFolder('warm');
-        const over = new AbortController();
-        one = { name, folder, over, launching: launch({ ...ground, ctx: { ...ground.ctx, signal: over.signal } }, name, folder) };
-        one.launching.catch(() => {});
+        one = open(ground, nameOf(`idle${launched}`));
+        one.idle.catch(() => {});
         places.set(place, one);
       }
-      return one.launching;
+      return one.idle;
     },
     async drop(place) {
       const one = places.get(place);
       if (!one) return { folder: [] };
       places.delete(place);
-      const { name, folder } = one;
-      const idle = await within(one.launching, GRACE_MS).catch(() => undefined);
-      try {
-        await within(mode.destroy({ ...ground.ctx, signal: one.over.signal }, idle?.handle ?? { name }), DESTROY_MS);
-        return { name, folder: dropFolder(folder, ground) };
-      } catch (error) {
-        return { name, undestroyed: messageOf(error), folder: dropFolder(folder, ground) };
-      } finally {
-        one.over.abort();
-      }
+      const { name, folder, opening } = one;
+      const undestroyed = whyLeft((await opening.close()).destroyed);
+      return { name, ...(undestroyed === undefined ? {} : { undestroyed }), folder: dropFolder(folder, ground) };
     },
     close: (from = 0) => Promise.all([...places.keys()].filter((place) => place >= from).map((place) => pool.drop(place))),
   };
   return pool;
 }
 
-async function launch(ground: Ground, name: string, folder: string): Promise<Idle> {
+function open(ground: Ground, name: string) {
   const { mode, ctx } = ground;
+  const folder = makeFolder('warm');
+  let host: HostPaths;
   const user = mode.owner?.(ctx) ?? workspaceUser(ctx.uid);
-  const host = furnish(folder, user, ctx, mode);
-  const workspace = identify(host.workspace);
-  const handle = await mode.launch(ctx, specFor({ ...ground, name }, host, user));
-  return { name, handle, host, workspace, user, layout: mode.layout(ctx, host), ctx, used: 0 };
+  try {
+    host = furnish(folder, user, ctx, mode);
+  } catch (error) {
+    dropFolder(folder);
+    throw error;
+  }
+  const opening = openSandbox({ mode, ctx, spec: specFor({ ...ground, name }, host, user) });
+  const idle = opening.launched.then(
+    (sandbox): Idle => ({ name, ...sandbox, host, workspace: identify(host.workspace), user, layout: mode.layout(ctx, host), used: 0 }),
+  );
+  return { name, folder, opening, idle };
 }
 
 /** A run in the pool's sandbox. Never throws. A sandbox in which a run has failed, or left something running, is destroyed. */
@@ -184,7 +184,7 @@ async function madeReady(settings: RunSettings, pool: Pool, place: number): Prom
     }
   };
   try {
-    return await stop.race(fresh(), async () => {});
+    return await stop.race(fresh());
   } catch (error) {
     throw new Unready(stop.reason() ?? failureOf(error));
   } finally {

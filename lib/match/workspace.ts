@@ -1,12 +1,12 @@
 // A run's workspace on this host: what is read of it once an agent was in it is read of the very folder that was made for the run.
 import type { Mode } from '../contract.js';
 import { CagematchError } from '../errors.js';
-import { hold, type Identity, identify } from '../held.js';
-import type { Gap, Planted, Sync } from '../record.js';
+import { hold, type Identity, identify } from '../os/safe-dir.js';
+import type { Gap, Planted, Sync } from '../record/types.js';
+import { failureOf } from '../sandbox/failure.js';
 import { lookForPlanted, plantedSince, type Snapshot } from '../task/planted.js';
 import type { Task } from '../task/task.js';
 import type { Transcript } from '../task/transcript.js';
-import { failureOf } from './blame.js';
 
 export interface Workspace extends Identity {
   /** What runs by itself in it before the agent comes. */

@@ -2,7 +2,7 @@
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { CagematchError, messageOf } from '../errors.js';
-import { readPlainFile } from '../plain-files.js';
+import { readPlainFile } from '../os/plain-files.js';
 
 const text = z.strictObject({ type: z.literal('text'), text: z.string() });
 const toolUse = z.strictObject({ type: z.literal('tool_use'), name: z.string().min(1), input: z.record(z.string(), z.unknown()) });

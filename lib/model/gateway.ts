@@ -2,10 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { refuseExposed } from '../addresses.js';
 import { type Clock, monotonic } from '../clock.js';
 import { CagematchError, messageOf } from '../errors.js';
-import { oneLine } from '../printable.js';
+import { refuseExposed } from '../os/addresses.js';
+import { oneLine } from '../os/printable.js';
 import { descriptorLimit, limitConnections, openQueue } from './limits.js';
 import type { Values } from './placeholders.mjs';
 import { presentedCredential, readBody, refuseRoute, routeOf, sameSecret, sendError } from './replay.mjs';

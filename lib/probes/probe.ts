@@ -1,13 +1,12 @@
 // The flow of a probe: make every row ready, try each thing in it, sweep up. Emits events; prints nothing.
 import type { Context, Env } from '../contract.js';
 import { messageOf } from '../errors.js';
-import type { Recorder } from '../match/events.js';
-import { sandboxName } from '../match/match.js';
-import type { PlannedEntry } from '../match/plan.js';
-import { makeReady } from '../match/ready.js';
-import { sweep } from '../match/sweep.js';
 import type { Gateway } from '../model/gateway.js';
-import type { ProbeName, UnstampedProbe } from '../probe-record.js';
+import type { ProbeName, UnstampedProbe } from '../record/probe.js';
+import type { Recorder } from '../record/write.js';
+import { makeReady } from '../sandbox/prepare.js';
+import { type PlannedEntry, sandboxName } from '../sandbox/row.js';
+import { sweep } from '../sandbox/sweep.js';
 import type { Task } from '../task/task.js';
 import { probeResidue } from './residue/residue.js';
 import type { Subject } from './sandbox.js';

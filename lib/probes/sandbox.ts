@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import type { Command, Context, Env, ExecStream, Handle, HostPaths, LaunchSpec, Layout } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import { parseJson } from '../json.js';
-import { DESTROY_MS, stopper, within } from '../match/bounds.js';
-import { furnish, workspaceUser } from '../match/furnish.js';
-import type { Ready } from '../match/ready.js';
-import { own } from '../own.js';
-import { makeFolder, removeFolder } from '../owner.js';
+import { own } from '../os/own.js';
 import { packageRoot } from '../package.js';
+import type { Outcome } from '../record/types.js';
+import type { Ready } from '../sandbox/prepare.js';
+import { furnish, workspaceUser } from '../sandbox/run-folders.js';
+import { withRunFolder, withSandbox } from '../sandbox/with-sandbox.js';
 
 /** A row that is ready to be probed. */
 export interface Subject extends Ready {
@@ -78,11 +78,8 @@ export async function inSandbox<T>(
   act: (sandbox: OpenSandbox) => Promise<T>,
 ): Promise<T> {
   const { adapter: mode } = subject.entry;
-  const folder = makeFolder('probe');
-  const over = new AbortController();
-  const ctx: Context = { ...subject.ctx, signal: over.signal };
-  const stop = stopper(subject.signal, subject.timeoutMs);
-  try {
+  const { ctx } = subject;
+  const { value, left } = await withRunFolder('probe', async (folder) => {
     const user = mode.owner?.(ctx) ?? workspaceUser(ctx.uid);
     const brought = bring(folder, scripts, setting.scripts ?? {});
     const host = furnish(folder, user, ctx, mode);
@@ -101,14 +98,9 @@ export async function inSandbox<T>(
     const begin = setting.command?.({ layout, script: inside });
     const oneShot = mode.oneShot && begin ? { ...plain, command: begin } : plain;
     const spec = setting.spec?.(oneShot) ?? oneShot;
-    let handle: Handle = { name: spec.name };
-    try {
-      const launching = mode.launch(ctx, spec);
-      handle = await stop.race(launching, async () => {
-        handle = (await within(launching, DESTROY_MS).catch(() => undefined)) ?? handle;
-      });
+    const used = await withSandbox({ mode, ctx, spec }, subject, ({ handle, ctx }) => {
       const run: OpenSandbox['run'] = (argv, options = {}) => mode.exec(ctx, handle, command(layout, argv, options));
-      const sandbox: OpenSandbox = {
+      return act({
         handle,
         ctx,
         begun: handle.process ?? (begin && mode.exec(ctx, handle, begin)),
@@ -119,18 +111,15 @@ export async function inSandbox<T>(
         run,
         ask: (script, argument, options) => answers(run(['node', inside(script), JSON.stringify(argument)], options)),
         collect: () => mode.collect(ctx, handle, host.workspace),
-      };
-      return await stop.race(act(sandbox), async () => {});
-    } catch (error) {
-      throw tooLate(stop.reason()) ?? error;
-    } finally {
-      await within(mode.destroy(ctx, handle), DESTROY_MS);
-    }
-  } finally {
-    stop.clear();
-    over.abort();
-    removeFolder(folder);
-  }
+      });
+    });
+    if (used.destroyed.how === 'left') throw used.destroyed.error;
+    if ('error' in used.work) throw tooLate(used.cutShort) ?? used.work.error;
+    return used.work.value;
+  });
+  const [kept] = left;
+  if (kept) throw new CagematchError('destroy-failed', `${kept.id} cannot be removed`, 'cagematch clean');
+  return value;
 }
 
 /** Does the sandbox see this host's files under their own paths? One that is handed the workspace alone has a home of its own. */
@@ -174,6 +163,6 @@ async function* answers<T>(stream: ExecStream): AsyncGenerator<Told<T>> {
   }
 }
 
-function tooLate(reason: ReturnType<ReturnType<typeof stopper>['reason']>): CagematchError | undefined {
+function tooLate(reason: Outcome | undefined): CagematchError | undefined {
   return reason?.status === 'failed' ? new CagematchError('launch-failed', reason.message, reason.hint) : undefined;
 }

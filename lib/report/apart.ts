@@ -1,8 +1,8 @@
 // Which rows show no significant difference, in few lines; which were shown to be equal; how far a few runs can be trusted; what lies far out.
-import { isGap } from '../record.js';
+import { isGap } from '../record/types.js';
+import { ENOUGH_TO_SEPARATE } from '../statistics/summary.js';
 import { duration, listed, nameOf, namesOf } from './cells.js';
 import type { Report } from './document.js';
-import { ENOUGH_TO_SEPARATE } from './statistics.js';
 import { type Style, wrap } from './terminal/lines.js';
 
 const MEASURES = ['startup', 'total'] as const;
@@ -119,5 +119,5 @@ export function renderOutliers(report: Report, style: Style): string {
   const lines = outlierLines(report);
   return lines.length === 0
     ? ''
-    : [style.bold('startups far out, kept in every number'), ...lines.flatMap((line) => wrap(line, '  ', '    '))].join('\n');
+    : [style.bold('startup outliers (included in all statistics)'), ...lines.flatMap((line) => wrap(line, '  ', '    '))].join('\n');
 }

@@ -1,7 +1,7 @@
 // What happens to a row when several of its runs go at once: how much is done a minute at each level, and where more no longer helps.
-import { isGap } from '../record.js';
+import { isGap } from '../record/types.js';
+import { summarize } from '../statistics/summary.js';
 import type { Report } from './document.js';
-import { summarize } from './statistics.js';
 import { measured, ofWaves, type Tally } from './tally.js';
 
 type Burst = Report['burst'][number];

@@ -1,5 +1,5 @@
 // The words and numbers in which the rows of a report are told, the same in every form of it.
-import { type Gap, isGap, type Leftover } from '../record.js';
+import { type Gap, isGap, type Leftover } from '../record/types.js';
 import type { ModeReport, Report, Summary } from './document.js';
 
 export function nameOf(mode: Pick<ModeReport, 'entry' | 'standIn'>): string {

@@ -1,6 +1,6 @@
 // Under which circumstances the numbers came about: how busy the machine was, what first runs took, and what the sandboxes are inside.
 import { quantileSorted } from 'simple-statistics';
-import { type Guest, isGap } from '../record.js';
+import { type Guest, isGap } from '../record/types.js';
 import { bytes, isLabelledByTask, listed, nameOf, tasksOf, withoutLabel } from './cells.js';
 import type { ModeReport, Report } from './document.js';
 import type { Tally } from './tally.js';

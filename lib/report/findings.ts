@@ -1,7 +1,7 @@
 // Findings: sentences whose every number is filled in from a record, and whose claims are checked against it.
 import { z } from 'zod';
 import { CagematchError } from '../errors.js';
-import { isGap } from '../record.js';
+import { isGap } from '../record/types.js';
 import type { Report } from './document.js';
 import { code, joined, ofThisRepository, table } from './export/markdown-text.js';
 import type { ProbeDocument } from './probe/document.js';

@@ -1,10 +1,11 @@
 // The match as a document: a fold of its events, one at a time, that keeps of a run no more than its numbers.
-import { type EventOf, type Gap, isGap, type MatchEvent } from '../record.js';
+
+import { baselineFor, baselineOf } from '../record/baseline.js';
+import { type EventOf, type Gap, isGap, type MatchEvent } from '../record/types.js';
+import { createFamily } from '../statistics/inference.js';
 import { recommend } from './advice/recommend.js';
-import { baselineFor, baselineOf } from './baseline.js';
 import { burstOf } from './burst.js';
 import type { Report } from './document.js';
-import { createFamily } from './inference.js';
 import { testLengths } from './lengths.js';
 import { modelWarnings } from './model-time.js';
 import { driftOf, resolutionOf } from './pace.js';

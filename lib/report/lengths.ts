@@ -1,10 +1,10 @@
 // What tasks of several lengths show together: for each sandbox a fixed cost and a cost per millisecond of work, fitted round by round.
 import { mean } from 'simple-statistics';
-import { type Entry, type Gap, isGap } from '../record.js';
+import { type Entry, type Gap, isGap } from '../record/types.js';
+import { ALPHA, canReject, differenceEstimate, type Family } from '../statistics/inference.js';
+import { signedRank } from '../statistics/ranks.js';
 import type { Paired, Report } from './document.js';
-import { ALPHA, canReject, differenceEstimate, type Family } from './inference.js';
 import { type Series, withoutModel, workWithoutModel } from './pairs.js';
-import { signedRank } from './ranks.js';
 import type { Tally } from './tally.js';
 
 type Lengths = NonNullable<Report['lengths']>;

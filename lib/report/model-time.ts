@@ -1,5 +1,5 @@
 // Rows that waited on the model for different times: in a replay that is the sandbox's network, live it is the API's mood.
-import { isGap } from '../record.js';
+import { isGap } from '../record/types.js';
 import { duration, nameOf } from './cells.js';
 import type { ModeReport } from './document.js';
 

@@ -1,9 +1,9 @@
 // The machine under a match: whether its pace changed between the rounds, and how small a difference the match could have shown. Pure.
 import { medianSorted } from 'simple-statistics';
-import { type Gap, isGap } from '../record.js';
+import { type Gap, isGap } from '../record/types.js';
+import { ALPHA, detectableRatio, fewestPairs, MARGIN, pairsNeeded } from '../statistics/inference.js';
+import { rankSum } from '../statistics/ranks.js';
 import type { Report } from './document.js';
-import { ALPHA, detectableRatio, fewestPairs, MARGIN, pairsNeeded } from './inference.js';
-import { rankSum } from './ranks.js';
 import type { Tally } from './tally.js';
 
 const median = (values: readonly number[]) => medianSorted([...values].sort((a, b) => a - b));

@@ -1,8 +1,18 @@
 // Two rows held against each other round by round: only rounds in which both passed make a pair.
-import { type Entry, type Gap, isGap } from '../record.js';
+import { type Entry, type Gap, isGap } from '../record/types.js';
+import {
+  ALPHA,
+  canReject,
+  createFamily,
+  differenceEstimate,
+  equivalence,
+  type Family,
+  holm,
+  noiseOf,
+  ratioEstimate,
+} from '../statistics/inference.js';
+import { signedRank } from '../statistics/ranks.js';
 import type { Paired, Report } from './document.js';
-import { ALPHA, canReject, createFamily, differenceEstimate, equivalence, type Family, holm, noiseOf, ratioEstimate } from './inference.js';
-import { signedRank } from './ranks.js';
 import { combined, type Tally } from './tally.js';
 
 type Comparison = Report['comparisons'][number];

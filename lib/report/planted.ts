@@ -1,5 +1,5 @@
 // What agents did to files that run by themselves, in words that are the same in every form of the report.
-import { isGap } from '../record.js';
+import { isGap } from '../record/types.js';
 import { listed, runsNamed } from './cells.js';
 import type { ModeReport, Report } from './document.js';
 

@@ -1,8 +1,9 @@
 // A whole record at once: its text to events, its events to the report.
-import type { MatchEvent } from '../record.js';
+
+import { createLineReader } from '../record/read.js';
+import type { MatchEvent } from '../record/types.js';
 import type { Report } from './document.js';
 import { createFold } from './fold.js';
-import { createLineReader } from './read.js';
 
 /** Reads events.jsonl. A last line that a crash cut short is left out; any other broken line is an error. */
 export function parseEvents(text: string): MatchEvent[] {

@@ -1,10 +1,10 @@
 // One row of the report: everything that is said of one entry of a match.
-import type { Entry, EventOf, Gap } from '../record.js';
+import type { Entry, EventOf, Gap } from '../record/types.js';
+import { wilson } from '../statistics/inference.js';
+import { fences, summarize } from '../statistics/summary.js';
 import { machineOf } from './circumstances.js';
 import type { ModeReport, Summary } from './document.js';
-import { wilson } from './inference.js';
 import { pairedDifference, pairedRatio, pairUp, type Series, startup, withoutModel, workWithoutModel } from './pairs.js';
-import { fences, summarize } from './statistics.js';
 import { CLOCKS, combined, measured, type Quantity, type Tally } from './tally.js';
 
 interface Surroundings {

@@ -1,6 +1,6 @@
 // What the record of a match and that of a probe both tell: its rows, why others are not there, warnings, versions.
-import type { ProbeEvent } from '../probe-record.js';
-import type { Entry, EventOf, MatchEvent } from '../record.js';
+import type { ProbeEvent } from '../record/probe.js';
+import type { Entry, EventOf, MatchEvent } from '../record/types.js';
 import type { ModeReport, Report } from './document.js';
 
 export function createRows() {

@@ -1,6 +1,6 @@
 // Where the time of one row goes: the four stretches from launch to gone, which a bar can show on one scale.
 import { medianSorted } from 'simple-statistics';
-import { type Gap, isGap } from '../record.js';
+import { type Gap, isGap } from '../record/types.js';
 import type { ModeReport, Summary } from './document.js';
 
 /** Medians in ms. Being medians, they need not add up to the median total. */

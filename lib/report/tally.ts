@@ -1,7 +1,7 @@
 // What is kept of one row's runs while a record is read: counts, and numbers in typed arrays, so that a long record fits.
-import { type ClockName, type Cost, type EventOf, type Gap, isGap, type Ms } from '../record.js';
+import { type ClockName, type Cost, type EventOf, type Gap, isGap, type Ms } from '../record/types.js';
+import { summarizeWaves } from '../statistics/summary.js';
 import type { ModeReport, Summary } from './document.js';
-import { summarizeWaves } from './statistics.js';
 
 export const CLOCKS: ClockName[] = ['image', 'launch', 'firstProcess', 'startup', 'work', 'model', 'exit', 'collect', 'teardown', 'total'];
 const COSTS = ['memoryPeakBytes', 'cpuUserMs', 'cpuSystemMs'] as const satisfies (keyof Cost)[];

@@ -1,8 +1,7 @@
 // Which tasks there are, and which one is meant by a name.
 import { readdirSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { CagematchError } from '../errors.js';
-import { nearest } from '../nearest.js';
+import { CagematchError, nearest } from '../errors.js';
 import { packageRoot } from '../package.js';
 import { type FolderTask, isTaskFolder, readTask } from './folder.js';
 

@@ -1,6 +1,6 @@
 // What the verdicts rest on: files that are on this host, what the agent wrote, and what its commands printed.
-import { type Held, hold, readOwn } from '../held.js';
-import type { Sync } from '../record.js';
+import { type Held, hold, readOwn } from '../os/safe-dir.js';
+import type { Sync } from '../record/types.js';
 import type { Transcript } from './transcript.js';
 
 /** What is longer was not written with the Write tool. */

@@ -3,16 +3,15 @@ import { createHash, randomBytes } from 'node:crypto';
 import { lstatSync, realpathSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { z } from 'zod';
-import { CagematchError, messageOf } from '../errors.js';
-import { hold } from '../held.js';
+import { CagematchError, messageOf, nearest } from '../errors.js';
 import type { Cassette } from '../model/cassette.js';
-import { nearest } from '../nearest.js';
-import { MOST_TYPED, readPlainFile } from '../plain-files.js';
-import { parseYaml, placeOf } from '../yaml-file.js';
+import { MOST_TYPED, readPlainFile } from '../os/plain-files.js';
+import { hold } from '../os/safe-dir.js';
 import { createJudge } from './judge.js';
 import { keysAt, NONCE, TAKES, type TaskFile, taskSchema, VERIFY } from './schema.js';
 import type { Task, Verifier } from './task.js';
 import { EMPTY, filesOf, foldersOf, readTree, type Tree, withFile, writeTree } from './tree.js';
+import { parseYaml, placeOf } from './yaml-file.js';
 
 /** A task that was read from a folder. */
 export interface FolderTask extends Task {

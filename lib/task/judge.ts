@@ -1,7 +1,7 @@
 // The judge of every task folder: holds what it expects against the workspace that came back and against what the agent told.
 import { runInNewContext } from 'node:vm';
-import { oneLine } from '../printable.js';
-import { isGap, type Outcome, type Sync } from '../record.js';
+import { oneLine } from '../os/printable.js';
+import { isGap, type Outcome, type Sync } from '../record/types.js';
 import { cameIn, isThere, lastWritten, printed, textOf } from './evidence.js';
 import { type Expectations, NONCE, toPattern } from './schema.js';
 import type { Task } from './task.js';

@@ -2,7 +2,7 @@
 import type { Env } from '../contract.js';
 import { messageOf } from '../errors.js';
 import { parseJson } from '../json.js';
-import { MOST_TYPED, readPlainFile } from '../plain-files.js';
+import { MOST_TYPED, readPlainFile } from '../os/plain-files.js';
 
 const PLACES: Partial<Record<NodeJS.Platform, string>> = {
   linux: '/etc/claude-code/managed-settings.json',

@@ -1,10 +1,10 @@
 // What an agent did to files that run by themselves: the workspace is looked at before the launch and after collect.
 import { createHash } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import { type Held, readBounded } from '../held.js';
 import { parseJson } from '../json.js';
-import { spelledOut } from '../printable.js';
-import type { Planted } from '../record.js';
+import { spelledOut } from '../os/printable.js';
+import { type Held, readBounded } from '../os/safe-dir.js';
+import type { Planted } from '../record/types.js';
 import { PLACES, type Place } from './self-running.js';
 
 /** By path, its bytes as latin1: a name may be no text. */

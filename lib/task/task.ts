@@ -1,12 +1,9 @@
 // What a task is: a prompt, a seed workspace, a judge that only looks, and, where it has one, a verifier that is run in a sandbox.
-import type { Outcome, Sync } from '../record.js';
+
+import type { Owner } from '../os/own.js';
+import type { Outcome, Sync } from '../record/types.js';
 import type { Transcript } from './transcript.js';
 import type { Tree } from './tree.js';
-
-export interface Owner {
-  uid: number;
-  gid: number;
-}
 
 export interface Task {
   id: string;

@@ -1,8 +1,8 @@
 // Reads the agent's stream-json line by line and keeps what a verdict needs. The border to guest output.
 import { z } from 'zod';
 import { parseJson } from '../json.js';
-import { lastLine, oneLine } from '../printable.js';
-import type { Outcome } from '../record.js';
+import { lastLine, oneLine } from '../os/printable.js';
+import type { Outcome } from '../record/types.js';
 import { redact } from '../secrets.js';
 
 const blocks = z.array(

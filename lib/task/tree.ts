@@ -2,8 +2,8 @@
 import { closeSync, constants, fchownSync, lchownSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CagematchError } from '../errors.js';
-import { type Held, hold, readBounded } from '../held.js';
-import type { Owner } from './task.js';
+import type { Owner } from '../os/own.js';
+import { type Held, hold, readBounded } from '../os/safe-dir.js';
 
 export interface TreeFile {
   bytes: Buffer;

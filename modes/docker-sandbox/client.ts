@@ -1,8 +1,8 @@
 // The two command lines: `sbx`, and `docker sandbox`; each call bounded, what they print read, what their words mean.
 import type { Context, Detection } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { type Captured, capture, succeeded, whyFailed } from '../../lib/exec.js';
-import { type Lack, lackIn, lackOfKvm, type Need, readMachine } from '../../lib/machine.js';
+import { type Captured, capture, succeeded, whyFailed } from '../../lib/os/exec.js';
+import { type Lack, lackIn, lackOfKvm, type Need, readMachine } from './machine.js';
 
 export type Cli = 'sbx' | 'docker sandbox';
 

@@ -1,6 +1,6 @@
 // Which of the two is here and ready, and the way there step by step.
 import type { Context, Detection, SetupStep } from '../../lib/contract.js';
-import { type Captured, succeeded, whyFailed } from '../../lib/exec.js';
+import { type Captured, succeeded, whyFailed } from '../../lib/os/exec.js';
 import { diagnose, INSTALL, identify, lackHere, readList, sandbox } from './client.js';
 import { CLONE } from './sandbox.js';
 import { namesTemplate, templateOf } from './template.js';

@@ -4,13 +4,13 @@ import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Context, Handle, HostPaths, LaunchSpec, Listed } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { whyFailed } from '../../lib/exec.js';
-import type { Connection } from '../../lib/guest-exec.js';
-import { dropLabels, keepLabels, keptLabels } from '../../lib/kept-labels.js';
-import { folderOwner, ownerDead } from '../../lib/owner.js';
-import { removeTree } from '../../lib/remove-tree.js';
-import { writeRepository } from '../../lib/repository.js';
+import type { Connection } from '../../lib/kit/guest/exec.js';
+import { whyFailed } from '../../lib/os/exec.js';
+import { folderOwner, ownerDead } from '../../lib/os/owner.js';
+import { removeTree } from '../../lib/os/remove-tree.js';
 import { argvOf, type Cli, client, createMs, diagnose, envOf, INSTALL, must, QUICK_MS, readList, sandbox } from './client.js';
+import { dropLabels, keepLabels, keptLabels } from './kept-labels.js';
+import { writeRepository } from './repository.js';
 
 /** The kind of sandbox, which brings the agent CLI with it. */
 const AGENT = 'claude';

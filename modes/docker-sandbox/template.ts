@@ -1,6 +1,6 @@
 // The template image that sandboxes are made from: which one, and whether it is here.
 import type { Context } from '../../lib/contract.js';
-import { succeeded } from '../../lib/exec.js';
+import { succeeded } from '../../lib/os/exec.js';
 import { type Cli, QUICK_MS, sandbox } from './client.js';
 
 /** The older one cannot be asked; it pulls what is missing when a sandbox is made. */

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { type Answer, type HttpApi, hasSucceeded, openHttpApi, whyRefused } from '../../lib/http-api.js';
-import { imageName } from '../../lib/oci-image.js';
+import { imageName } from '../../lib/kit/oci/image.js';
+import { type Answer, type HttpApi, hasSucceeded, openHttpApi, whyRefused } from './http-api.js';
 
 /** What the API allows for every action on one machine, and on one app; reading a machine is allowed more. */
 const ACTION = { perSecond: 1, burst: 3 };

@@ -1,7 +1,8 @@
 // How large a machine is, and what it costs.
-import { dollars, type ListPrice, perSecond } from '../../lib/bill.js';
+
 import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
+import { dollars, type ListPrice, perSecond } from './bill.js';
 
 /** Of shared processors, in the cheapest regions. */
 export const PRICE: ListPrice = {

@@ -3,11 +3,11 @@ import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Context } from '../../lib/contract.js';
 import type { CagematchError } from '../../lib/errors.js';
-import { output } from '../../lib/exec.js';
-import { fillBuildContext } from '../../lib/oci-image.js';
-import { oneProgram } from '../../lib/one-program.js';
-import { makeFolder, removeFolder } from '../../lib/owner.js';
+import { fillBuildContext } from '../../lib/kit/oci/image.js';
+import { output } from '../../lib/os/exec.js';
+import { makeFolder, removeFolder } from '../../lib/os/owner.js';
 import { appOf, imageOf, label } from './api.js';
+import { oneProgram } from './one-program.js';
 
 export const CLI = ['fly', 'flyctl'] as const;
 

@@ -4,9 +4,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { monotonic } from '../../lib/clock.js';
 import type { Context, LaunchSpec, Listed } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { type Answer, hasSucceeded, mayBeDone, whyRefused } from '../../lib/http-api.js';
 import { appOf, call, client, diagnose, get, imageOf, isFull, type Machine, must, regionsOf, whyNoMachine } from './api.js';
 import { guestOf } from './guest.js';
+import { type Answer, hasSucceeded, mayBeDone, whyRefused } from './http-api.js';
 
 const GONE_MS = 25_000;
 

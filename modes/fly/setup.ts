@@ -1,8 +1,8 @@
 // The way from nothing to a row, step by step.
 import type { Context, SetupStep } from '../../lib/contract.js';
-import { placesOf } from '../../lib/one-program.js';
 import { appOf, askForApp, createHint, label, NAME_APP, tokenHint } from './api.js';
 import { CLI, INSTALL } from './image.js';
+import { placesOf } from './one-program.js';
 
 /** From a fresh account to a first machine. */
 export async function setup(ctx: Context): Promise<SetupStep[]> {

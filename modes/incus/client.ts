@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { capture, output, succeeded, whyFailed } from '../../lib/exec.js';
+import { capture, output, succeeded, whyFailed } from '../../lib/os/exec.js';
 
 export const VM = 'vm';
 

@@ -1,10 +1,10 @@
 // The machines behind a server that is elsewhere: the members of a cluster, or that one server.
 import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { whyFailed } from '../../lib/exec.js';
 import { parseJson } from '../../lib/json.js';
-import { type Member, type Members, watchMembers } from '../../lib/members.js';
+import { whyFailed } from '../../lib/os/exec.js';
 import { incus, isClustered, isFar, QUICK_MS, type Server } from './client.js';
+import { type Member, type Members, watchMembers } from './members.js';
 
 /** @throws `not-ready` where the daemon does not say */
 export async function askMembers(ctx: Context, timeoutMs: number): Promise<Member[]> {

@@ -1,14 +1,14 @@
 // One instance: launched with its limits and devices, given commands.
 import { createHash } from 'node:crypto';
-import { isLinkLocal, isLoopback } from '../../lib/addresses.js';
 import type { Command, Context, ExecEvent, Handle, LaunchSpec } from '../../lib/contract.js';
 import { CagematchError, messageOf } from '../../lib/errors.js';
-import { clientEnd, stream } from '../../lib/exec.js';
 import { parseJson } from '../../lib/json.js';
-import { untilLost } from '../../lib/members.js';
-import { type Moment, type Moments, watchMoments } from '../../lib/moments.js';
+import { type Moment, type Moments, watchMoments } from '../../lib/kit/lifecycle-events.js';
+import { isLinkLocal, isLoopback } from '../../lib/os/addresses.js';
+import { clientEnd, stream } from '../../lib/os/exec.js';
 import { AGENT_USER, isClustered, isFar, LAYOUT, labelled, must, VM, vmFlag } from './client.js';
 import { membersOf } from './cluster.js';
+import { untilLost } from './members.js';
 import { isOci, template } from './template.js';
 
 export interface InstanceHandle extends Handle {

@@ -1,8 +1,8 @@
 // Which Incus is here, or where it is; what is missing, and the way there.
 import type { Context, Detection, SetupStep } from '../../lib/contract.js';
-import { type Captured, which, whyFailed } from '../../lib/exec.js';
 import { parseJson } from '../../lib/json.js';
-import { versionFacts } from '../../lib/program-version.js';
+import { versionFacts } from '../../lib/kit/program-version.js';
+import { type Captured, which, whyFailed } from '../../lib/os/exec.js';
 import { incus, type Server, VM } from './client.js';
 import { askMembers } from './cluster.js';
 import { ownImage } from './template.js';

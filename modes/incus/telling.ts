@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { basename } from 'node:path';
 import type { Context, Handle, Listed, Thing, Trace } from '../../lib/contract.js';
 import { parseJson } from '../../lib/json.js';
-import { readLabels } from '../../lib/oci.js';
+import { readLabels } from '../../lib/kit/oci/args.js';
 import { incus, must, QUICK_MS } from './client.js';
 import { fingerprint, template } from './template.js';
 

@@ -4,8 +4,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { succeeded, whyFailed } from '../../lib/exec.js';
 import { parseJson } from '../../lib/json.js';
+import { succeeded, whyFailed } from '../../lib/os/exec.js';
 import { agentUp, incus, isClustered, LAYOUT, labelled, must, QUICK_MS, remove, VM, vmFlag } from './client.js';
 import { takers } from './cluster.js';
 

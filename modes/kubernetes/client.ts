@@ -1,7 +1,7 @@
 // kubectl, which is never called without the context that was named; its words, and what to type about them.
 import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { type Captured, capture, succeeded, whyFailed } from '../../lib/exec.js';
+import { type Captured, capture, succeeded, whyFailed } from '../../lib/os/exec.js';
 
 /** Detection has 5 s in all, and asks twice in a row. */
 const ASK_MS = 4000;

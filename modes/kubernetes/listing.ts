@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import type { Context, Listed } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { succeeded } from '../../lib/exec.js';
+import { succeeded } from '../../lib/os/exec.js';
 import { ask, diagnose, kubectl, must, QUICK_MS } from './client.js';
 import { kinds, selector } from './pod.js';
 

@@ -1,12 +1,12 @@
 // One sandbox: made, followed until it runs, spoken to, and what became of it.
 import type { Context, Env, Handle } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { stream } from '../../lib/exec.js';
-import { type Connection, shellOver } from '../../lib/guest-exec.js';
 import { parseJson } from '../../lib/json.js';
-import { jobOf, listOf, ownedBy, type PodPlan, SECRETS, sandboxOf } from '../../lib/pod-manifest.js';
-import { type Pod, runs, troubleOf, whyJobFailed, whyUnscheduled } from '../../lib/pod-status.js';
+import { type Connection, shellOver } from '../../lib/kit/guest/exec.js';
+import { stream } from '../../lib/os/exec.js';
 import { ask, clientOf, imageOf, kubectl, must, namespaceOf, waitOf } from './client.js';
+import { jobOf, listOf, ownedBy, type PodPlan, SECRETS, sandboxOf } from './pod-manifest.js';
+import { type Pod, runs, troubleOf, whyJobFailed, whyUnscheduled } from './pod-status.js';
 import { AGENT_SANDBOX, SANDBOXES } from './ready.js';
 
 export interface KubeHandle extends Handle {

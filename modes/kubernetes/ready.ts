@@ -1,10 +1,10 @@
 // Whether a cluster was named and answers, and which walls it has to offer.
 import type { Context, Detection, Variant } from '../../lib/contract.js';
-import type { Captured } from '../../lib/exec.js';
-import { succeeded } from '../../lib/exec.js';
 import { parseJson } from '../../lib/json.js';
-import { imageName } from '../../lib/oci-image.js';
-import { otherNames, runtimeVariant } from '../../lib/oci-runtimes.js';
+import { imageName } from '../../lib/kit/oci/image.js';
+import { otherNames, runtimeVariant } from '../../lib/kit/oci/runtimes.js';
+import type { Captured } from '../../lib/os/exec.js';
+import { succeeded } from '../../lib/os/exec.js';
 import { ask, diagnose, INSTALL, kubectl, namespaceOf } from './client.js';
 
 export async function detect(ctx: Context): Promise<Detection> {

@@ -18,9 +18,9 @@ import type {
   Listed,
   Reach,
 } from '../../lib/contract.js';
-import { createKeeper } from '../../lib/match/context.js';
-import { workspaceUser } from '../../lib/match/furnish.js';
 import { packageRoot } from '../../lib/package.js';
+import { createKeeper } from '../../lib/sandbox/context.js';
+import { workspaceUser } from '../../lib/sandbox/run-folders.js';
 import { contextOf, type Target } from './targets.js';
 
 export interface Told {

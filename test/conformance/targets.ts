@@ -2,10 +2,10 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Env, Facts, Mode } from '../../lib/contract.js';
-import { contextFor, createKeeper } from '../../lib/match/context.js';
-import { detectAll } from '../../lib/match/detect.js';
 import { asFound } from '../../lib/match/plan.js';
-import { entryName, loadModes } from '../../lib/match/registry.js';
+import { contextFor, createKeeper } from '../../lib/sandbox/context.js';
+import { detectAll } from '../../lib/sandbox/detect.js';
+import { entryName, loadModes } from '../../lib/sandbox/registry.js';
 import { machineEnv } from '../machine-env.js';
 
 export interface Target {

@@ -18,8 +18,8 @@ import { gzipSync } from 'node:zlib';
 import { execa } from 'execa';
 import { Header } from 'tar';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { pack, unpack } from '../../lib/archive.js';
-import { copyOut } from '../../lib/guest-shell.js';
+import { pack, unpack } from '../../lib/kit/guest/archive.js';
+import { copyOut } from '../../lib/kit/guest/shell.js';
 
 interface Entry {
   path: string;

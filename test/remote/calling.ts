@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Context, ExecEvent, ExecStream, LaunchSpec } from '../../lib/contract.js';
-import { contextFor, createKeeper } from '../../lib/match/context.js';
+import { contextFor, createKeeper } from '../../lib/sandbox/context.js';
 
 /** @param more what a test wants otherwise than on this machine */
 export function contextOf(mode: string, env: Record<string, string>, more: Partial<Context> = {}): Context & { close(): Promise<void> } {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { identifier } from '../../lib/harness-id.js';
+import { identifier } from '../../lib/os/harness-id.js';
 import { packageRoot } from '../../lib/package.js';
 import type { Report } from '../../lib/report/document.js';
 import dockerSandbox from '../../modes/docker-sandbox.js';

@@ -6,18 +6,12 @@ import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Report } from '../../lib/report/document.js';
 import dockerSandbox from '../../modes/docker-sandbox.js';
-import { buildHouse, cagematch, type House, standSomewhere } from '../house.js';
+import { cagematch, ownHouse, standSomewhere } from '../house.js';
 import { standIn } from '../stand-ins/docker-sandbox.js';
 import { contextOf, readAll, specOf } from './calling.js';
 
 const VARIANTS = ['sbx', 'docker sandbox'] as const;
 type StandIn = Awaited<ReturnType<typeof standIn>>;
-
-let house: House;
-beforeAll(async () => {
-  house = await buildHouse();
-}, 120_000);
-afterAll(() => house.close());
 
 /** What the stand-in was called with, one command line a call. */
 function calls(stand: StandIn): string[][] {
@@ -59,7 +53,7 @@ describe.each(VARIANTS)('a match over %s', (variant) => {
       '--json',
       '-',
     ];
-    const ran = await cagematch(house, args, { cwd: place.cwd, env: stand.env });
+    const ran = await cagematch(ownHouse, args, { cwd: place.cwd, env: stand.env });
     expect(ran.stderr).toContain('docker-sandbox (stand-in)');
     const [row, clone] = (JSON.parse(ran.stdout) as Report).modes;
     expect(row).toMatchObject({ standIn: true, n: 2, passed: 2, leftovers: [], sync: { in: 'yes', out: 'yes', live: 'yes' } });
@@ -68,7 +62,7 @@ describe.each(VARIANTS)('a match over %s', (variant) => {
     expect(row?.auth).toEqual({ path: 'runtime-proxy', delivered: { gap: 'not-exercised' } });
     expect(ran.exitCode).toBe(0);
     // Which of the two, and that no live model was asked, is said with the row.
-    const shown = await cagematch(house, ['report', '--format', 'markdown', '--out', join(place.cwd, 'out')], { cwd: place.cwd });
+    const shown = await cagematch(ownHouse, ['report', '--format', 'markdown', '--out', join(place.cwd, 'out')], { cwd: place.cwd });
     const words = `through ${variant} v[^ ]*-stand-in( \\(deprecated, replaced by sbx\\))?, the model replayed inside the guest`;
     expect(shown.stdout).toMatch(new RegExp(`docker-sandbox \\(stand-in\\).*${words}`));
     expect(await sandboxesOf(stand, variant)).not.toContain('cagematch');

@@ -1,7 +1,7 @@
 // Whatever befalls a call of the Machines API: the run ends typed, the right one is blamed, and no machine is left.
 import { describe, expect, it } from 'vitest';
-import { failureOf } from '../../lib/match/blame.js';
-import type { Outcome } from '../../lib/record.js';
+import type { Outcome } from '../../lib/record/types.js';
+import { failureOf } from '../../lib/sandbox/failure.js';
 import { agentFailure, startTranscript } from '../../lib/task/transcript.js';
 import fly from '../../modes/fly.js';
 import { standIn } from '../stand-ins/fly.js';

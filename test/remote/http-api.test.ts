@@ -2,7 +2,7 @@
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
-import { type Call, createPacer, type HttpApi, openHttpApi, whyRefused } from '../../lib/http-api.js';
+import { type Call, createPacer, type HttpApi, openHttpApi, whyRefused } from '../../modes/fly/http-api.js';
 
 const call: Call = { method: 'GET', path: '/thing', pace: { key: 'thing', perSecond: 1000, burst: 1000 }, timeoutMs: 5000 };
 const open: (() => Promise<void>)[] = [];

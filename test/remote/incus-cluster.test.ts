@@ -3,13 +3,13 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { fieldEnv } from '../../bench/field.js';
 import type { Context } from '../../lib/contract.js';
-import { output } from '../../lib/exec.js';
-import { contextFor, createKeeper } from '../../lib/match/context.js';
-import { detectAll } from '../../lib/match/detect.js';
-import { newMatchId } from '../../lib/match/match.js';
 import { type Asked, planMatch } from '../../lib/match/plan.js';
-import { loadModes } from '../../lib/match/registry.js';
+import { output } from '../../lib/os/exec.js';
+import { newMatchId } from '../../lib/record/match-id.js';
 import { renderTable } from '../../lib/report/terminal/table.js';
+import { contextFor, createKeeper } from '../../lib/sandbox/context.js';
+import { detectAll } from '../../lib/sandbox/detect.js';
+import { loadModes } from '../../lib/sandbox/registry.js';
 import { clusterEnv } from '../conformance/targets.js';
 import { row, started } from '../hand-made-record.js';
 import { PASSED, playMatch } from '../played.js';

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Context } from '../../lib/contract.js';
-import { createKeeper } from '../../lib/match/context.js';
+import { createKeeper } from '../../lib/sandbox/context.js';
 import incus from '../../modes/incus.js';
 import { fakeCommands, quoted, writeProgram } from '../fake-commands.js';
 import { modeContext } from '../mode-context.js';

@@ -1,6 +1,6 @@
 // A server's clock is known as well as its answers tell it, and no better.
 import { expect, it } from 'vitest';
-import { createServerClock, describeSkew } from '../../lib/server-clock.js';
+import { createServerClock, describeSkew } from '../../modes/fly/server-clock.js';
 
 const SECOND = Date.parse('2026-01-02T03:04:05Z');
 const date = (ms: number) => new Date(ms).toUTCString();

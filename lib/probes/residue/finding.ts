@@ -1,6 +1,6 @@
 // What one look has found: nothing, the credential at some places, or that it could not be looked there.
 import type { Searched } from '../../census/search-files.js';
-import type { Sweep } from '../../probe-record.js';
+import type { Sweep } from '../../record/probe.js';
 import type { PlaceName } from './list.js';
 
 export type Finding = Sweep['places'][number] & { place: PlaceName };

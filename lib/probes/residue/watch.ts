@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type Needle, shapesIn } from '../../census/search.js';
-import { isBelow } from '../../process-tree.js';
+import { isBelow } from '../../os/process-tree.js';
 import { type Finding, finding, unseen } from './finding.js';
 
 const EVERY_MS = 20;

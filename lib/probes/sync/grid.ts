@@ -1,6 +1,6 @@
 // Which cells the truth table has, and that each is told once: what was not reached is told as a gap.
 import { messageOf } from '../../errors.js';
-import type { Direction, SyncCell } from '../../probe-record.js';
+import type { Direction, SyncCell } from '../../record/probe.js';
 import { BOTH } from '../guest/sync-both.mjs';
 import { KINDS } from '../guest/sync-kinds.mjs';
 

@@ -2,8 +2,8 @@
 // Only scripts of ours run in that sandbox; even so the host follows no link, opens no pipe and runs no git in what a guest could write.
 import { monotonic } from '../../clock.js';
 import { CagematchError, messageOf } from '../../errors.js';
-import { workspaceUser } from '../../match/furnish.js';
-import type { SyncCell } from '../../probe-record.js';
+import type { SyncCell } from '../../record/probe.js';
+import { workspaceUser } from '../../sandbox/run-folders.js';
 import { folderOf, KINDS } from '../guest/sync-kinds.mjs';
 import { inSandbox, type OpenSandbox, type Subject } from '../sandbox.js';
 import { probeBoth } from './both.js';

@@ -1,9 +1,9 @@
 // What work costs inside: the same loops in every row, once a round.
 import { createRequire } from 'node:module';
 import { CagematchError, messageOf } from '../../errors.js';
-import { rounds } from '../../match/plan.js';
-import { type Work, workSchema } from '../../probe-record.js';
-import type { Gap } from '../../record.js';
+import { type Work, workSchema } from '../../record/probe.js';
+import type { Gap } from '../../record/types.js';
+import { rounds } from '../../sandbox/rounds.js';
 import { inSandbox, type Subject } from '../sandbox.js';
 import { KINDS } from './kinds.js';
 

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Closable, Context } from '../../contract.js';
 import { messageOf } from '../../errors.js';
-import { capture, stream, succeeded, which } from '../../exec.js';
+import { capture, stream, succeeded, which } from '../../os/exec.js';
 import { packageRoot } from '../../package.js';
 import { ip, unused } from './listeners.js';
 

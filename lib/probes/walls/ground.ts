@@ -1,9 +1,9 @@
 // Where a guest's tries of the network go: listeners of the probe, opened when the sandbox is up, closed whatever happened.
 import type { Closable, Context, Reach } from '../../contract.js';
 import { messageOf } from '../../errors.js';
+import type { WallName } from '../../kit/walls.js';
 import type { Subject } from '../sandbox.js';
 import { openForeign } from './foreign.js';
-import type { WallName } from './list.js';
 import { type Listener, listenTcp, outwardAddress } from './listeners.js';
 import { holdMetadata } from './metadata.js';
 import type { Planted } from './planted.js';

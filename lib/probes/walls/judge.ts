@@ -3,10 +3,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { release, version } from 'node:os';
 import { join } from 'node:path';
 import type { Env } from '../../contract.js';
-import { oneLine } from '../../printable.js';
-import type { Wall } from '../../probe-record.js';
-import { commandLines } from '../../process-tree.js';
-import type { WallName } from './list.js';
+import type { WallName } from '../../kit/walls.js';
+import { oneLine } from '../../os/printable.js';
+import { commandLines } from '../../os/process-tree.js';
+import type { Wall } from '../../record/probe.js';
 import type { Planted } from './planted.js';
 
 /** What a guest printed of one wall. */

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { Context, Env } from '../../contract.js';
 import { messageOf } from '../../errors.js';
-import { oneLine } from '../../printable.js';
-import type { Wall } from '../../probe-record.js';
+import { WALLS, type WallName } from '../../kit/walls.js';
+import { oneLine } from '../../os/printable.js';
+import type { Wall } from '../../record/probe.js';
 import { inSandbox, type OpenSandbox, type Setting, type Subject } from '../sandbox.js';
 import { type Ground, openGround } from './ground.js';
 import { type HostSide, JUDGES, sameKernel, socketPaths, type Told, uidMapOf } from './judge.js';
-import { WALLS, type WallName } from './list.js';
 import { credentialPlaces, filesOfRoot, type Planted, plant } from './planted.js';
 import { type NamedTarget, parseTarget } from './target.js';
 
@@ -55,7 +55,7 @@ export async function probeWalls(
   try {
     // The mode is given the environment with the secrets in it, as it would be given the user's.
     const row: Subject = { ...subject, ctx: { ...subject.ctx, env: planted.env } };
-    const declared = subject.entry.adapter.walls?.(row.ctx) ?? {};
+    const declared: Record<string, 'open' | 'closed'> = subject.entry.adapter.walls?.(row.ctx) ?? {};
     const setting: Setting = { tail: 'walls', seed: seedRepository, ...(more.spec ? { spec: more.spec } : {}) };
     const most = more.most ?? mostOf(row.ctx);
     const told = await inSandbox(row, SCRIPTS, setting, (sandbox) => {

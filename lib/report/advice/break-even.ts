@@ -1,5 +1,5 @@
 // From which task length on a later start and a longer end no longer matter, or are made good. Only fits of several lengths can say.
-import { isGap } from '../../record.js';
+import { isGap } from '../../record/types.js';
 import type { Paired, Recommendation, Report } from '../document.js';
 
 type BreakEven = Recommendation['breakEven'][number];

@@ -1,9 +1,9 @@
 // The rows that a recommendation chooses from, and why the others are left out.
-import { isGap } from '../../record.js';
+import { isGap } from '../../record/types.js';
+import { ENOUGH_TO_SEPARATE } from '../../statistics/summary.js';
 import { called, listed, passedOf } from '../cells.js';
 import type { ModeReport, Recommendation, Report } from '../document.js';
 import type { ProbeDocument } from '../probe/document.js';
-import { ENOUGH_TO_SEPARATE } from '../statistics.js';
 import { contextOf, createScale, type Scale } from './scale.js';
 
 /** What the recommendations are made from. */

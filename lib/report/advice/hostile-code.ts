@@ -1,5 +1,5 @@
 // Which sandboxes hold an agent that is not trusted: judged only by the walls that a probe of the same runtime version observed.
-import type { Wall } from '../../probe-record.js';
+import type { Wall } from '../../record/probe.js';
 import { called, listed } from '../cells.js';
 import type { ModeReport } from '../document.js';
 import type { ProbedMode } from '../probe/document.js';

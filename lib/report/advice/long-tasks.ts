@@ -1,5 +1,5 @@
 // Which sandboxes slow long tasks down least: by the slope that is fitted to tasks of different length, never by one length alone.
-import { isGap } from '../../record.js';
+import { isGap } from '../../record/types.js';
 import { listed, middle } from '../cells.js';
 import type { Report } from '../document.js';
 import { type Advice, completed, type Field, groupName, tooFewToDiffer, whyNoCandidate } from './field.js';

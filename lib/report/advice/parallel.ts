@@ -1,10 +1,10 @@
 // What a match's bursts show of many sandboxes at once: which rows get most done a minute, at which level, and what fails there.
-import { isGap } from '../../record.js';
+import { isGap } from '../../record/types.js';
+import { ALPHA, holm } from '../../statistics/inference.js';
+import { rankSum } from '../../statistics/ranks.js';
+import { ENOUGH_TO_SEPARATE } from '../../statistics/summary.js';
 import { bytes, called, listed, middle, rate } from '../cells.js';
 import type { ModeReport, Report, Summary } from '../document.js';
-import { ALPHA, holm } from '../inference.js';
-import { rankSum } from '../ranks.js';
-import { ENOUGH_TO_SEPARATE } from '../statistics.js';
 import { type Advice, type Field, groupName } from './field.js';
 import { bestOf } from './scale.js';
 

@@ -1,8 +1,8 @@
 // Rows that another one dominates: better in at least one respect, and shown to be no worse in every other.
 import type { Isolation } from '../../contract.js';
-import { isGap } from '../../record.js';
+import { isGap } from '../../record/types.js';
+import { ALPHA, fisher, holm } from '../../statistics/inference.js';
 import type { ModeReport, Recommendation } from '../document.js';
-import { ALPHA, fisher, holm } from '../inference.js';
 import { completed } from './field.js';
 import { type Scale, TIMES } from './scale.js';
 

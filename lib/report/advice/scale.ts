@@ -1,5 +1,5 @@
 // How two rows compare in startup and total, as far as the match can tell: the only source of every recommendation about time.
-import { isGap } from '../../record.js';
+import { isGap } from '../../record/types.js';
 import type { ModeReport, Report } from '../document.js';
 
 type Comparison = Report['comparisons'][number];

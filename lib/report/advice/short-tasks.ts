@@ -1,5 +1,5 @@
 // Which sandboxes are over soonest when the task is short: by the whole run, from launch until the sandbox is gone.
-import { isGap } from '../../record.js';
+import { isGap } from '../../record/types.js';
 import { called, duration, listed, ratio } from '../cells.js';
 import type { ModeReport } from '../document.js';
 import { type Advice, type Field, footing, groupName, pairsInCommon, whyNoDifference } from './field.js';

@@ -1,6 +1,6 @@
 // What both forms of a comparison print in the same words: the pace of the machine, a measure's cells, a verdict.
-import { isGap } from '../../record.js';
-import { ALPHA } from '../inference.js';
+import { isGap } from '../../record/types.js';
+import { ALPHA } from '../../statistics/inference.js';
 import type { ComparedRow, ComparisonDocument, Control, Difference, Measure, Measured } from './comparison.js';
 
 /** How the baseline's own time changed from match to match; undefined where there is no such row. */

@@ -1,7 +1,7 @@
 // Two matches held against each other: which rows became slower against their baseline, and whether that may be called a regression.
 import { median } from 'simple-statistics';
 import { CagematchError } from '../../errors.js';
-import { type Gap, isGap, type Outcome } from '../../record.js';
+import { type Gap, isGap, type Outcome } from '../../record/types.js';
 import type { ModeReport, Report } from '../document.js';
 import { pairUp, type Series, startup, withoutModel } from '../pairs.js';
 import { measured, type Tally } from '../tally.js';

@@ -1,6 +1,6 @@
 // What `compare --json` prints, in zod. `docs/schema/compare.json` is made from it.
 import { z } from 'zod';
-import { gapSchema, stateSchema } from '../../record.js';
+import { gapSchema, stateSchema } from '../../record/types.js';
 
 const interval = z.tuple([z.number(), z.number()]).or(gapSchema);
 

@@ -1,5 +1,5 @@
 // Two versions of a setup that ran in the same rounds of one match: each row's NEW is held against its BASE, round by round.
-import type { Gap } from '../../record.js';
+import type { Gap } from '../../record/types.js';
 import type { ModeReport } from '../document.js';
 import type { Series } from '../pairs.js';
 import type { Tally } from '../tally.js';

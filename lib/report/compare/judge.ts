@@ -1,8 +1,8 @@
 // What is worse in a row: tests over its rounds and passes, corrected together, and what they allow to be called a regression.
 import { median } from 'simple-statistics';
-import { type Gap, isGap } from '../../record.js';
-import { ALPHA, canReject, fewestPairs, fisher, holm } from '../inference.js';
-import { hodgesLehmann, rankSum, shift, signedRank } from '../ranks.js';
+import { type Gap, isGap } from '../../record/types.js';
+import { ALPHA, canReject, fewestPairs, fisher, holm } from '../../statistics/inference.js';
+import { hodgesLehmann, rankSum, shift, signedRank } from '../../statistics/ranks.js';
 import type { ComparedRow, ComparisonDocument, Measure, Measured } from './comparison.js';
 
 /** Positive numbers. `paired`: those of one place are of the same round. */

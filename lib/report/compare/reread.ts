@@ -1,5 +1,5 @@
 // A report that was kept as JSON, read back into what it was made of.
-import { eventSchema } from '../../record.js';
+import { eventSchema } from '../../record/types.js';
 import { reportSchema } from '../document.js';
 import { createTally, type Tally } from '../tally.js';
 import type { Side } from './compare.js';

@@ -1,5 +1,5 @@
 // The verdict of a comparison, and the one sentence that is its last line.
-import { isGap } from '../../record.js';
+import { isGap } from '../../record/types.js';
 import type { ComparisonDocument, Difference } from './comparison.js';
 
 type Findings = Pick<ComparisonDocument, 'rows' | 'regressions' | 'notCompared' | 'onlyIn' | 'failOver'> & {

@@ -1,5 +1,5 @@
 // What two matches depend on besides the code that is compared: where it differs, a slow-down has another suspect.
-import { type Guest, isGap } from '../../record.js';
+import { type Guest, isGap } from '../../record/types.js';
 import type { ModeReport, Report } from '../document.js';
 import type { Difference } from './comparison.js';
 

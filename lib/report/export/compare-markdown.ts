@@ -1,5 +1,5 @@
 // A comparison as Markdown, for a comment on a change; the verdict comes first.
-import { isGap } from '../../record.js';
+import { isGap } from '../../record/types.js';
 import {
   changeWords,
   differenceWords,

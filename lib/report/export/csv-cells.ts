@@ -1,5 +1,5 @@
 // Cells and lines of CSV (RFC 4180) that a spreadsheet shows and does not run.
-import { printable } from '../../printable.js';
+import { printable } from '../../os/printable.js';
 
 export type Cell = string | number | boolean | undefined;
 

@@ -1,5 +1,5 @@
 // Every run as a line of CSV (RFC 4180), for a spreadsheet or a data frame.
-import { type ClockName, type EventOf, isGap, type MatchEvent } from '../../record.js';
+import { type ClockName, type EventOf, isGap, type MatchEvent } from '../../record/types.js';
 import { type Cell, csvHead, csvLine } from './csv-cells.js';
 
 /** Takes a match's events and writes text as it goes. */

@@ -1,5 +1,5 @@
 // The report as JSON, its runs written as they are read again: all of them at once may be more than memory holds.
-import { printableJson } from '../../printable.js';
+import { printableJson } from '../../os/printable.js';
 import type { Report } from '../document.js';
 import { without } from '../rows.js';
 import type { Exporter } from './csv.js';

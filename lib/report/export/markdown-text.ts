@@ -1,5 +1,5 @@
 // Markdown in which every value is escaped: the one place where words of others become Markdown. As `page/markup.ts` for HTML.
-import { printable } from '../../printable.js';
+import { printable } from '../../os/printable.js';
 
 /** Markdown that was made here; nobody else can make any, and nothing else counts as Markdown. */
 class Markdown {

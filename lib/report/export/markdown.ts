@@ -1,6 +1,6 @@
 // The match as Markdown, and the generated region of RESULTS.md.
 
-import { type ClockName, isGap } from '../../record.js';
+import { type ClockName, isGap } from '../../record/types.js';
 import { apartLines, coverage, driftLine, outlierLines, resolutionLines } from '../apart.js';
 import { bundleLines } from '../bundles.js';
 import { authShort, failuresOf, isTaxed, middle, nameOf, pairedRatio, ratioHead, settingsOf, syncShort, tasksOf, whole } from '../cells.js';
@@ -57,7 +57,7 @@ export function renderMarkdown(report: Report): string {
     ...section('No significant difference:', bullets(apartLines(report))),
     ...section('What this match could have seen:', bullets(resolutionLines(report))),
     ...section('Drift:', bullets([driftLine(report) ?? []].flat())),
-    ...section('Startups far out, kept in every number:', bullets(outlierLines(report))),
+    ...section('Startup outliers (included in all statistics):', bullets(outlierLines(report))),
     ...section(
       'Not here:',
       bullets(report.absent.map((one) => markdown`${one.letter} ${code(one.entry)}: ${one.reason} → ${code(one.hint)}`)),

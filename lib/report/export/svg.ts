@@ -1,5 +1,5 @@
 // A match as one picture: a stacked bar for each row, from launch to the sandbox gone. It needs nothing but itself, so that a README can show it.
-import { isGap } from '../../record.js';
+import { isGap } from '../../record/types.js';
 import { tasksOf } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
 import { type Markup, markup } from '../page/markup.js';

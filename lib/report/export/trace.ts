@@ -1,7 +1,7 @@
 // The match as a Chrome trace (JSON), which Perfetto and chrome://tracing show: where every run's time went, on one time line.
 
-import { printable, printableJson } from '../../printable.js';
-import type { Clocks, EventOf } from '../../record.js';
+import { printable, printableJson } from '../../os/printable.js';
+import type { Clocks, EventOf } from '../../record/types.js';
 import { nameOf } from '../cells.js';
 import type { Exporter } from './csv.js';
 

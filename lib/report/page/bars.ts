@@ -1,5 +1,5 @@
 // Bars in the cells of a table: one column a quantity, each on its own scale from 0, the value beside its bar.
-import { type Gap, isGap } from '../../record.js';
+import { type Gap, isGap } from '../../record/types.js';
 import type { Report } from '../document.js';
 import { type Markup, markup } from './markup.js';
 import type { Rows } from './rows.js';

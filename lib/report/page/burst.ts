@@ -1,5 +1,5 @@
 // Burst: how many runs a minute, and how long startup takes, when more are started at once; a curve a row.
-import { type Gap, isGap } from '../../record.js';
+import { type Gap, isGap } from '../../record/types.js';
 import type { Report, Summary } from '../document.js';
 import { type Markup, markup } from './markup.js';
 import type { Rows } from './rows.js';

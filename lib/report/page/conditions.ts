@@ -1,5 +1,5 @@
 // The fingerprint: everything that the numbers depend on besides the runtimes' own work.
-import type { Fingerprint } from '../../record.js';
+import type { Fingerprint } from '../../record/types.js';
 import { doubts, firstRunLine, insideAlike } from '../circumstances.js';
 import type { ModeReport, Report } from '../document.js';
 import { type Markup, markup } from './markup.js';

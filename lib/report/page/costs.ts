@@ -1,5 +1,5 @@
 // What a sandbox takes of the machine: memory, CPU, disk.
-import { type Gap, isGap } from '../../record.js';
+import { type Gap, isGap } from '../../record/types.js';
 import type { ModeReport, Report, Summary } from '../document.js';
 import { bars, type Quantity } from './bars.js';
 import { type Markup, markup } from './markup.js';

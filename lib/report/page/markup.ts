@@ -1,5 +1,5 @@
 // Markup in which every value is escaped: the one place where words of others become HTML.
-import { printable } from '../../printable.js';
+import { printable } from '../../os/printable.js';
 
 /** HTML that was made here; nobody else can make any, and nothing else counts as HTML. */
 class Markup {

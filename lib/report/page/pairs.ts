@@ -1,5 +1,5 @@
 // Every two rows against each other, and which of them cannot be told apart.
-import { type Gap, isGap } from '../../record.js';
+import { type Gap, isGap } from '../../record/types.js';
 import { resolutionLines } from '../apart.js';
 import type { Report } from '../document.js';
 import { type Markup, markup } from './markup.js';
@@ -14,7 +14,7 @@ export function pairsSection(report: Report, rows: Rows): Markup {
   const resolution = resolutionLines(report);
   const alike = comparisons.filter(({ separable }) => separable === false);
   const unknown = comparisons.filter(({ separable }) => isGap(separable));
-  return markup`<section aria-labelledby="pairs"><h2 id="pairs">Pairs that cannot be told apart</h2>
+  return markup`<section aria-labelledby="pairs"><h2 id="pairs">Pairs with no significant difference</h2>
 ${comparisons.length === 0 ? markup`<p>No two rows passed in the same round, so none can be compared.</p>` : undefined}
 ${comparisons.length > 0 && alike.length + unknown.length === 0 ? markup`<p>None: every two rows differ significantly (signed-rank tests, adjusted over all pairs).</p>` : undefined}
 <ul class="plain">${alike.map(

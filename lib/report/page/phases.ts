@@ -1,5 +1,5 @@
 // Where the time goes: the parts of a run as stacked bars, all rows on one scale from 0.
-import { type Gap, isGap } from '../../record.js';
+import { type Gap, isGap } from '../../record/types.js';
 import type { ModeReport, Report, Summary } from '../document.js';
 import { bars } from './bars.js';
 import { type Markup, markup } from './markup.js';

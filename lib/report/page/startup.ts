@@ -1,5 +1,5 @@
 // Startup: a dot a run, the median and its interval, all rows on one scale from 0.
-import { isGap } from '../../record.js';
+import { isGap } from '../../record/types.js';
 import type { ModeReport, Report, Summary } from '../document.js';
 import { type Markup, markup } from './markup.js';
 import type { Rows } from './rows.js';

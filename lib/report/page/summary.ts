@@ -1,5 +1,5 @@
 // The table: one row a mode, what it costs and what it holds.
-import { type Gap, isGap } from '../../record.js';
+import { type Gap, isGap } from '../../record/types.js';
 import { driftLine } from '../apart.js';
 import { authShort, baselineName, syncShort } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';

@@ -1,5 +1,5 @@
 // Numbers and gaps in words.
-import { type Gap, isGap } from '../../record.js';
+import { type Gap, isGap } from '../../record/types.js';
 import type { Summary } from '../document.js';
 import { type Markup, markup } from './markup.js';
 

@@ -1,5 +1,5 @@
 // A probe as CSV: a line for every cell, wall and kind of work of every row, for a spreadsheet or a data frame.
-import { isGap } from '../../record.js';
+import { isGap } from '../../record/types.js';
 import { type Cell, csvHead, csvLine } from '../export/csv-cells.js';
 import type { ProbeDocument } from './document.js';
 import { isRatio } from './work.js';

@@ -1,7 +1,7 @@
 // What a probe found as a document: what `probe --json` prints, in zod. `docs/schema/probe.json` is made from it.
 import { z } from 'zod';
-import { PROBES, sweepSchema, syncCellSchema, wallSchema } from '../../probe-record.js';
-import { absentSchema, detectionSchema, entrySchema, fingerprintSchema, gapSchema, warningSchema } from '../../record.js';
+import { PROBES, sweepSchema, syncCellSchema, wallSchema } from '../../record/probe.js';
+import { absentSchema, detectionSchema, entrySchema, fingerprintSchema, gapSchema, warningSchema } from '../../record/types.js';
 
 const probedModeSchema = entrySchema.extend({
   detection: detectionSchema,

@@ -1,7 +1,7 @@
 // The workspace-sync truth table in few words: a mark for each direction of a cell, and the cells that are not the same, grouped.
 import { medianSorted } from 'simple-statistics';
-import type { Direction, SyncCell, Verdict } from '../../probe-record.js';
-import { type Gap, isGap, type Sync } from '../../record.js';
+import type { Direction, SyncCell, Verdict } from '../../record/probe.js';
+import { type Gap, isGap, type Sync } from '../../record/types.js';
 import { syncShort } from '../cells.js';
 import type { ProbeDocument } from './document.js';
 import { alike } from './grouped.js';

@@ -1,5 +1,5 @@
 // A probe as a document: a fold of its events. What was found of a row stands there whether or not the row was tried to its end.
-import type { ProbeEvent, ProbeName, Work } from '../../probe-record.js';
+import type { ProbeEvent, ProbeName, Work } from '../../record/probe.js';
 import { createRows, versionsOf } from '../rows.js';
 import type { ProbeDocument } from './document.js';
 import { taxOf } from './tax.js';

@@ -1,5 +1,5 @@
 // A probe as Markdown: whole tables, every cell that is not the same, all evidence; and the generated region of RESULTS.md.
-import { isGap } from '../../record.js';
+import { isGap } from '../../record/types.js';
 import { bullets, code, joined, markdown, document as page, section, table, type Words } from '../export/markdown-text.js';
 import type { ProbeDocument } from './document.js';
 import { DIRECTIONS, filesNotes, filesTable, latencyOf, MARKS, marksOf, type Seen, sameOf, sayFiles, shortOf, WORDS } from './files.js';

@@ -1,5 +1,5 @@
 // Parts of several probes beside a match: each part is of the newest probe that tried it, and none is shown twice.
-import { PROBES, type ProbeName } from '../../probe-record.js';
+import { PROBES, type ProbeName } from '../../record/probe.js';
 import type { ProbeDocument } from './document.js';
 
 /** What of these parts a probe says, as if nothing else had been asked of it. */

@@ -1,5 +1,5 @@
 // What a probe does now, for a person who waits: one live line on a terminal; elsewhere few plain lines.
-import type { ProbeEvent, ProbeName } from '../../probe-record.js';
+import type { ProbeEvent, ProbeName } from '../../record/probe.js';
 import { listed } from '../cells.js';
 import { createPreparing } from '../terminal/preparing.js';
 import { createScreen } from '../terminal/screen.js';

@@ -1,6 +1,6 @@
 // The sweeps in few words: where the credential was found, by the way that it went in, and what a reader should look at.
-import type { Sweep } from '../../probe-record.js';
-import { isGap } from '../../record.js';
+import type { Sweep } from '../../record/probe.js';
+import { isGap } from '../../record/types.js';
 import type { ProbeDocument } from './document.js';
 import { alike } from './grouped.js';
 

@@ -1,6 +1,6 @@
 // The sections of a page that show a probe: files, walls, work, and what broke off.
-import type { Wall } from '../../probe-record.js';
-import { type Gap, isGap } from '../../record.js';
+import type { Wall } from '../../record/probe.js';
+import { type Gap, isGap } from '../../record/types.js';
 import { type Markup, markup } from '../page/markup.js';
 import { type Rows, rowsOf, standInNote } from '../page/rows.js';
 import { gapWords } from '../page/words.js';

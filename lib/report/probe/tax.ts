@@ -1,7 +1,7 @@
 // What work costs inside a row, as a multiple of the baseline's in the same round; a pure fold of what the loops told.
-import type { Work } from '../../probe-record.js';
-import { type Gap, isGap } from '../../record.js';
-import { ENOUGH_TO_SEPARATE, summarizePairs } from '../statistics.js';
+import type { Work } from '../../record/probe.js';
+import { type Gap, isGap } from '../../record/types.js';
+import { ENOUGH_TO_SEPARATE, summarizePairs } from '../../statistics/summary.js';
 
 /** One kind of work in one row and round, as the record has it. */
 export interface Worked {

@@ -1,6 +1,6 @@
 // A probe for a person at a terminal of 100 columns: a table each for files, walls and work, and below it what is not as it should be.
-import { printable } from '../../printable.js';
-import { isGap } from '../../record.js';
+import { printable } from '../../os/printable.js';
+import { isGap } from '../../record/types.js';
 import { borderless, fits, fitted, plain, type Style, trimmed, wrap } from '../terminal/lines.js';
 import { renderAbsent } from '../terminal/table.js';
 import type { ProbeDocument } from './document.js';

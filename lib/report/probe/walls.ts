@@ -1,5 +1,5 @@
 // The walls in few words: what was observed of each, and which of these a reader should look at.
-import type { Wall } from '../../probe-record.js';
+import type { Wall } from '../../record/probe.js';
 import type { ProbeDocument } from './document.js';
 import { alike } from './grouped.js';
 

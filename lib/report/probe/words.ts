@@ -1,5 +1,5 @@
 // What is said of a whole probe, the same in every form of it.
-import type { ProbeName } from '../../probe-record.js';
+import type { ProbeName } from '../../record/probe.js';
 import { listed } from '../cells.js';
 import type { ProbeDocument, ProbedMode } from './document.js';
 

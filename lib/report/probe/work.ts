@@ -1,5 +1,5 @@
 // What work costs inside, in few words: a ratio with its interval for each kind and row, and why some are missing.
-import { isGap } from '../../record.js';
+import { isGap } from '../../record/types.js';
 import type { ProbeDocument, Tax } from './document.js';
 import { alike } from './grouped.js';
 

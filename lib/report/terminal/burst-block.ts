@@ -1,5 +1,5 @@
 // What a burst showed, for a terminal: a column for each level, and in words where it stops.
-import { isGap } from '../../record.js';
+import { isGap } from '../../record/types.js';
 import { listed, middle, namesOf, rate, whole } from '../cells.js';
 import type { Report } from '../document.js';
 import { borderless, fitted, type Style, trimmed, wrap } from './lines.js';

@@ -1,5 +1,5 @@
 // Two matches compared, for a person at a terminal of 100 columns; the verdict is the last line.
-import { isGap } from '../../record.js';
+import { isGap } from '../../record/types.js';
 import {
   changeWords,
   differenceWords,

@@ -1,5 +1,5 @@
 // What a sandbox costs besides time, for a terminal: memory, CPU, disk; and why where it is not known.
-import { isGap } from '../../record.js';
+import { isGap } from '../../record/types.js';
 import { bytes, nameOf, whyDashes } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
 import { borderless, fitted, type Style, trimmed, wrap } from './lines.js';
@@ -59,7 +59,7 @@ export function renderCost(report: Report, style: Style): string {
   );
   for (const row of held.rows) table.push(row);
   return [
-    style.bold('what a run costs besides (medians), and what image and sandbox take on disk'),
+    style.bold('resource usage (medians) and disk'),
     trimmed(fitted(table)),
     ...held.dashes.flatMap((line) => wrap(line, '  ', '    ')).map(style.faint),
   ].join('\n');

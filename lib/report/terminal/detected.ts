@@ -1,6 +1,6 @@
 // Which runtimes are here, for a person.
 import type { z } from 'zod';
-import type { detectionSchema } from '../../record.js';
+import type { detectionSchema } from '../../record/types.js';
 import { borderless, fitted, type Style, trimmed, wrap } from './lines.js';
 
 export interface DetectedRow {

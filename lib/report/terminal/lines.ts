@@ -1,6 +1,6 @@
 // What lines at a terminal are made of: its width, its styles, tables without borders, words that wrap.
 import CliTable from 'cli-table3';
-import { printable, STYLES } from '../../printable.js';
+import { printable, STYLES } from '../../os/printable.js';
 
 export const WIDTH = 100;
 

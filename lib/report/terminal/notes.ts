@@ -1,5 +1,5 @@
 // Under which conditions a match was measured: the last lines of its table.
-import { isGap } from '../../record.js';
+import { isGap } from '../../record/types.js';
 import { driftLine } from '../apart.js';
 import { bundleLines } from '../bundles.js';
 import { baselineName, tasksOf } from '../cells.js';
@@ -7,10 +7,19 @@ import { insideAlike, loadWords } from '../circumstances.js';
 import type { Report } from '../document.js';
 import { plantedSentences } from '../planted.js';
 import { type Style, wrap } from './lines.js';
-import type { Shown } from './table.js';
 
 /** `--runs auto` goes on until every ratio of startups is known to this share of it. */
 const PRECISE = 0.05;
+
+/**
+ * What there was room for: what a whole run costs, the interval of a startup in ms, and the isolation, which a row's letter suggests. The
+ * ratio's interval is always there.
+ */
+export interface Shown {
+  taxed: boolean;
+  interval: boolean;
+  isolation: boolean;
+}
 
 /** @param shown what the table had room for */
 export function renderNotes(report: Report, style: Style, shown: Shown): string {

@@ -1,6 +1,6 @@
 // What is told while rows are made ready, by a match and by a probe alike; and warnings, whenever they come.
-import type { ProbeEvent } from '../../probe-record.js';
-import type { MatchEvent } from '../../record.js';
+import type { ProbeEvent } from '../../record/probe.js';
+import type { MatchEvent } from '../../record/types.js';
 import { listed, nameOf } from '../cells.js';
 import type { Screen } from './screen.js';
 

@@ -1,5 +1,5 @@
 // What happens now, for a person who waits: one live line on a terminal; elsewhere few plain lines.
-import type { EventOf, MatchEvent } from '../../record.js';
+import type { EventOf, MatchEvent } from '../../record/types.js';
 import { listed } from '../cells.js';
 import { createPreparing } from './preparing.js';
 import { createRemaining, remainingText, slotOf } from './remaining.js';

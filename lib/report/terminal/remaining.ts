@@ -1,5 +1,5 @@
 // How long a match still takes, from what each row took so far.
-import type { MatchEvent } from '../../record.js';
+import type { MatchEvent } from '../../record/types.js';
 
 export interface Remaining {
   onEvent(event: MatchEvent): void;

@@ -1,5 +1,5 @@
 // A terminal on which one line changes in place; elsewhere only the lines that stay.
-import { printable } from '../../printable.js';
+import { printable } from '../../os/printable.js';
 
 export interface Screen {
   /** Stays. */

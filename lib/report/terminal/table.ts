@@ -1,5 +1,5 @@
 // The match for a person at a terminal of 100 columns: the answer first, then what it rests on.
-import { isGap } from '../../record.js';
+import { isGap } from '../../record/types.js';
 import { coverage, renderApart, renderOutliers } from '../apart.js';
 import {
   authShort,
@@ -23,7 +23,7 @@ import { renderBurst } from './burst-block.js';
 import { renderCost } from './cost-block.js';
 import { renderLengths } from './lengths-block.js';
 import { borderless, fits, fitted, plain, type Style, trimmed, wrap } from './lines.js';
-import { renderNotes } from './notes.js';
+import { renderNotes, type Shown } from './notes.js';
 import { renderPlaces } from './places-block.js';
 import { renderRecommendation } from './recommendation-block.js';
 import { renderTime } from './time-block.js';
@@ -57,16 +57,6 @@ export function renderTable(report: Report, style: Style = plain, probes: readon
     renderNotes(report, style, table),
   ];
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
-}
-
-/**
- * What there was room for: what a whole run costs, the interval of a startup in ms, and the isolation, which a row's letter suggests. The
- * ratio's interval is always there.
- */
-export interface Shown {
-  taxed: boolean;
-  interval: boolean;
-  isolation: boolean;
 }
 
 function rowsOf(report: Report, style: Style): Shown & { text: string } {
@@ -149,5 +139,5 @@ export function renderAbsent(report: Pick<Report, 'absent'>, style: Style): stri
     ...wrap(`${one.letter} ${one.entry}: ${one.reason}`, '  ', '      '),
     ...wrap(one.hint, '      → ', '        '),
   ]);
-  return [style.bold('not here, and what would change that'), ...lines].join('\n');
+  return [style.bold('unavailable runtimes, and how to enable them'), ...lines].join('\n');
 }

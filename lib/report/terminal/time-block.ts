@@ -1,5 +1,5 @@
 // Where the time goes, for a terminal: medians, and a bar for each row on one scale, in blocks that need no colour.
-import { isGap } from '../../record.js';
+import { isGap } from '../../record/types.js';
 import { duration, nameOf, whole } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
 import { SEGMENTS, type Segments, segmentsOf } from '../segments.js';

@@ -1,0 +1,139 @@
+// Guests that take commands over a connection that may break off: the guest says itself how a command ended, and no code is invented.
+import { randomUUID } from 'node:crypto';
+import { copyFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command, Env, ExecEnd, ExecEvent, ExecStream, LaunchSpec } from '../../contract.js';
+import { CagematchError } from '../../errors.js';
+import { stream } from '../../os/exec.js';
+import { makeFolder, removeFolder } from '../../os/owner.js';
+import { lastLine } from '../../os/printable.js';
+import { pack } from './archive.js';
+import { FILES_IN_PLACE, type GuestShell } from './shell.js';
+
+/** How long what a command has left running may hold its connection. */
+const SETTLE_MS = 2000;
+
+export interface Connection {
+  /** The client's argv for a command in the guest. @param names variables that the client has to hand on */
+  argv(command: string[], withStdin: boolean, names: string[]): [string, ...string[]];
+  /** The client's own. */
+  env: Env;
+  signal: AbortSignal;
+  /** How a secret goes in: the client hands its own variable on; it is in a file of the guest already; or else on stdin. */
+  secret: 'handed-on' | ((name: string, value: string) => string | undefined);
+  /** Lines on stderr that the client adds once the command has ended. */
+  added: RegExp;
+  /** What became of the guest. @param words the client's last */
+  whyLost(words: string): Promise<string>;
+}
+
+/** MARK CWD COMMAND…: the command's code is the last word on stderr, behind the mark. A connection that breaks off can look like an exit with 0. */
+function wrapped(reads: string[], withStdin: boolean): string {
+  const run = `"$@"${withStdin ? '' : ' </dev/null'}`;
+  return [...reads, 'mark=$1', 'cd "$2" || exit', 'shift 2', run, 'code=$?', 'echo "$mark $code" >&2', 'exit "$code"'].join('\n');
+}
+
+/** The client's argv, its environment, and what it is given on stdin. Secrets are in no argument. */
+function callOf(connection: Connection, command: Command, mark: string): { argv: [string, ...string[]]; env: Env; input?: string } {
+  const { argv, secret } = connection;
+  const handedOn = secret === 'handed-on' ? command.secretEnv : {};
+  const typed: string[] = [];
+  const reads = Object.entries(secret === 'handed-on' ? {} : command.secretEnv).map(([name, value]) => {
+    const file = secret === 'handed-on' ? undefined : secret(name, value);
+    if (file === undefined) typed.push(`${value}\n`);
+    return `${file === undefined ? `IFS= read -r ${name}` : `${name}=$(cat ${file}) || exit`}; export ${name}`;
+  });
+  const withStdin = typed.length > 0 || command.stdin !== undefined;
+  const env = Object.entries(command.env).map(([name, value]) => `${name}=${value}`);
+  const script = wrapped(reads, command.stdin !== undefined);
+  const whole = ['/bin/sh', '-c', script, 'cagematch', mark, command.cwd, 'env', ...env, ...command.argv];
+  return {
+    argv: argv(whole, withStdin, Object.keys(handedOn)),
+    env: { ...connection.env, ...handedOn },
+    ...(withStdin ? { input: [...typed, command.stdin ?? ''].join('') } : {}),
+  };
+}
+
+export async function* execOver(connection: Connection, command: Command): AsyncGenerator<ExecEvent> {
+  const mark = randomUUID();
+  const { argv, env, input } = callOf(connection, command, mark);
+  const { signal, added } = connection;
+  const child = stream(argv, { env, signal, ...(input === undefined ? {} : { input }) });
+  let code: number | undefined;
+  let words: string | undefined;
+  let settling: NodeJS.Timeout | undefined;
+  for await (const event of child) {
+    if (event.type !== 'line') {
+      clearTimeout(settling);
+      if (code !== undefined) yield { type: 'exit', code, atMs: event.atMs };
+      else yield { type: 'lost', reason: await connection.whyLost(words ?? howEnded(event)), atMs: event.atMs };
+      return;
+    }
+    if (event.stream === 'stdout') yield event;
+    else if (code === undefined) {
+      const at = event.text.indexOf(mark);
+      const text = at === -1 ? event.text : event.text.slice(0, at);
+      if (at === -1 || text !== '') yield { ...event, text };
+      if (at === -1) words = event.text;
+      else {
+        code = Number(event.text.slice(at + mark.length));
+        settling = setTimeout(() => child.kill(), SETTLE_MS);
+      }
+    } else if (!added.test(event.text)) yield event;
+  }
+}
+
+function howEnded(end: ExecEnd): string {
+  if (end.type === 'lost') return end.reason;
+  return end.type === 'exit' ? `the client ended with code ${end.code}` : `the client was killed by ${end.name}`;
+}
+
+/** For short commands. @param boundMs for each of them */
+export function shellOver(connection: Connection, boundMs: number): GuestShell {
+  return shellBy((command, signal) => execOver({ ...connection, signal }, command), connection.signal, boundMs);
+}
+
+/** For short commands, by whatever runs a command in the guest. @param boundMs for each of them */
+export function shellBy(exec: (command: Command, signal: AbortSignal) => ExecStream, signal: AbortSignal, boundMs: number): GuestShell {
+  return async ({ script, args, stdin }) => {
+    const said: Record<'stdout' | 'stderr', string[]> = { stdout: [], stderr: [] };
+    const argv: Command['argv'] = ['/bin/sh', '-c', script, 'cagematch', ...args];
+    const command = { argv, env: {}, secretEnv: {}, cwd: '/', ...(stdin === undefined ? {} : { stdin }) };
+    let end: ExecEnd = { type: 'lost', reason: 'the client ended without a word' };
+    for await (const event of exec(command, AbortSignal.any([signal, AbortSignal.timeout(boundMs)]))) {
+      if (event.type === 'line') said[event.stream].push(event.text);
+      else end = event;
+    }
+    if (end.type !== 'exit') return { type: 'lost', reason: howEnded(end) };
+    return { type: 'ran', code: end.code, stdout: said.stdout.join('\n'), stderr: said.stderr.join('\n') };
+  };
+}
+
+/** FROM WORKSPACE PATH…, a packed folder in base64 on stdin: the workspace unpacked, and one file for each PATH. */
+const BRING_IN = `set -e
+from=$1 workspace=$2
+shift 2
+mkdir -p "$from"
+base64 -d | tar -x -z -o -f - -C "$from"
+tar -x -z -o -f "$from/workspace.tgz" -C "$workspace"
+${FILES_IN_PLACE}
+rm -rf "$from"`;
+
+/**
+ * Workspace and files, in one command: each is a connection of its own.
+ * @param base folder of the guest, outside the workspace, where they may lie meanwhile
+ */
+export async function bringIn(shell: GuestShell, base: string, workspace: string, spec: LaunchSpec): Promise<void> {
+  const folder = makeFolder('pack');
+  try {
+    writeFileSync(join(folder, 'workspace.tgz'), await pack(spec.host.workspace));
+    for (const [at, file] of spec.files.entries()) copyFileSync(file.source, join(folder, String(at)));
+    const args = [`${base}/in`, workspace, ...spec.files.map(({ path }) => path)];
+    const ran = await shell({ script: BRING_IN, args, stdin: (await pack(folder)).toString('base64'), repeatable: false });
+    if (ran.type === 'ran' && ran.code === 0) return;
+    const words = ran.type === 'ran' ? lastLine(ran.stderr) || `exit code ${ran.code}` : ran.reason;
+    throw new CagematchError('launch-failed', `the workspace does not get in: ${words}`);
+  } finally {
+    removeFolder(folder);
+  }
+}

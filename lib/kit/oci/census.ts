@@ -1,0 +1,107 @@
+// All that a container runtime has on this machine, whoever made it: asked of its client, or of its daemon's own socket. Names no runtime.
+import type { Thing } from '../../contract.js';
+import { parseJson } from '../../json.js';
+import { output } from '../../os/exec.js';
+import type { Client } from './args.js';
+import { askSocket } from './socket-api.js';
+
+const QUICK_MS = 15_000;
+
+/** A volume that nobody gave a name. */
+const ANONYMOUS = /^[0-9a-f]{64}$/;
+/** What newer daemons put on such a volume; it says nothing of whose it is. */
+const ANONYMOUS_LABEL = 'com.docker.volume.anonymous';
+
+type Labels = Record<string, string> | string | null | undefined;
+
+/** Four calls at once. @throws `not-ready` when one of them fails: a part that is missing would look like nothing */
+export async function clientCensus(client: Client): Promise<Thing[]> {
+  const ask = async (...args: string[]) => {
+    const call = { env: client.env, cwd: '/', timeoutMs: QUICK_MS, code: 'not-ready' as const };
+    const told = await output([...client.argv, ...args], call);
+    return told.split('\n').filter(Boolean);
+  };
+  const [containers, volumes, networks, images] = await Promise.all([
+    ask('ps', '--all', '--no-trunc', '--format', '{{.ID}} {{.Names}} {{json .Labels}}'),
+    ask('volume', 'ls', '--format', '{{.Name}} {{json .Labels}}'),
+    ask('network', 'ls', '--no-trunc', '--format', '{{.ID}} {{.Name}} {{json .Labels}}'),
+    ask('image', 'ls', '--no-trunc', '--format', '{{.ID}} {{.Repository}}:{{.Tag}} {{.Digest}}'),
+  ]);
+  return [
+    ...containers.map((line) => {
+      const [id = '', name = '', labels] = words(line, 3);
+      return container(id, [name], parseLabels(labels));
+    }),
+    ...volumes.map((line) => {
+      const [name = '', labels] = words(line, 2);
+      return volume(name, parseLabels(labels));
+    }),
+    ...networks.map((line) => {
+      const [id = '', name = '', labels] = words(line, 3);
+      return network(id, name, parseLabels(labels));
+    }),
+    ...images.map((line) => {
+      const [id = '', tag = '', digest = ''] = words(line, 3);
+      // The digest of what was never pulled says no more than the id.
+      return image(id, tag.startsWith('<none>') && digest !== '<none>' ? [] : [tag]);
+    }),
+  ];
+}
+
+/** The same from the daemon's socket: no client is started. @returns undefined when it does not answer there */
+export async function socketCensus(socketPath: string): Promise<Thing[] | undefined> {
+  const [containers, volumes, networks, images] = await Promise.all([
+    askSocket<{ Id: string; Names?: string[]; Labels?: Labels }[]>(socketPath, '/containers/json?all=1', QUICK_MS),
+    askSocket<{ Volumes: { Name: string; Labels?: Labels }[] | null }>(socketPath, '/volumes', QUICK_MS),
+    askSocket<{ Id: string; Name: string; Labels?: Labels }[]>(socketPath, '/networks', QUICK_MS),
+    askSocket<{ Id: string; RepoTags?: string[] | null; RepoDigests?: string[] | null }[]>(socketPath, '/images/json', QUICK_MS),
+  ]);
+  if (!Array.isArray(containers) || !volumes || !Array.isArray(networks) || !Array.isArray(images)) return undefined;
+  return [
+    ...containers.map((one) =>
+      container(
+        one.Id,
+        (one.Names ?? []).map((name) => name.replace(/^\//, '')),
+        one.Labels,
+      ),
+    ),
+    ...(volumes.Volumes ?? []).map((one) => volume(one.Name, one.Labels)),
+    ...networks.map((one) => network(one.Id, one.Name, one.Labels)),
+    ...images.map((one) => image(one.Id, [...(one.RepoTags ?? []), ...(one.RepoDigests ?? [])])),
+  ];
+}
+
+function container(id: string, names: string[], labels: Labels): Thing {
+  return { kind: 'container', id: names[0] ?? id, marks: [...names, id, ...labelWords(labels)] };
+}
+
+function volume(name: string, labels: Labels): Thing {
+  const said = labelWords(labels).filter((word) => !word.startsWith(`${ANONYMOUS_LABEL}=`));
+  return { kind: 'volume', id: name, marks: [...(ANONYMOUS.test(name) ? [] : [name]), ...said] };
+}
+
+function network(id: string, name: string, labels: Labels): Thing {
+  return { kind: 'network', id: name, marks: [name, id, ...labelWords(labels)] };
+}
+
+function image(id: string, tags: string[]): Thing {
+  const named = tags.filter((tag) => !tag.startsWith('<none>'));
+  return { kind: 'image', id: named[0] ?? id, marks: named };
+}
+
+/** `key=value`, from either dialect's way to tell labels. */
+function labelWords(labels: Labels): string[] {
+  if (typeof labels === 'string') return labels.split(',').filter(Boolean);
+  return Object.entries(labels ?? {}).map(([key, value]) => `${key}=${value}`);
+}
+
+function parseLabels(text: string | undefined): Labels {
+  if (text === undefined || text === '') return undefined;
+  return text.startsWith('"') ? (JSON.parse(text) as string) : parseJson<Record<string, string>>(text);
+}
+
+/** The line's first words, and its rest. */
+function words(line: string, count: number): string[] {
+  const parts = line.split(' ');
+  return [...parts.slice(0, count - 1), parts.slice(count - 1).join(' ')];
+}

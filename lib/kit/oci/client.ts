@@ -1,0 +1,258 @@
+// Drives a command line that speaks the container dialect: sandboxes up, in use, gone and listed. Names no runtime.
+import { basename } from 'node:path';
+import type { Command, Context, ExecEvent, ExecStream, Handle, LaunchSpec, Listed, Trace } from '../../contract.js';
+import { CagematchError } from '../../errors.js';
+import { capture, clientEnd, type LocalStream, output, stream, succeeded, whyFailed } from '../../os/exec.js';
+import { oneLine } from '../../os/printable.js';
+import type { CommandLine } from '../../os/process-tree.js';
+import { type Client, execArgs, labelFilter, type RunOptions, readLabels, runArgs } from './args.js';
+import { watchEvents } from './events.js';
+
+export interface OciHandle extends Handle {
+  process?: ExecStream;
+  /** Resolves when the client of the one-shot form has ended. */
+  ended?: Promise<unknown>;
+  /** Clients of `exec` that have not ended. */
+  clients?: Set<LocalStream>;
+}
+
+const QUICK_MS = 15_000;
+/** How long a removal may take to be confirmed. */
+const GONE_MS = 20_000;
+
+/** How long an event may come after the client's own end. */
+const SETTLE_MS = 500;
+
+/** Exit code by which the client says that the runtime itself failed, not the command. */
+const RUNTIME_FAILED = 125;
+/** Last words of a client whose daemon went away while it waited. */
+const DAEMON_LOST =
+  /^(read|write) unix .*: (connection reset by peer|broken pipe)$|^unexpected EOF$|^error during connect|Cannot connect to the Docker daemon/;
+
+/** Exit codes after which the command may never have run: the runtime failed, or the program could not be started. */
+const NEVER_RAN = [RUNTIME_FAILED, 126, 127];
+
+/**
+ * `run`: resolves when the runtime's own event says that the container started,
+ * and throws with the runtime's words when it never does.
+ */
+export async function launchContainer(client: Client, ctx: Context, spec: LaunchSpec, options: RunOptions): Promise<OciHandle> {
+  const events = await watchEvents(client, ctx);
+  const argv: [string, ...string[]] = [...client.argv, ...runArgs(spec, options)];
+  if (!spec.command) {
+    const said = await output(argv, { env: client.env, cwd: '/', signal: ctx.signal, timeoutMs: 60_000, code: 'launch-failed' });
+    return { name: spec.name, ...withId(/^[0-9a-f]{64}$/m.exec(said)?.[0]) };
+  }
+  const child = stream(argv, { ...withSecrets(client, spec.command), signal: ctx.signal });
+  const runningAtMs = await Promise.race([
+    events.until('start', spec.name),
+    child.ended.then(() => events.until('start', spec.name, SETTLE_MS)),
+  ]);
+  if (runningAtMs === undefined && !(await startedUntold(client, spec.name, child)))
+    throw new CagematchError('launch-failed', await lastWords(child));
+  return {
+    name: spec.name,
+    process: clientStream(child),
+    ended: child.ended,
+    ...(runningAtMs === undefined ? {} : { runningAtMs }),
+    ...withId(events.id(spec.name)),
+  };
+}
+
+/** The client is given what must not stand in its argv. */
+function withSecrets(client: Client, { secretEnv, stdin }: Command) {
+  return { env: { ...client.env, ...secretEnv }, cwd: '/', ...(stdin === undefined ? {} : { input: stdin }) };
+}
+
+/** Bytes that the image takes, and that this container has added to it; nothing where the runtime does not say. */
+export async function containerDisk(
+  client: Client,
+  image: string,
+  handle: OciHandle,
+): Promise<{ imageBytes?: number; sandboxBytes?: number }> {
+  const ask = async (...args: string[]) => {
+    const asked = await capture([...client.argv, ...args], { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
+    return succeeded(asked) && /^\d+$/.test(asked.stdout.trim()) ? Number(asked.stdout) : undefined;
+  };
+  const [imageBytes, sandboxBytes] = await Promise.all([
+    ask('image', 'inspect', '--format', '{{.Size}}', image),
+    ask('inspect', '--type', 'container', '--size', '--format', '{{.SizeRw}}', handle.name),
+  ]);
+  return { ...(imageBytes === undefined ? {} : { imageBytes }), ...(sandboxBytes === undefined ? {} : { sandboxBytes }) };
+}
+
+/** What is written down of a container and of its image. */
+export function containerTraces({ argv, env }: Client, image: string, { name }: OciHandle): Trace[] {
+  const program = basename(argv.at(-1) ?? argv[0]);
+  const ask = (of: Trace['of'], ...args: string[]): Trace => ({ of, says: `${program} ${args[0]}`, argv: [...argv, ...args], env });
+  return [
+    ask('inspect', 'inspect', '--type', 'container', name),
+    ask('logs', 'logs', name),
+    ask('image', 'image', 'inspect', image),
+    ask('image', 'history', '--no-trunc', image),
+    ask('layers', 'save', image),
+  ];
+}
+
+function withId(id: string | undefined): { id?: string } {
+  return id === undefined ? {} : { id };
+}
+
+/**
+ * The processes that watch over a container on this host (a shim, conmon): all that the container is runs below them, a
+ * user-space kernel or a virtual machine too.
+ */
+export function monitorsOf(handle: OciHandle, all: CommandLine[]): number[] {
+  // Where the event that tells the id was lost, a monitor may still have been told the name.
+  const marks = [handle.id, handle.name].filter((mark) => mark !== undefined);
+  return all
+    .filter(({ argv }) => marks.some((mark) => argv.includes(mark)) && /(^|\/)[^/]*(shim|conmon)[^/]*$/.test(argv[0] ?? ''))
+    .map(({ pid }) => pid);
+}
+
+/** Events can be lost: the runtime is asked, until it says running or the client's end says what became of it. */
+async function startedUntold(client: Client, name: string, child: LocalStream): Promise<boolean> {
+  for (;;) {
+    const end = await Promise.race([child.ended, pause(50)]);
+    if (end) return end.type === 'exit' && !NEVER_RAN.includes(end.code);
+    const argv: [string, ...string[]] = [...client.argv, 'inspect', '--type', 'container', '--format', '{{.State.Running}}', name];
+    const asked = await capture(argv, { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
+    if (asked.stdout.trim() === 'true') return true;
+  }
+}
+
+async function lastWords(child: LocalStream): Promise<string> {
+  const lines: string[] = [];
+  for await (const event of child) {
+    if (event.type === 'lost') return event.reason;
+    if (event.type === 'line' && event.text.trim() !== '') lines.push(event.text.trim());
+  }
+  const words = lines.filter((line) => !/^(Run '|See '|time=)/.test(line)).at(-1) ?? lines.at(-1);
+  return words === undefined ? 'the container never started and the client said nothing' : oneLine(words);
+}
+
+/** The client's end is the command's end, unless the client says that the runtime failed, or died itself. */
+async function* clientStream(child: LocalStream, outlived: () => boolean = () => false): AsyncGenerator<ExecEvent> {
+  let words = '';
+  for await (const event of clientEnd(child, DAEMON_LOST)) {
+    if (event.type === 'line' && event.stream === 'stderr') words = event.text;
+    if (event.type === 'exit' && event.code === RUNTIME_FAILED)
+      yield { type: 'lost', reason: words || 'the runtime failed', atMs: event.atMs };
+    else if (event.type === 'lost' && outlived())
+      yield { type: 'lost', reason: 'the container ended while the command ran in it', atMs: event.atMs };
+    else yield event;
+  }
+}
+
+export function execInContainer(client: Client, ctx: Context, handle: OciHandle, command: Command): ExecStream {
+  const argv: [string, ...string[]] = [...client.argv, ...execArgs(handle.name, command)];
+  const child = stream(argv, { ...withSecrets(client, command), signal: ctx.signal });
+  handle.clients ??= new Set();
+  const { clients } = handle;
+  clients.add(child);
+  void child.ended.then(() => clients.delete(child));
+  return clientStream(child, killOutliving(client, ctx, handle, child));
+}
+
+/**
+ * Ends a client of `exec` that still waits after its container has ended: Docker 20.10 leaves it waiting for ever when
+ * gVisor's kernel dies.
+ * @returns whether the client had to be ended
+ */
+function killOutliving(client: Client, ctx: Context, handle: OciHandle, child: LocalStream): () => boolean {
+  let outlived = false;
+  const watch = async () => {
+    const events = await watchEvents(client, ctx);
+    if ((await events.until('ended', handle.name)) === undefined) return;
+    const ended = await Promise.race([child.ended, pause(SETTLE_MS)]);
+    outlived = ended === undefined;
+    if (outlived) child.kill();
+  };
+  // Without the runtime's events the command's own bound has to do.
+  void watch().catch(() => {});
+  return () => outlived;
+}
+
+/**
+ * Gone, and confirmed. A one-shot container removes itself: its removal event is confirmation enough,
+ * so that the common case costs no further call.
+ */
+export async function removeContainer(client: Client, ctx: Context, handle: OciHandle): Promise<{ goneAtMs?: number }> {
+  const gone = await confirmRemoval(client, ctx, handle);
+  // A client may wait for a container that is no more, and the event of its end may have been lost.
+  const clients = [...(handle.clients ?? [])];
+  if (clients.length > 0) await Promise.race([Promise.all(clients.map(({ ended }) => ended)), pause(SETTLE_MS)]);
+  for (const one of handle.clients ?? []) one.kill();
+  return gone;
+}
+
+async function confirmRemoval(client: Client, ctx: Context, handle: OciHandle): Promise<{ goneAtMs?: number }> {
+  const events = await watchEvents(client, ctx);
+  const over = handle.ended !== undefined && (await Promise.race([handle.ended, pause(0)])) !== undefined;
+  const goneAtMs = await events.until('gone', handle.name, over ? 3 * SETTLE_MS : 0);
+  if (goneAtMs !== undefined) return { goneAtMs };
+  await forceRemove(client, handle.name);
+  return {};
+}
+
+/** `rm --force`, until the runtime no longer lists it. */
+export async function forceRemove(client: Client, name: string): Promise<void> {
+  const call = { env: client.env, cwd: '/', timeoutMs: QUICK_MS };
+  const deadline = Date.now() + GONE_MS;
+  for (;;) {
+    const removal = await capture([...client.argv, 'rm', '--force', '--volumes', name], call);
+    const left = await capture([...client.argv, 'ps', '--all', '--quiet', '--filter', `name=^${name}$`], call);
+    if (succeeded(left) && left.stdout.trim() === '') return;
+    if (Date.now() > deadline) throw new CagematchError('destroy-failed', `${name} is still listed: ${whyFailed(removal)}`);
+    await pause(100);
+  }
+}
+
+/** What else than containers may bear our labels, and how a client names it. */
+const OTHERS = ['volume', 'network'] as const;
+
+/** Everything that bears our labels. */
+export async function listOurs(client: Client): Promise<Listed[]> {
+  const others = OTHERS.map(async (kind) => {
+    const ids = await labelled(client, [kind, 'ls', '--quiet']);
+    return (await Promise.all(ids.map((id) => inspectOne(client, kind, id)))).flat();
+  });
+  return (await Promise.all([listContainers(client), ...others])).flat();
+}
+
+/** Removes what `listOurs` gave, or an image by its name; never an image that is in use. */
+export async function reapOurs(client: Client, { kind, id }: Listed): Promise<void> {
+  if (kind === 'container') return forceRemove(client, id);
+  const call = { env: client.env, cwd: '/', timeoutMs: GONE_MS, code: 'destroy-failed' as const };
+  await output([...client.argv, kind, 'rm', id], call);
+}
+
+export async function listContainers(client: Client): Promise<Listed[]> {
+  const ids = await labelled(client, ['ps', '--all', '--quiet', '--no-trunc']);
+  // One by one: a client that cannot find one of several may tell of none.
+  return (await Promise.all(ids.map((id) => inspectOne(client, 'container', id)))).flat();
+}
+
+async function labelled(client: Client, args: string[]): Promise<string[]> {
+  const call = { env: client.env, cwd: '/', timeoutMs: QUICK_MS, code: 'not-ready' as const };
+  return (await output([...client.argv, ...args, '--filter', labelFilter()], call)).split('\n').filter(Boolean);
+}
+
+/** Nothing for what has gone since it was listed. */
+async function inspectOne(client: Client, kind: string, id: string): Promise<Listed[]> {
+  const [how, labels] = kind === 'container' ? [['inspect', '--type', 'container'], '.Config.Labels'] : [[kind, 'inspect'], '.Labels'];
+  const argv: [string, ...string[]] = [...client.argv, ...how, '--format', `{{json .Name}} {{json ${labels}}}`, id];
+  const inspected = await capture(argv, { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
+  const line = inspected.stdout.trim();
+  const at = line.indexOf(' ');
+  if (succeeded(inspected) && at !== -1) {
+    const name = String(JSON.parse(line.slice(0, at))).replace(/^\//, '');
+    return [{ id: name, kind, labels: readLabels(JSON.parse(line.slice(at + 1)) ?? undefined) }];
+  }
+  if (/no such|not found|does not exist/i.test(inspected.stderr)) return [];
+  throw new CagematchError('not-ready', `${id} cannot be inspected: ${whyFailed(inspected)}`);
+}
+
+function pause(ms: number): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(() => resolve(undefined), ms));
+}

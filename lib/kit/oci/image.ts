@@ -1,0 +1,122 @@
+// The runner image: its name, and building it with a command line that speaks the container dialect.
+import { createHash } from 'node:crypto';
+import { chmodSync, copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { cp } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Context, PreparedImage } from '../../contract.js';
+import { CagematchError } from '../../errors.js';
+import { parseJson } from '../../json.js';
+import { capture, output, succeeded, whyFailed } from '../../os/exec.js';
+import { makeFolder, removeFolder } from '../../os/owner.js';
+import type { Client } from './args.js';
+import { watchEvents } from './events.js';
+
+const QUICK_MS = 15_000;
+const REMOVE_MS = 60_000;
+const BUILD_MS = 15 * 60_000;
+
+/** What an image is made of; a change of any of it is another image. */
+const RECIPE = ['Dockerfile', 'lib/task/home/.claude.json', 'lib/task/home/.claude/settings.json'];
+
+/** The runner image's name, whole: agent version and a hash of the recipe and its base. */
+export function imageName(ctx: Context, base: string | undefined): string {
+  const hash = createHash('sha256').update(base ?? '');
+  for (const file of RECIPE) hash.update(readFileSync(join(ctx.packageRoot, file)));
+  return `cagematch-runner:${ctx.agentVersion}-${hash.digest('hex').slice(0, 8)}`;
+}
+
+/**
+ * The runner image, built when it is missing. From here on the match listens to the runtime's events:
+ * the first launch should not pay for that.
+ * @param options `network`: for the build's steps. `base`: replaces the Dockerfile's own base image.
+ */
+export async function ensureImage(
+  client: Client,
+  ctx: Context,
+  options: { image: string; base: string | undefined; network: string; rebuild: boolean },
+): Promise<PreparedImage> {
+  await watchEvents(client, ctx);
+  const call = { env: client.env, cwd: '/', signal: ctx.signal };
+  const present = options.rebuild ? undefined : await digest(client, options.image);
+  if (present) return present;
+  ctx.say(`building ${options.image} (once; a minute or so)`);
+  const folder = makeFolder('build');
+  try {
+    await fillBuildContext(ctx, folder);
+    // The builder may be another user's.
+    chmodSync(folder, 0o755);
+    // Without the layers of builds before: how long it takes where there were none is what `image` tells.
+    const args = ['build', '--no-cache', '--tag', options.image, '--network', options.network];
+    args.push('--build-arg', `AGENT_VERSION=${ctx.agentVersion}`);
+    if (options.base !== undefined) args.push('--build-arg', `BASE_IMAGE=${options.base}`);
+    await output([...client.argv, ...args, folder], {
+      ...call,
+      timeoutMs: BUILD_MS,
+      code: 'image-unavailable',
+      hint: 'set CAGEMATCH_BASE_IMAGE to a Debian-like image with Node 22 that this machine has, or check the network',
+    });
+  } finally {
+    removeFolder(folder);
+  }
+  return (await digest(client, options.image)) ?? {};
+}
+
+/** What of its base an image still shows: the layers begin with the base's, and its variables are the base's (official Node images have its version there). */
+const INSPECTED = '{{.Id}} {{json .RootFS.Layers}} {{json .Config.Env}}';
+
+/**
+ * The name holds what is ours (the agent's version, the recipe, the base's name), the first layer and the variables what the base was.
+ * Layers of ours are another in every build, and so is the image's own digest.
+ */
+function contentOf(image: string, layers: string[] | undefined, env: string): string | undefined {
+  const [base] = layers ?? [];
+  return base === undefined
+    ? undefined
+    : createHash('sha256')
+        .update(JSON.stringify([image, base, env]))
+        .digest('hex');
+}
+
+/**
+ * Undefined where there is no such image.
+ * @throws `not-ready` where the runtime does not say: an image that may be there must not be built again
+ */
+async function digest(client: Client, image: string): Promise<PreparedImage | undefined> {
+  const argv: [string, ...string[]] = [...client.argv, 'image', 'inspect', '--format', INSPECTED, image];
+  // Short enough to be let finish: a client that is killed can leave a temporary file.
+  const asked = await capture(argv, { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
+  if (succeeded(asked)) {
+    const [, id = '', layers = '', env = ''] = /^(\S+) ?(\S*) ?(.*)$/s.exec(asked.stdout.trim()) ?? [];
+    const content = contentOf(image, parseJson<string[] | null>(layers) ?? undefined, env);
+    return { image: id, ...(content === undefined ? {} : { content }) };
+  }
+  if (/no such image|image not known|not found/i.test(asked.stderr)) return undefined;
+  throw new CagematchError('not-ready', `whether ${image} is there cannot be told: ${whyFailed(asked)}`);
+}
+
+/**
+ * The runner image gone, its base and all else of the user's left. Never by force: with some clients that would take
+ * the containers of others too.
+ * @throws `image-unavailable` when it is in use
+ */
+export async function evictImage(client: Client, ctx: Context, image: string): Promise<void> {
+  if ((await digest(client, image)) === undefined) return;
+  const removal = await capture([...client.argv, 'image', 'rm', image], {
+    env: client.env,
+    cwd: '/',
+    signal: ctx.signal,
+    timeoutMs: REMOVE_MS,
+  });
+  if ((await digest(client, image)) !== undefined)
+    throw new CagematchError('image-unavailable', `${image} cannot be removed: ${whyFailed(removal)}`, 'cagematch clean');
+}
+
+/** What the Dockerfile needs, and nothing else of this package. */
+export async function fillBuildContext(ctx: Context, folder: string): Promise<void> {
+  copyFileSync(join(ctx.packageRoot, 'Dockerfile'), join(folder, 'Dockerfile'));
+  for (const part of ['lib/task/home', 'lib/task/ca']) {
+    await cp(join(ctx.packageRoot, part), join(folder, part), { recursive: true });
+  }
+  const bundle = ctx.env.NODE_EXTRA_CA_CERTS;
+  if (bundle !== undefined && existsSync(bundle)) copyFileSync(bundle, join(folder, 'lib/task/ca/bundle.crt'));
+}

@@ -1,0 +1,38 @@
+// A JSON API on a unix socket of this machine: what a daemon's client would ask, without starting the client.
+import { connect } from 'node:net';
+import { parseJson } from '../../json.js';
+
+/** The most that is read of an answer, in bytes. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+
+/**
+ * One GET, as HTTP/1.0: the answer ends with the connection. Node's own client takes ten times as long for it, and every run asks.
+ * @returns undefined when nobody is there, or refuses: the daemon's client may know another way
+ * @throws when who is there gives no answer in time: its client would get none either
+ */
+export function askSocket<T>(socketPath: string, path: string, timeoutMs: number): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    let size = 0;
+    const socket = connect(socketPath, () => socket.write(`GET ${path} HTTP/1.0\r\nHost: localhost\r\n\r\n`));
+    const timer = setTimeout(() => {
+      reject(new Error(`${socketPath} gives no answer in time`));
+      socket.destroy();
+    }, timeoutMs);
+    socket.on('data', (part: Buffer) => {
+      parts.push(part);
+      size += part.length;
+      if (size > MAX_ANSWER_BYTES) socket.destroy();
+    });
+    socket.once('error', () => {});
+    socket.once('close', () => {
+      clearTimeout(timer);
+      resolve(size > MAX_ANSWER_BYTES ? undefined : bodyOf<T>(Buffer.concat(parts).toString('utf8')));
+    });
+  });
+}
+
+function bodyOf<T>(answer: string): T | undefined {
+  const end = answer.indexOf('\r\n\r\n');
+  return /^HTTP\/1\.[01] 200 /.test(answer) && end !== -1 ? parseJson<T>(answer.slice(end + 4)) : undefined;
+}

@@ -1,0 +1,64 @@
+// What a mode is given to work with, and the things that live as long as a match.
+
+import type { Closable, Context, EntryOptions, Env, Facts, Mode } from '../contract.js';
+import { clientEnv } from '../os/client-env.js';
+import { thisOwner } from '../os/owner.js';
+import { agentVersion, packageRoot } from '../package.js';
+import { agentBinary } from '../task/agent.js';
+
+export interface Surroundings {
+  env: Env;
+  platform: NodeJS.Platform;
+  uid: number | undefined;
+  /** The id of the match; `none` outside one. */
+  match: string;
+  signal: AbortSignal;
+  say(line: string): void;
+}
+
+/** Opened once, shared, closed together in reverse order. */
+export interface Keeper {
+  keep: Context['keep'];
+  closeAll(): Promise<void>;
+}
+
+export function createKeeper(): Keeper {
+  const kept = new Map<string, Promise<Closable>>();
+  return {
+    keep<T extends Closable>(key: string, open: () => Promise<T> | T): Promise<T> {
+      const found = kept.get(key) as Promise<T> | undefined;
+      if (found) return found;
+      const opening = Promise.resolve().then(open);
+      kept.set(key, opening);
+      opening.catch(() => kept.delete(key));
+      return opening;
+    },
+    async closeAll() {
+      for (const opening of [...kept.values()].reverse()) await opening.then((thing) => thing.close()).catch(() => {});
+      kept.clear();
+    },
+  };
+}
+
+export function contextFor(
+  around: Surroundings,
+  keeper: Keeper,
+  mode: Pick<Mode, 'id' | 'inputs' | 'clientVariables'>,
+  options: { variant?: string | undefined; options?: EntryOptions; facts?: Facts } = {},
+): Context {
+  return {
+    env: clientEnv(around.env, mode),
+    platform: around.platform,
+    uid: around.uid,
+    packageRoot,
+    agentVersion,
+    agentBinary: agentBinary(around.platform),
+    labels: { match: around.match, mode: mode.id, owner: thisOwner() },
+    variant: options.variant,
+    options: options.options ?? {},
+    facts: options.facts ?? {},
+    signal: around.signal,
+    say: around.say,
+    keep: (key, open) => keeper.keep(`${mode.id}:${options.variant ?? ''} ${key}`, open),
+  };
+}

@@ -1,0 +1,28 @@
+// A failure as an outcome: what was thrown, and whom its kind blames.
+import { CagematchError, type ErrorCode, messageOf } from '../errors.js';
+import type { Outcome } from '../record/types.js';
+
+export type Cause = Extract<Outcome, { status: 'failed' }>['cause'];
+
+const BLAME: Record<ErrorCode, Cause> = {
+  'launch-failed': 'sandbox',
+  'destroy-failed': 'sandbox',
+  'collect-failed': 'sync',
+  'image-unavailable': 'image',
+  'not-ready': 'sandbox',
+  'bad-input': 'harness',
+  'port-taken': 'harness',
+  'record-failed': 'harness',
+};
+
+export function blamed(cause: Cause, message: string, hint?: string): Outcome {
+  return { status: 'failed', cause, message, ...(hint === undefined ? {} : { hint }) };
+}
+
+export const INTERRUPTED = blamed('interrupted', 'interrupted by the user');
+
+/** What was thrown, as an outcome; an error that nobody foresaw is ours. */
+export function failureOf(error: unknown): Outcome {
+  if (!(error instanceof CagematchError)) return blamed('harness', messageOf(error));
+  return blamed(BLAME[error.code], messageOf(error), error.hint);
+}

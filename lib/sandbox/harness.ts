@@ -1,0 +1,97 @@
+// A command's life: interrupts, the runtimes' clients, the gateway. Opened before its work and closed after it, whatever happens.
+import type { Context, Env, Mode } from '../contract.js';
+import { type Answer, createGateway, type Gateway } from '../model/gateway.js';
+import { inScope, killScope } from '../os/exec.js';
+import { makeClientsFolder, removeFolder } from '../os/owner.js';
+import { newMatchId } from '../record/match-id.js';
+import { contextFor, createKeeper, type Surroundings } from './context.js';
+import { type Detected, detectAll } from './detect.js';
+import { onInterrupt } from './interrupts.js';
+import type { PlannedEntry } from './row.js';
+import { readOwnInputs } from './settings.js';
+
+export interface Harness {
+  /** Of the match or the probe. */
+  id: string;
+  /** The caller's environment, whole. */
+  env: Env;
+  gateway: Gateway;
+  /** Aborted by the user, and by `stop`. */
+  signal: AbortSignal;
+  interrupted(): boolean;
+  /** Called when no sandbox is left: from then on an interrupt ends the process at once. */
+  sandboxesGone(): void;
+  /** Ends the work in order, as the user would; what is finished is kept. */
+  stop(): void;
+  detect(modes: Iterable<Mode>): Promise<Detected[]>;
+  /** @param more joins the user's environment */
+  contextOf(entry: PlannedEntry, more?: Env): Context;
+}
+
+/** Whoever opens it: a command, or a server. */
+interface Caller {
+  env: Env;
+  platform: NodeJS.Platform;
+  uid: number | undefined;
+  /** Ends the process at once, for a user who will not wait. */
+  leave(code: number): never;
+}
+
+/** Exit code of a command that the user has interrupted. */
+const INTERRUPTED = 130;
+
+interface Progress {
+  say(line: string): void;
+  end(): void;
+}
+
+/**
+ * @param answer how the gateway answers
+ * @throws `bad-input` where the temporary folder cannot be written
+ */
+export function withHarness(
+  caller: Caller,
+  progress: Progress,
+  answer: Answer,
+  work: (harness: Harness) => Promise<number>,
+): Promise<number> {
+  return inScope(() => open(caller, progress, answer, work));
+}
+
+async function open(caller: Caller, progress: Progress, answer: Answer, work: (harness: Harness) => Promise<number>): Promise<number> {
+  const { gatewayPort } = readOwnInputs(caller.env);
+  // Whatever can fail comes before the interrupt, which keeps Node running.
+  const clients = makeClientsFolder();
+  const interrupt = onInterrupt(progress.say, () => caller.leave(INTERRUPTED));
+  const stop = new AbortController();
+  const signal = AbortSignal.any([interrupt.signal, stop.signal]);
+  const id = newMatchId();
+  const { platform, uid } = caller;
+  const around: Surroundings = { env: { ...caller.env, TMPDIR: clients }, platform, uid, match: id, signal, say: progress.say };
+  const keeper = createKeeper();
+  const gateway = createGateway(answer, { port: gatewayPort });
+  try {
+    return await work({
+      id,
+      env: caller.env,
+      gateway,
+      signal,
+      interrupted: () => interrupt.signal.aborted,
+      sandboxesGone: () => interrupt.sandboxesGone(),
+      stop: () => stop.abort(),
+      detect: (modes) => detectAll(modes, (mode) => contextFor(around, keeper, mode)),
+      contextOf({ adapter, variant, options, facts, standIn }, more) {
+        // What a stand-in's time would have cost is no finding either.
+        const say = standIn ? (line: string) => progress.say(`${line} (stand-in)`) : progress.say;
+        return contextFor({ ...around, say, env: { ...around.env, ...more } }, keeper, adapter, { variant, options, facts });
+      },
+    });
+  } finally {
+    progress.end();
+    await gateway.close();
+    await keeper.closeAll();
+    killScope();
+    removeFolder(clients);
+    interrupt.dispose();
+  }
+}

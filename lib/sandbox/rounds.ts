@@ -1,0 +1,16 @@
+// In which order each round runs the rows.
+import { uniformInt } from 'pure-rand/distribution/uniformInt';
+import { seeded } from '../statistics/seeded.js';
+
+/** The order of every round: each runs every entry once, in a shuffle that the seed decides. */
+export function* rounds(seed: number, count: number, entries: readonly string[]): Generator<string[]> {
+  const random = seeded(seed);
+  for (let round = 0; round < count; round += 1) {
+    const order = [...entries];
+    for (let last = order.length - 1; last > 0; last -= 1) {
+      const other = uniformInt(random, 0, last);
+      [order[last], order[other]] = [order[other] as string, order[last] as string];
+    }
+    yield order;
+  }
+}

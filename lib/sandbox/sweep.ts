@@ -1,0 +1,27 @@
+// The last look of a match: whatever still bears its label goes.
+import type { Context } from '../contract.js';
+import { messageOf } from '../errors.js';
+import type { RowEvent } from '../record/types.js';
+import type { Recorder } from '../record/write.js';
+import type { PlannedEntry } from './row.js';
+
+/** What an interrupted launch may have left after all. Never throws; says what it removed, or why it could not. */
+export async function sweep(
+  begun: readonly { entry: PlannedEntry; ctx: Context }[],
+  matchId: string,
+  record: Pick<Recorder<RowEvent>, 'emit'>,
+): Promise<void> {
+  for (const { entry, ctx } of begun) {
+    const calm: Context = { ...ctx, signal: new AbortController().signal };
+    try {
+      for (const listed of await entry.adapter.list(calm)) {
+        if (listed.labels.match !== matchId) continue;
+        const message = `${entry.entry}: removed ${listed.kind} ${listed.id}, which its run had left`;
+        record.emit({ type: 'warning', code: 'swept', message });
+        await entry.adapter.reap(calm, listed);
+      }
+    } catch (error) {
+      record.emit({ type: 'warning', code: 'unswept', message: `${entry.entry}: ${messageOf(error)}` });
+    }
+  }
+}

@@ -1,0 +1,58 @@
+// The seeded bootstrap of a median: which ranks of a sorted sample the medians of its resamples are made of.
+import { uniformInt } from 'pure-rand/distribution/uniformInt';
+import { seeded } from './seeded.js';
+
+export const RESAMPLES = 2000;
+
+/** Up to this many samples are really resampled; above it the ranks follow from the binomial distribution. */
+export const RESAMPLED_UP_TO = 300;
+
+/** For each resample, the two ranks (from 0) whose mean is its median; the same rank twice where the count is odd. */
+interface Draws {
+  lower: Uint32Array;
+  upper: Uint32Array;
+}
+
+const kept = new Map<string, Draws>();
+
+/**
+ * A resample of n values is n ranks drawn with replacement, whatever the values are: so one plan serves every sample of
+ * that size.
+ * @param count at least 1, at most RESAMPLED_UP_TO
+ */
+export function drawMedians(count: number, seed: number): Draws {
+  const key = `${count} ${seed}`;
+  const known = kept.get(key);
+  if (known) return known;
+  const draws = resample(count, seed);
+  if (kept.size > 500) kept.clear();
+  kept.set(key, draws);
+  return draws;
+}
+
+function resample(count: number, seed: number): Draws {
+  const random = seeded(seed);
+  const lower = new Uint32Array(RESAMPLES);
+  const upper = new Uint32Array(RESAMPLES);
+  const times = new Uint32Array(count);
+  const [low, high] = [Math.floor((count - 1) / 2), Math.floor(count / 2)];
+  for (let one = 0; one < RESAMPLES; one += 1) {
+    times.fill(0);
+    for (let drawn = 0; drawn < count; drawn += 1) {
+      const rank = uniformInt(random, 0, count - 1);
+      times[rank] = (times[rank] as number) + 1;
+    }
+    let rank = 0;
+    let seen = times[0] as number;
+    const upTo = (place: number) => {
+      while (seen <= place) {
+        rank += 1;
+        seen += times[rank] as number;
+      }
+      return rank;
+    };
+    lower[one] = upTo(low);
+    upper[one] = upTo(high);
+  }
+  return { lower, upper };
+}

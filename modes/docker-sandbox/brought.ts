@@ -1,0 +1,40 @@
+// What goes into a sandbox by way of a folder that it is handed read-only: the agent's home, files, and the workspace where nothing else brings it.
+import { copyFileSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Context, LaunchSpec } from '../../lib/contract.js';
+import { pack } from '../../lib/kit/guest/archive.js';
+import { FILES_IN_PLACE } from '../../lib/kit/guest/shell.js';
+import { own } from '../../lib/os/own.js';
+import { removeTree } from '../../lib/os/remove-tree.js';
+
+/**
+ * Beside the workspace, in the run's own folder, and gone with that.
+ * @param more `workspace`: its files too
+ */
+export async function bring(ctx: Context, spec: LaunchSpec, more: { workspace: boolean }): Promise<string> {
+  const folder = join(dirname(spec.host.workspace), `${spec.name}-in`);
+  removeTree(folder);
+  mkdirSync(folder);
+  cpSync(join(ctx.packageRoot, 'lib/task/home'), join(folder, 'home'), { recursive: true });
+  for (const [at, file] of spec.files.entries()) copyFileSync(file.source, join(folder, String(at)));
+  if (more.workspace) writeFileSync(join(folder, 'workspace.tgz'), await pack(spec.host.workspace));
+  own(folder, spec.user, ctx.uid);
+  return folder;
+}
+
+/** FROM HOME WORKSPACE PATH…: a home, one file for each PATH, and what was brought of the workspace; one `.git` takes the other's place. */
+const TAKE_IN = `set -e
+from=$1 home=$2 workspace=$3
+shift 3
+mkdir -p "$home" /tmp
+cp -R "$from/home/." "$home"
+${FILES_IN_PLACE}
+if [ -f "$from/workspace.tgz" ]; then
+  if tar -t -z -f "$from/workspace.tgz" | grep -q -x '\\./\\.git/\\{0,1\\}'; then rm -rf "$workspace/.git"; fi
+  tar -x -z -o -f "$from/workspace.tgz" -C "$workspace"
+fi`;
+
+/** The command that puts all of it in its place, run inside. @param brought as seen there */
+export function takeIn(brought: string, home: string, workspace: string, { files }: LaunchSpec): string[] {
+  return ['/bin/sh', '-c', TAKE_IN, 'cagematch', brought, home, workspace, ...files.map(({ path }) => path)];
+}

@@ -1,0 +1,50 @@
+// Labels for runtimes that have none: a small file a sandbox in the user's state folder, for as long as the sandbox is there.
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Context, Labels } from '../../lib/contract.js';
+
+/** Before the sandbox is made: a crash in between leaves a file too many, not a sandbox that nobody knows. */
+export function keepLabels(ctx: Context, sandbox: string): void {
+  mkdirSync(folder(ctx), { recursive: true, mode: 0o700 });
+  writeFileSync(file(ctx, sandbox), `${JSON.stringify(ctx.labels)}\n`, { mode: 0o600 });
+}
+
+/** Once the sandbox is gone. */
+export function dropLabels(ctx: Context, sandbox: string): void {
+  rmSync(file(ctx, sandbox), { force: true });
+}
+
+/** By sandbox; also of those that are gone, where a harness died before it could tidy up. */
+export function keptLabels(ctx: Context): Map<string, Partial<Labels>> {
+  const kept = new Map<string, Partial<Labels>>();
+  for (const name of names(ctx)) {
+    try {
+      const { match, mode, owner } = JSON.parse(readFileSync(join(folder(ctx), name), 'utf8')) as Record<string, unknown>;
+      if (typeof match === 'string' && typeof owner === 'string' && mode === ctx.labels.mode)
+        kept.set(name.replace(/\.json$/, ''), { match, mode, owner });
+    } catch {
+      // Being written, or removed this moment.
+    }
+  }
+  return kept;
+}
+
+function names(ctx: Context): string[] {
+  try {
+    return readdirSync(folder(ctx)).filter((name) => name.endsWith('.json'));
+  } catch {
+    return [];
+  }
+}
+
+function file(ctx: Context, sandbox: string): string {
+  return join(folder(ctx), `${sandbox.replace(/[^\w.-]/g, '-')}.json`);
+}
+
+function folder(ctx: Context): string {
+  const { env } = ctx;
+  const local = ctx.platform === 'win32' ? env.LOCALAPPDATA : undefined;
+  const state = env.XDG_STATE_HOME ?? local ?? join(env.HOME ?? env.USERPROFILE ?? tmpdir(), '.local', 'state');
+  return join(state, 'cagematch', 'sandboxes', ctx.labels.mode);
+}

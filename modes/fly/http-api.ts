@@ -1,0 +1,179 @@
+// A JSON API over HTTP, called no faster than it allows, and patient where it answers "too many requests".
+import { monotonic } from '../../lib/clock.js';
+import type { Closable } from '../../lib/contract.js';
+import { oneLine } from '../../lib/os/printable.js';
+import { createServerClock, type ServerClock } from './server-clock.js';
+
+/** The most that is read of an answer, in bytes. */
+const MAX_BODY_BYTES = 16 * 1024 * 1024;
+/** How often one call may be turned away for its pace before that is its answer. */
+const MAX_TURNED_AWAY = 8;
+/** The longest that the server may make a call wait at once. */
+const MAX_WAIT_MS = 30_000;
+/** Our own pace is a little slower than what is allowed: the network can bring two calls closer together. */
+const MARGIN = 1.05;
+
+interface Pace {
+  perSecond: number;
+  burst: number;
+}
+
+export interface Call {
+  method: 'GET' | 'POST' | 'DELETE';
+  /** Below the base address, with its query. */
+  path: string;
+  body?: unknown;
+  /** Calls of one `key` share its allowance. */
+  pace: Pace & { key: string };
+  timeoutMs: number;
+  signal?: AbortSignal;
+  /** May be sent again when nobody can tell whether it arrived. */
+  repeatable?: boolean;
+}
+
+export type Answer =
+  | { status: number; body: unknown; headers: Headers }
+  /** No answer at all, and why. */
+  | { status: undefined; reason: string };
+
+export interface HttpApi extends Closable {
+  /** Never throws: what went wrong is an answer too. */
+  call(call: Call): Promise<Answer>;
+  /** The server's, by all its answers so far. */
+  clock: ServerClock;
+}
+
+/** @param authorization the header's whole value; it is kept out of every answer's words */
+export function openHttpApi(base: string, authorization: string): HttpApi {
+  const closed = new AbortController();
+  const pacer = createPacer();
+  const clock = createServerClock();
+  const token = authorization.replace(/^\S+ /, '');
+
+  async function once(call: Call, signal: AbortSignal): Promise<Answer> {
+    const sentMs = monotonic();
+    try {
+      const response = await fetch(new URL(call.path, base), {
+        method: call.method,
+        headers: { authorization, ...(call.body === undefined ? {} : { 'content-type': 'application/json' }) },
+        ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+        // Where the API is moved to is not where the token should go.
+        redirect: 'error',
+        signal: AbortSignal.any([signal, AbortSignal.timeout(call.timeoutMs)]),
+      });
+      clock.heard(response.headers.get('date'), sentMs, monotonic());
+      const said = await readBounded(response);
+      const text = token === '' ? said : said.replaceAll(token, '…');
+      return { status: response.status, body: parse(text), headers: response.headers };
+    } catch (error) {
+      return { status: undefined, reason: whyUnreachable(error) };
+    }
+  }
+
+  return {
+    clock,
+    async call(call) {
+      const signal = call.signal ? AbortSignal.any([closed.signal, call.signal]) : closed.signal;
+      let unheard = 0;
+      for (let turnedAway = 0; ; ) {
+        await pause(pacer.reserve(call.pace), signal);
+        const answer = await once(call, signal);
+        if (signal.aborted) return answer;
+        if (answer.status === 429 && turnedAway < MAX_TURNED_AWAY) {
+          turnedAway += 1;
+          await pause(Math.min(retryAfterMs(answer.headers) ?? 1000, MAX_WAIT_MS), signal);
+        } else if (call.repeatable && unheard < 2 && (answer.status === undefined || [500, 502, 503, 504].includes(answer.status))) {
+          unheard += 1;
+          await pause(500 * unheard, signal);
+        } else return answer;
+      }
+    },
+    close: () => closed.abort(),
+  };
+}
+
+export function hasSucceeded(answer: Answer): answer is Extract<Answer, { status: number }> {
+  return answer.status !== undefined && answer.status >= 200 && answer.status < 300;
+}
+
+/** It has not succeeded, and yet nobody can tell whether what was asked for was done. */
+export function mayBeDone(answer: Answer): boolean {
+  return answer.status === undefined || answer.status === 408 || answer.status >= 500;
+}
+
+/** One line: why an answer is not what was wanted, in the server's own words where it had any. */
+export function whyRefused(answer: Answer): string {
+  if (answer.status === undefined) return answer.reason;
+  const { body } = answer;
+  const words =
+    typeof body === 'string'
+      ? body
+      : body !== null && typeof body === 'object'
+        ? ('error' in body && body.error) || ('message' in body && body.message)
+        : undefined;
+  const said = typeof words === 'string' ? `: ${oneLine(words.trim().split('\n', 1)[0] ?? '')}` : '';
+  return `HTTP ${answer.status}${said}`;
+}
+
+/** How long each call has to wait for its turn: one stamp a key says when its allowance is whole again. */
+export function createPacer(now: () => number = () => performance.now()) {
+  const wholeAtMs = new Map<string, number>();
+  return {
+    reserve({ key, perSecond, burst }: Call['pace']): number {
+      const stepMs = (1000 / perSecond) * MARGIN;
+      const nowMs = now();
+      const wholeMs = wholeAtMs.get(key) ?? nowMs;
+      const turnMs = Math.max(nowMs, wholeMs - (burst - 1) * stepMs);
+      wholeAtMs.set(key, Math.max(wholeMs, turnMs) + stepMs);
+      return turnMs - nowMs;
+    },
+  };
+}
+
+function retryAfterMs(headers: Headers): number | undefined {
+  const said = headers.get('retry-after');
+  if (said === null) return undefined;
+  const ms = /^\d+$/.test(said) ? Number(said) * 1000 : Date.parse(said) - Date.now();
+  return Number.isNaN(ms) ? undefined : Math.max(ms, 0);
+}
+
+async function readBounded(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+    size += chunk.length;
+    if (size > MAX_BODY_BYTES) throw new Error(`an answer larger than ${MAX_BODY_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** `fetch failed` says nothing; its cause does. */
+function whyUnreachable(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === 'TimeoutError') return 'no answer in time';
+  const cause = error.cause as { code?: string; message?: string } | undefined;
+  return cause?.code ?? (cause?.message || error.message);
+}
+
+/** Resolves early when the signal says so: the call itself then ends at once. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (ms <= 0 || signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end, { once: true });
+  });
+}

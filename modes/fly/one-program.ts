@@ -1,0 +1,39 @@
+// A program that goes by several names, or lies in several places of PATH: which one to call.
+import { realpathSync } from 'node:fs';
+import type { Context } from '../../lib/contract.js';
+import { CagematchError } from '../../lib/errors.js';
+import { capture, everyWhich } from '../../lib/os/exec.js';
+
+const QUICK_MS = 15_000;
+
+/** Places of a program, each once: one name is often a link to the other. */
+export function placesOf(names: readonly string[], ctx: Context): string[] {
+  const places = names.flatMap((name) => everyWhich(name, ctx.env)).map((path) => [realpathSync(path), path] as const);
+  return [...new Map(places.reverse()).values()].reverse();
+}
+
+/**
+ * The one to call, by what each says of its version: what else goes by that name is passed over.
+ * @param version finds the version in what the right program says to `version`
+ * @throws where there is none, or two that are not the same
+ */
+export async function oneProgram(
+  names: readonly [string, ...string[]],
+  version: RegExp,
+  ctx: Context,
+  missing: { code: CagematchError['code']; hint: string },
+): Promise<string> {
+  const asked = await Promise.all(
+    placesOf(names, ctx).map(async (path) => {
+      const { stdout } = await capture([path, 'version'], { env: ctx.env, signal: ctx.signal, timeoutMs: QUICK_MS });
+      return { path, version: version.exec(stdout)?.[1] };
+    }),
+  );
+  const right = asked.filter((one) => one.version !== undefined);
+  const [first] = right;
+  if (first === undefined) throw new CagematchError(missing.code, `no ${names[0]} command on PATH`, missing.hint);
+  const other = right.find((one) => one.version !== first.version);
+  if (other === undefined) return first.path;
+  const both = [first, other].map((one) => `${one.path} (${one.version})`).join(' and ');
+  throw new CagematchError(missing.code, `PATH has ${names[0]} twice: ${both}`, `take the older off PATH: ${first.path} or ${other.path}`);
+}

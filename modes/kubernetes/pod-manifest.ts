@@ -1,0 +1,103 @@
+// What a pod is made of, as its cluster's API takes it: hardened, labelled, and gone by itself some day. Pure; names no runtime.
+import { hostname } from 'node:os';
+import type { EntryOptions, Env, Labels } from '../../lib/contract.js';
+
+export const MEMORY_MIB = 4096;
+/** In the guest: one file for each secret. */
+export const SECRETS = '/run/cagematch';
+/** More than any run may last: what a dead harness leaves ends by itself, and is removed that long afterwards. */
+const LIFE_S = 25 * 3600;
+const TTL_S = 300;
+/** The image's own user, by number: the kubelet cannot tell that a name is not root's. */
+const UID = 1000;
+/** Ends by itself on TERM, which a plain `sleep` as first process would not hear, and takes in orphans. */
+const IDLE = ['/bin/sh', '-c', 'trap "exit 0" TERM; sleep infinity & wait'];
+
+export interface PodPlan {
+  name: string;
+  image: string;
+  labels: Labels;
+  options: EntryOptions;
+  runtimeClass?: string | undefined;
+  /** Mounted under their names, when there are any. */
+  secrets: Env;
+}
+
+/** What a cluster is asked to make: whatever makes the pod owns it, so that both go together. */
+interface Maker {
+  apiVersion: string;
+  kind: string;
+}
+
+/** An owner holds a colon, which no label may. */
+function metadata({ name, labels: { match, mode, owner } }: PodPlan) {
+  return {
+    name,
+    labels: { 'cagematch.match': match, 'cagematch.mode': mode, 'cagematch.sandbox': name },
+    annotations: { 'cagematch.owner': owner, 'cagematch.host': hostname() },
+  };
+}
+
+const hasSecrets = ({ secrets }: PodPlan) => Object.keys(secrets).length > 0;
+
+function podSpec(plan: PodPlan) {
+  const { cpus, memoryMiB = MEMORY_MIB } = plan.options;
+  const milli = cpus === undefined ? undefined : Math.max(1, Math.round(cpus * 1000));
+  return {
+    restartPolicy: 'Never',
+    ...(plan.runtimeClass === undefined ? {} : { runtimeClassName: plan.runtimeClass }),
+    activeDeadlineSeconds: LIFE_S,
+    terminationGracePeriodSeconds: 1,
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    securityContext: {
+      ...{ runAsNonRoot: true, runAsUser: UID, runAsGroup: UID, fsGroup: UID },
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+    containers: [
+      {
+        name: 'agent',
+        image: plan.image,
+        imagePullPolicy: 'IfNotPresent',
+        command: IDLE,
+        resources: {
+          // Little is asked for, so that a small cluster has room; the limits are what holds.
+          requests: { cpu: `${Math.min(250, milli ?? 250)}m`, memory: `${Math.min(512, memoryMiB)}Mi` },
+          limits: { memory: `${memoryMiB}Mi`, 'ephemeral-storage': '4Gi', ...(milli === undefined ? {} : { cpu: `${milli}m` }) },
+        },
+        securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+        ...(hasSecrets(plan) ? { volumeMounts: [{ name: 'secret', mountPath: SECRETS, readOnly: true }] } : {}),
+      },
+    ],
+    ...(hasSecrets(plan) ? { volumes: [{ name: 'secret', secret: { secretName: plan.name, defaultMode: 0o440 } }] } : {}),
+  };
+}
+
+function template(plan: PodPlan) {
+  const { labels, annotations } = metadata(plan);
+  return { metadata: { labels, annotations }, spec: podSpec(plan) };
+}
+
+/** One pod, never a second: an agent's work is not done twice. */
+export function jobOf(plan: PodPlan): Maker {
+  const spec = { backoffLimit: 0, activeDeadlineSeconds: LIFE_S, ttlSecondsAfterFinished: TTL_S, template: template(plan) };
+  return { apiVersion: 'batch/v1', kind: 'Job', metadata: metadata(plan), spec } as Maker;
+}
+
+/** The Sandbox of kubernetes-sigs/agent-sandbox. @param version of its API that the cluster has */
+export function sandboxOf(plan: PodPlan, version: string): Maker {
+  const shutdownTime = new Date(Date.now() + LIFE_S * 1000).toISOString().replace(/\.\d+Z$/, 'Z');
+  const spec = { podTemplate: template(plan), shutdownTime, shutdownPolicy: 'Delete' };
+  return { apiVersion: `agents.x-k8s.io/${version}`, kind: 'Sandbox', metadata: metadata(plan), spec } as Maker;
+}
+
+/** The secret comes first: a pod that has to wait for it tries again only after a while. */
+export function listOf(plan: PodPlan, maker: Maker): object {
+  const secret = { apiVersion: 'v1', kind: 'Secret', metadata: metadata(plan), type: 'Opaque', immutable: true, stringData: plan.secrets };
+  return { apiVersion: 'v1', kind: 'List', items: [...(hasSecrets(plan) ? [secret] : []), maker] };
+}
+
+/** What makes the secret go with whoever owns the pod. */
+export function ownedBy({ apiVersion, kind }: Maker, name: string, uid: string): object {
+  return { metadata: { ownerReferences: [{ apiVersion, kind, name, uid }] } };
+}

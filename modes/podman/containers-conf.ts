@@ -1,0 +1,57 @@
+// Reads which OCI runtimes the settings of Podman and its kin name: containers.conf, whose table `[engine.runtimes]` is a list of programs a name.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Context } from '../../lib/contract.js';
+
+/** By name, the places where its program may be; the first that is there is taken. */
+export function registeredRuntimes(ctx: Context): Map<string, string[]> {
+  return new Map(settingsFiles(ctx).flatMap((file) => [...runtimesIn(read(file))]));
+}
+
+/** In the order in which they are read: a later one has the last word. */
+function settingsFiles({ env, uid }: Context): string[] {
+  const override = env.CONTAINERS_CONF_OVERRIDE ? [env.CONTAINERS_CONF_OVERRIDE] : [];
+  if (env.CONTAINERS_CONF) return [env.CONTAINERS_CONF, ...override];
+  const own = env.XDG_CONFIG_HOME || (env.HOME && join(env.HOME, '.config'));
+  const system = ['/usr/share/containers/containers.conf', ...withMore('/etc/containers')];
+  return [...system, ...(uid === 0 || !own ? [] : withMore(join(own, 'containers'))), ...override];
+}
+
+function withMore(folder: string): string[] {
+  const more = join(folder, 'containers.conf.d');
+  return [join(folder, 'containers.conf'), ...names(more).map((name) => join(more, name))];
+}
+
+function names(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+      .filter((name) => name.endsWith('.conf'))
+      .sort();
+  } catch {
+    return [];
+  }
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** Of TOML only what this table is made of: names, lists of strings, comments. */
+function runtimesIn(text: string): Map<string, string[]> {
+  const lines = text.split('\n').filter((line) => !/^\s*#/.test(line));
+  const header = /^\s*\[\s*[\w".-]+(\s*\.\s*[\w".-]+)*\s*\]\s*(#.*)?$/;
+  const from = lines.findIndex((line) => /^\s*\[\s*engine\s*\.\s*runtimes\s*\]/.test(line));
+  if (from === -1) return new Map();
+  const rest = lines.slice(from + 1);
+  const to = rest.findIndex((line) => header.test(line));
+  const table = rest.slice(0, to === -1 ? undefined : to).join('\n');
+  return new Map([...table.matchAll(/^\s*"?([\w.-]+)"?\s*=\s*\[([^\]]*)\]/gm)].map(([, name = '', list = '']) => [name, strings(list)]));
+}
+
+function strings(list: string): string[] {
+  return [...list.matchAll(/"([^"\n]*)"|'([^'\n]*)'/g)].map(([, double, single]) => double ?? single ?? '');
+}
