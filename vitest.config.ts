@@ -16,7 +16,7 @@ const hasBubblewrap = (process.env.PATH ?? '').split(delimiter).some((folder) =>
  * mount goes away meanwhile. Where there is none, stand-ins are exercised, which mostly wait: they need not be waited for. And what
  * cuts the cluster's cable must be the only one there.
  */
-const ALONE = hasBubblewrap ? ['test/conformance.test.ts', 'test/remote/incus-cluster.test.ts'] : [];
+const ALONE = hasBubblewrap ? ['test/modes/conformance.test.ts', 'test/modes/incus-cluster.test.ts'] : [];
 
 export default defineConfig({
   test: {
@@ -27,7 +27,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     retry: 0,
-    globalSetup: 'test/own-temporary-folder.ts',
+    globalSetup: 'test/support/own-temporary-folder.ts',
     projects: [
       {
         extends: true,

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { packageRoot } from '../lib/package.js';
-import { readSources, violations } from './imports.js';
+import { readSources, violations } from './support/imports.js';
 
 /** Where git may work: it seeds folders that were made a moment ago, and that no agent has had. */
 const SEEDS = 'lib/probes/sync/shapes.ts';
