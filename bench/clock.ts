@@ -1,4 +1,4 @@
-// Are our clocks the runtime's? Where launch and teardown end by us, against the stamps that the runtime itself puts on its events.
+// Accuracy of our clocks: compares when launch and teardown end by our clocks with the timestamps on the runtime's own events.
 import { setTimeout as pause } from 'node:timers/promises';
 import { quantile } from 'simple-statistics';
 import { parseJson } from '../lib/json.js';
@@ -11,14 +11,14 @@ import { type Benchmark, medianOf, type Options, samples, short, type Verdict } 
 type Moment = 'started' | 'gone';
 type Stamp = { moment: Moment; name: string; epochMs: number };
 
-/** How a runtime's events are listened to, and one line of them read. */
+/** How to subscribe to a runtime's events, and how to parse one line of them. */
 interface Listener {
   argv(match: string): [string, ...string[]];
   read(line: string): Stamp | undefined;
 }
 
 const oci = (program: string): Listener => ({
-  // Podman shows nothing of a filter that names the label alone, nor anything at all without a beginning.
+  // Podman prints nothing if only the label's name is filtered, and nothing at all without `--since`.
   argv: (match) => [
     program,
     'events',
@@ -35,7 +35,7 @@ const oci = (program: string): Listener => ({
     const name = event?.Actor?.Attributes?.name ?? event?.Name;
     const moment = what === 'start' ? 'started' : what === 'destroy' || what === 'remove' ? 'gone' : undefined;
     if (!moment || typeof name !== 'string') return undefined;
-    // Docker: a number of nanoseconds. Podman: a time in words, to the nanosecond.
+    // Docker reports nanoseconds as a number; Podman a formatted time with nanoseconds.
     const epochMs = typeof event?.timeNano === 'number' ? event.timeNano / 1e6 : preciseTime(String(event?.Time ?? ''));
     return { moment, name, epochMs };
   },
@@ -76,13 +76,13 @@ async function compare(field: Field, row: Row, listener: Listener, options: Opti
   const n = samples(options, 15);
   const listening = stream(listener.argv(field.matchId), { env: field.around.env, cwd: '/' });
   const stamps = collect(listening, listener);
-  // The stream is up when an event of ours is on it: the first run is not counted.
+  // The event stream may not be up before its first event arrives, so the first run is not counted.
   const runs: { name: string; at: Record<Moment, number> }[] = [];
   for (let round = 0; round <= n; round += 1) {
     const name = `cagematch-${field.matchId}-clock-${round}`;
     runs.push({ name, at: await run(field, row, name) });
   }
-  // Some clients tell events a second late.
+  // Some clients report events a second late.
   await pause(2000);
   listening.kill();
   const differences: Record<Moment, number[]> = { started: [], gone: [] };
@@ -110,7 +110,7 @@ async function verdict(entry: string, clock: string, differences: number[], aske
   };
 }
 
-/** One run; when launch and teardown ended by our clocks, as time since the epoch. */
+/** Executes one run and returns when launch and teardown ended by our clocks, in ms since the epoch. */
 async function run(field: Field, row: Row, name: string): Promise<Record<Moment, number>> {
   const at: Moments = {};
   await field.run(row, name, at);
@@ -119,9 +119,9 @@ async function run(field: Field, row: Row, name: string): Promise<Record<Moment,
   return { started: at.running + toEpoch, gone: at.gone + toEpoch };
 }
 
-/** What has to be added to our clock to have the time since the epoch, to some hundredths of a millisecond. */
+/** The offset from our clock to the time since the epoch, accurate to some hundredths of a millisecond. */
 function epochOffset(): number {
-  // Date.now() counts whole milliseconds: the moment at which it turns is exact. timeOrigin would miss what ntp did since.
+  // Date.now() has a resolution of 1 ms, but the moment it changes is exact. timeOrigin would miss later adjustments by NTP.
   const from = Date.now();
   while (Date.now() === from);
   return from + 1 - performance.now();
@@ -138,7 +138,7 @@ function collect(listening: LocalStream, listener: Listener): Map<string, number
   return stamps;
 }
 
-/** Date.parse keeps whole milliseconds only; what is behind them is added. NaN for what is no time. */
+/** Like Date.parse, but keeps the digits beyond milliseconds. NaN if the text is not a time. */
 function preciseTime(text: string): number {
   const fraction = /\.(\d+)/.exec(text)?.[1];
   return (

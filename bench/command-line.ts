@@ -1,4 +1,4 @@
-// Is the command line quick? `--help` against Node's own start, and `detect` of everything against its slowest probe alone.
+// Speed of the command line: `--help` compared with Node's own start, and a full `detect` compared with its slowest single mode.
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ const BOUND_MS = 60_000;
 export const benchmark: Benchmark = {
   about: '`cagematch --help` ≤ 3× `node -e 0`; `detect` ≤ 1.2× its slowest single probe (whole commands, interleaved)',
   async run(options) {
-    // Nothing of the caller's folder (its .env) is read.
+    // An empty working directory, so that nothing in the caller's folder (its .env) is read.
     const folder = temporaryFolder();
     try {
       return [await help(options, folder), await detect(options, folder)];
@@ -31,7 +31,7 @@ async function help(options: Options, cwd: string): Promise<Verdict> {
   for (let round = 0; round <= n; round += 1) {
     const a = timed(['-e', '0'], cwd);
     const b = timed([CLI, '--help'], cwd);
-    // The first pair finds the files on disk; the others find them in memory.
+    // The first pair reads the files from disk; the others read them from the page cache.
     if (round > 0) {
       bare.push(a);
       ours.push(b);
@@ -79,7 +79,7 @@ async function detect(options: Options, cwd: string): Promise<Verdict> {
   };
 }
 
-/** Milliseconds from start to end of one Node process. */
+/** Duration of one Node process from start to end, in ms. */
 function timed(args: string[], cwd: string): number {
   const from = performance.now();
   const run = spawnSync(process.execPath, args, { cwd, env: fieldEnv(), stdio: ['ignore', 'pipe', 'pipe'], timeout: BOUND_MS });

@@ -1,4 +1,5 @@
-// Does a fault at any moment leave nothing behind, lose nothing and blame the right one? So many matches, each with one fault from a seed.
+// Fault injection: does a fault at any moment leave nothing behind, lose no finished run and report the right cause? Each match gets one
+// fault, drawn from a seed.
 
 import type { Env } from '../lib/contract.js';
 import { type Draw, drawFault, MOMENTS } from './faults/draw.js';
@@ -8,9 +9,9 @@ import { storyOf, tableOf } from './faults/tell.js';
 import { fieldEnv } from './field.js';
 import { type Benchmark, type Options, samples, type Verdict } from './verdict.js';
 
-/** Matches at the same time. */
+/** Number of concurrent matches. */
 const ABREAST = 4;
-/** Stories that are told whole, for checking by hand, besides all that have a complaint. */
+/** Number of episodes printed in full for manual review, in addition to all that have a complaint. */
 const TOLD = 20;
 
 export const benchmark: Benchmark = {
@@ -30,7 +31,7 @@ export const benchmark: Benchmark = {
   },
 };
 
-/** A harness that is killed in every phase of every row, once each. */
+/** Kills the harness in every phase of every row, once each. */
 export const phases: Benchmark = {
   about: 'a harness killed in every phase of every row: nothing left after `clean`, no finished run lost (needs root)',
   async run(options) {
@@ -53,7 +54,7 @@ export const phases: Benchmark = {
   },
 };
 
-/** Some at a time, each told when it is over. @param whole whose story is told whole, besides those with a complaint */
+/** Plays ABREAST episodes at a time and reports each when it ends. @param whole selects further episodes to report in full */
 async function playAll(draws: Draw[], env: Env, options: Options, whole: (episode: Episode) => boolean): Promise<Episode[]> {
   const played: Episode[] = [];
   const waiting = [...draws];

@@ -1,4 +1,4 @@
-// The field that benchmarks play on: real modes made ready in this process, with a gateway of their own.
+// The environment of benchmarks: real modes prepared in this process, with their own gateway.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,27 +37,27 @@ export interface Field {
   around: Surroundings;
   keeper: Keeper;
   gateway: Gateway;
-  /** For whatever a benchmark writes; gone with the field. */
+  /** Folder for files that a benchmark writes; removed when the field is closed. */
   folder: string;
-  /** @throws when the runtime is not ready here */
+  /** @throws if the runtime is not ready here */
   row(entry: string): Promise<Row>;
-  /** Rows as a match takes them. @throws when a runtime is not ready here */
+  /** Plans rows as for a match. @throws if a runtime is not ready here */
   plan(asked: readonly Asked[]): Promise<PlannedEntry[]>;
   contextOf(entry: PlannedEntry): Context;
-  /** One run as a match does it. @param at filled with its moments @throws when it does not pass */
+  /** Executes one run as a match does. @param at filled with the run's moments @throws if the run does not pass */
   run(row: Row, name: string, at?: Moments): Promise<Clocks>;
   close(): Promise<void>;
 }
 
-/** What is taken of the caller's environment: anything else may cost one side of a pair more than the other (NODE_EXTRA_CA_CERTS: 33 ms). */
+/** Variables taken from the caller's environment: others may cost one side of a pair more than the other (NODE_EXTRA_CA_CERTS: 33 ms). */
 const TAKEN = /^(PATH|HOME|LANG|TMPDIR|DOCKER_HOST|CONTAINERS_CONF|INCUS_\w+|CAGEMATCH_\w+)$/;
 const taken = Object.fromEntries(Object.entries(process.env).filter(([name]) => TAKEN.test(name)));
 
-/** A clean environment over the checkout's .env, where the rig writes how its runtimes are reached. */
+/** A clean environment on top of the checkout's .env, in which the rig records how its runtimes are reached. */
 export const fieldEnv = (): Env => env;
 const { env } = await loadInputs(packageRoot, taken);
 
-/** A folder that only benchmarks know; whoever asks for one removes it. */
+/** Creates a folder for a benchmark; the caller has to remove it. */
 export function temporaryFolder(): string {
   return mkdtempSync(join(tmpdir(), 'bench-'));
 }

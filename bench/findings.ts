@@ -1,5 +1,5 @@
-// Does what a report states follow? Simulated matches through the product's own fold: false findings among equal rows, and a true
-// difference that has to be seen.
+// Are the statements of a report justified? Simulated matches, folded by the product's own code: the rate of false findings among equal
+// rows, and the detection of a true difference.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { packageRoot } from '../lib/package.js';
@@ -8,28 +8,28 @@ import type { Report } from '../lib/report/document.js';
 import { type Noise, simulateMatch, type TrueRow } from './known-truth.js';
 import { type Benchmark, type Options, samples, type Verdict } from './verdict.js';
 
-/** Rounds of the matches of equal rows. */
+/** Numbers of rounds for the matches of equal rows. */
 const ROUNDS = [6, 7, 8, 10, 12, 15, 20, 30, 50];
-/** `run --help` names this number of rounds for a decision. */
+/** The number of rounds that `run --help` recommends for a decision. */
 const RECOMMENDED = 12;
 const OF_LENGTHS = [12, 20, 50];
 const AMONG_OTHERS = [10, RECOMMENDED, 15, 20];
 const MATCHES = 400;
-/** The recommended number of rounds was chosen from the matches of the seeds below. */
+/** Seeds below this one were used to choose the recommended number of rounds. */
 const FIRST_SEED = 1001;
 const QUICK = 10;
 
 const MOST_FALSE = 0.05;
 const LEAST_SEEN = 0.9;
 
-/** As an audit of recorded matches found it. */
+/** As measured in an audit of recorded matches. */
 const EQUAL_NOISE: Noise = { run: 0.05, round: 0.03 };
 const APART_NOISE: Noise = { run: 0.045, round: 0.03 };
 
 const EQUAL: TrueRow = { isolation: 'container', startup: 500, work: 190, end: 60 };
 export const EQUAL_ROWS = Object.fromEntries([...'abcdefg'].map((label) => [`row@${label}`, EQUAL]));
 
-/** Startup, work and end as far apart as those of a recorded match of seven rows; `@slower` is `@same` and a tenth. */
+/** Startup, work and end differ as much as in a recorded match of seven rows; `@slower` is `@same` plus 10 %. */
 const DISTANT_ROWS: Record<string, TrueRow> = {
   bare: { isolation: 'none', startup: 452, work: 187, end: 42 },
   jail: { isolation: 'os-sandbox', startup: 763, work: 265, end: 37 },
@@ -44,7 +44,7 @@ const slowerBy = (factor: number): Record<string, TrueRow> => ({
   'pod@slower': { ...SAME, startup: SAME.startup * factor, work: SAME.work * factor, end: SAME.end * factor },
 });
 
-/** Seven sandboxes that cost the same, with a short and a long task each. */
+/** Seven sandboxes with equal costs, each with a short and a long task. */
 const TWO_LENGTHS = Object.fromEntries(
   [...'abcdefg'].flatMap((name, at) =>
     [
@@ -57,7 +57,7 @@ const TWO_LENGTHS = Object.fromEntries(
   ),
 );
 
-/** What a report of sandboxes that cost the same may not state, of either task and of tasks of other lengths. */
+/** False statements in a report on sandboxes with equal costs, about either task and about tasks of other lengths. */
 export function falseOfLengths({ comparisons, lengths, recommendation }: Report): string[] {
   return [
     ...falsePairs(comparisons),
@@ -69,7 +69,7 @@ export function falseOfLengths({ comparisons, lengths, recommendation }: Report)
   ];
 }
 
-/** What a report of equal rows may not state: each entry is one false statement. */
+/** The false statements in a report on equal rows. */
 export function falseStatements({ comparisons, recommendation, modes }: Report): string[] {
   const { pareto, dominated, profiles } = recommendation;
   return [
@@ -91,16 +91,19 @@ export function pairOf({ comparisons }: Pick<Report, 'comparisons'>, one: string
   return comparisons.find(({ a, b }) => (a === one && b === other) || (a === other && b === one));
 }
 
-/** `equal`: seven equal rows. `two lengths`: seven equal sandboxes with two tasks each. `two equal`: two equal rows among seven. `slower`: the same, and one of the two is a tenth slower. */
+/**
+ * `equal`: seven equal rows. `two lengths`: seven equal sandboxes with two tasks each. `two equal`: two equal rows among seven.
+ * `slower`: like `two equal`, but one of the two is a tenth slower.
+ */
 type Scenario = 'equal' | 'two lengths' | 'two equal' | 'slower';
 
 interface Sample {
   scenario: Scenario;
   rounds: number;
   matches: number;
-  /** The seeds of the matches: all whole numbers between these. */
+  /** The first and the last seed of the matches; all integers in between are used. */
   seeds: [first: number, last: number];
-  /** Matches with at least one false statement, and those that call the pair, or any two equal rows, different in startup and total. */
+  /** Numbers of matches with a false statement, and of those that call the pair, or any two equal rows, different in startup or total. */
   false: number;
   startup: number;
   total: number;
@@ -162,7 +165,7 @@ function pairAmongOthers(scenario: Scenario, rounds: number, options: Options): 
   return sample;
 }
 
-/** Whether a statement holds the truly slower of the two for the better one. */
+/** True if a statement prefers the truly slower row of the two. */
 function prefersSlower({ recommendation: { dominated, profiles } }: Report): boolean {
   return (
     dominated.some(({ entry, by }) => entry === 'pod@same' && by === 'pod@slower') ||
@@ -186,7 +189,7 @@ function verdictOf({ scenario, rounds, matches, false: wrong, startup, total }: 
   return { ...common, name: `${name} that state a difference at n=${rounds}`, value: share(wrong), limit: MOST_FALSE };
 }
 
-/** Beside the source, where there is one: what was counted, with the seeds that give it again. */
+/** Saves the counts beside the source, if it is present, with the seeds that reproduce them. */
 function keep(all: Sample[], options: Options): void {
   const file = join(packageRoot, 'bench/samples/findings.csv');
   if (!existsSync(join(packageRoot, 'bench/findings.ts'))) return;

@@ -1,4 +1,5 @@
-// Can a build depend on `compare --fail-over`? Simulated pairs of matches, unchanged and with one row made slower, through the product's own fold and compare.
+// Can a build rely on `compare --fail-over`? Simulated pairs of matches, unchanged and with one row made slower, are folded and compared
+// by the product's own code.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../lib/package.js';
@@ -13,13 +14,13 @@ const ROUNDS = 12;
 const PAIRS = 500;
 export const LIMITS = [0, 5, 10];
 
-/** One pair of matches: by limit, what fails, as `row measure`. */
+/** One pair of matches: the failures by limit, each as `row measure`. */
 export interface Sample {
   seed: number;
   failed: Record<string, string[]>;
 }
 
-/** @param slower percent that one row takes longer in the second match */
+/** @param slower by how many percent one row is slower in the second match */
 export function judgePair(seed: number, slower: number, rounds = ROUNDS): Sample {
   const machine = Math.exp(NOISE.machine * randomFrom(seed).normal());
   const base = simulateMatch({ seed: 2 * seed, match: 'base', rounds, rows: ROWS, machine: 1 });
@@ -59,7 +60,7 @@ function shareOf(name: string, all: readonly Sample[], failOver: number, bound: 
   return { name, value: (failing.length / all.length) * 100, n: all.length, unit: ' %', ...bound, ...(note === undefined ? {} : { note }) };
 }
 
-/** What a reader can count again. */
+/** Saves the pairs, so that readers can verify the counts. */
 function keep(all: Record<'unchanged' | 'slower', Sample[]>): void {
   const folder = join(packageRoot, 'bench/samples');
   mkdirSync(folder, { recursive: true });

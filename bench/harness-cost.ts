@@ -1,4 +1,4 @@
-// What does our measuring add? `total` of docker as a match measures it, against hyperfine's time of the very same argv, pair by pair.
+// Overhead of our measuring: the `total` of docker in a match compared pairwise with hyperfine's time for exactly the same argv.
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,13 +28,13 @@ export const benchmark: Benchmark = {
       const ours: number[] = [];
       const theirs: number[] = [];
       for (let round = 0; round <= n; round += 1) {
-        // Who goes first changes from pair to pair.
+        // The order alternates from pair to pair.
         const pair = [
           () => viaHarness(field, row, `cagematch-${field.matchId}-ours-${round}`),
           () => viaHyperfine(field, row, template, round),
         ];
         const [a, b] = round % 2 === 0 ? [await pair[0]?.(), await pair[1]?.()] : [await pair[1]?.(), await pair[0]?.()].reverse();
-        // The first pair warms what both use.
+        // The first pair is a warm-up for both.
         if (round === 0 || a === undefined || b === undefined) continue;
         ours.push(a);
         theirs.push(b);
@@ -59,7 +59,7 @@ export const benchmark: Benchmark = {
   },
 };
 
-/** One run as a match does it; its `total`. */
+/** Executes one run like a match does and returns its `total`. */
 async function viaHarness(field: Field, row: Row, name: string): Promise<number> {
   const { total } = await field.run(row, name);
   if (typeof total !== 'number') throw new Error('a run that passed has no total');
@@ -72,7 +72,7 @@ interface Template {
   workspace: string;
 }
 
-/** The argv that the mode types for a run, noted by a recorder in one run that is not timed. */
+/** The argv that the mode uses for a run, recorded in one run that is not timed. */
 async function learnArgv(field: Field, row: Row): Promise<Template> {
   const recorder = recordArgv('docker', field.folder, field.around.env);
   const name = `cagematch-${field.matchId}-template`;
@@ -83,7 +83,7 @@ async function learnArgv(field: Field, row: Row): Promise<Template> {
   return { argv, name, workspace };
 }
 
-/** The same argv under hyperfine, with a name, a workspace and a token of its own; the agent is answered by the same gateway. */
+/** Times the same argv with hyperfine, with its own name, workspace and token; the same gateway answers the agent. */
 async function viaHyperfine(field: Field, row: Row, template: Template, round: number): Promise<number> {
   const folder = makeFolder('run');
   const tap = field.gateway.openTap();

@@ -1,4 +1,4 @@
-// What does our own process use? Its CPU time over a match of docker, children left out, a run.
+// CPU time per run of the harness process itself, without its children, over a match of docker.
 
 import { runMatch } from '../lib/match/match.js';
 import { openRecord } from '../lib/record/write.js';
@@ -11,7 +11,7 @@ export const benchmark: Benchmark = {
   async run(options) {
     const n = samples(options, 40, 5);
     const field = openField(bundledTask('hello'));
-    // Looked at when a run has ended, so that a sample is everything between two such moments: run, record, gateway, leftovers.
+    // Read whenever a run ends, so that a sample covers everything between two such moments: run, record, gateway, leftovers.
     const marks: NodeJS.CpuUsage[] = [];
     const record = openRecord(field.folder, {
       onEvent(event) {
@@ -30,7 +30,7 @@ export const benchmark: Benchmark = {
         model: 'replay',
         matchId: field.matchId,
         seed: 1,
-        // The first is where code is read and compiled.
+        // The first run includes loading and compiling code.
         runs: n + 1,
         until: 'count',
         concurrency: 1,
@@ -52,7 +52,7 @@ export const benchmark: Benchmark = {
     const share = `user ${short(mean(each.map(({ user }) => user)))}, system ${short(mean(each.map(({ system }) => system)))}`;
     return [
       {
-        // The mean: all that was used, over all runs, collections of garbage that fell into one of them included.
+        // The mean, because it covers all CPU time of all runs, including garbage collections that happened during one of them.
         name: 'CPU of the harness a run',
         value: mean(both),
         n: both.length,

@@ -1,25 +1,25 @@
-// Matches whose true times are known, drawn at random and folded by the product's own fold: how often is what the report states false?
+// Simulated matches whose true times are known, drawn at random and folded by the product's own code: how often is the report wrong?
 import { roundMs } from '../lib/clock.js';
 import { type Entry, type EventOf, type MatchEvent, SCHEMA_VERSION } from '../lib/record/types.js';
 import type { Report } from '../lib/report/document.js';
 import { createFold } from '../lib/report/fold.js';
 import { randomFrom } from './random.js';
 
-/** The true times of one row in ms, before any noise. */
+/** The true times of one row, in ms, without noise. */
 export interface TrueRow {
   isolation: Entry['isolation'];
   startup: number;
   work: number;
   end: number;
-  /** Which task the row runs; `hello` where it is left out. */
+  /** The task that the row runs; `hello` by default. */
   task?: string;
 }
 
 /** Standard deviations of the logarithm. */
 export interface Noise {
-  /** Of one run. */
+  /** Noise of a single run. */
   run: number;
-  /** Of a whole round: all rows of a round are slower or faster together. */
+  /** Noise of a whole round: all rows of a round are slower or faster together. */
   round: number;
 }
 
@@ -40,7 +40,7 @@ const STARTED = {
   host: { cpu: 'simulated', cores: 2, memoryGiB: 8, kernel: '0', os: 'simulated', cgroup: 'v2', virtualization: 'none' },
 } as const;
 
-/** Every run passes, and every number of a row is its true one but for the noise. */
+/** Simulates a match in which every run passes and every time is the true one plus noise. */
 export function simulateMatch(rows: Record<string, TrueRow>, rounds: number, noise: Noise, seed: number): Report {
   const { normal } = randomFrom(seed);
   const fold = createFold();
@@ -51,7 +51,7 @@ export function simulateMatch(rows: Record<string, TrueRow>, rounds: number, noi
     const pace = noise.round * normal();
     for (const [entry, row] of Object.entries(rows)) {
       const time = (ms: number) => roundMs(ms * Math.exp(pace + noise.run * normal()));
-      // What comes after the first request has a noise of its own, so that startup and total are two measurements.
+      // The time after the first request has independent noise, so that startup and total are two measurements.
       fold.push(ran(entry, round, { startup: time(row.startup), work: time(row.work), end: time(row.end) }));
     }
   }
@@ -59,7 +59,7 @@ export function simulateMatch(rows: Record<string, TrueRow>, rounds: number, noi
   return fold.finish();
 }
 
-/** The seed of the intervals is the same in all matches: what is resampled for them is drawn once. */
+/** All matches have the same seed for intervals, so that the resampling is drawn only once. */
 export const started = (rounds: number, more: { match?: string } = {}): MatchEvent => ({ ...STARTED, seed: 1, runs: rounds, ...more });
 
 export const ended = (rounds: number): MatchEvent => ({

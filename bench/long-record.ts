@@ -1,11 +1,11 @@
-// A record as a very long match would leave it: seven rows, all phases, times that scatter, some runs that fail.
+// Writes a record like that of a very long match: seven rows, all phases, varying times, some failed runs.
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { roundMs } from '../lib/clock.js';
 import { eventSchema, type MatchEvent, SCHEMA_VERSION } from '../lib/record/types.js';
 
 const PHASES = ['launch', 'work', 'collect', 'destroy'] as const;
-/** Name and startup in ms of each row; the names are no runtime's, so that nobody takes the numbers for a finding. */
+/** Name and startup (in ms) of each row; no runtime has these names, so that nobody mistakes the numbers for measurements. */
 const ROWS: [string, number][] = [
   ['alpha', 400],
   ['beta', 700],
@@ -18,18 +18,18 @@ const ROWS: [string, number][] = [
 const CHUNK = 1 << 20;
 
 /**
- * @param count how many events, the first and the last of the match included
- * @param write called with whole lines, about a mebibyte at a time
+ * @param count number of events, including the first and the last of the match
+ * @param write called with complete lines, about 1 MiB at a time
  */
 export function writeLongRecord(count: number, write: (text: string) => void): void {
   const random = xoroshiro128plus(1);
-  /** Around 1, with a tail to the right, as start-ups have. */
+  /** A factor around 1 with a tail to the right, like the distribution of startups. */
   const scatter = () => 0.9 + uniformInt(random, 0, 2000) / 10_000 + (uniformInt(random, 0, 99) === 0 ? 0.5 : 0);
   let waiting = '';
   let written = 0;
   let atMs = 0;
   const emit = (event: MatchEvent) => {
-    // One of each kind is held to the schema; a million would be a benchmark of the writer.
+    // Only the first 200 events are validated against the schema; validating a million would benchmark the writer.
     if (written < 200) eventSchema.parse(event);
     waiting += `${JSON.stringify(event)}\n`;
     written += 1;

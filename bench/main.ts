@@ -1,5 +1,5 @@
-// `npm run bench -- NAME [--quick] [--n N] [--seed S] [--save]`: measures one of the promises in docs/benchmarks.md, and says whether it
-// holds.
+// `npm run bench -- NAME [--quick] [--n N] [--seed S] [--save]`: measures one of the promises in docs/benchmarks.md and reports whether
+// it holds.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -7,7 +7,7 @@ import { messageOf } from '../lib/errors.js';
 import { packageRoot } from '../lib/package.js';
 import { type Benchmark, lineOf, type Options, type Verdict } from './verdict.js';
 
-/** Loaded only when it is the one: what another benchmark imports must not weigh on this one's process. */
+/** Loaded only on demand, so that the imports of other benchmarks do not affect this process. */
 const BENCHMARKS: Record<string, () => Promise<{ benchmark: Benchmark }>> = {
   'harness-cost': () => import('./harness-cost.js'),
   'harness-cpu': () => import('./harness-cpu.js'),
@@ -70,7 +70,7 @@ async function main(): Promise<number> {
   }
 }
 
-/** What the verdicts were computed from, to be committed beside the line that they gave: times in ms or s, to the microsecond. */
+/** Saves the samples behind the verdicts, to be committed with their lines: times in ms or s, to the microsecond. */
 function saveSamples(name: string, verdicts: readonly Verdict[]): void {
   const path = join(packageRoot, `bench/samples/${name}.json`);
   const saved = { date: new Date().toISOString().slice(0, 10), node: process.version, verdicts };

@@ -1,4 +1,4 @@
-// What the harness' own steps take, each by itself: where to look when `harness-cpu` or `report-size` has grown.
+// Durations of the harness's individual steps: where to look when `harness-cpu` or `report-size` has grown.
 import { rmSync } from 'node:fs';
 import { Bench } from 'tinybench';
 import { makeFolder } from '../lib/os/owner.js';
@@ -33,7 +33,7 @@ export const benchmark: Benchmark = {
     };
     try {
       const bench = new Bench({ time: options.quick ? 50 : 1000, iterations: options.count ?? 10, throws: true });
-      // Async: it calls any other function once too often.
+      // Async, because the library calls any other function one extra time.
       for (const [name, step] of Object.entries(steps)) bench.add(name, async () => step());
       return (await bench.run()).map(({ name, result }) => {
         if (result.state !== 'completed') throw new Error(`${name} did not complete`);

@@ -1,11 +1,11 @@
-// Draws for simulated matches: the same ones for the same seed.
+// Random draws for simulated matches, reproducible from the seed.
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { seeded } from '../lib/statistics/seeded.js';
 
 export interface Random {
-  /** From 0 up to, not including, 1. */
+  /** A number from 0 up to but not including 1. */
   uniform(): number;
-  /** Of a standard normal distribution (Box and Muller). */
+  /** A number from the standard normal distribution (Box–Muller). */
   normal(): number;
 }
 

@@ -1,17 +1,17 @@
-// What a mode really types: a recorder of the client's name stands first on PATH, notes its argv, and becomes the client.
+// Records the command lines of a mode: a wrapper with the client's name comes first on PATH, saves its argv, and execs the client.
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Env } from '../lib/contract.js';
 import { which } from '../lib/os/exec.js';
 
 export interface ArgvRecorder {
-  /** The environment in which the recorder is found instead of the client. */
+  /** The environment in which the recorder is found in place of the client. */
   env: Env;
-  /** argv of the last call whose first argument was `verb`, the program left out. */
+  /** argv, without the program, of the last call whose first argument was `verb`. */
   last(verb: string): string[];
 }
 
-/** @param folder where the recorder and its notes may lie */
+/** @param folder where the recorder and its notes are stored */
 export function recordArgv(program: string, folder: string, env: Env): ArgvRecorder {
   const real = which(program, env);
   if (real === undefined) throw new Error(`no ${program} on PATH`);

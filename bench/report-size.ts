@@ -1,4 +1,4 @@
-// Does a report of a very long match stay quick and small? `cagematch report` as a process of its own, on records of three sizes.
+// Time and memory of the report on very long matches: `cagematch report` in a separate process, on records of three sizes.
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ export const benchmark: Benchmark = {
         closeSync(file);
         costs.set(size, []);
       }
-      // Round by round, so that a busy moment of the machine does not meet one size only.
+      // Sizes are interleaved, so that a busy moment of the machine does not affect only one of them.
       for (let round = 0; round < n; round += 1)
         for (const [size, measured] of costs) {
           const cost = await reportOn(join(folder, String(size)), folder);
@@ -65,7 +65,7 @@ export const benchmark: Benchmark = {
           name: 'peak memory at 1,000,000 / at 250,000',
           value: of(1_000_000, 'peakMiB') / of(250_000, 'peakMiB'),
           n,
-          // Samples of four times the runs are kept, and nothing else should be.
+          // Memory should grow only by the samples of four times as many runs.
           limit: 1.5,
           unit: '×',
           note: `${sizes('peakMiB')} MB`,
@@ -77,7 +77,7 @@ export const benchmark: Benchmark = {
   },
 };
 
-/** One `cagematch report FOLDER`, its time and its peak of resident memory. */
+/** Runs `cagematch report FOLDER` once and measures its time and its peak resident memory. */
 function reportOn(match: string, cwd: string): Promise<Cost> {
   const from = performance.now();
   const child = spawn(process.execPath, [CLI, 'report', match], { cwd, stdio: ['ignore', 'ignore', 'pipe'], timeout: BOUND_MS });
@@ -98,7 +98,7 @@ function reportOn(match: string, cwd: string): Promise<Cost> {
   });
 }
 
-/** VmHWM never falls, so the last look before the end is at most 20 ms short of the whole truth. */
+/** VmHWM never decreases, so the last reading misses at most the final 20 ms. */
 function peakOf(pid: number | undefined): number {
   try {
     const kib = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];

@@ -1,4 +1,4 @@
-// Can the report be trusted when it tells two rows apart? Matches of docker against itself, and against itself made a tenth slower.
+// Reliability of the report's comparisons: matches of docker against itself, and against a copy of itself that is 10 % slower.
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { median } from 'simple-statistics';
@@ -17,7 +17,7 @@ import { type Benchmark, type Options, samples, short } from './verdict.js';
 const ROWS = ['docker@a', 'docker@b'];
 const MATCHES = 40;
 
-/** How often, in 40 matches. */
+/** Bounds on the number of matches, out of 40, that call the rows separable. */
 const MOST_APART = 4;
 const LEAST_APART = 36;
 
@@ -36,7 +36,7 @@ export const apart: Benchmark = {
   async run(options) {
     const field = openField(trivialTask);
     try {
-      // Both sides go through the wrapper, so that its own few milliseconds are on both.
+      // Both sides use the wrapper, so that both have its overhead of a few milliseconds.
       const untouched = await playMatch(10, 1, wrapped(join(field.folder, 'even'), 0));
       const startupMs = median(untouched.modes.flatMap(({ startupMs: one }) => ('gap' in one ? [] : [one.median])));
       options.say(`startup is ${short(startupMs)} ms: ${short(startupMs / 10)} ms are added to ${ROWS[1]}`);
@@ -74,14 +74,14 @@ async function playMatches(options: Options, rounds: number, env: Env): Promise<
   return reports;
 }
 
-/** A whole match in this process, and its report. */
+/** Executes a complete match in this process and returns its report. */
 async function playMatch(runs: number, seed: number, env: Env): Promise<Report> {
   const field = openField(trivialTask, env);
   const { matchId, task, gateway, around } = field;
   const events: MatchEvent[] = [];
   const record = openRecord(field.folder, { onEvent: (event) => void events.push(event) });
   try {
-    // What it takes on disk is not asked: that would be a run more in every match.
+    // Disk usage is not measured: it would need one more run in every match.
     const entries = (await field.plan(ROWS.map((name) => ({ name, task: task.id })))).map((entry) => ({
       ...entry,
       adapter: (({ disk: _, ...mode }) => mode)(entry.adapter),
@@ -132,7 +132,7 @@ async function playMatch(runs: number, seed: number, env: Env): Promise<Report> 
   }
 }
 
-/** An environment in which `docker run` of the second row waits before it becomes the real one. */
+/** An environment in which `docker run` of the second row waits before it execs the real client. */
 function wrapped(folder: string, waitMs: number): Env {
   const env = fieldEnv();
   const real = which('docker', env);

@@ -1,4 +1,4 @@
-// Matches that never ran: events with times drawn at random, folded by the product's own code, so that the truth is known beforehand.
+// Simulated matches: events with randomly drawn times, folded by the product's own code, so that the truth is known in advance.
 import type { MatchEvent } from '../lib/record/types.js';
 import type { Side } from '../lib/report/compare/compare.js';
 import { createFold } from '../lib/report/fold.js';
@@ -9,21 +9,21 @@ export interface Simulation {
   seed: number;
   match: string;
   rounds: number;
-  /** The first one is the baseline. */
+  /** Names of the rows; the first one is the baseline. */
   rows: readonly string[];
-  /** How many times as long as on another day everything takes. */
+  /** Factor on all times of the match, relative to another day. */
   machine: number;
-  /** How many times as long as usual a row takes; rows that are not named: once. */
+  /** Factor on the times of single rows; 1 for rows that are not listed. */
   factors?: Record<string, number>;
 }
 
 /**
- * Deviations of the logarithm of a time. In three real matches of seven rows the noise of a run's startup was 2.8, 4.5 and 5.3 %, the
- * rounds' own 1.4, 2.4 and 5.3 %, and startup, work and end of one run went together little (correlations from -0.2 to 0.3).
+ * Standard deviations of the logarithm of a time. In three real matches of seven rows, the noise of a run's startup was 2.8, 4.5 and
+ * 5.3 %, that of the rounds 1.4, 2.4 and 5.3 %, and startup, work and end of one run were weakly correlated (from -0.2 to 0.3).
  */
 export const NOISE = { run: 0.045, round: 0.03, machine: 0.05, shared: 0.2, failures: 0.01 };
 
-/** Of the baseline, in ms. */
+/** Times of the baseline, in ms. */
 const USUAL = { startup: 500, work: 190, end: 60 };
 
 export function simulateMatch({ seed, match, rounds, rows, machine, factors = {} }: Simulation): Side {

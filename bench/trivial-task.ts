@@ -1,4 +1,4 @@
-// The least that a run can be: the agent asks once, is told one sentence, and ends.
+// The smallest possible task: the agent sends one request, receives one sentence, and ends.
 import { join } from 'node:path';
 import { packageRoot } from '../lib/package.js';
 import type { Outcome } from '../lib/record/types.js';

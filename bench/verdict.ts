@@ -1,34 +1,34 @@
-// What a benchmark says in the end: one line, with its number, its interval, its limit, and whether that holds.
+// The result of a benchmark: one line with its number, its confidence interval, its limit, and whether the limit is met.
 import { summarize } from '../lib/statistics/summary.js';
 
 export interface Verdict {
   name: string;
-  /** The one number that the limit is about. */
+  /** The number that the limit applies to. */
   value: number;
-  /** Bootstrap 95 % interval, where the number is a median of samples. */
+  /** Bootstrap 95 % confidence interval, if the number is a median of samples. */
   ci95?: [number, number] | undefined;
   n: number;
-  /** Absent: the number is told for its own sake. */
+  /** If absent, the number is only informational. */
   limit?: number;
-  /** Which side of the limit is good; `most` where not said. */
+  /** Whether the limit is a maximum or a minimum; `most` by default. */
   sense?: 'most' | 'least';
   unit: string;
-  /** What else a reader needs to judge it, on the same line. */
+  /** Additional context for the reader, on the same line. */
   note?: string;
-  /** What the number was computed from, by name; `--save` keeps it. */
+  /** The samples that the number was computed from, by name; saved by `--save`. */
   samples?: Record<string, readonly number[]>;
 }
 
 export interface Options {
-  /** A few samples only: to see that it works, not to quote. */
+  /** Take only a few samples: to check that the benchmark works, not to quote. */
   quick: boolean;
-  /** How many samples, where the user said so. */
+  /** Number of samples, if the user set one. */
   count: number | undefined;
-  /** Of what is drawn at random, where the user said so. */
+  /** Seed of random draws, if the user set one. */
   seed?: number | undefined;
-  /** Number of the first sample, to take one of a series again. */
+  /** Index of the first sample, to repeat one of a series. */
   from?: number | undefined;
-  /** Progress, for the person. */
+  /** Prints progress for the user. */
   say(line: string): void;
 }
 
@@ -49,22 +49,22 @@ export function lineOf(verdict: Verdict): string {
   return `${name}: ${short(value)}${unit}${interval} n=${n}${bound(verdict)}${note === undefined ? '' : `; ${note}`}`;
 }
 
-/** Three or four significant digits. */
+/** Formats a number with three or more significant digits. */
 export function short(value: number): string {
   return Math.abs(value) >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
 }
 
-/** The seed of every interval here: a benchmark's line can be computed again from its samples. */
+/** The seed of all intervals here, so that a benchmark's line can be recomputed from its samples. */
 const SEED = 1;
 
-/** Median and its interval; the interval is undefined under three samples. */
+/** The median and its confidence interval; the interval is undefined for fewer than three samples. */
 export function medianOf(samples: readonly number[]): { median: number; ci95: [number, number] | undefined } {
   const summary = summarize(samples, SEED);
   if ('gap' in summary) throw new Error('no samples');
   return { median: summary.median, ci95: 'gap' in summary.ci95 ? undefined : summary.ci95 };
 }
 
-/** How many samples: what the user said, else the usual number, or a few. */
+/** Number of samples: what the user set, otherwise the usual number, or a few for a quick run. */
 export function samples(options: Options, usual: number, few = 3): number {
   return options.count ?? (options.quick ? few : usual);
 }

@@ -1,4 +1,4 @@
-// Is a sandbox that idles nearly free? Startup of a warm docker against the host's, in a real match.
+// Is a warm sandbox nearly free? Compares the startup of a warm docker with that of the host, in a real match.
 import { spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,7 +27,7 @@ export const benchmark: Benchmark = {
       const [row, base] = [rowOf(ROW), rowOf(BASE)];
       const compared = comparisons.find(({ a, b }) => a === BASE && b === ROW);
       if (!row || !base || !compared || 'gap' in row.startupMs || 'gap' in base.startupMs) throw new Error('the match has no such pair');
-      // The match tells the host over the other: ends change places.
+      // The match reports host / docker; inverting the ratio swaps the ends of the interval.
       const ci95 = 'gap' in compared.ci95 ? undefined : ([1 / compared.ci95[1], 1 / compared.ci95[0]] as [number, number]);
       return [
         {

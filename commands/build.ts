@@ -1,4 +1,4 @@
-// `cagematch build`: the image or template of one mode, or of every mode that is ready.
+// `cagematch build`: builds the image or template of one mode, or of every mode that is ready.
 import type { Argv } from 'yargs';
 import { z } from 'zod';
 import { CagematchError } from '../lib/errors.js';

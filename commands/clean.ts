@@ -1,4 +1,4 @@
-// `cagematch clean`: what crashed matches have left, found by label and owner; never what a live match uses, or may use.
+// `cagematch clean`: removes what crashed matches left behind, found by label and owner; never what a live match uses or may use.
 import type { Argv } from 'yargs';
 import { z } from 'zod';
 import type { Context, Listed, Mode } from '../lib/contract.js';
@@ -28,12 +28,12 @@ export const builder = (argv: Argv) =>
 
 const settingsSchema = z.object({ modes: z.array(z.string()).default([]), images: z.boolean(), all: z.boolean(), dryRun: z.boolean() });
 
-/** Prints a line for each thing; what cannot be removed is printed too, and the rest is swept. */
+/** Prints a line for each leftover. One that cannot be removed is printed too, and sweeping continues. */
 function openBroom(io: Io, { dryRun, all }: { dryRun: boolean; all: boolean }) {
   const broom = {
     found: 0,
     failed: 0,
-    /** Nothing that runs here can decide whether its match has ended: it goes only when everything is asked for. */
+    /** Whether the match of a foreign leftover has ended cannot be determined from here, so it is removed only with --all. */
     async sweepForeign(what: string, remove: () => Promise<void> | void): Promise<void> {
       if (all) return broom.sweep(what, remove);
       broom.found += 1;
@@ -67,11 +67,11 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const seen = new Set<string>();
   for (const one of detected) {
     if (one.detection.status !== 'ready') {
-      // Who asks for one by its name would take silence for "nothing is left".
+      // A user who named the mode would take silence to mean that nothing is left.
       if (settings.modes.length > 0) broom.fail(one.mode.id, new CagematchError('not-ready', one.detection.reason, one.detection.hint));
       continue;
     }
-    // A variant can have a store of its own.
+    // A variant may have a store of its own.
     for (const variant of [undefined, ...(one.detection.variants ?? []).map(({ id }) => id)]) {
       const ctx = contextOf(one, variant);
       try {
@@ -98,7 +98,7 @@ interface Left {
   foreign: boolean;
 }
 
-/** What bears our labels and belongs to no match that is known to run. The image that this version uses is no leftover. */
+/** Resources with our labels whose match is not known to be running. The image that this version uses is not a leftover. */
 async function leftOf(mode: Mode, ctx: Context, images: boolean): Promise<Left[]> {
   const ours = (await mode.list(ctx)).flatMap((listed): Left[] => {
     const state = listed.labels.owner === undefined ? 'dead' : stateOf(listed.labels.owner);
@@ -113,7 +113,7 @@ async function leftOf(mode: Mode, ctx: Context, images: boolean): Promise<Left[]
 
 const pidOf = (id: string) => `pid ${/ pid (\d+)$/.exec(id)?.[1]}`;
 
-/** What is no runtime's: clients that have outlived their harness, folders with what is mounted in them, and what a probe planted at home. */
+/** Leftovers of no runtime: clients that outlived their harness, folders with their mounts, and what a probe planted at home. */
 async function sweepMachine(io: Io, broom: Broom, seen: Set<string>): Promise<void> {
   for (const orphan of await listOrphans(io.platform, io.env)) {
     if (!seen.has(pidOf(orphan.id))) await broom.sweep(`${orphan.kind} ${orphan.id}`, () => killListed(orphan));

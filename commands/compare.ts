@@ -1,4 +1,4 @@
-// `cagematch compare`: has a runtime, or cagematch, become slower since?
+// `cagematch compare`: has a runtime, or cagematch itself, become slower?
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
@@ -91,7 +91,7 @@ function print(document: ComparisonDocument, settings: z.infer<typeof settingsSc
   return { regression: EXIT.failed, none: EXIT.done, 'cannot-say': EXIT.cannotSay }[document.verdict];
 }
 
-/** Bytes of a report as JSON: some hundred times what a match with every runtime writes. */
+/** Maximum size of a JSON report in bytes: about a hundred times the report of a match with every runtime. */
 const MOST_REPORT = 256 * 1024 ** 2;
 
 async function sideOf(named: string, out: string, cwd: string): Promise<Side> {

@@ -1,4 +1,4 @@
-// `cagematch detect`: which runtimes are here, and why the others are not.
+// `cagematch detect`: lists which runtimes are available, and why the others are not.
 import type { Argv } from 'yargs';
 import { z } from 'zod';
 import { jsonDocument } from '../lib/json.js';

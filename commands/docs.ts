@@ -1,4 +1,4 @@
-// `cagematch docs`: writes again what documents hold of the modes, the schemas and the committed records; --check only compares.
+// `cagematch docs`: regenerates the parts of documents about modes, schemas and committed records; --check only compares.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Argv } from 'yargs';

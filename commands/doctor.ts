@@ -1,4 +1,4 @@
-// `cagematch doctor`: everything that a run needs, looked at one by one, each with what would mend it.
+// `cagematch doctor`: checks everything that a run needs, one by one, each with a fix.
 import { accessSync, constants, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
@@ -21,17 +21,17 @@ import { survey } from './survey.js';
 
 export const builder = (argv: Argv) => argv;
 
-/** `needed`: without it nothing runs at all. */
+/** `needed`: nothing can run at all without it. */
 interface Finding {
   good: boolean;
   needed: boolean;
   text: string;
   hint?: string;
-  /** The way there, where it is longer than the hint. */
+  /** The way to a ready runtime, if it takes more than the hint. */
   steps?: SetupStep[];
 }
 
-/** A match's sandboxes and images want room; under this many bytes free, one is told. */
+/** A match's sandboxes and images need disk space; the check fails with fewer free bytes than this. */
 const ROOM = 2 * 2 ** 30;
 
 export async function handler(_args: unknown, io: Io): Promise<number> {
@@ -52,7 +52,7 @@ export async function handler(_args: unknown, io: Io): Promise<number> {
     if (!good && hint !== undefined) io.out(`${wrap(hint, `${indent}    → `, `${indent}      `).join('\n')}\n`);
   };
   for (const { steps = [], hint, ...finding } of findings) {
-    // The hint is that of one of the steps.
+    // The hint belongs to one of the steps.
     tell({ ...finding, ...(hint === undefined || steps.length > 0 ? {} : { hint }) });
     for (const { done, ...step } of steps) tell({ ...step, good: done, indent: '    ' });
   }
@@ -158,9 +158,9 @@ async function runtimes(io: Io): Promise<Finding[]> {
   }
 }
 
-/** Where a runtime is ready, what is left is what nobody can see from here. */
+/** For a ready runtime, only the steps that are not done or cannot be checked from here. */
 async function stepsOf(mode: Mode, ctx: Context, status: Detection['status']): Promise<SetupStep[]> {
-  // What is never there on this platform has no way to it.
+  // A runtime that does not exist on this platform cannot be set up here.
   const steps = mode.platforms.includes(ctx.platform) ? ((await mode.setup?.(ctx)) ?? []) : [];
   return status === 'ready' ? steps.filter(({ done }) => done !== true) : steps;
 }

@@ -1,4 +1,4 @@
-// What `--dry-run` says: the rows, the levels and the order of a match, or of a probe, that is not run.
+// The output of `--dry-run`: rows, levels and order of a match or probe, without running it.
 import type { EntryOptions } from '../lib/contract.js';
 import { cellsOf, levelsUpTo } from '../lib/match/burst.js';
 import type { Plan } from '../lib/match/plan.js';
@@ -8,11 +8,11 @@ import type { ChosenModel } from './model.js';
 import type { ProbeRunSettings } from './probe-settings.js';
 import type { RunSettings } from './run-settings.js';
 
-/** Plain lines for a person, newline at the end. */
+/** Plain lines for a person, with a newline at the end. */
 export function describePlan(plan: Plan, seed: number, settings: RunSettings, model: Pick<ChosenModel, 'name' | 'why'>): string {
   const { runs, warmup, until, concurrency } = settings;
   const names = plan.entries.map((entry) => entry.entry);
-  // As the match shuffles them: every row at every level is one turn of a round.
+  // Same shuffling as in the match: every row at every level is one turn of a round.
   const turns = cellsOf(names, concurrency).map((cell) => cell.name);
   const order = [...rounds(seed, warmup + runs, turns)].map((round, index) => {
     const which = index < warmup ? `warm-up ${index + 1}` : `round ${index + 1 - warmup}`;
@@ -30,7 +30,7 @@ export function describePlan(plan: Plan, seed: number, settings: RunSettings, mo
   ].join('\n')}\n`;
 }
 
-/** The same of a probe. */
+/** As `describePlan`, for a probe. */
 export function describeProbe(plan: Plan, seed: number, settings: ProbeRunSettings): string {
   const { only, rounds: count, reach } = settings;
   const names = plan.entries.map((entry) => entry.entry);

@@ -1,4 +1,4 @@
-// `cagematch compare --run A B`: the rows of two match files in the same rounds of one match, each held against its counterpart.
+// `cagematch compare --run A B`: the rows of two match files in the same rounds of one match, each compared with its counterpart.
 import { CagematchError } from '../lib/errors.js';
 import type { Asked } from '../lib/match/plan.js';
 import type { ComparisonDocument } from '../lib/report/compare/comparison.js';
@@ -18,10 +18,10 @@ export interface InterleaveSettings {
   out: string;
 }
 
-/** Where neither file has a number of rounds: the least of which pairs of six rows can be told apart. */
+/** Minimum number of rounds unless --runs is given: the fewest with which pairs of six rows can be separated. */
 const ROUNDS = '12';
 
-/** @param finish prints the comparison, and gives the exit code */
+/** @param finish prints the comparison and returns the exit code */
 export async function interleave(
   settings: InterleaveSettings,
   failOver: number | undefined,
@@ -42,12 +42,12 @@ const given = (typed: Record<string, string | undefined>) =>
   Object.fromEntries(Object.entries(typed).filter(([, value]) => value !== undefined));
 
 interface Version {
-  /** As typed. */
+  /** The file name as typed. */
   name: string;
   settings: RunSettings;
 }
 
-/** What both have to ask of the whole match alike. */
+/** Settings of the whole match that have to be equal in both files. */
 const SHARED = {
   runs: 'runs',
   until: 'runs',
@@ -59,8 +59,8 @@ const SHARED = {
 } as const satisfies Partial<Record<keyof RunSettings, string>>;
 
 /**
- * The rows that both have, under labels of their version.
- * @throws `bad-input` where the two cannot be run in one match
+ * Combines the rows that both files have, under labels for their version.
+ * @throws `bad-input` if the two cannot be run in one match
  */
 function together(base: Version, next: Version, registry: Registry): { run: RunSettings; interleaving: Interleaving } {
   for (const { name, settings } of [base, next])
@@ -95,7 +95,7 @@ function together(base: Version, next: Version, registry: Registry): { run: RunS
 
 const hintOf = (word: string) => (word === 'runs' || word === 'seed' ? `--${word}, or the same in both` : `the same ${word} in both`);
 
-/** The row with what its file says of all rows written into it: the other file may say something else. */
+/** The row with its file's settings for all rows written into it, because the other file may have different ones. */
 function ownRow({ name, settings }: Version, row: Asked, letter: string, registry: Registry): Asked {
   const deliver = row.deliver ?? settings.deliver;
   if (deliver === 'all')
@@ -118,7 +118,7 @@ function labelled(entry: string, letter: string, registry: Registry): string {
   return entryName(mode.id, variant, label === undefined ? letter : `${label}-${letter}`);
 }
 
-/** Two tasks take two times, whatever runs them. */
+/** Different tasks take different times, whatever runs them. @throws `bad-input` if the row has another task in each file */
 function checkTask(entry: string, base: Version, next: Version, registry: Registry): void {
   const taskOf = ({ settings }: Version) => {
     const row = settings.asked.find(({ name }) => parseWanted(registry, name).entry === entry);

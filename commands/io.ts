@@ -1,25 +1,25 @@
-// What a command may talk to: the streams, the environment, the folder.
+// A command's interface to the outside: the streams, the environment, the folder.
 import type { Env } from '../lib/contract.js';
 
 export interface Io {
-  /** The result for a person: one block of text, newline included. Whatever a terminal would obey is taken out of it, but our styles. */
+  /** The result for a person: one block of text, newline included. Terminal control sequences are removed, except for our styles. */
   out(text: string): void;
-  /** The result for a program (JSON, CSV, HTML, Markdown …), which escapes what its form asks for: written as it is. */
+  /** The result for a program (JSON, CSV, HTML, Markdown …), already escaped as its format requires: written unchanged. */
   document(text: string): void;
   /** For a person, as `out`: progress, notes. Secrets are redacted. */
   err(text: string): void;
   outIsTty: boolean;
   errIsTty: boolean;
-  /** Of the terminal behind `err`, now; 100 where there is none. */
+  /** Current width of the terminal behind `err`; 100 if there is none. */
   errColumns(): number;
   cwd: string;
-  /** The shell's environment with .env below it. */
+  /** The shell's environment; values from .env are used where it has none. */
   env: Env;
-  /** The names that .env gave. */
+  /** The names whose values come from .env. */
   dotenv: ReadonlySet<string>;
   platform: NodeJS.Platform;
   uid: number | undefined;
-  /** Ends the process at once. Only for the user who presses Ctrl-C again and again. */
+  /** Ends the process at once. Only for a user who presses Ctrl-C repeatedly. */
   leave(code: number): never;
 }
 

@@ -1,4 +1,4 @@
-// argv → command → exit code, in a world that is given: the binary's is its process.
+// argv → command → exit code, in a given `World`; for the binary, that is its process.
 import { readdirSync } from 'node:fs';
 import { inspect } from 'node:util';
 import type { Argv } from 'yargs';
@@ -14,7 +14,7 @@ interface CommandModule {
   handler(args: unknown, io: Io): Promise<number>;
 }
 
-// Loaded only when it is the one: `--help` should not wait for what it does not use.
+// Loaded on demand: `--help` should not wait for modules that it does not use.
 const COMMANDS: { command: string; describe: string | false; load(): Promise<CommandModule> }[] = [
   { command: 'run [modes..]', describe: 'run the task in every runtime, and compare', load: () => import('./run.js') },
   { command: 'detect [modes..]', describe: 'list the runtimes that are available', load: () => import('./detect.js') },
@@ -42,16 +42,16 @@ const COMMANDS: { command: string; describe: string | false; load(): Promise<Com
     load: () => import('./record.js'),
   },
   { command: 'clean [modes..]', describe: 'remove what crashed matches left behind', load: () => import('./clean.js') },
-  // For those who work on cagematch itself.
+  // For developers of cagematch itself.
   { command: 'docs', describe: false, load: () => import('./docs.js') },
 ];
 
-/** A command line, a key of a file or an id of a task may stand in an error, and may be of any length. */
+/** Maximum length of an error message, which may contain a command line, a key of a file or a task id of any length. */
 const MOST_SAID = 2000;
 
-/** Where a command line runs. */
+/** The environment in which a command line runs. */
 export interface World {
-  /** The shell's. */
+  /** The shell's environment. */
   env: NodeJS.ProcessEnv;
   cwd: string;
   stdout: Output;
@@ -66,7 +66,7 @@ interface Output {
   columns?: number;
 }
 
-/** @returns the exit code; what goes wrong is printed on `stderr` and never thrown */
+/** @returns the exit code; errors are printed on `stderr` and never thrown */
 export async function main(argv: string[], world: World): Promise<number> {
   try {
     return await dispatch(argv, world);
@@ -135,7 +135,7 @@ async function makeIo({ env, cwd, stdout, stderr, leave }: World): Promise<Io> {
   };
 }
 
-/** yargs throws some of its complaints, from deep inside, as errors of its own. */
+/** yargs throws some usage errors, from deep inside, as errors of its own class. */
 function isUsage(error: unknown): error is Error {
   return error instanceof Error && error.name === 'YError';
 }
@@ -147,8 +147,8 @@ function optionNames(cli: Argv): string[] {
 }
 
 /**
- * yargs says what is wrong; the hint says what was perhaps meant.
- * @param options the options that the command knows
+ * Makes an error of a yargs message; the hint suggests what was perhaps meant.
+ * @param options the options that the command has
  */
 function badUsage(message: string, argv: string[], options: string[]): CagematchError {
   const commands = COMMANDS.map((one) => one.command.split(' ')[0] ?? '');
@@ -171,7 +171,7 @@ function badUsage(message: string, argv: string[], options: string[]): Cagematch
   );
 }
 
-/** Prints what went wrong, and what could be done about it. @returns the exit code */
+/** Prints the error, and a hint on what to do about it. @returns the exit code */
 export function report(error: unknown, argv: string[], stderr: Output): number {
   const say = (text: string) => stderr.write(`${oneLine(text, MOST_SAID)}\n`);
   if (argv.includes('--debug')) stderr.write(`${terminalText(redact(inspect(error)))}\n`);

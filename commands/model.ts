@@ -1,4 +1,4 @@
-// Which model answers the agent, and why.
+// Chooses the model that answers the agent, with the reason.
 import { chooseCredential, conflictOf, conflictText, takenOf, type Wish } from '../lib/auth/choose.js';
 import type { Credential, Problem } from '../lib/auth/credential.js';
 import { type Found, findCredentials } from '../lib/auth/find.js';
@@ -8,14 +8,14 @@ import type { Io } from './io.js';
 
 export interface ChosenModel {
   name: 'replay' | 'live';
-  /** One line. */
+  /** The reason, in one line. */
   why: string;
   credential?: Credential;
-  /** To be said before the match. */
+  /** Problems to report before the match. */
   warnings: Problem[];
 }
 
-/** @throws `bad-input` where a live run was asked for, and there is no one credential for it */
+/** @throws `bad-input` if a live run was requested and there is not exactly one credential for it */
 export async function chooseModel(wish: 'auto' | 'replay' | 'live', auth: Wish, io: Io): Promise<ChosenModel> {
   if (wish === 'replay') return { name: 'replay', why: '--model replay', warnings: [] };
   const found = await findCredentials(io);
@@ -31,8 +31,8 @@ export async function chooseModel(wish: 'auto' | 'replay' | 'live', auth: Wish, 
 }
 
 /**
- * The .env of the current folder may be a stranger's: an address in it gets no credential that comes from elsewhere.
- * @throws `bad-input`
+ * The .env of the current folder may come from a stranger, so an address in it does not receive a credential from another source.
+ * @throws `bad-input` if it would
  */
 function checkUpstream(credential: Credential, upstream: string | undefined, { dotenv }: Io): void {
   if (upstream === undefined || !dotenv.has('CAGEMATCH_UPSTREAM') || credential.source === '.env') return;
@@ -43,7 +43,7 @@ function checkUpstream(credential: Credential, upstream: string | undefined, { d
   );
 }
 
-/** `auto` goes live only with what was given on purpose, and where nobody can be surprised by who pays. */
+/** Why `auto` stays with replay: it goes live only with a credential provided on purpose, and only if it is clear who pays. */
 function whyReplay(found: Found): string | undefined {
   const conflict = conflictOf(found);
   if (conflict) return `${conflictText(conflict)}; --auth plan or --auth api-key goes live`;

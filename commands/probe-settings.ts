@@ -1,4 +1,4 @@
-// The settings of a probe, from what was typed.
+// The settings of a probe, from the command line.
 import type { Argv } from 'yargs';
 import { z } from 'zod';
 import { CagematchError, nearest } from '../lib/errors.js';
@@ -43,14 +43,14 @@ export interface ProbeRunSettings {
   /** Empty: everything that is ready. */
   modes: string[];
   required: string[];
-  /** Each once, in the order in which they are tried. */
+  /** Without duplicates, in the order in which they are tried. */
   only: ProbeName[];
-  /** Of tax. */
+  /** Number of rounds of tax. */
   rounds: number;
   seed: number | undefined;
-  /** Each `host:port`. */
+  /** Addresses in the form `host:port`. */
   reach: string[];
-  /** For one sandbox. */
+  /** Timeout for one sandbox, in ms. */
   timeoutMs: number;
   json: string | undefined;
   publish: boolean;
@@ -59,8 +59,8 @@ export interface ProbeRunSettings {
 }
 
 /**
- * @param args as yargs gives them
- * @throws `bad-input` with the first thing that is wrong
+ * @param args as returned by yargs
+ * @throws `bad-input` with the first error
  */
 export function readProbeSettings(args: unknown, registry: Registry): ProbeRunSettings {
   const { require: required, only, reach, timeout, seed, json, ...typed } = readSettings(typedSchema, args);

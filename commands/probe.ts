@@ -1,4 +1,4 @@
-// `cagematch probe`: try from inside every sandbox what comes back, what can be reached and what work costs.
+// `cagematch probe`: tries from inside every sandbox which files come back, what can be reached and what work costs.
 import { join, resolve } from 'node:path';
 import { readCommit, takeFingerprint } from '../lib/match/fingerprint.js';
 import { checkAnything, checkRequired, planMatch, recordRows } from '../lib/match/plan.js';
@@ -23,7 +23,7 @@ import { checkPublishable } from './results-page.js';
 
 export { builder };
 
-/** What has to survive a crash of the machine, and not only of cagematch. */
+/** Events that have to survive a crash of the machine, not only of cagematch. */
 const DURABLE: ReadonlySet<string> = new Set<ProbeEvent['type']>(['probe-started', 'probing', 'broke-off', 'probe-ended']);
 
 export async function handler(args: unknown, io: Io): Promise<number> {
@@ -95,7 +95,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   });
 }
 
-/** Required rows must be tried to their end; without any, at least one row must. What was found in them is no failure. */
+/** Required rows have to be probed completely; without required rows, at least one row has to be. Findings are not failures. */
 function exitCode({ modes, brokeOff }: ProbeDocument): number {
   const isWhole = ({ entry }: { entry: string }) => brokeOff.every((one) => one.entry !== entry);
   const required = modes.filter((mode) => mode.required);

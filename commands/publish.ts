@@ -1,4 +1,4 @@
-// Where the report of a finished match or probe goes: the screen, a file and, where that is asked for, the page of results.
+// Output of the report of a finished match or probe: to the screen, to a file and, on request, to the page of results.
 import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { CagematchError, messageOf } from '../lib/errors.js';
@@ -14,13 +14,13 @@ import { probesBeside } from './records.js';
 import { matchCandidate, probeCandidate, publishResult } from './results-page.js';
 
 interface Where {
-  /** A file, or `-` for stdout, which then holds nothing else. */
+  /** A file, or `-` for stdout, which then contains nothing else. */
   json?: string | undefined;
-  /** Into RESULTS.md, too. */
+  /** Also write RESULTS.md. */
   publish: boolean;
 }
 
-/** @param folder of the match; probes of the same machine beside it add to its recommendations, and the table names them */
+/** @param folder the match's folder; probes of the same machine beside it add to the recommendations, and the table names them */
 export async function publish(folded: Report, folder: string, settings: Where, io: Io): Promise<void> {
   const probes = await probesBeside(dirname(folder), folded.match.host);
   const report = withProbes(folded, probes);
@@ -29,7 +29,7 @@ export async function publish(folded: Report, folder: string, settings: Where, i
   sayWhere(folder, io);
 }
 
-/** The same of a probe. */
+/** As `publish`, for a probe. */
 export function publishProbe(document: ProbeDocument, folder: string, settings: Where, io: Io): void {
   show(document, (style) => renderProbe(document, style), settings, io);
   publishResult(probeCandidate(document), { publish: settings.publish, folder }, io);
@@ -50,20 +50,20 @@ function sayWhere(folder: string, io: Io): void {
   io.err(`record: ${near(folder, io.cwd)}; cagematch report ${named(folder, io.cwd)} --format html > page.html\n`);
 }
 
-/** From here, where it lies below; else whole. */
+/** The path relative to the current folder if it is below that folder, otherwise unchanged. */
 function near(folder: string, cwd: string): string {
   const path = relative(cwd, folder);
   return path === '' || path.startsWith('..') || isAbsolute(path) ? folder : path;
 }
 
-/** As `report` takes it, and a shell: the id, where the folder is among the default ones. */
+/** The argument for `report`, quoted for a shell: the id if the folder is in the default place, otherwise its path. */
 function named(folder: string, cwd: string): string {
   const path = near(folder, cwd);
   if (path === join('results', basename(folder))) return basename(folder);
   return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
-/** Said before the first launch, not after the last. */
+/** Called before the first launch, so that the error does not appear only after the last. @throws `bad-input` */
 export function checkWritable(path: string, hint = 'name another with --json FILE'): void {
   try {
     accessSync(existsSync(path) ? path : dirname(path), constants.W_OK);

@@ -1,4 +1,4 @@
-// `cagematch record`: one live run, kept as a cassette that replays it in every runtime.
+// `cagematch record`: one live run, saved as a cassette that replays it in every runtime.
 import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Argv } from 'yargs';
@@ -84,7 +84,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     );
     const plan = withoutOpenHost(whole, { model: 'live', allowed: settings.allowHost, named: asked.length > 0, isBundled: () => false });
     checkRequired(plan);
-    // With no walls it runs only where that mode is named.
+    // The mode without isolation is used only if it was named.
     const entries = plan.entries.filter(({ isolation }) => settings.mode !== undefined || isolation !== 'none');
     checkAnything({ ...plan, entries });
     const ready = await firstReady(entries, harness, progress.say);
@@ -102,7 +102,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       const replayed = await run('replaying');
       if (harness.interrupted()) return EXIT.interrupted;
       const good = replayed.status === 'passed';
-      // What was paid for is kept, but not where it would be taken for good.
+      // A paid recording is kept, but not where it would be mistaken for a proven cassette.
       const written = good ? path : `${path}.unproven`;
       save(written, cassetteText(cassette));
       if (!good) return refused(io, `it was recorded, but does not replay; kept as ${written}`, replayed);
@@ -116,7 +116,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   });
 }
 
-/** @throws `not-ready` with the reason why the last of them is not */
+/** @throws `not-ready` with the reason why the last of the entries could not be prepared */
 async function firstReady(entries: readonly PlannedEntry[], harness: Harness, say: (line: string) => void): Promise<Ready> {
   let why: Outcome | undefined;
   const record = {
@@ -163,7 +163,7 @@ function refused(io: Io, what: string, outcome: Outcome): number {
   return EXIT.failed;
 }
 
-/** All of it or nothing. */
+/** Atomic: writes the whole file or nothing. @throws `record-failed` */
 function save(path: string, whole: string): void {
   const part = join(dirname(path), `.${basename(path)}.${process.pid}`);
   try {

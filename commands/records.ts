@@ -1,4 +1,4 @@
-// Finds the record that a user names, of a match or of a probe, and reads it.
+// Finds the record of a match or probe that a user names, and reads it.
 import { closeSync, existsSync, readdirSync, readSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { CagematchError, messageOf } from '../lib/errors.js';
@@ -15,9 +15,9 @@ import { createProbeFold } from '../lib/report/probe/fold.js';
 import { inOrder, partOf } from '../lib/report/probe/parts.js';
 
 export interface Found {
-  /** As the user calls it. */
+  /** The name given by the user. */
   name: string;
-  /** An events.jsonl or a probe.jsonl, or a report as JSON where that was named. */
+  /** An events.jsonl or a probe.jsonl; a report as JSON if that was named. */
   path: string;
   kind: Kind;
 }
@@ -27,9 +27,9 @@ const FILES: Record<Kind, string> = { match: 'events.jsonl', probe: 'probe.jsonl
 const KINDS = ['match', 'probe'] as const satisfies Kind[];
 
 /**
- * @param named the id of a match or a probe, its folder, its record; none: the newest match
- * @param out where their folders are
- * @throws `bad-input` where there is no such thing, with the newest that there are
+ * @param named the id of a match or probe, its folder or its record; if undefined, the newest match
+ * @param out the folder that contains the folders of matches and probes
+ * @throws `bad-input` if nothing is found; the hint lists the newest records
  */
 export function findRecord(named: string | undefined, out: string, cwd: string): Found {
   const folder = resolve(cwd, out);
@@ -64,7 +64,7 @@ function list(folder: string, kind: Kind): string[] {
   }
 }
 
-/** By how its first line begins: a file may have any name. */
+/** Determined from the beginning of the first line, because a file may have any name. */
 function kindOf(path: string): Kind {
   return headOf(path, 64).startsWith('{"type":"probe-started"') ? 'probe' : 'match';
 }
@@ -79,7 +79,7 @@ function headOf(path: string, bytes: number): string {
   }
 }
 
-/** @throws `bad-input` with what is wrong with it, and its line; or that it is none of a match */
+/** @throws `bad-input` if the record is broken, with the error and its line, or if it is not the record of a match */
 export async function readFound(found: Found, onEvent: (event: MatchEvent) => void): Promise<void> {
   if (found.kind === 'probe')
     throw new CagematchError('bad-input', `${found.name} is a probe, not a match`, `cagematch report ${found.name}`);
@@ -87,8 +87,8 @@ export async function readFound(found: Found, onEvent: (event: MatchEvent) => vo
 }
 
 /**
- * The report of a record, without its runs, with what the probes beside it add to its recommendations; and the fold that it came from.
- * @throws as readFound does
+ * The report of a record, without its runs, its recommendations extended by the probes beside it; and the fold that it came from.
+ * @throws as `readFound`
  */
 export async function finishedFold(found: Found): Promise<{ report: Report; fold: Fold; probes: ProbeDocument[] }> {
   const fold = createFold();
@@ -98,7 +98,7 @@ export async function finishedFold(found: Found): Promise<{ report: Report; fold
   return { report: withProbes(report, probes), fold, probes };
 }
 
-/** The document of a probe. @throws `bad-input` with what is wrong with its record, and its line */
+/** The document of a probe. @throws `bad-input` if its record is broken, with the error and its line */
 export async function readProbe(found: Found): Promise<ProbeDocument> {
   const fold = createProbeFold();
   return explained(found, async () => {
@@ -108,8 +108,8 @@ export async function readProbe(found: Found): Promise<ProbeDocument> {
 }
 
 /**
- * In the folder of a match: of each part the newest probe that ran to its end on the same machine, without its other parts. One
- * that cannot be read is passed over.
+ * Probes in the folder of a match: for each part, the newest probe that ran to its end on the same machine, reduced to that part.
+ * Probes that cannot be read are skipped.
  */
 export async function probesBeside(folder: string, host: Fingerprint): Promise<ProbeDocument[]> {
   const missing = new Set<ProbeName>(PROBES);
@@ -118,7 +118,7 @@ export async function probesBeside(folder: string, host: Fingerprint): Promise<P
     if (missing.size === 0) break;
     const path = join(folder, name, FILES.probe);
     try {
-      // A record may be long, and there may be many: most are told by their first line.
+      // Records may be long and numerous; for most of them, the first line is sufficient to decide.
       if (!tries(path, missing)) continue;
       const document = await readProbe({ name, path, kind: 'probe' });
       if (document.probe.how !== 'done' || !isSame(document.probe.host, host)) continue;
@@ -129,7 +129,7 @@ export async function probesBeside(folder: string, host: Fingerprint): Promise<P
   return inOrder(found);
 }
 
-/** Whether a probe says of itself that it tries any of these. */
+/** Whether a probe's first line lists any of these parts; true if it has no list. */
 function tries(path: string, parts: ReadonlySet<ProbeName>): boolean {
   const [line = ''] = headOf(path, 4096).split('\n', 1);
   const only = parseJson<{ only?: ProbeName[] }>(line)?.only;

@@ -1,4 +1,4 @@
-// `cagematch report`: a past match or probe again, from nothing but its record.
+// `cagematch report`: shows a past match or probe again, from its record alone.
 import { dirname } from 'node:path';
 import type { Argv } from 'yargs';
 import { z } from 'zod';
@@ -24,7 +24,7 @@ import { type Found, findRecord, finishedFold, readFound, readProbe } from './re
 import { checkPublishable, matchCandidate, probeCandidate, publishResult } from './results-page.js';
 import { readSettings } from './settings.js';
 
-/** What is made of the whole match; or of its events as they are read, however many there are. Of a probe: where it can be. */
+/** Made from the whole match, or from its events as they are read, however many there are. `probe`: present if a probe has this format. */
 type Format = { probe?(document: ProbeDocument, io: Io): string } & (
   | { whole(report: Report, around: Around): string }
   | { stream(write: (text: string) => void, report: () => Promise<Report>): Promise<Exporter> }
@@ -33,7 +33,7 @@ type Format = { probe?(document: ProbeDocument, io: Io): string } & (
 interface Around {
   fold: Fold;
   io: Io;
-  /** The newest of the same machine beside the match, of each part. */
+  /** For each part, the newest probe of the same machine beside the match. */
   probes: ProbeDocument[];
 }
 
@@ -104,7 +104,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   return EXIT.done;
 }
 
-/** @throws `bad-input` where there is no such page, or it cannot be written, or the record lies elsewhere */
+/** @throws `bad-input` if there is no such page, if it cannot be written, or if the record is elsewhere */
 async function publishFound(found: Found, out: string, io: Io): Promise<number> {
   checkPublishable({ out }, found.kind === 'probe' ? PROBE_REGION : MATCH_REGION, io.cwd);
   const candidate = found.kind === 'probe' ? probeCandidate(await readProbe(found)) : matchCandidate((await finishedFold(found)).report);
@@ -116,7 +116,7 @@ function notOfAProbe(name: string, format: string): CagematchError {
   return new CagematchError('bad-input', `${name} is a probe: it has no runs, and so no ${format}`, `--format ${has.join(' | ')}`);
 }
 
-/** A system call for every line would take longer than all else. */
+/** Buffers writes, because a system call for every line would take longer than everything else. */
 function inPieces(out: (text: string) => void) {
   let held = '';
   return {

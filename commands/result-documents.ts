@@ -1,4 +1,4 @@
-// RESULTS.md and README's example as the committed records make them: nobody types a number into either.
+// RESULTS.md and the README's example, generated from the committed records: no number in them is typed by hand.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CagematchError } from '../lib/errors.js';
@@ -22,8 +22,8 @@ import { findRecord, finishedFold, readProbe } from './records.js';
 const EXAMPLE_REGION = { begin: '<!-- cagematch:example -->', end: '<!-- /cagematch:example -->' };
 
 /**
- * Both documents of a checkout, with every generated region made again from its record; none where there are no findings.
- * @throws `bad-input` where a sentence does not follow from its record
+ * Both documents of a checkout, with every generated region rebuilt from its record; empty if there are no findings.
+ * @throws `bad-input` if a sentence does not follow from its record
  */
 export async function resultDocuments(root: string): Promise<Record<string, string>> {
   const path = join(root, 'docs/findings.yaml');
@@ -56,7 +56,7 @@ async function viewsOf({ records }: Findings, root: string): Promise<Map<string,
   return views;
 }
 
-/** A published match or probe names itself in its first line. */
+/** Rebuilds the published match and probe, whose ids are in the first line of their regions. */
 async function publishedAgain(page: string, root: string): Promise<string> {
   let results = page;
   for (const region of [MATCH_REGION, PROBE_REGION]) {
@@ -69,7 +69,7 @@ async function publishedAgain(page: string, root: string): Promise<string> {
   return results;
 }
 
-/** What the terminal shows of one match, and a sentence about it. */
+/** The terminal output of one match, and a sentence about it. */
 async function example(
   { example: { record, command, until, caption }, records, names }: Findings,
   views: Map<string, View>,

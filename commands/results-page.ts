@@ -1,4 +1,4 @@
-// RESULTS.md: a match or a probe is published there only where that is asked for, and only where it may stand for what it replaces.
+// RESULTS.md: a match or probe is published there only on request, and only if it is a valid replacement for what is there.
 import { accessSync, constants, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { CagematchError, messageOf } from '../lib/errors.js';
@@ -20,14 +20,14 @@ interface Candidate {
   region: Region;
   rows: string[];
   text(): string;
-  /** What is wrong with it by itself. */
+  /** Why it cannot be published, regardless of the page. */
   refusal: string | undefined;
-  /** The rows of what stands in the region now. */
+  /** The rows of the region's current content. */
   rowsOf(published: string): string[];
 }
 
 export const RESULTS = 'RESULTS.md';
-/** In bytes. */
+/** Maximum size of the page, in bytes. */
 const MOST_PAGE = 16 * 1024 ** 2;
 
 export function matchCandidate(report: Report): Candidate {
@@ -72,7 +72,7 @@ function probeRefusal({ probe, modes }: ProbeDocument): string | undefined {
   return undefined;
 }
 
-/** The first table of a text in Markdown. */
+/** The first table of a Markdown text. */
 function tableOf(text: string): { head: string[]; body: string[][] } {
   const lines = text.split('\n');
   const first = lines.findIndex((line) => line.startsWith('|'));
@@ -87,7 +87,7 @@ function tableOf(text: string): { head: string[]; body: string[][] } {
   return { head: rows[0] ?? [], body: rows.slice(2) };
 }
 
-/** The page as it stands, and what is in the region; undefined where there is no page, or it has no such region. */
+/** The page as it is, and the content of the region; undefined if there is no page, or if it has no such region. */
 function pageWith(region: Region, cwd: string): { path: string; page: string; published: string } | undefined {
   const path = join(cwd, RESULTS);
   try {
@@ -100,8 +100,8 @@ function pageWith(region: Region, cwd: string): { path: string; page: string; pu
 }
 
 /**
- * Everything that can be known before the first launch, where publishing is asked for.
- * @throws `bad-input` where it cannot come to that
+ * Checks everything about publishing that can be checked before the first launch.
+ * @throws `bad-input` if publishing cannot succeed
  */
 export function checkPublishable(settings: { out: string; runs?: number }, region: Region, cwd: string): void {
   const { out, runs = FEWEST_ROUNDS } = settings;
@@ -120,10 +120,10 @@ export function checkPublishable(settings: { out: string; runs?: number }, regio
 }
 
 /**
- * Writes the region, where that is asked for and nothing speaks against it; otherwise one line on how it would be done. What cannot
- * be published is still a good match: this never throws.
- * @param folder of the record
- * @returns whether it stands in the page now
+ * Writes the region if that was requested and nothing prevents it; otherwise prints one line on how to do it. A match that cannot be
+ * published is still a good match, so this never throws.
+ * @param folder folder of the record
+ * @returns whether the page now contains it
  */
 export function publishResult(candidate: Candidate, settings: { publish: boolean; folder: string }, io: Io): boolean {
   const { id, region, refusal } = candidate;
@@ -149,7 +149,7 @@ export function publishResult(candidate: Candidate, settings: { publish: boolean
 }
 
 function refusalBeside(published: string, { id, rows, rowsOf }: Candidate, folder: string, cwd: string): string | undefined {
-  // A runtime stands there under one label or another: a match with two tasks enters `docker` as `docker@hello` and `docker@refactor`.
+  // A runtime may be listed there under any label: a match with two tasks enters `docker` as `docker@hello` and `docker@refactor`.
   const kept = new Set(rows.map(withoutLabel));
   const lost = [...new Set(rowsOf(published).map(withoutLabel))].filter((row) => !kept.has(row));
   if (lost.length > 0) return `${RESULTS} has ${lost.length === 1 ? 'a row' : 'rows'} that would be lost: ${lost.join(', ')}`;

@@ -1,4 +1,4 @@
-// The settings of a match: what was typed, over what a match file says, over what holds otherwise.
+// The settings of a match: the command line takes precedence over a match file, which takes precedence over the defaults.
 import type { Argv } from 'yargs';
 import { z } from 'zod';
 import { AUTHS, type Wish } from '../lib/auth/choose.js';
@@ -11,7 +11,7 @@ import { bundledNames, bundledTask, byId, findTask } from '../lib/task/bundled.j
 import type { FolderTask } from '../lib/task/folder.js';
 import { namesOf, once, readSettings, text, wanted, wholeNumber, wholeNumberOr } from './settings.js';
 
-/** What holds where nobody says anything else. yargs is not told: what it fills in looks as if it had been typed. */
+/** Defaults. They are not passed to yargs, because values that yargs fills in look as if they had been typed. */
 const OTHERWISE = {
   runs: 3,
   state: 'prepared',
@@ -23,10 +23,13 @@ const OTHERWISE = {
 
 const USUAL_TASK = 'hello';
 
-/** First runs are slower, not by the same in every row. A single run is a try, and without an image every run is a first one. */
+/**
+ * Default warm-up: first runs are slower, by a different amount in each row. A single run is only a test, and without an image every
+ * run is a first one.
+ */
 const usualWarmup = ({ runs, state }: Pick<MatchFile, 'runs' | 'state'>) => (runs === 1 || state === 'cold' ? 0 : 1);
 
-/** `--runs auto` ends here at the latest. */
+/** Maximum number of rounds of `--runs auto`. */
 const MOST_ROUNDS = 50;
 
 export const builder = (argv: Argv) =>
@@ -102,17 +105,17 @@ export interface RunSettings {
   /** Empty: everything that is ready. */
   asked: Asked[];
   required: string[];
-  /** The most rounds that count. */
+  /** Maximum number of rounds that count. */
   runs: number;
   until: 'count' | 'precise';
   warmup: number;
   seed: number | undefined;
   state: State;
-  /** Id of the task of the rows that have none of their own; the first, where each of them runs several. */
+  /** Id of the task for rows without a task of their own; the first one if each of these rows runs several. */
   task: string;
   /** All tasks of these rows, `task` first. */
   taskIds: string[];
-  /** Of all rows, by id. */
+  /** Tasks of all rows, by id. */
   tasks: ReadonlyMap<string, FolderTask>;
   model: (typeof MODELS)[number];
   auth: Wish;
@@ -127,8 +130,8 @@ export interface RunSettings {
 }
 
 /**
- * @param args as yargs gives them
- * @throws `bad-input` with the first thing that is wrong
+ * @param args as returned by yargs
+ * @throws `bad-input` with the first error
  */
 export function readRunSettings(args: unknown, cwd: string, registry: Registry): RunSettings {
   const { modes, file: name, auth, allowHost, json, publish, out, dryRun, target, ...typed } = readSettings(typedSchema, args);
@@ -166,7 +169,7 @@ export function readRunSettings(args: unknown, cwd: string, registry: Registry):
   return settings;
 }
 
-/** @throws `bad-input` where no row could be on one machine rather than another */
+/** @throws `bad-input` if no row's mode can be placed on a particular machine */
 function onTarget(asked: Asked[], target: string | undefined, registry: Registry): Asked[] {
   if (target === undefined) return asked;
   const knows = (row: Asked) => parseWanted(registry, row.name).mode.options?.includes('target') === true;
@@ -203,7 +206,7 @@ function checkTogether({ concurrency, state, asked, auth, model, taskIds }: RunS
     );
 }
 
-/** Without what is undefined, so that a spread leaves standing what is below. */
+/** Omits undefined values, so that a spread does not overwrite the values below. */
 function given<T extends object>(settings: T) {
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]: Exclude<T[K], undefined>;

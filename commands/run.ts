@@ -37,7 +37,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   return runAs(readRunSettings(args, io.cwd, registry), registry, io);
 }
 
-/** @param finish what is done with the match in place of printing its report; gives the exit code */
+/** @param finish called with the match instead of printing its report; returns the exit code */
 export async function runAs(
   settings: RunSettings,
   registry: Registry,
@@ -87,7 +87,7 @@ export async function runAs(
       },
       onFailure: harness.stop,
     });
-    // One run is a try: nothing is compared.
+    // A single run is only a test: nothing is compared.
     const quiet = settings.runs > 1 && !signal.aborted ? await lookBefore(host.cores) : undefined;
     const busy = quiet ? busyParts(quiet) : [];
     if (busy.length > 0) progress.say(`warning: this machine is busy: ${busy.join(', ')}`);
@@ -149,7 +149,7 @@ export async function runAs(
   });
 }
 
-/** Required rows must pass whole, at every level of a burst; without any, every row that was run must. */
+/** Required rows have to pass completely, at every level of a burst; without required rows, every row that was run has to. */
 function exitCode(report: Report): number {
   const anyRequired = report.modes.some((mode) => mode.required);
   const judged = report.modes.filter((mode) => mode.required || !anyRequired);
@@ -159,8 +159,8 @@ function exitCode(report: Report): number {
 }
 
 /**
- * Each task's own answers; a cassette that is broken, or not there at all, is told before anything starts.
- * @throws `bad-input`
+ * The cassette of each task. A broken or missing cassette is reported before anything starts.
+ * @throws `bad-input` in both cases
  */
 function readCassettes(tasks: ReadonlyMap<string, FolderTask>, why: string): Map<string, Cassette> {
   return new Map(

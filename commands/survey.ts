@@ -1,4 +1,4 @@
-// What the smaller commands share: the modes that were named, asked what they are, outside any match.
+// Shared by the smaller commands: detects the named modes, outside any match.
 import type { Context } from '../lib/contract.js';
 import { printable } from '../lib/os/printable.js';
 import { contextFor, createKeeper, type Keeper, type Surroundings } from '../lib/sandbox/context.js';
@@ -8,13 +8,13 @@ import type { Io } from './io.js';
 
 export interface Survey {
   detected: Detected[];
-  /** What the names mean. */
+  /** The parsed names. */
   wanted: Wanted[];
   keeper: Keeper;
   contextOf(found: Detected, variant?: string): Context;
 }
 
-/** @param names modes or variants; none: every mode */
+/** @param names modes or variants; if empty, every mode */
 export async function survey(io: Io, names: string[]): Promise<Survey> {
   const registry = await loadModes();
   const wanted = names.map((name) => parseWanted(registry, name));

@@ -1,4 +1,4 @@
-// `cagematch token`: the credential that a live run would use, shown masked, or given to a runtime that keeps its own.
+// `cagematch token`: the credential that a live run would use, shown masked, or pushed to a runtime that stores its own.
 import type { Argv } from 'yargs';
 import { z } from 'zod';
 import { AUTHS, chooseCredential, complaintsOf, takenOf } from '../lib/auth/choose.js';
@@ -55,7 +55,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   return takenOf(found).length > 0 ? EXIT.done : EXIT.failed;
 }
 
-/** Everything but the secrets. The first that the agent takes stands at the top. */
+/** Everything but the secrets. The candidate that the agent would take comes first. */
 function describe(found: Found, github: GitHubCredential | undefined) {
   const [first, ...others] = takenOf(found);
   return {

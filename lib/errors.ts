@@ -1,4 +1,4 @@
-// The one error that a user may see: what is wrong, and what to type next.
+// The only error that users get to see: what is wrong, and what to type next.
 import leven from 'leven';
 
 export type ErrorCode =
@@ -15,8 +15,8 @@ export class CagematchError extends Error {
   override readonly name = 'CagematchError';
 
   /**
-   * @param code what kind of failure, for callers that decide by it
-   * @param message one line, what was seen
+   * @param code the kind of failure, for callers that branch on it
+   * @param message one line that describes what was observed
    * @param hint one command to type or one thing to change
    */
   constructor(
@@ -29,13 +29,13 @@ export class CagematchError extends Error {
   }
 }
 
-/** The first line of whatever was thrown, for a row or a one-line message. */
+/** The first line of a thrown value's message, for a row or a one-line message. */
 export function messageOf(thrown: unknown): string {
   const text = thrown instanceof Error ? thrown.message : String(thrown);
   return text.split('\n', 1)[0] ?? '';
 }
 
-/** The nearest of the names, unless even that is far off. */
+/** The name closest to the word by edit distance; undefined if even that one is far off. */
 export function nearest(word: string, names: readonly string[]): string | undefined {
   const [best] = names
     .map((name) => ({ name, distance: leven(word, name) }))

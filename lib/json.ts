@@ -1,7 +1,7 @@
-// JSON that another program printed, and JSON for other programs.
+// Parses JSON printed by other programs, and writes JSON for other programs.
 import { printableJson } from './os/printable.js';
 
-/** Undefined where it is no JSON. The shape is what the caller expects, not what was checked. */
+/** Undefined if the text is not JSON. The type is what the caller expects; the shape is not checked. */
 export function parseJson<T = unknown>(text: string): T | undefined {
   try {
     return JSON.parse(text) as T;
@@ -10,5 +10,5 @@ export function parseJson<T = unknown>(text: string): T | undefined {
   }
 }
 
-/** A whole document, line end included; a terminal may show it. */
+/** A whole JSON document with its final newline; safe to show on a terminal. */
 export const jsonDocument = (value: unknown): string => `${printableJson(JSON.stringify(value, null, 2))}\n`;

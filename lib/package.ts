@@ -1,9 +1,9 @@
-// This package seen from within: where it lies, its version, the agent version that it pins.
+// Facts about this package: its location, its version, and the agent version that it pins.
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The folder with package.json, Dockerfile, cassettes: the same for the sources and for dist/. */
+/** The folder that contains package.json, Dockerfile and the cassettes; the same for the sources and for dist/. */
 export const packageRoot: string = findRoot(dirname(fileURLToPath(import.meta.url)));
 
 function findRoot(from: string): string {
@@ -20,5 +20,5 @@ const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf
 
 export const version: string = manifest.version;
 
-/** Exact; host and native run this very binary, and images install the same version. */
+/** The exact agent version: the modes `host` and `native` run this very binary, and images install the same version. */
 export const agentVersion: string = manifest.optionalDependencies['@anthropic-ai/claude-code'] ?? 'unknown';

@@ -1,30 +1,33 @@
-// The secrets that this process holds: whatever it writes down for others to read is taken through `redact` first.
+// The secrets that this process holds: everything it writes for others to read passes through `redact` first.
 
-/** Shorter ones stand in too many words by chance. */
+/** Shorter secrets would match too many words by chance. */
 const SHORTEST = 8;
 
-/** So many letters of a secret in a row are redacted, also where a cut has taken the rest of it away. */
+/** This many consecutive characters of a secret are redacted, even where the rest of the secret was cut off. */
 const PIECE = 20;
 
-/** The text is looked at in steps of so many letters: a piece contains one such step whole, wherever it begins. */
+/** The text is scanned in steps of this many characters: every piece contains one whole step, wherever the piece begins. */
 const STEP = PIECE / 2;
 
-/** Shape by shape, with the name that is put in its place. */
+/** Maps every shape of a secret to the name that replaces it. */
 const held = new Map<string, string>();
-/** Shapes that are shorter than a piece; these have to be there whole. */
+/** Matches the shapes that are shorter than a piece; these are redacted only as a whole. */
 let short: RegExp | undefined;
-/** Where in which shapes each step of letters is. */
+/** Maps each step of characters to the shapes that contain it, and its position in them. */
 const steps = new Map<string, { shape: string; at: number }[]>();
 
-/** @param name what stands in its place; never changes what is executed, only what is written */
+/**
+ * Registers a secret, which changes only what is written, never what is executed.
+ * @param name shown in place of the secret
+ */
 export function keepSecret(secret: string, name: string): void {
-  // It comes to stand in the middle of JSON.
+  // The name may end up in the middle of JSON.
   const plain = name.replace(/[^\w ./:-]/g, '?');
   for (const shape of shapesOf(secret)) {
     if (!held.has(shape) && shape.length >= PIECE) index(shape);
     held.set(shape, plain);
   }
-  // The longest first: one shape can begin another.
+  // The longest first, since one shape can be a prefix of another.
   const whole = [...held.keys()]
     .filter((shape) => shape.length < PIECE)
     .sort((a, b) => b.length - a.length)
@@ -41,15 +44,15 @@ function index(shape: string): void {
   }
 }
 
-/** @returns the text with `[redacted NAME]` where a secret stood, in any shape, or a piece of one; itself where none did */
+/** @returns the text with `[redacted NAME]` in place of every secret, or piece of one, in any shape; unchanged if there is none */
 export function redact(text: string): string {
   const rest = steps.size === 0 ? text : withoutPieces(text);
   return short === undefined ? rest : rest.replace(short, (shape) => `[redacted ${held.get(shape)}]`);
 }
 
 /**
- * The same of every text within a value, names of keys included. JSON that was written already is no place to redact in: a piece could
- * begin in the middle of an escape.
+ * Redacts every string within a value, including the names of keys. Serialized JSON is the wrong place to redact, since a piece could
+ * begin in the middle of an escape sequence.
  */
 export function redactWithin<T>(value: T): T {
   if (held.size === 0) return value;
@@ -81,7 +84,7 @@ function withoutPieces(text: string): string {
   return done === 0 ? text : clean + text.slice(done);
 }
 
-/** All that the text shares with the shape around one step, no further back than `least`. */
+/** The longest match of text and shape around one step, starting no earlier than `least`. */
 function around(text: string, at: number, place: { shape: string; at: number }, least: number) {
   const { shape } = place;
   const shift = at - place.at;
@@ -92,14 +95,14 @@ function around(text: string, at: number, place: { shape: string; at: number }, 
   return { from, to, shape };
 }
 
-/** A secret as it is, escaped for JSON and for URLs, and in the middle of what was encoded as base64 or hex. */
+/** The secret itself, escaped for JSON and for URLs, and as it appears in the middle of base64 or hex data. */
 export function shapesOf(secret: string): string[] {
   const json = (text: string) => JSON.stringify(text).slice(1, -1);
   const bytes = Buffer.from(secret);
   const shapes = [
     secret,
     json(secret),
-    // As text within text: an agent's line of JSON in one of ours.
+    // JSON nested in JSON: an agent's line of JSON within one of ours.
     json(json(secret)),
     encodeURIComponent(secret),
     bytes.toString('hex'),
@@ -109,7 +112,7 @@ export function shapesOf(secret: string): string[] {
   return [...new Set(shapes)].filter((shape) => shape.length >= SHORTEST);
 }
 
-/** Those letters that depend on the secret alone, where so many bytes, up to a multiple of three, stand before it. */
+/** The characters that depend on the secret alone, where `before` bytes (modulo three) precede the secret. */
 function base64Within(secret: Buffer, before: number, encoding: 'base64' | 'base64url'): string {
   const text = Buffer.concat([Buffer.alloc(before), secret])
     .toString(encoding)

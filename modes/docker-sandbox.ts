@@ -1,4 +1,4 @@
-// Docker Sandbox: a microVM with a Docker of its own; driven by `sbx`, or by Docker Desktop's older `docker sandbox`.
+// Docker Sandbox: a microVM with its own Docker, controlled through `sbx` or through Docker Desktop's older `docker sandbox`.
 
 import { defineMode } from '../lib/contract.js';
 import { unpack } from '../lib/kit/guest/archive.js';
@@ -24,12 +24,12 @@ import {
 } from './docker-sandbox/sandbox.js';
 import { hasTemplate } from './docker-sandbox/template.js';
 
-/** Not the template's own: that one's settings name a command for the key, and may hold what stands for a login. */
+/** Not the template's own home: its settings name a command that supplies the key, and may contain a placeholder for a login. */
 const HOME = '/home/agent/cagematch';
 
 const COPY_MS = 120_000;
 
-/** What a microVM that is given one folder of this host cannot get at. */
+/** What is out of reach for a microVM that shares a single folder with this host. */
 const MICROVM: WallPromises = {
   ...promise('closed', 'host-kernel', 'root-on-host', 'other-processes', 'docker-socket', 'podman-socket', 'incus-socket'),
   ...promise('closed', 'host-files-readable', 'host-files-writable', 'host-root-files', 'git-push-no-remote', 'git-push-file'),
@@ -47,7 +47,7 @@ export default defineMode<SandboxHandle>({
     CAGEMATCH_SANDBOX_TEMPLATE: { help: "template image of the sandboxes; default: the agent's own", example: 'registry.example/mine:1' },
     CAGEMATCH_SANDBOX_WAIT: { help: 'seconds that making a sandbox may take, the first with its template; default: 600', example: '1800' },
   },
-  // Its sandboxes are handed the caller's ssh agent.
+  // The sandboxes are given the caller's ssh agent.
   clientVariables: ['SSH_AUTH_SOCK', 'DOCKER_CONFIG', 'DOCKER_CONTEXT', 'DOCKER_HOST'],
   platforms: ['darwin', 'linux', 'win32'],
   summary:
@@ -61,14 +61,14 @@ export default defineMode<SandboxHandle>({
     const cli = await client(ctx);
     checkOptions(ctx, cli);
     if (!options?.rebuild && (await hasTemplate(ctx, cli))) return {};
-    // Nothing pulls a template but a sandbox that is made from it.
+    // The only way to pull a template is to create a sandbox from it.
     ctx.say('making one sandbox, so that its template is here (the first time it is pulled)');
     const folder = makeFolder('prepare');
     const name = `cagematch-${ctx.labels.match}-prepare`;
     try {
       await create(ctx, cli, name, [folder], 'image-unavailable');
     } catch (error) {
-      // Why it was not made is the better word, also where it cannot be removed; the match's last look finds what stays.
+      // Report why creation failed, even if removal fails as well; the final sweep of the match finds whatever is left.
       await remove(ctx, cli, name).catch(() => {});
       removeFolder(folder);
       throw error;
@@ -78,7 +78,7 @@ export default defineMode<SandboxHandle>({
     return {};
   },
 
-  // Its network is a proxy that knows no way to this host's loopback.
+  // Its network is a proxy that cannot reach this host's loopback.
   reach: async () => ({ via: 'inside' }),
   layout: (ctx, host) => ({ workspace: ctx.variant === CLONE ? repositoryOf(host) : realOf(host.workspace), home: HOME }),
 
@@ -88,9 +88,9 @@ export default defineMode<SandboxHandle>({
     const clone = ctx.variant === CLONE ? cloneOf(spec) : undefined;
     const brought = realOf(await bring(ctx, spec, { workspace: clone?.over ?? false }));
     const workspace = clone?.repository ?? realOf(spec.host.workspace);
-    // The files come in beside the workspace: `cp` is not in every client, and stdin is never asked for.
+    // The files are handed in through a folder beside the workspace: not every client has `cp`, and nothing here depends on stdin.
     await create(mine, cli, spec.name, [workspace, `${brought}:ro`], 'launch-failed', clone ? ['--clone'] : []);
-    // The first command also starts a sandbox that has stopped by itself since it was made.
+    // A sandbox may have stopped on its own after it was created; the first command starts it again.
     await must(mine, cli, ['exec', spec.name, ...takeIn(brought, HOME, workspace, spec)], createMs(ctx), 'launch-failed');
     return { name: spec.name, ...(clone ? { clone } : {}) };
   },
@@ -101,10 +101,11 @@ export default defineMode<SandboxHandle>({
     if (!handle.clone) return;
     const shell = shellOver(await connect(ctx, handle), COPY_MS);
     const { repository, ownGit } = handle.clone;
-    // What the runtime made is not the workspace's: a user would fetch from it, and no git of this host may read what comes back.
+    // A `.git` that the runtime made is not part of the workspace: a user would fetch from it, and no git on this host may read what the
+    // guest returns.
     await unpack(await copyOut(shell, repository, `${MADE}/workspace.tgz`, ownGit ? {} : { without: '.git' }), into);
   },
-  // The clone's repository stays behind whole: what was committed on top of its one commit comes back only so.
+  // The repository of the clone is not copied back, so commits on top of its single commit are returned only through this bundle.
   async bundle(ctx, handle) {
     if (!handle.clone) return undefined;
     const { repository, ownGit } = handle.clone;
@@ -118,7 +119,7 @@ export default defineMode<SandboxHandle>({
   reap: async (ctx, listed) => remove(ctx, await client(ctx), listed.id),
   walls: (ctx) => ({
     ...MICROVM,
-    // It hands the caller's on, unless its settings say otherwise.
+    // The runtime forwards the caller's ssh agent unless its settings say otherwise.
     'ssh-agent': ctx.env.SSH_AUTH_SOCK ? 'open' : 'closed',
   }),
   shell: (ctx, handle) => [...(ctx.facts.cli === 'docker sandbox' ? ['docker', 'sandbox'] : ['sbx']), 'exec', '-it', handle.name, 'bash'],

@@ -1,4 +1,4 @@
-// Docker: a container with the host's kernel; every other OCI runtime that the daemon lists is a variant.
+// Docker: a container that shares the host's kernel. Every other OCI runtime registered with the daemon is a variant.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -35,7 +35,7 @@ import { commandLines } from '../lib/os/process-tree.js';
 interface Registered {
   path?: string;
   runtimeArgs?: string[] | null;
-  /** Of a shim, in place of a path: `io.containerd.kata.v2`, or the shim's own path. */
+  /** Set for a shim instead of `path`: `io.containerd.kata.v2`, or the path of the shim itself. */
   runtimeType?: string;
 }
 
@@ -72,7 +72,7 @@ export default defineMode<OciHandle>({
   options: ['network', 'tmpfs', 'cpus', 'memoryMiB'],
 
   async detect(ctx) {
-    // What other OCI runtimes are called as a rule is asked beside the daemon, not after it.
+    // The versions of the usual OCI runtimes are queried in parallel with the daemon, not after it.
     const usual = which('docker', ctx.env) === undefined ? Promise.resolve(new Map()) : versionsOnPath(USUAL, ctx);
     const asked = await capture(['docker', 'info', '--format', '{{json .}}'], { env: ctx.env, signal: ctx.signal, timeoutMs: 10_000 });
     if (asked.failure === 'missing') return { status: 'absent', reason: 'no docker command on PATH', hint: installHint(ctx.platform) };
@@ -104,7 +104,7 @@ export default defineMode<OciHandle>({
         runtime: info.DefaultRuntime ?? 'runc',
         ...(await versions(info, await usual, ctx)),
         desktop: isDesktop(info),
-        // A runtime that was registered with the host's network cannot use any other.
+        // A runtime registered with `--network=host` cannot use any other network.
         hostNetwork: runtimes
           .filter(([, runtime]) => runtime.runtimeArgs?.includes('--network=host'))
           .map(([id]) => id)
@@ -136,7 +136,7 @@ export default defineMode<OciHandle>({
   async reach(ctx) {
     const network = networkOf(ctx);
     if (network === 'none') return { via: 'inside' };
-    // Docker Desktop's virtual machine reaches the host's loopback by this name.
+    // Docker Desktop's virtual machine reaches the host's loopback through this name.
     if (ctx.facts.desktop === true) return { via: 'address', listen: '127.0.0.1', url: (port) => `http://host.docker.internal:${port}` };
     if (network === 'host') return { via: 'address', listen: '127.0.0.1', url: (port) => `http://127.0.0.1:${port}` };
     return bridgeReach(ctx, network === 'default' ? undefined : network);
@@ -182,7 +182,9 @@ export default defineMode<OciHandle>({
   },
 });
 
-/** A shim on PATH is a runtime that the daemon knows without listing it, from version 23 on; whether it starts is seen when it is asked to. */
+/**
+ * Shims on PATH: since version 23 the daemon can use them without listing them. Whether one starts is only known once it is requested.
+ */
 function unlisted(info: Info, ctx: Context): Variant[] {
   if (isDesktop(info) || Number.parseInt(info.ServerVersion ?? '', 10) < 23) return [];
   const listed = Object.entries(info.Runtimes ?? {}).flatMap(([id, { runtimeType = '' }]) => [id, runtimeType]);
@@ -195,20 +197,20 @@ function unlisted(info: Info, ctx: Context): Variant[] {
 
 const SHIM = /^containerd-shim-(.+)-(v\d+)$/;
 
-/** Programs that daemons are told of as a rule; those that are shims have none of their own. */
+/** Programs that are commonly registered with daemons. Runtimes that are shims have no such program. */
 const USUAL = OCI_RUNTIMES.flatMap(({ name, programs }) => (name === 'runc' || !programs?.includes(name) ? [] : [name]));
 
-/** Without the names that containerd itself has for runc. */
+/** Excludes containerd's own names for runc. */
 function runtimesOf(info: Info): [id: string, Registered][] {
   return Object.entries(info.Runtimes ?? {}).filter(([id]) => !/^io\.containerd\.(runc|runtime)\./.test(id));
 }
 
-/** What tells more of a runtime than the name that somebody gave it. */
+/** What identifies a runtime better than the name it was registered under. */
 function wordsOf({ path, runtimeType }: Registered = {}): string[] {
   return [runtimeType, path].flatMap((word) => (word ? [basename(word)] : []));
 }
 
-/** The program that is started for it, as it is called on PATH. */
+/** The program that is started for the runtime, as a path or as its name on PATH. */
 function programOf({ path, runtimeType }: Registered): string | undefined {
   return path || runtimeType?.replace(/^io\.containerd\.(.+)\.(v\d+)$/, 'containerd-shim-$1-$2') || undefined;
 }
@@ -217,13 +219,16 @@ function isDesktop(info: Info): boolean {
   return /Docker Desktop|OrbStack/.test(info.OperatingSystem ?? '');
 }
 
-/** Of what the daemon rests on. It tells of its default; others are asked by the path that they are registered with. */
+/**
+ * Versions of the components below the daemon. The daemon reports those of its defaults; other runtimes are queried at the path they
+ * are registered with.
+ */
 async function versions(info: Info, usual: Map<string, string>, ctx: Context): Promise<Record<string, string>> {
   const found: Record<string, string | undefined> = {
     containerd: commit(info.ContainerdCommit),
     runc: commit(info.RuncCommit),
   };
-  // A virtual machine's programs are not this machine's.
+  // With Docker Desktop the runtimes are inside its virtual machine, not on this machine.
   const others = isDesktop(info) ? [] : runtimesOf(info).filter(([id]) => id !== 'runc');
   const asked = others.map(async ([id, registered]) => {
     const named = programOf(registered);
@@ -234,18 +239,18 @@ async function versions(info: Info, usual: Map<string, string>, ctx: Context): P
   return versionFacts(found);
 }
 
-/** A package's version, or the commit that it was built from. */
+/** The version of a package, or the commit it was built from. */
 function commit(told: { ID?: string } | undefined): string | undefined {
   return versionIn(told?.ID) ?? /^[0-9a-f]{7,}$/.exec(told?.ID ?? '')?.[0];
 }
 
-/** Every run is followed by a census: from the daemon's own socket it costs a few ms, where a client a question would cost 20 each. */
+/** A census follows every run: over the daemon's own socket it takes a few ms, while every question through the client would take 20 ms. */
 async function askDaemon(ctx: Context) {
   const socket = socketOf(ctx);
   return socket === undefined ? undefined : socketCensus(socket);
 }
 
-/** The socket that the client uses too; undefined where only the client knows it. */
+/** The socket that the client uses as well; undefined if only the client knows it. */
 function socketOf({ env, platform }: Context): string | undefined {
   if (platform === 'win32') return undefined;
   const { host } = endpointOf(env);
@@ -253,14 +258,14 @@ function socketOf({ env, platform }: Context): string | undefined {
 }
 
 interface Endpoint {
-  /** The address of the daemon; undefined where only the client knows it. */
+  /** The address of the daemon; undefined if only the client knows it. */
   host: string | undefined;
-  /** The setting that it comes from, and how to change it. */
+  /** The setting that the address comes from; `hint` says how to change it. */
   by: string;
   hint: string;
 }
 
-/** Which daemon the client asks, in its own order: DOCKER_HOST, DOCKER_CONTEXT, then the context that its settings name. */
+/** Which daemon the client uses, in the client's own order: DOCKER_HOST, DOCKER_CONTEXT, then the context named in its settings. */
 function endpointOf(env: Env): Endpoint {
   if (env.DOCKER_HOST) return { host: env.DOCKER_HOST, by: 'DOCKER_HOST', hint: 'unset DOCKER_HOST' };
   const folder = env.DOCKER_CONFIG || join(env.HOME ?? '/', '.docker');
@@ -284,12 +289,12 @@ function image(ctx: Context): string {
   return imageName(ctx, ctx.env.CAGEMATCH_BASE_IMAGE);
 }
 
-/** Value of `--network`; undefined: Docker's default bridge. */
+/** Value of `--network`; undefined means Docker's default bridge. */
 function networkOf(ctx: Context): string | undefined {
   return ctx.options.network ?? (isAmong(ctx, 'hostNetwork') ? 'host' : undefined);
 }
 
-/** Is the OCI runtime one of those that a fact lists? */
+/** True if the row's OCI runtime is listed in the given fact. */
 function isAmong(ctx: Context, fact: 'hostNetwork' | 'ignoresLimits'): boolean {
   return String(ctx.facts[fact] ?? '')
     .split(' ')
@@ -304,9 +309,9 @@ function kindOf(ctx: Context) {
   return runtimeNamed(runtimeOf(ctx), ctx.facts);
 }
 
-/** @throws `not-ready` for a runtime that this machine has no device for, or an option that would be taken and then have no effect */
+/** @throws `not-ready` if this machine lacks the device that the runtime needs, or if an option would be accepted but have no effect */
 function checkOptions(ctx: Context): void {
-  // The daemon is root, or of this user: that the device is there is all that can be told for it.
+  // The daemon runs as root or as this user, so all we can check on its behalf is that the device exists.
   if (ctx.platform === 'linux' && ctx.facts.desktop !== true) requireDevice(runtimeOf(ctx), kindOf(ctx), existsSync);
   const { network, cpus, memoryMiB } = ctx.options;
   if (isAmong(ctx, 'hostNetwork') && network !== undefined && network !== 'host')
@@ -323,7 +328,7 @@ function checkOptions(ctx: Context): void {
     );
 }
 
-/** The bridge's own address, which is this host's. */
+/** The gateway is reached at the bridge's own address, which belongs to this host. */
 async function bridgeReach(ctx: Context, network = 'bridge'): Promise<Reach> {
   const format = '{{(index .IPAM.Config 0).Gateway}}';
   const asked = await capture(['docker', 'network', 'inspect', network, '--format', format], { env: ctx.env, timeoutMs: 10_000 });
@@ -334,7 +339,10 @@ async function bridgeReach(ctx: Context, network = 'bridge'): Promise<Reach> {
   return { via: 'address', listen: gateway, url: (port) => `http://${gateway}:${port}` };
 }
 
-/** podman-docker answers in Podman's own form. A socket of Podman that a real Docker client cannot reach is another matter. */
+/**
+ * True if `docker` is really Podman: podman-docker answers in Podman's format. A real Docker client that cannot reach a Podman socket
+ * is a different case.
+ */
 function speaksAsPodman(info: object | undefined, text: string): boolean {
   if (info && 'host' in info && 'store' in info && 'version' in info) return true;
   return /podman/i.test(text) && !/Docker daemon/.test(text);

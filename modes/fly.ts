@@ -1,4 +1,4 @@
-// Fly.io: a microVM on somebody else's machine, through the Machines API; the workspace is copied there and back.
+// Fly.io: a microVM on a remote machine, through the Machines API; the workspace is copied there and back.
 
 import { readFileSync } from 'node:fs';
 import { monotonic } from '../lib/clock.js';
@@ -18,24 +18,24 @@ import { placesOf } from './fly/one-program.js';
 import { describeSkew } from './fly/server-clock.js';
 import { setup } from './fly/setup.js';
 
-/** Commands of more than half a minute have been cut off by the API; ours last this long at most, in seconds. */
+/** The API has cut off commands that took more than half a minute; ours take at most this many seconds. */
 const EXEC_S = 25;
 
-/** Up to here the workspace goes in with the machine's own configuration. */
+/** Largest workspace archive, in bytes, that is sent as part of the machine's configuration. */
 const INLINE = 96 * 1024;
 
-/** Files that are there before the first command; not where commands leave theirs, for init may be another user than these run as. */
+/** Folder of files that exist before the first command; commands use another one, because init may run as a different user than they do. */
 const BROUGHT = '/tmp/cagematch';
 
 const ARCHIVE = 'workspace.tgz';
 
 interface FlyHandle extends Handle {
   machine?: string;
-  /** Dollars a second, by list price. */
+  /** Dollars per second, at list price. */
   rate?: number;
 }
 
-/** What a machine of Fly's has none of, being another than this one. */
+/** What is out of reach for a machine at Fly.io, because it is not this machine. */
 const ELSEWHERE: WallPromises = {
   ...promise('closed', 'host-kernel', 'root-on-host', 'other-processes', 'docker-socket', 'podman-socket', 'incus-socket', 'ssh-agent'),
   ...promise('closed', 'host-files-readable', 'host-files-writable', 'host-root-files', 'git-push-no-remote', 'git-push-file'),
@@ -83,8 +83,8 @@ export default defineMode<FlyHandle>({
 
   async prepare(ctx, options) {
     guestOf(ctx);
-    // Whether the image is in Fly's registry shows when a machine is made. Building it costs the user money,
-    // so a match never does; `cagematch build fly` asks for it, and Fly's own cache makes the second time short.
+    // Whether the image is in Fly's registry is only known once a machine is created. Building it costs the user money, so a match never
+    // builds it; `cagematch build fly` does, and Fly's own cache makes the second build short.
     if (options) await build(ctx, options.rebuild ?? false);
     return {};
   },
@@ -103,7 +103,7 @@ export default defineMode<FlyHandle>({
     const waitedMs = monotonic();
     const shell = shellOf(ctx, made.id);
     const folder = inline ? BROUGHT : MADE;
-    // The stamps are asked for beside the work, not before it: a way there and back more would be in every clock.
+    // The timestamps are requested in parallel with the work, so that no extra round trip is included in the measured times.
     const [stampMs] = await Promise.all([
       stampOf(ctx, made.id, 'started'),
       (async () => {
@@ -130,7 +130,7 @@ export default defineMode<FlyHandle>({
       goneAtMs = await remove(ctx, id);
     const { runningAtMs, rate } = handle;
     if (runningAtMs !== undefined && rate !== undefined) await charge(ctx, 'Fly.io', PRICE, (goneAtMs ?? monotonic()) - runningAtMs, rate);
-    // Paid for is paid: destroying it again costs nothing.
+    // The machine is charged once: destroying it again costs nothing.
     delete handle.rate;
     return goneAtMs === undefined ? {} : { goneAtMs };
   },
@@ -151,13 +151,13 @@ export default defineMode<FlyHandle>({
 
   async pushSecret(ctx, name, value) {
     const app = appOf(ctx) ?? '';
-    // `-` makes the CLI read the value from stdin; staged, it reaches the machines that are made from now on.
+    // `-` makes the CLI read the value from stdin; a staged secret is available to machines created from now on.
     await flyCli(ctx, ['secrets', 'set', `${name}=-`, '--stage', '--app', app], { input: value, code: 'not-ready', timeoutMs: 60_000 });
     return `${name} is staged for ${app}`;
   },
 });
 
-/** The API's own exec: it shows nothing before the command is over, and HTTP 200 says nothing of how that ended. */
+/** Runs commands through the API's exec: it returns no output before the command ends, and HTTP 200 does not imply that it succeeded. */
 function shellOf(ctx: Context, id: string): GuestShell {
   return async ({ script, args, stdin, repeatable }) => {
     const body = { command: ['/bin/sh', '-c', script, 'cagematch', ...args], timeout: EXEC_S, ...(stdin === undefined ? {} : { stdin }) };
@@ -173,7 +173,7 @@ function shellOf(ctx: Context, id: string): GuestShell {
   };
 }
 
-/** A handle whose launch failed half-way knows the name only. */
+/** If the launch failed half-way, the handle contains only the name. */
 async function machineOf(ctx: Context, handle: FlyHandle): Promise<string> {
   const id = handle.machine ?? (await machinesNamed(ctx, handle.name))[0];
   if (id === undefined) throw new CagematchError('launch-failed', `there is no machine ${handle.name}`);

@@ -1,4 +1,4 @@
-// The bare host: no walls at all, the baseline that every mode is held against.
+// The bare host: no isolation at all, the baseline that every mode is compared with.
 import { type Command, type Context, defineMode, type Handle } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { stream } from '../lib/os/exec.js';
@@ -60,7 +60,7 @@ export default defineMode<Handle & { pid?: number | undefined; kill?(): void }>(
 
 function start(ctx: Context, name: string, command: Command) {
   const env = { ...command.env, ...command.secretEnv, ...labelEnv(ctx.labels, name) };
-  // Nothing here ends a daemon with the agent: it is found by the mark, whatever it does to its environment.
+  // Nothing here ends a daemon together with the agent, so it is found by its mark, whatever it does to its environment.
   return stream(marked(command.argv, name, env), {
     env,
     cwd: command.cwd,

@@ -1,5 +1,5 @@
-// Incus: a system container, with an init of its own; `incus:vm` where the server can run virtual machines. A server elsewhere or a
-// cluster shares no files with this host: there the workspace is copied, and the model is inside.
+// Incus: a system container with its own init, or `incus:vm` if the server can run virtual machines. A remote server or a cluster shares
+// no files with this host; in that case the workspace is copied, and the model runs inside.
 
 import { type Context, defineMode, type Handle } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
@@ -28,7 +28,7 @@ import { bringToMembers, buildTemplate, checkImage, contentOf, evict, fingerprin
 
 const COPY_MS = 120_000;
 
-/** How long an event may come after the client's own end. */
+/** How long after the client has ended an event may still arrive. */
 const SETTLE_MS = 500;
 
 export default defineMode<InstanceHandle>({
@@ -62,7 +62,7 @@ export default defineMode<InstanceHandle>({
     checkOptions(ctx);
     await checkImage(ctx);
     const alias = template(ctx);
-    // From here on the match listens: the first launch should not pay for that.
+    // Start listening for events now, so that the first launch does not pay for it.
     await watchLifecycle(ctx);
     let present = await fingerprint(ctx, alias);
     if (ownImage(ctx) === undefined && (!present || options?.rebuild)) {
@@ -78,12 +78,12 @@ export default defineMode<InstanceHandle>({
   evict,
 
   async reach(ctx) {
-    // A routed link needs no bridge, no DHCP and no address in the guest's image; a VM would need the last.
+    // A routed link needs no bridge, no DHCP and, in a container, no network configuration in the image; a VM would need the last.
     if (ctx.variant === VM || isFar(ctx)) return { via: 'inside' };
     const keeper = `cagematch-keeper-${ctx.labels.match}`;
     await launch(ctx, keeper, { [LINK]: link(ctx, keeper) });
     const address = hostAddress(ctx);
-    // The address exists while an instance has the link; a socket once bound to it outlives it.
+    // The address exists only while an instance has the link; a socket once bound to it outlives it.
     return {
       via: 'address',
       listen: address,
@@ -97,7 +97,7 @@ export default defineMode<InstanceHandle>({
     const events = await watchLifecycle(ctx);
     const place = (await membersOf(ctx))?.place(spec.name, ctx.options.target);
     await launch(ctx, spec.name, devices(ctx, spec));
-    // A virtual machine that has been started does not run anything of ours yet.
+    // A virtual machine cannot run commands yet when its start event arrives.
     const runningAtMs = ctx.variant === VM ? undefined : await events.until('start', spec.name, 0);
     if (ctx.variant === VM) await agentUp(ctx, spec.name);
     const handle = { name: spec.name, ...(runningAtMs === undefined ? {} : { runningAtMs }), ...(place === undefined ? {} : { place }) };
@@ -151,7 +151,7 @@ export default defineMode<InstanceHandle>({
   ],
 });
 
-/** Commands in a guest that shares no files. */
+/** Runs commands in a guest that shares no files with this host. */
 function shellIn(ctx: Context, handle: Handle) {
   return shellBy((command, signal) => exec({ ...ctx, signal }, handle, command), ctx.signal, COPY_MS);
 }

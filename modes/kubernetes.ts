@@ -1,4 +1,4 @@
-// Kubernetes: a pod of a Job (or of agent-sandbox' Sandbox) on a cluster that was named, through kubectl; files go in and out over exec.
+// Kubernetes: the pod of a Job (or of a Sandbox from agent-sandbox) on a named cluster, through kubectl; files are copied over exec.
 import { randomUUID } from 'node:crypto';
 import { defineMode } from '../lib/contract.js';
 import { unpack } from '../lib/kit/guest/archive.js';
@@ -12,7 +12,7 @@ import { connectionTo, type KubeHandle, kinds, podOf, selector, shellOf, up } fr
 import { imageIn } from './kubernetes/pod-status.js';
 import { detect } from './kubernetes/ready.js';
 
-/** How long a pod may take once it is on a node; the first one also pulls the image. */
+/** How long a pod may take to start once it is on a node; the first pod also pulls the image. */
 const STARTED_MS = 120_000;
 
 const PULLED_MS = 10 * 60_000;
@@ -32,7 +32,7 @@ export default defineMode<KubeHandle>({
     CAGEMATCH_KUBE_WAIT: { help: 'seconds that a pod may wait for a node (an autoscaler takes minutes); default: 60', example: '300' },
     KUBECONFIG: { help: "kubectl's own settings file, when it is not the usual one" },
   },
-  // kubectl starts programs that fetch a cluster's credential; these are their settings.
+  // kubectl starts programs that fetch the cluster's credentials; these variables configure them.
   clientVariables: [
     ...['AWS_PROFILE', 'AWS_REGION', 'AWS_DEFAULT_REGION', 'AWS_CONFIG_FILE', 'AWS_SHARED_CREDENTIALS_FILE'],
     ...['CLOUDSDK_CONFIG', 'USE_GKE_GCLOUD_AUTH_PLUGIN', 'AZURE_CONFIG_DIR', 'KUBECACHEDIR'],
@@ -45,9 +45,9 @@ export default defineMode<KubeHandle>({
 
   detect,
   async prepare(ctx) {
-    // All that is done in a pod is done by exec.
+    // Everything that is done in a pod is done through exec.
     if (ctx.variant !== undefined) requireInside(ctx.variant, runtimeNamed(ctx.variant, ctx.facts), 'cagematch detect kubernetes');
-    // One pod makes a node pull the image, and shows what the cluster would refuse to every run.
+    // One pod makes a node pull the image, and reveals early what the cluster would refuse in every run.
     const { image } = await ctx.keep(`image ${imageOf(ctx)}`, async () => {
       const which = ctx.variant === undefined ? '' : ` (${ctx.variant})`;
       ctx.say(`making one pod${which} on ${ctx.env.CAGEMATCH_KUBE_CONTEXT}, so that the image is on a node (the first time it is pulled)`);
@@ -82,11 +82,11 @@ export default defineMode<KubeHandle>({
     return {};
   },
   list,
-  // All of a sandbox goes together: a Job without its pod, or a pod without its secret, is of no use.
+  // All resources of a sandbox are removed together: a Job without its pod, or a pod without its secret, is useless.
   reap: (ctx, listed) => remove(ctx, listed.id.split(' ', 1)[0] ?? ''),
   async census(ctx) {
     const all = await written(ctx, [...kinds(ctx), ...(ctx.facts.sandboxApi === undefined ? [] : ['services'])]);
-    // A cluster has other users: nothing is nobody's.
+    // A cluster has other users, so an unlabelled resource is never attributed to this match.
     return all.map(({ kind, name, labels, sandbox }) => ({
       ...{ kind, id: name },
       marks: [name, sandbox, labels.owner ?? '', ...(labels.match ? [`cagematch.match=${labels.match}`] : [])].filter(Boolean),
@@ -102,7 +102,7 @@ export default defineMode<KubeHandle>({
     { of: 'logs', says: 'kubectl logs', argv: kubectl(ctx, 'logs', selector(handle.name)), env: ctx.env },
   ],
   walls(ctx) {
-    // The cluster's own API may answer the anonymous, how many processes a pod may have is its node's to say, and the model is inside.
+    // No promises on these: the cluster's API may answer anonymous requests, the node sets the process limit, and the model runs inside.
     const {
       'guest-api': _api,
       'fork-limit': _forks,

@@ -46,8 +46,8 @@ export default defineMode<Handle & { pid?: number | undefined; kill?(): void; se
       const hint = `sudo apt-get install ${missing.map(([, debian]) => debian).join(' ')}`;
       return { status: 'absent', reason: `srt needs ${missing.map(([program]) => program).join(', ')}, not on PATH`, hint };
     }
-    // Root's own sandbox is a weak one: what it may read and write of /proc and /etc is the machine's. So it is another user's, who may
-    // not be able to read what root has installed.
+    // A sandbox run by root is weak: what it may read and write in /proc and /etc is the machine's. So we run it as another user, who may
+    // however be unable to read what root has installed.
     const other = ctx.uid === 0 ? nobodysUser() : undefined;
     const asOther = other && (await tryOut(srt, ctx, other));
     if (asOther && succeeded(asOther.tried)) return ready(asOther, { uid: other.uid });
@@ -96,7 +96,7 @@ const PACKAGE = '@anthropic-ai/sandbox-runtime';
 const LINUX_TOOLS = { bwrap: 'bubblewrap', socat: 'socat', rg: 'ripgrep' };
 const USERNS_HINT = 'sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu 24.04), or see srt --debug';
 
-/** Whom commands run as; undefined: as the caller. */
+/** The user that commands run as; undefined means the caller. */
 function userOf(ctx: Context): User | undefined {
   const { uid } = ctx.facts;
   return typeof uid === 'number' ? { uid, gid: uid } : undefined;
@@ -108,18 +108,18 @@ function ready({ version, walls }: Tried, more: Facts = {}): Detection {
   return { status: 'ready', version: version || 'unknown', facts: { ...versionFacts(walls), ...more } };
 }
 
-/** A home and a temporary folder of its own: the user's ~/.srt-settings.json has no say, and srt's sockets do not stay. */
+/** Tries srt with its own home and temporary folder, so that ~/.srt-settings.json has no effect and no sockets of srt are left behind. */
 async function tryOut(srt: [string, ...string[]], ctx: Context, user?: User) {
   const folder = makeFolder('srt');
   if (user) chownSync(folder, user.uid, user.gid);
-  // In that folder, too: srt searches the one it is started in for files to protect.
+  // The working directory is that folder too: srt searches its working directory for files to protect.
   const call = {
     env: { ...(user ? otherUserEnv(ctx.env) : ctx.env), HOME: folder, TMPDIR: folder },
     cwd: folder,
     signal: ctx.signal,
     timeoutMs: 10_000,
   };
-  // Another user has to get at the agent and this Node, too.
+  // The other user also has to be able to execute the agent and this Node.
   const programs = [ctx.agentBinary, process.execPath].map((program) => `test -x ${quote(program ?? '')}`).join(' && ');
   try {
     const [version, tried, bubblewrap] = await Promise.all([
@@ -133,7 +133,7 @@ async function tryOut(srt: [string, ...string[]], ctx: Context, user?: User) {
   }
 }
 
-/** What its package says: to ask the program is to start a second Node beside the one that tries it out. */
+/** The version in its package.json: asking the program would start a second Node beside the one that tries it out. */
 function installedVersion(srt: string): string | undefined {
   try {
     const { name, version } = JSON.parse(readFileSync(join(dirname(realpathSync(srt)), '../package.json'), 'utf8'));
@@ -143,22 +143,22 @@ function installedVersion(srt: string): string | undefined {
   }
 }
 
-/** `srt` on PATH, else the one that was installed with this package. */
+/** `srt` on PATH, otherwise the one installed with this package. */
 function srtPath(ctx: Context): [string, ...string[]] | undefined {
   const installed = join(ctx.packageRoot, 'node_modules/.bin');
   const found = which('srt', ctx.env) ?? which('srt', { PATH: installed });
   return found === undefined ? undefined : [found];
 }
 
-/** Where people and their tools keep credentials, below their home. The agent has a home of its own, and none of these in it. */
+/** Where people and their tools keep credentials, relative to the home folder. The agent's own home contains none of these. */
 const CREDENTIALS = [
   ...['.ssh', '.aws', '.azure', '.config/gcloud', '.config/gh', '.kube', '.gnupg', '.docker', '.claude'],
   ...['.netrc', '.git-credentials', '.npmrc', '.pypirc', '.claude.json'],
 ];
 
 /**
- * On Linux the homes of all accounts, whole; what the agent runs from is opened again. A file system that macOS closes cannot be opened
- * again in part: there it is the caller's own credentials, as far as the agent does not live below one of them.
+ * On Linux, denies the entire homes of all accounts and re-allows the folders that the agent runs from. On macOS, part of a denied tree
+ * cannot be re-allowed, so only the caller's own credentials are denied, except those that contain a folder the agent needs.
  */
 function readRules(ctx: Context, host: HostPaths): { denyRead: string[]; allowRead: string[] } {
   const own = [host.workspace, host.home, host.tmp];
@@ -169,7 +169,7 @@ function readRules(ctx: Context, host: HostPaths): { denyRead: string[]; allowRe
   return { denyRead, allowRead: [] };
 }
 
-/** Homes of people, and of services that keep credentials in one; never a folder that belongs to the system. */
+/** Home folders of people, and of services that keep credentials there; never a folder that belongs to the system. */
 function homes(caller: string | undefined): string[] {
   const people = accounts().filter(
     ({ uid, home }) => uid === 0 || (uid >= 1000 && uid < 65_534) || CREDENTIALS.some((name) => existsSync(join(home, name))),
@@ -181,13 +181,13 @@ function homes(caller: string | undefined): string[] {
 
 const SYSTEM = /^\/($|(bin|sbin|lib\w*|usr|etc|dev|proc|sys|run|tmp|boot|opt|var|var\/tmp|var\/lib)\/?$|(usr|dev|proc|sys|etc)\/)/;
 
-/** The folders in which the agent and this Node are. */
+/** The folders that contain the agent and this Node. */
 function programFolders(ctx: Context): string[] {
   const programs = [ctx.agentBinary, process.execPath].flatMap((program) => (program === undefined ? [] : [realpathSync(program)]));
   return [...new Set(programs.map((program) => dirname(program)))];
 }
 
-/** One file a sandbox, beside its home (two may share a workspace): the gateway is all that it may reach. */
+/** One settings file per sandbox, beside its home (two sandboxes may share a workspace). The only allowed domain is the gateway. */
 function writeSettings(ctx: Context, { host, gatewayPort }: LaunchSpec): string {
   const path = join(dirname(host.home), 'srt.json');
   const settings = {
@@ -200,10 +200,13 @@ function writeSettings(ctx: Context, { host, gatewayPort }: LaunchSpec): string 
   return path;
 }
 
-/** What the settings above promise, and what srt says that it adds: no sockets of this host, no way to write what git or an editor would run. */
+/**
+ * What the settings above promise, and what srt's documentation adds: no sockets of this host, and no write access to files that git or
+ * an editor would run.
+ */
 const WALLS: WallPromises = {
   'host-kernel': 'open',
-  // srt guards the hooks of a repository that is there; a folder that has none can get one, as `git init` needs it.
+  // srt protects the hooks of an existing repository; hooks can be added to a folder without one, because `git init` needs that.
   'new-git-hooks': 'open',
   'gateway-port': 'open',
   'host-files-readable': 'open',
@@ -214,8 +217,8 @@ const WALLS: WallPromises = {
 };
 
 /**
- * srt names loopback in no_proxy while it cuts the network, so that the gateway would be asked directly, and not be there:
- * the names are unset inside.
+ * srt lists loopback in no_proxy but blocks direct network access, so the gateway would be contacted directly and be unreachable. The
+ * variables are therefore unset inside.
  */
 function start(ctx: Context, name: string, settings: string, command: Command): LocalStream {
   const inside = ['env', '-u', 'no_proxy', '-u', 'NO_PROXY', ...command.argv].map(quote).join(' ');

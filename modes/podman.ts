@@ -1,4 +1,4 @@
-// Podman: a container without a daemon; rootless where the caller is no root, or as the variant `rootless`.
+// Podman: a container without a daemon. Rootless if the caller is not root, or as the variant `rootless`.
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type Context, defineMode, type Env, type Facts, type Reach, type Thing, type Variant } from '../lib/contract.js';
@@ -35,7 +35,7 @@ import { registeredRuntimes } from './podman/containers-conf.js';
 
 const ROOTLESS = 'rootless';
 
-/** The host's loopback, as slirp4netns names it inside. */
+/** Address of the host's loopback inside a slirp4netns network. */
 const SLIRP_HOST = '10.0.2.2';
 
 interface Info {
@@ -77,7 +77,7 @@ export default defineMode<OciHandle>({
 
   async detect(ctx) {
     const account = ctx.uid === 0 ? rootlessAccount(ctx) : undefined;
-    // All at once: the slowest of them decides how long it takes.
+    // All of them in parallel, so that detection takes only as long as the slowest.
     const found = which('podman', ctx.env) === undefined ? [] : otherRuntimes(ctx);
     const [asked, rootless, ...versions] = await Promise.all([
       ask(client(ctx), ctx),
@@ -131,7 +131,7 @@ export default defineMode<OciHandle>({
       network: 'host',
       rebuild: options?.rebuild ?? false,
     });
-    // The first run under a mapping of ids copies the whole image; that is the image's cost, not the first sandbox's.
+    // The first run with a given id mapping copies the whole image; that cost belongs to the image, not to the first sandbox.
     if (isRootless(ctx)) {
       const first = ['run', '--rm', '--pull', 'never', '--userns', 'keep-id', ...labelArgs(ctx.labels), image(ctx), 'true'];
       await output([...via.argv, ...first], { env: via.env, cwd: '/', timeoutMs: 120_000, code: 'image-unavailable' });
@@ -145,7 +145,7 @@ export default defineMode<OciHandle>({
     if (network === 'none') return { via: 'inside' };
     if (ctx.facts.remote === true) return { via: 'address', listen: '127.0.0.1', url: (port) => `http://host.containers.internal:${port}` };
     if (isRootless(ctx) || network === 'host') {
-      // slirp4netns gives the host's loopback this name; pasta forwards the one port.
+      // slirp4netns makes the host's loopback available at this address; pasta forwards only the one port.
       const host = network === 'host' || userNetwork(ctx) === 'pasta' ? '127.0.0.1' : SLIRP_HOST;
       return { via: 'address', listen: '127.0.0.1', url: (port) => `http://${host}:${port}` };
     }
@@ -161,7 +161,7 @@ export default defineMode<OciHandle>({
       ...ctx.options,
       network: networkOf(ctx, spec.gatewayPort),
       hostTasks: runtimeNamed(runtimeOf(ctx), ctx.facts)?.hostTasks,
-      // Podman would hand the caller's proxies on, and the passwords in them.
+      // By default, Podman would pass on the caller's proxy variables, including any passwords in them.
       extra: ['--pull', 'never', '--http-proxy=false', ...(isRootless(ctx) ? ['--userns', 'keep-id'] : [])],
     }),
   exec(ctx, handle, command) {
@@ -173,7 +173,7 @@ export default defineMode<OciHandle>({
   async processes(_ctx, handle) {
     const all = commandLines();
     const monitors = monitorsOf(handle, all);
-    // A rootless container's network is a process of its own beside it, which is told the container's first process.
+    // The network of a rootless container is a separate process, whose arguments include the pid of the container's first process.
     const inside = childrenOf(monitors).map(String);
     const networks = all.filter(({ argv }) => /(^|\/)slirp4netns$/.test(argv[0] ?? '') && argv.some((word) => inside.includes(word)));
     return [...monitors, ...networks.map(({ pid }) => pid)];
@@ -186,7 +186,7 @@ export default defineMode<OciHandle>({
   traces: (ctx, handle) => containerTraces(client(ctx), image(ctx), handle),
   walls(ctx) {
     const { network } = ctx.options;
-    // slirp4netns is told to let the host's loopback in, as the gateway is there; pasta forwards that one port.
+    // slirp4netns is configured to allow access to the host's loopback, because the gateway listens there; pasta forwards only that port.
     const behind = isRootless(ctx) && userNetwork(ctx) === 'slirp4netns' ? 'behind-with-loopback' : 'behind';
     const ownKernel = ctx.facts.remote === true || (runtimeNamed(runtimeOf(ctx), ctx.facts)?.isolation ?? 'container') !== 'container';
     return {
@@ -204,7 +204,7 @@ export default defineMode<OciHandle>({
   },
 });
 
-/** A rootless user's network namespaces lie in mounts of his own; their names can be read from outside. */
+/** The network namespaces of a rootless user are in that user's own mounts; their names are readable from outside. */
 function ownNamespaces(ctx: Context): Thing[] {
   const folder = join(client(ctx).env.XDG_RUNTIME_DIR ?? '/nonexistent', 'netns');
   try {
@@ -244,8 +244,8 @@ async function ask(
 }
 
 /**
- * What a user's Podman keeps its images in; undefined where it does not answer. `podman info` takes five times as long, most of it
- * asking dpkg whose each program is.
+ * The storage driver of a user's Podman; undefined if Podman does not answer. `podman info` takes five times as long, mostly because it
+ * asks dpkg which package each program belongs to.
  */
 async function storageOf(via: Client, ctx: Context): Promise<string | undefined> {
   const argv: [string, ...string[]] = [...via.argv, '--log-level', 'debug', 'ps', '--quiet'];
@@ -263,15 +263,15 @@ function client(ctx: Context): Client {
 
 interface OtherRuntime {
   id: string;
-  /** Absolute. */
+  /** Absolute path. */
   program: string;
-  /** Somebody has written it into Podman's settings. */
+  /** True if the runtime is named in Podman's settings. */
   registered: boolean;
 }
 
 /**
- * OCI runtimes that Podman can be told to use. It does not say which of them work (crun refuses a hybrid cgroup layout), so
- * what is merely on PATH is there on request.
+ * OCI runtimes that Podman can be made to use. Podman does not report which of them work (crun refuses a hybrid cgroup layout), so a
+ * runtime that is merely on PATH is offered only on request.
  */
 function otherRuntimes(ctx: Context): OtherRuntime[] {
   const settings = registeredRuntimes(ctx);
@@ -286,12 +286,12 @@ function otherRuntimes(ctx: Context): OtherRuntime[] {
   return [...registered, ...onPath];
 }
 
-/** The OCI runtime; of the variant that is another user's, Podman's default. */
+/** The OCI runtime; for the variant that runs as another user, Podman's default. */
 function runtimeOf({ variant, facts }: Context): string {
   return variant === undefined || variant === ROOTLESS ? String(facts.runtime) : variant;
 }
 
-/** @throws `not-ready` for an OCI runtime that cannot work here, before an image is built for it */
+/** @throws `not-ready` if the OCI runtime cannot work here; called before an image is built for it */
 function checkRuntime(ctx: Context): void {
   const { facts } = ctx;
   if (facts.remote === true) return;
@@ -299,7 +299,7 @@ function checkRuntime(ctx: Context): void {
   const runtime = runtimeNamed(id, facts);
   if (runtime?.name === KATA) checkKata(id, facts, isRootless(ctx));
   const rights = constants.R_OK | constants.W_OK;
-  // What another user may open is not known here.
+  // Which devices another user may open is not known here, so only their existence is checked.
   if (ctx.platform === 'linux') requireDevice(id, runtime, (path) => opens(path, ctx.variant === ROOTLESS ? constants.F_OK : rights));
 }
 
@@ -334,12 +334,12 @@ interface Account {
 function clientOf(ctx: Context, account: Account): Client {
   const { uid, gid } = account;
   const runtime = ctx.env.CAGEMATCH_ROOTLESS_RUNTIME_DIR ?? `/run/user/${uid}`;
-  // The caller's own settings and credentials are no business of that user.
+  // The other user must not get the caller's own settings and credentials.
   const env: Env = { ...otherUserEnv(ctx.env, ['CONTAINERS_CONF']), HOME: account.home, XDG_RUNTIME_DIR: runtime };
   return { argv: ['setpriv', '--reuid', `${uid}`, '--regid', `${gid}`, '--clear-groups', 'podman'], env, lateEvents: true };
 }
 
-/** The user that root was told to be rootless as. */
+/** The account named in CAGEMATCH_ROOTLESS_USER, under which root runs rootless Podman. */
 function rootlessAccount(ctx: Context): Account | undefined {
   const name = ctx.env.CAGEMATCH_ROOTLESS_USER;
   if (name === undefined || ctx.platform !== 'linux') return undefined;
@@ -354,19 +354,19 @@ function isRootless(ctx: Context): boolean {
   return ctx.variant === ROOTLESS || ctx.facts.rootless === true;
 }
 
-/** What makes the network of a rootless container: asked for, or Podman's default. */
+/** The network program of a rootless container: the one requested, or Podman's default. */
 function userNetwork(ctx: Context): string {
   return ctx.options.network ?? (String(ctx.facts.rootlessNetwork) === 'pasta' ? 'pasta' : 'slirp4netns');
 }
 
-/** Value of `--network`; undefined: Podman's default. */
+/** Value of `--network`; undefined means Podman's default. */
 function networkOf(ctx: Context, gatewayPort: number | undefined): string | undefined {
   const { network } = ctx.options;
   if (!isRootless(ctx) || gatewayPort === undefined || network === 'host' || network === 'none') return network;
   return userNetwork(ctx) === 'pasta' ? `pasta:-T,${gatewayPort}` : 'slirp4netns:allow_host_loopback=true';
 }
 
-/** @throws `not-ready` for an option that would be taken and then have no effect, or cut the agent off from its model */
+/** @throws `not-ready` if an option would be accepted but have no effect, or would cut the agent off from its model */
 function checkOptions(ctx: Context): void {
   if (!isRootless(ctx)) return;
   const { network, cpus, memoryMiB } = ctx.options;
@@ -389,11 +389,11 @@ function image(ctx: Context): string {
 }
 
 /**
- * The bridge has its address only while a container is on it. One is kept there until the gateway is bound;
- * the bound socket then outlives the bridge, and works again whenever it comes back.
+ * The bridge has its address only while a container is attached to it, so we keep one attached until the gateway is bound. The bound
+ * socket then outlives the bridge and works again whenever the bridge comes back.
  */
 async function bridgeReach(ctx: Context, network = 'podman'): Promise<Reach> {
-  // The bridge is the same under any OCI runtime: the keeper takes Podman's own.
+  // The bridge is the same under any OCI runtime, so the keeper uses Podman's default.
   const via: Client = { argv: ['podman'], env: ctx.env };
   const call = { env: via.env, timeoutMs: 30_000, cwd: '/', code: 'launch-failed' as const };
   const asked = await capture([...via.argv, 'network', 'inspect', network, '--format', '{{(index .Subnets 0).Gateway}}'], call);

@@ -1,18 +1,18 @@
-// A door before a daemon's socket: as a client sees it, the daemon falls silent or is gone, while others that use the daemon itself notice nothing.
+// A proxy in front of a daemon's socket: to its client the daemon seems silent or gone, while direct users of the daemon are unaffected.
 import { rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
 export interface Door {
   path: string;
-  /** Takes connections and bytes, and gives nothing back, until it is opened again. */
+  /** Accepts connections and data but returns nothing until it is opened again. */
   silence(): void;
-  /** All connections end, and nobody listens. */
+  /** Closes all connections and stops listening. */
   shut(): Promise<void>;
   open(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** @param behind the daemon's own socket @param path where the door's is to be */
+/** @param behind the daemon's own socket @param path path for the socket of the door */
 export async function openDoor(behind: string, path: string): Promise<Door> {
   const sockets = new Set<Socket>();
   let server: Server | undefined;

@@ -1,4 +1,4 @@
-// Which fault strikes which row at which moment: all of it from a seed, so that a story can be played again.
+// Draws which fault strikes which row at which moment, entirely from a seed, so that an episode can be replayed.
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { Outcome } from '../../lib/record/types.js';
@@ -18,38 +18,38 @@ export type FaultKind =
   | 'record disk full'
   | `model ${ModelFault}`;
 
-/** `start`: from the start of the harness; the others from the event that a phase begins. */
+/** `start` is the start of the harness; the others are the event that begins a phase. */
 export const MOMENTS = ['start', 'prepare', 'launch', 'work', 'collect', 'destroy'] as const;
 export type Moment = (typeof MOMENTS)[number];
 
 export interface Draw {
   index: number;
   kind: FaultKind;
-  /** The row that is struck. */
+  /** The row that the fault strikes. */
   entry: string;
-  /** A row that shares the match, and should not notice. */
+  /** Another row of the match, which must be unaffected. */
   other: string;
   moment: Moment;
-  /** Which of the row's runs, from 1. */
+  /** Which of the row's runs is struck, counted from 1. */
   run: number;
-  /** After the moment. */
+  /** Delay after the moment, in ms. */
   delayMs: number;
-  /** How long a daemon is away, in ms; which request of the match is the first that the model fails. */
+  /** `lastsMs`: how long a daemon is away. `fromRequest`: how many requests of the match the model answers before it fails. */
   lastsMs: number;
   fromRequest: number;
-  /** Of the match. */
+  /** Seed of the match. */
   seed: number;
-  /** Bound of one run in seconds, and rounds, where they are not the usual ones. */
+  /** Timeout of one run in seconds, and number of rounds, if they differ from the defaults. */
   boundS?: number;
   runs?: number;
 }
 
-/** Rows with a process of this machine between harness and agent that can be killed alone. */
+/** Rows without a client process on this machine, between harness and agent, that could be killed separately. */
 const WITHOUT_CLIENT = ['host'];
 const WITH_DAEMON = ['docker', 'docker:runsc', 'incus'];
-/** The user-space kernel shows none of the agent's processes to this host. */
+/** Rows whose user-space kernel hides the agent's processes from this host. */
 const HIDES_AGENT = ['docker:runsc'];
-/** Its user's mount namespace is older than the small disk. */
+/** Rows whose user's mount namespace is older than the mount of the small disk. */
 const SEES_NO_NEW_MOUNT = ['podman:rootless'];
 const NO_SANDBOX = ['host'];
 
@@ -89,7 +89,7 @@ export function drawFault(seed: number, index: number, entries: readonly string[
   };
 }
 
-/** What a struck row may be told to have failed of. Elsewhere nothing may fail. */
+/** The failure causes that a struck row may report. Other rows must not fail. */
 export function rightCauses({ kind, entry }: Pick<Draw, 'kind' | 'entry'>): readonly Cause[] {
   switch (kind) {
     case 'interrupted':
@@ -98,14 +98,14 @@ export function rightCauses({ kind, entry }: Pick<Draw, 'kind' | 'entry'>): read
     case 'record disk full':
       return ['interrupted'];
     case 'agent killed':
-      // Where the runtime tells the end by its code alone, a kill from outside cannot be told from the kernel's own.
+      // If the runtime reports only an exit code, a kill from outside cannot be distinguished from one by the kernel.
       return entry === 'host' ? ['agent'] : ['sandbox'];
     case 'client killed':
     case 'sandbox killed':
     case 'daemon gone':
       return ['sandbox'];
     case 'daemon silent':
-      // A daemon that came back before the end of the run leaves nothing but lost time.
+      // If the daemon came back before the end of the run, only time was lost.
       return ['sandbox', 'timeout'];
     case 'disk full':
       return ['harness'];

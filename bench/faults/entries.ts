@@ -1,4 +1,4 @@
-// The local rows that are ready here.
+// The local rows that are ready on this machine.
 import type { Env } from '../../lib/contract.js';
 import { contextFor, createKeeper } from '../../lib/sandbox/context.js';
 import { detectAll } from '../../lib/sandbox/detect.js';

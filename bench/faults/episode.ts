@@ -1,4 +1,4 @@
-// One match with one fault in it, then the next start: what was struck, what the record says of it, and what is left after `clean`.
+// Plays one match with one fault, then `clean`: what was struck, what the record contains, and what is left afterwards.
 import { spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,27 +19,27 @@ import { MODEL_FAULTS, openUpstream } from './upstream.js';
 import { type Witness, watchRecord } from './witness.js';
 
 const CLI = join(packageRoot, 'dist/cli.js');
-/** A match that is not over by then has hung. */
+/** A match that takes longer than this has hung. */
 const BOUND_MS = 150_000;
-/** How long something to strike is waited for, once its moment has come. */
+/** How long to look for a target once the moment has come. */
 const SEARCH_MS = 3000;
-/** Of a run; a model that fails is waited for that long, and a machine with much to do is slow. */
+/** Timeout of a run: a failing model uses all of it, and a busy machine is slow. */
 const RUN_BOUND_S = { model: 30, other: 60 };
 
 export interface Episode extends Verdict {
   draw: Draw;
   match: string | undefined;
-  /** What was done, and when; undefined: there was nothing to strike any more. */
+  /** What was done; undefined if there was no longer a target. */
   struck: Struck;
-  /** The run that was under way, and its phase. */
+  /** The run in progress, and its phase. */
   during: { run: string; phase: string } | undefined;
   exit: string;
   events: MatchEvent[];
   ended: EventOf<'run-ended'>[];
-  /** What the report says of the match, and of which runs; undefined where there is none. */
+  /** How the match ended according to the report, and which runs it lists; `how` is undefined if there is no report. */
   how: string | undefined;
   reported: string[];
-  /** Left before the next start, and after it. */
+  /** What was left before `clean` ran. */
   before: string[];
   tookMs: number;
 }
@@ -48,7 +48,7 @@ export async function playEpisode(draw: Draw, env: Env): Promise<Episode> {
   const startMs = performance.now();
   const place = mkdtempSync(join(tmpdir(), 'fault-'));
   const [tmp, out, home] = ['tmp', 'out', 'home'].map((name) => join(place, name)) as [string, string, string];
-  // Rootless Podman is another user's.
+  // Rootless Podman runs as another user, who must be able to enter the folder.
   chmodSync(place, 0o755);
   for (const one of [tmp, out, home]) mkdirSync(one);
   chmodSync(tmp, 0o1777);
@@ -130,9 +130,9 @@ export async function playEpisode(draw: Draw, env: Env): Promise<Episode> {
 interface Set {
   args: string[];
   env: Env;
-  /** Done when the moment has come. */
+  /** Called when the moment has come. */
   strike?(target: Parameters<typeof killAgent>[0]): Promise<Struck> | Struck;
-  /** Of a fault that is set before the match: what it did. */
+  /** For a fault that is set up before the match: what it did. */
   struck?(): Struck;
 }
 
@@ -190,7 +190,7 @@ async function prepare(
   };
 }
 
-/** Tries until there is something to strike, or the run is past it. */
+/** Retries until there is something to strike or SEARCH_MS is over. */
 async function struckWithin(
   witness: Witness,
   draw: Draw,
@@ -214,14 +214,14 @@ function signalled(pid: number, signal: NodeJS.Signals): boolean {
   }
 }
 
-/** To the last byte, as whoever fills a disk by accident does. */
+/** Fills the disk to the last byte, as would happen by accident. */
 function fill(path: string): void {
   const chunk = Buffer.alloc(1 << 20);
   for (let size = chunk.length; size >= 1; size = Math.floor(size / 4)) {
     try {
       for (;;) writeFileSync(path, chunk.subarray(0, size), { flag: 'a' });
     } catch {
-      // No room for that much.
+      // No space for a chunk of this size.
     }
   }
   if (statfsSync(path).bavail > 0) throw new Error(`${path} did not fill its disk`);

@@ -1,4 +1,4 @@
-// Did the match end as it should after its fault? Each complaint is a line; none means that it did.
+// Judges whether a match ended correctly after its fault. Each complaint is one line; no complaints means that it did.
 
 import { parseJson } from '../../lib/json.js';
 import type { Captured } from '../../lib/os/exec.js';
@@ -7,11 +7,11 @@ import type { EventOf, MatchEvent } from '../../lib/record/types.js';
 import { type Draw, rightCauses } from './draw.js';
 
 export interface Verdict {
-  /** Things of the match that are there after `clean`. */
+  /** Resources of the match that still exist after `clean`. */
   left: string[];
-  /** Runs that had ended and that the record or the report does not have. */
+  /** Runs that had ended but are missing from the record or the report. */
   lost: string[];
-  /** Outcomes that blame somebody else than the one who was struck. */
+  /** Outcomes whose cause does not match the fault. */
   wrong: string[];
 }
 
@@ -32,7 +32,7 @@ interface Seen {
 export function judge(seen: Seen): Verdict {
   const { draw, clean, left } = seen;
   const unclean = succeeded(clean) ? [] : [`clean failed: ${clean.stderr.trim().slice(-300)}`];
-  // The tail of a record that a full disk cut short is not part of it.
+  // The tail of a record that was truncated by a full disk does not count as part of it.
   return {
     left: [...left, ...unclean],
     lost: lost(seen),
@@ -40,7 +40,7 @@ export function judge(seen: Seen): Verdict {
   };
 }
 
-/** A match of one run at a time: when one has started, all before it had ended. */
+/** Runs are executed one at a time, so when a run has started, all earlier ones had ended. */
 function lost({ events, ended, reported }: Seen): string[] {
   const complaints: string[] = [];
   const started = events.flatMap((event) => (event.type === 'run-started' ? [event.run] : []));
@@ -54,7 +54,7 @@ function lost({ events, ended, reported }: Seen): string[] {
   return complaints;
 }
 
-/** A fault strikes its row from its moment on; one of the machine's disk, of the model or of the harness strikes all. */
+/** A fault affects its row from its moment on; faults of the disk, the model or the harness affect all rows. */
 function wrong({ draw, struck, ended, events }: Seen): string[] {
   const right = rightCauses(draw);
   const strikesAll = /^(interrupted|harness killed|model|disk full|record disk full)/.test(draw.kind);
@@ -75,7 +75,7 @@ function wrong({ draw, struck, ended, events }: Seen): string[] {
   return complaints;
 }
 
-/** How the match itself ended, as the report tells it. */
+/** Checks how the match itself ended, according to the report. */
 function howEnded({ struck, events, reported, exit, stderr }: Seen, { kind }: Draw): string[] {
   if (!events.some((event) => event.type === 'match-started')) return [];
   const how = reportedRuns(reported)?.how;
@@ -91,7 +91,7 @@ function howEnded({ struck, events, reported, exit, stderr }: Seen, { kind }: Dr
   return complaints;
 }
 
-/** As `report --format json` prints it. */
+/** Parses the output of `report --format json`. */
 export function reportedRuns(reported: Captured): { how: string; runs: string[] } | undefined {
   const report = parseJson<{ match: { how: string }; runs: { run?: string }[] }>(reported.stdout);
   return report && { how: report.match.how, runs: report.runs.map(({ run }) => run ?? '') };

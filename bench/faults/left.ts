@@ -1,18 +1,18 @@
-// What a match has left on this machine, looked for past cagematch's own lists: by its id, its process and its temporary folder.
+// Finds what a match has left on this machine, independently of cagematch's own lists: by its id, its process and its temporary folder.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Env } from '../../lib/contract.js';
 import { capture } from '../../lib/os/exec.js';
 
 export interface Mark {
-  /** Undefined where the harness died before it had one. */
+  /** The match id; undefined if the harness died before it had one. */
   match: string | undefined;
-  /** Of the harness. */
+  /** Pid of the harness. */
   pid: number;
-  /** Its TMPDIR, where nothing else is. */
+  /** TMPDIR of the harness; nothing else uses the folder. */
   tmp: string;
 }
 
-/** One line for each thing, empty where nothing is left. */
+/** One line per leftover; empty if there are none. */
 export async function whatIsLeft(mark: Mark, env: Env): Promise<string[]> {
   return [...processes(mark), ...folders(mark), ...mounts(mark), ...cgroups(mark), ...(await sandboxes(mark, env))];
 }
@@ -22,7 +22,7 @@ function processes({ match, pid, tmp }: Mark): string[] {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) return [];
     try {
       const words = readFileSync(`/proc/${name}/cmdline`, 'latin1').split('\0');
-      // A zombie has neither; who is looking for the same match is not of it.
+      // A zombie has neither a command line nor an environment. The process that runs this search is excluded above.
       if (words.join('') === '') return [];
       const environ = readFileSync(`/proc/${name}/environ`, 'latin1').split('\0');
       const ours = environ.some(
@@ -34,7 +34,7 @@ function processes({ match, pid, tmp }: Mark): string[] {
       const named = match !== undefined && words.some((word) => word.includes(`cagematch-${match}`));
       return ours || named ? [`process ${name}: ${words.slice(0, 6).join(' ').slice(0, 120)} (${cwdOf(name)})`] : [];
     } catch {
-      return []; // Gone.
+      return []; // The process is gone.
     }
   });
 }
@@ -78,7 +78,7 @@ const LISTS: { kind: string; argv: [string, ...string[]]; env?: Env }[] = [
   { kind: 'instance of incus', argv: ['incus', 'list', '--format', 'csv', '--columns', 'n'] },
 ];
 
-/** As the mode calls it, when root has been told of a user. */
+/** How the mode calls rootless Podman if root has been given a user for it. */
 export function rootlessPodman(env: Env): { argv: [string, ...string[]]; env: Env } | undefined {
   const name = env.CAGEMATCH_ROOTLESS_USER;
   const account = readFileSync('/etc/passwd', 'utf8')
@@ -90,7 +90,7 @@ export function rootlessPodman(env: Env): { argv: [string, ...string[]]; env: En
   return { argv: ['setpriv', '--reuid', uid, '--regid', gid, '--clear-groups', 'podman'], env: own };
 }
 
-/** Runtimes that are not here list nothing. */
+/** Runtimes that are not installed list nothing. */
 async function sandboxes({ match }: Mark, env: Env): Promise<string[]> {
   if (match === undefined) return [];
   const rootless = rootlessPodman(env);

@@ -1,4 +1,4 @@
-// How one process or sandbox of a match, and of no other, is found and ended.
+// Finds and kills one process or sandbox that belongs to a given match and to no other.
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Env } from '../../lib/contract.js';
@@ -7,18 +7,18 @@ import { childrenOf, commandLines } from '../../lib/os/process-tree.js';
 import { rootlessPodman } from './left.js';
 
 export interface Target {
-  /** Of the harness. */
+  /** Pid of the harness. */
   pid: number;
   match: string;
-  /** The row that is struck. */
+  /** The row that the fault strikes. */
   entry: string;
   env: Env;
 }
 
-/** What was struck, in words; undefined: there is no such thing just now. */
+/** A description of what was struck; undefined if there is no such target at the moment. */
 export type Struck = string | undefined;
 
-/** The runtime's client that brought the sandbox up, or that waits for the agent in it. */
+/** Kills the runtime's client that started the sandbox or that waits for the agent in it. */
 export function killClient({ pid, entry }: Target): Struck {
   const verbs = ['run', 'exec', 'launch'];
   const program = entry.split(':')[0] ?? '';
@@ -29,7 +29,7 @@ export function killClient({ pid, entry }: Target): Struck {
   );
 }
 
-/** What the runtime calls the sandbox, by the runtime's own means; of an OS sandbox, its outermost process. */
+/** Kills the sandbox through the runtime's own command; for an OS sandbox, its outermost process. */
 export async function killSandbox(target: Target): Promise<Struck> {
   const { pid, entry, env } = target;
   if (entry === 'native') return killFirst(below(pid), ({ argv }) => nameOf(argv) === 'bwrap');
@@ -41,7 +41,7 @@ export async function killSandbox(target: Target): Promise<Struck> {
   return succeeded(done) ? `${runtime.argv.at(-1)} ${verb.join(' ')}` : undefined;
 }
 
-/** The agent's own process, seen from this host. */
+/** Kills the agent's own process, as seen from this host. */
 export async function killAgent(target: Target): Promise<Struck> {
   const { pid, entry, env } = target;
   const isAgent = ({ argv }: { argv: string[] }) => nameOf(argv) === 'claude';
@@ -65,7 +65,7 @@ function runtimeOf(entry: string, env: Env): { argv: [string, ...string[]]; env:
   return { argv: [entry.split(':')[0] ?? ''], env };
 }
 
-/** Its name, as its client was given it: `--name X`, or the words of `incus exec X`. */
+/** The sandbox's name, taken from its client's arguments: `--name X`, or `incus exec X`. */
 function sandboxOf({ pid, match }: Target): string | undefined {
   const prefix = `cagematch-${match}-`;
   for (const { argv } of below(pid)) {
@@ -75,7 +75,7 @@ function sandboxOf({ pid, match }: Target): string | undefined {
   return undefined;
 }
 
-/** All that run below a process, and itself. */
+/** A process and all its descendants. */
 function below(root: number): { pid: number; argv: string[] }[] {
   const all = new Map(commandLines().map((one) => [one.pid, one]));
   const found: { pid: number; argv: string[] }[] = [];
@@ -95,7 +95,7 @@ function killFirst(among: { pid: number; argv: string[] }[], wanted: (one: { pid
     process.kill(one.pid, 'SIGKILL');
     return `kill -9 ${one.pid} (${one.argv.slice(0, 4).join(' ').slice(0, 80)})`;
   } catch {
-    return undefined; // Gone since.
+    return undefined; // The process is already gone.
   }
 }
 

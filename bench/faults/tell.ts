@@ -1,4 +1,4 @@
-// The story of one fault in a few lines, and all of them in one table.
+// Formats one episode as a few lines, and all episodes as one table.
 import type { Episode } from './episode.js';
 
 export function storyOf(episode: Episode, whole: boolean): string {
@@ -23,7 +23,7 @@ export function storyOf(episode: Episode, whole: boolean): string {
   ].join('\n');
 }
 
-/** A line for each kind of fault, in Markdown. */
+/** A Markdown table with one line per kind of fault. */
 export function tableOf(played: Episode[]): string[] {
   const kinds = [...new Set(played.map(({ draw }) => draw.kind))].sort();
   const rows = kinds.map((kind) => {

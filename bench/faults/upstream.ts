@@ -1,11 +1,11 @@
-// A model endpoint that does as it should for so many requests, and then fails in one way for ever.
+// A model endpoint that answers a number of requests correctly and then fails in one way forever.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Cassette } from '../../lib/model/cassette.js';
 import { serveReplay } from '../../lib/model/replay.mjs';
 
 export const MODEL_FAULTS = ['401', '429', '500', '529', 'half', 'garbage', 'silent', 'stops'] as const;
-/** A status; or half of a stream, an answer that is none, no answer ever, nobody there any more. */
+/** An HTTP status, or: a stream that breaks off, an invalid response, no response ever, an endpoint that is gone. */
 export type ModelFault = (typeof MODEL_FAULTS)[number];
 
 const BEGINNING = [
@@ -27,12 +27,12 @@ const BEGINNING = [
 
 export interface Upstream {
   url: string;
-  /** Requests that got the fault. */
+  /** Number of requests that received the fault. */
   faulted(): number;
   close(): Promise<void>;
 }
 
-/** @param fromRequest how many requests are answered from the cassette before */
+/** @param fromRequest how many requests are answered from the cassette first */
 export async function openUpstream(cassette: Cassette, fault: ModelFault, fromRequest: number): Promise<Upstream> {
   let seen = 0;
   let faulted = 0;

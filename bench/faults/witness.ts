@@ -1,4 +1,4 @@
-// Follows a match's record from outside, as it is written, and tells when a moment has come.
+// Follows a match's record from outside as it is written, and signals when a given moment has come.
 import { closeSync, existsSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventSchema, type MatchEvent } from '../../lib/record/types.js';
@@ -9,15 +9,15 @@ const LOOK_MS = 4;
 export interface Witness {
   match(): string | undefined;
   events: MatchEvent[];
-  /** Resolves when the moment has come; false when the match was over before. */
+  /** Resolves to true when the moment has come; false if the match ended before. */
   moment(which: Moment, entry: string, run: number): Promise<boolean>;
-  /** The struck row's run that is under way, and its phase. */
+  /** The current run of the struck row, and its phase. */
   now(entry: string): { run: string; phase: string } | undefined;
-  /** What is in the file is read to its end, and no further. */
+  /** Reads what is left in the file, then stops. */
   close(): void;
 }
 
-/** @param out the folder in which the match makes its own @param over resolves with the harness' end */
+/** @param out the folder in which the match creates its own folder @param over resolves when the harness has ended */
 export function watchRecord(out: string, over: Promise<unknown>): Witness {
   const events: MatchEvent[] = [];
   const waiting = new Set<() => void>();

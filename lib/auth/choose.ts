@@ -1,4 +1,5 @@
-// Which credential a live run uses. The agent would take the first; where that bills somebody by surprise, the user has to say.
+// Chooses the credential of a live run. The agent would take the first one; if that would bill someone unexpectedly, the user has to
+// decide.
 import type { Env } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import { capture, succeeded, whyFailed } from '../os/exec.js';
@@ -6,16 +7,19 @@ import { keepSecret } from '../secrets.js';
 import { type Candidate, type Credential, isTaken, malformed, type Problem, payerOf } from './credential.js';
 import type { Found } from './find.js';
 
-/** `plan`: a subscription's token. `api-key`: whatever is billed by use. Undefined: the agent's own order, where it surprises nobody. */
+/**
+ * `plan`: a subscription's token. `api-key`: any credential that is billed by use. Undefined: the agent's own order, provided that it
+ * causes no unexpected bill.
+ */
 export const AUTHS = ['plan', 'api-key'] as const;
 export type Wish = (typeof AUTHS)[number] | undefined;
 
-/** A token that has less left than this may end within the match. */
+/** A token with less time left than this, in ms, may expire during the match. */
 const NEAR_MS = 60 * 60_000;
 
 /**
- * @returns the one to use, and what should be said before it is
- * @throws `bad-input` where there is none, where it cannot work, or where it would bill the API although a plan is there
+ * @returns the credential to use, and warnings to print first
+ * @throws `bad-input` if there is none, if it cannot work, or if it would bill the API although a plan is available
  */
 export async function chooseCredential(found: Found, wish: Wish, env: Env): Promise<{ credential: Credential; warnings: Problem[] }> {
   const candidate = pick(found, wish);
@@ -32,12 +36,12 @@ export async function chooseCredential(found: Found, wish: Wish, env: Env): Prom
   return { credential, warnings: [...found.warnings, ...(left < NEAR_MS ? [near] : [])] };
 }
 
-/** What the agent would take, first the one that wins. */
+/** The credentials that the agent would take, in order of precedence. */
 export function takenOf({ candidates }: Found): Candidate[] {
   return candidates.filter(isTaken);
 }
 
-/** All that can be said against what was found, with what to do about it. */
+/** All problems with the credentials found, each with a hint. */
 export function complaintsOf(found: Found): Problem[] {
   const conflict = conflictOf(found);
   return [
@@ -47,7 +51,7 @@ export function complaintsOf(found: Found): Problem[] {
   ];
 }
 
-/** What beats the plan, if something does and a plan is there. */
+/** The credential that takes precedence over the plan's, if both exist. */
 export function conflictOf(found: Found): { first: Candidate; plan: Candidate } | undefined {
   const taken = takenOf(found);
   const [first] = taken;
@@ -55,7 +59,7 @@ export function conflictOf(found: Found): { first: Candidate; plan: Candidate } 
   return first && plan && first !== plan ? { first, plan } : undefined;
 }
 
-/** One line. */
+/** A one-line description of the conflict. */
 export function conflictText({ first, plan }: { first: Candidate; plan: Candidate }): string {
   const bills = payerOf(first) === 'cloud' ? 'bill a cloud account' : 'bill the API';
   return `${first.where} would win over the plan's token in ${plan.where}, and ${bills}`;
@@ -81,7 +85,7 @@ function pick(found: Found, wish: Wish): Candidate {
 
 const SETUP = 'set CLAUDE_CODE_OAUTH_TOKEN in .env (claude setup-token prints one)';
 
-/** Why the one that is there could not be read. */
+/** Why the existing credential could not be read. */
 function unread({ candidates }: Found): Problem | undefined {
   return candidates.find((candidate) => !isTaken(candidate))?.problem;
 }
@@ -93,7 +97,7 @@ async function held(candidate: Candidate, env: Env): Promise<Credential> {
   const asked = await capture(['/bin/sh', '-c', command ?? ''], { env, timeoutMs: 30_000 });
   const key = asked.stdout.trim();
   if (!succeeded(asked) || key === '') {
-    // Its output may hold the key.
+    // Its output may contain the key, so leave it out of the message.
     const how = asked.failure || !succeeded(asked) ? whyFailed({ ...asked, stdout: '', stderr: '' }) : 'it printed nothing';
     throw refusal({ text: `${where} gave no key: ${how}`, hint: 'run the command by hand' });
   }

@@ -1,4 +1,4 @@
-// Finds all that the agent would take for a credential, in the order in which it takes them.
+// Finds everything that the agent would use as a credential, in the agent's order of precedence.
 import { readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -9,32 +9,32 @@ import { type Candidate, malformed, type Problem } from './credential.js';
 import { LEGACY_KEY, LOGIN, readKeychain, serviceOf } from './keychain.js';
 
 export interface Surroundings {
-  /** The shell's environment with .env below it. */
+  /** The shell's environment merged with .env; the shell takes precedence. */
   env: Env;
   platform: NodeJS.Platform;
-  /** The names that .env gave. */
+  /** The names of the variables that came from .env. */
   dotenv?: ReadonlySet<string>;
 }
 
 export interface Found {
-  /** The agent takes the first that it can read. */
+  /** The candidates in order; the agent takes the first that it can read. */
   candidates: Candidate[];
-  /** What is no reason to stop, but should be known. */
+  /** Problems that do not prevent a run but should be reported. */
   warnings: Problem[];
-  /** Where it was looked, for whom nothing was found. */
+  /** The places searched, for the message when nothing was found. */
   looked: string[];
 }
 
-/** Any of them, and the agent asks that cloud's own chain of credentials. */
+/** If any of these is set, the agent uses that cloud's own credential chain. */
 const CLOUDS = ['CLAUDE_CODE_USE_BEDROCK', 'CLAUDE_CODE_USE_VERTEX', 'CLAUDE_CODE_USE_FOUNDRY'];
 
-/** Given in the environment, before and after what the settings name. */
+/** Environment variables that take precedence over the settings, and those that come after them. */
 const BEFORE = { ANTHROPIC_AUTH_TOKEN: 'auth-token', ANTHROPIC_API_KEY: 'api-key' } as const;
 const AFTER = { CLAUDE_CODE_OAUTH_TOKEN: 'oauth' } as const;
 
 /**
- * The order is the agent's own: cloud, ANTHROPIC_AUTH_TOKEN, ANTHROPIC_API_KEY, apiKeyHelper, CLAUDE_CODE_OAUTH_TOKEN, login
- * (observed of 2.1: `x-api-key` alone is sent where a key and a plan's token are both set).
+ * Searches in the agent's own order: cloud, ANTHROPIC_AUTH_TOKEN, ANTHROPIC_API_KEY, apiKeyHelper, CLAUDE_CODE_OAUTH_TOKEN, login (observed
+ * with 2.1: only `x-api-key` is sent if both a key and a plan's token are set).
  */
 export async function findCredentials(around: Surroundings): Promise<Found> {
   const { env, platform } = around;
@@ -56,7 +56,7 @@ export async function findCredentials(around: Surroundings): Promise<Found> {
   return found;
 }
 
-// Empty counts as unset: a path that begins with nothing would be looked for in the current folder.
+// An empty variable counts as unset: a path with an empty prefix would be searched for in the current folder.
 function configFolder(env: Env): string {
   return env.CLAUDE_CONFIG_DIR || join(env.HOME || homedir(), '.claude');
 }
@@ -86,7 +86,7 @@ function given(around: Surroundings, names: Partial<Record<string, 'auth-token' 
   });
 }
 
-/** The user's own settings alone; what a checkout brings is not believed. */
+/** Reads only the user's own settings; those in a checkout are not trusted. */
 function helper(path: string, found: Found): Candidate[] {
   const text = read(path);
   if (typeof text !== 'string') return [];
@@ -116,7 +116,7 @@ function fromFile(path: string, found: Found): Candidate[] {
   const at = { source: 'file', where: path } as const;
   if (typeof text !== 'string')
     return [{ kind: 'oauth', ...at, problem: { text: `${path} cannot be read (${text.code})`, hint: `check ${path}` } }];
-  // Windows tells no such thing by the mode.
+  // On Windows the file mode does not show this.
   if (process.platform !== 'win32' && ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o077) !== 0)
     found.warnings.push({ text: `${path} can be read by other users of this machine`, hint: `chmod 600 ${path}` });
   return login(text, { ...at, called: path });
@@ -138,7 +138,7 @@ const loginSchema = z.object({
   subscriptionType: z.string().nullish(),
 });
 
-/** A text that holds other things, and no login, is nobody's mistake. */
+/** Parses a login. A document without a login is not an error. */
 function login(text: string, at: { source: 'keychain' | 'file'; where: string; called: string }): Candidate[] {
   const { called, ...place } = at;
   const renew = 'claude /login writes it anew';

@@ -1,4 +1,4 @@
-// The user's credential for GitHub, which an agent that pushes would need.
+// The user's GitHub credential, which an agent that pushes needs.
 import type { Env } from '../contract.js';
 import { capture, succeeded, which } from '../os/exec.js';
 
@@ -8,7 +8,7 @@ export interface GitHubCredential {
   secret: string;
 }
 
-/** In gh's own order: GH_TOKEN, GITHUB_TOKEN, what gh has stored. */
+/** Searches in gh's own order: GH_TOKEN, GITHUB_TOKEN, gh's stored token. */
 export async function findGitHub(env: Env): Promise<GitHubCredential | undefined> {
   for (const name of ['GH_TOKEN', 'GITHUB_TOKEN']) {
     const secret = env[name];

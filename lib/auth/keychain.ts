@@ -5,24 +5,24 @@ import type { Env } from '../contract.js';
 import { capture, whyFailed } from '../os/exec.js';
 import type { Problem } from './credential.js';
 
-/** The login, and the API key that older versions kept. */
+/** The login, and the API key that older versions stored. */
 export const LOGIN = 'Claude Code-credentials';
 export const LEGACY_KEY = 'Claude Code';
 
-/** The agent keeps the login of another settings folder in an item of its own. */
+/** The Keychain service name. With a non-default settings folder, the agent uses a separate item. */
 export function serviceOf(name: string, env: Env): string {
   const folder = env.CLAUDE_SECURESTORAGE_CONFIG_DIR || env.CLAUDE_CONFIG_DIR;
   return folder ? `${name}-${createHash('sha256').update(folder).digest('hex').slice(0, 8)}` : name;
 }
 
-/** `security` says no such item by this code. */
+/** The exit code of `security` if there is no such item. */
 const NOT_FOUND = 44;
 const LOCKED = 36;
 const DENIED = 128;
 
 /**
- * Asked with the account: a second item of the same service, under another account, can hold no login at all.
- * @returns undefined where there is no such item
+ * Reads an item for this account: a second item of the same service, under another account, may contain no login.
+ * @returns undefined if there is no such item
  */
 export async function readKeychain(service: string, env: Env): Promise<{ text: string } | { problem: Problem } | undefined> {
   const account = env.USER || userInfo().username;

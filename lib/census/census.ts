@@ -1,58 +1,62 @@
-// What a run has left behind: what is there after it and was not before, and is ours. What may be another's is never called ours.
+// Finds what a run has left behind: things that exist after it, did not exist before, and are ours. Something that may belong to another
+// process is never attributed to us.
 import type { Context, Listed, Mode, Thing } from '../contract.js';
 import type { Leftover } from '../record/types.js';
 import { keyOf, type Machine, type Reading, thisMachine } from './machine.js';
 
-/** What a census could not tell is not told as none. */
+/** If a census could not be taken, the result is a gap rather than an empty list. */
 export type Leftovers = Leftover[] | { gap: 'not-reported' | 'platform' };
 
-/** Whose things are looked for. */
+/** The sandbox and run whose things are searched for. */
 export interface Of {
-  /** The sandbox' name. */
+  /** The sandbox's name. */
   name: string;
-  /** Of a second sandbox that the run had. */
+  /** Name of a second sandbox that the run had. */
   also?: string | undefined;
-  /** The runtime's own id of it, where it has told one. */
+  /** The runtime's own id of the sandbox, if it reported one. */
   id?: string | undefined;
-  /** The run's folder; whoever made it says himself whether it is gone. */
+  /** The run's folder. The code that created it reports separately whether it was removed. */
   folder?: string | undefined;
-  /** No other run of ours goes at the same time: what bears the match's label, or nobody's mark, can be this run's. */
+  /**
+   * True if no other run of ours executes at the same time, so that anything with the match's label, or without any mark, can be this
+   * run's.
+   */
   alone: boolean;
-  /** The sandbox is meant to live on. */
+  /** True if the sandbox is meant to stay up. */
   staysUp: boolean;
 }
 
 type Subject = { mode: Mode; ctx: Context };
 
-/** One moment; a part that could not be told is missing. */
+/** The state at one moment; a part that could not be read is missing. */
 export interface Census {
   machine: Reading | undefined;
-  /** `unasked`: the mode has no census of its own. */
+  /** `unasked` if the mode has no `census` function. */
   runtime: Map<string, Thing> | 'unasked' | 'failed';
 }
 
-/** The censuses of a match. One that was taken after a run serves as the one before the next, when nothing was launched in between. */
+/** The censuses of a match. A census after one run is reused as the one before the next, if nothing was launched in between. */
 export interface Audit {
-  /** Never throws. @param fresh something was launched that the audit was not told of */
+  /** Never throws. @param fresh something was launched without a call of `launching` */
   before(subject: Subject, options?: { fresh?: boolean }): Promise<Census>;
-  /** Something is launched from now on: the last census is no longer true. */
+  /** Called before a launch: the last census is no longer valid. */
   launching(): void;
-  /** Never throws. Looks again for a second before something counts: much goes a moment after its sandbox. */
+  /** Never throws. Retries for about a second before reporting a leftover, since many resources disappear shortly after their sandbox. */
   after(before: Census | undefined, subject: Subject, of: Of): Promise<Leftovers>;
 }
 
-/** How long to wait before looking again, in ms. */
+/** Delays before each retry, in ms. */
 const PAUSES_MS = [40, 80, 160, 300, 420];
-/** The longest that a runtime may take to tell what it has. */
+/** Timeout for a runtime's census, in ms. */
 const CENSUS_MS = 10_000;
-/** What can hold other things of this list; one that came or went may have made them. */
+/** Kinds that can contain other things of this list; if one appeared or disappeared, it may have created them. */
 const SANDBOXES = ['container', 'instance', 'machine', 'sandbox'];
-/** What a sandbox that is still there consists of. */
+/** Kinds that are parts of a sandbox that still exists. */
 const PARTS = ['process', 'mount', 'netns', 'cgroup'];
 
 /**
- * @param machineOf what tells of this machine; absent: the machine itself
- * @param pausesMs how long to wait before each further look
+ * @param machineOf returns the reader of this machine's state; replaced in tests
+ * @param pausesMs delays before each retry, in ms
  */
 export function openAudit(
   machineOf: (platform: NodeJS.Platform) => Machine | undefined = thisMachine,
@@ -71,7 +75,7 @@ export function openAudit(
       if (last && last.key === key && options.fresh !== true) return last.census;
       const known = options.fresh === true ? undefined : await last?.census;
       const census = (async (): Promise<Census> => ({
-        // What lay between two runs of one match were our own steps.
+        // Between two runs of one match, only our own steps changed the machine.
         machine: known?.machine ?? readMachine(subject, undefined),
         runtime: await askRuntime(subject),
       }))();
@@ -113,7 +117,7 @@ async function askRuntime({ mode, ctx }: Subject): Promise<Census['runtime']> {
   }
 }
 
-/** What a mode without a census lists of the sandbox; undefined when it cannot tell. */
+/** What a mode without a census lists for the sandbox; undefined if the list cannot be read. */
 async function askList({ mode, ctx }: Subject, { name, also, staysUp }: Of): Promise<Leftover[] | undefined> {
   try {
     const listed: Listed[] = await inTime(mode.list(ctx));
@@ -125,8 +129,8 @@ async function askList({ mode, ctx }: Subject, { name, also, staysUp }: Of): Pro
 }
 
 /**
- * Ours for certain is what bears the sandbox' name or id, lies below the run's folder, or, when no other run of ours goes,
- * bears the match's label. What bears nobody's mark counts only when nobody else could have made it. All of it must be new.
+ * A thing is certainly ours if it has the sandbox's name or id, lies below the run's folder, or, when no other run of ours executes, has
+ * the match's label. A thing without any mark counts only if no other process could have created it. Every thing must be new.
  */
 function judge(before: Census | undefined, now: Census, ctx: Context, of: Of): Leftover[] {
   const runtimeThings = now.runtime instanceof Map ? [...now.runtime.values()] : [];
@@ -141,19 +145,19 @@ function judge(before: Census | undefined, now: Census, ctx: Context, of: Of): L
   const pick = (things: Thing[], old: Map<string, Thing> | undefined) => {
     for (const thing of things) {
       if (thing.kind === 'folder' && thing.id === of.folder) continue;
-      // What bears the name of a sandbox that should be gone need not be new: it may have idled before.
+      // A thing with the name of a sandbox that should be gone need not be new: the sandbox may have been idle before.
       const isNew = !old?.has(keyOf(thing)) || (!of.staysUp && named(thing));
       const unmarked = thing.marks.length === 0 && quiet && old !== undefined;
       if (isNew && (ours(thing) || unmarked)) left.push({ kind: thing.kind, id: thing.id });
     }
   };
-  // What stays up cannot be told from what was left when nobody knows what was there before.
+  // Without a census from before, a sandbox that stays up cannot be distinguished from a leftover.
   if (oldRuntime || !of.staysUp) pick(runtimeThings, oldRuntime);
   if (before?.machine) pick(machineThings, before.machine.things);
   return left;
 }
 
-/** Another's sandbox that began or ended meanwhile may be what made the rest. */
+/** True if no foreign sandbox started or ended meanwhile; otherwise that sandbox may have created the unmarked things. */
 function nobodyCameOrWent(old: Map<string, Thing> | undefined, now: Thing[], ours: (thing: Thing) => boolean): boolean {
   const sandboxes = (things: Iterable<Thing>) =>
     new Set([...things].filter((thing) => SANDBOXES.includes(thing.kind) && !ours(thing)).map(keyOf));
@@ -162,9 +166,9 @@ function nobodyCameOrWent(old: Map<string, Thing> | undefined, now: Thing[], our
   return was.size === is.size && [...was].every((key) => is.has(key));
 }
 
-/** Does it bear the sandbox' name or id, or lie below the run's folder? */
+/** Matches things that have the sandbox's name or id, or lie below the run's folder. */
 function ofSandbox(of: Of): (thing: Thing) => boolean {
-  // docker-1 is not docker-10.
+  // Match whole names: docker-1 must not match docker-10.
   const names = [of.name, ...(of.also === undefined ? [] : [of.also])].map((one) => one.replace(/[^a-zA-Z0-9]/g, '\\$&'));
   const name = new RegExp(`(?<![a-z0-9])(${names.join('|')})(?![a-z0-9])`, 'i');
   const bears = (word: string) =>
@@ -172,7 +176,7 @@ function ofSandbox(of: Of): (thing: Thing) => boolean {
   return ({ id, marks }) => bears(id) || marks.some(bears);
 }
 
-/** Each once; and of a sandbox that is still there, not each of its parts. */
+/** Removes duplicates; if the sandbox itself still exists, its parts are not listed separately. */
 function merged(all: Leftover[], of: Of): Leftover[] {
   const standing = all.some(({ kind, id }) => SANDBOXES.includes(kind) && id === of.name);
   const kept = standing ? all.filter(({ kind }) => !PARTS.includes(kind)) : all;

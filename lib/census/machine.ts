@@ -1,4 +1,4 @@
-// What this machine itself has that a sandbox could leave there: processes, mounts, network namespaces, cgroups, ports, folders. Linux only.
+// Reads what a sandbox could leave on this machine: processes, mounts, network namespaces, cgroups, ports, folders. Linux only.
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { sandboxIn } from '../os/processes.js';
 import type { Leftover } from '../record/types.js';
 import { portsOf } from './ports.js';
 
-/** Where to look; the test's own, where a test wants to know the answer. */
+/** The places to read; tests pass their own. */
 export interface Places {
   proc: string;
   cgroup: string;
@@ -20,36 +20,36 @@ export interface Places {
 
 const HERE: Places = { proc: '/proc', cgroup: '/sys/fs/cgroup', run: '/run', tmp: tmpdir };
 
-/** The machine at one moment. */
+/** The state of the machine at one moment. */
 export interface Reading {
   things: Map<string, Thing>;
-  /** Names in the folder for temporary files; only those that the reading before it did not have are among the things. */
+  /** Names in the folder for temporary files; `things` includes only those that the previous reading did not have. */
   temporary: Set<string>;
-  /** Processes that were there; those of the reading before it are known by it and not read again. */
+  /** The processes that existed; those already in the previous reading are not read again. */
   pids: Map<number, Kin>;
-  /** Since the reading before it a sandbox has begun of which this harness knows nothing, or another harness is at work. */
+  /** Evidence that since the previous reading an unknown sandbox has started, or that another harness is at work. */
   others: Thing[];
 }
 
-/** Whose a process is, as far as it matters to a later reading. */
+/** Owner of a process, as far as a later reading needs it. */
 type Kin = 'other-harness' | 'any';
 
 export interface Machine {
   /**
-   * @param before what this reading is held against: what was there then is passed over quickly
-   * @param owner of this harness
+   * @param before the reading to compare with: processes that existed then are skipped quickly
+   * @param owner owner label of this harness
    */
   read(before: Reading | undefined, owner: string): Reading;
-  /** Ports on which these processes listen. A port is its holder's; to read them all would take the kernel 10 ms. */
+  /** Ports on which these processes listen. A port belongs to the process that holds it; reading all ports would take the kernel 10 ms. */
   ports(pids: number[]): Leftover[];
 }
 
-/** Undefined where the platform does not tell. */
+/** Undefined on platforms other than Linux. */
 export function thisMachine(platform: NodeJS.Platform): Machine | undefined {
   return platform === 'linux' ? machineAt(HERE) : undefined;
 }
 
-/** All reads are synchronous and in memory file systems: some milliseconds for all of them. */
+/** All reads are synchronous, in memory file systems, and take a few milliseconds in total. */
 export function machineAt(places: Places): Machine {
   return {
     read(before, owner) {
@@ -59,7 +59,7 @@ export function machineAt(places: Places): Machine {
       const ourMounts = link(`${places.proc}/self/ns/mnt`);
       for (const pid of numbers(entries(places.proc))) {
         const known = before?.pids.get(pid);
-        // A pid that came back within one run would be taken for the one before; the kernel gives them out in turn.
+        // A pid that was reused within one run would be mistaken for the earlier process, but the kernel assigns pids in sequence.
         const kin = known ?? kinOf(places.proc, pid, owner);
         pids.set(pid, kin);
         const thing = before && known === undefined ? readProcess(places.proc, pid) : undefined;
@@ -81,11 +81,11 @@ export const keyOf = ({ kind, id }: Pick<Thing, 'kind' | 'id'>) => `${kind} ${id
 
 function kinOf(proc: string, pid: number, owner: string): Kin {
   const its = new RegExp(`(?:^|\\0)${OWNER_VARIABLE}=([^\\0]*)`).exec(read(`${proc}/${pid}/environ`))?.[1];
-  // What a dead harness's client has left running for the user (a pause process) is no harness at work.
+  // A process that a dead harness's client left running for the user (a pause process) is not a harness at work.
   return its === undefined || its === owner || pid === process.pid || ownerDead(its) ? 'any' : 'other-harness';
 }
 
-/** Nothing for one of the kernel's, or one that has ended and is not waited for. */
+/** Undefined for a kernel thread or a zombie. */
 function readProcess(proc: string, pid: number): Thing | undefined {
   const argv = read(`${proc}/${pid}/cmdline`).replaceAll('\0', ' ').trim();
   if (argv === '') return undefined;
@@ -95,13 +95,13 @@ function readProcess(proc: string, pid: number): Thing | undefined {
   return { kind: 'process', id, marks };
 }
 
-/** Does it see other mounts than we do? Then it is in a sandbox, of whomever. */
+/** True if the process has another mount namespace than ours, and so is in some sandbox, ours or not. */
 function isApart(proc: string, pid: number, ours: string | undefined): boolean {
   const its = link(`${proc}/${pid}/ns/mnt`);
   return ours !== undefined && its !== undefined && its !== ours;
 }
 
-/** A mount that holds a network namespace in place is told as that. */
+/** Lists mounts. A mount that keeps a network namespace alive is reported as the namespace. */
 function mounts({ proc }: Places): Thing[] {
   return readMounts(proc).map(({ point, root, type }) => {
     const kind = type === 'nsfs' && root.startsWith('net:') ? 'netns' : 'mount';
@@ -109,20 +109,20 @@ function mounts({ proc }: Places): Thing[] {
   });
 }
 
-/** Where network namespaces are kept by name. */
+/** Lists the named network namespaces. */
 function namespaces({ run }: Places): Thing[] {
   const folders = [join(run, 'netns'), join(run, 'docker/netns')];
   return folders.flatMap((folder) => entries(folder).map((name) => ({ kind: 'netns', id: join(folder, name), marks: named(name) })));
 }
 
-/** The unified hierarchy, or one of the old ones: a sandbox has its folder in each. */
+/** Lists the cgroups of the unified hierarchy, or of one v1 hierarchy: a sandbox has its folder in each. */
 function cgroups(root: string): Thing[] {
   const unified = existsSync(join(root, 'cgroup.controllers'));
   const base = unified ? root : ['pids', 'memory', 'systemd'].map((one) => join(root, one)).find((one) => existsSync(one));
   const found: Thing[] = [];
   const open = base === undefined ? [] : [base];
   for (let folder = open.pop(); folder !== undefined && found.length < MOST; folder = open.pop()) {
-    // A folder without folders in it need not be read: it has many files.
+    // A folder without subfolders need not be read: it has many files.
     if ((statSync(folder, { throwIfNoEntry: false })?.nlink ?? 0) <= 2) continue;
     for (const one of dirents(folder)) {
       if (!one.isDirectory()) continue;
@@ -136,7 +136,7 @@ function cgroups(root: string): Thing[] {
 
 const MOST = 20_000;
 
-/** Temporary folders of harnesses bear their owner; of others the name is all that tells. */
+/** Lists new temporary folders. Those of a harness record their owner; any other has only its name as a mark. */
 function folders(tmp: string, names: Set<string>, before: Reading): Thing[] {
   return [...names].flatMap((name) => {
     if (before.temporary.has(name)) return [];
@@ -146,7 +146,7 @@ function folders(tmp: string, names: Set<string>, before: Reading): Thing[] {
   });
 }
 
-/** A name that a program has rolled says nothing of whose it is. */
+/** Marks for a path: none if it contains a random name, which does not identify an owner. */
 function named(path: string): string[] {
   const rolled = path.split('/').some((part) => /(^|[-_.])[0-9a-f]{12,}($|[-_.])/.test(part) || /[0-9a-f]{8}-[0-9a-f]{4}-/.test(part));
   return rolled ? [] : [path];
@@ -160,7 +160,7 @@ function entries(path: string): string[] {
   try {
     return readdirSync(path);
   } catch {
-    return []; // Not there, or another user's.
+    return []; // It does not exist, or belongs to another user.
   }
 }
 

@@ -1,4 +1,4 @@
-// Ports on which a process of this machine listens; out of Linux' /proc.
+// Finds the ports on which processes of this machine listen, from Linux's /proc.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Leftover } from '../record/types.js';
 
@@ -31,12 +31,12 @@ function listeners(proc: string): Listener[] {
   );
 }
 
-/** Inodes of the sockets that a process holds. */
+/** Inodes of a process's sockets. */
 function socketsOf(proc: string, pid: number): string[] {
   return entries(`${proc}/${pid}/fd`).flatMap((fd) => /^socket:\[(\d+)\]$/.exec(link(`${proc}/${pid}/fd/${fd}`))?.[1] ?? []);
 }
 
-/** The kernel writes an address in words of its own byte order, which on every platform of Node's is the little end first. */
+/** Formats an address. The kernel writes it as words in its native byte order, which is little-endian on every platform of Node. */
 function addressOf(text: string): string {
   const [hex = '', port = '0'] = text.split(':');
   const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => (word.match(/../g) ?? []).reverse());
@@ -50,7 +50,7 @@ function entries(path: string): string[] {
   try {
     return readdirSync(path);
   } catch {
-    return []; // Gone, or another user's.
+    return []; // The process is gone, or belongs to another user.
   }
 }
 

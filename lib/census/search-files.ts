@@ -1,36 +1,36 @@
-// Looks for the credential in files of this host: whole folders, and of these only what was written since it was made.
+// Searches files of this host for the credential: whole folders, but only files written since the credential was created.
 import { closeSync, lstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { AS_FILE } from '../os/safe-dir.js';
 import { createSeeker, type Needle } from './search.js';
 
 interface Look {
   needles: readonly Needle[];
-  /** Files that were last changed before are passed over; ms since the epoch. */
+  /** Files last changed before this time are skipped; ms since the epoch. */
   sinceMs: number;
-  /** Absolute paths that are not entered, and not looked at. */
+  /** Absolute paths that are skipped entirely. */
   skip?: readonly string[];
-  /** Whether a name is looked at or entered; absent: every one. */
+  /** Decides whether a name is read or entered; if absent, every name is. */
   wanted?(name: string, path: string): boolean;
 }
 
-/** Bounds of one look; what is left out is said. */
+/** Limits of one search; `left` reports that something was skipped. */
 const MOST_FILES = 2_000_000;
 const MOST_BYTES = 1024 ** 3;
-/** The length of a path is bounded by the kernel; this keeps the stack from being. */
+/** The kernel limits the length of a path; this limits the recursion depth. */
 const DEEPEST = 1000;
 const CHUNK = 1024 * 1024;
 
 export interface Searched {
   files: number;
-  /** Those that were written since. */
+  /** Number of files that were written since `sinceMs`, and read. */
   read: number;
   bytes: number;
   hits: { where: string; shape: string }[];
-  /** There was too much to look at it all. */
+  /** True if the limits were reached and something was skipped. */
   left: boolean;
 }
 
-/** Whoever else may write there: it is only read, and within bounds. */
+/** Searches the folders. It only reads, and within limits, so it is safe where other users may write. */
 export function searchFolders(folders: readonly string[], look: Look): Searched {
   const so: Searched = { files: 0, read: 0, bytes: 0, hits: [], left: false };
   for (const folder of folders) walk(folder, 0, look, so);
@@ -70,14 +70,14 @@ function lookAt(path: string, look: Look, so: Searched): void {
       seeker.push(chunk.subarray(0, read));
     }
   } catch {
-    // What the kernel does not let be read as a file.
+    // The kernel does not allow it to be read as a file.
   } finally {
     closeSync(file);
   }
   for (const shape of seeker.found()) so.hits.push({ where: path, shape });
 }
 
-/** Undefined for what has gone, or is not ours to see. */
+/** Undefined if the file is gone or may not be read. */
 function attempt<T>(act: () => T): T | undefined {
   try {
     return act();

@@ -1,16 +1,16 @@
-// Looks for a secret in bytes as they come: as it is, in every shape that text takes on its way, and in part.
+// Searches a byte stream for a secret: raw, in every encoding that it may pass through, and in part.
 import { shapesOf } from '../secrets.js';
 
-/** What is looked for, by the name of its shape. */
+/** A byte sequence to search for, and the name of its encoding. */
 export interface Needle {
   shape: string;
   bytes: Buffer;
 }
 
-/** Half of a token of a hundred letters is still nobody else's. */
+/** Minimum length of a part. Half of a token of a hundred letters is still unique. */
 const SHORTEST_PART = 24;
 
-/** The whole first; of what is found whole, its parts are not told again. */
+/** Returns the whole secret in every encoding, then its halves. A partial match is reported only if nothing else was found. */
 export function needlesOf(secret: string): Needle[] {
   const whole = shapesOf(secret).map((text) => ({ shape: nameOf(text, secret), bytes: Buffer.from(text) }));
   const half = Math.floor(secret.length / 2);
@@ -27,10 +27,10 @@ function nameOf(shape: string, secret: string): string {
   return shape.includes('\\') ? 'JSON-escaped' : 'base64';
 }
 
-/** One stream of bytes; what is cut in two by a chunk's end is found as well. */
+/** Searches one stream of bytes, including matches across chunk boundaries. */
 export interface Seeker {
   push(chunk: Uint8Array | string): void;
-  /** The shapes that were found, each once. */
+  /** The shapes found, without duplicates. */
   found(): string[];
 }
 
@@ -43,14 +43,14 @@ export function createSeeker(needles: readonly Needle[]): Seeker {
       const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
       const joined = tail.length === 0 ? bytes : Buffer.concat([tail, bytes]);
       for (const needle of needles) if (!seen.has(needle.shape) && joined.includes(needle.bytes)) seen.add(needle.shape);
-      // Copied: a reader may use its buffer again.
+      // Copy it: the reader may reuse its buffer.
       tail = Buffer.from(joined.subarray(Math.max(0, joined.length - longest + 1)));
     },
     found: () => [...seen].filter((shape) => shape !== PART || seen.size === 1),
   };
 }
 
-/** Of one text. */
+/** Searches one text. */
 export function shapesIn(text: Uint8Array | string, needles: readonly Needle[]): string[] {
   const seeker = createSeeker(needles);
   seeker.push(text);

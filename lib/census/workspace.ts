@@ -1,16 +1,16 @@
-// What a run has left in its workspace: files that belong neither to the user inside nor to the caller, and the credential.
+// Finds what a run has left in its workspace: files owned neither by the user inside nor by the caller, and the credential.
 import { join, relative } from 'node:path';
 import { type Held, hold } from '../os/safe-dir.js';
 import type { Leftover } from '../record/types.js';
 import { needlesOf } from './search.js';
 import { searchFolders } from './search-files.js';
 
-/** The most entries that are looked at, how deep, and the most that are named. */
+/** Maximum number of entries examined, maximum depth, and maximum number of names reported. */
 const MOST_SEEN = 50_000;
 const MOST_DEPTH = 100;
 const MOST_NAMED = 10;
 
-/** @param secret the credential of the match; it has no business in a workspace, whichever way it went in */
+/** @param secret the credential of the match, which must not be in a workspace, however it was delivered */
 export function leftInWorkspace(workspace: string, owners: readonly (number | undefined)[], secret: string): Leftover[] {
   const { hits } = searchFolders([workspace], { needles: needlesOf(secret), sinceMs: 0 });
   const credential = hits
@@ -19,7 +19,10 @@ export function leftInWorkspace(workspace: string, owners: readonly (number | un
   return [...foreignFiles(workspace, owners), ...credential];
 }
 
-/** Looks at names and owners only, from open folders: what still runs inside may swap one for a link. `id`: the path below the workspace. */
+/**
+ * Reads only names and owners, through open folders: a process that still runs inside may replace one with a link. `id` is the path below
+ * the workspace.
+ */
 export function foreignFiles(workspace: string, owners: readonly (number | undefined)[]): Leftover[] {
   const found: Leftover[] = [];
   let more = 0;

@@ -1,40 +1,40 @@
-// When a match's sandboxes began to run and were gone, as a runtime's own event stream tells it. Names no runtime.
+// When a match's sandboxes started, ended and were gone, according to the runtime's own event stream. Independent of any one runtime.
 import type { Closable, Context, Env } from '../contract.js';
 import { stream } from '../os/exec.js';
 
-/** `ended`: nothing runs in it any more, though the runtime may still list it. */
+/** `ended`: nothing runs in the sandbox any more, though the runtime may still list it. `gone`: the runtime no longer lists it. */
 export type Moment = 'start' | 'ended' | 'gone';
 
-/** One event, out of a line of the stream. */
+/** One event, parsed from a line of the stream. */
 export interface Told {
   moment: Moment;
-  /** Of the sandbox. */
+  /** Name of the sandbox. */
   name: string;
-  /** The runtime's own, where it has another than the name. */
+  /** The runtime's own id of the sandbox, where it differs from the name. */
   id?: string | undefined;
-  /** The runtime's own time for it, on our clock, where that is better than the line's arrival. */
+  /** The runtime's own timestamp, converted to our clock, where it is more accurate than the line's arrival. */
   stampMs?: number | undefined;
 }
 
 export interface Moments extends Closable {
-  /** When it happened, on our clock; undefined when `boundMs` ran out, or when the client's stream itself ended. */
+  /** When the moment occurred, on our clock; undefined if `boundMs` ran out or the client's event stream ended. */
   until(moment: Moment, name: string, boundMs?: number): Promise<number | undefined>;
-  /** The whole id of a sandbox that has started, once its event is here. */
+  /** The full id of a sandbox, once its start event has arrived. */
   id(name: string): string | undefined;
 }
 
-/** How a runtime's events are listened to. */
+/** How to listen to a runtime's events. */
 interface EventSource {
-  /** Tells one stream of the match from another. */
+  /** Distinguishes the event streams of a match. */
   key: string;
-  /** What tells the events, a line each, until it is killed; asked when the stream is opened. */
+  /** The command that prints one event per line until it is killed; evaluated when the stream is opened. */
   argv(): [string, ...string[]];
   env: Env;
-  /** Undefined for a line that tells no moment. */
+  /** Parses a line; undefined if the line reports none of the moments. */
   read(line: string): Told | undefined;
 }
 
-/** One client process for all runs of the match, whoever asks first. */
+/** Starts one client process that serves all runs of the match; later calls share it. */
 export function watchMoments(ctx: Context, source: EventSource): Promise<Moments> {
   return ctx.keep(`events ${source.key}`, () => {
     const child = stream(source.argv(), { env: source.env, cwd: '/' });

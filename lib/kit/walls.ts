@@ -1,4 +1,4 @@
-// The isolation checks: every wall that `probe --only walls` tries, by name, with what an agent can do where it is open.
+// The isolation checks: every wall that `probe --only walls` tests, by name, with what an agent can do if the wall is open.
 
 export const WALLS = {
   'host-kernel': 'the kernel that answers inside is this host’s own',
@@ -48,10 +48,10 @@ export const WALLS = {
 
 export type WallName = keyof typeof WALLS;
 
-/** What a mode's settings promise of each wall; of those that are missing nothing is promised. */
+/** What a mode's settings promise for each wall; nothing is promised for a missing wall. */
 export type WallPromises = Partial<Record<WallName, 'open' | 'closed'>>;
 
-/** The same promise for several walls. */
+/** Makes one promise for several walls. */
 export function promise(what: 'open' | 'closed', ...walls: WallName[]): WallPromises {
   return Object.fromEntries(walls.map((wall) => [wall, what]));
 }

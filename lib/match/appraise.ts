@@ -1,4 +1,4 @@
-// What a row takes on disk, and what it is from inside: asked of one idle sandbox, after the rounds, so that no run pays for it.
+// Measures a row's disk use and inspects its guest environment in one idle sandbox, after the rounds, so that no run is slowed by it.
 import type { Mode } from '../contract.js';
 import { messageOf } from '../errors.js';
 import type { Disk, Gap, Guest } from '../record/types.js';
@@ -8,7 +8,7 @@ import { withRunFolder, withSandbox } from '../sandbox/with-sandbox.js';
 import type { Task } from '../task/task.js';
 import { lookInside } from './guest.js';
 
-/** For launch and answer together. */
+/** Timeout for the launch and the inspection together, in ms. */
 const APPRAISE_MS = 60_000;
 
 type Row = Pick<Ready, 'ctx' | 'reach' | 'gatewayPort'> & { mode: Mode };
@@ -19,9 +19,9 @@ interface Appraisal {
 }
 
 /**
- * Launches a sandbox that idles, asks, and destroys it again whatever the answer. Nothing is launched where the mode knows no disk,
- * unless its sandbox is a process of this machine. Never throws. `problem`: why there is no answer although there should be one.
- * @param name unique on this machine; the sandbox bears it
+ * Launches an idle sandbox, inspects it, and always destroys it afterwards. Nothing is launched when the mode cannot report disk use,
+ * unless its sandbox is a process on this machine. Never throws. `problem` explains why an expected result is missing.
+ * @param name unique on this machine; used as the sandbox's name
  */
 export async function appraise(
   one: Row,
@@ -38,7 +38,7 @@ export async function appraise(
   }
 }
 
-/** @throws what the mode throws, or why its sandbox may still be there */
+/** @throws any error from the mode, or the reason why the sandbox may still exist */
 async function inSandbox(folder: string, one: Row, match: Parameters<typeof appraise>[1]): Promise<Appraisal> {
   const { mode, ctx } = one;
   const user = mode.owner?.(ctx) ?? workspaceUser(ctx.uid);
@@ -46,7 +46,7 @@ async function inSandbox(folder: string, one: Row, match: Parameters<typeof appr
   const spec = specFor({ ...one, ...match }, host, user);
   const limits = { signal: match.signal, timeoutMs: APPRAISE_MS };
   const used = await withSandbox({ mode, ctx, spec }, limits, async (sandbox) => {
-    // The disk first: a look inside may write.
+    // Measure the disk first: the look inside may write to it.
     const disk = mode.disk ? wholeDisk(await mode.disk(sandbox.ctx, sandbox.handle)) : nothing(whyNot(mode));
     const guest = match.lookInside ? await lookInside(mode, sandbox.ctx, sandbox.handle, host) : NOT_CAPTURED;
     return { disk, guest };
@@ -63,10 +63,10 @@ const wholeDisk = ({ imageBytes, sandboxBytes }: Partial<Disk>): Disk => ({
 
 const NOT_CAPTURED = { gap: 'not-captured' } as const;
 
-/** To launch one costs next to nothing. */
+/** True if the sandbox is a process on this machine, which costs next to nothing to launch. */
 const isProcess = ({ isolation, elsewhere }: Mode) => !elsewhere && (isolation === 'none' || isolation === 'os-sandbox');
 
-/** A process of this machine has no image; another machine's disk is not ours to launch for. */
+/** A process on this machine has no image, and we do not launch a sandbox on another machine just to measure its disk. */
 function whyNot(mode: Mode): Gap {
   if (mode.elsewhere) return { gap: 'other-machine' };
   return { gap: mode.isolation === 'none' || mode.isolation === 'os-sandbox' ? 'not-applicable' : 'not-reported' };

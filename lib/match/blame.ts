@@ -1,13 +1,13 @@
-// Whom a failure blames.
+// Assigns the cause of a failure.
 import { statfsSync } from 'node:fs';
 import type { Tap } from '../model/gateway.js';
 import type { Outcome } from '../record/types.js';
 import { blamed, type Cause } from '../sandbox/failure.js';
 
 /**
- * A run that its bound cut short blames whoever was at work: the runtime that was to launch, what was to bring the files back, the
- * model where it answered with errors or took most of the time; else nobody can be told, and it is a `timeout`.
- * @param cut the outcome as the bound gives it
+ * Finds the cause of a run that hit its time limit: the runtime if it was still launching, the file sync if it was still collecting, or the
+ * model if it answered with errors or took more than half of the time. Otherwise the cause is unknown and stays `timeout`.
+ * @param cut the outcome as reported by the time limit
  */
 export function atBound(cut: Outcome, run: { phase: 'launch' | 'work' | 'collect'; tap: Tap; boundMs: number; nowMs: number }): Outcome {
   if (cut.status === 'passed' || cut.cause !== 'timeout') return cut;
@@ -20,7 +20,10 @@ export function atBound(cut: Outcome, run: { phase: 'launch' | 'work' | 'collect
   return blamed('model', `${cut.message}: the agent waited for the model for ${(waitedMs / 1000).toFixed(1)} s of it`, cut.hint);
 }
 
-/** An agent that gave up on a model that had only errors to say is not to blame; and where the model is, it is told what it did last. */
+/**
+ * An agent that gave up because the model only returned errors did not itself fail. Where the model is the cause, the message includes its
+ * last answer.
+ */
 export function unlessModel(failure: Outcome | undefined, { trouble }: Tap): Outcome | undefined {
   if (failure?.status !== 'failed' || !['agent', 'model'].includes(failure.cause) || !trouble) return failure;
   if (failure.cause === 'model' && (trouble.status !== undefined || failure.message.includes(trouble.what))) return failure;
@@ -28,8 +31,8 @@ export function unlessModel(failure: Outcome | undefined, { trouble }: Tap): Out
 }
 
 /**
- * Where the agent went another way than its cassette, that is why it failed, whatever it says itself; but where the verdict knows why
- * a tool did otherwise (the disk took no file), it is the better word.
+ * If the agent diverged from its cassette, the divergence is the cause of the failure, whatever the agent itself reports. The verdict takes
+ * precedence if it explains why a tool behaved differently (for example, the disk accepted no file).
  */
 export function unlessDiverged(failure: Outcome | undefined, verdict: Outcome, { diverged }: Tap): Outcome | undefined {
   if (diverged === undefined) return failure;
@@ -44,19 +47,19 @@ function troubled(message: string, { status, what }: NonNullable<Tap['trouble']>
   return blamed(status === 429 ? 'rate-limit' : 'model', words, hint);
 }
 
-/** A runtime that does not answer when the sandbox is to go is why the run came to no end, too. */
+/** A runtime that fails to destroy the sandbox is also the cause of the run's timeout. */
 export function undestroyed(failure: Outcome | undefined, why: Outcome): Outcome {
   if (failure?.status !== 'failed' || why.status !== 'failed') return why;
   if (failure.cause !== 'timeout') return failure;
-  // A longer bound would not mend the runtime.
+  // A longer time limit would not fix the runtime.
   return blamed('sandbox', `${failure.message}, and then: ${why.message}`, why.hint ?? failure.hint);
 }
 
-/** Causes that a full disk on this side can look like. */
+/** Causes that a full disk on this host can be mistaken for. */
 const SAID_BY_A_FULL_DISK: readonly Cause[] = ['agent', 'cassette', 'sandbox', 'sync', 'verifier', 'harness', 'timeout'];
 const FULL_BYTES = 64 * 1024;
 
-/** Where the disk under the run's folder has no room left, nobody else is to blame for what did not come out. */
+/** If the disk that contains the run's folder is full, that is the cause of the failure, whatever else was blamed. */
 export function unlessDiskFull(outcome: Outcome, folder: string): Outcome {
   if (outcome.status === 'passed' || !SAID_BY_A_FULL_DISK.includes(outcome.cause) || !isFull(folder)) return outcome;
   return blamed(

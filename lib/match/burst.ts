@@ -1,9 +1,9 @@
-// Several runs of one row at the same moment: the ramp of levels, and a wave of runs that start together.
+// Several simultaneous runs of one row: the ramp of concurrency levels, and a wave of runs that start together.
 import { type Clock, roundMs } from '../clock.js';
 import type { Moments } from './measure.js';
 import type { RunResult } from './run-settings.js';
 
-/** One row at one level: what a round runs once. */
+/** One row at one concurrency level: the unit that each round executes once. */
 export interface Cell {
   entry: string;
   level: number;
@@ -11,7 +11,7 @@ export interface Cell {
   name: string;
 }
 
-/** 1, 2, 4 … and the highest itself. */
+/** The powers of two below `highest`, then `highest` itself. */
 export function levelsUpTo(highest: number): number[] {
   const levels: number[] = [];
   for (let level = 1; level < highest; level *= 2) levels.push(level);
@@ -24,19 +24,19 @@ export function cellsOf(entries: readonly string[], concurrency: number): Cell[]
   );
 }
 
-/** What tells a run from the row's others: `#3`, or `#3*4.2` for the second of four. */
+/** Suffix that distinguishes a run from the row's other runs: `3` in `docker#3`, or `3*4.2` for the second of four. */
 export function tailOf(round: number, level: number, member: number): string {
   return level === 1 ? `${round}` : `${round}*${level}.${member}`;
 }
 
-/** What keeps the runs of a wave in step. */
+/** Synchronizes the runs of a wave. */
 export interface InStep {
   at: Moments;
   together(): Promise<void>;
   allOver(): Promise<void>;
 }
 
-/** Starts `level` runs at the same moment, and waits for all. `wallMs`: from the first launch to the last teardown. */
+/** Starts `level` runs at the same moment and waits for all of them. `wallMs` is the time from the first launch to the last teardown. */
 export async function runWave(
   level: number,
   clock: Clock,
@@ -65,7 +65,7 @@ export async function runWave(
   };
 }
 
-/** Opens when every member has come to it, or has left without. */
+/** A barrier that opens when every member has either arrived or left. */
 function openGate(count: number) {
   let awaited = count;
   let open: () => void = () => {};

@@ -1,22 +1,22 @@
-// What else this machine does: its CPU time, what was stolen from it and how long work waited for a CPU, read around a run and before a match.
+// Measures other load on this machine (CPU time, stolen time and time spent waiting for a CPU) around a run and before a match.
 import { readFileSync } from 'node:fs';
 import { type Conditions, type Cost, type Gap, isGap, type Quiet } from '../record/types.js';
 
-/** The kernel counts CPU time in these. */
+/** Length of the kernel's CPU accounting tick, in ms. */
 const TICK_MS = 10;
 
 interface Reading {
   atMs: number;
-  /** Of all CPUs: everything but idle, waiting for disks, and what was stolen. */
+  /** CPU time of all CPUs, excluding idle time, I/O wait and stolen time. */
   cpuMs: number;
   stealMs: number;
-  /** Since boot, the time in which some task waited for a CPU; absent where the kernel does not keep it. */
+  /** Time since boot in which some task waited for a CPU. Absent if the kernel does not record it. */
   waitingMs?: number;
-  /** Of this process. */
+  /** CPU time of this process. */
   ownMs: number;
 }
 
-/** Where the counters are; another in tests. */
+/** Source of the kernel counters; replaced in tests. */
 export interface Counters {
   stat(): string;
   pressure(): string;
@@ -27,7 +27,7 @@ const PROC: Counters = {
   pressure: () => readFileSync('/proc/pressure/cpu', 'utf8'),
 };
 
-/** Undefined where the platform keeps no such counters. */
+/** Undefined if the platform has no such counters. */
 function read(counters: Counters): Reading | undefined {
   try {
     const [, line = ''] = /^cpu +(.+)$/m.exec(counters.stat()) ?? [];
@@ -52,7 +52,7 @@ function readWaiting(counters: Counters): number | undefined {
   }
 }
 
-/** Begins to look; the answer is of the time until it is called. Takes some tens of microseconds at each end. */
+/** Starts a measurement; the returned function ends it and returns the conditions in between. Each end takes some tens of microseconds. */
 export function watchMachine(counters: Counters = PROC): () => Conditions | Gap {
   const before = read(counters);
   return () => {
@@ -74,8 +74,8 @@ export function watchMachine(counters: Counters = PROC): () => Conditions | Gap 
 }
 
 /**
- * What is left when the sandbox's own CPU time is taken away, too: the runtime's daemons and clients, and whatever is foreign.
- * @param alone false where other sandboxes of ours were at work in the same time
+ * Subtracts the sandbox's own CPU time from `otherMs`, which leaves the runtime's daemons and clients and any unrelated processes.
+ * @param alone false if other sandboxes of ours ran at the same time
  */
 export function withoutSandbox(conditions: Conditions | Gap, cost: Cost | Gap, alone: boolean): Conditions | Gap {
   if (isGap(conditions) || isGap(conditions.otherMs)) return conditions;
@@ -84,7 +84,10 @@ export function withoutSandbox(conditions: Conditions | Gap, cost: Cost | Gap, a
   return { ...conditions, otherMs: Math.max(0, conditions.otherMs - cost.cpuUserMs - cost.cpuSystemMs) };
 }
 
-/** How busy this machine is while nothing of ours runs. @param lookMs for so long */
+/**
+ * Measures how busy this machine is while nothing of ours runs.
+ * @param lookMs length of the measurement, in ms
+ */
 export async function lookBefore(cores: number, lookMs = 1000, counters: Counters = PROC): Promise<Quiet | undefined> {
   const end = watchMachine(counters);
   await new Promise((resolve) => setTimeout(resolve, lookMs));

@@ -1,18 +1,18 @@
-// Is there room on this machine for so many runs at once? Asked before a level of a burst is tried for the first time.
+// Checks whether this machine has enough memory and disk for a number of simultaneous runs, before a burst first tries that level.
 import { readFileSync, statfsSync } from 'node:fs';
 import { freemem, tmpdir } from 'node:os';
 
-/** What is free. */
+/** Free resources. */
 export interface Room {
-  /** Infinite where sandboxes are elsewhere and nobody tells. */
+  /** Free memory. Infinite if the sandboxes run on other machines whose free memory is unknown. */
   memoryBytes: number;
-  /** Where that is. */
+  /** Where that memory is, for messages. */
   memoryAt?: string;
-  /** Of the file system on which the runs' folders lie. */
+  /** Free space in the file system that contains the runs' folders. */
   diskBytes: number;
 }
 
-/** What one run of a row was seen to take at most; absent: not known yet. */
+/** The most that one run of a row has been seen to use; absent if not known yet. */
 export interface Taken {
   memoryBytes?: number;
   folderBytes?: number;
@@ -20,16 +20,16 @@ export interface Taken {
 
 const GIB = 1024 ** 3;
 const ASSUMED = { memoryBytes: GIB, folderBytes: GIB / 4 };
-/** Of what is free, this share is left to others. */
+/** Share of the free resources that is left for other processes. */
 const RESERVE = 0.2;
 
-/** What this machine has free now. */
+/** Reads the free memory and disk space of this machine. */
 export function roomHere(): Room {
   const disk = statfsSync(tmpdir());
   return { memoryBytes: freeMemory(), diskBytes: disk.bavail * disk.bsize };
 }
 
-/** What can be had without swapping, caches included, where the kernel tells it. */
+/** Memory available without swapping, including reclaimable caches, if the kernel reports it; otherwise the free memory. */
 function freeMemory(): number {
   try {
     const kib = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1];
@@ -39,7 +39,7 @@ function freeMemory(): number {
   }
 }
 
-/** Why there is no room for `level` runs at once, with the numbers; undefined where there is. */
+/** The reason, with numbers, why `level` runs do not fit at once; undefined if they fit. */
 export function whyNoRoom(level: number, taken: Taken, room: Room): string | undefined {
   return (
     lack(level, 'memory', taken.memoryBytes, ASSUMED.memoryBytes, room.memoryBytes, room.memoryAt) ??

@@ -1,4 +1,4 @@
-// The image of a cold run: taken away untimed, then made again under the clock.
+// The image of a cold run: removed without timing it, then rebuilt under the clock.
 import { monotonic, roundMs } from '../clock.js';
 import { CagematchError } from '../errors.js';
 import type { Outcome } from '../record/types.js';
@@ -8,8 +8,8 @@ import type { Moments } from './measure.js';
 import type { RunSettings } from './run-settings.js';
 
 /**
- * A mode that has no image to take away has no image clock either. Never throws.
- * @returns why there is no image, where there is none
+ * Removes and rebuilds the image. A mode that cannot evict an image gets no `image` clock either. Never throws.
+ * @returns the failure, if there is no image afterwards
  */
 export async function imageAnew(
   settings: Pick<RunSettings, 'mode' | 'ctx' | 'signal' | 'clock' | 'onImage'>,
@@ -23,7 +23,7 @@ export async function imageAnew(
       await unlessAborted(mode.prepare(ctx), signal);
       return undefined;
     }
-    // What fails from here on did not come to its end; that is not the same as not having one.
+    // Set already before `evict`, so that a failure from here on makes the `image` clock `not-reached` rather than `not-applicable`.
     at.imageCalled = clock();
     await unlessAborted(mode.evict(ctx), signal);
     at.imageCalled = clock();
@@ -33,7 +33,7 @@ export async function imageAnew(
     return undefined;
   } catch (error) {
     if (signal.aborted) return INTERRUPTED;
-    // Whatever went wrong with it, it is the image that is missing.
+    // Whatever went wrong, the result is a missing image.
     return error instanceof CagematchError ? blamed('image', error.message, error.hint) : failureOf(error);
   }
 }

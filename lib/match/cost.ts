@@ -1,19 +1,19 @@
-// What a run's sandbox has used until the agent's result: memory and CPU of its own processes on this host.
+// Measures what a run's sandbox has used up to the agent's result: memory and CPU time of its own processes on this host.
 import type { Context, Handle, Mode } from '../contract.js';
 import { memoryPeakOf, readTree, type Tree, type Used } from '../os/process-tree.js';
 import type { Cost, Gap } from '../record/types.js';
 
-/** Reads one sandbox' processes at the few moments that count. Never throws, and waits for nothing in the run's way. */
+/** Reads one sandbox's processes at the few moments that matter. Never throws, and never delays the run. */
 export interface Meter {
-  /** Which sandbox it is. The handle may learn more by `exec`; it is looked at again later. */
+  /** Sets the sandbox to measure. `exec` may add information to the handle later, so it is read again then. */
   launched(handle: Handle): void;
-  /** Only for a sandbox that was there before the run, awaited before `exec`: what it has used so far is taken off. */
+  /** Only for a sandbox that existed before the run; awaited before `exec`. The usage so far is subtracted from the result. */
   baseline(): Promise<void>;
-  /** Something of ours runs inside: finds out which processes the sandbox is. */
+  /** Called when our command runs inside: finds the sandbox's processes. */
   begin(): void;
-  /** A line of the agent at work. Its memory is looked at, as it may be gone before its result has come through all pipes. */
+  /** Called for each line of the working agent. Samples its memory, since the process may have exited before its result arrives here. */
   look(): void;
-  /** The agent's result has just come. */
+  /** Called when the agent's result has just arrived. */
   end(): void;
   cost(): Cost | Gap;
 }
@@ -23,7 +23,7 @@ export function openMeter(mode: Pick<Mode, 'processes' | 'elsewhere'>, ctx: Cont
   let sandbox: Handle | undefined;
   let roots: number[] | undefined;
   let before: [root: number, Tree][] = [];
-  /** The largest process at the agent's first line, and its peak at the last. */
+  /** The largest process at the agent's first line, with its peak memory at the last line. */
   let largest: { pid: number; memoryPeakBytes: number } | undefined;
   let atEnd: Tree | undefined;
   let ended = false;
@@ -51,7 +51,7 @@ export function openMeter(mode: Pick<Mode, 'processes' | 'elsewhere'>, ctx: Cont
       void find().then((found) => {
         roots = found;
         if (found.length === 0) why = { gap: 'not-attributable' };
-        // The result was quicker: what can still be read is.
+        // The result arrived first: read what can still be read.
         if (ended) end();
       });
     },
@@ -67,7 +67,7 @@ export function openMeter(mode: Pick<Mode, 'processes' | 'elsewhere'>, ctx: Cont
       if (!atEnd || atEnd.size === 0) return { gap: 'vanished' };
       const tree = atEnd;
       const after = cpuOf(tree);
-      // A root that has ended meanwhile took its time along: there is nothing of it left to take off.
+      // A root process that has exited since is no longer in the tree, so there is nothing to subtract for it.
       const known = before.filter(([root]) => tree.has(root)).map(([, then]) => cpuOf(then));
       return {
         memoryPeakBytes: memoryPeak(peaksOf(tree, before), largest),
@@ -94,7 +94,7 @@ function cpuOf(tree: Tree): Cpu {
   return { userMs: sum(used.map((one) => one.cpuUserMs)), systemMs: sum(used.map((one) => one.cpuSystemMs)) };
 }
 
-/** Whoever was there before the run counts with a peak that it has reached since, or else with what it has now. */
+/** A process that existed before the run counts with its peak if that has risen since, and otherwise with its current memory. */
 function peaksOf(tree: Tree, before: [root: number, Tree][]): Map<number, number> {
   const earlier = (pid: number) => Math.max(...before.map(([, then]) => then.get(pid)?.memoryPeakBytes ?? -1), -1);
   const peak = (pid: number, used: Used) => (used.memoryPeakBytes > earlier(pid) ? used.memoryPeakBytes : used.memoryNowBytes);
@@ -107,7 +107,10 @@ function largestOf(peaks: Map<number, number>): { pid: number; memoryPeakBytes: 
     .toSorted((a, b) => b.memoryPeakBytes - a.memoryPeakBytes)[0];
 }
 
-/** Who has ended leaves its time with its parent, but takes its memory along: the largest counts with what it had when the agent last spoke. */
+/**
+ * CPU time of an exited process is kept by its parent, but its memory peak is lost. If the largest process has exited, it therefore counts
+ * with its peak at the agent's last line.
+ */
 function memoryPeak(peaks: Map<number, number>, largest: { pid: number; memoryPeakBytes: number } | undefined): Cost['memoryPeakBytes'] {
   if (largest && !peaks.get(largest.pid)) peaks.set(largest.pid, largest.memoryPeakBytes);
   const peak = sum([...peaks.values()]);

@@ -1,4 +1,4 @@
-// A match file: the rows of a match and its settings, in YAML; read strictly, and every mistake told with its place.
+// A match file contains the rows of a match and its settings, in YAML. It is parsed strictly, and every error message names its place.
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import type { EntryOptions } from '../contract.js';
@@ -11,7 +11,7 @@ import type { FolderTask } from '../task/folder.js';
 import { parseYaml, placeOf } from '../task/yaml-file.js';
 import { type Asked, DELIVER } from './plan.js';
 
-/** Whole numbers that the command line and a match file take: from, to. */
+/** Inclusive ranges of the whole numbers that the command line and a match file accept. */
 export const BOUNDS = {
   runs: [1, 1000],
   warmup: [0, 100],
@@ -22,15 +22,15 @@ export const BOUNDS = {
 
 export const MODELS = ['auto', 'replay', 'live'] as const;
 
-/** What a match file says; what it leaves out is undefined. */
+/** The content of a match file; keys that it omits are undefined. */
 export interface MatchFile extends Omit<z.infer<typeof fileSchema>, 'modes' | 'task'> {
   modes?: Asked[];
   task?: FolderTask;
-  /** What single rows do instead. */
+  /** Tasks of the rows that set their own. */
   rowTasks?: FolderTask[];
 }
 
-/** What may stand behind each key, for people: in words, and as a line to type. */
+/** The values that each key accepts: a description, and an example line to type. */
 const TAKES: Record<string, { words: string; example: string }> = {
   runs: { words: `a whole number from ${BOUNDS.runs.join(' to ')}, or auto`, example: 'runs: 10' },
   warmup: { words: `a whole number from ${BOUNDS.warmup.join(' to ')}`, example: 'warmup: 1' },
@@ -60,7 +60,7 @@ const whole = ([min, max]: readonly [number, number]) => z.number().int().min(mi
 
 const MIB: Record<string, number> = { k: 1 / 1024, m: 1, g: 1024, t: 1024 ** 2 };
 
-/** Docker's spelling: 512m, 2g, 1.5GiB. A bare number would be bytes there, which nobody means. */
+/** Docker's notation: 512m, 2g, 1.5GiB. Docker reads a bare number as bytes, which nobody intends here, so it is rejected. */
 const memory = z
   .string()
   .regex(/^\d+(\.\d+)?\s*[kmgt](i?b)?$/i)
@@ -100,14 +100,14 @@ const fileSchema = z.strictObject({
 
 /**
  * @param name as typed; relative to `cwd`
- * @throws `bad-input`: one line that names the file, the place in it and what is wrong there
+ * @throws `bad-input`: one line that names the file, the place in it and the problem
  */
 export function readMatchFile(name: string, cwd: string, registry: Registry): MatchFile {
   const content = parseYaml(readText(name, cwd), name, 'a match file');
   const read = fileSchema.safeParse(content);
   if (!read.success) {
     const { issues } = read.error;
-    // A key that is mistyped is also one that is missing: the first says more.
+    // A mistyped key also causes a missing-key issue; the unrecognized key is the more helpful one to report.
     throw mistake(name, content, issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]);
   }
   const { modes, task, ...settings } = read.data;
@@ -146,7 +146,7 @@ function mistake(name: string, content: unknown, issue: z.core.$ZodIssue | undef
   const key = path.findLast((part): part is string => typeof part === 'string') ?? '';
   const takes = TAKES[key];
   if (!takes) return new CagematchError('bad-input', `${name}: a match file is made of keys`, 'modes: [host, docker]');
-  // The name of a row is its one key that must be there.
+  // `mode` is the only required key of a row.
   if (key === 'mode' && valueAt(content, path) === undefined)
     return new CagematchError('bad-input', `${name}: ${placeOf(path.slice(0, -1))} names no mode`, takes.example);
   if (key === 'modes' && path.length === 2)
@@ -189,7 +189,7 @@ function toAsked(name: string, rows: Row[], registry: Registry): Asked[] {
   });
 }
 
-/** Says what is wrong with the place before it. */
+/** Prefixes the message of a `CagematchError` with the place where it occurred. */
 function atPlace<T>(place: string, act: () => T): T {
   try {
     return act();

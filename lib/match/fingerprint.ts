@@ -1,4 +1,4 @@
-// What the numbers depend on besides the runtimes: the machine, how busy it is, and which cagematch this is.
+// What the measurements depend on besides the runtimes: the machine, its load, and the version of cagematch.
 import { existsSync, readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -17,7 +17,7 @@ export function takeFingerprint(platform: NodeJS.Platform): Fingerprint {
   };
 }
 
-/** How busy the machine is: averages over 1, 5 and 15 minutes; undefined where the platform keeps none. */
+/** Load averages over 1, 5 and 15 minutes; undefined on platforms without them. */
 export function readLoad(platform: NodeJS.Platform): [number, number, number] | undefined {
   const [one = 0, five = 0, fifteen = 0] = loadavg();
   const rounded = (load: number) => Math.round(load * 100) / 100;
@@ -25,15 +25,15 @@ export function readLoad(platform: NodeJS.Platform): [number, number, number] | 
 }
 
 /**
- * The commit that a git checkout stands at, read from git's own files: git itself is never run in a folder that is not known to
- * be safe. What was changed since is not seen.
- * @param root the folder that would have `.git`, a folder or a worktree's file
- * @returns undefined where it is no checkout, or has no commit yet
+ * The commit that a git checkout is at, read from git's own files: git itself is never run in a folder that is not known to be safe.
+ * Uncommitted changes are not detected.
+ * @param root the folder that would contain `.git`, which is a folder or a worktree's file
+ * @returns undefined if it is not a checkout, or has no commit yet
  */
 export function readCommit(root: string): string | undefined {
   const pointed = /^gitdir: (.+)$/m.exec(read(join(root, '.git')))?.[1];
   const own = pointed === undefined ? join(root, '.git') : resolve(root, pointed);
-  // A worktree has its own HEAD, and its branches where the whole repository has them.
+  // A worktree has its own HEAD, but its branches are stored in the shared repository.
   const shared = read(join(own, 'commondir')).trim();
   const folders = shared === '' ? [own] : [own, resolve(own, shared)];
   let text = read(join(own, 'HEAD')).trim();
@@ -50,7 +50,7 @@ function looseRef(folder: string, ref: string): string {
   return read(join(folder, ref)).trim();
 }
 
-/** Lines of `<commit> <ref>`. */
+/** Parses lines of the form `<commit> <ref>`. */
 function packedRef(folder: string, ref: string): string {
   const line = read(join(folder, 'packed-refs'))
     .split('\n')

@@ -1,4 +1,4 @@
-// Reads what a sandbox prints: the agent's own lines into the transcript, and the moments that only these lines tell.
+// Reads the output of a sandbox: passes the agent's own lines to the transcript, and records the moments that only these lines reveal.
 import type { Clock } from '../clock.js';
 import type { ExecEnd, ExecStream } from '../contract.js';
 import type { Tap } from '../model/gateway.js';
@@ -15,13 +15,16 @@ export interface Watched {
   transcript: ReturnType<typeof startTranscript>;
   workspace: Workspace;
   clock: Clock;
-  /** Told of the moments at which the sandbox' processes should be read. */
+  /** Notified at the moments when the sandbox's processes should be read. */
   meter: Meter;
-  /** The model runs beside the agent, and tells of its requests by lines. Elsewhere only an agent would: they are not believed. */
+  /**
+   * True if the model runs next to the agent and reports its requests as marked lines. Otherwise only an agent could print such lines, so
+   * they are ignored.
+   */
   inside: boolean;
 }
 
-/** Reads the stream to its end, and stamps the moments that only its lines tell. */
+/** Reads the stream to its end, and records the moments that only its lines reveal. */
 export async function follow(
   stream: ExecStream,
   mark: string,
@@ -30,7 +33,7 @@ export async function follow(
 ): Promise<{ end: ExecEnd; endedAtMs: number; live: Sync['live'] }> {
   const { at, tap, transcript, meter } = watched;
   let live: Sync['live'] = { gap: 'not-reached' };
-  // Requests that overlap are counted once.
+  // Number of requests in progress; overlapping requests are counted once in the model time.
   let waiting = 0;
   for await (const event of stream) {
     if (event.type !== 'line') {
@@ -73,7 +76,7 @@ export async function follow(
   return { end: { type: 'lost', reason: 'the stream broke off' }, endedAtMs: watched.clock(), live };
 }
 
-/** As `presentedCredential` names them. */
+/** The header values that `presentedCredential` uses. */
 const HEADERS = ['authorization', 'x-api-key', 'both'];
 
 function readCredential(text: string): { header: string; oauth: boolean } {

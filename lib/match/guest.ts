@@ -1,8 +1,8 @@
-// What a row's sandbox is from inside: its Node, git, C library, system, user, and the limits that are in effect there.
+// Inspects a row's sandbox from inside: its Node, git, C library, system, user, and the limits in effect.
 import type { Command, Context, Handle, HostPaths, Mode } from '../contract.js';
 import { type Gap, type Guest, guestSchema } from '../record/types.js';
 
-/** Where a limit is the largest number that the kernel knows, there is none. */
+/** A limit at or above this value is the kernel's maximum, and means no limit. */
 const NO_LIMIT = 2 ** 62;
 
 const LOOK = `
@@ -19,7 +19,7 @@ say memory "$(first "/sys/fs/cgroup$own/memory.max" /sys/fs/cgroup/memory.max "/
 say pids "$(first "/sys/fs/cgroup$own/pids.max" /sys/fs/cgroup/pids.max "/sys/fs/cgroup/pids$(of pids)/pids.max" /sys/fs/cgroup/pids/pids.max)"
 `;
 
-/** Asks a sandbox that idles. Never throws: what cannot be learned is a gap. */
+/** Inspects an idle sandbox. Never throws: what cannot be determined is a gap. */
 export async function lookInside(mode: Mode, ctx: Context, handle: Handle, host: HostPaths): Promise<Guest | Gap> {
   const layout = mode.layout(ctx, host);
   const env = { HOME: layout.home, LANG: 'C.UTF-8', ...(layout.path === undefined ? {} : { PATH: layout.path }) };
@@ -36,7 +36,7 @@ export async function lookInside(mode: Mode, ctx: Context, handle: Handle, host:
   return lines.size === 0 ? { gap: 'not-reported' } : guestOf(lines);
 }
 
-/** Of words that a guest has printed. */
+/** Parses the values that a guest has printed. */
 export function guestOf(lines: ReadonlyMap<string, string>): Guest | Gap {
   const word = (name: string) => lines.get(name)?.slice(0, 100) || NOT_REPORTED;
   const limit = (name: string) => {

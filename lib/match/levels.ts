@@ -1,21 +1,21 @@
-// Which levels of a burst a row may be run at: each is looked at once, before it is tried for the first time.
+// Decides which concurrency levels of a burst a row may run at. Each level is checked once, before it is first tried.
 import { levelsUpTo } from './burst.js';
 import { type Room, type Taken, whyNoRoom } from './capacity.js';
 
-/** One row's levels. */
+/** The concurrency levels of one row. */
 export interface Levels {
-  /** What its runs were seen to take so far. */
+  /** The most that its runs have been seen to use so far. */
   taken: Taken;
-  /** `later`: there would be no room by what is assumed, and the row's first run, at level 1, may tell better. */
+  /** `later`: by the assumed usage there is no room, but the row's first run, at level 1, may provide a better number. */
   judge(level: number): 'run' | 'later' | 'left out';
-  /** False once it was left out. */
+  /** False once the level has been left out. */
   isOpen(level: number): boolean;
 }
 
 /**
- * @param highest the level that was asked for
- * @param room asks what is free on this machine now
- * @param onLeftOut told every level that is left out, once; what is left out takes all higher ones with it
+ * @param highest the requested level
+ * @param room returns what is currently free on this machine
+ * @param onLeftOut called once for every level that is left out; leaving out a level also leaves out all higher ones
  */
 export function createLevels(highest: number, room: () => Room, onLeftOut: (level: number, reason: string) => void): Levels {
   const judged = new Map<number, boolean>();

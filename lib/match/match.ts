@@ -1,4 +1,4 @@
-// The flow of a match: prepare every row, run the rounds, sweep up. Emits events; prints nothing.
+// The flow of a match: prepare every row, run the rounds, sweep up. Emits events and prints nothing.
 import type { Credential } from '../auth/credential.js';
 import { canary } from '../auth/deliver.js';
 import { type Audit, openAudit } from '../census/census.js';
@@ -32,45 +32,45 @@ export interface MatchSettings {
   gateway: Gateway;
   taskOf(entry: PlannedEntry): Task;
   model: 'replay' | 'live';
-  /** The live API's base URL, for guests that ask it themselves. */
+  /** Base URL of the live API, for guests that call it directly. */
   upstream?: string;
-  /** The user's own in live. Absent: a canary stands for it. */
+  /** The user's own credential in live mode. If absent, a canary replaces it. */
   credential?: Credential;
   matchId: string;
   seed: number;
-  /** The most rounds that count. */
+  /** Maximum number of counted rounds (without warm-up). */
   runs: number;
-  /** `precise`: fewer rounds, when every row's startup is known well enough before. */
+  /** `precise`: stop earlier, once every row's startup is known precisely enough. */
   until: 'count' | 'precise';
   warmup: number;
-  /** The highest level of a burst: how many runs of one row are started at once; 1: no burst. */
+  /** Highest level of a burst: how many runs of one row start at once. 1 means no burst. */
   concurrency: number;
   timeoutMs: number;
   signal: AbortSignal;
-  /** Also asks one idle sandbox of each row what it is from inside: its programs, its user, its limits. */
+  /** Also inspect one idle sandbox of each row: its programs, its user and its limits. */
   lookInside?: boolean;
-  /** Keeps a run's git bundle, and says where. */
+  /** Stores a run's git bundle, and returns its path. */
   keepBundle?(run: string, bundle: Buffer): string;
-  /** What is free on this machine; asked before a level of a burst is run for the first time. */
+  /** Returns what is free on this machine; called before a burst level is first run. */
   room?(): Room;
-  /** Tells what runs have left; absent: from this machine itself. */
+  /** Detects what runs have left behind. If absent, an audit of this machine is opened. */
   audit?: Audit;
 }
 
 type Settled = MatchSettings & Required<Pick<MatchSettings, 'audit' | 'credential'>>;
 
-/** A row that is ready, and what is learned of it on the way. */
+/** A row that is ready, and what is learned about it during the match. */
 interface Row extends Ready {
-  /** Where its sandboxes idle between runs. */
+  /** Its idle sandboxes between runs; undefined unless the row is warm. */
   pool: Pool | undefined;
   levels: Levels;
   imageTold: boolean;
   otherAgentTold: boolean;
 }
 
-/** Runs all rounds of all rows that can be prepared. Ends early, with what is finished kept, when the signal says so. */
+/** Runs all rounds of all rows that can be prepared. If the signal aborts, it ends early and keeps the finished runs. */
 export async function runMatch(given: MatchSettings): Promise<void> {
-  // One for all rows: what was there after a run is what is there before the next.
+  // All rows share one audit: the census after a run is also the census before the next.
   const settings: Settled = { ...given, audit: given.audit ?? openAudit(), credential: given.credential ?? canary() };
   const { signal } = settings;
   const begun: { entry: PlannedEntry; ctx: Context }[] = [];
@@ -86,7 +86,7 @@ export async function runMatch(given: MatchSettings): Promise<void> {
     const ready = await makeReady(entry, ctx, settings);
     if (ready) rows.set(entry.entry, toRow(settings, ready, await roomFor(settings, ready)));
   }
-  // The first runs find their sandboxes up; one that would not come up is that run's own failure.
+  // The first runs find their sandboxes already launched. A failed launch is counted as that run's own failure.
   for (const { pool } of rows.values()) if (pool && !signal.aborted) await launchAhead(settings, pool);
   await runRounds(settings, rows);
   for (const { pool } of rows.values()) await pool?.close();
@@ -94,7 +94,7 @@ export async function runMatch(given: MatchSettings): Promise<void> {
   await sweep(begun, settings.matchId, settings.record);
 }
 
-/** What the rows take on disk. Rows that differ in their label alone are asked once. */
+/** Measures the rows' disk use. Rows that differ only in their label are measured once. */
 async function appraiseAll(settings: Settled, rows: ReadonlyMap<string, Row>): Promise<void> {
   const { record, matchId, signal } = settings;
   const known = new Map<string, ReturnType<typeof appraise>>();
@@ -114,7 +114,7 @@ async function appraiseAll(settings: Settled, rows: ReadonlyMap<string, Row>): P
   }
 }
 
-/** Sandboxes elsewhere take no memory of this machine. */
+/** Returns the check for free room. Sandboxes on other machines use no memory of this one. */
 async function roomFor({ concurrency, room = roomHere }: Settled, { entry, ctx }: Ready): Promise<() => Room> {
   const { elsewhere, room: ask, title } = entry.adapter;
   if (!elsewhere || concurrency === 1) return room;
@@ -166,7 +166,7 @@ async function runRounds(settings: Settled, rows: ReadonlyMap<string, Row>): Pro
       const row = rows.get(cell?.entry ?? '');
       if (signal.aborted || !cell || !row) return;
       const judged = row.levels.judge(cell.level);
-      // At the end of the round its row's first run has told what one takes.
+      // By the end of the round, the row's first run has shown how much one run uses.
       if (judged === 'later') queue.push(name);
       if (judged !== 'run') continue;
       const passed = await runCell(settings, row, cell, { round, warmup: round <= warmup });
@@ -176,7 +176,10 @@ async function runRounds(settings: Settled, rows: ReadonlyMap<string, Row>): Pro
   }
 }
 
-/** What each cell is compared with when a match goes on until it is precise: the baseline (else the first row) at the same level. */
+/**
+ * Finds the cell that each cell is compared with when a match runs until it is precise: the baseline (or else the first comparable row) at
+ * the same level.
+ */
 function referencesOf(settings: Settled, rows: ReadonlyMap<string, Row>, cells: ReadonlyMap<string, Cell>) {
   const entries = [...rows.values()].map(({ entry }) => entry);
   return (name: string): string | undefined => {
@@ -189,7 +192,7 @@ function referencesOf(settings: Settled, rows: ReadonlyMap<string, Row>, cells: 
   };
 }
 
-/** Emits `settled` when it is. Where nothing has passed there is nothing to wait for. */
+/** Emits `settled` when the match can stop. Cells without a passed run are not waited for. */
 function isSettled(
   settings: Settled,
   startups: ReadonlyMap<string, Startups>,
@@ -206,7 +209,7 @@ function isSettled(
   return true;
 }
 
-/** One row at one level, once. Gives the startups of the runs that passed. */
+/** Runs one row at one level, once. Returns the startups of the runs that passed. */
 async function runCell(settings: Settled, row: Row, cell: Cell, turn: { round: number; warmup: boolean }): Promise<number[]> {
   const { record, signal, concurrency } = settings;
   const { entry, level } = cell;
@@ -216,9 +219,9 @@ async function runCell(settings: Settled, row: Row, cell: Cell, turn: { round: n
     if (result.outcome.status === 'passed' && !isGap(result.clocks.startup)) startups.push(result.clocks.startup);
     return result;
   });
-  // What idles beside a wave would weigh on the other rows.
+  // Extra idle sandboxes from the wave would slow the other rows.
   await row.pool?.close(1);
-  // A wave that was cut short says nothing of how much goes at once.
+  // An interrupted wave is no evidence of how many runs fit at once.
   if (concurrency > 1 && !signal.aborted) record.emit({ type: 'wave-ended', entry, ...turn, level, ...wave });
   return startups;
 }
@@ -278,7 +281,7 @@ async function recordRun(
   return result;
 }
 
-/** In a burst, what one run's folder takes is looked at, once a row. */
+/** In a burst, measures the size of one run's folder, once per row. */
 function weigher(settings: Settled, row: Row): (folder: string) => void {
   return (folder) => {
     if (settings.concurrency > 1) row.levels.taken.folderBytes ??= folderBytes(folder);

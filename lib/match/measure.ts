@@ -1,13 +1,13 @@
-// From the moments of a run to its clocks. Pure.
+// Computes a run's clocks from its moments. Pure.
 import { roundMs } from '../clock.js';
 import type { Clocks, Ms, State } from '../record/types.js';
 
-/** Moments on the match's clock, in ms; absent: never seen. */
+/** Moments on the match's clock, in ms; absent if never seen. */
 export interface Moments {
-  /** Only where the image was absent. */
+  /** Set only in a run that removes and rebuilds the image. */
   imageCalled?: number;
   imageMade?: number;
-  /** Of a sandbox that idles: when `exec` was called. */
+  /** For an idle sandbox: when `exec` was called. */
   launchCalled?: number;
   running?: number;
   firstProcess?: number;
@@ -18,11 +18,11 @@ export interface Moments {
   collected?: number;
   destroyCalled?: number;
   gone?: number;
-  /** Not a moment: how long requests were under way, in sum. */
+  /** Not a moment but a duration: the total time in which requests were in progress. */
   modelMs?: number;
 }
 
-/** What a run in its state does not have is not applicable; what it has and did not come to is not reached. */
+/** A clock that does not exist in the run's state is `not-applicable`; one that exists but was not reached is `not-reached`. */
 export function measure(at: Moments, state: State): Clocks {
   const never = { gap: 'not-applicable' } as const;
   const warm = state === 'warm';
@@ -42,11 +42,15 @@ export function measure(at: Moments, state: State): Clocks {
 
 function between(from: number | undefined, to: number | undefined): Ms {
   if (from === undefined || to === undefined) return { gap: 'not-reached' };
-  // The two moments may be seen through different pipes: a line can arrive before the event that caused it. Then it is below zero.
+  // The two moments may come through different pipes, and a line can arrive before the event that caused it. The difference is then
+  // negative.
   return roundMs(to - from);
 }
 
-/** A container that removes itself was gone before its removal was asked for: that took no time, and is not measured as none. */
+/**
+ * A container that removes itself may be gone before `destroy` is called. Its teardown then took no time of its own, and is a gap rather
+ * than 0.
+ */
 function teardownOf(at: Moments): Ms {
   const early = at.gone !== undefined && at.destroyCalled !== undefined && at.gone < at.destroyCalled;
   return early ? { gap: 'in-exit' } : between(at.destroyCalled, at.gone);

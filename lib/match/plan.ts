@@ -1,4 +1,4 @@
-// Which rows the match has.
+// Plans the rows of a match.
 import type { AuthPath, EntryOptions, Mode, Variant } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import type { RowEvent, State } from '../record/types.js';
@@ -8,7 +8,7 @@ import { isolationOf, isStandIn } from '../sandbox/detect.js';
 import { entryName, parseWanted, type Registry, taskLabel, type Wanted } from '../sandbox/registry.js';
 import type { PlannedEntry } from '../sandbox/row.js';
 
-/** A row as it was asked for; what it leaves open is as in the rest of the match. */
+/** A requested row; omitted settings are taken from the match. */
 export interface Asked {
   /** As typed: `docker`, `docker:runsc@a`. */
   name: string;
@@ -18,32 +18,32 @@ export interface Asked {
   deliver?: Deliver | undefined;
 }
 
-/** A way for the credential; `all`: a row for each that the mode knows, labelled by it. */
+/** A way to deliver the credential. `all` means one row for each way that the mode supports, labelled with it. */
 export type Deliver = (typeof DELIVER)[number];
 export const DELIVER = ['gateway', 'env', 'file', 'runtime-proxy', 'remote-secret', 'all'] as const;
 
 export interface Plan {
   entries: PlannedEntry[];
-  /** What was asked for and has no row, with its reason. */
+  /** Requested rows that cannot run, each with its reason. */
   missing: { entry: string; mode: string; reason: string; hint: string; required: boolean }[];
 }
 
 type Candidate = Wanted & Omit<Asked, 'name' | 'deliver'>;
 
-/** What holds for the rows that have no setting of their own. */
+/** Defaults for the rows without a setting of their own. */
 interface Otherwise {
   state: State;
   task: string;
-  /** Several: such a row is entered once for each of these tasks. */
+  /** Several tasks: a row without its own task is entered once for each of them. */
   taskIds?: readonly string[];
   deliver?: Deliver | undefined;
 }
 
 /**
- * @param asked rows; empty: every mode that is ready, with all its variants but those on request
- * @param required names without which the match is not worth running. Without a label it means every row of that mode
- *   and variant, however labelled; what has no row yet joins.
- * @param otherwise state, task and delivery of the rows that say nothing of their own
+ * @param asked the requested rows; if empty, every mode that is ready, with all its variants except those marked `onRequest`
+ * @param required names without which the match is not worth running. A name without a label requires every row of that mode and variant,
+ *   whatever its label; a required name without a row is added.
+ * @param otherwise state, task and delivery of the rows that do not set their own
  */
 export function planMatch(
   registry: Registry,
@@ -101,20 +101,20 @@ export function planMatch(
     (a, b) =>
       order.indexOf(a.mode) - order.indexOf(b.mode) ||
       (a.variant ?? '').localeCompare(b.variant ?? '') ||
-      // What others are held against goes its usual way.
+      // The row that others are compared with uses the mode's preferred delivery.
       a.adapter.auth.indexOf(a.deliver) - b.adapter.auth.indexOf(b.deliver) ||
       a.entry.localeCompare(b.entry),
   );
   return plan;
 }
 
-/** The mode as it is here, and as this variant of it is: only what is found tells whether sandboxes are on this machine. */
+/** The mode adapted to this machine and this variant: only detection shows whether its sandboxes run on this machine. */
 export function asFound(mode: Mode, detection: Detected['detection'] | undefined, variant?: Variant): Mode {
   if (detection?.status === 'ready' && detection.elsewhere === true) return { ...mode, elsewhere: true, workspace: 'copy' };
   return variant?.workspace === undefined ? mode : { ...mode, workspace: variant.workspace };
 }
 
-/** One row for each way that was asked for. */
+/** Expands a row into one row for each requested way of delivery. */
 function spread(
   row: Candidate & Pick<Asked, 'deliver'>,
   deliver: Deliver | undefined,
@@ -127,7 +127,7 @@ function spread(
   });
 }
 
-/** A row that has no task of its own is entered once for each task of the match, labelled by it where there are several. */
+/** Expands a row without its own task into one row per task of the match, labelled with the task if there are several. */
 function withEachTask<T extends Candidate>(row: T, taskIds: readonly string[]): T[] {
   if (row.task !== undefined || taskIds.length < 2) return [row];
   const { mode, variant, label: own } = row;
@@ -171,7 +171,7 @@ function whyNotReady({ mode, variant }: Wanted, detection: Detected['detection']
   };
 }
 
-/** Without an image there is nothing to be absent: such a mode stays as the row that the others are held against. */
+/** Why the mode cannot run in this state. A mode without an image stays in a cold match, as the baseline for the others. */
 function whyNotInState(mode: Mode, variant: Variant | undefined, state: State): Without | undefined {
   const hint = '--state prepared';
   if (state === 'warm' && mode.workspace === 'copy')
@@ -189,7 +189,7 @@ function whyNotDelivered(mode: Mode, deliver: AuthPath): Without | undefined {
   return { reason: `${mode.title} takes no credential by way of ${deliver}`, hint: `--deliver ${mode.auth[0]}` };
 }
 
-/** @throws `not-ready` that names every required runtime that is missing, the first one's reason and hint */
+/** @throws `not-ready` that names every missing required runtime, with the first one's reason and hint */
 export function checkRequired(plan: Plan): void {
   const missing = plan.missing.filter((one) => one.required);
   const [first, ...others] = missing;
@@ -198,7 +198,7 @@ export function checkRequired(plan: Plan): void {
   throw new CagematchError('not-ready', `required but not ready: ${first.entry}: ${first.reason}${also}`, first.hint);
 }
 
-/** @throws `not-ready` when nothing of what was asked for is there */
+/** @throws `not-ready` if none of the requested rows can run */
 export function checkAnything(plan: Plan): void {
   const [first] = plan.missing;
   if (plan.entries.length > 0) return;
@@ -209,21 +209,21 @@ export function checkAnything(plan: Plan): void {
   );
 }
 
-/** What decides whether rows without isolation may run. */
+/** What determines whether rows without isolation may run. */
 interface OpenHost {
   model: 'replay' | 'live';
-  /** The user has allowed them. */
+  /** The user has allowed such rows. */
   allowed: boolean;
-  /** The user has named the rows of the plan. */
+  /** The user has named the rows of the plan explicitly. */
   named: boolean;
-  /** Is it a task that cagematch brings? */
+  /** True if the task is bundled with cagematch. */
   isBundled(task: string): boolean;
 }
 
 /**
- * Takes out the rows without isolation, unless they are allowed: a live model does what it likes, and so do the cassette and the verifier
- * of a task that comes from elsewhere.
- * @throws `not-ready` where the user has named such a row
+ * Removes the rows without isolation unless they are allowed: a live model can do anything, and so can the cassette and the verifier of a
+ * task that is not bundled.
+ * @throws `not-ready` if the user has named such a row
  */
 export function withoutOpenHost(plan: Plan, { model, allowed, named, isBundled }: OpenHost): Plan {
   const open = plan.entries.filter(({ isolation, task }) => isolation === 'none' && !allowed && (model === 'live' || !isBundled(task)));
@@ -243,7 +243,7 @@ export function withoutOpenHost(plan: Plan, { model, allowed, named, isBundled }
   };
 }
 
-/** Everything without a row: what was named and is missing, and every other mode that is not ready. */
+/** Everything without a row: requested rows that are missing, and every other mode that is not ready. */
 function leftOut(plan: Plan, detected: readonly Detected[]) {
   const named = plan.missing.map((one) => {
     const found = detected.find(({ mode }) => mode.id === one.mode);
@@ -274,7 +274,7 @@ function leftOut(plan: Plan, detected: readonly Detected[]) {
   return [...named, ...others];
 }
 
-/** Which runtimes there are, which rows that makes, and what has none. */
+/** Records the detected runtimes, the rows of the plan, and what was left out. */
 export function recordRows(record: Recorder<RowEvent>, plan: Plan, detected: readonly Detected[]): void {
   for (const { mode, detection } of detected)
     record.emit({

@@ -1,4 +1,4 @@
-// What one run needs, and what comes out of it.
+// The settings and the result of one run.
 import type { Audit, Leftovers } from '../census/census.js';
 import type { Clock } from '../clock.js';
 import type { Context, Mode } from '../contract.js';
@@ -18,26 +18,26 @@ export interface RunSettings extends Admission {
   timeoutMs: number;
   /** Unique on this machine, short enough for a host name. */
   name: string;
-  /** Aborted when the user wants out: the run ends early, its sandbox is still destroyed. */
+  /** Aborted when the user interrupts: the run ends early, but its sandbox is still destroyed. */
   signal: AbortSignal;
   onPhase(phase: Phase): void;
-  /** Told the image that a `cold` run has made. */
+  /** Called with the image that a `cold` run has built. */
   onImage?(image: { imageMs: number; image?: string }): void;
-  /** Awaited just before the clock starts: runs that are to start at the same moment wait here for each other. */
+  /** Awaited just before the clock starts: runs that must start at the same moment wait for each other here. */
   together?(): Promise<void>;
-  /** Awaited when the sandbox is gone: what is looked at afterwards must not weigh on runs that started with this one. */
+  /** Awaited when the sandbox is gone: later checks must not slow the runs that started with this one. */
   allOver?(): Promise<void>;
-  /** Filled as the run goes on; for a caller who needs moments beside the clocks. */
+  /** Filled in during the run, for a caller that needs moments as well as clocks. */
   at?: Moments;
-  /** Of the match: what is left is told by it. Absent: the run has one of its own. */
+  /** The match's audit, which finds leftovers. If absent, the run opens its own. */
   audit?: Audit;
-  /** False in a wave of several: what bears no name is then nobody's. */
+  /** False when several runs execute at once: unlabelled resources then cannot be attributed to this run. */
   alone?: boolean;
-  /** Told which version the agent says it is, where that is not the pinned one. */
+  /** Called with the version that the agent reports, if it is not the pinned one. */
   onOtherAgent?(version: string): void;
-  /** Told what was committed in a workspace that is copied, as a git bundle; or why it cannot be had. */
+  /** Called with the commits of a copied workspace as a git bundle, or with the reason why there is none. */
   onBundle?(bundle: Buffer | Error): void;
-  /** Told the run's folder just before it is removed. */
+  /** Called with the run's folder just before it is removed. */
   onFolder?(folder: string): void;
   clock?: Clock;
 }
@@ -46,9 +46,9 @@ export interface RunResult {
   outcome: Outcome;
   clocks: Clocks;
   cost: Cost | Gap;
-  /** What else the machine did meanwhile. */
+  /** Other load on the machine during the run. */
   conditions: Conditions | Gap;
-  /** Which of the runtime's machines it was on, where there are several. */
+  /** The machine of the runtime that the run was on, if there are several. */
   place?: string;
   auth: Auth;
   sync: Sync;

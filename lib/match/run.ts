@@ -1,4 +1,4 @@
-// One run: launch, work, collect, destroy. Whatever happens in between, the sandbox is destroyed and a result comes out.
+// One run: launch, work, collect, destroy. Whatever happens in between, the sandbox is destroyed and a result is returned.
 
 import { type Audit, type Census, openAudit } from '../census/census.js';
 import { leftInWorkspace } from '../census/workspace.js';
@@ -23,7 +23,7 @@ import type { RunResult, RunSettings } from './run-settings.js';
 import { verifierName, verifyInside } from './verify.js';
 import { asSeeded, hasArrived, isRepository, judged, plantedIn } from './workspace.js';
 
-/** A run of a sandbox of its own. Never throws: a run that fails in any way is a result. */
+/** Runs the task once in its own sandbox. Never throws: any failure becomes a result. */
 export async function runOnce(settings: RunSettings): Promise<RunResult> {
   const at = settings.at ?? {};
   if (settings.state === 'cold') {
@@ -39,13 +39,13 @@ export async function runOnce(settings: RunSettings): Promise<RunResult> {
   }
 }
 
-/** What was found is told, also where something else could not be. */
+/** Adds leftovers to others. Those found are reported even if another check could not be made. */
 export function withMore(others: RunResult['leftovers'], more: Leftover[]): RunResult['leftovers'] {
   if (more.length === 0) return others;
   return [...('gap' in others ? [] : others), ...more];
 }
 
-/** A run that ended before its clock started. */
+/** The result of a run that ended before its clock started. */
 export function unlaunched(settings: RunSettings, at: Moments, outcome: Outcome): RunResult {
   const gap = { gap: 'not-reached' } as const;
   return {
@@ -63,7 +63,7 @@ export function unlaunched(settings: RunSettings, at: Moments, outcome: Outcome)
 async function runIn(folder: string, settings: RunSettings, at: Moments): Promise<RunResult> {
   const { mode, task, gateway } = settings;
   const { tap, entrance } = openEntrance(settings, task.id);
-  // The run's own clients are stopped when it has been looked at what is left.
+  // Stops the run's own clients, after the check for leftovers.
   const over = new AbortController();
   const audit = settings.audit ?? openAudit();
   let before: Census | undefined;
@@ -111,7 +111,7 @@ export function watch(settings: RunSettings, at: Moments, tap: Tap, workspace: s
   return { at, tap, transcript: startTranscript(), workspace: asSeeded(workspace), clock: settings.clock ?? monotonic, meter, inside };
 }
 
-/** The result of a run whose agent was started, or was to be. */
+/** The result of a run that got as far as starting the agent, or trying to. */
 export function told(
   settings: RunSettings,
   watched: Watched,
@@ -139,23 +139,23 @@ export function told(
   };
 }
 
-/** What became of the agent. */
+/** The state of the agent's work. */
 export interface Work {
   failure: Outcome | undefined;
   live: Sync['live'];
-  /** Where it is, or got to. */
+  /** The current phase, or the last one reached. */
   phase: 'launch' | 'work' | 'collect';
 }
 
 interface Attempt extends Work {
-  /** The runtime's own name of the sandbox. */
+  /** The runtime's own identifier of the sandbox. */
   id?: string | undefined;
   place?: string | undefined;
-  /** Set when the sandbox could not be destroyed: why. */
+  /** The reason why the sandbox could not be destroyed; absent if it was. */
   undestroyed?: string;
 }
 
-/** The four phases. */
+/** Runs the four phases. */
 async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched, over: AbortController): Promise<Attempt> {
   const { at, clock } = watched;
   const work: Work = { failure: undefined, live: { gap: 'not-reached' }, phase: 'launch' };
@@ -185,7 +185,7 @@ async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched, o
   return { ...work, id, place, failure: undestroyed(work.failure, failureOf(error)), undestroyed: messageOf(error) };
 }
 
-/** Why a run was cut short, if it was. What the agent had failed of before its bound is what it failed of. */
+/** The reason why a run was cut short, if it was. If the agent had already failed before the timeout, that failure is kept. */
 export function cutShort(settings: RunSettings, work: Work, { tap, clock }: Watched, reason: Outcome | undefined): Outcome | undefined {
   if (reason?.status !== 'failed') return undefined;
   if (work.failure && reason.cause === 'timeout') return work.failure;
@@ -193,8 +193,8 @@ export function cutShort(settings: RunSettings, work: Work, { tap, clock }: Watc
 }
 
 /**
- * Work and collect, in a sandbox that runs. What was learned is in `work` also when it throws.
- * @throws what the mode throws, or that the run was cut short
+ * Runs the work and collect phases in a running sandbox. `work` is filled in even if it throws.
+ * @throws any error from the mode, or an error because the run was cut short
  */
 export async function workIn(
   handle: Handle,
@@ -226,7 +226,7 @@ export async function workIn(
   }
 }
 
-/** What is there after a run that was not before, whatever `destroy` said. */
+/** Finds what exists after a run and did not before, whatever `destroy` reported. */
 export async function leftovers(
   settings: RunSettings & { audit: Audit },
   before: Census | undefined,

@@ -1,23 +1,23 @@
-// When a match that goes on until its numbers are precise has run enough rounds. Pure.
+// Decides when a match that runs until its numbers are precise has run enough rounds. Pure.
 import { medianSorted } from 'simple-statistics';
 import { isGap } from '../record/types.js';
 import { ratioEstimate } from '../statistics/inference.js';
 import { summarize } from '../statistics/summary.js';
 
-/** Rounds before which nothing is called precise. */
+/** Minimum number of rounds before a result is considered precise. */
 export const FEWEST_ROUNDS = 6;
-/** How far an interval's ends may lie from its middle, as a share of it. */
+/** Maximum distance of a confidence interval's ends from its centre, as a share of the centre. */
 const WIDTH = 0.05;
 
-/** Startups of passed runs by round, in ms; in a burst several a round. */
+/** Startups of passed runs by round, in ms; in a burst there are several per round. */
 export type Startups = ReadonlyMap<number, readonly number[]>;
 
 /**
- * The names that are not known well enough: the 95 % interval of the ratio to the reference, paired by round, reaches farther than
- * ±5 %, or there are too few pairs for one. Where there is nothing to be compared with, the interval of the median decides.
- * @param startups by name; a name without any is not judged, and not waited for
- * @param referenceOf the name that another is compared with; undefined, or itself: none
- * @param seed of the bootstrap of medians
+ * Returns the names that are not known precisely enough: the 95 % confidence interval of the ratio to the reference, paired by round,
+ * extends beyond ±5 %, or there are too few pairs for an interval. Without a reference, the interval of the median is used.
+ * @param startups by name; a name without any is neither judged nor waited for
+ * @param referenceOf the name that another is compared with; undefined or the name itself means none
+ * @param seed for the bootstrap of medians
  */
 export function tooWide(
   startups: ReadonlyMap<string, Startups>,
@@ -28,7 +28,7 @@ export function tooWide(
   return known.flatMap(([name, rounds]) => {
     const reference = startups.get(referenceOf(name) ?? '');
     const paired = reference !== undefined && reference !== rounds && reference.size > 0;
-    // What all others are compared with needs no interval of its own.
+    // A reference needs no interval of its own.
     if (!paired && known.some(([other]) => other !== name && referenceOf(other) === name)) return [];
     return (paired ? ratioIsNarrow(rounds, reference) : medianIsNarrow(rounds, seed)) ? [] : [name];
   });

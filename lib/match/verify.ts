@@ -1,4 +1,4 @@
-// A task's own verifier: run in a fresh sandbox of the same mode on the workspace that came back, when every clock has stopped.
+// A task's own verifier: run in a fresh sandbox of the same mode, on the workspace that came back, after every clock has stopped.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command, Context, ExecStream, HostPaths, LaunchSpec, Layout, Mode } from '../contract.js';
@@ -16,22 +16,25 @@ import type { RunSettings } from './run-settings.js';
 
 const PASSED: Outcome = { status: 'passed' };
 
-/** Where the verifier's files lie in a guest that does not share this host's. */
+/** Folder of the verifier's files in a guest that shares no files with this host. */
 const INSIDE = '/tmp/cagematch/verify';
 
-/** Of the sandbox, by the run's own: not the same, since a runtime's events tell sandboxes apart by name. `sandboxName` leaves room for it. */
+/**
+ * Name of the verifier's sandbox, derived from the run's own. It must differ, since a runtime's events identify sandboxes by name.
+ * `sandboxName` leaves room for the suffix.
+ */
 export const verifierName = (run: string) => `${run}-v`;
 
 export interface Verdict {
   outcome: Outcome;
-  /** What of the verifier's own could not be removed, as far as it is known here. */
+  /** Resources of the verifier that could not be removed, as far as known here. */
   leftovers: Leftover[];
 }
 
 /**
- * Nothing is launched for a task without a verifier, nor for a run that has failed. The sandbox gets neither a gateway nor a
- * credential, a home and a temporary folder of its own, and is destroyed whatever happens. Never throws.
- * @param run what the judge has found, and the workspace as it came back
+ * Runs the task's verifier. Nothing is launched for a task without a verifier or a run that has failed. The sandbox gets no gateway, no
+ * credential, and its own home and temporary folder, and is always destroyed. Never throws.
+ * @param run the outcome from the judge, and the workspace as it came back
  */
 export async function verifyInside(
   settings: Pick<RunSettings, 'mode' | 'ctx' | 'task' | 'name' | 'signal' | 'timeoutMs' | 'onPhase'>,
@@ -63,7 +66,7 @@ function layOut(
   hold(brought, (held) => writeTree(verifier.files, held));
   const host: HostPaths = { ...furnish(folder, run.user, ctx, mode), workspace: run.workspace };
   const layout = mode.layout(ctx, host);
-  // Where the home is this host's, so is every path.
+  // If the guest uses the host's home, it shares all other host paths too.
   const shares = layout.home === host.home;
   const files = shares ? [] : filesOf(verifier.files).map(({ path }) => ({ path: `${INSIDE}/${path}`, source: join(brought, path) }));
   const command = commandOf(verifier.argv(shares ? brought : INSIDE, run.nonce), layout);
@@ -71,7 +74,7 @@ function layOut(
   return { spec: mode.oneShot ? { ...spec, command } : spec, command };
 }
 
-/** Started by a shell, which says in the same words everywhere that there is no such program. */
+/** Started through a shell, whose message for a missing program is the same everywhere. */
 function commandOf(argv: [string, ...string[]], layout: Layout): Command {
   return {
     argv: ['/bin/sh', '-c', 'exec "$@"', 'sh', ...argv],
@@ -113,7 +116,7 @@ function cutShort(reason: Outcome | undefined, launched: boolean, timeoutMs: num
   return blamed('verifier', `the verifier had not ended ${within}`, reason.hint);
 }
 
-/** Reads all that it says, and keeps what tells why. */
+/** Reads all output of the verifier, and keeps the line that explains a failure. */
 async function heard(stream: ExecStream): Promise<Outcome> {
   let last = '';
   let error = '';
@@ -123,13 +126,13 @@ async function heard(stream: ExecStream): Promise<Outcome> {
       last = event.text.trim() === '' ? last : event.text;
       continue;
     }
-    // Node says its own version after what went wrong.
+    // Node prints its own version after an error.
     const words = /^Node\.js v\d/.test(last) && error !== '' ? error : last;
     const said = words === '' ? '' : `: ${words}`;
     if (event.type === 'lost') return blamed('sandbox', oneLine(`the runtime lost the verifier: ${event.reason}`));
     if (event.type === 'signal') return blamed('verifier', oneLine(`the verifier was killed by ${event.name}${said}`));
     if (event.code === 0) return PASSED;
-    // What the kernel ends for want of memory, as with the agent.
+    // Exit code 137: the kernel killed it for lack of memory. It is treated as for the agent.
     return blamed(event.code === 137 ? 'sandbox' : 'verifier', oneLine(`the verifier ended with exit code ${event.code}${said}`));
   }
   return blamed('sandbox', 'the runtime lost the verifier: the stream broke off');

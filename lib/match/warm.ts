@@ -1,4 +1,4 @@
-// Runs in a sandbox that idles: launched once, made fresh for every run before its clock starts, replaced after a failure.
+// Warm runs: an idle sandbox is launched once, reset before the clock of each run starts, and replaced after a failure.
 import { dirname } from 'node:path';
 import { type Census, openAudit } from '../census/census.js';
 import { leftInWorkspace } from '../census/workspace.js';
@@ -18,43 +18,43 @@ import { cutShort, leftovers, told, unlaunched, type Work, watch, withMore, work
 import type { RunResult, RunSettings } from './run-settings.js';
 import { verifierName, verifyInside } from './verify.js';
 
-/** What a sandbox needs that serves many runs. */
+/** What a sandbox needs in order to serve many runs. */
 type Ground = Pick<RunSettings, 'mode' | 'ctx' | 'reach' | 'gatewayPort' | 'task' | 'onFolder'>;
 
 interface Idle {
   name: string;
   handle: Handle;
   host: HostPaths;
-  /** Which folder the workspace is. */
+  /** Identity of the workspace folder. */
   workspace: Identity;
   user: { uid: number; gid: number };
   layout: Layout;
-  /** Its signal ends with the sandbox. */
+  /** Context whose signal aborts when the sandbox ends. */
   ctx: Context;
-  /** Runs so far. */
+  /** Number of runs so far. */
   used: number;
 }
 
-/** The idling sandboxes of one row, by place; a row that is in no burst has one. */
+/** The idle sandboxes of one row, by place. A row without a burst has one. */
 export interface Pool {
-  /** The place's sandbox; launched when there is none. */
+  /** Returns the sandbox at this place, launching it if there is none. */
   take(place: number): Promise<Idle>;
-  /** Destroys it, also one whose launch has failed or is still under way. Never throws. */
+  /** Destroys the sandbox at this place, even if its launch has failed or is still in progress. Never throws. */
   drop(place: number): Promise<Dropped>;
-  /** Drops all of this place and above. */
+  /** Drops the sandboxes at this place and above. */
   close(from?: number): Promise<Dropped[]>;
 }
 
 interface Dropped {
-  /** Absent: nothing was there. */
+  /** Absent if there was no sandbox. */
   name?: string;
-  /** Why the sandbox could not be destroyed. */
+  /** The reason why the sandbox could not be destroyed. */
   undestroyed?: string;
-  /** The folder, where it could not be removed. */
+  /** The folder, if it could not be removed. */
   folder: Leftover[];
 }
 
-/** @param nameOf a sandbox' name by what tells it from the row's others */
+/** @param nameOf returns a sandbox's name for the suffix that distinguishes it from the row's others */
 export function createPool(ground: Ground, nameOf: (tail: string) => string): Pool {
   const places = new Map<number, { name: string; folder: string; opening: OpeningSandbox; idle: Promise<Idle> }>();
   let launched = 0;
@@ -100,7 +100,7 @@ function open(ground: Ground, name: string) {
   return { name, folder, opening, idle };
 }
 
-/** A run in the pool's sandbox. Never throws. A sandbox in which a run has failed, or left something running, is destroyed. */
+/** Runs the task once in the pool's sandbox. Never throws. The sandbox is destroyed if the run failed or left anything behind. */
 export async function runWarm(settings: RunSettings, pool: Pool, place: number): Promise<RunResult> {
   const at = settings.at ?? {};
   const { tap, entrance } = openEntrance(settings, settings.task.id);
@@ -163,8 +163,8 @@ class Unready extends Error {
 }
 
 /**
- * The sandbox, with a seeded workspace and a home that no agent has had; bounded, and outside of every clock.
- * One that cannot be made fresh is replaced, once.
+ * Returns the sandbox with a seeded workspace and a home that no agent has used; time-limited, and outside of every clock. A sandbox that
+ * cannot be reset is replaced, once.
  * @throws Unready
  */
 async function madeReady(settings: RunSettings, pool: Pool, place: number): Promise<{ idle: Idle; layout: Layout; nonce: string }> {
@@ -178,7 +178,7 @@ async function madeReady(settings: RunSettings, pool: Pool, place: number): Prom
       } catch (error) {
         if (replaced || isNew || stop.reason()) throw error;
         await pool.drop(place);
-        // The user may have left meanwhile: nothing is launched behind his back.
+        // The user may have interrupted in the meantime: launch nothing after that.
         if (stop.reason()) throw error;
       }
     }
@@ -193,8 +193,8 @@ async function madeReady(settings: RunSettings, pool: Pool, place: number): Prom
 }
 
 /**
- * WORKSPACE BASE HOME: the workspace emptied, links as links, and a home and a temporary folder that are this run's own.
- * Inside, where what agents left can be told only to itself.
+ * Shell script with the arguments WORKSPACE BASE HOME: empties the workspace without following links, and creates a home and a temporary
+ * folder for this run only. It runs inside the sandbox, so what agents left there can only affect the sandbox itself.
  */
 const REFRESH = `set -e
 find "$1" -mindepth 1 -delete
@@ -207,7 +207,7 @@ async function refresh(settings: RunSettings, idle: Idle): Promise<{ layout: Lay
   const base = `${layout.tmp ?? '/tmp'}/cagematch-run`;
   idle.used += 1;
   await inside(settings, idle, ['/bin/sh', '-c', REFRESH, 'sh', layout.workspace, base, layout.home]);
-  // The folder itself, not what stands in its place: agents were here, and what they left may run still.
+  // Use the folder itself, not whatever may have replaced it: agents were here, and their processes may still be running.
   const seeded = hold(idle.workspace, (held) => {
     if (held.names(1).length > 0) return undefined;
     return settings.task.seed(held.path, ownerFor(idle.user, settings.ctx.uid));
@@ -220,7 +220,7 @@ async function inside(settings: RunSettings, idle: Idle, argv: Command['argv']):
   const { layout } = idle;
   const env = { HOME: layout.home, LANG: 'C.UTF-8', ...(layout.path === undefined ? {} : { PATH: layout.path }) };
   let words = '';
-  // Not in the workspace: an OS sandbox may mount what it forbids into the folder that a command starts in.
+  // Do not start in the workspace: an OS sandbox may mount what it forbids into a command's working directory.
   const command: Command = { argv, env, secretEnv: {}, cwd: layout.tmp ?? '/tmp' };
   for await (const event of settings.mode.exec(idle.ctx, idle.handle, command)) {
     if (event.type === 'line') words = event.text;

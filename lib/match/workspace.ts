@@ -1,4 +1,4 @@
-// A run's workspace on this host: what is read of it once an agent was in it is read of the very folder that was made for the run.
+// A run's workspace on this host. After an agent has used it, files are read only through the same folder that was created for the run.
 import type { Mode } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import { hold, type Identity, identify } from '../os/safe-dir.js';
@@ -9,28 +9,28 @@ import type { Task } from '../task/task.js';
 import type { Transcript } from '../task/transcript.js';
 
 export interface Workspace extends Identity {
-  /** What runs by itself in it before the agent comes. */
+  /** Files that would execute by themselves, as found before the agent starts. */
   seeded: Snapshot | undefined;
 }
 
-/** Before the launch, when the seed is in it. */
+/** Records the workspace before the launch, once it contains the seed. */
 export function asSeeded(path: string): Workspace {
   const folder = identify(path);
   return { ...folder, seeded: hold(folder, lookForPlanted) };
 }
 
-/** Is the agent's file there already? */
+/** Checks whether the agent's file is already on this host. */
 export function hasArrived(task: Task, workspace: Workspace): Sync['live'] {
   if (!task.arrived) return { gap: 'not-exercised' };
   return hold(workspace, ({ path }) => task.arrived?.(path)) ? 'yes' : 'no';
 }
 
-/** Has anybody made a git repository of it? Its own git is not asked: an agent could have configured it. */
+/** Checks whether the workspace has become a git repository. Git itself is not run: an agent could have configured it. */
 export function isRepository(workspace: Workspace): boolean {
   return hold(workspace, (held) => held.look('.git')?.isDirectory()) === true;
 }
 
-/** An agent that shares this host's files may put something else in the folder's place: that is not looked into. */
+/** Judges the workspace. An agent that shares this host's files may have replaced the folder; a replaced folder is not read. */
 export function judged(task: Task, workspace: Workspace, nonce: string, transcript: Transcript): ReturnType<Task['judge']> {
   const verdict = hold(workspace, ({ path }) => task.judge(path, nonce, transcript));
   if (verdict) return verdict;
@@ -38,7 +38,7 @@ export function judged(task: Task, workspace: Workspace, nonce: string, transcri
   return { outcome: failureOf(replaced), sync: { in: { gap: 'not-reached' }, out: 'no' } };
 }
 
-/** @param collected what is copied out is here from then on only */
+/** @param collected whether the workspace has been copied out; before that, a copied workspace is not on this host */
 export function plantedIn(workspace: Workspace, mode: Pick<Mode, 'workspace'>, collected: boolean): Planted[] | Gap {
   if (mode.workspace === 'copy' && !collected) return { gap: 'not-reached' };
   const now = hold(workspace, lookForPlanted);

@@ -1,4 +1,4 @@
-// Where the gateway's answers come from: a cassette, or the live API with the user's credential added on this side.
+// The sources of the gateway's answers: a cassette, or the live API with the user's credential added on this side.
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { EnvHttpProxyAgent, request } from 'undici';
@@ -13,13 +13,13 @@ import { readableEncodings } from './spoken.js';
 import type { Tape } from './tape.js';
 import { watchAnswer } from './watch.js';
 
-/** @param cassette the one, or that of each task by its id */
+/** @param cassette one cassette for all runs, or a function that returns the cassette of a task by its id */
 export function replayAnswer(cassette: Cassette | ((task: string) => Cassette)): Answer {
   return (req, res, run, { body }) =>
     serveReplay(req, res, typeof cassette === 'function' ? cassette(run.task ?? '') : cassette, run, body);
 }
 
-/** Headers that are between the two ends of one connection, or that hold the run's token. */
+/** Headers that concern one connection only, or that contain the run's token. */
 const OURS = new Set([
   'host',
   'connection',
@@ -33,13 +33,13 @@ const OURS = new Set([
 ]);
 
 /**
- * Forwards to the real API, over HTTP/2 where it speaks it. The run's token is taken off and the credential put on here, so that no
- * sandbox ever holds it. What comes back is passed on byte for byte, as fast as the agent takes it. Only what an HTTP/2 server has
- * refused to work on is asked again; to try again after anything else is the agent's decision, as it is without a gateway.
+ * Forwards to the real API, over HTTP/2 if the API supports it. The run's token is removed and the credential added here, so that no
+ * sandbox ever holds it. The answer is passed on byte for byte, as fast as the agent reads it. Only a request that an HTTP/2 server refused
+ * to process is retried; any other retry is the agent's decision, as it is without a gateway.
  * @param upstream base URL of the API
- * @param env names the proxy that leads there, if any does
- * @param tape keeps a copy of what passes; without one, nothing of it is kept
- * @throws `bad-input` where the environment names a proxy that cannot be used
+ * @param env contains the proxy settings, if any
+ * @param tape keeps a copy of what passes; without one, nothing is kept
+ * @throws `bad-input` if the environment names a proxy that cannot be used
  */
 export function liveAnswer(upstream: string, credential: Credential, env: Env = {}, tape?: Pick<Tape, 'hear'>): Answer {
   checkProxies(upstream, env);
@@ -48,7 +48,7 @@ export function liveAnswer(upstream: string, credential: Credential, env: Env = 
     httpsProxy: env.https_proxy || env.HTTPS_PROXY || '',
     noProxy: env.no_proxy || env.NO_PROXY || '',
     allowH2: true,
-    // A model may think for long; the run has its own bound.
+    // A model may think for a long time; the run has its own timeout.
     headersTimeout: 0,
     bodyTimeout: 0,
   });
@@ -104,7 +104,7 @@ export function liveAnswer(upstream: string, credential: Credential, env: Env = 
 
 class UpstreamBroke extends Error {}
 
-/** The time in which the agent takes what has come is not the model's. */
+/** Passes chunks on. The time that the agent takes to read a chunk is excluded from the model time. */
 async function* passing(
   source: AsyncIterable<Buffer>,
   asked: Asked,
@@ -119,13 +119,13 @@ async function* passing(
       asked.resume();
     }
   } catch (error) {
-    // To be asked no longer is an error of the source, too.
+    // An aborted request also appears as an error of the source.
     if (hungUp.aborted) throw error;
     throw new UpstreamBroke(messageOf(error), { cause: error });
   }
 }
 
-/** What HTTP/2 allows to send again: the server has said that it did nothing about it. */
+/** True if HTTP/2 allows the request to be sent again, because the server has reported that it did not process it. */
 function wasRefused(error: Error): boolean {
   return /NGHTTP2_REFUSED_STREAM|"GOAWAY" frame received/.test(error.message);
 }
@@ -138,7 +138,7 @@ function unanswered(url: URL, error: Error): Error {
   return broken || wasRefused(error) ? new BrokenConnection(text, { cause: error }) : new Error(text, { cause: error });
 }
 
-/** undici asks the proxy for plain HTTP also on the way to an API behind TLS where no other is named. */
+/** Checks the proxy settings. Even for an API behind TLS, undici uses the HTTP proxy if no HTTPS proxy is set. */
 function checkProxies(upstream: string, env: Env): void {
   const protocols = upstream.startsWith('https:') ? ['https:', 'http:'] : ['http:'];
   try {
@@ -148,7 +148,7 @@ function checkProxies(upstream: string, env: Env): void {
   }
 }
 
-/** What is recorded has to be read here, too. */
+/** An answer that is recorded has to be decoded here, so only encodings that we can read are accepted. */
 function readable({ headers }: IncomingMessage): Record<string, string> {
   const accepted = headers['accept-encoding'];
   return typeof accepted === 'string' ? { 'accept-encoding': readableEncodings(accepted) } : {};
@@ -167,7 +167,7 @@ function forwarded(req: IncomingMessage): Record<string, string> {
 
 function credentialHeaders(credential: Credential): Record<string, string> {
   const { kind, secret } = credential;
-  // A helper's key goes both ways, as the agent sends it.
+  // A helper's key is sent in both headers, as the agent does.
   return {
     ...(kind === 'api-key' || kind === 'api-key-helper' ? { 'x-api-key': secret } : {}),
     ...(kind === 'api-key' ? {} : { authorization: `Bearer ${secret}` }),

@@ -1,4 +1,4 @@
-// The border where a cassette file becomes a value that can be trusted, and the form in which one is written: YAML, to be read and diffed.
+// Validates cassette files when they are read, and writes them as YAML that can be read and diffed.
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { CagematchError, messageOf } from '../errors.js';
@@ -7,30 +7,32 @@ import { readPlainFile } from '../os/plain-files.js';
 const text = z.strictObject({ type: z.literal('text'), text: z.string() });
 const toolUse = z.strictObject({ type: z.literal('tool_use'), name: z.string().min(1), input: z.record(z.string(), z.unknown()) });
 
-/** What the agent did with the tools that it was told to use before. Of the text, only its beginning, and it may differ. */
+/** The result of a tool call from the answer before. Only the beginning of its text is stored, and a replay may differ from it. */
 const result = z.strictObject({ tool: z.string().min(1), outcome: z.enum(['ok', 'error']), text: z.string() });
 
 const exchange = z.strictObject({
-  /** Absent: they are not looked at. */
+  /** If absent, the results are not checked. */
   results: z.array(result).optional(),
-  /** How many ends of what ran in the background the agent told of. */
+  /** The number of completed background tasks that the agent reported. */
   notified: z.int().positive().optional(),
   content: z.array(z.discriminatedUnion('type', [text, toolUse])).min(1),
-  /** Why the model stopped, where the blocks do not say it. */
+  /** The stop reason, if it does not follow from the blocks. */
   stop: z.string().min(1).optional(),
 });
 
-/** Names in double braces, `{{cwd}}`, stand for what differs from run to run: placeholders.mjs has them all. */
+/** Names in double braces, such as `{{cwd}}`, are placeholders for what differs from run to run; placeholders.mjs defines them. */
 const cassetteSchema = z.strictObject({
   schemaVersion: z.literal(2),
   task: z.string().min(1),
   model: z.string().min(1),
-  /** The version of the agent that was recorded; `written`: a person wrote it. */
+  /** The version of the agent that was recorded; `written` if a person wrote the cassette. */
   agent: z.string().min(1),
   conversations: z
     .array(
       z.strictObject({
-        /** The words that open it, or enough of them to tell it from the others. The main agent's is the one without. */
+        /**
+         * The text that opens the conversation, or enough of it to distinguish it from the others. The main agent's conversation has none.
+         */
         opens: z.string().min(1).optional(),
         exchanges: z.array(exchange).min(1),
       }),
@@ -41,10 +43,10 @@ const cassetteSchema = z.strictObject({
 
 export type Cassette = z.infer<typeof cassetteSchema>;
 
-/** In bytes; what a long session takes is a tenth of that. */
+/** Maximum size in bytes; a long session takes a tenth of it. */
 const MOST_CASSETTE = 64 * 1024 ** 2;
 
-/** @throws `bad-input` that names the file and the first thing wrong in it */
+/** @throws `bad-input` that names the file and its first error */
 export function readCassette(path: string): Cassette {
   let parsed: unknown;
   try {
@@ -62,6 +64,6 @@ export function readCassette(path: string): Cassette {
 const HINT = 'cagematch record writes one anew';
 
 export function cassetteText(cassette: Cassette): string {
-  // A line is never folded: a diff shows what was changed, and nothing is torn apart.
+  // Lines are never folded, so that a diff shows exactly what changed and no text is split.
   return stringify(cassette, { lineWidth: 0, blockQuote: 'literal' });
 }

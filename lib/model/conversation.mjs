@@ -1,5 +1,5 @@
-// Which exchange of a cassette a request asks for, told from the request alone, and where the two differ.
-// One conversation is one agent: the main one, or a sub-agent, which is known by the words that it was given.
+// Finds the exchange of a cassette that a request asks for, from the request alone, and where the two differ. One conversation belongs to
+// one agent: the main agent, or a sub-agent, which is identified by the text that it was given.
 import { fill, slugOf } from './placeholders.mjs';
 import { askedIn, folderOf, partsOf, rolledIds, stepsOf } from './request.mjs';
 
@@ -13,13 +13,14 @@ import { askedIn, folderOf, partsOf, rolledIds, stepsOf } from './request.mjs';
  * @typedef {import('./request.mjs').MessagesRequest} MessagesRequest
  */
 
-/** What is said where the recorded answer was given to more news than there is yet. */
+/** Answer while fewer background notifications have arrived than when the recorded answer was given. */
 const WAITING = '(replay: the others are not done yet)';
 
 /**
  * @param {Cassette} cassette
  * @param {MessagesRequest} request
- * @param {{values?: Values | undefined, session?: string | undefined, subAgent?: string | undefined}} run what is known of it beside the request
+ * @param {{values?: Values | undefined, session?: string | undefined, subAgent?: string | undefined}} run what is known about the run
+ *   besides the request
  * @returns {{content: Block[], stop?: string | undefined} | {diverged: string}} `diverged`: one line
  */
 export function replyTo(cassette, request, run = {}) {
@@ -37,7 +38,7 @@ export function replyTo(cassette, request, run = {}) {
   if ('wrong' in place) return { diverged: `${at}: ${place.wrong}` };
   const { filled, unknown } = fill(place.content, values);
   if (unknown.has('cwd')) return { diverged: `${at}: the request names no working directory, and the cassette needs one` };
-  // Of words nothing depends; a command or a path would be another.
+  // An unknown value in plain text does no harm, but in a tool call it would change the command or path.
   const needed = place.content.filter(({ type }) => type === 'tool_use');
   const [missing] = fill(needed, values).unknown;
   if (missing !== undefined) return { diverged: `${at}: the cassette needs {{${missing}}}, which nobody here knows` };
@@ -60,7 +61,7 @@ function valuesOf(request, { values, session }) {
 }
 
 /**
- * The conversation whose opening words stand last in the request: a fork has its parent's before its own.
+ * The conversation whose opening text occurs last in the request: a fork's request contains its parent's opening before its own.
  * @param {Cassette} cassette
  * @param {MessagesRequest} request
  * @param {Values} values
@@ -82,8 +83,8 @@ function conversationOf(cassette, request, values, subAgent) {
 }
 
 /**
- * Goes through an agent's turns as they were answered, so that nothing has to be kept between requests. What runs in the background
- * tells of its end when it ends: what was recorded as two pieces of news may come as one, or the other way round.
+ * Walks through an agent's turns as they were answered, so that no state is kept between requests. A background task sends its notification
+ * when it ends: two notifications that were recorded separately may arrive together, or the other way round.
  * @param {Exchange[]} exchanges
  * @param {ReturnType<typeof stepsOf>} steps
  * @returns {{content: Block[], stop?: string | undefined} | {wrong: string}}
@@ -104,7 +105,7 @@ function walk(exchanges, steps) {
     } else if (onlyNews && heard < toldBy(exchanges, next)) place = { content: [{ type: 'text', text: WAITING }] };
     else {
       const wrong = difference(first, news.results);
-      // What the answer was to say before more news came is passed over where that has come already.
+      // Skip a recorded text that was an answer to fewer notifications, if the later ones have already arrived.
       while (isWords(exchanges[next]) && isNews(exchanges[next + 1]) && toldBy(exchanges, next + 1) <= heard) next += 1;
       place = wrong === undefined ? /** @type {Exchange} */ (exchanges[next]) : { wrong };
     }
@@ -125,7 +126,7 @@ function isNews(exchange) {
 }
 
 /**
- * How many pieces of news had come by an exchange.
+ * The number of notifications that had arrived by an exchange.
  * @param {Exchange[]} exchanges
  * @param {number} index
  */
@@ -134,7 +135,7 @@ function toldBy(exchanges, index) {
 }
 
 /**
- * Which tools ran, and whether they ended well. What they said may differ: a time, an order, a version.
+ * Compares which tools ran and whether they succeeded. Their output may differ: a time, an order, a version.
  * @param {Exchange} exchange
  * @param {Result[]} got
  * @returns {string | undefined}
@@ -165,7 +166,7 @@ function nameOf(tool) {
 }
 
 /**
- * One line without control characters. Of a long text only the beginning is looked at.
+ * Shortens a text to one line without control characters. Only the beginning of a long text is read.
  * @param {string} text
  * @param {number} most
  */

@@ -1,5 +1,5 @@
-// The way from a guest to the live API, where the guest cannot reach the harness: run beside the agent by inside.mjs. Plain Node.
-// The agent's own credential goes with each request as it is; nothing is tried again, and nothing is kept.
+// Forwards requests from a guest to the live API, if the guest cannot reach the harness; inside.mjs runs it next to the agent. Plain Node.
+// Each request is sent with the agent's own credential, unchanged; nothing is retried, and nothing is kept.
 import { once } from 'node:events';
 import { request as plainRequest } from 'node:http';
 import { request as tlsRequest } from 'node:https';
@@ -7,17 +7,17 @@ import { pipeline } from 'node:stream/promises';
 import { connect as tlsConnect } from 'node:tls';
 import { readBody, refuseRoute, routeOf, sendError } from './replay.mjs';
 
-/** Headers that are between the two ends of one connection. */
+/** Headers that concern one connection only. */
 const OURS = ['host', 'connection', 'keep-alive', 'proxy-connection', 'content-length', 'transfer-encoding', 'upgrade', 'expect'];
 
-/** @typedef {{starts(): void, stops(): void}} Model notes when the API is asked, and when all of its answer is here */
+/** @typedef {{starts(): void, stops(): void}} Model notified when a request to the API starts, and when its whole answer has arrived */
 
 /**
- * Passes one request on to the API, and what it says back, byte for byte.
+ * Passes one request on to the API, and the API's answer back, byte for byte.
  * @param {import('node:http').IncomingMessage} req
  * @param {import('node:http').ServerResponse} res
  * @param {string} upstream base URL of the API
- * @param {NodeJS.ProcessEnv} env says which proxy leads there, if any does
+ * @param {NodeJS.ProcessEnv} env contains the proxy settings, if any
  * @param {Model} model
  */
 export async function serveForward(req, res, upstream, env, model = { starts() {}, stops() {} }) {
@@ -38,7 +38,7 @@ export async function serveForward(req, res, upstream, env, model = { starts() {
     await pipeline(answer, res);
   } catch (error) {
     const { code } = /** @type {NodeJS.ErrnoException} */ (error);
-    // A connection that broke is passed on as one: agents try again then.
+    // A broken connection is passed on as a broken connection, because agents then retry.
     if (res.headersSent || res.destroyed || code === 'ECONNRESET' || code === 'EPIPE') return void res.destroy();
     const { text, hopeless } = whyUnreachable(url, error);
     sendError(res, 502, 'api_error', text, hopeless ? undefined : {});
@@ -47,7 +47,7 @@ export async function serveForward(req, res, upstream, env, model = { starts() {
   }
 }
 
-/** Errors of TLS that tell of a certificate authority that this side does not know. */
+/** TLS errors that mean that the certificate authority is unknown here. */
 const UNKNOWN_AUTHORITY = [
   'DEPTH_ZERO_SELF_SIGNED_CERT',
   'SELF_SIGNED_CERT_IN_CHAIN',
@@ -59,7 +59,7 @@ const UNKNOWN_AUTHORITY = [
 /**
  * @param {URL} url
  * @param {unknown} error
- * @returns {{text: string, hopeless: boolean}} `hopeless`: to ask again does not mend it
+ * @returns {{text: string, hopeless: boolean}} `hopeless`: a retry cannot succeed
  */
 export function whyUnreachable(url, error) {
   const text = `${url.origin} does not answer: ${error instanceof Error ? error.message.split('\n', 1)[0] : error}`;
@@ -67,7 +67,7 @@ export function whyUnreachable(url, error) {
   const cause = error instanceof Error ? /** @type {NodeJS.ErrnoException | undefined} */ (error.cause)?.code : undefined;
   if (![code, cause].some((one) => one !== undefined && UNKNOWN_AUTHORITY.includes(one)))
     return { text, hopeless: code?.startsWith('ERR_TLS_') === true || code?.startsWith('CERT_') === true };
-  // Node 24 adds a flag of its own (`; … --use-system-ca`), which nobody can give to the Node that runs here.
+  // Node 24 adds advice about one of its flags (`; … --use-system-ca`), which the user cannot pass to the Node that runs here.
   return {
     text: `${text.replace(/; if the root CA is installed locally.*$/, '')} (trusted are Node's own CAs and the file NODE_EXTRA_CA_CERTS: export it with the path of your CA)`,
     hopeless: true,
@@ -95,7 +95,7 @@ export function proxyFor(url, env) {
  * @param {string} protocol `http:` or `https:`
  * @param {Record<string, string | undefined>} env
  * @returns {URL | undefined}
- * @throws an error that names the variable, and not its value: that may hold a password
+ * @throws an error that names the variable but not its value, which may contain a password
  */
 export function namedProxy(protocol, env) {
   const names = protocol === 'https:' ? ['https_proxy', 'HTTPS_PROXY'] : ['http_proxy', 'HTTP_PROXY'];
@@ -116,7 +116,7 @@ export function namedProxy(protocol, env) {
 /**
  * @param {URL} url
  * @param {import('node:http').RequestOptions} options
- * @param {URL | undefined} proxy it is asked for a tunnel
+ * @param {URL | undefined} proxy if set, the connection goes through a tunnel that this proxy opens
  * @returns {Promise<import('node:http').ClientRequest>}
  */
 async function open(url, options, proxy) {
@@ -142,6 +142,6 @@ async function open(url, options, proxy) {
     throw new Error(`the proxy ${proxy.host} refuses the way: ${answer.statusCode}`);
   }
   const createConnection = () => (url.protocol === 'https:' ? tlsConnect({ socket, servername: url.hostname }) : socket);
-  // Without an agent: one would make a connection of its own.
+  // No `agent` option: an HTTP agent would open its own connection.
   return request(url, { ...options, createConnection });
 }

@@ -1,4 +1,4 @@
-// The local model endpoint: one server per address that a mode needs, open only to tokens of runs under way.
+// The local model endpoint: one server per address that a mode needs, which accepts only the tokens of active runs.
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -11,81 +11,84 @@ import type { Values } from './placeholders.mjs';
 import { presentedCredential, readBody, refuseRoute, routeOf, sameSecret, sendError } from './replay.mjs';
 
 /**
- * Answers a request whose token and route were already checked, and whose body was read. Where it resolves to words, they are what was
- * wrong with the answer although its status was good. `close`: what it keeps open of its own is ended with the gateway.
+ * Answers a request whose token and route have been checked, and whose body has been read. If it resolves to a string, that describes what
+ * was wrong with the answer despite its successful status. `close` ends its open connections together with the gateway.
  */
 export type Answer = ((req: IncomingMessage, res: ServerResponse, of: Asking, asked: Asked) => Promise<unknown>) & {
   close?(): Promise<void>;
 };
-/** Of a tap, what answers need and what they may note. */
+/** The part of a tap that answers need, or may add to. */
 export type Asking = Pick<Tap, 'task' | 'values' | 'diverged'> & { token?: string };
-/** What belongs to one request alone. */
+/** The data of one request. */
 export interface Asked {
   body: Buffer;
-  /** The model is not what is waited for from here on, but the guest that reads its answer. */
+  /** Called when the wait is no longer for the model but for the guest to read its answer. */
   pause(): void;
-  /** It is again. */
+  /** Called when the wait is for the model again. */
   resume(): void;
 }
 
-/** What the gateway saw of one run. Times are on the match's clock. */
+/** What the gateway has observed of one run. Times are on the match's clock. */
 export interface Tap {
-  /** What the run's agent has to present; nothing else opens the gateway. */
+  /** The token that the run's agent has to present; no other token is accepted for the run. */
   token: string;
-  /** What stands before the API's own paths in the run's base URL: it tells whose a request is that bears a credential of several runs. */
+  /** Prefix of the API's paths in the run's base URL. It identifies the run if several runs share a credential. */
   path: string;
-  /** What the run's agent was asked to do. */
+  /** The id of the run's task. */
   task?: string;
   firstRequestAtMs?: number;
   /**
-   * Time during which the model was at work on at least one request: from when its body had been read here until its answer was made
-   * (replay) or had come from the API (live). What travels between guest and gateway is not in it. Without the wait that still goes on.
+   * Time during which the model was at work on at least one request: from when the request's body had been read here until its answer was
+   * made (replay) or had come from the API (live). It excludes the transfer between guest and gateway, and the wait in progress.
    */
   modelMs: number;
-  /** Since when the model has been at work; absent: it is not. */
+  /** When the model started its current work; absent if it is idle. */
   waitingSinceMs?: number;
   requests: number;
-  /** The header by which the token arrived, and whether the agent took it for a subscription's. */
+  /** The header in which the token arrived, and whether the agent treated it as a subscription's token. */
   credential?: { header: string; oauth: boolean };
-  /** A request to its path bore another credential than the run was given. */
+  /** True if a request to the run's path used another credential than the one it was given. */
   stranger?: boolean;
-  /** What was wrong with the model's last answer, as long as no good one has followed. */
+  /** The error in the model's last answer; removed by a successful one. */
   trouble?: Trouble;
-  /** What stands in a cassette by name, in this run. */
+  /** The values of the cassette's placeholders in this run. */
   values?: Values;
-  /** Where the run has gone another way than its cassette: one line. */
+  /** Where the run diverged from its cassette: one line. */
   diverged?: string;
 }
 
 interface Trouble {
-  /** Of HTTP; absent: an answer that had begun well broke off. */
+  /** HTTP status; absent if an answer that began successfully was wrong or broke off. */
   status?: number;
-  /** One line. */
+  /** One-line description. */
   what: string;
 }
 
 export interface Gateway {
-  /** Listens on one address, once; gives the port. */
+  /** Listens on an address, once for each address. Returns the port. */
   listen(address: string): Promise<number>;
-  /** @param secret the user's own credential, where that is what the guest gets; absent: a token that opens this gateway alone */
+  /**
+   * @param secret the user's own credential, if that is delivered to the guest; if absent, a token is created that only this gateway
+   *   accepts
+   */
   openTap(task?: string, secret?: string): Tap;
-  /** The token opens nothing any more. */
+  /** Revokes the token. */
   closeTap(tap: Tap): void;
   close(): Promise<void>;
 }
 
 interface Limits {
-  /** In which a connection has to bring a request's headers. */
+  /** Timeout for a request's headers on a connection, in ms. */
   headersMs: number;
-  /** In which it has to bring the whole request. */
+  /** Timeout for the whole request, in ms. */
   requestMs: number;
-  /** How many files and connections this process may have open. */
+  /** Maximum number of open file descriptors of this process. */
   descriptors: number;
 }
 
 /**
  * @param answer replay or live
- * @param options `port`: fixed instead of free; for users whose firewall wants one
+ * @param options `port`: a fixed port instead of a free one, for users whose firewall requires it
  */
 export function createGateway(answer: Answer, options: { port?: number; clock?: Clock; limits?: Partial<Limits> } = {}): Gateway {
   const clock = options.clock ?? monotonic;
@@ -138,12 +141,12 @@ export function createGateway(answer: Answer, options: { port?: number; clock?: 
       const what = await answer(req, res, tap, { body, ...stopwatch });
       wrong = typeof what === 'string' ? { what: oneLine(what) } : errorAnswer(res.statusCode);
     } catch (error) {
-      // An agent that hangs up says nothing of the model.
+      // An agent that hangs up is no evidence against the model.
       if (error instanceof HungUp) return void res.destroy();
       wrong = { what: oneLine(messageOf(error)) };
       if (res.headersSent || error instanceof BrokenConnection) res.destroy();
       else {
-        // Without a word on trying again: the agent decides as it would without a gateway.
+        // Without the header `x-should-retry`, the agent decides on a retry as it would without a gateway.
         sendError(res, 502, 'api_error', messageOf(error), error instanceof Hopeless ? undefined : {});
         wrong = { status: 502, what: oneLine(`502 (${messageOf(error)})`) };
       }
@@ -155,7 +158,7 @@ export function createGateway(answer: Answer, options: { port?: number; clock?: 
     else delete tap.trouble;
   }
 
-  /** By its path, or else by its token. */
+  /** Finds the run of a request by its path prefix, or else by its token. */
   function claimedBy(req: IncomingMessage, token: string | undefined): Tap | undefined {
     const { url = '/' } = req;
     return [...taps].find(({ path, token: own }) =>
@@ -163,7 +166,7 @@ export function createGateway(answer: Answer, options: { port?: number; clock?: 
     );
   }
 
-  /** Requests that overlap are counted once. */
+  /** Measures the model time; overlapping requests are counted once. */
   function stopwatchOf(tap: Tap): { pause(): void; resume(): void } {
     let running = false;
     return {
@@ -231,14 +234,14 @@ function errorAnswer(status: number): Trouble | undefined {
   return status < 400 ? undefined : { status, what: `${status}` };
 }
 
-/** The guest's end of a connection went away while it was answered. */
+/** The guest closed the connection while it was being answered. */
 export class HungUp extends Error {}
-/** The upstream broke the connection before it answered. It is passed on as what it is: agents try again then. */
+/** The upstream broke the connection before it answered. This is passed on as a broken connection, because agents then retry. */
 export class BrokenConnection extends Error {}
-/** A failure that asking again does not mend. */
+/** A failure that a retry cannot fix. */
 export class Hopeless extends Error {}
 
-/** Refuses what is over a limit, and the connection with it: what is still to come on it is not read. */
+/** Refuses a request that exceeds a limit, and closes its connection: the rest of its data is not read. */
 function tooMuch(res: ServerResponse, status: number, type: string, message: string): void {
   if (res.destroyed) return;
   sendError(res, status, type, message, { connection: 'close', 'x-should-retry': 'false' });

@@ -1,17 +1,17 @@
-// For guests that cannot reach the host: serves the cassette on the guest's own loopback, or passes on to the live API, and runs the
-// agent beside it.
-// Usage: node inside.mjs GIVEN.json MARK -- COMMAND [ARG…]; what the agent has to present is in the variable that GIVEN names.
+// For guests that cannot reach the host: serves the cassette on the guest's own loopback interface, or forwards to the live API, and runs
+// the agent next to it.
+// Usage: node inside.mjs GIVEN.json MARK -- COMMAND [ARG…]; the agent has to present the credential in the variable that GIVEN names.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { presentedCredential, readBody, refuseRoute, routeOf, sameSecret, sendError, serveReplay } from './replay.mjs';
 
 const [givenPath = '', mark = '', , ...command] = process.argv.slice(2);
-/** Variables by which the agent takes a credential. */
+/** Variables from which the agent takes a credential. */
 const VARIABLES = ['CLAUDE_CODE_OAUTH_TOKEN', 'ANTHROPIC_AUTH_TOKEN', 'ANTHROPIC_API_KEY'];
 
 /**
- * A cassette, with what the host knows of this run; or the API that requests are passed on to.
+ * A cassette with the values that the host supplies for this run, or the API that requests are forwarded to.
  * @typedef {{values?: import('./placeholders.mjs').Values} & import('./replay.mjs').Cassette} Played
  * @typedef {{upstream: string, variable: string}} Forwarded
  * @type {Played | Forwarded}
@@ -55,7 +55,7 @@ function replaying(cassette) {
   };
 }
 
-/** Marks a moment; the host stamps the line when it arrives. @param {string} what */
+/** Prints a marked line; the host records the time when the line arrives. @param {string} what */
 function say(what) {
   process.stdout.write(`${mark} ${what}\n`);
 }
@@ -74,7 +74,8 @@ const server = createServer({ headersTimeout: 5000, requestTimeout: 120_000 }, a
 server.listen(0, '127.0.0.1', () => {
   const address = server.address();
   const port = typeof address === 'object' && address ? address.port : 0;
-  // A key that the guest's own settings bring would go before what this run was given, and its proxy knows no way to the loopback.
+  // A key from the guest's own settings would take precedence over the run's credential, so it is removed. The guest's proxy cannot reach
+  // the loopback interface, so it is bypassed.
   const { NO_PROXY: direct, no_proxy: directToo, ...all } = process.env;
   const env = Object.fromEntries(Object.entries(all).filter(([name]) => name === variable || !VARIABLES.includes(name)));
   const noProxy = ['127.0.0.1', ...[direct ?? directToo ?? []].flat()].join(',');

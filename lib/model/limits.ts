@@ -1,22 +1,23 @@
-// What the gateway gives to one run at most, and to all who connect to it: the rest of the machine's descriptors and memory is not a guest's.
+// Limits the resources that the gateway gives to one run, and to all its clients: guests must not exhaust this machine's file descriptors
+// and memory.
 import { readFileSync } from 'node:fs';
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Connections of one run; the agent uses a few. */
+/** Maximum number of connections of one run; the agent uses a few. */
 const MOST_CONNECTIONS = 16;
-/** Requests of one run that are read and answered at the same time; more wait unread. */
+/** Maximum number of requests of one run that are read and answered at the same time; further requests wait unread. */
 const MOST_AT_ONCE = 8;
-/** Requests of one run that may wait. */
+/** Maximum number of waiting requests of one run. */
 const MOST_WAITING = 64;
-/** Bytes of request bodies of one run that are in memory at the same time. */
+/** Maximum total size of one run's request bodies in memory, in bytes. */
 const MOST_BYTES = 64 * 1024 * 1024;
-/** Connections of everybody, however many descriptors there are. */
+/** Maximum number of all connections, however many descriptors are available. */
 const MOST_OF_ALL = 1024;
-/** Where the limit cannot be read. */
+/** Assumed descriptor limit if it cannot be read. */
 const USUAL_DESCRIPTORS = 256;
 
-/** How many files and connections this process may have open. */
+/** Maximum number of open file descriptors of this process. */
 export function descriptorLimit(): number {
   try {
     const soft = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
@@ -27,12 +28,12 @@ export function descriptorLimit(): number {
 }
 
 /**
- * Bounds the connections of all servers together to a third of the descriptors: the rest is for the harness, which needs some for each
- * run. Connections that have not shown the token of a run get half of that; where more come, the oldest of them is closed.
+ * Limits the connections of all servers together to a third of the descriptors: the rest is for the harness, which needs some for each run.
+ * Connections that have not presented the token of a run get half of that third; beyond it, the oldest of them is closed.
  */
 export function limitConnections<Run extends object>(descriptors: number) {
   const most = Math.max(4, Math.min(MOST_OF_ALL, Math.floor(descriptors / 3)));
-  /** In the order in which they came. */
+  /** Connections without a token yet, in order of arrival. */
   const strangers = new Set<Socket>();
   const ofRuns = new Map<Run, Set<Socket>>();
   let known = 0;
@@ -50,7 +51,7 @@ export function limitConnections<Run extends object>(descriptors: number) {
         socket.once('close', () => strangers.delete(socket));
       });
     },
-    /** The connection has shown the token of a run. Of too many, the one that the run opened first is closed. */
+    /** Called when the connection has presented the token of a run. If the run has too many, its oldest connection is closed. */
     belongsTo(socket: Socket, run: Run): void {
       if (!strangers.delete(socket)) return;
       const own = ofRuns.get(run) ?? new Set<Socket>();
@@ -67,14 +68,14 @@ export function limitConnections<Run extends object>(descriptors: number) {
   };
 }
 
-/** Of one run: lets so many requests in at a time, and counts the bytes of their bodies until each is answered. */
+/** A queue for one run: admits a limited number of requests at a time, and counts the bytes of each body until its request is answered. */
 export function openQueue() {
   const waiting: (() => void)[] = [];
   let inside = 0;
   let bytes = 0;
 
   return {
-    /** @returns undefined where too many wait already, or where the guest has gone while it waited */
+    /** @returns undefined if too many requests are waiting already, or if the guest disconnected while waiting */
     async enter(res: ServerResponse): Promise<{ claim(bytes: number): void } | undefined> {
       if (inside >= MOST_AT_ONCE) {
         if (waiting.length >= MOST_WAITING) return undefined;

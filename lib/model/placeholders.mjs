@@ -1,11 +1,11 @@
-// What differs from run to run stands in a cassette as `{{name}}`: taken out of what is recorded, put into what is replayed.
+// Placeholders `{{name}}` in a cassette for what differs from run to run: inserted when recording, filled in when replaying.
 
 /**
  * @typedef {'cwd' | 'cwd-slug' | 'home' | 'tmp' | 'nonce' | 'session' | `agent-${number}`} Name
  * @typedef {Partial<Record<Name, string>>} Values
  */
 
-// `{{open}}` stands for two braces that were there already before one of our names.
+// `{{open}}` escapes two braces that already preceded one of our names.
 const NAMES = '(?:open|cwd-slug|cwd|home|tmp|nonce|session|agent-\\d+)';
 const PLACEHOLDER = new RegExp(`\\{\\{(${NAMES})\\}\\}`, 'g');
 
@@ -25,7 +25,7 @@ export function mapStrings(value, change) {
  * @template T
  * @param {T} value
  * @param {Values} values
- * @returns {{filled: T, unknown: Set<string>}} `unknown`: names that stand in it, and that have no value
+ * @returns {{filled: T, unknown: Set<string>}} `unknown`: placeholders in the value that have no value to insert
  */
 export function fill(value, values) {
   /** @type {Set<string>} */
@@ -43,13 +43,13 @@ export function fill(value, values) {
 const SPECIAL = /[\\^$.*+?()[\]{}|]/g;
 
 /**
- * The other way round.
+ * The inverse of `fill`: replaces values with placeholders.
  * @param {[Name, string][]} known several values may have the same name
  * @returns {(text: string) => string}
  */
 export function abstracter(known) {
   const names = new Map(known.filter(([, value]) => value !== '').map(([name, value]) => [value, name]));
-  // The longest first: a home may lie in the workspace. A path ends where a name ends: `/work` is not in `/workshop`.
+  // Longest first: a home may lie in the workspace. A path must end at a name boundary: `/work` does not match in `/workshop`.
   const values = [...names.keys()].sort((a, b) => b.length - a.length);
   const shapes = values.map((value) => {
     const plain = value.replace(SPECIAL, '\\$&');
@@ -60,7 +60,7 @@ export function abstracter(known) {
 }
 
 /**
- * As the agent names folders of its own after a working directory.
+ * The form of a working directory that the agent uses to name its own folders.
  * @param {string} path
  */
 export function slugOf(path) {

@@ -1,5 +1,5 @@
-// Answers the Messages API from a cassette. Plain Node, no dependency: the host's gateway imports it,
-// and guests that cannot reach the host run this same file beside the agent (inside.mjs).
+// Answers the Messages API from a cassette. Plain Node without dependencies: the host's gateway imports it, and guests that cannot reach
+// the host run this same file next to the agent (inside.mjs).
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { replyTo } from './conversation.mjs';
 
@@ -7,17 +7,17 @@ import { replyTo } from './conversation.mjs';
  * @typedef {import('./conversation.mjs').Block} Block
  * @typedef {import('./conversation.mjs').Cassette} Cassette
  * @typedef {import('./request.mjs').MessagesRequest} MessagesRequest
- * @typedef {{values?: import('./placeholders.mjs').Values, diverged?: string}} Replayed what is known of a run; `diverged` is kept here
+ * @typedef {{values?: import('./placeholders.mjs').Values, diverged?: string}} Replayed what is known about a run; `diverged` is set here
  * @typedef {{token: string, header: 'authorization' | 'x-api-key' | 'both', oauth: boolean}} Credential
  */
 
-/** The most that a request body may hold, in bytes; the agent's own requests are well under 1 MB. */
+/** Maximum size of a request body, in bytes; the agent's own requests are well under 1 MB. */
 const MAX_BODY_BYTES = 32 * 1024 * 1024;
 
 /**
- * Which credential a request bore, and in which header.
+ * The credential that a request presented, and the header it was in.
  * @param {import('node:http').IncomingHttpHeaders} headers
- * @returns {Credential | undefined} undefined when it bore none
+ * @returns {Credential | undefined} undefined if there was none
  */
 export function presentedCredential(headers) {
   const bearer = /^Bearer\s+(\S+)$/i.exec(headers.authorization ?? '')?.[1];
@@ -30,7 +30,7 @@ export function presentedCredential(headers) {
 }
 
 /**
- * Compares two secrets without telling by its duration where they differ.
+ * Compares two secrets in constant time.
  * @param {string} a
  * @param {string} b
  */
@@ -39,15 +39,15 @@ export function sameSecret(a, b) {
   return timingSafeEqual(digest(a), digest(b));
 }
 
-/** All that the agent asks of its base URL (observed with 2.1.329), and all that anything in a sandbox may ask of it. */
+/** All routes that the agent requests from its base URL (observed with 2.1.329), and the only ones that a sandbox may use. */
 const ROUTES = ['/v1/messages', '/v1/messages/count_tokens'];
 
 /**
- * The API's path that a request asks for. The credential opens far more of the API than an agent needs, so that whatever is not in the
- * list, and every target that a URL parser would change (`/../`, `%2e`, `//host`, `http://host`, a fragment), is refused here.
+ * The API path that a request asks for. The credential gives access to far more of the API than an agent needs, so anything not in the
+ * list, and any target that a URL parser would change (`/../`, `%2e`, `//host`, `http://host`, a fragment), is refused here.
  * @param {string | undefined} method
- * @param {string | undefined} target as it stands in the request line
- * @returns {string | undefined} undefined: nothing that is answered
+ * @param {string | undefined} target as in the request line
+ * @returns {string | undefined} undefined if the request must not be answered
  */
 export function routeOf(method, target = '') {
   const [path = ''] = target.split('?', 1);
@@ -68,8 +68,8 @@ export function refuseRoute({ method, url = '/' }, res) {
 /**
  * Reads a request's whole body.
  * @param {import('node:http').IncomingMessage} req
- * @param {(bytes: number) => void} [claim] called with the size of each piece; may throw
- * @returns {Promise<Buffer>} rejects when it is larger than 32 MiB
+ * @param {(bytes: number) => void} [claim] called with the size of each chunk; may throw
+ * @returns {Promise<Buffer>} rejects if the body is larger than 32 MiB
  */
 export async function readBody(req, claim = () => {}) {
   const chunks = [];
@@ -84,14 +84,14 @@ export async function readBody(req, claim = () => {}) {
 }
 
 /**
- * Answers one request: `POST /v1/messages` from the cassette, streamed when it was asked so.
- * The caller has already checked the credential. A run that has once gone another way than the cassette is answered nothing
- * more: a sub-agent's failure would only be news to its parent.
+ * Answers one request: `POST /v1/messages` from the cassette, streamed if requested. The caller has already checked the credential. Once a
+ * run has diverged from the cassette, all its further requests are refused: otherwise a sub-agent's failure would only be a message to its
+ * parent.
  * @param {import('node:http').IncomingMessage} req
  * @param {import('node:http').ServerResponse} res
  * @param {Cassette} cassette
  * @param {Replayed} run
- * @param {Buffer} [body] where the caller has read it
+ * @param {Buffer} [body] if the caller has already read it
  */
 export async function serveReplay(req, res, cassette, run = {}, body = undefined) {
   if (req.method === 'HEAD') return void res.writeHead(200).end();
@@ -133,7 +133,7 @@ function isRequest(value) {
  * @param {number} status
  * @param {string} type one of the API's error types
  * @param {string} message
- * @param {Record<string, string>} [headers] without any, the agent is asked not to try again
+ * @param {Record<string, string>} [headers] by default, a header that asks the agent not to retry
  */
 export function sendError(res, status, type, message, headers = { 'x-should-retry': 'false' }) {
   res.writeHead(status, { 'content-type': 'application/json', ...headers });
@@ -145,7 +145,7 @@ let serial = 0;
 /**
  * @param {Block[]} content
  * @param {string} model
- * @param {string} [stop] where the blocks do not tell it
+ * @param {string} [stop] the stop reason, if it does not follow from the blocks
  */
 function toMessage(content, model, stop) {
   serial += 1;

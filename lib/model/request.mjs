@@ -1,4 +1,5 @@
-// What an agent's request tells: what it was asked, what its tools did since its last turn, what it has been told of the background.
+// Extracts from an agent's request what it was asked, what its tools did since its last turn, and which background notifications it
+// received.
 
 /**
  * @typedef {{tool: string, outcome: 'ok' | 'error', text: string}} Result
@@ -7,13 +8,14 @@
  * @typedef {{type?: string, text?: string, id?: string, name?: string, tool_use_id?: string, is_error?: boolean, content?: unknown}} Part
  */
 
-/** Elements in which the agent's own program puts words beside what an agent is asked. */
+/** Elements in which the agent's own program adds text to what an agent is asked. */
 const ASIDES = ['system-reminder', 'fork-boilerplate'];
-/** The longest name of a folder that is taken from a request. */
+/** Maximum length of a path that is taken from a request. */
 const LONGEST_PATH = 4096;
 
 /**
- * A text without these elements. Each letter is searched once for each kind of element: a guest chooses the text.
+ * Removes these elements from a text. Runs in linear time, since a guest chooses the text: each character is searched once per kind of
+ * element.
  * @param {string} text
  * @returns {string}
  */
@@ -25,7 +27,7 @@ export function withoutAsides(text) {
     const [next] = kinds.filter(({ at }) => at !== -1).sort((a, b) => a.at - b.at);
     if (next === undefined) return kept + text.slice(from);
     const end = text.indexOf(next.close, next.at);
-    // Nothing of this kind is closed from here on.
+    // No element of this kind is closed from here on.
     if (end === -1) next.at = -1;
     else {
       kept += text.slice(from, next.at);
@@ -45,7 +47,7 @@ export function partsOf(message) {
 }
 
 /**
- * What was asked in a message, without what the agent's program says beside it.
+ * What was asked in a message, without the text that the agent's program adds.
  * @param {Message} message
  * @returns {string[]}
  */
@@ -67,8 +69,8 @@ function textOf(content) {
 }
 
 /**
- * What has come since an agent's last turn.
- * @param {Message[]} messages those since then
+ * What has arrived since an agent's last turn.
+ * @param {Message[]} messages the messages since that turn
  * @param {Message | undefined} turn the turn itself
  * @returns {{results: Result[], notified: number}}
  */
@@ -89,7 +91,7 @@ function newsIn(messages, turn) {
 }
 
 /**
- * An agent's turns, and what came before each: the last has no turn yet, and is what is asked.
+ * An agent's turns, each with what arrived before it. The last step has no turn yet: it is the one being requested.
  * @param {Message[]} messages from the one that opened the conversation
  */
 export function stepsOf(messages) {
@@ -112,7 +114,7 @@ export function stepsOf(messages) {
 }
 
 /**
- * Ids that the agent's program rolled for what runs in the background, in the order in which an agent was told them.
+ * Random ids that the agent's program assigned to background tasks, in the order in which the agent received them.
  * @param {Message[]} messages
  * @returns {string[]}
  */
@@ -122,10 +124,10 @@ export function rolledIds(messages) {
 }
 
 /**
- * The folder that the agents of a run work in, by the name that the agent itself has for it: there may be links on the way. One that
- * works in a folder below it, such as a worktree of its own, names that one.
+ * The folder in which the run's agents work, under the path that the agent itself uses, since there may be links on the way. If the agent
+ * works in a subfolder of the given path, such as its own worktree, the given path is returned.
  * @param {MessagesRequest} request
- * @param {string | undefined} given the name that the harness has for it
+ * @param {string | undefined} given the harness's path for it
  * @returns {string | undefined}
  */
 export function folderOf({ system, messages }, given) {
@@ -134,8 +136,8 @@ export function folderOf({ system, messages }, given) {
 }
 
 /**
- * The agent names its working directory in what it sends.
- * @param {unknown} request a request's system prompt and messages, or any part of them; nested as deeply as a guest likes
+ * Finds the working directory that the agent states in its request.
+ * @param {unknown} request a request's system prompt and messages, or any part of them; a guest may nest it to any depth
  * @returns {string | undefined}
  */
 function workingDirectory(request) {
@@ -146,7 +148,7 @@ function workingDirectory(request) {
       const found = WORKING_DIRECTORY.exec(value)?.[1];
       if (found !== undefined) return found;
     } else if (value !== null && typeof value === 'object') {
-      // In the order of the request: the first is taken first.
+      // Push in reverse, so that parts are examined in the order of the request.
       const parts = Object.values(value);
       for (let at = parts.length - 1; at >= 0; at -= 1) rest.push(parts[at]);
     }

@@ -1,4 +1,4 @@
-// What the model said in an answer of the API, streamed or whole, however it is encoded. The border to what the API sends.
+// Parses the model's answer from the API, streamed or whole, in any encoding. Untrusted API data is validated here.
 import * as zlib from 'node:zlib';
 import { z } from 'zod';
 import { parseJson } from '../json.js';
@@ -6,10 +6,10 @@ import type { Cassette } from './cassette.js';
 
 type Exchange = Cassette['conversations'][number]['exchanges'][number];
 
-/** Of a whole answer, what a cassette keeps, and what it has no form for. */
+/** The parts of a complete answer that a cassette keeps, and the parts that it cannot represent. */
 export interface Spoken extends Pick<Exchange, 'content' | 'stop'> {
   model: string;
-  /** Kinds of blocks that are left out, beside thinking, which is nobody's business and bound to one account. */
+  /** Types of blocks that are left out, apart from thinking, which is private and bound to one account. */
   leftOut: string[];
 }
 
@@ -23,7 +23,7 @@ type RawBlock = z.infer<typeof blockSchema>;
 
 const messageSchema = z.looseObject({ model: z.string(), content: z.array(blockSchema), stop_reason: z.string().nullish() });
 
-/** An answer has a few blocks; an index far beyond would make an array as long. */
+/** An answer has a few blocks; a huge index would create an equally long array. */
 const blockIndex = z.int().min(0).max(9999);
 
 const eventSchema = z.discriminatedUnion('type', [
@@ -38,13 +38,13 @@ const eventSchema = z.discriminatedUnion('type', [
   z.looseObject({ type: z.literal('message_stop') }),
 ]);
 
-// Node 20 has no zstd, and its types have none for later ones.
+// Node 20 has no zstd, and its type definitions lack it for later versions.
 const { zstdDecompressSync } = zlib as {
   zstdDecompressSync?: (bytes: Buffer, options: { maxOutputLength: number }) => Buffer;
 };
-/** In bytes: a small body may be the packed form of gigabytes. */
+/** Maximum decoded size in bytes: a small body may decompress to gigabytes. */
 const MOST_DECODED = 64 * 1024 ** 2;
-/** An answer that the agent has stopped reading at its last event may lack its end. */
+/** The end of the stream may be missing if the agent stopped reading at the last event. */
 const CUT_SHORT = { finishFlush: zlib.constants.Z_SYNC_FLUSH, maxOutputLength: MOST_DECODED };
 
 const DECODERS: Record<string, (bytes: Buffer) => Buffer> = {
@@ -56,13 +56,13 @@ const DECODERS: Record<string, (bytes: Buffer) => Buffer> = {
   ...(zstdDecompressSync ? { zstd: (bytes: Buffer) => zstdDecompressSync(bytes, { maxOutputLength: MOST_DECODED }) } : {}),
 };
 
-/** Of the encodings that an agent takes, those that can be read here. */
+/** Those of the encodings accepted by the agent that can be decoded here. */
 export function readableEncodings(accepted: string): string {
   const readable = accepted.split(',').filter((one) => Object.hasOwn(DECODERS, one.split(';')[0]?.trim() ?? ''));
   return readable.join(',').trim() || 'identity';
 }
 
-/** @returns undefined where it is no whole answer: it broke off, or tells of an error in its middle */
+/** @returns undefined if the answer is not complete: it broke off, or contains an error event */
 export function spokenIn(bytes: Buffer, encoding: string, type: string): Spoken | undefined {
   const text = decoded(bytes, encoding);
   if (text === undefined) return undefined;
@@ -127,11 +127,11 @@ function kept(blocks: (RawBlock | undefined)[]): Pick<Spoken, 'content' | 'leftO
     else if (block?.type === 'tool_use' && block.name) content.push({ type: 'tool_use', name: block.name, input: block.input ?? {} });
     else if (block && !['thinking', 'redacted_thinking'].includes(block.type)) leftOut.push(block.type);
   }
-  // An agent that is answered nothing at all asks again.
+  // An agent that receives an empty answer repeats its request.
   return { content: content.length > 0 ? content : [{ type: 'text', text: '(the model only thought)' }], leftOut };
 }
 
-/** Only where a replay would not come to it by itself. */
+/** The stop reason, only if a replay would not infer it from the blocks. */
 function stopOf({ content, stop_reason: reason }: z.infer<typeof messageSchema>): Pick<Spoken, 'stop'> {
   const usual = content.some((block) => block?.type === 'tool_use') ? 'tool_use' : 'end_turn';
   return !reason || reason === usual ? {} : { stop: reason };

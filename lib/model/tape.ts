@@ -1,4 +1,4 @@
-// What passes between agent and API while it is recorded, sorted into conversations, and made a cassette of.
+// Records the traffic between agent and API, sorts it into conversations, and makes a cassette from it.
 import type { IncomingHttpHeaders } from 'node:http';
 import { basename, dirname } from 'node:path';
 import { z } from 'zod';
@@ -11,7 +11,7 @@ import { abstracter, mapStrings, type Name, slugOf } from './placeholders.mjs';
 import { askedIn, folderOf, type Message, type Result, rolledIds, stepsOf } from './request.mjs';
 import { type Spoken, spokenIn } from './spoken.js';
 
-/** A request and its answer, as they were. */
+/** A request and its answer, unchanged. */
 interface Heard {
   path: string;
   headers: IncomingHttpHeaders;
@@ -21,19 +21,19 @@ interface Heard {
   answer: Buffer;
 }
 
-/** One agent, by the words that it was given. */
+/** The conversation of one agent, identified by the text that it was given. */
 interface Talk {
-  /** The agent's own id of a sub-agent. */
+  /** The id that the agent's program gave to a sub-agent; undefined for the main agent. */
   subAgent: string | undefined;
   asked: string;
   exchanges: Map<number, Spoken & { results: Result[]; notified: number }>;
-  /** Ids that its agent was told. */
+  /** The ids of background tasks that this agent received. */
   ids: string[];
 }
 
 export interface Tape {
   hear(heard: Heard, of: Asking): void;
-  /** @throws `record-failed` where an answer is missing in the middle */
+  /** @throws `record-failed` if nothing was recorded, or an answer in the middle is missing */
   toCassette(task: { id: string; prompt: string }): { cassette: Cassette; warnings: string[] };
 }
 
@@ -52,7 +52,7 @@ export function createTape(): Tape {
       const request = requestOf(heard);
       const spoken =
         request && spokenIn(heard.answer, header(heard.answerHeaders, 'content-encoding'), header(heard.answerHeaders, 'content-type'));
-      // What failed is asked again, and is no part of what was said.
+      // A failed request is retried by the agent, and is not part of the conversation.
       if (!request || !spoken || heard.status !== 200) return;
       if (of.token !== undefined) keepSecret(of.token, 'token of the run');
       agent = /claude-cli\/(\S+)/.exec(header(heard.headers, 'user-agent'))?.[1] ?? agent;
@@ -87,7 +87,7 @@ function header(headers: IncomingHttpHeaders, name: string): string {
   return String(headers[name] ?? '');
 }
 
-/** What is this run's alone. A folder may have two names: ours, and the one that the agent finds behind links. */
+/** The values that are specific to this run. A folder may have two paths: ours, and the one that the agent sees behind links. */
 function knownOf(heard: Heard, request: z.infer<typeof requestSchema>, { values = {} }: Asking): [Name, string][] {
   const folders = [values.cwd, folderOf(request, values.cwd)].filter((one) => one !== undefined);
   const { home, tmp, nonce } = values;
@@ -98,7 +98,7 @@ function knownOf(heard: Heard, request: z.infer<typeof requestSchema>, { values 
       ['cwd-slug', slugOf(cwd)],
     ]),
     ['home', home ?? ''],
-    // Where it is the machine's own it is the same everywhere.
+    // The default temporary folder is the same everywhere, so it is not replaced.
     ['tmp', tmp === '/tmp' ? '' : (tmp ?? '')],
     ['nonce', nonce ?? ''],
     ['session', session],
@@ -112,14 +112,14 @@ function talkOf(talks: Talk[], messages: Message[], subAgent: string | undefined
     .map((talk) => ({ talk, from: asked.findLastIndex((texts) => texts.includes(talk.asked)) }))
     .sort((a, b) => b.from - a.from)[0];
   if (found && found.from >= 0) return found;
-  // A fork has its parent's words before its own.
+  // A fork's request contains its parent's text before its own.
   const from = asked.findLastIndex((texts) => texts.length > 0);
   const talk: Talk = { subAgent, asked: asked[from]?.at(-1) ?? '', exchanges: new Map(), ids: [] };
   talks.push(talk);
   return { talk, from: Math.max(0, from) };
 }
 
-/** Takes out of a text what others should not see, and what will be another in the next run. */
+/** Returns a function that removes secrets from a text, and replaces what will differ in the next run. */
 function cleaner(known: readonly [Name, string][], ids: readonly string[]): (text: string) => string {
   const abstract = abstracter([...known, ...ids.map((id, index): [Name, string] => [`agent-${index + 1}`, id])]);
   const parents = new Set(known.flatMap(([name, value]) => (name === 'cwd' ? [dirname(value)] : [])));
@@ -149,7 +149,7 @@ function exchangesOf(talk: Talk, clean: (text: string) => string): Cassette['con
   });
 }
 
-/** The first line that says something, at most so long, with no half of a name at its end. */
+/** The first non-blank line, up to the given length, without a truncated placeholder at its end. */
 function beginning(text: string, most: number): string {
   const line = text.split('\n').find((one) => one.trim() !== '') ?? '';
   return line
@@ -158,7 +158,7 @@ function beginning(text: string, most: number): string {
     .replace(/\{\{[^}]*\}?$/, '');
 }
 
-/** As little of each as tells it from the others. */
+/** The shortest opening of each text that is used: its beginning if that is unique, otherwise the whole text. */
 function openings(asked: string[]): string[] {
   return asked.map((whole, index) => {
     const start = beginning(whole, 160);

@@ -1,4 +1,4 @@
-// Looks at an answer of the API while it passes: whether it is one that an agent can read to its end. What passes is not changed.
+// Checks, while an API answer passes through unchanged, whether an agent can read it to its end.
 import type { IncomingHttpHeaders } from 'node:http';
 import { finished } from 'node:stream/promises';
 import { StringDecoder } from 'node:string_decoder';
@@ -7,7 +7,7 @@ import { parseJson } from '../json.js';
 
 interface Watch {
   hear(chunk: Buffer): void;
-  /** @returns what was wrong, in words that follow "the model's last answer: " */
+  /** @returns the problem, phrased to follow "the model's last answer: " */
   end(): Promise<string | undefined>;
 }
 
@@ -17,12 +17,14 @@ const DECODERS: Record<string, () => NodeJS.ReadWriteStream> = {
   deflate: createInflate,
   br: createBrotliDecompress,
 };
-/** Encodings that agents read and this Node may not. */
+/** Encodings that agents can read but this Node may not. */
 const UNREAD = ['zstd'];
-/** The longest line that is kept. */
+/** Maximum length of a stored line. */
 const MOST_KEPT = 256 * 1024;
 
-/** An answer with an error's status says itself what is wrong, and one that is not streamed is the agent's to judge. */
+/**
+ * Watches a successful streamed answer. An error status is self-explanatory, and the agent itself judges an answer that is not streamed.
+ */
 export function watchAnswer(status: number, headers: IncomingHttpHeaders): Watch {
   const encoding = String(headers['content-encoding'] ?? 'identity')
     .trim()
@@ -44,7 +46,7 @@ export function watchAnswer(status: number, headers: IncomingHttpHeaders): Watch
       decoder.end();
       await finished(decoder).catch(() => {});
       const wrong = stream.end();
-      // A stream whose last event has come may lack the end of its encoding.
+      // After its last event, a stream may lack the end of its encoding.
       return stream.isWhole() ? wrong : (failure ?? wrong);
     },
   };

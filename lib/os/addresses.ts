@@ -1,4 +1,4 @@
-// Which of this machine's addresses only the machine itself and its sandboxes can reach.
+// Determines which of this machine's addresses only the machine itself and its sandboxes can reach.
 import { existsSync, readdirSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
@@ -8,15 +8,15 @@ export function isLoopback(address: string): boolean {
   return (isIP(address) === 4 && address.startsWith('127.')) || address === '::1';
 }
 
-/** Such an address is never routed. */
+/** Link-local addresses are never routed. */
 export function isLinkLocal(address: string): boolean {
   return (isIP(address) === 4 && address.startsWith('169.254.')) || (isIP(address) === 6 && /^fe[89ab][0-9a-f]:/i.test(address));
 }
 
 /**
- * Refuses an address on which other machines could connect: every interface at once, or one that leads out. A bridge is a runtime's own
- * where no network card of the machine is a port of it.
- * @param where kernel's list of network interfaces
+ * Refuses an address on which other machines could connect: the wildcard address, or an address of an interface that leads out of this
+ * machine. A bridge belongs to a runtime alone if none of its ports is a network card of the machine.
+ * @param where the kernel's list of network interfaces
  * @throws `bad-input`
  */
 export function refuseExposed(address: string, where: { interfaces?: typeof networkInterfaces; folder?: string } = {}): void {
@@ -26,7 +26,7 @@ export function refuseExposed(address: string, where: { interfaces?: typeof netw
   if (isIP(address) === 0) throw refuse('that is no IP address');
   if (/^[0.:]+$/.test(address) || /^::ffff:/i.test(address)) throw refuse('that is every interface of this machine');
   const named = Object.entries((where.interfaces ?? networkInterfaces)()).find(([, all]) => all?.some((one) => one.address === address));
-  // Nobody can connect to an address that this machine does not have; the kernel refuses it.
+  // Nobody can connect to an address that this machine does not have; the kernel refuses to listen on it.
   if (!named || named[1]?.every(({ internal }) => internal)) return;
   const folder = where.folder ?? '/sys/class/net';
   const ports = `${folder}/${named[0]}/brif`;

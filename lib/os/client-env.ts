@@ -1,11 +1,11 @@
-// The part of the caller's environment that a runtime's clients are given: what any program needs, and what their own mode declares.
+// The part of the caller's environment that a runtime's clients receive: what any program needs, and what their own mode declares.
 import type { Env, Mode } from '../contract.js';
 
-/** Where programs and files are, how text is read, and which certificates are trusted. None of these is a secret. */
+/** Locations of programs and files, locale settings, and trusted certificates. None of these is a secret. */
 const COMMON = [
   ...['PATH', 'TMPDIR', 'TMP', 'TEMP', 'TZ', 'LANG', 'LANGUAGE', 'TERM', 'NO_COLOR'],
   ...['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR'],
-  // Windows starts hardly anything without these.
+  // On Windows, hardly any program starts without these.
   ...[
     'SystemRoot',
     'SystemDrive',
@@ -18,14 +18,14 @@ const COMMON = [
     'NUMBER_OF_PROCESSORS',
   ],
 ];
-/** Who the caller is, and where the caller's own files and services are. */
+/** The caller's identity, and the locations of the caller's own files and services. */
 const OF_CALLER = [
   ...['HOME', 'USER', 'LOGNAME', 'SHELL', 'DBUS_SESSION_BUS_ADDRESS'],
   ...['USERNAME', 'USERPROFILE', 'HOMEDRIVE', 'HOMEPATH', 'APPDATA', 'LOCALAPPDATA'],
 ];
 const PROXIES = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY', 'FTP_PROXY', 'NO_PROXY'];
 
-/** How the programs that stand in for a runtime in tests are to behave; no other program reads these. */
+/** Settings for the programs that stand in for a runtime in tests; no other program reads these. */
 const STAND_INS = /^CAGEMATCH_STAND_IN_/;
 
 const upper = (names: readonly string[]) => new Set(names.map((name) => name.toUpperCase()));
@@ -33,18 +33,18 @@ const common = upper(COMMON);
 const ofCaller = upper(OF_CALLER);
 const proxies = upper(PROXIES);
 
-/** Names are compared without regard to case: Windows writes `Path`, and proxies are written both ways. */
+/** Names are compared case-insensitively: Windows writes `Path`, and proxy variables occur in both cases. */
 function isCommon(name: string): boolean {
   return common.has(name.toUpperCase()) || name.startsWith('LC_') || STAND_INS.test(name);
 }
 
-/** What the mode's clients get, and the mode itself reads; no other mode's secret, and none of the agent's. */
+/** The environment for a mode and its clients; it contains no secret of another mode, and none of the agent. */
 export function clientEnv(env: Env, mode: Pick<Mode, 'inputs' | 'clientVariables'>): Env {
   const own = new Set([...Object.keys(mode.inputs), ...(mode.clientVariables ?? [])]);
   return only(env, (name) => own.has(name) || isClientVariable(name));
 }
 
-/** The same for a program that belongs to no mode. */
+/** The environment for a program that belongs to no mode. */
 export function programEnv(env: Env): Env {
   return only(env, isClientVariable);
 }
@@ -54,8 +54,8 @@ function isClientVariable(name: string): boolean {
 }
 
 /**
- * What processes get that run as another user: nothing of the caller's own, and no proxy that has a password in it.
- * @param inputs names of the mode's own that these processes need
+ * The environment for processes that run as another user: nothing personal to the caller, and no proxy URL that contains a password.
+ * @param inputs the mode's own variables that these processes need
  */
 export function otherUserEnv(env: Env, inputs: readonly string[] = []): Env {
   return only(env, (name, value) => isCommon(name) || inputs.includes(name) || (proxies.has(name.toUpperCase()) && !value.includes('@')));

@@ -1,4 +1,4 @@
-// Processes: run one to its end within a bound, or stream its lines; and never leave one behind.
+// Child processes: runs one to its end within a time limit, or streams its lines, and never leaves one behind.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
@@ -9,18 +9,18 @@ import { CagematchError } from '../errors.js';
 import { noteSession, OWNER_VARIABLE, thisOwner } from './owner.js';
 import { oneLine } from './printable.js';
 
-/** The longest line kept whole, in characters; the rest of a longer one is dropped and said so. */
+/** The longest line kept whole, in characters; the rest of a longer line is dropped, and the line marked as cut. */
 const MAX_LINE = 4 * 1024 * 1024;
 /** The most output that `capture` keeps per stream, in characters. */
 const MAX_CAPTURE = 8 * 1024 * 1024;
-/** Lines that may wait for their reader before the child is made to wait. */
+/** Number of unread lines that may be queued before the child is paused. */
 const MAX_QUEUE = 2000;
 
 export interface SpawnOptions {
   env: Env;
   cwd?: string;
   signal?: AbortSignal;
-  /** Given to the child on stdin; absent: stdin is empty. */
+  /** Passed to the child on stdin; absent: stdin is empty. */
   input?: string;
   /** Runs the child as this user; needs root. */
   user?: { uid: number; gid: number };
@@ -30,15 +30,15 @@ export interface Captured {
   end: ExecEnd;
   stdout: string;
   stderr: string;
-  /** `missing`: no such program. `timeout`: killed at its bound. */
+  /** `missing`: no such program. `timeout`: killed at its time limit. */
   failure?: 'missing' | 'timeout';
 }
 
 const live = new Set<number>();
-/** The children of one command; a server, or a test, runs several commands at once. */
+/** The children of one command; a server or a test runs several commands at once. */
 const scope = new AsyncLocalStorage<Set<number>>();
 
-/** Runs `work`, to which every child belongs that is started on its behalf. */
+/** Runs `work` in a scope of its own, to which every child started on its behalf belongs. */
 export function inScope<T>(work: () => Promise<T>): Promise<T> {
   return scope.run(new Set(), work);
 }
@@ -48,26 +48,26 @@ export function killScope(): void {
   for (const pid of scope.getStore() ?? []) killGroup(pid, 'SIGKILL');
 }
 
-/** Kills every process group that is still running; for the last moment before exit. */
+/** Kills every process group that is still running; called right before exit. */
 export function killAll(): void {
   for (const pid of live) killGroup(pid, 'SIGKILL');
 }
 
-/** Signals a child and all that it started. */
+/** Signals a child and everything it started. */
 function killGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
   } catch {
-    // The group is gone already.
+    // The group is already gone.
   }
 }
 
-// A grandchild can hold stdout open for ever: children lead their own group, and the group is what is killed.
-/** @param begun input is withheld until then */
+// A grandchild can hold stdout open forever, so every child leads its own process group, and the whole group is killed.
+/** @param begun input is withheld until this resolves */
 function start(argv: readonly [string, ...string[]], options: SpawnOptions, begun?: Promise<void>): ChildProcess {
   const child = begin(argv, options);
   const { input } = options;
-  // A child need not read what it is given.
+  // A child need not read its stdin.
   child.stdin?.on('error', () => {});
   if (begun) void begun.then(() => child.stdin?.end(input));
   else child.stdin?.end(input);
@@ -88,11 +88,11 @@ function start(argv: readonly [string, ...string[]], options: SpawnOptions, begu
   return child;
 }
 
-/** Some ways to fail are thrown (an argument with a zero byte, arguments too long for the system): they are told as all others are. */
+/** Spawns a child. Failures that `spawn` throws (a zero byte in an argument, arguments too long for the system) become `error` events. */
 function begin([file, ...args]: readonly [string, ...string[]], options: SpawnOptions): ChildProcess {
   try {
     return spawn(file, args, {
-      // A client that outlives a killed harness is known by this (see lib/os/processes.ts).
+      // Identifies a client that outlives a killed harness (see lib/os/processes.ts).
       env: { ...options.env, [OWNER_VARIABLE]: thisOwner() },
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       ...(options.user === undefined ? {} : { uid: options.user.uid, gid: options.user.gid }),
@@ -107,7 +107,7 @@ function begin([file, ...args]: readonly [string, ...string[]], options: SpawnOp
   }
 }
 
-/** How the child ended, told when it has exited, whoever still holds its pipes. */
+/** How the child ended; resolves as soon as it has exited, even if another process still holds its pipes. */
 function ended(child: ChildProcess): Promise<ExecEnd & { missing?: boolean }> {
   return new Promise((resolve) => {
     child.once('exit', (code: number | null, signal: string | null) => {
@@ -121,9 +121,9 @@ function ended(child: ChildProcess): Promise<ExecEnd & { missing?: boolean }> {
 }
 
 /**
- * Runs a program to its end and keeps what it printed. Never throws.
+ * Runs a program to its end and captures its output. Never throws.
  * @param argv program and arguments
- * @param options `timeoutMs` bounds the whole call, grandchildren included
+ * @param options `timeoutMs` limits the whole call, grandchildren included
  */
 export async function capture(
   argv: readonly [string, ...string[]],
@@ -157,9 +157,9 @@ export async function capture(
 }
 
 /**
- * Runs a program to its end and hands over the bytes of its stdout as they come; they may be many. Never throws.
- * @param options `timeoutMs` bounds the whole call
- * @returns as `capture`, without the stdout
+ * Runs a program to its end and passes on the bytes of its stdout as they arrive, without any limit on their number. Never throws.
+ * @param options `timeoutMs` limits the whole call
+ * @returns like `capture`, but without the stdout
  */
 export async function pour(
   argv: readonly [string, ...string[]],
@@ -183,19 +183,19 @@ export async function pour(
 }
 
 /**
- * Ten milliseconds and a turn of the event loop, so many times. A bound in time alone would be over at once when the
- * loop had stalled, and what the child had printed, but nobody had read yet, would be lost.
+ * Waits ten milliseconds and a turn of the event loop, `count` times. A time limit alone would expire at once after the event loop had
+ * stalled, and output that the child had printed but nobody had read yet would be lost.
  */
 async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setTimeout(resolve, 10).unref());
 }
 
-/** It ran to its end, and ended with 0. */
+/** True if the program ran to its end and exited with code 0. */
 export function succeeded({ end }: Pick<Captured, 'end'>): boolean {
   return end.type === 'exit' && end.code === 0;
 }
 
-/** What the program printed on stdout, or a thrown `code` with its own last words. */
+/** The program's stdout. @throws the given `code`, with the program's own error message */
 export async function output(
   argv: readonly [string, ...string[]],
   options: SpawnOptions & { timeoutMs: number; code: CagematchError['code']; hint?: string; onLine?: (line: string) => void },
@@ -205,11 +205,11 @@ export async function output(
   throw new CagematchError(options.code, `${argv.slice(0, 2).join(' ')}: ${whyFailed(result)}`, options.hint);
 }
 
-/** One line: how a captured program failed, in its own words where it had any. */
+/** One line that describes how a captured program failed: its own error message where it printed one. */
 export function whyFailed(result: Captured): string {
   if (result.failure === 'missing') return 'not found on PATH';
   if (result.failure === 'timeout') return 'no answer in time';
-  // A client's last line may only say where its help is.
+  // A client's last line may merely point to its help.
   const words = (result.stderr.trim() || result.stdout.trim()).split('\n').filter((line) => !/^\s*$|^(Run|See) '.*--help'/.test(line));
   const last = oneLine(words.at(-1) ?? '');
   if (last !== '') return last;
@@ -223,14 +223,14 @@ export interface LocalStream extends ExecStream {
   spawned: Promise<void>;
   /** How the process ended, whether or not its lines are read. */
   ended: Promise<ExecEnd>;
-  /** Ends the process and all that it started. */
+  /** Kills the process and everything it started. */
   kill(): void;
 }
 
 /**
- * Starts a program and hands over its lines as they come, then one end. The stream may be read once.
- * @param options `ready`: a line that the child prints on both streams before it reads; its input is withheld until
- *   then, and that line is not handed over
+ * Starts a program and yields its lines as they arrive, then one end event. The stream can be read only once.
+ * @param options `ready`: a line that the child prints on both streams before it reads its input. The input is withheld until then, and
+ *   the line itself is not yielded.
  */
 export function stream(argv: readonly [string, ...string[]], options: SpawnOptions & { ready?: string }): LocalStream {
   const { ready } = options;
@@ -244,7 +244,7 @@ export function stream(argv: readonly [string, ...string[]], options: SpawnOptio
     child.once('spawn', () => resolve());
     child.once('error', (error) => reject(new CagematchError('launch-failed', error.message)));
   });
-  // Whoever does not ask for it learns of the failure from the stream's end.
+  // Callers that do not await `spawned` see the failure as the stream's end event.
   spawned.catch(() => {});
   const queue: ExecEvent[] = [];
   let wake: () => void = () => {};
@@ -275,7 +275,7 @@ export function stream(argv: readonly [string, ...string[]], options: SpawnOptio
   const over = ended(child);
   void over.then(async ({ missing, ...end }) => {
     const atMs = monotonic();
-    // A grandchild may hold the pipes; what it prints later is nobody's output.
+    // A grandchild may still hold the pipes; whatever it prints later is discarded.
     if (!missing) await Promise.race([Promise.all(closed), turns(50)]);
     child.stdout?.destroy();
     child.stderr?.destroy();
@@ -312,8 +312,9 @@ export function stream(argv: readonly [string, ...string[]], options: SpawnOptio
 }
 
 /**
- * The lines and the end of a runtime's client: one that is killed itself knows nothing of how the command ended.
- * @param daemonLost last words of one whose daemon went away meanwhile; it ends with code 1, as many a command does
+ * The lines and the end of a runtime's client. If the client itself was killed, how the command ended is unknown, so the end is `lost`.
+ * @param daemonLost matches the last stderr line of a client whose daemon went away meanwhile: its exit code 1 alone is ambiguous, since
+ *   many commands end with 1 too
  */
 export async function* clientEnd(child: ExecStream, daemonLost?: RegExp): AsyncGenerator<ExecEvent> {
   let words = '';
@@ -325,7 +326,7 @@ export async function* clientEnd(child: ExecStream, daemonLost?: RegExp): AsyncG
   }
 }
 
-/** Cuts text into lines; a line past its bound is cut, and its rest is passed over without being kept. */
+/** Splits text into lines. An overlong line is cut, and the rest of it is skipped without being buffered. */
 export function lineSplitter(emit: (line: string) => void) {
   let rest = '';
   let cut = false;
@@ -363,12 +364,12 @@ export function which(program: string, env: Env): string | undefined {
   return namesakes(program, env).find(isProgram);
 }
 
-/** All places of PATH where a program of that name is, the one that is run first. */
+/** All paths on PATH where a program of that name is, in the order of PATH: the first one is the one that runs. */
 export function everyWhich(program: string, env: Env): string[] {
   return namesakes(program, env).filter(isProgram);
 }
 
-/** Names of all programs on PATH that are called like this, each once, in alphabetical order. */
+/** Names of all programs on PATH that match the pattern, without duplicates, in alphabetical order. */
 export function programsLike(pattern: RegExp, env: Env): string[] {
   const found = pathOf(env).flatMap((folder) => {
     const names = existsSync(folder) ? readdirSync(folder) : [];
@@ -377,7 +378,7 @@ export function programsLike(pattern: RegExp, env: Env): string[] {
   return [...new Set(found)].sort();
 }
 
-/** Where it could be, in the order of PATH. */
+/** Candidate paths of a program, in the order of PATH. */
 function namesakes(program: string, env: Env): string[] {
   return pathOf(env).map((folder) => join(folder, program));
 }

@@ -4,8 +4,8 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname, uptime } from 'node:os';
 
 /**
- * `foreign`: it belongs to another machine, or to a PID namespace in which we cannot look, or its machine cannot be determined.
- * Whether it runs is unknown then.
+ * `foreign`: the owner belongs to another machine, or to a PID namespace that we cannot inspect, or its machine cannot be determined.
+ * Whether it still runs is then unknown.
  */
 export type OwnerState = 'alive' | 'dead' | 'foreign';
 
@@ -19,12 +19,13 @@ export interface Place {
   proc: string;
 }
 
-/** Separates the fields. Bytes of labels, files and environments that hold one are the same everywhere. */
+/** Separates the fields. An identifier has the same bytes in labels, files and environments. */
 const SEPARATOR = ':';
 
 /**
- * `<pid>:<boot>:<start>:<pid namespace>:<host>`. A pid comes back within a boot, so its start time (in clock ticks after boot) belongs
- * to it; it also means another process in another PID namespace. Versions before wrote the first two fields alone.
+ * `<pid>:<boot>:<start>:<pid namespace>:<host>`. A pid is reused within a boot, so the identifier includes the process's start time (in
+ * clock ticks after boot). A pid also means a different process in another PID namespace. Earlier versions wrote only the first two
+ * fields.
  */
 export function identifier(pid: number, place: Place = thisPlace()): string {
   const start = startTicks(pid, place.proc) ?? '';
@@ -33,10 +34,10 @@ export function identifier(pid: number, place: Place = thisPlace()): string {
 
 export function stateOf(owner: string, place: Place = thisPlace()): OwnerState {
   const [pid = '', boot, start, pidNamespace, host] = owner.split(SEPARATOR);
-  // 0 and negative numbers would address whole groups of processes. No version of ours has written such an identifier.
+  // 0 and negative numbers would address whole process groups. No version of cagematch has written such an identifier.
   if (!/^[1-9]\d*$/.test(pid) || !boot) return 'dead';
   if (host === undefined) {
-    // Of the older form: another boot may be another machine.
+    // An identifier in the older form: a different boot may mean a different machine.
     return sameBoot(boot, place.boot) ? lifeOf(Number(pid), undefined, place.proc) : 'foreign';
   }
   if (host !== place.host) return 'foreign';
@@ -45,7 +46,7 @@ export function stateOf(owner: string, place: Place = thisPlace()): OwnerState {
   return lifeOf(Number(pid), start || undefined, place.proc);
 }
 
-/** A zombie has ended: only its parent has not asked for its exit code yet. */
+/** A zombie counts as dead: it has ended, and only its parent has not collected its exit code yet. */
 function lifeOf(pid: number, start: string | undefined, proc: string): 'alive' | 'dead' {
   const stat = statFields(pid, proc);
   if (stat) {
@@ -61,7 +62,7 @@ function lifeOf(pid: number, start: string | undefined, proc: string): 'alive' |
   }
 }
 
-/** True for a zombie: the process has ended, and its parent has not yet asked how. */
+/** True for a zombie: the process has ended, and its parent has not collected its exit code yet. */
 export function isZombie(pid: number, proc = '/proc'): boolean {
   return 'ZXx'.includes(statFields(pid, proc)?.[0] ?? ' ');
 }
@@ -77,7 +78,7 @@ export function sessionOf(pid: number, proc = '/proc'): number | undefined {
   return session === undefined ? undefined : Number(session);
 }
 
-/** From the state on; the program's name, which comes before, may contain anything. */
+/** The fields of `stat` from the state on. They are located from the end of the program's name, which may contain any character. */
 function statFields(pid: number, proc: string): string[] | undefined {
   const text = read(`${proc}/${pid}/stat`);
   return text === undefined ? undefined : text.slice(text.lastIndexOf(')') + 2).split(' ');
@@ -90,7 +91,7 @@ export function thisPlace(): Place {
   return known;
 }
 
-/** Its inode number. Undefined where there is none, or another user's may not be looked at. */
+/** Inode number of a process's PID namespace. Undefined where there is none, or where another user's process may not be inspected. */
 export function pidNamespaceOf(pid: number | 'self', proc = '/proc'): string | undefined {
   try {
     return /\[(\d+)\]/.exec(readlinkSync(`${proc}/${pid}/ns/pid`))?.[1];
@@ -99,7 +100,7 @@ export function pidNamespaceOf(pid: number | 'self', proc = '/proc'): string | u
   }
 }
 
-/** A digest: the machine id is confidential. Machines made from one image may share the id, and then differ in their names. */
+/** A digest, since the machine id is confidential. It includes the host name, since machines cloned from one image may share the id. */
 function hostId(): string {
   const machine = read('/etc/machine-id') ?? read('/var/lib/dbus/machine-id') ?? '';
   return createHash('sha256').update(`cagematch ${machine.trim()} ${hostname()}`).digest('hex').slice(0, 12);
@@ -108,7 +109,7 @@ function hostId(): string {
 const MINUTES = /^boot-(\d+)$/;
 
 function bootId(): string {
-  // In minutes: the clock and the uptime drift a little against each other.
+  // Rounded to minutes, since the clock and the uptime drift slightly relative to each other.
   return read('/proc/sys/kernel/random/boot_id')?.trim() ?? `boot-${Math.round((Date.now() / 1000 - uptime()) / 60)}`;
 }
 

@@ -1,7 +1,8 @@
-// What is mounted below a folder of this host: it must be unmounted before the folder is removed, or another's files would go with it.
+// Finds what is mounted below a folder of this host: it must be unmounted before the folder is removed, or the mounted files would be
+// deleted too.
 import { readFileSync, realpathSync } from 'node:fs';
 
-/** Every mount that this process sees, in the kernel's order. Empty where the platform keeps no such list. */
+/** Every mount visible to this process, in the kernel's order. Empty where the platform has no such list. */
 export function readMounts(proc = '/proc'): { point: string; root: string; type: string }[] {
   return read(`${proc}/self/mountinfo`)
     .split('\n')
@@ -12,7 +13,7 @@ export function readMounts(proc = '/proc'): { point: string; root: string; type:
     });
 }
 
-/** Mount points at or below a folder, the last mounted first: in this order they can be unmounted. */
+/** Mount points at or below a folder, most recently mounted first, which is the order in which they can be unmounted. */
 export function mountsBelow(folder: string): string[] {
   const real = realpathOf(folder);
   return readMounts()
@@ -21,7 +22,7 @@ export function mountsBelow(folder: string): string[] {
     .reverse();
 }
 
-/** Spaces and their like are written in octal. */
+/** Decodes the octal escapes that the kernel uses for spaces and the like. */
 function plain(path: string): string {
   return path.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

@@ -1,4 +1,5 @@
-// Who made something, so that what a dead harness has left can be told apart from what a live one uses; and the temporary folders of both.
+// Records which harness created something, so that leftovers of a dead harness can be distinguished from what a live one is using; also
+// manages the harnesses' temporary folders.
 import { appendFileSync, chmodSync, lstatSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -8,18 +9,18 @@ import { mountsBelow } from './mounts.js';
 import { removeTree } from './remove-tree.js';
 import { readOwnText } from './safe-dir.js';
 
-/** Set for every process that a harness starts, and inherited by what these start on this machine. */
+/** Set for every process that a harness starts, and inherited by that process's children on this machine. */
 export const OWNER_VARIABLE = 'CAGEMATCH_OWNER';
 
 let ownIdentifier: string | undefined;
 
-/** The owner label of whatever this process makes. */
+/** The owner label for everything this process creates. */
 export function thisOwner(): string {
   ownIdentifier ??= identifier(process.pid);
   return ownIdentifier;
 }
 
-/** Has the harness that made something ended? One of which that is unknown has not. */
+/** True if the harness that created something has ended. False if its state is unknown. */
 export function ownerDead(owner: string): boolean {
   return stateOf(owner) === 'dead';
 }
@@ -28,11 +29,11 @@ const PREFIX = 'cagematch-';
 const OWNER_FILE = '.owner';
 
 /**
- * A new folder that `leftFolders` finds when its owner is dead.
- * @param parent absent: the folder for temporary files; a home, where the folder is then hidden
+ * A new folder that `leftFolders` finds once its owner is dead.
+ * @param parent where to create it. Absent: in the folder for temporary files. Given (a home): the folder's name starts with a dot.
  */
 export function makeFolder(purpose: string, parent?: string): string {
-  // Its name contains the owner's pid: one who dies before the file is written is still found.
+  // The name contains the owner's pid, so that the folder is found even if the owner dies before the file is written.
   const folder = mkdtempSync(join(parent ?? tmpdir(), `${parent === undefined ? '' : '.'}${PREFIX}${purpose}-${process.pid}-`));
   try {
     writeFileSync(join(folder, OWNER_FILE), thisOwner());
@@ -43,46 +44,46 @@ export function makeFolder(purpose: string, parent?: string): string {
   }
 }
 
-/** @throws when something is mounted below: its files would be removed too, whosever they are */
+/** @throws `destroy-failed` when something is mounted below, since the mounted files would be removed too, no matter who owns them */
 export function removeFolder(folder: string): void {
   const [mount] = mountsBelow(folder);
   if (mount !== undefined) throw new CagematchError('destroy-failed', `${mount} is a mount, so ${folder} stays`, `sudo umount ${mount}`);
   removeTree(folder, OWNER_FILE);
 }
 
-/** Who made a folder; undefined where that was no harness, or is not ours to read. Empty: it is being written just now. */
+/** The harness that created a folder. Undefined if none did, or if the owner file is not readable. Empty while it is being written. */
 export function folderOwner(folder: string): string | undefined {
-  // Anybody may make a folder of such a name: its file may be a pipe.
+  // Anybody can create a folder with such a name, and its owner file could be a pipe.
   return /^\.?cagematch-/.test(basename(folder)) ? readOwnText(folder, OWNER_FILE, 200) : undefined;
 }
 
-/** In the clients' folder: the sessions that this process has started, a pid a line. */
+/** File in the clients' folder that lists the sessions this process has started, one leader's pid per line. */
 const SESSIONS_FILE = '.sessions';
 const MOST_SESSIONS_BYTES = 16 * 2 ** 20;
 let sessions: string | undefined;
 
 /**
- * Notes that a client leads a session of its own. Whatever a client leaves running on purpose (the pause process of rootless Podman,
- * a gpg-agent, an ssh master) has moved into another session: it belongs to the user, and `clean` must be able to tell.
+ * Records that a client leads a session of its own. Whatever a client leaves running on purpose (the pause process of rootless Podman,
+ * a gpg-agent, an ssh master) has moved to another session. It belongs to the user, and `clean` must be able to distinguish it.
  */
 export function noteSession(leader: number): void {
   if (sessions === undefined) return;
   try {
     appendFileSync(sessions, `${leader}\n`);
   } catch {
-    // The disk is full, or the folder is gone: this client is not swept should we be killed.
+    // The disk is full, or the folder is gone. If we are killed, this client will not be cleaned up.
   }
 }
 
-/** The sessions that were noted in a clients' folder. */
+/** The sessions recorded in a clients' folder, by the pids of their leaders. */
 export function notedSessions(folder: string): Set<number> {
   const text = folderOwner(folder) === undefined ? undefined : readOwnText(folder, SESSIONS_FILE, MOST_SESSIONS_BYTES);
   return new Set((text ?? '').split('\n').filter(Boolean).map(Number));
 }
 
 /**
- * A folder for what the runtimes' clients put into TMPDIR: one that is killed, or finds no room, leaves it there (Podman does), and
- * nobody could tell whose it is. Clients may run as another user.
+ * A folder that the runtimes' clients use as TMPDIR. A client that is killed or runs out of space leaves its temporary files behind
+ * (Podman does), and in the shared temporary folder they could not be attributed. Clients may run as another user.
  * @throws `bad-input` where nothing can be written
  */
 export function makeClientsFolder(): string {
@@ -103,9 +104,9 @@ export function makeClientsFolder(): string {
 }
 
 /**
- * Folders whose harnesses have ended, or those of which that is unknown. Folders of other users are theirs to remove, unless the caller
- * is root.
- * @param where `parent` and the beginning of the names; absent: all in the folder for temporary files
+ * Folders whose owner is in the given state: `dead`, or `foreign` (unknown). Folders of other users are left out, since those users have
+ * to remove them, unless the caller is root.
+ * @param where `parent` and the prefix of the names; absent: all of cagematch's folders in the folder for temporary files
  */
 export function leftFolders(
   state: Exclude<OwnerState, 'alive'>,
@@ -125,7 +126,7 @@ function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder);
   } catch {
-    return []; // Not there, or closed to us.
+    return []; // Missing, or not readable by us.
   }
 }
 
@@ -135,8 +136,8 @@ function mayRemove(folder: string): boolean {
 }
 
 /**
- * Of one whose owner is writing the file just now, or died before it could: by its name. Only where the folder is the caller's own:
- * anybody may make one of such a name.
+ * The owner as derived from the folder's name, for a folder whose owner is still writing the file or died before it could. Only if the
+ * folder belongs to the caller, since anybody can create a folder with such a name.
  */
 function ownerNamed(folder: string): string | undefined {
   const pid = /-(\d+)-[^-]+$/.exec(folder)?.[1];
@@ -145,6 +146,6 @@ function ownerNamed(folder: string): string | undefined {
     const file = lstatSync(join(folder, OWNER_FILE), { throwIfNoEntry: false });
     return file === undefined || (file.isFile() && file.size === 0) ? identifier(Number(pid)) : undefined;
   } catch {
-    return undefined; // Its mode lets nobody look into it.
+    return undefined; // The folder's mode denies access.
   }
 }

@@ -1,22 +1,22 @@
-// Reads and makes what a user or a stranger names by a path: plain files only, without waiting for anybody, and never more than a bound.
+// Reads and creates files and folders at paths that a user or a stranger chose: plain files only, without blocking, and size-limited.
 import { closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { dirname, isAbsolute } from 'node:path';
 import { CagematchError } from '../errors.js';
 import { readBounded } from './safe-dir.js';
 
-/** Bytes that a file which a person writes by hand may have. */
+/** Maximum size, in bytes, of a file that a person writes by hand. */
 export const MOST_TYPED = 1024 ** 2;
 
 interface Access {
-  /** `refuse`: the path itself must be no symbolic link. */
+  /** `refuse`: the path itself must not be a symbolic link. */
   links: 'follow' | 'refuse';
 }
 
 /**
- * Opens a plain file to read it. Anything else is refused before it is opened, since opening a device may do something; and once more
- * after that, since the path may have changed in between.
- * @returns the descriptor, which the caller closes
- * @throws `bad-input` for what is no plain file; errors of the file system pass as they are
+ * Opens a plain file for reading. Anything else is refused before it is opened, since opening a device can have side effects, and the
+ * check is repeated after opening, since the path may have changed in between.
+ * @returns the file descriptor, which the caller closes
+ * @throws `bad-input` for anything but a plain file; file system errors are passed on unchanged
  */
 export function openPlainFile(path: string, { links }: Access): number {
   refuseUnlessPlain(path, links === 'follow' ? statSync(path) : lstatSync(path));
@@ -33,8 +33,8 @@ export function openPlainFile(path: string, { links }: Access): number {
 
 /**
  * The content of a plain file.
- * @param access with the most bytes that it may have
- * @throws as `openPlainFile` does, and `bad-input` for a longer file
+ * @param access `most`: the maximum size in bytes
+ * @throws like `openPlainFile`, and `bad-input` for a larger file
  */
 export function readPlainFile(path: string, access: Access & { most: number }): Buffer {
   const descriptor = openPlainFile(path, access);
@@ -61,9 +61,9 @@ function kindOf(stats: Stats): string {
 }
 
 /**
- * The folder that TMPDIR names, by a path without links: sandboxes and the looks at them have to use the same one.
- * @returns undefined where TMPDIR is not set
- * @throws `bad-input` for a path that a runtime's client could not take
+ * The folder that TMPDIR names, as a path without symbolic links: sandboxes and the checks on them have to use the same path.
+ * @returns undefined if TMPDIR is not set
+ * @throws `bad-input` for a path that a runtime's client could not handle
  */
 export function realTemporaryFolder(named: string | undefined): string | undefined {
   if (!named) return undefined;
@@ -73,14 +73,14 @@ export function realTemporaryFolder(named: string | undefined): string | undefin
   try {
     return realpathSync(named);
   } catch {
-    // A folder that is missing is reported by whoever writes to it first.
+    // A missing folder is reported when something first writes to it.
     return named;
   }
 }
 
 /**
- * Makes a folder and those above it that are missing. Node's own recursive form (20.20) never returns where a parent exists that refuses
- * new folders with ENOENT, as `/proc` does.
+ * Creates a folder and its missing parents. Node's own recursive mkdir (20.20) never returns if an existing parent refuses new folders
+ * with ENOENT, as `/proc` does.
  */
 export function makeFolders(path: string): void {
   const found = (one: string) => statSync(one, { throwIfNoEntry: false });
@@ -90,7 +90,7 @@ export function makeFolders(path: string): void {
   try {
     mkdirSync(path);
   } catch (error) {
-    // Another process may have made the same folder meanwhile.
+    // Another process may have created the same folder meanwhile.
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !found(path)?.isDirectory()) throw error;
   }
 }

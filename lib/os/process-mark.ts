@@ -1,14 +1,16 @@
-// Marks a process and all that it starts, so that they are found again whatever they do to their environment, session and parent. Linux only.
+// Marks a process and everything it starts, so that these processes can be found again whatever they do to their environment, session
+// and parent. Linux only.
 //
-// Every process inherits its resource limits. The limit on file locks has had no effect since Linux 2.4.25, but is still kept and shown:
-// its value can carry which sandbox of which harness a process belongs to. Unlike a cgroup, anybody may set it. It marks processes that
-// lose their parent on purpose (daemons); it is no wall: a program that looks for it can set it back.
+// Every process inherits its resource limits. The limit on file locks has had no effect since Linux 2.4.25, but the kernel still stores
+// and reports it, so its value can encode which sandbox of which harness a process belongs to. Unlike a cgroup, any user can set it. The
+// mark is meant for processes that detach from their parent on purpose (daemons). It is not a security boundary: a program that looks
+// for the mark can reset it.
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Env, Listed } from '../contract.js';
 import { which } from './exec.js';
 import { isZombie, pidNamespaceOf, startTicks, thisPlace } from './harness-id.js';
 
-/** The fields of a mark, from the highest bits down: eleven bits that no real limit begins with, then these. */
+/** The fields of a mark, from the highest bits down: an eleven-bit prefix that no real limit begins with, then the fields below. */
 const PREFIX = 0x4a6n;
 const PID_BITS = 22n;
 const START_BITS = 16n;
@@ -31,7 +33,7 @@ function decode(value: bigint): Mark | undefined {
   return { pid: field(START_BITS + SANDBOX_BITS, PID_BITS), start: field(SANDBOX_BITS, START_BITS), sandbox: field(0n, SANDBOX_BITS) };
 }
 
-/** The sandboxes that this process has marked, by their number in the mark. */
+/** The sandboxes that this process has marked, indexed by their number in the mark. */
 const sandboxes: string[] = [];
 
 function lowStart(ticks: string | undefined): number {
@@ -39,12 +41,12 @@ function lowStart(ticks: string | undefined): number {
 }
 
 /**
- * @param env of the command
- * @returns the command as it is marked from its first instruction on; itself where this system has no such mark
+ * @param env the command's environment
+ * @returns a command that is marked from its first instruction on; the unchanged command if this system does not support the mark
  */
 export function marked(argv: [string, ...string[]], sandbox: string, env: Env): [string, ...string[]] {
   const prlimit = limitOf('self')?.hard === 'unlimited' ? which('prlimit', { PATH: SYSTEM_PATH }) : undefined;
-  // A program that is not there fails under its own name.
+  // A missing program is left as it is, so that the error names the program and not prlimit.
   if (prlimit === undefined || (!argv[0].includes('/') && which(argv[0], env) === undefined)) return argv;
   let number = sandboxes.indexOf(sandbox);
   if (number === -1) number = sandboxes.push(sandbox) - 1;
@@ -54,19 +56,19 @@ export function marked(argv: [string, ...string[]], sandbox: string, env: Env): 
 
 const SYSTEM_PATH = '/usr/bin:/bin:/usr/sbin:/sbin';
 
-/** The sandbox of this harness that a process is marked with. */
+/** The sandbox that a process is marked with, if this harness marked it. */
 export function markedSandbox(pid: number, proc = '/proc'): string | undefined {
   const mark = markOf(pid, proc);
   if (mark === undefined || mark.pid !== process.pid || mark.start !== lowStart(startTicks(process.pid))) return undefined;
   return sandboxes.findLast((_, index) => index % 2 ** Number(SANDBOX_BITS) === mark.sandbox);
 }
 
-/** Every marked process in this PID namespace that runs, except the caller, as `<sandbox> pid <pid>`. A zombie keeps its limits. */
+/** Every running marked process in this PID namespace except the caller, as `<sandbox> pid <pid>`. Zombies keep their limits: skipped. */
 export function listMarked(mode: string): Listed[] {
   const { boot, host, pidNamespace, proc } = thisPlace();
   return processIds(proc).flatMap((pid) => {
     const mark = pid === process.pid ? undefined : markOf(pid, proc);
-    // A number of another PID namespace means another process there.
+    // In another PID namespace, the same pid means a different process.
     if (mark === undefined || isZombie(pid, proc) || pidNamespaceOf(pid, proc) !== pidNamespace) return [];
     const started = startTicks(mark.pid, proc);
     const start = started !== undefined && lowStart(started) === mark.start ? started : '0';
@@ -86,7 +88,7 @@ function limitOf(pid: number | 'self', proc = '/proc'): { soft: string; hard: st
       /^Max file locks\s+(\d+|unlimited)\s+(\d+|unlimited)/m.exec(readFileSync(`${proc}/${pid}/limits`, 'latin1')) ?? [];
     return soft === undefined || hard === undefined ? undefined : { soft, hard };
   } catch {
-    return undefined; // Gone, or no Linux.
+    return undefined; // Gone, or not Linux.
   }
 }
 

@@ -1,17 +1,18 @@
-// What trees of processes of this host have used so far, out of Linux' /proc. All reads are synchronous: a tree that is read bit by bit changes meanwhile.
+// Resource usage of process trees on this host, read from Linux's /proc. All reads are synchronous, since a tree that is read piece by
+// piece changes meanwhile.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
-/** What one process tells of itself: its resident memory, and its time on the CPU. */
+/** Resource usage of one process: its resident memory and its CPU time. */
 export interface Used {
-  /** The most it ever had; 0 for one that has ended and is not waited for: its memory is gone, its time is not. */
+  /** Peak resident memory. 0 for a zombie: its memory is gone, but its CPU time is still reported. */
   memoryPeakBytes: number;
   memoryNowBytes: number;
-  /** Its ended and waited-for children included. */
+  /** Includes children that have ended and were waited for. */
   cpuUserMs: number;
   cpuSystemMs: number;
 }
 
-/** By process id. */
+/** Usage by process id. */
 export type Tree = Map<number, Used>;
 
 export interface CommandLine {
@@ -19,7 +20,7 @@ export interface CommandLine {
   argv: string[];
 }
 
-/** The kernel tells times in hundredths of a second on every platform that Node runs on (USER_HZ). */
+/** The kernel reports times in hundredths of a second (USER_HZ) on every platform that Node runs on. */
 const TICK_MS = 10;
 
 /** Every process that has a command line; one pass over /proc. */
@@ -30,7 +31,7 @@ export function commandLines(proc = '/proc'): CommandLine[] {
   });
 }
 
-/** The roots that are still there, and all below them. */
+/** The roots that still exist, and all their descendants. */
 export function readTree(roots: Iterable<number>, proc = '/proc'): Tree {
   const tree: Tree = new Map();
   const children = lookDown(proc);
@@ -45,13 +46,13 @@ export function readTree(roots: Iterable<number>, proc = '/proc'): Tree {
   return tree;
 }
 
-/** The processes that these have started and that still run. */
+/** The existing children of these processes. */
 export function childrenOf(pids: Iterable<number>, proc = '/proc'): number[] {
   const children = lookDown(proc);
   return [...pids].flatMap(children);
 }
 
-/** Is it one of the roots, or below one? Undefined where it, or who started it, has gone: that can no longer be told. */
+/** True if the process is one of the roots or below one. Undefined if it or an ancestor is gone, so that this cannot be determined. */
 export function isBelow(pid: number, roots: readonly number[], proc = '/proc'): boolean | undefined {
   for (let one = pid; one !== 1; one = parentOf(one, proc)) {
     if (roots.includes(one)) return true;
@@ -60,7 +61,7 @@ export function isBelow(pid: number, roots: readonly number[], proc = '/proc'): 
   return roots.includes(1);
 }
 
-/** How to find a process' children: the kernel's own lists, or one look at everybody's parent where it keeps none. */
+/** A function that finds a process's children: from the kernel's own lists, or where there are none, from one scan of all parents. */
 function lookDown(proc: string): (pid: number) => number[] {
   if (existsSync(`${proc}/${process.pid}/task/${process.pid}/children`)) return (pid) => listedChildren(pid, proc);
   let byParent: Map<number, number[]> | undefined;
@@ -81,12 +82,12 @@ function everybodyByParent(proc: string): Map<number, number[]> {
   return byParent;
 }
 
-/** A child is listed with the thread that started it. */
+/** The kernel lists each child under the thread that started it. */
 function listedChildren(pid: number, proc: string): number[] {
   return numbers(entries(`${proc}/${pid}/task`)).flatMap((thread) => numbers(read(`${proc}/${pid}/task/${thread}/children`).split(' ')));
 }
 
-/** @returns undefined when it is gone */
+/** @returns undefined if the process is gone */
 function readProcess(pid: number, proc: string): Used | undefined {
   const fields = statFields(pid, proc);
   if (fields.length === 0) return undefined;
@@ -100,12 +101,12 @@ function readProcess(pid: number, proc: string): Used | undefined {
   };
 }
 
-/** The most of resident memory that one process ever had, in bytes; 0 when it has ended. */
+/** Peak resident memory of one process, in bytes; 0 if the process has ended. */
 export function memoryPeakOf(pid: number, proc = '/proc'): number {
   return kilobytes(read(`${proc}/${pid}/status`), 'VmHWM');
 }
 
-/** In bytes. */
+/** The named value of `status`, converted to bytes. */
 function kilobytes(status: string, name: string): number {
   return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) * 1024;
 }
@@ -114,7 +115,7 @@ function parentOf(pid: number, proc: string): number {
   return Number(statFields(pid, proc)[1] ?? 0);
 }
 
-/** Fields of `stat` from the state on: a program's name, which comes before, may hold anything. */
+/** The fields of `stat` from the state on. They are located from the end of the program's name, which may contain any character. */
 function statFields(pid: number, proc: string): string[] {
   const text = read(`${proc}/${pid}/stat`);
   return text === '' ? [] : text.slice(text.lastIndexOf(')') + 2).split(' ');
@@ -140,6 +141,6 @@ function read(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {
-    return ''; // Gone, or another user's.
+    return ''; // The process is gone, or belongs to another user.
   }
 }

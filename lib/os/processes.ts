@@ -1,4 +1,4 @@
-// Processes of this host that bear our labels in their environment: what modes without a daemon are listed by.
+// Finds processes on this host that carry our labels in their environment; modes without a daemon list their sandboxes this way.
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Context, Env, Labels, Listed } from '../contract.js';
 import { capture } from './exec.js';
@@ -9,27 +9,27 @@ import { listMarked } from './process-mark.js';
 const NAMES = { match: 'CAGEMATCH_MATCH', mode: 'CAGEMATCH_MODE', owner: OWNER_VARIABLE } as const;
 const SANDBOX = 'CAGEMATCH_SANDBOX';
 
-/** What a process has to have in its environment to be found again; children inherit it. */
+/** The environment variables by which a process is found again; children inherit them. */
 export function labelEnv(labels: Labels, sandbox: string): Env {
   return { [NAMES.match]: labels.match, [NAMES.mode]: labels.mode, [NAMES.owner]: labels.owner, [SANDBOX]: sandbox };
 }
 
-/** The sandbox that a process belongs to, by its environment as /proc has it. */
+/** The sandbox that a process belongs to, according to its environment in the format of /proc. */
 export function sandboxIn(environment: string): string | undefined {
   return new RegExp(`(?:^|\\0)${SANDBOX}=([^\\0]*)`).exec(environment)?.[1];
 }
 
-/** How a mode finds its processes. */
+/** A mode's function for finding its processes. */
 type List = (ctx: Context) => Promise<Listed[]>;
 
-/** Every process of the context's mode, as `<sandbox> pid <pid>`; for a mode that also marks them (`lib/os/process-mark.ts`). */
+/** Every process of the context's mode, as `<sandbox> pid <pid>`; for a mode that also marks its processes (`lib/os/process-mark.ts`). */
 export async function listMarkedProcesses(ctx: Context): Promise<Listed[]> {
   const listed = await listProcesses(ctx);
   const known = new Set(listed.map(pidOf));
   return [...listed, ...listMarked(ctx.labels.mode).filter((one) => !known.has(pidOf(one)))];
 }
 
-/** Every process of the context's mode that has kept its environment, as `<sandbox> pid <pid>`. */
+/** Every process of the context's mode that still has its environment, as `<sandbox> pid <pid>`. */
 export async function listProcesses(ctx: Context): Promise<Listed[]> {
   const found: Listed[] = [];
   for (const { pid, env } of await environments(ctx)) {
@@ -44,8 +44,9 @@ export async function listProcesses(ctx: Context): Promise<Listed[]> {
 }
 
 /**
- * Processes of harnesses that have ended: those of sandboxes, and clients of runtimes in the sessions that the harness started. A process
- * in another session is what a client leaves running on purpose, such as the pause process of rootless Podman: it is the user's.
+ * Orphaned processes, whose harness has ended: processes of sandboxes, and runtime clients in the sessions that the harness started. A
+ * process in another session was left running by a client on purpose, such as the pause process of rootless Podman; it belongs to the
+ * user.
  */
 export async function listOrphans(platform: NodeJS.Platform, env: Env): Promise<Listed[]> {
   const sessionsIn = remembered(notedSessions);
@@ -68,19 +69,19 @@ function remembered<T>(ask: (key: string) => T): (key: string) => T {
   };
 }
 
-/** Kills one of what `listProcesses` gave, and waits until it is no longer listed; a process that only the kernel can end is given 2 s. */
+/** Kills a process that `listProcesses` returned, and waits at most 2 s until it is no longer listed: the kernel may be slow to end it. */
 export async function reapProcess(ctx: Context, listed: Listed, list: List = listProcesses): Promise<void> {
   const deadline = Date.now() + 2000;
   do killListed(listed);
   while (Date.now() < deadline && (await list(ctx)).some(({ id }) => id === listed.id));
 }
 
-/** Kills one of what the lists above gave. */
+/** Kills a process that one of the lists above returned. */
 export function killListed(listed: Listed): void {
   try {
     process.kill(pidOf(listed), 'SIGKILL');
   } catch {
-    // Gone already.
+    // Already gone.
   }
 }
 
@@ -88,7 +89,7 @@ function pidOf({ id }: Listed): number {
   return Number(/ pid (\d+)$/.exec(id)?.[1]);
 }
 
-/** Kills what a sandbox still has running, until nothing is left or ten passes are over. */
+/** Kills the processes of a sandbox until none is left, in at most ten passes. @returns whether none is left */
 export async function killSandbox(ctx: Context, sandbox: string, list: List = listProcesses): Promise<boolean> {
   for (let pass = 0; pass < 10; pass += 1) {
     const left = (await list(ctx)).filter((listed) => listed.id.startsWith(`${sandbox} pid `));
@@ -101,7 +102,7 @@ export async function killSandbox(ctx: Context, sandbox: string, list: List = li
 
 interface Found {
   pid: number;
-  /** By the pid of its leader; where the platform has no process file system, its process group. */
+  /** The session's id, which is the pid of its leader; where the platform has no process file system, the process group. */
   session: number | undefined;
   env: Env;
 }
@@ -124,12 +125,12 @@ function fromProc(): Found[] {
         const pid = Number(name);
         return text.includes(OWNER_VARIABLE) ? [{ pid, session: sessionOf(pid), env: pairs(text.split('\0')) }] : [];
       } catch {
-        return []; // Gone, or another user's.
+        return []; // The process is gone, or belongs to another user.
       }
     });
 }
 
-/** Of the variables, those by which a process is found again. */
+/** The subset of the variables by which a process is found again. */
 function pairs(words: string[]): Env {
   return Object.fromEntries(
     words.flatMap((word) =>

@@ -1,17 +1,17 @@
-// Removes what strangers have had: nothing beyond a link or a mount goes, whatever they do meanwhile.
+// Removes folder trees that strangers had access to: nothing beyond a link or a mount is removed, whatever the strangers do meanwhile.
 import { randomUUID } from 'node:crypto';
 import { closeSync, lstatSync, openSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
 import { AS_FOLDER, type Held, heldBy, type Name, under } from './safe-dir.js';
 
-/** So often a folder is looked at again into which somebody puts new things while it is emptied. */
+/** How many times a folder is emptied if somebody keeps adding new files to it meanwhile. */
 const TURNS = 3;
 
 /**
- * Node's `rmSync` goes by paths: a folder that becomes a link between two of its looks takes it elsewhere, and a tree that is
- * deeper than a path may be long stays. Here every name is reached from its open folder, and what a folder in the tree holds is
- * first moved up to the top, so that no path grows and two folders are open at a time.
- * @param last a file of the folder that goes when all others have gone: it tells whose the folder is
- * @throws what the file system says of the first thing that will not go; that nothing is there is no failure
+ * Removes a folder and everything in it. Node's `rmSync` works with paths: a folder that is replaced by a link between two checks leads
+ * it elsewhere, and it fails on a tree deeper than the maximum path length. Here every name is reached from its open folder, and the
+ * contents of a folder in the tree are first moved up to the top, so that no path grows and only two folders are open at a time.
+ * @param last a file in the folder that is removed after all others, since it identifies the owner of the folder
+ * @throws the file system's error for the first item that cannot be removed; a missing folder is not an error
  */
 export function removeTree(folder: string, last?: string): void {
   const stats = lstatSync(folder, { throwIfNoEntry: false });
@@ -31,14 +31,14 @@ export function removeTree(folder: string, last?: string): void {
   rmdirSync(folder);
 }
 
-/** @returns whether nothing is left but the last */
+/** @returns whether nothing but `last` was left */
 function empty(top: Held, last: string | undefined): boolean {
   const isLast = (name: Name) => last !== undefined && Buffer.from(last).equals(Buffer.from(name));
   const names: Name[] = top.names().filter((name) => !isLast(name));
   if (names.length === 0) return true;
   for (let name = names.pop(); name !== undefined; name = names.pop()) {
     if (drop(top, name)) continue;
-    // What was a folder a moment ago and is a link now is not entered; the next turn sees what it is.
+    // A folder that has meanwhile been replaced by a link is not entered; the next turn handles the link.
     top.folder(name, (inner) => {
       for (const one of inner.names()) {
         if (drop(inner, one) || dropFolder(inner, one)) continue;
@@ -52,12 +52,12 @@ function empty(top: Held, last: string | undefined): boolean {
   return false;
 }
 
-/** Anything but a folder. @returns whether it is gone */
+/** Removes anything but a folder. @returns whether it is gone */
 function drop(from: Held, name: Name): boolean {
   return went(() => unlinkSync(under(from.path, name)), ['EISDIR', 'EPERM']);
 }
 
-/** A folder that is empty. @returns whether it is gone */
+/** Removes an empty folder. @returns whether it is gone */
 function dropFolder(from: Held, name: Name): boolean {
   return went(() => rmdirSync(under(from.path, name)), ['ENOTEMPTY', 'EEXIST', 'ENOTDIR']);
 }

@@ -1,4 +1,4 @@
-// Folders and files that strangers can change while we look: reached one name at a time, and never through a link.
+// Access to folders and files that strangers can change meanwhile: one path component at a time, and never through a link.
 import {
   closeSync,
   constants,
@@ -15,38 +15,39 @@ import {
 import { join } from 'node:path';
 
 /**
- * Between two looks at a path, a stranger may put a link where a folder was, and the second look is somewhere else. The kernel's
- * answer is to open the folder and go on from there, but Node has no `openat`. On Linux `/proc/self/fd/<n>/<name>` is the same:
- * the first part leads to the open folder, whatever its path has become. Elsewhere the path is all there is, and a look at which
- * folder it is comes before; who swaps it just between the two still wins there.
+ * Between two accesses to a path, a stranger may replace a folder by a link, so that the second access goes elsewhere (a race
+ * condition). The kernel's remedy is to open the folder and continue from its file descriptor, but Node has no `openat`. On Linux
+ * `/proc/self/fd/<n>/<name>` is equivalent: its first part leads to the open folder, whatever has become of the folder's path. On other
+ * platforms only the path is available, and the folder's identity is checked first; a swap between that check and the access still
+ * succeeds there.
  */
 const BY_DESCRIPTOR = process.platform === 'linux' && statSync('/proc/self/fd', { throwIfNoEntry: false })?.isDirectory() === true;
 
-/** Not opened through a link; without waiting for who is at the other end of a pipe. */
+/** Flags that open nothing through a link, and do not block on a pipe. */
 export const AS_FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 export const AS_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** A name in a folder, as bytes where it may be no text. */
+/** A name in a folder; as bytes where it may not be valid text. */
 export type Name = string | Buffer;
 
-/** An open folder. All of it is of the one folder that was opened, under whatever name that is now. */
+/** An open folder. All operations apply to the folder that was opened, even if it has been renamed meanwhile. */
 export interface Held {
-  /** A path that leads into it as long as it is held. */
+  /** A path that leads into the folder as long as it is held. */
   path: string;
   stats(): Stats;
-  /** @param most so many of them at the most */
+  /** @param most the maximum number of names to return */
   names(most?: number): Buffer[];
-  /** Of the thing of that name, a link itself; undefined where there is none. */
+  /** Stats of the item with that name, without following a link; undefined if there is none. */
   look(name: Name): Stats | undefined;
-  /** Where a link leads, as bytes; undefined where there is none. */
+  /** Target of a link, as bytes; undefined if there is no link of that name. */
   linkOf(name: Name): Buffer | undefined;
-  /** Opens a folder in it for as long as `act` takes; undefined where there is none of that name, or a link. */
+  /** Opens a subfolder for as long as `act` takes; undefined if there is no folder of that name, or it is a link. */
   folder<T>(name: Name, act: (held: Held) => T): T | undefined;
-  /** The same of a file; undefined where it is anything but a plain file. */
+  /** Opens a file in the folder for as long as `act` takes; undefined if it is anything but a plain file. */
   file<T>(name: Name, act: (descriptor: number, stats: Stats) => T): T | undefined;
 }
 
-/** Which folder it is, whatever may stand under its name later. */
+/** Identifies a folder, even if another one takes its name later. */
 export interface Identity {
   path: string;
   dev: number;
@@ -58,7 +59,7 @@ export function identify(folder: string): Identity {
   return { path: folder, dev, ino };
 }
 
-/** @returns undefined where there is no such folder, or another one has taken its place */
+/** @returns undefined if there is no such folder, or another one has taken its place */
 export function hold<T>(folder: string | Identity, act: (held: Held) => T): T | undefined {
   const path = typeof folder === 'string' ? folder : folder.path;
   return holdAt(path, (held) => {
@@ -72,7 +73,7 @@ function holdAt<T>(path: string | Buffer, act: (held: Held) => T): T | undefined
   return opened(path, AS_FOLDER, (descriptor) => act(heldBy(descriptor, path)));
 }
 
-/** What stands in our way (a link, nothing at all, a lock, an end of descriptors) is no folder and no file to us. */
+/** Any failure to open (a link, a missing item, denied access, no free file descriptors) counts as "not there". */
 function opened<T>(path: string | Buffer, flags: number, act: (descriptor: number) => T): T | undefined {
   let descriptor: number;
   try {
@@ -87,9 +88,9 @@ function opened<T>(path: string | Buffer, flags: number, act: (descriptor: numbe
   }
 }
 
-/** Of a folder that is open. @param found the path by which it was found */
+/** Wraps a folder that is already open. @param found the path by which it was found */
 export function heldBy(descriptor: number, found: string | Buffer): Held {
-  // The dot: what leads to the folder is itself a link.
+  // The trailing dot is needed because `/proc/self/fd/<n>` is itself a link.
   const path: string | Buffer = BY_DESCRIPTOR ? `/proc/self/fd/${descriptor}/.` : found;
   const at = (name: Name) => under(path, name);
   return {
@@ -108,7 +109,7 @@ export function heldBy(descriptor: number, found: string | Buffer): Held {
 }
 
 function someNames(path: string | Buffer, most: number): Buffer[] {
-  // Its names are bytes as asked; the types know of text only.
+  // The names are bytes, as requested, but Node's types allow for text only.
   const listing = opendirSync(path.toString(), { encoding: 'buffer' as BufferEncoding });
   try {
     const names: Buffer[] = [];
@@ -128,13 +129,13 @@ function attempt<T>(look: () => T): T | undefined {
   }
 }
 
-/** `join` would take a name apart and is for text only. */
+/** Like `join`, but also for names that are bytes, which it leaves unnormalized. */
 export function under(folder: string | Buffer, name: Name): string | Buffer {
   if (typeof folder === 'string' && typeof name === 'string') return join(folder, name);
   return Buffer.concat([Buffer.from(folder), Buffer.from('/'), Buffer.from(name)]);
 }
 
-/** A file's content, or undefined when it has more than `most` bytes. Its size is not believed: files of /proc tell none. */
+/** A file's content, or undefined if it has more than `most` bytes. The reported size is not used, since files in /proc report none. */
 export function readBounded(descriptor: number, most: number): Buffer | undefined {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -149,14 +150,14 @@ export function readBounded(descriptor: number, most: number): Buffer | undefine
 }
 
 /**
- * The text of a plain file in a folder that a stranger could write; undefined where it is anything else, longer than `most` bytes,
- * or has a second name: that can be a file of this host's, which somebody has linked into the folder.
+ * The text of a plain file in a folder that a stranger could write to. Undefined if it is anything else, longer than `most` bytes, or
+ * has a second hard link, since it could then be a file of this host that somebody has linked into the folder.
  */
 export function readOwnText(folder: string, name: string, most: number): string | undefined {
   return hold(folder, (held) => readOwn(held, name, most)?.toString('utf8'));
 }
 
-/** The same in a folder that is open, as bytes. */
+/** Like `readOwnText`, but in a folder that is already open, and as bytes. */
 export function readOwn(held: Held, name: Name, most: number): Buffer | undefined {
   return held.file(name, (descriptor, stats) => (stats.nlink > 1 ? undefined : readBounded(descriptor, most)));
 }

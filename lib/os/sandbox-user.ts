@@ -1,4 +1,4 @@
-// Whom the agent runs as where the caller is root: a user id that nobody on this machine has.
+// The user that the agent runs as if the caller is root: a user id that is not in use on this machine.
 import { readFileSync } from 'node:fs';
 
 export interface User {
@@ -7,16 +7,16 @@ export interface User {
 }
 
 /**
- * Ids that neither distributions nor systemd give to anybody (systemd's UIDS-GIDS table), and that fit into a user namespace of the
- * usual 65536 ids. The runner image has an account for the first.
+ * Range of ids that neither distributions nor systemd assign (systemd's UIDS-GIDS table), and that fit into a user namespace of the
+ * usual 65536 ids. The runner image has an account for the first id.
  */
 const FIRST = 60_578;
 const LAST = 61_183;
 
 /**
- * A process of the host with the sandbox's uid may read what the sandbox holds (its environment, `/proc/<pid>/root`, its workspace), and
- * a sandbox that shares the host's files may read what that user owns. So it is an id without an account and without a group.
- * @param etc absent: this machine's
+ * A user id without an account and without a group. A host process with the sandbox's uid could read the sandbox's data (its
+ * environment, `/proc/<pid>/root`, its workspace), and a sandbox that shares the host's files could read files owned by that user.
+ * @param etc absent: this machine's /etc
  */
 export function nobodysUser(etc = '/etc', proc = '/proc'): User {
   const taken = new Set([...idsIn(`${etc}/passwd`), ...idsIn(`${etc}/group`)]);
@@ -25,7 +25,7 @@ export function nobodysUser(etc = '/etc', proc = '/proc'): User {
   const within = (id: number, all: Range[]) => all.some(({ first, count }) => id >= first && id < first + count);
   for (let id = FIRST; id <= LAST; id += 1)
     if (!taken.has(id) && !within(id, delegated) && (mapped.length === 0 || within(id, mapped))) return { uid: id, gid: id };
-  // In a user namespace with few ids there is no room for anybody else.
+  // A user namespace with few ids has no unused id in this range.
   return { uid: 1000, gid: 1000 };
 }
 
@@ -48,7 +48,7 @@ function fields(path: string, separator: string | RegExp): string[][] {
       .split('\n')
       .flatMap((line) => (line.trim() === '' ? [] : [line.trim().split(separator)]));
   } catch {
-    return []; // Not every system keeps all of them.
+    return []; // Not every system has all of these files.
   }
 }
 
@@ -57,7 +57,7 @@ interface Account extends User {
   home: string;
 }
 
-/** Every account of this machine that has a home of its own. */
+/** Every account of this machine that has a home folder. */
 export function accounts(passwd = '/etc/passwd'): Account[] {
   return fields(passwd, ':').flatMap(([name = '', , uid, gid, , home = '']) =>
     home.startsWith('/') ? [{ name, uid: Number(uid), gid: Number(gid), home }] : [],

@@ -1,4 +1,4 @@
-// The flow of a probe: make every row ready, try each thing in it, sweep up. Emits events; prints nothing.
+// The flow of a probe: prepare every row, run the selected probes in it, sweep up. Emits events; prints nothing.
 import type { Context, Env } from '../contract.js';
 import { messageOf } from '../errors.js';
 import type { Gateway } from '../model/gateway.js';
@@ -18,29 +18,29 @@ const INTERRUPTED = 'interrupted';
 
 export interface ProbeSettings {
   entries: PlannedEntry[];
-  /** @param more joins the user's environment */
+  /** @param more added to the user's environment */
   contextOf(entry: PlannedEntry, more?: Env): Context;
-  /** The caller's environment, whole. */
+  /** The caller's complete environment. */
   env: Env;
   record: Recorder<UnstampedProbe>;
   gateway: Gateway;
   probeId: string;
   only: readonly ProbeName[];
-  /** What the agent does with a canary in the credential's place. */
+  /** The task that the agent runs with a canary in place of the credential. */
   task: Task;
-  /** Where the record is. */
+  /** Folder of the record. */
   folder: string;
-  /** Rounds of `tax`. */
+  /** Number of rounds for `tax`. */
   rounds: number;
   seed: number;
-  /** Addresses outside of this machine that the user wants tried, as `host:port`. */
+  /** Addresses outside this machine that the user wants tried, as `host:port`. */
   reach: readonly string[];
-  /** Bounds one sandbox. */
+  /** Timeout for one sandbox, in ms. */
   timeoutMs: number;
   signal: AbortSignal;
 }
 
-/** Never throws for what a row does: what could not be tried is an event. */
+/** Never throws because of a row: a failed probe is reported as an event. */
 export async function runProbe(settings: ProbeSettings): Promise<void> {
   const { record, signal } = settings;
   const begun: { entry: PlannedEntry; ctx: Context }[] = [];
@@ -59,7 +59,7 @@ export async function runProbe(settings: ProbeSettings): Promise<void> {
     try {
       await work();
     } catch (error) {
-      // What an interrupt cut short did not break off by itself.
+      // A probe that was interrupted did not fail on its own.
       record.emit({ type: 'broke-off', entry, what, reason: signal.aborted ? INTERRUPTED : messageOf(error) });
     }
   };
@@ -73,7 +73,7 @@ export async function runProbe(settings: ProbeSettings): Promise<void> {
       await tried('residue', subject, () => probeResidue(subject, settings, (sweep) => record.emit({ type: 'swept', entry, sweep })));
   }
   if (settings.only.includes('tax')) {
-    // Each of its rounds tries every row once.
+    // Each round covers every row once.
     const begunRounds = new Map<Subject, number>();
     await probeTax(subjects, settings, {
       worked: (subject, round, work) => record.emit({ type: 'worked', entry: subject.entry.entry, round, work }),

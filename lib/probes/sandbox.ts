@@ -1,4 +1,4 @@
-// A sandbox to try things in: opened with a workspace and our own scripts, asked by running these inside, and always destroyed.
+// A sandbox for probes: opened with a workspace and our own scripts, queried by running those inside, and always destroyed.
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command, Context, Env, ExecStream, Handle, HostPaths, LaunchSpec, Layout } from '../contract.js';
@@ -16,60 +16,60 @@ export interface Subject extends Ready {
   /** A name for a sandbox of this row, unique on this machine. */
   nameOf(tail: string): string;
   signal: AbortSignal;
-  /** Bounds one sandbox, from launch to the last answer. */
+  /** Timeout for one sandbox, from launch to the last answer, in ms. */
   timeoutMs: number;
 }
 
 export interface Setting {
-  /** Tells this sandbox's name from others of the row. */
+  /** Suffix that distinguishes this sandbox's name from others of the row. */
   tail: string;
-  /** Fills the workspace on this host, before it is given to the user inside. */
+  /** Fills the workspace on this host, before it is handed over to the user inside. */
   seed?(workspace: string): Promise<void> | void;
-  /** Scripts to bring along beside the row's own, as name → path on this host. */
+  /** Scripts to copy in besides the probe's own, as name → path on this host. */
   scripts?: Record<string, string>;
-  /** What is begun as it opens: in the runtime's one-shot form where it has one, else by exec. */
+  /** A command to start when the sandbox opens: in the runtime's one-shot form if it has one, otherwise by exec. */
   command?(at: Pick<OpenSandbox, 'layout' | 'script'>): Command;
-  /** Changes what is launched; for tests that plant a fault. */
+  /** Changes what is launched, for tests that plant a fault. */
   spec?(spec: LaunchSpec): LaunchSpec;
 }
 
-/** A line that a guest script printed: a JSON document. `atMs` is on the clock of `lib/clock.ts`, at arrival. */
+/** A line that a guest script printed, parsed as JSON. `atMs` is its arrival on the clock of `lib/clock.ts`. */
 interface Told<T> {
   value: T;
   atMs: number;
 }
 
 export interface OpenSandbox {
-  /** As it was launched. */
+  /** The handle that the launch returned. */
   handle: Handle;
-  /** The row's context, with a signal that ends what still runs when the sandbox is closed. */
+  /** The row's context, with a signal that ends everything still running when the sandbox is closed. */
   ctx: Context;
-  /** Of the command that it was opened with. */
+  /** The stream of the command that the sandbox was opened with. */
   begun: ExecStream | undefined;
   host: HostPaths;
   layout: Layout;
   user: { uid: number; gid: number };
-  /** Path inside of a script that was brought along. */
+  /** Path inside the sandbox of a script that was copied in. */
   script(name: string): string;
   /** Runs a command inside, in the workspace. */
   run(argv: [string, ...string[]], options?: { env?: Env; cwd?: string }): ExecStream;
   /**
-   * Runs a guest script with Node, its argument as JSON in argv, and tells what it prints, a JSON document a line.
-   * @throws `launch-failed` when it ends with anything but 0, with its last words; or that the probe was cut short
+   * Runs a guest script with Node, with its argument as JSON in argv, and yields what it prints: one JSON document per line.
+   * @throws `launch-failed` with the script's last message if it does not exit with 0, or if the probe was interrupted
    */
   ask<T = unknown>(script: string, argument: unknown, options?: { env?: Env; cwd?: string }): AsyncGenerator<Told<T>>;
-  /** Workspace out; for `bind` there is nothing to do. */
+  /** Copies the workspace out; for `bind` there is nothing to do. */
   collect(): Promise<void>;
 }
 
-/** Where scripts lie in a sandbox that does not share this host's files. */
+/** Folder of the scripts in a sandbox that does not share this host's files. */
 const INSIDE = '/tmp/cagematch/probe';
 const GUEST = join(packageRoot, 'lib/probes/guest');
 
 /**
- * Opens a sandbox of the row, lets `act` try what it wants, and destroys it, whatever happened.
- * @param scripts names of files in lib/probes/guest that it needs
- * @throws what the mode throws, what `act` throws, or `launch-failed` that the time is over
+ * Opens a sandbox of the row, runs `act` in it, and destroys it in any case.
+ * @param scripts names of the files in lib/probes/guest that are needed
+ * @throws what the mode throws, what `act` throws, or `launch-failed` on a timeout
  */
 export async function inSandbox<T>(
   subject: Subject,
@@ -122,12 +122,12 @@ export async function inSandbox<T>(
   return value;
 }
 
-/** Does the sandbox see this host's files under their own paths? One that is handed the workspace alone has a home of its own. */
+/** True if the sandbox sees this host's files at their own paths. A sandbox that shares only the workspace has a home of its own. */
 function sharesFiles(layout: Layout, host: HostPaths): boolean {
   return layout.home === host.home;
 }
 
-/** Copies the scripts to where every runtime may read them. @returns their folder */
+/** Copies the scripts to where every runtime can read them. @returns their folder */
 function bring(folder: string, scripts: readonly string[], more: Record<string, string>): string {
   const brought = join(folder, 'scripts');
   mkdirSync(brought);
@@ -153,7 +153,7 @@ async function* answers<T>(stream: ExecStream): AsyncGenerator<Told<T>> {
     if (event.type === 'line') {
       const value = event.stream === 'stdout' ? parseJson<T & object>(event.text) : undefined;
       if (value !== undefined) yield { value, atMs: event.atMs };
-      // Node says its own version after what went wrong.
+      // Node prints its own version after the error, so keep the error line.
       else if (!/^\w*Error\b/.test(words)) words = event.text || words;
       continue;
     }

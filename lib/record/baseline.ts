@@ -1,9 +1,9 @@
-// Which row the others of a match are compared with.
+// Chooses the baseline: the row that the others of a match are compared with.
 import type { Entry } from './types.js';
 
 /**
- * No isolation; a live match, which leaves that out unless it is asked for, takes the least there is. Never a stand-in, as long as
- * there is a row that is none: its ratio would be to a number that means nothing.
+ * The row without isolation. A live match leaves that row out unless it is requested, and then falls back to an OS sandbox. A stand-in
+ * is chosen only if all rows are stand-ins, since a ratio to a stand-in's numbers means nothing.
  */
 export function baselineOf<Row extends Pick<Entry, 'standIn' | 'isolation'>>(
   entries: readonly Row[],
@@ -15,7 +15,7 @@ export function baselineOf<Row extends Pick<Entry, 'standIn' | 'isolation'>>(
   return order.flatMap((isolation) => among.filter((entry) => entry.isolation === isolation))[0];
 }
 
-/** The same among the rows that do what this one does: another task, or a sandbox that idles, has nothing in common with it. */
+/** The baseline among the rows with the same task and the same state as this one, since other rows are not comparable with it. */
 export function baselineFor<Row extends Pick<Entry, 'standIn' | 'isolation' | 'task' | 'state'>>(
   own: Pick<Entry, 'task' | 'state'>,
   entries: readonly Row[],

@@ -1,40 +1,40 @@
-// The record of a probe: what was tried inside every sandbox and what came of it; every event that may stand in probe.jsonl.
+// The record of a probe: what was tested inside each sandbox, and the results. Defines every event that may occur in probe.jsonl.
 import { z } from 'zod';
 import { authPathSchema, fingerprintSchema, gapSchema, rowEvents } from './types.js';
 
 export const PROBE_SCHEMA_VERSION = 1;
 
-/** What can be probed. */
+/** The available probes. */
 export const PROBES = ['sync', 'walls', 'residue', 'tax'] as const;
 export type ProbeName = (typeof PROBES)[number];
 
 /**
- * Which way a change goes. `in`: made on the host before launch, seen inside. `in-live`: the same while the sandbox runs.
- * `out-live`: made inside, seen on the host while the sandbox runs. `out`: made inside, on the host after collect.
- * `both`: both sides change one file.
+ * The direction of a change. `in`: made on the host before launch, checked inside. `in-live`: made on the host while the sandbox runs,
+ * checked inside. `out-live`: made inside, checked on the host while the sandbox runs. `out`: made inside, checked on the host after
+ * collect. `both`: both sides change the same file.
  */
 const directionSchema = z.enum(['in', 'in-live', 'out-live', 'out', 'both']);
 export type Direction = z.infer<typeof directionSchema>;
 
-/** `differs`: it is there, but not as it was made. `stale`: seen only later than a look at it; `detail` says how long. */
+/** `differs`: present, but not as it was made. `stale`: not yet visible when it was checked, only later; `detail` states how long. */
 const verdictSchema = z.enum(['same', 'differs', 'lost', 'stale', 'not-applicable', 'gap']);
 export type Verdict = z.infer<typeof verdictSchema>;
 
-/** One cell of the workspace-sync truth table. Only `same` needs no `detail`: how it differs, for how long, why not. */
+/** One cell of the workspace-sync truth table. Every verdict but `same` needs a `detail`: how it differs, for how long, or why not. */
 export const syncCellSchema = z
   .strictObject({
-    /** What was done: `create`, `exec-bit`, `shape-worktree` … */
+    /** The change that was made: `create`, `exec-bit`, `shape-worktree` … */
     cell: z.string(),
     direction: directionSchema,
     verdict: verdictSchema,
-    /** From the change on one side until the other side has seen it. */
+    /** From the change on one side until it is visible on the other side. */
     latencyMs: z.number().nonnegative().optional(),
     detail: z.string().min(1).optional(),
   })
   .refine((cell) => cell.verdict === 'same' || cell.detail !== undefined, { message: 'a verdict other than same needs a detail' });
 export type SyncCell = z.infer<typeof syncCellSchema>;
 
-/** One wall. `declared`: what the mode's own flags promise. `observed`: what was tried from inside; `evidence` is what was seen. */
+/** One wall. `declared`: what the mode's own flags promise. `observed`: the result of testing it from inside, with the `evidence`. */
 export const wallSchema = z.strictObject({
   wall: z.string(),
   declared: z.enum(['open', 'closed']).optional(),
@@ -44,8 +44,8 @@ export const wallSchema = z.strictObject({
 export type Wall = z.infer<typeof wallSchema>;
 
 /**
- * One run with a canary for a credential, and where that was found. `delivered`: did it arrive (on the way `gateway`: did the run's
- * own token). `detail`: what was looked at, or why nothing could be.
+ * One run with a canary as its credential, and where the canary was found. `delivered`: whether the canary arrived (with the `gateway`
+ * path: whether the run's own token did). `detail`: what was searched, or why nothing could be.
  */
 export const sweepSchema = z.strictObject({
   path: authPathSchema,
@@ -55,7 +55,7 @@ export const sweepSchema = z.strictObject({
       .strictObject({
         place: z.string(),
         verdict: z.enum(['clean', 'found', 'gap']),
-        /** `shape`: raw, base64, URL-encoded, JSON-escaped, hex, in part. */
+        /** `shape`: raw, base64, URL-encoded, JSON-escaped, hex or partial. */
         hits: z.array(z.strictObject({ where: z.string(), shape: z.string() })),
         detail: z.string().min(1),
       })
@@ -64,14 +64,14 @@ export const sweepSchema = z.strictObject({
 });
 export type Sweep = z.infer<typeof sweepSchema>;
 
-/** What one operation took inside, in one round: the median of a loop. */
+/** The duration of one operation inside, in one round: the median of a loop. */
 export const workSchema = z.strictObject({
   /** `process-spawn`, `small-files` …: `lib/probes/tax/kinds.ts` names them. */
   probe: z.string(),
   opMs: z.number().positive().or(gapSchema),
-  /** Operations that the median is of. */
+  /** Number of operations that the median is based on. */
   ops: z.number().int().nonnegative().optional(),
-  /** Why there is a gap. */
+  /** The reason for a gap. */
   detail: z.string().min(1).optional(),
 });
 export type Work = z.infer<typeof workSchema>;
@@ -94,16 +94,16 @@ export const probeEventSchema = z.discriminatedUnion('type', [
     host: fingerprintSchema,
   }),
   ...rowEvents,
-  /** From here on this is tried in this row; `round`: of tax. */
+  /** A probe of a row begins. `round`: only for `tax`. */
   z.strictObject({ ...row, type: z.literal('probing'), what: z.enum(PROBES), round: z.number().int().positive().optional() }),
   z.strictObject({ ...row, type: z.literal('synced'), cell: syncCellSchema }),
   z.strictObject({ ...row, type: z.literal('walled'), wall: wallSchema }),
   z.strictObject({ ...row, type: z.literal('swept'), sweep: sweepSchema }),
   z.strictObject({ ...row, type: z.literal('worked'), round: z.number().int().positive(), work: workSchema }),
-  /** A probe of a row that could not be tried to its end; what was found until then stands. */
+  /** A probe of a row that could not be completed; the results up to then remain valid. */
   z.strictObject({ ...row, type: z.literal('broke-off'), what: z.enum(PROBES), reason: z.string() }),
   z.strictObject({ ...base, type: z.literal('probe-ended'), endedAt: z.string(), how: z.enum(['done', 'interrupted', 'failed']) }),
 ]);
 export type ProbeEvent = z.infer<typeof probeEventSchema>;
-/** An event before its time is put on. */
+/** An event before it gets its timestamp. */
 export type UnstampedProbe = ProbeEvent extends infer E ? (E extends ProbeEvent ? Omit<E, 'atMs'> : never) : never;

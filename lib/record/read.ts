@@ -1,4 +1,4 @@
-// Reads a record back, a piece at a time and each line strictly, however long it is.
+// Reads a record back piece by piece, however long it is, and validates each line strictly.
 import { createReadStream } from 'node:fs';
 import type { z } from 'zod';
 import { CagematchError } from '../errors.js';
@@ -6,7 +6,7 @@ import { openPlainFile } from '../os/plain-files.js';
 import { PROBE_SCHEMA_VERSION, type ProbeEvent, probeEventSchema } from './probe.js';
 import { eventSchema, type MatchEvent, SCHEMA_VERSION } from './types.js';
 
-/** A kind of record: what a line of it may be, and which version of that this cagematch reads. */
+/** A kind of record: the schema of its lines, and the schema version that this cagematch reads. */
 interface Kind<E> {
   schema: z.ZodType<E>;
   version: number;
@@ -16,20 +16,20 @@ const MATCH: Kind<MatchEvent> = { schema: eventSchema, version: SCHEMA_VERSION }
 const PROBE: Kind<ProbeEvent> = { schema: probeEventSchema, version: PROBE_SCHEMA_VERSION };
 
 /**
- * Takes a record's text in pieces and tells its events in order. A last line that a crash cut short is left out. Every
- * line is parsed and checked whole, also those that no number is made of.
+ * Takes a record's text in pieces and passes on its events in order. A last line that a crash cut short is skipped. Every line is parsed
+ * and fully validated, including lines that no number is computed from.
  */
 export const createLineReader = (onEvent: (event: MatchEvent) => void) => readerOf(MATCH, onEvent);
 
-/** Characters of a line. The longest event of a record has some thousands. */
+/** Maximum number of characters in a line. The longest event of a record has a few thousand. */
 const MOST_LINE = 16 * 1024 ** 2;
 
 function readerOf<E>(kind: Kind<E>, onEvent: (event: E) => void) {
-  /** The pieces of the line that has not ended yet; they are joined once, when it does. */
+  /** The pieces of the unfinished line; joined once, when the line ends. */
   let pieces: string[] = [];
   let length = 0;
   let number = 0;
-  /** A broken line is an error as soon as another follows it. */
+  /** The error for an unparsable line; thrown only if another line follows, since the last line may be cut short. */
   let broken: Error | undefined;
   const take = (line: string) => {
     number += 1;
@@ -62,7 +62,7 @@ function readerOf<E>(kind: Kind<E>, onEvent: (event: E) => void) {
     take(line);
   };
   return {
-    /** @throws with the line's number where a line is broken, or too long */
+    /** @throws with the line's number if a line is broken or too long */
     push(piece: string): void {
       let from = 0;
       for (let end = piece.indexOf('\n'); end !== -1; end = piece.indexOf('\n', from)) {
@@ -90,11 +90,11 @@ function wrong(parsed: unknown, number: number, issue: { path: PropertyKey[]; me
 
 /**
  * Reads the record of a match from its file.
- * @throws what the file system says, or what is wrong with a line
+ * @throws the file system's error, or what is wrong with a line
  */
 export const readRecord = (path: string, onEvent: (event: MatchEvent) => void) => readFrom(path, MATCH, onEvent);
 
-/** The same of a probe. */
+/** As `readRecord`, for the record of a probe. */
 export const readProbeRecord = (path: string, onEvent: (event: ProbeEvent) => void) => readFrom(path, PROBE, onEvent);
 
 async function readFrom<E>(path: string, kind: Kind<E>, onEvent: (event: E) => void): Promise<void> {

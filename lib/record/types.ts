@@ -1,9 +1,9 @@
-// The record of a match: every event that may stand in events.jsonl, and what reads it back.
+// The record of a match: every event that may occur in events.jsonl, with the schemas that validate it when it is read back.
 import { z } from 'zod';
 
 export const SCHEMA_VERSION = 1;
 
-/** A value that could not be measured, and why; never a 0. */
+/** A value that could not be measured, with the reason; never recorded as a 0. */
 export const gapSchema = z.strictObject({
   gap: z.enum([
     'not-reached',
@@ -12,9 +12,9 @@ export const gapSchema = z.strictObject({
     'too-few-runs',
     'not-exercised',
     'not-applicable',
-    // Of teardown: the sandbox was gone before it was to be removed, so that its end lies in exit.
+    // For teardown: the sandbox was gone before its removal began, so its end is part of `exit`.
     'in-exit',
-    // Of costs: nobody looked; or why nobody could.
+    // For costs: they were not captured, or could not be for one of these reasons.
     'not-captured',
     'other-machine',
     'not-attributable',
@@ -24,15 +24,15 @@ export const gapSchema = z.strictObject({
 });
 export type Gap = z.infer<typeof gapSchema>;
 
-/** Below zero where two moments came through different pipes, the later one first. */
+/** Negative if the two moments were reported through different pipes and the later one arrived first. */
 const ms = z.union([z.number(), gapSchema]);
 export type Ms = z.infer<typeof ms>;
 
 export const isGap = (value: unknown): value is Gap => typeof value === 'object' && value !== null && 'gap' in value;
 
-/** All in ms from one monotonic clock; `docs/design.md` says from which moment to which. */
+/** All values are in ms from one monotonic clock; `docs/design.md` defines where each clock starts and ends. */
 const clocksSchema = z.strictObject({
-  /** Only where the image was absent at the start of the run (`cold`). */
+  /** Only if the image was absent at the start of the run (`cold`). */
   image: ms.default({ gap: 'not-applicable' }),
   launch: ms,
   firstProcess: ms,
@@ -50,16 +50,16 @@ export type ClockName = keyof Clocks;
 const amount = z.union([z.number().nonnegative(), gapSchema]);
 
 /**
- * What the sandbox's own processes used, its monitor, sentry or VMM included and the runtime's client not, from launch
- * (`warm`: from exec) until the agent's result. Peak: the sum of every process' own peak of resident memory.
+ * Resource usage of the sandbox's own processes, including its monitor, sentry or VMM but not the runtime's client, from launch (`warm`:
+ * from exec) until the agent's result. `memoryPeakBytes` is the sum of each process's own peak of resident memory.
  */
 export const costSchema = z.strictObject({ memoryPeakBytes: amount, cpuUserMs: amount, cpuSystemMs: amount });
 export type Cost = z.infer<typeof costSchema>;
 
 /**
- * What this machine did from just before the launch until the sandbox was gone; outside of the clocks. `cpuMs`: of all its CPUs, idle and
- * stolen time left out. `otherMs`: of that what neither the sandbox' own processes nor this one used: the runtime's daemons and
- * clients, and whatever is foreign. `waitingMs`: the time in which some task waited for a CPU.
+ * Activity of this machine from just before the launch until the sandbox was gone; read outside of the clocks. `cpuMs`: CPU time of all
+ * CPUs, without idle and stolen time. `otherMs`: the part of `cpuMs` used neither by the sandbox's own processes nor by this one, so by
+ * the runtime's daemons and clients and by unrelated processes. `waitingMs`: the time during which some task waited for a CPU.
  */
 const conditionsSchema = z.strictObject({
   wallMs: z.number().nonnegative(),
@@ -70,7 +70,7 @@ const conditionsSchema = z.strictObject({
 });
 export type Conditions = z.infer<typeof conditionsSchema>;
 
-/** How busy the machine was before the match, as shares: of its CPU time; of the time that was looked at (`waiting`). */
+/** How busy the machine was before the match, as shares of its CPU time (`waitingShare`: of the observed time). */
 export const quietSchema = z.strictObject({
   lookMs: z.number().nonnegative(),
   otherShare: z.number().nonnegative(),
@@ -82,7 +82,7 @@ export type Quiet = z.infer<typeof quietSchema>;
 const limit = z.union([z.number().nonnegative(), z.literal('none'), gapSchema]);
 const word = z.union([z.string().min(1), gapSchema]);
 
-/** What a sandbox is from inside, asked once a row; the limits are those in effect there. */
+/** Properties of a sandbox as seen from inside, queried once per row; the limits are those in effect there. */
 export const guestSchema = z.strictObject({
   nodeVersion: word,
   gitVersion: word,
@@ -94,30 +94,30 @@ export const guestSchema = z.strictObject({
 });
 export type Guest = z.infer<typeof guestSchema>;
 
-/** What an image and one idle sandbox take on disk. */
+/** Disk usage of an image and of one idle sandbox. */
 const diskSchema = z.strictObject({ imageBytes: amount, sandboxBytes: amount });
 export type Disk = z.infer<typeof diskSchema>;
 
-/** `prepared`: image present, new sandbox. `warm`: the sandbox idles, the agent is exec'd. `cold`: image absent. */
+/** `prepared`: image present, new sandbox. `warm`: the sandbox is idle and the agent is exec'd in it. `cold`: image absent. */
 export const stateSchema = z.enum(['prepared', 'warm', 'cold']);
 export type State = z.infer<typeof stateSchema>;
 
-/** What may be changed for one entry, where its mode knows how. */
+/** Settings that may be changed for one entry, if its mode supports them. */
 export const optionsSchema = z.strictObject({
-  /** The runtime's own name of a network: bridge, host, none … */
+  /** The runtime's own name for a network: bridge, host, none … */
   network: z.string().min(1).optional(),
-  /** /tmp of the sandbox in memory. */
+  /** Keep the sandbox's /tmp in memory. */
   tmpfs: z.boolean().optional(),
   cpus: z.number().positive().optional(),
   memoryMiB: z.number().int().positive().optional(),
-  /** Which of the runtime's machines; absent: they take turns. */
+  /** Which of the runtime's machines to use. Absent: the machines take turns. */
   target: z.string().min(1).optional(),
 });
 
-/** Averages over 1, 5 and 15 minutes. */
+/** Load averages over 1, 5 and 15 minutes. */
 const loadSchema = z.tuple([z.number(), z.number(), z.number()]);
 
-/** Whom a failed run blames. */
+/** What a failed run is attributed to. */
 const causeSchema = z.enum([
   'auth',
   'rate-limit',
@@ -140,7 +140,7 @@ export const outcomeSchema = z.discriminatedUnion('status', [
 export type Outcome = z.infer<typeof outcomeSchema>;
 
 const way = z.enum(['yes', 'no']).or(gapSchema);
-/** In: the seed reached the agent. Out: its file is on the host after collect. Live: it was there before the agent ended. */
+/** `in`: the seed reached the agent. `out`: the agent's file is on the host after collect. `live`: it was there before the agent ended. */
 export const syncSchema = z.strictObject({ in: way, out: way, live: way });
 export type Sync = z.infer<typeof syncSchema>;
 
@@ -148,8 +148,8 @@ const isolation = z.enum(['none', 'os-sandbox', 'container', 'user-kernel', 'mic
 export const authPathSchema = z.enum(['env', 'file', 'gateway', 'runtime-proxy', 'remote-secret']);
 
 /**
- * Which way the credential went into the guest. Delivered: `yes`, the gateway saw by its fingerprint that this very one arrived; `no`,
- * another one did. `header`: in which. (Records of before have the header in `delivered`.)
+ * How the credential was delivered to the guest. `delivered`: `yes` if the fingerprint at the gateway shows that this very credential
+ * arrived, `no` if another one did. `header`: the header it arrived in. (Older records have the header in `delivered`.)
  */
 export const authSchema = z.strictObject({ path: authPathSchema, delivered: z.string().or(gapSchema), header: z.string().optional() });
 export type Auth = z.infer<typeof authSchema>;
@@ -157,11 +157,11 @@ export type Auth = z.infer<typeof authSchema>;
 export const leftoverSchema = z.strictObject({ kind: z.string(), id: z.string() });
 export type Leftover = z.infer<typeof leftoverSchema>;
 
-/** A file that runs by itself on the host when somebody works in the workspace (a hook, an editor's task), and what the agent did to it. */
+/** A file that runs by itself on the host when somebody works in the workspace (a hook, an editor task), and what the agent did to it. */
 export const plantedSchema = z.strictObject({
   path: z.string(),
   how: z.enum(['added', 'changed', 'removed']),
-  /** Where it leads, where it is a link now. */
+  /** The target, if the file is now a link. */
   link: z.string().optional(),
 });
 export type Planted = z.infer<typeof plantedSchema>;
@@ -189,7 +189,7 @@ export const detectionSchema = z.discriminatedUnion('status', [
   z.object({ status: z.enum(['absent', 'broken', 'unconfigured']), reason: z.string(), hint: z.string() }),
 ]);
 
-/** What a comparison depends on besides the runtimes themselves. */
+/** Properties of the host that a comparison depends on besides the runtimes themselves. */
 export const fingerprintSchema = z.strictObject({
   cpu: z.string(),
   cores: z.number().int().positive(),
@@ -201,7 +201,7 @@ export const fingerprintSchema = z.strictObject({
 });
 export type Fingerprint = z.infer<typeof fingerprintSchema>;
 
-/** One row's identity: a mode, or a variant of it; under a label, where it is entered more than once (`docker:runsc@a`). */
+/** One row's identity: a mode or a variant of it, with a label if it is entered more than once (`docker:runsc@a`). */
 export const entrySchema = z.strictObject({
   entry: z.string(),
   mode: z.string(),
@@ -210,21 +210,21 @@ export const entrySchema = z.strictObject({
   options: optionsSchema.default({}),
   state: stateSchema.default('prepared'),
   task: z.string().default('hello'),
-  /** Which way the credential is to go; older records do not say. */
+  /** How the credential is to be delivered; absent in older records. */
   deliver: authPathSchema.optional(),
-  /** Of all that the task is made of, the cassette only where it was replayed; absent in records from before there were task folders. */
+  /** Digest of the whole task, with its cassette only if that is replayed; absent in records from before there were task folders. */
   taskDigest: z.string().optional(),
   letter: z.string(),
   title: z.string(),
   isolation,
   workspace: z.enum(['bind', 'copy']),
   required: z.boolean(),
-  /** The runtime is a stand-in that enforces a contract: its numbers are no finding. */
+  /** The runtime is a stand-in that enforces a contract: its numbers are not findings. */
   standIn: z.boolean(),
 });
 export type Entry = z.infer<typeof entrySchema>;
 
-/** A mode or variant without a row of its own, and why. */
+/** A mode or variant without a row of its own, with the reason. */
 export const absentSchema = z.strictObject({
   entry: z.string(),
   letter: z.string(),
@@ -236,10 +236,10 @@ export const absentSchema = z.strictObject({
 
 export const warningSchema = z.strictObject({ code: z.string(), message: z.string() });
 
-/** `atMs`: since the match started. */
+/** `atMs`: time since the match started. */
 const base = { atMs: z.number() };
 
-/** What rows there are, and whether they could be made ready: in the record of a match and of a probe alike. */
+/** Events about the rows and whether they could be made ready; the record of a match and that of a probe both contain them. */
 export const rowEvents = [
   z.strictObject({
     ...base,
@@ -257,16 +257,16 @@ export const rowEvents = [
     type: z.literal('prepared'),
     entry: z.string(),
     imageMs: z.number().nonnegative(),
-    /** The digest or fingerprint by which the runtime knows the image. */
+    /** The digest or fingerprint by which the runtime identifies the image. */
     image: z.string().optional(),
-    /** A digest of what the image is made of, which a rebuild without changes has too. */
+    /** A digest of the image's ingredients; a rebuild without changes has the same one. */
     content: z.string().optional(),
   }),
   z.strictObject({ ...base, type: z.literal('unprepared'), entry: z.string(), outcome: outcomeSchema }),
   z.strictObject({ ...base, type: z.literal('warning'), ...warningSchema.shape }),
 ] as const;
 
-/** How many runs of the entry were started at once; 1 but in a burst. */
+/** How many runs of the entry were started at once; always 1 except in a burst. */
 const level = z.number().int().positive().default(1);
 
 export const eventSchema = z.discriminatedUnion('type', [
@@ -277,9 +277,9 @@ export const eventSchema = z.discriminatedUnion('type', [
     match: z.string(),
     startedAt: z.string(),
     seed: z.number().int(),
-    /** The most rounds there may be. */
+    /** The maximum number of rounds. */
     runs: z.number().int().positive(),
-    /** `count`: that many. `precise`: until every row's startup is known well enough. */
+    /** `count`: exactly `runs` rounds. `precise`: until every row's startup time is known precisely enough. */
     until: z.enum(['count', 'precise']).default('count'),
     warmup: z.number().int().nonnegative(),
     /** The highest level of a burst. */
@@ -287,19 +287,19 @@ export const eventSchema = z.discriminatedUnion('type', [
     model: z.enum(['replay', 'live']),
     modelWhy: z.string(),
     task: z.string(),
-    /** Of the rows that say nothing else. */
+    /** State of the rows that do not set their own. */
     state: stateSchema,
-    /** `commit`: of cagematch's own checkout, where it is one. */
+    /** `commit`: that of cagematch's own checkout, if it runs from one. */
     versions: z.strictObject({ cagematch: z.string(), agent: z.string(), node: z.string(), commit: z.string().optional() }),
     host: fingerprintSchema,
     load: loadSchema.optional(),
-    /** Absent where nobody looked, or the platform keeps no such counters. */
+    /** Absent if it was not measured, or the platform has no such counters. */
     quiet: quietSchema.optional(),
   }),
   ...rowEvents,
-  /** In a burst, what is at a higher level than 1 is written `docker*4`. */
+  /** In a burst, an entry at a level above 1 is written `docker*4`. */
   z.strictObject({ ...base, type: z.literal('round-started'), round: z.number().int(), order: z.array(z.string()) }),
-  /** A level of a burst that this machine has no room for. */
+  /** A level of a burst that this machine does not have enough capacity for. */
   z.strictObject({ ...base, type: z.literal('level-left-out'), entry: z.string(), level, reason: z.string() }),
   /** All runs of one level in one round have ended. `wallMs`: from the first launch to the last teardown. */
   z.strictObject({
@@ -356,9 +356,9 @@ export const eventSchema = z.discriminatedUnion('type', [
     cost: costSchema.or(gapSchema).default({ gap: 'not-captured' }),
     /** Absent in older records. */
     conditions: conditionsSchema.or(gapSchema).optional(),
-    /** Which of the runtime's machines it was on, where there are several: a cluster's member, a region. */
+    /** Which of the runtime's machines the sandbox was on, if there are several: a cluster's member, a region. */
     place: z.string().optional(),
-    /** Of what was committed in a workspace that was copied: the git bundle, relative to the match's folder. */
+    /** Path, relative to the match's folder, of the git bundle with what was committed in a copied workspace. */
     bundle: z.string().optional(),
     auth: authSchema,
     sync: syncSchema,
@@ -376,7 +376,7 @@ export const eventSchema = z.discriminatedUnion('type', [
 
 export type MatchEvent = z.infer<typeof eventSchema>;
 export type EventOf<T extends MatchEvent['type']> = Extract<MatchEvent, { type: T }>;
-/** An event before its time is put on. */
+/** An event before it gets its timestamp. */
 export type Unstamped = MatchEvent extends infer E ? (E extends MatchEvent ? Omit<E, 'atMs'> : never) : never;
-/** What is told of a row, in a match as in a probe. */
+/** An event about a row, in a match or in a probe. */
 export type RowEvent = Extract<Unstamped, Pick<z.infer<(typeof rowEvents)[number]>, 'type'>>;

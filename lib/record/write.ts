@@ -1,4 +1,4 @@
-// Writes the record: every event appended as it happens, on disk after every run.
+// Writes the record: every event is appended as it happens, and flushed to disk after every run.
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, monotonic, roundMs } from '../clock.js';
@@ -9,24 +9,24 @@ import { redactWithin } from '../secrets.js';
 import type { MatchEvent, Unstamped } from './types.js';
 
 export interface Recorder<U = Unstamped> {
-  /** Never throws: a run under way must still destroy its sandbox. */
+  /** Never throws, since a run in progress must still destroy its sandbox. */
   emit(event: U): void;
-  /** Why the record is no longer whole, from the first event that could not be written. */
+  /** Why the record is incomplete: the error of the first event that could not be written. */
   failure(): CagematchError | undefined;
   close(): void;
 }
 
-/** Events after which the file is brought to disk: what they tell must survive a crash. */
+/** Events after which the file is flushed to disk, since their content must survive a crash. */
 const DURABLE: ReadonlySet<string> = new Set<MatchEvent['type']>(['match-started', 'run-ended', 'match-ended']);
 
-/** Where the record of a match is, in its folder. */
+/** Name of the record in the match's folder. */
 const MATCH_FILE = 'events.jsonl';
 
 /**
  * Opens the record of a match before anything is launched, so that an unwritable folder costs nothing.
- * @param hooks `onEvent`: told every event after it was written; the folds listen here. `onFailure`: told once
- *   when the disk refuses; the match should end.
- * @throws `bad-input` when the folder cannot be made or written
+ * @param hooks `onEvent`: called with every event after it was written; the folds listen here. `onFailure`: called once, when a write
+ *   fails; the match should then end.
+ * @throws `bad-input` if the folder cannot be created or written
  */
 export function openRecord(folder: string, hooks: Hooks<MatchEvent>, clock: Clock = monotonic): Recorder {
   return openEvents<Unstamped, MatchEvent>(folder, { name: MATCH_FILE, durable: DURABLE }, hooks, clock);
@@ -37,7 +37,7 @@ export interface Hooks<E> {
   onFailure?(error: CagematchError): void;
 }
 
-/** The same for events of any kind. @param file its name, and after which types it is brought to disk */
+/** As `openRecord`, for events of any kind. @param file its name, and the event types after which it is flushed to disk */
 export function openEvents<U extends { type: string }, E extends { type: string }>(
   folder: string,
   file: { name: string; durable: ReadonlySet<string> },
@@ -59,7 +59,7 @@ export function openEvents<U extends { type: string }, E extends { type: string 
   let failure: CagematchError | undefined;
   return {
     emit(event) {
-      // Every report of a match is made from these events, so this is where secrets end.
+      // Every report of a match is made from these events, so secrets are redacted here.
       const stamped = redactWithin({ ...event, atMs: roundMs(clock() - startMs) } as unknown as E);
       try {
         if (!failure) append(opened, `${printableJson(JSON.stringify(stamped))}\n`, file.durable.has(stamped.type));
@@ -80,7 +80,7 @@ export function openEvents<U extends { type: string }, E extends { type: string 
 
 function append(file: number, line: string, durable: boolean): void {
   const bytes = Buffer.from(line);
-  // A short write is how a full disk shows first; what is missing of the line is tried again.
+  // A full disk first shows as a short write, so the rest of the line is retried.
   for (let from = 0; from < bytes.length; ) from += writeSync(file, bytes, from);
   if (durable) fsyncSync(file);
 }

@@ -1,4 +1,4 @@
-// Which rows show no significant difference, in few lines; which were shown to be equal; how far a few runs can be trusted; what lies far out.
+// Rows without a significant difference, condensed; rows shown to be equal; how far a few runs can be trusted; outliers.
 import { isGap } from '../record/types.js';
 import { ENOUGH_TO_SEPARATE } from '../statistics/summary.js';
 import { duration, listed, nameOf, namesOf } from './cells.js';
@@ -8,7 +8,7 @@ import { type Style, wrap } from './terminal/lines.js';
 const MEASURES = ['startup', 'total'] as const;
 type Pair = { a: string; b: string; n: number; separable: boolean; equal: boolean };
 
-/** The pairs of which enough rounds passed to say anything. */
+/** Pairs with enough passed rounds to be judged. */
 function pairsOf({ comparisons }: Pick<Report, 'comparisons'>, what: (typeof MEASURES)[number]): Pair[] {
   return comparisons.flatMap(({ a, b, n, total, ...ofStartup }) => {
     const held = what === 'startup' ? ofStartup : total;
@@ -18,8 +18,8 @@ function pairsOf({ comparisons }: Pick<Report, 'comparisons'>, what: (typeof MEA
 }
 
 /**
- * Rows in the order of the table, grouped so that no two of a group differ. "No difference" need not carry over from pair to pair:
- * a row may stand in two groups, and two rows that fit into no longer group are one of their own.
+ * Groups rows, in the order of the table, so that no two rows of a group differ. "No difference" is not transitive: a row may be
+ * in two groups, and two rows that fit into no larger group form a group of their own.
  */
 function groupsOf(rows: readonly string[], alike: (a: string, b: string) => boolean): string[][] {
   const groups: string[][] = [];
@@ -43,7 +43,7 @@ function grouped(report: Pick<Report, 'modes'>, pairs: readonly Pair[]): string 
     .join('; ');
 }
 
-/** For startup and total: the groups without a significant difference, and those that were shown to be equal. */
+/** For startup and total: the groups without a significant difference, and the groups shown to be equal. */
 export function apartLines(report: Pick<Report, 'comparisons' | 'modes'>): string[] {
   return MEASURES.flatMap((what) => {
     const pairs = pairsOf(report, what);
@@ -60,7 +60,7 @@ export function apartLines(report: Pick<Report, 'comparisons' | 'modes'>): strin
   });
 }
 
-/** What this match could have seen, and how many rounds would show 5 %. */
+/** The smallest difference this match could have detected, and how many rounds would detect 5 %. */
 export function resolutionLines({ resolution }: Pick<Report, 'resolution'>): string[] {
   return MEASURES.flatMap((what) => {
     const known = resolution[what];
@@ -77,7 +77,7 @@ export function resolutionLines({ resolution }: Pick<Report, 'resolution'>): str
 
 const percent = (share: number) => `${share < 0.1 ? (share * 100).toFixed(1) : Math.round(share * 100)} %`;
 
-/** Said where the machine's pace changed while the match ran: then the ms of one row depend on when it ran, and only ratios hold. */
+/** Warning if the machine's pace changed during the match: a row's ms then depend on when it ran, and only ratios are valid. */
 export function driftLine({ drift }: Pick<Report, 'drift'>): string | undefined {
   if (isGap(drift) || !drift.drifted) return undefined;
   const change = (drift.secondHalf - 1) * 100;
@@ -94,7 +94,7 @@ export function renderApart(report: Report, style: Style): string {
   ].join('\n\n');
 }
 
-/** Said where no row has runs enough; a row that lacks them alone is seen in its `passed`. */
+/** Warning if no row has enough runs. If only some rows lack runs, their `passed` column shows it. */
 export function coverage({ modes, resolution }: Pick<Report, 'modes' | 'resolution'>): string | undefined {
   const n = Math.max(0, ...modes.map((mode) => mode.passed));
   if (n === 0 || n >= ENOUGH_TO_SEPARATE) return undefined;
@@ -102,7 +102,7 @@ export function coverage({ modes, resolution }: Pick<Report, 'modes' | 'resoluti
   return `at n=${n} there is no 95 % interval${rows}; --runs ${Math.max(12, resolution.fewestPairs)}, or --runs auto`;
 }
 
-/** So many outliers of a row are named; the rest are counted, and whole in the JSON. */
+/** How many outliers of a row are named; the rest are counted here and listed in full in the JSON. */
 const NAMED = 5;
 
 export function outlierLines({ modes }: Pick<Report, 'modes'>): string[] {

@@ -1,8 +1,8 @@
-// What agents committed in workspaces that were copied, in words that are the same in every form of the report.
+// What agents committed in copied workspaces, worded the same in every form of the report.
 import { runsNamed } from './cells.js';
 import type { Report } from './document.js';
 
-/** A line a row; where a bundle lies is relative to the match's folder. */
+/** One line per row; the path of a bundle is relative to the match's folder. */
 export function bundleLines({ modes }: Pick<Report, 'modes'>): string[] {
   return modes.flatMap(({ bundles }) => {
     const [first] = bundles;

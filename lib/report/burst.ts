@@ -1,4 +1,4 @@
-// What happens to a row when several of its runs go at once: how much is done a minute at each level, and where more no longer helps.
+// How a row behaves when several of its runs execute at once: throughput per minute at each level, and where it stops scaling.
 import { isGap } from '../record/types.js';
 import { summarize } from '../statistics/summary.js';
 import type { Report } from './document.js';
@@ -6,10 +6,10 @@ import { measured, ofWaves, type Tally } from './tally.js';
 
 type Burst = Report['burst'][number];
 
-/** More at once has to bring at least this much more a minute, or it stops scaling. */
+/** The next level has to bring at least this much more throughput, or the row stops scaling. */
 const WORTH_IT = 1.1;
 
-/** @param leftOut levels that the machine had no room for, in the order in which they were told */
+/** @param leftOut levels that the machine had no room for, in the order in which they were reported */
 export function burstOf(entry: string, tally: Tally, leftOut: Burst['leftOut'], seed: number): Burst {
   const levels = [...tally.levels]
     .sort(([a], [b]) => a - b)
@@ -23,7 +23,7 @@ export function burstOf(entry: string, tally: Tally, leftOut: Burst['leftOut'], 
   return { entry, levels, leftOut, stopsAt: stopsAt(levels) };
 }
 
-/** The smallest level whose next one brings at most 10 % more; what was never seen to stop is a gap. */
+/** The smallest level whose next level brings at most 10 % more; a gap if scaling was never seen to stop. */
 function stopsAt(levels: Burst['levels']): Burst['stopsAt'] {
   const seen = levels.flatMap(({ level, runsPerMinute }) => (isGap(runsPerMinute) ? [] : [{ level, median: runsPerMinute.median }]));
   if (seen.length < 2) return { gap: 'not-exercised' };

@@ -1,4 +1,4 @@
-// The words and numbers in which the rows of a report are told, the same in every form of it.
+// Wording and number formats for the rows of a report, the same in every form of it.
 import { type Gap, isGap, type Leftover } from '../record/types.js';
 import type { ModeReport, Report, Summary } from './document.js';
 
@@ -6,48 +6,48 @@ export function nameOf(mode: Pick<ModeReport, 'entry' | 'standIn'>): string {
   return mode.standIn ? `${mode.entry} (stand-in)` : mode.entry;
 }
 
-/** The same by the row's name alone. */
+/** As `nameOf`, but takes the entry alone. */
 export function namesOf({ modes }: Pick<Report, 'modes'>): (entry: string) => string {
   const names = new Map(modes.map((mode) => [mode.entry, nameOf(mode)]));
   return (entry) => names.get(entry) ?? entry;
 }
 
-/** What the match's rows run, in their order. */
+/** The tasks of the match's rows, in the order of the rows. */
 export const tasksOf = ({ modes, match }: Pick<Report, 'modes' | 'match'>): string[] =>
   modes.length === 0 ? [match.task] : [...new Set(modes.map(({ task }) => task))];
 
-/** A row's name without the label that gives its runtime more than one row. */
+/** A row's name without the label that distinguishes several rows of one runtime. */
 export const withoutLabel = (entry: string): string => entry.replace(/@.*$/, '');
 
-/** Whether a row's label is its task. */
+/** True if a row's label is the name of its task. */
 export const isLabelledByTask = ({ entry, task }: Pick<ModeReport, 'entry' | 'task'>): boolean => entry.endsWith(`@${task}`);
 
-/** What rows are compared with: where there are several tasks, the sandbox whose row of the same task that is. */
+/** Name of the baseline. With several tasks, the name without a label: each row is compared with the baseline's row of its own task. */
 export function baselineName(report: Pick<Report, 'modes' | 'match'>): string | undefined {
   const { baseline } = report.match;
   return baseline !== undefined && tasksOf(report).length > 1 ? withoutLabel(baseline) : baseline;
 }
 
-/** Over the ratio's column: what the ratio is to. */
+/** Head of the ratio column: names the baseline. */
 export const ratioHead = (report: Report) => `× ${baselineName(report) ?? 'base'}`;
 
-/** Whether the whole of a run can be held against the baseline's: beside another row only. */
+/** True if the time of whole runs can be compared with the baseline's, for which there has to be another row. */
 export const isTaxed = ({ match, modes }: Report) => modes.some((mode) => mode.entry !== match.baseline && !isGap(mode.taxRatio));
 
-/** A count of which one is not little. */
+/** Formats a rate: one decimal below 10, where a difference of 1 is large. */
 export const rate = (value: number) => (value < 10 ? value.toFixed(1) : String(Math.round(value)));
 
-/** The entry, and its state where that is not the match's. */
+/** The entry, with its state if that differs from the match's. */
 export const called = ({ entry, state }: ModeReport, { match }: Pick<Report, 'match'>) =>
   state === match.state ? entry : `${entry} (${state})`;
 
-/** Unit and all; from 10 s on in seconds, from 2 minutes on in minutes. */
+/** A duration with its unit: in ms below 10 s, in seconds below 2 minutes, then in minutes. */
 export function duration(ms: number): string {
   if (ms < 10_000) return `${Math.round(ms)} ms`;
   return ms < 120_000 ? `${(ms / 1000).toFixed(1)} s` : `${(ms / 60_000).toFixed(1)} min`;
 }
 
-/** A length of work, of which nobody wants to know the milliseconds. */
+/** A length of work, rounded: its milliseconds do not matter. */
 export function roughly(ms: number): string {
   return ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : ms < 120_000 ? `${Math.round(ms / 1000)} s` : `${Math.round(ms / 60_000)} min`;
 }
@@ -59,14 +59,14 @@ export function bytes(amount: number): string {
   return `${power > 0 && scaled < 10 ? scaled.toFixed(1) : Math.round(scaled)} ${units[power]}`;
 }
 
-/** A median, and its interval where it has one: `520 [501–542]`. */
+/** A median, with its interval if there is one: `520 [501–542]`. */
 export function middle(summary: Pick<Summary, 'median' | 'ci95'> | Gap, show = (value: number) => String(Math.round(value))): string {
   if (isGap(summary)) return '–';
   const { median, ci95 } = summary;
   return isGap(ci95) ? show(median) : `${show(median)} [${show(ci95[0])}–${show(ci95[1])}]`;
 }
 
-/** A ratio to the baseline with its interval; the baseline's own needs none. */
+/** A ratio to the baseline with its interval. The interval is omitted if both bounds equal the median (the baseline's own ratio). */
 export function pairedRatio(value: Pick<Summary, 'median' | 'ci95'> | Gap): string {
   const digits = (one: number) => one.toFixed(2);
   if (isGap(value) || isGap(value.ci95)) return middle(value, digits);
@@ -77,7 +77,7 @@ export function pairedRatio(value: Pick<Summary, 'median' | 'ci95'> | Gap): stri
 export const ratio = (value: number | Gap | { median: number }) =>
   isGap(value) ? '–' : (typeof value === 'number' ? value : value.median).toFixed(2);
 
-/** `9/10, 60–98 %`: what was interrupted is not counted. */
+/** `9/10, 60–98 %`: interrupted runs are not counted. */
 export function passedOf({
   passed,
   n,
@@ -88,11 +88,11 @@ export function passedOf({
   return `${passed}/${n - interrupted}${share}`;
 }
 
-/** A median alone, in its column's unit. */
+/** A median without its interval, in its column's unit. */
 export const whole = (value: Summary | number | Gap | undefined) =>
   value === undefined || isGap(value) ? '–' : String(Math.round(typeof value === 'number' ? value : value.median));
 
-/** `live`: files are seen on the host at once. `at collect`: only after the agent has ended. */
+/** `live`: files appear on the host at once. `at collect`: only after the agent has ended. */
 export function syncShort(sync: ModeReport['sync']): string {
   if (isGap(sync)) return '–';
   if (sync.in === 'no') return 'not in';
@@ -113,14 +113,14 @@ export function leftoversShort(leftovers: Leftover[]): string {
   return [...counts].map(([kind, count]) => `${count} ${kind}`).join(', ');
 }
 
-/** How a row differs from what its name says and the others do; '' where it does not. */
+/** How a row's settings differ from what its name implies and from the other rows; '' if they do not. */
 export function settingsOf(mode: ModeReport, { match }: Report): string {
   const { auth, detection, options, state, task } = mode;
   const { network, tmpfs, cpus, memoryMiB, target } = options;
   const { client } = detection.status === 'ready' ? detection.facts : {};
   return [
     ...(client === undefined ? [] : [`through ${client}`]),
-    // What is not tried of a credential's way is what no gateway saw.
+    // Delivery was not exercised because no gateway saw the credential: the model was replayed inside the guest.
     ...(!isGap(auth) && isGap(auth.delivered) && auth.delivered.gap === 'not-exercised' ? ['the model replayed inside the guest'] : []),
     ...(state === match.state ? [] : [`state ${state}`]),
     ...(task === match.task || isLabelledByTask(mode) ? [] : [`task ${task}`]),
@@ -147,7 +147,7 @@ const WHY: Record<Gap['gap'], string> = {
   vanished: 'gone before it could be read',
 };
 
-/** Why there are dashes in a table: for each cause, which values of which rows. */
+/** Explains the dashes in a table: for each cause, which values of which rows. */
 export function whyDashes(cells: { row: string; value: string; held: unknown }[]): string[] {
   const causes = new Map<Gap['gap'], Map<string, string[]>>();
   for (const { row, value, held } of cells) {
@@ -163,10 +163,10 @@ export function whyDashes(cells: { row: string; value: string; held: unknown }[]
   });
 }
 
-/** So many runs that went one way are named; the rest are counted. */
+/** How many runs with the same finding are named; the rest are counted. */
 const NAMED = 3;
 
-/** A row's failures, those of one cause and message together: a runtime that fails in every run fails in one way. */
+/** A row's failures, grouped by cause, message and hint: a runtime that fails in every run fails in the same way. */
 export function failuresOf({ failures }: ModeReport): { runs: string; cause: string; message: string; hint: string | undefined }[] {
   const alike = new Map<string, { runs: string[]; cause: string; message: string; hint: string | undefined }>();
   for (const { run, outcome } of failures) {

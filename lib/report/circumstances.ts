@@ -1,20 +1,20 @@
-// Under which circumstances the numbers came about: how busy the machine was, what first runs took, and what the sandboxes are inside.
+// Circumstances of the measurement: how busy the machine was, how long first runs took, and what the sandboxes contain.
 import { quantileSorted } from 'simple-statistics';
 import { type Guest, isGap } from '../record/types.js';
 import { bytes, isLabelledByTask, listed, nameOf, tasksOf, withoutLabel } from './cells.js';
 import type { ModeReport, Report } from './document.js';
 import type { Tally } from './tally.js';
 
-/** Of the machine's CPU time, or of the time in which work waited for a CPU: what is above it disturbs. */
+/** Threshold for a disturbance, as a share of the machine's CPU time or of the time in which work waited for a CPU. */
 const DISTURBING = 0.05;
-/** The runs that a line names. */
+/** How many runs a line names. */
 const MOST_NAMED = 5;
 
 type Machine = NonNullable<ModeReport['machine']>;
 
 /**
- * Of the runs that passed. Daemons and clients of the row's own runtime are in what others used, in every run alike: what counts is how
- * far a run is above its row's quieter runs.
+ * Considers passed runs only. CPU time used by others includes the daemons and clients of the row's own runtime, in every run alike:
+ * what counts is how far a run is above its row's quieter runs.
  */
 export function machineOf(tally: Tally, cores: number): Omit<Machine, 'cpuMs'> | undefined {
   const [wall, steal, other] = (['wallMs', 'stealMs', 'otherMs'] as const).map((name) => tally.quantity(name));
@@ -34,18 +34,18 @@ export function machineOf(tally: Tally, cores: number): Omit<Machine, 'cpuMs'> |
 
 const percent = (share: number) => `${Math.round(share * 100)} %`;
 
-/** What a reader has to know before the table: each line is a reason to doubt it. */
+/** What a reader has to know before reading the table: each line is a reason to doubt it. */
 export function doubts(report: Report): string[] {
   return [...before(report), ...during(report), ...differences(report)];
 }
 
-/** The machine as it was just before the match; nothing where it was quiet, or nobody looked. */
+/** State of the machine just before the match; empty if it was quiet or was not checked. */
 function before({ match: { quiet } }: Report): string[] {
   const seen = quiet === undefined ? [] : busyParts(quiet);
   return seen.length === 0 ? [] : [`the machine was busy before the match: ${listed(seen)}; its numbers are of a busy machine`];
 }
 
-/** Shares above the limit, in words. */
+/** The shares above the threshold, in words. */
 export function busyParts({ otherShare, stealShare, waitingShare }: NonNullable<Report['match']['quiet']>): string[] {
   return [
     ...(otherShare > DISTURBING ? [`others used ${percent(otherShare)} of its CPU time`] : []),
@@ -70,7 +70,7 @@ function during({ modes }: Report): string[] {
   });
 }
 
-/** How each thing is called, and how it is shown. */
+/** Key, name shown and formatter of each property inside a sandbox. */
 const INSIDE: [keyof Guest, string, (value: string | number) => string][] = [
   ['nodeVersion', 'Node', String],
   ['gitVersion', 'Git', String],
@@ -83,7 +83,7 @@ const INSIDE: [keyof Guest, string, (value: string | number) => string][] = [
 
 interface Inside {
   name: string;
-  /** Rows by what they have; rows of which it is not known are in none. */
+  /** Rows grouped by their value; rows whose value is not known are in no group. */
   values: [value: string, rows: string[]][];
 }
 
@@ -100,7 +100,7 @@ function insides(report: Report): Inside[] {
   });
 }
 
-/** A sandbox is the same one for each of several tasks: its rows are named once, by it. */
+/** A sandbox is the same for each of several tasks, so its rows are named once, by the sandbox. */
 function sandboxNames(report: Report): (mode: ModeReport) => string {
   const several = tasksOf(report).length > 1;
   return (mode) => (several && isLabelledByTask(mode) ? withoutLabel(mode.entry) : nameOf(mode));
@@ -108,19 +108,19 @@ function sandboxNames(report: Report): (mode: ModeReport) => string {
 
 const inWords = ({ name, values }: Inside) => `${name} ${values.map(([value, rows]) => `${value} in ${rows.join(', ')}`).join('; ')}`;
 
-/** The programs and limits in which rows differ: part of a difference between them may be theirs. */
+/** Programs and limits in which rows differ: they may explain part of a difference between the rows' numbers. */
 function differences(report: Report): string[] {
   const differing = insides(report).filter(({ values }) => values.length > 1);
   return differing.length === 0 ? [] : [`rows differ inside, and so may their numbers: ${differing.map(inWords).join(' · ')}`];
 }
 
-/** What is the same in every row of which it is known. */
+/** Properties that have the same value in every row for which the value is known. */
 export function insideAlike(report: Report): string | undefined {
   const same = insides(report).filter(({ values }) => values.length === 1);
   return same.length === 0 ? undefined : `inside: ${same.map(({ name, values }) => `${name} ${values[0]?.[0]}`).join(', ')}`;
 }
 
-/** What the run that was not counted took, over its row's median: whoever starts a sandbox now and then waits for that. */
+/** Startup of the uncounted warm-up run over the row's median: someone who starts a sandbox only now and then waits that long. */
 export function firstRunLine({ modes }: Report): string | undefined {
   const known = modes.flatMap((mode) => {
     const { firstRunMs, startupMs } = mode;

@@ -1,4 +1,4 @@
-// What is written in documents about the modes, made from what they declare.
+// Generated parts of documents about the modes, made from what the modes declare.
 import type { Input, Mode } from '../contract.js';
 
 type Declared = Pick<Mode, 'id' | 'title' | 'letter' | 'isolation' | 'workspace' | 'auth' | 'inputs' | 'platforms' | 'summary'>;
@@ -27,7 +27,7 @@ export function runtimesTable(modes: Iterable<Declared>): string {
   ].join('\n');
 }
 
-/** `.env.example`, whole. */
+/** The whole of `.env.example`. */
 export function envExample(own: Record<string, Input>, modes: Iterable<Declared>): string {
   const parts = [
     ['# Copy to .env. Nothing here is needed for a replayed match.', '# Made by `npm run docs` from what the modes declare.'].join('\n'),

@@ -1,4 +1,4 @@
-// Findings: sentences whose every number is filled in from a record, and whose claims are checked against it.
+// Findings: sentences in which every number is filled in from a record and every claim is checked against it.
 import { z } from 'zod';
 import { CagematchError } from '../errors.js';
 import { isGap } from '../record/types.js';
@@ -9,35 +9,35 @@ import { segmentsOf } from './segments.js';
 
 export const FINDINGS_REGION = { begin: '<!-- cagematch:findings -->', end: '<!-- /cagematch:findings -->' };
 
-/** `docs/findings.yaml`. */
+/** Schema of `docs/findings.yaml`. */
 export const findingsSchema = z.strictObject({
   /** Short names of the records that sentences take their numbers from. */
   records: z.record(z.string().regex(/^[a-z][a-z0-9-]*$/), z.string().regex(/^\d{8}-\d{6}-[0-9a-f]{4}$/)),
-  /** Names and versions that hold digits and are no measurements. */
+  /** Names and versions that contain digits but are not measurements. */
   names: z.array(z.string()).default([]),
-  /** The match that README shows, as its terminal does. */
+  /** The match shown in the README, as the terminal prints it. */
   example: z.strictObject({
     record: z.string(),
     command: z.string(),
-    /** How the first line begins that is left out, and all after it. */
+    /** Beginning of the first line to leave out, together with all lines after it. */
     until: z.string().optional(),
     caption: z.string(),
   }),
   findings: z.array(
     z.strictObject({
       question: z.string(),
-      /** With `{record.path | format}` for every number. Absent: the question is open. */
+      /** Contains `{record.path | format}` for every number. If absent, the question is open. */
       answer: z.string().optional(),
       /** What is missing for an answer, or for a better one. */
       open: z.string().optional(),
-      /** What the sentence claims beside its numbers: `path < path`, `path = value`. */
+      /** What the sentence claims besides its numbers: `path < path`, `path = value`. */
       holds: z.array(z.string()).default([]),
     }),
   ),
 });
 export type Findings = z.infer<typeof findingsSchema>;
 
-/** What a path may lead through: rows, pairs and levels by their names. */
+/** The object that paths are resolved in: rows, pairs and levels are keyed by their names. */
 export type View = Record<string, unknown>;
 
 export function viewOfMatch(report: Report): View {
@@ -51,7 +51,7 @@ export function viewOfMatch(report: Report): View {
     match: report.match,
     rows: Object.fromEntries(report.modes.map((mode) => [mode.entry, { ...mode, ...segmentsOf(mode) }])),
     pairs,
-    /** Of a whole run: intercept and slope over the baseline's work, where the match has tasks of two lengths. */
+    /** Fits of whole runs: intercept and slope over the baseline's work, if the match has tasks of two lengths. */
     fits: Object.fromEntries((report.lengths?.fits ?? []).map((fit) => [fit.sandbox, fit])),
     burst: Object.fromEntries(
       report.burst.map(({ entry, levels: all, ...rest }) => [
@@ -103,7 +103,7 @@ const show = (value: Measured, how: (number: number) => string) =>
 const rounded = (value: number) => String(Math.round(value));
 const times = (value: number) => (value < 10 ? value.toFixed(2) : rounded(value));
 
-/** By the name that stands after the bar. */
+/** Formats, keyed by the name after the bar. */
 const FORMATS: Record<string, (value: Measured) => string> = {
   ms: (value) => `${value.ci95 ? `${rounded(value.median)} ms [${value.ci95.map(rounded).join('–')}]` : `${rounded(value.median)} ms`}`,
   'median ms': ({ median }) => `${rounded(median)} ms`,
@@ -114,7 +114,7 @@ const FORMATS: Record<string, (value: Measured) => string> = {
   count: ({ median }) => rounded(median),
 };
 
-/** A name may hold colons, dashes and blanks, so steps are separated by dots and operators stand between blanks. */
+/** Names may contain colons, dashes and blanks, so path steps are separated by dots and operators are surrounded by blanks. */
 function at(path: string, views: ReadonlyMap<string, View>): unknown {
   const [alias = '', ...steps] = path.trim().split('.');
   let value: unknown = views.get(alias);
@@ -141,7 +141,7 @@ function measuredAt(path: string, views: ReadonlyMap<string, View>): Measured {
   return Array.isArray(ci95) ? { median, ci95: ci95 as [number, number] } : { median };
 }
 
-/** @throws `bad-input` where a path leads nowhere, or a claim does not hold */
+/** @throws `bad-input` if a path leads nowhere, or the format is unknown */
 export function fill(template: string, views: ReadonlyMap<string, View>): string {
   return template.replace(PLACEHOLDER, (_whole, path: string, name: string) => {
     if (name.trim() === 'text') return String(at(path, views));
@@ -169,7 +169,7 @@ export function check(claim: string, views: ReadonlyMap<string, View>): void {
   if (!(operator === '<' ? a < b : a > b)) throw wrong(`it does not hold (${a} and ${b})`, claim);
 }
 
-/** Digits in a template that neither a placeholder nor a declared name accounts for. */
+/** Words with digits in a template that are covered by neither a placeholder nor a declared name. */
 export function undeclaredNumbers(template: string, names: readonly string[]): string[] {
   let rest = template.replace(PLACEHOLDER, ' ');
   for (const name of [...names].sort((a, b) => b.length - a.length)) rest = rest.replaceAll(name, ' ');

@@ -1,4 +1,4 @@
-// The match as a document: a fold of its events, one at a time, that keeps of a run no more than its numbers.
+// The match as a document: a fold of its events, one at a time, that keeps only the numbers of each run.
 
 import { baselineFor, baselineOf } from '../record/baseline.js';
 import { type EventOf, type Gap, isGap, type MatchEvent } from '../record/types.js';
@@ -16,15 +16,15 @@ import { createRows, versionsOf, without } from './rows.js';
 import { createTally, type Tally } from './tally.js';
 
 export interface Fold {
-  /** @throws where the record does not begin as one, or a second one begins in it */
+  /** @throws if the record does not begin with match-started, or if a second match begins in it */
   push(event: MatchEvent): void;
-  /** The document of what was pushed so far. @throws where nothing was */
+  /** The document of the events pushed so far. @throws if none were pushed */
   finish(): Report;
-  /** What one row's numbers are made of; undefined where no run of it has ended. */
+  /** The tally behind a row's numbers; undefined if none of its runs has ended. */
   tallyOf(entry: string): Tally | undefined;
 }
 
-/** @param options `runs`: also keep every run as it was recorded, for the document's `runs` */
+/** @param options `runs`: also keep every run as recorded, for the document's `runs` */
 export function createFold(options: { runs?: boolean } = {}): Fold {
   let started: EventOf<'match-started'> | undefined;
   let ended: EventOf<'match-ended'> | undefined;
@@ -135,7 +135,7 @@ function matchOf(
     id,
     ...rest,
     ...(ended ? { endedAt: ended.endedAt } : {}),
-    // A crash writes no end.
+    // A crash leaves no match-ended event.
     how: ended?.how ?? 'crashed',
     rounds: Math.max(0, rounds - started.warmup),
     ...(baseline === undefined ? {} : { baseline }),
@@ -144,7 +144,7 @@ function matchOf(
   };
 }
 
-/** Every gap below a value, by its path; of tails that few runs cannot have, only the headline's. */
+/** Every gap below a value, with its path. Of tail percentiles, which few runs cannot have, only the headline's are included. */
 function gapsIn(value: unknown, path: string[] = []): { value: string; gap: Gap['gap'] }[] {
   const tail = /^p9[59]/.test(path.at(-1) ?? '');
   if (tail && path[0] !== 'startupMs') return [];

@@ -1,4 +1,4 @@
-// A match as one HTML page that needs nothing but itself: no script, no font, no request.
+// A match as one self-contained HTML page: no script, no font, no request.
 import type { Report } from './document.js';
 import { burstSection } from './page/burst.js';
 import { conditionsSection, doubtsNote } from './page/conditions.js';
@@ -17,7 +17,7 @@ import { troublesSection } from './page/troubles.js';
 import type { ProbeDocument } from './probe/document.js';
 import { probeSections } from './probe/sections.js';
 
-/** The whole document, as text. @param probes of the same machine, each of other parts: their tables follow the match's own */
+/** The whole document, as text. @param probes probes of the same machine, each of other parts; their tables follow the match's own */
 export function renderHtml(report: Report, probes: readonly ProbeDocument[] = []): string {
   const rows = rowsOf(report);
   return shell(

@@ -1,4 +1,4 @@
-// What tasks of several lengths show together: for each sandbox a fixed cost and a cost per millisecond of work, fitted round by round.
+// Joint result of tasks of several lengths: for each sandbox a fixed cost and a cost per millisecond of work, fitted round by round.
 import { mean } from 'simple-statistics';
 import { type Entry, type Gap, isGap } from '../record/types.js';
 import { ALPHA, canReject, differenceEstimate, type Family } from '../statistics/inference.js';
@@ -13,12 +13,12 @@ export interface LengthRow extends Pick<Entry, 'entry' | 'mode' | 'variant' | 'l
   tally: Tally;
 }
 
-/** One sandbox, in which several tasks were run. */
+/** One sandbox in which several tasks were run. */
 interface Sandbox {
   name: string;
   state: Entry['state'];
   options: string;
-  /** By task. */
+  /** Keyed by task. */
   rows: ReadonlyMap<string, LengthRow>;
 }
 
@@ -29,10 +29,10 @@ interface Line {
 }
 
 /**
- * @param baseline a row of the sandbox whose work is the measure of a task's length
- * @param family that the tests of slopes and intercepts join
- * @returns undefined where fewer than two tasks were run in two sandboxes, the baseline being one; else what they show, once every other
- *   test has joined the family
+ * @param baseline a row of the sandbox whose work measures a task's length
+ * @param family the family that the tests of slopes and intercepts join
+ * @returns undefined if fewer than two sandboxes, including the baseline, ran at least two tasks; otherwise a function that returns
+ *   the result, to be called after every other test has joined the family
  */
 export function testLengths(rows: readonly LengthRow[], baseline: string | undefined, family: Family): (() => Lengths) | undefined {
   const sandboxes = sandboxesOf(rows);
@@ -56,7 +56,10 @@ export function testLengths(rows: readonly LengthRow[], baseline: string | undef
   });
 }
 
-/** Rows that differ in nothing but the task: of one mode, variant, state, options and way of the credential, and one label but for the task's. */
+/**
+ * Groups rows that differ in nothing but the task: same mode, variant, state, options and credential delivery, and the same label
+ * apart from the task's.
+ */
 function sandboxesOf(rows: readonly LengthRow[]): Sandbox[] {
   const groups = new Map<string, Map<string, LengthRow[]>>();
   for (const row of rows) {
@@ -67,7 +70,7 @@ function sandboxesOf(rows: readonly LengthRow[]): Sandbox[] {
   }
   return [...groups.values()].flatMap((stems) => {
     const all = [...stems.values()].flat();
-    // Where each task was run once, the labels may be any.
+    // If each task was run once, the labels do not matter.
     const parts: [string, LengthRow[]][] = hasOneRowPerTask(all) ? [[[...stems.keys()][0] ?? '', all]] : [...stems];
     return parts.flatMap(([stem, some]) => {
       const [first] = some;
@@ -83,14 +86,14 @@ const optionsOf = ({ options }: LengthRow) => JSON.stringify(Object.entries(opti
 
 const hasOneRowPerTask = (rows: readonly LengthRow[]) => new Set(rows.map(({ task }) => task)).size === rows.length;
 
-/** A label without the task that it ends in. */
+/** A label without the task name that it ends in. */
 function stemOf({ label = '', task }: LengthRow): string {
   const end = task.replace(/[^a-zA-Z0-9]+/g, '-');
   if (label === end) return '';
   return label.endsWith(`-${end}`) ? label.slice(0, -end.length - 1) : label;
 }
 
-/** By round: those in which this sandbox and the baseline passed every task. */
+/** One line per round in which this sandbox and the baseline passed every task. */
 function linesOf(sandbox: Sandbox, base: Sandbox, tasks: readonly string[]): Map<number, Line> {
   const lines = new Map<number, Line>();
   const first = tasks[0] === undefined ? undefined : sandbox.rows.get(tasks[0]);
@@ -110,7 +113,7 @@ function valueIn(row: LengthRow | undefined, round: number, series: Series): num
   return row === undefined || place === undefined ? Number.NaN : (series(row.tally)[place] ?? Number.NaN);
 }
 
-/** Least squares; of two points the line through both. Undefined where all tasks took equally long. */
+/** Least squares; for two points the line through both. Undefined if all tasks took equally long. */
 function lineThrough(points: readonly { x: number; y: number }[]): Line | undefined {
   const [x, y] = [mean(points.map((point) => point.x)), mean(points.map((point) => point.y))];
   const spread = points.reduce((sum, point) => sum + (point.x - x) ** 2, 0);
@@ -124,11 +127,11 @@ interface Fitted {
   lines: Map<number, Line>;
 }
 
-/** Every two sandboxes of one state and options, in rounds that both have. */
+/** Compares every two sandboxes with the same state and options, in the rounds they have in common. */
 function compareLines(fitted: readonly Fitted[], base: Sandbox, family: Family): () => Lengths['comparisons'] {
   const pairs = fitted.flatMap((a, index) =>
     fitted.slice(index + 1).flatMap((b) => {
-      // The baseline has no options; its extra cost is the measure for sandboxes with any.
+      // The baseline has no options, and its extra cost is the reference for sandboxes with any options.
       const isWithBase = a.sandbox === base || b.sandbox === base;
       if (a.sandbox.state !== b.sandbox.state || (a.sandbox.options !== b.sandbox.options && !isWithBase)) return [];
       const both = [...a.lines].flatMap(([round, line]) => {
@@ -170,12 +173,12 @@ function middleOf(values: readonly number[]): Paired {
   return { median: estimate, ci95 };
 }
 
-/** Far above any task: an interval that reaches it has no upper end. */
+/** Far above any task: an interval that reaches this value has no upper end. */
 const LONGEST_MS = 1e9;
 
 /**
- * The baseline's work at which both take equally long. The interval holds every length at which the paired differences of the
- * totals could be 0, by the interval of their middle.
+ * The baseline's work at which both take equally long. The interval contains every length at which the paired differences of the
+ * totals could be 0, according to the interval of their centre.
  */
 function crossing(both: readonly Line[]): Paired | Gap {
   const at = (work: number) => middleOf(both.map(({ intercept, slope }) => intercept + slope * work));
@@ -191,7 +194,7 @@ function crossing(both: readonly Line[]): Paired | Gap {
   };
 }
 
-/** The length up to which the condition holds; undefined where it never begins or never ends to. */
+/** The length up to which the condition holds; undefined if it never holds or never stops holding. */
 function bisect(holds: (work: number) => boolean): number | undefined {
   if (!holds(0) || holds(LONGEST_MS)) return undefined;
   let [low, high] = [0, LONGEST_MS];

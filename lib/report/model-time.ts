@@ -1,9 +1,9 @@
-// Rows that waited on the model for different times: in a replay that is the sandbox's network, live it is the API's mood.
+// Rows that waited on the model for different times: in a replay the sandbox's network is the cause, live it is the API.
 import { isGap } from '../record/types.js';
 import { duration, nameOf } from './cells.js';
 import type { ModeReport } from './document.js';
 
-/** Apart by this much, and by this share of a whole run, is worth a word. */
+/** A difference of at least this much, and of at least this share of a whole run, is worth a warning. */
 const NOTABLE = { ms: 10, share: 0.02 };
 
 export function modelWarnings(modes: readonly ModeReport[], model: 'replay' | 'live'): { code: string; message: string }[] {

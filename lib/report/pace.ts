@@ -1,4 +1,4 @@
-// The machine under a match: whether its pace changed between the rounds, and how small a difference the match could have shown. Pure.
+// The machine during a match: whether its pace changed between rounds, and the smallest difference the match could have shown. Pure.
 import { medianSorted } from 'simple-statistics';
 import { type Gap, isGap } from '../record/types.js';
 import { ALPHA, detectableRatio, fewestPairs, MARGIN, pairsNeeded } from '../statistics/inference.js';
@@ -8,19 +8,19 @@ import type { Tally } from './tally.js';
 
 const median = (values: readonly number[]) => medianSorted([...values].sort((a, b) => a - b));
 
-/** A correlation that is worth a word, whatever the number of rounds. */
+/** A correlation above this is worth reporting, whatever the number of rounds. */
 const NOTABLE = 0.3;
-/** The share of quiet matches that may be called drifting: half for the correlation, half for the halves. */
+/** Share of quiet matches that each of the two criteria (correlation, halves) may wrongly report as drifting. */
 const FALSE_ALARMS = ALPHA / 2;
 /** Two-sided normal quantile of FALSE_ALARMS. */
 const Z = 2.2414;
 const FEWEST_ROUNDS = 8;
-/** A change of pace that matters to anybody. */
+/** The smallest change of pace that matters. */
 const LEAST_CHANGE = 0.01;
 
 /**
- * Whether rounds depend on those before. The pace of a round is the mean of its rows' startups, each over its row's median: what all
- * rows had in common. Paired ratios are taken within a round, so that they survive a drift; the intervals of ms do not.
+ * Whether rounds depend on previous rounds. The pace of a round is the mean of its rows' startups, each divided by its row's median: the
+ * part that all rows have in common. Paired ratios are taken within a round and so survive a drift; the intervals of ms do not.
  */
 export function driftOf(tallies: readonly Tally[]): Report['drift'] {
   const paces = new Map<number, number[]>();
@@ -44,13 +44,13 @@ export function driftOf(tallies: readonly Tally[]): Report['drift'] {
   const lag1 = correlation(rounds);
   const halvesP = rankSum(second, first);
   const secondHalf = median(second) / median(first);
-  // Rounds that alternate make intervals too wide, which misleads nobody.
+  // Rounds that alternate make intervals too wide, which is not misleading.
   const correlated = lag1 > Math.max(NOTABLE, Z / Math.sqrt(n));
   const halvesDiffer = halvesP < FALSE_ALARMS && Math.abs(Math.log(secondHalf)) > LEAST_CHANGE;
   return { rounds: n, lag1, secondHalf, halvesP, drifted: correlated || halvesDiffer };
 }
 
-/** Of each value with the next. */
+/** Correlation of each value with the next. */
 function correlation(values: readonly number[]): number {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   let [own, next] = [0, 0];
@@ -62,8 +62,8 @@ function correlation(values: readonly number[]): number {
 }
 
 /**
- * What a pair of real rows with the middlemost noise would have shown, by itself at the level of the family's first step.
- * @param tests of the whole report
+ * What a pair of real rows with the median noise would have shown, on its own, at the level of the family's first step.
+ * @param tests number of tests in the whole report
  */
 export function resolutionOf(comparisons: Report['comparisons'], tests: number): Report['resolution'] {
   const real = comparisons.filter(({ standIn }) => !standIn);

@@ -1,4 +1,4 @@
-// Two rows held against each other round by round: only rounds in which both passed make a pair.
+// Compares two rows round by round: only rounds in which both passed form a pair.
 import { type Entry, type Gap, isGap } from '../record/types.js';
 import {
   ALPHA,
@@ -18,11 +18,11 @@ import { combined, type Tally } from './tally.js';
 type Comparison = Report['comparisons'][number];
 type Held = Exclude<Comparison['total'], Gap>;
 
-/** One number for each passed run of a row, NaN where it has none. */
+/** One number for each passed run of a row, NaN if it has none. */
 export type Series = (tally: Tally) => Float64Array;
 
 export const startup: Series = (tally) => tally.quantity('startup');
-/** The whole of a run and its work, less the time that a live model was asked. */
+/** Total and work of a run, minus the time spent on requests to a live model. */
 export const withoutModel: Series = (tally) => lessModel(tally, 'total');
 export const workWithoutModel: Series = (tally) => lessModel(tally, 'work');
 
@@ -36,7 +36,7 @@ interface Pairs {
   differences: number[];
 }
 
-/** Ratios and differences, a to b, of the rounds that both have a number of; a ratio needs two times that are above zero. */
+/** Ratios and differences of a to b in the rounds for which both have a number; a ratio requires two times above zero. */
 export function pairUp(a: Tally, b: Tally, series: Series): Pairs {
   const others = series(b);
   const pairs: Pairs = { ratios: [], differences: [] };
@@ -53,7 +53,7 @@ export function pairUp(a: Tally, b: Tally, series: Series): Pairs {
 
 const logs = (ratios: readonly number[]) => new Float64Array(ratios).map(Math.log);
 
-/** The centre of paired ratios and its interval. @param why there is none, where there is none */
+/** The centre of paired ratios and its interval. @param why the gap to return if there are no ratios */
 export function pairedRatio(ratios: readonly number[], why: Gap = { gap: 'not-reached' }): Paired | Gap {
   if (ratios.length === 0) return why;
   const { estimate, ci95 } = ratioEstimate(logs(ratios));
@@ -66,17 +66,17 @@ export function pairedDifference(differences: readonly number[], why: Gap = { ga
   return { median: estimate, ci95 };
 }
 
-/** A row with what its runs took. */
+/** A row with the times of its runs. */
 export interface PairedRow extends Pick<Entry, 'entry' | 'mode' | 'variant' | 'task' | 'state' | 'options' | 'standIn'> {
   tally: Tally;
 }
 
-/** One test of two rows before the family's adjustment. */
+/** One test of two rows, before the family's adjustment. */
 interface Test {
   n: number;
   ratio: Paired;
   differenceMs: Paired;
-  /** Of a difference, and of equality. */
+  /** p of the test for a difference; `pEqual` is that of the equivalence test. */
   p: number;
   pEqual: number;
   noise: number | Gap;
@@ -93,11 +93,11 @@ function test(a: Tally, b: Tally, series: Series): Test | Gap {
 }
 
 /**
- * Every two rows that do the same and have passed in a round together.
+ * Compares every two comparable rows that passed in the same round at least once.
  *
  * The tests of all pairs, startup and total, join the report's family, over which Holm's procedure keeps the chance of any false statement
- * under 5 %; those of equality are a family of their own. So are pairs with a stand-in: they are no findings.
- * @returns the comparisons, once every other test has joined the family
+ * below 5 %. The equivalence tests are a family of their own, and so are pairs with a stand-in, because they are not findings.
+ * @returns a function for the comparisons, to be called after every other test has joined the family
  */
 export function testPairs(rows: readonly PairedRow[], report: Family): () => Comparison[] {
   const tested = rows.flatMap((a, index) =>
@@ -145,7 +145,7 @@ function judgeIn(tests: readonly Test[], family: Family): () => Map<Test, Held> 
   };
 }
 
-/** Rows of one mode and variant are there to show what an option does; other rows are compared under the same options only. */
+/** Rows with the same mode and variant exist to show an option's effect; other rows are compared only if their options are equal. */
 function comparable(a: PairedRow, b: PairedRow): boolean {
   if (a.task !== b.task || a.state !== b.state) return false;
   return (a.mode === b.mode && a.variant === b.variant) || sameOptions(a.options, b.options);

@@ -1,4 +1,4 @@
-// On which of a runtime's machines the runs were, and how they did there: a cluster's members, a provider's regions.
+// On which of a runtime's machines the runs were, and their results there: a cluster's members, a runtime's regions.
 import { middle, nameOf } from './cells.js';
 import type { Report } from './document.js';
 import { ofWaves, type Tally } from './tally.js';
@@ -14,7 +14,7 @@ export function placesOf(entry: string, tally: Tally, seed: number): Place[] {
     }));
 }
 
-/** A line for each row, level and place; undefined where every row has all of its runs in one place, or tells none. */
+/** One line per row, level and place; undefined if no row has runs in more than one place. */
 export function placesTable(report: Report): { head: string[]; rows: string[][] } | undefined {
   const spread = report.modes.filter(({ entry }) => placesAt(report, entry).size > 1);
   if (spread.length === 0) return undefined;
@@ -33,7 +33,7 @@ export function placesTable(report: Report): { head: string[]; rows: string[][] 
   return { head: ['mode', ...(burst ? ['at once'] : []), 'on', 'passed', 'startup ms'], rows };
 }
 
-/** Of the rows that had all of their runs in one place: which one. */
+/** For each row that had all of its runs in one place: that place. */
 export function placeLines(report: Report): string[] {
   return report.modes.flatMap((mode) => {
     const [only, ...more] = placesAt(report, mode.entry);

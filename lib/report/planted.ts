@@ -1,4 +1,4 @@
-// What agents did to files that run by themselves, in words that are the same in every form of the report.
+// What agents did to files that run by themselves, worded the same in every form of the report.
 import { isGap } from '../record/types.js';
 import { listed, runsNamed } from './cells.js';
 import type { ModeReport, Report } from './document.js';
@@ -9,15 +9,15 @@ export interface PlantedLine {
   what: string;
 }
 
-/** So many files of a run are named; the rest are counted. */
+/** How many files of a run are named; the rest are counted. */
 const NAMED = 5;
 
-/** Runs of a row that planted the same are told together. */
+/** Runs of a row that planted the same files share a line. */
 export function plantedLines({ modes }: Pick<Report, 'modes'>): PlantedLine[] {
   return modes.flatMap(({ entry, planted }) => (isGap(planted) ? [] : linesOf(planted).map((line) => ({ entry, ...line }))));
 }
 
-/** The same as one sentence each. */
+/** The planted lines, each as one sentence. */
 export const plantedSentences = (report: Pick<Report, 'modes'>) =>
   plantedLines(report).map(({ runs, what }) => `${runs}: the agent ${what}: look before you work there`);
 

@@ -1,11 +1,11 @@
-// A whole record at once: its text to events, its events to the report.
+// Processes a whole record at once: its text to events, its events to the report.
 
 import { createLineReader } from '../record/read.js';
 import type { MatchEvent } from '../record/types.js';
 import type { Report } from './document.js';
 import { createFold } from './fold.js';
 
-/** Reads events.jsonl. A last line that a crash cut short is left out; any other broken line is an error. */
+/** Reads events.jsonl. A last line that was cut short by a crash is left out; any other broken line is an error. */
 export function parseEvents(text: string): MatchEvent[] {
   const events: MatchEvent[] = [];
   const reader = createLineReader((event) => void events.push(event));

@@ -1,4 +1,4 @@
-// One row of the report: everything that is said of one entry of a match.
+// One row of the report: everything about one entry of a match.
 import type { Entry, EventOf, Gap } from '../record/types.js';
 import { wilson } from '../statistics/inference.js';
 import { fences, summarize } from '../statistics/summary.js';
@@ -9,7 +9,7 @@ import { CLOCKS, combined, measured, type Quantity, type Tally } from './tally.j
 
 interface Surroundings {
   seed: number;
-  /** The row that this one is held against; its own, where it is that row. */
+  /** Tally of the row that this one is compared with; its own if it is the baseline. */
   baseline: Tally | undefined;
   detection: ModeReport['detection'];
   prepared: EventOf<'prepared'> | undefined;
@@ -78,7 +78,7 @@ export function rowOf(entry: Entry, tally: Tally, around: Surroundings): ModeRep
   };
 }
 
-/** Shown, and kept in every number: an outlier is a finding too. */
+/** Outliers are listed but kept in every number, because an outlier is a finding too. */
 function outliers(tally: Tally): ModeReport['outliers'] {
   const values = tally.quantity('startup');
   const bounds = fences(measured(values));

@@ -1,4 +1,4 @@
-// What the record of a match and that of a probe both tell: its rows, why others are not there, warnings, versions.
+// The common part of the records of matches and probes: rows, why others are absent, warnings, versions.
 import type { ProbeEvent } from '../record/probe.js';
 import type { Entry, EventOf, MatchEvent } from '../record/types.js';
 import type { ModeReport, Report } from './document.js';
@@ -18,11 +18,11 @@ export function createRows() {
   return { entries, absent, warnings, detectionOf, push };
 }
 
-/** What an event tells, without that it is one. */
+/** An event's payload, without `type` and `atMs`. */
 export function without<E extends MatchEvent>({ type: _type, atMs: _atMs, ...rest }: E): Omit<E, 'type' | 'atMs'> {
   return rest;
 }
 
-/** A commit that is not known is no version. */
+/** The versions that are known: an unknown commit is left out. */
 export const versionsOf = (versions: EventOf<'match-started'>['versions']): Record<string, string> =>
   Object.fromEntries(Object.entries(versions).flatMap(([name, version]) => (version === undefined ? [] : [[name, version]])));

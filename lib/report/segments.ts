@@ -1,17 +1,17 @@
-// Where the time of one row goes: the four stretches from launch to gone, which a bar can show on one scale.
+// Where the time of one row goes: the four segments from launch until the sandbox is gone, which a bar can show on one scale.
 import { medianSorted } from 'simple-statistics';
 import { type Gap, isGap } from '../record/types.js';
 import type { ModeReport, Summary } from './document.js';
 
 /** Medians in ms. Being medians, they need not add up to the median total. */
 export interface Segments {
-  /** Launch to the first process inside. */
+  /** From launch to the first process inside. */
   runtime: number | Gap;
-  /** From there to the agent's first request. */
+  /** From the first process to the agent's first request. */
   boot: number | Gap;
-  /** To the agent's result. */
+  /** From the first request to the agent's result. */
   work: number | Gap;
-  /** To the sandbox gone: exit, collect, teardown. */
+  /** From the result until the sandbox is gone: exit, collect, teardown. */
   end: number | Gap;
 }
 
@@ -29,9 +29,9 @@ export function segmentsOf(mode: ModeReport): Segments {
 
 const NOT_REACHED: Gap = { gap: 'not-reached' };
 
-/** Of each run the sum, where every run has all its parts; else the sum of medians. */
+/** The median of the runs' sums if every run has all parts, otherwise the sum of the parts' medians. */
 function endOf({ phasesMs }: ModeReport): number | Gap {
-  // A sandbox that was gone before it was to be removed went within exit.
+  // A sandbox that was gone before its removal ended within exit.
   const all = [phasesMs.exit, phasesMs.collect, phasesMs.teardown].filter((part) => part !== undefined);
   const parts = all.filter((part) => !(isGap(part) && part.gap === 'in-exit'));
   const missing = parts.find(isGap);

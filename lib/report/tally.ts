@@ -1,4 +1,4 @@
-// What is kept of one row's runs while a record is read: counts, and numbers in typed arrays, so that a long record fits.
+// What is kept of one row's runs while a record is read: counts, and numbers in typed arrays, so that a long record fits into memory.
 import { type ClockName, type Cost, type EventOf, type Gap, isGap, type Ms } from '../record/types.js';
 import { summarizeWaves } from '../statistics/summary.js';
 import type { ModeReport, Summary } from './document.js';
@@ -6,14 +6,14 @@ import type { ModeReport, Summary } from './document.js';
 export const CLOCKS: ClockName[] = ['image', 'launch', 'firstProcess', 'startup', 'work', 'model', 'exit', 'collect', 'teardown', 'total'];
 const COSTS = ['memoryPeakBytes', 'cpuUserMs', 'cpuSystemMs'] as const satisfies (keyof Cost)[];
 
-/** Of this machine around a run. */
+/** Activity of this machine around a run. */
 const MACHINE = { wallMs: 'wallMs', machineCpuMs: 'cpuMs', stealMs: 'stealMs', otherMs: 'otherMs' } as const;
 type MachineQuantity = keyof typeof MACHINE;
 const MACHINE_NAMES = Object.keys(MACHINE) as MachineQuantity[];
 
 export type Quantity = ClockName | keyof Cost | MachineQuantity;
 
-/** Numbers in the order in which they came; NaN stands for a gap, whose first cause is kept. */
+/** Numbers in the order in which they arrived. NaN represents a gap; the cause of the first gap is kept. */
 interface Column {
   push(value: Ms): void;
   values(): Float64Array;
@@ -40,17 +40,17 @@ function createColumn(): Column {
   };
 }
 
-/** Of one level of a burst. */
+/** Runs of one level of a burst. */
 interface LevelTally {
   n: number;
   passed: number;
   startup: Column;
-  /** Of each startup, the wave that it was in: its round. */
+  /** For each startup the wave that contains it, identified by its round. */
   wave: Column;
   perMinute: Column;
 }
 
-/** Of one level on one of the runtime's machines. */
+/** Runs of one level on one of the runtime's machines. */
 interface PlaceTally {
   place: string;
   level: number;
@@ -60,15 +60,15 @@ interface PlaceTally {
   wave: Column;
 }
 
-/** Of the runs that count: warm-up left out. Numbers are of runs that passed, one at a time (level 1). */
+/** Counted runs, which excludes warm-up. Numbers are from runs that passed and that ran one at a time (level 1). */
 export interface Tally {
-  /** The time a live model was asked is not the sandbox's; a replay answers at once, and whatever it takes is. */
+  /** True if model time is excluded: a live model's time is not the sandbox's. A replay answers at once, so its time is the sandbox's. */
   modelIsApart: boolean;
   n: number;
   passed: number;
-  /** Of these n. */
+  /** How many of these n runs were interrupted. */
   interrupted: number;
-  /** Of these n, those that left something. */
+  /** How many of these n runs left something behind. */
   leftoverRuns: number;
   auth: ModeReport['auth'];
   sync: ModeReport['sync'];
@@ -79,24 +79,24 @@ export interface Tally {
   levels: Map<number, LevelTally>;
   levelOf(level: number): LevelTally;
   places: Map<string, PlaceTally>;
-  /** Of the passed runs, one place each, in the same order as every quantity's. */
+  /** Rounds of the passed runs, one element per run, in the same order as every quantity's values. */
   rounds: number[];
-  /** Where in these a round stands; undefined where it did not pass. */
+  /** Index of a round in `rounds`; undefined if no run passed in it. */
   placeOf(round: number): number | undefined;
   names: string[];
-  /** Startup of the first run that was not counted, one at a time; undefined where there was none. */
+  /** Startup of the first warm-up run at level 1 that passed; undefined if there was none. */
   firstRun?: Ms;
   quantity(name: Quantity): Float64Array;
-  /** Why the first of those that lack one of these lacks it; `not-reached` where no run passed. */
+  /** Cause of the first gap in the first of these quantities that has one; `not-reached` if there is none. */
   why(...names: Quantity[]): Gap;
   add(run: EventOf<'run-ended'>): void;
   addWave(wave: EventOf<'wave-ended'>): void;
 }
 
-/** A record is long, and an agent may plant much in every run. */
+/** Limit for planted files and bundles: a record may be long, and an agent may plant many files in every run. */
 const MOST_TOLD = 1000;
 
-/** @param model of the match */
+/** @param model the match's model */
 export function createTally(model: 'replay' | 'live'): Tally {
   const columns = Object.fromEntries([...CLOCKS, ...COSTS, ...MACHINE_NAMES].map((name) => [name, createColumn()])) as Record<
     Quantity,
@@ -127,12 +127,12 @@ export function createTally(model: 'replay' | 'live'): Tally {
     leftoverRuns: 0,
     auth: { gap: 'not-reached' },
     sync: { gap: 'not-reached' },
-    // What is known to be left counts; only where nothing is known of some run, nothing is said.
+    // Known leftovers are reported; the result is a gap only if there are none and some run's leftovers are unknown.
     leftovers() {
       if (!told) return { gap: 'not-reached' };
       return known.length === 0 && someUnknown ? { gap: 'not-reported' } : known;
     },
-    // The same: what was seen counts, and one look that found nothing says nothing of a run that was not looked at.
+    // As above: report what was found; "none" only if every run was checked.
     planted: () => (planted.length > 0 ? planted : !told ? { gap: 'not-reached' } : (unlooked ?? planted)),
     failures: [],
     bundles: [],
@@ -160,7 +160,7 @@ export function createTally(model: 'replay' | 'live'): Tally {
       if (passed) level.startup.push(run.clocks.startup);
       if (passed) level.wave.push(run.round);
       if (run.place !== undefined) addPlace(run.place, run);
-      // A failure and what is left of a run are told of every level: they are no times that others would disturb.
+      // Failures and leftovers of all levels are included: unlike times, they are not distorted by concurrent runs.
       if (!passed) tally.failures.push({ run: run.run, outcome: run.outcome });
       told = true;
       if (isGap(run.leftovers)) someUnknown = true;
@@ -192,7 +192,7 @@ export function createTally(model: 'replay' | 'live'): Tally {
   return tally;
 }
 
-/** One row stands for all of its runs: a direction that failed once did not hold. */
+/** One value represents all runs of a row: a direction that failed once counts as failed. */
 function worse(before: ModeReport['sync'], run: EventOf<'run-ended'>['sync']): ModeReport['sync'] {
   if (isGap(before)) return run;
   const worst = <Way extends 'in' | 'out' | 'live'>(way: Way) => {
@@ -204,12 +204,12 @@ function worse(before: ModeReport['sync'], run: EventOf<'run-ended'>['sync']): M
 
 export const measured = (values: ArrayLike<number>): Float64Array => Float64Array.from(values).filter((value) => !Number.isNaN(value));
 
-/** One number a run from two: NaN where either is. */
+/** Combines two numbers per run into one: NaN if either is. */
 export function combined(a: Float64Array, b: Float64Array, how: (a: number, b: number) => number): Float64Array {
   return a.map((value, place) => how(value, b[place] as number));
 }
 
-/** Startups of one level: those of one wave belong together. */
+/** Summary of the startups of one level, in which the startups of one wave are not independent. */
 export function ofWaves(startup: Column, wave: Column, seed: number): Summary | Gap {
   const [values, waves] = [startup.values(), wave.values()];
   const known = [...values.keys()].filter((at) => !Number.isNaN(values[at] as number));

@@ -1,4 +1,4 @@
-// What a mode is given to work with, and the things that live as long as a match.
+// The context that a mode receives, and the resources that live as long as a match.
 
 import type { Closable, Context, EntryOptions, Env, Facts, Mode } from '../contract.js';
 import { clientEnv } from '../os/client-env.js';
@@ -10,13 +10,13 @@ export interface Surroundings {
   env: Env;
   platform: NodeJS.Platform;
   uid: number | undefined;
-  /** The id of the match; `none` outside one. */
+  /** The id of the match; `none` outside a match. */
   match: string;
   signal: AbortSignal;
   say(line: string): void;
 }
 
-/** Opened once, shared, closed together in reverse order. */
+/** Holds resources that are opened once, shared, and closed together in reverse order. */
 export interface Keeper {
   keep: Context['keep'];
   closeAll(): Promise<void>;

@@ -1,4 +1,4 @@
-// Asks every mode at once what it is on this machine, each within a bound.
+// Runs the detection of all modes concurrently, each within a time limit.
 import type { Context, Detection, Isolation, Mode } from '../contract.js';
 import { messageOf } from '../errors.js';
 
@@ -9,7 +9,7 @@ export interface Detected {
   detection: Detection;
 }
 
-/** @param boundMs how long one mode may take; the slowest decides how long all take */
+/** @param boundMs time limit for each mode; the slowest mode determines the total time */
 export async function detectAll(
   modes: Iterable<Mode>,
   contextOf: (mode: Mode) => Context,
@@ -44,12 +44,12 @@ async function detectOne(mode: Mode, ctx: Context, boundMs: number): Promise<Det
   }
 }
 
-/** Of the entry without a variant. */
+/** Isolation of the entry without a variant. */
 export function isolationOf({ mode, detection }: Detected): Isolation {
   return (detection.status === 'ready' ? detection.isolation : undefined) ?? mode.isolation;
 }
 
-/** A stand-in says so in its version; its numbers are kept apart from every finding. */
+/** A stand-in identifies itself in its version; its numbers are kept separate from all findings. */
 export function isStandIn(detection: Detection): boolean {
   return detection.status === 'ready' && /stand-in/.test(detection.version);
 }

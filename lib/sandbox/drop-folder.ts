@@ -1,10 +1,10 @@
-// Takes a run's folder away, and says what stays where that cannot be done.
+// Removes a run's folder, and reports what is left if that fails.
 
 import { removeFolder } from '../os/owner.js';
 import { type Held, hold } from '../os/safe-dir.js';
 import type { Leftover } from '../record/types.js';
 
-/** The folder and what it takes, where it could not be removed: files that another user made inside can be out of our reach. */
+/** The folder and its disk usage if it could not be removed: files that another user created inside may be inaccessible to us. */
 export function dropFolder(folder: string, settings: { onFolder?(folder: string): void } = {}): Leftover[] {
   try {
     settings.onFolder?.(folder);
@@ -18,12 +18,12 @@ export function dropFolder(folder: string, settings: { onFolder?(folder: string)
   }
 }
 
-/** Of `stat`. */
+/** Unit of `blocks` in `stat`, in bytes. */
 const BLOCK = 512;
-/** Deeper than this nobody looks: what an agent left may be as deep as it likes. */
+/** Maximum depth that is searched, since an agent may leave folders nested to any depth. */
 const DEEPEST = 64;
 
-/** What a folder takes on disk, in bytes. Links are not followed; what cannot be read is not counted. */
+/** Disk usage of a folder, in bytes. Links are not followed; unreadable items are not counted. */
 export function folderBytes(folder: string): number {
   return hold(folder, (held) => bytesIn(held, DEEPEST)) ?? 0;
 }

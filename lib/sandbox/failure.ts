@@ -1,4 +1,4 @@
-// A failure as an outcome: what was thrown, and whom its kind blames.
+// Turns a failure into an outcome: the error that was thrown, and the cause that its kind is attributed to.
 import { CagematchError, type ErrorCode, messageOf } from '../errors.js';
 import type { Outcome } from '../record/types.js';
 
@@ -21,7 +21,7 @@ export function blamed(cause: Cause, message: string, hint?: string): Outcome {
 
 export const INTERRUPTED = blamed('interrupted', 'interrupted by the user');
 
-/** What was thrown, as an outcome; an error that nobody foresaw is ours. */
+/** A thrown error as an outcome; an unexpected error is attributed to the harness. */
 export function failureOf(error: unknown): Outcome {
   if (!(error instanceof CagematchError)) return blamed('harness', messageOf(error));
   return blamed(BLAME[error.code], messageOf(error), error.hint);

@@ -1,4 +1,4 @@
-// A command's life: interrupts, the runtimes' clients, the gateway. Opened before its work and closed after it, whatever happens.
+// The lifecycle around a command: interrupts, the runtimes' clients, the gateway. Opened before its work and always closed after it.
 import type { Context, Env, Mode } from '../contract.js';
 import { type Answer, createGateway, type Gateway } from '../model/gateway.js';
 import { inScope, killScope } from '../os/exec.js';
@@ -11,29 +11,29 @@ import type { PlannedEntry } from './row.js';
 import { readOwnInputs } from './settings.js';
 
 export interface Harness {
-  /** Of the match or the probe. */
+  /** Id of the match or the probe. */
   id: string;
-  /** The caller's environment, whole. */
+  /** The caller's full environment. */
   env: Env;
   gateway: Gateway;
-  /** Aborted by the user, and by `stop`. */
+  /** Aborted by the user or by `stop`. */
   signal: AbortSignal;
   interrupted(): boolean;
-  /** Called when no sandbox is left: from then on an interrupt ends the process at once. */
+  /** To be called when no sandbox is left: from then on an interrupt ends the process at once. */
   sandboxesGone(): void;
-  /** Ends the work in order, as the user would; what is finished is kept. */
+  /** Stops the work in an orderly way, like an interrupt by the user; finished runs are kept. */
   stop(): void;
   detect(modes: Iterable<Mode>): Promise<Detected[]>;
-  /** @param more joins the user's environment */
+  /** @param more variables to add to the user's environment */
   contextOf(entry: PlannedEntry, more?: Env): Context;
 }
 
-/** Whoever opens it: a command, or a server. */
+/** The opener of a harness: a command or a server. */
 interface Caller {
   env: Env;
   platform: NodeJS.Platform;
   uid: number | undefined;
-  /** Ends the process at once, for a user who will not wait. */
+  /** Ends the process at once, for a user who does not want to wait. */
   leave(code: number): never;
 }
 
@@ -47,7 +47,7 @@ interface Progress {
 
 /**
  * @param answer how the gateway answers
- * @throws `bad-input` where the temporary folder cannot be written
+ * @throws `bad-input` if the temporary folder cannot be written
  */
 export function withHarness(
   caller: Caller,
@@ -60,7 +60,7 @@ export function withHarness(
 
 async function open(caller: Caller, progress: Progress, answer: Answer, work: (harness: Harness) => Promise<number>): Promise<number> {
   const { gatewayPort } = readOwnInputs(caller.env);
-  // Whatever can fail comes before the interrupt, which keeps Node running.
+  // Whatever can fail comes before the interrupt handler, which keeps Node running.
   const clients = makeClientsFolder();
   const interrupt = onInterrupt(progress.say, () => caller.leave(INTERRUPTED));
   const stop = new AbortController();
@@ -81,7 +81,7 @@ async function open(caller: Caller, progress: Progress, answer: Answer, work: (h
       stop: () => stop.abort(),
       detect: (modes) => detectAll(modes, (mode) => contextFor(around, keeper, mode)),
       contextOf({ adapter, variant, options, facts, standIn }, more) {
-        // What a stand-in's time would have cost is no finding either.
+        // Costs computed from a stand-in's times are not findings either, so the line is marked.
         const say = standIn ? (line: string) => progress.say(`${line} (stand-in)`) : progress.say;
         return contextFor({ ...around, say, env: { ...around.env, ...more } }, keeper, adapter, { variant, options, facts });
       },

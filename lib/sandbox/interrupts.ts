@@ -1,20 +1,21 @@
-// Ctrl-C and its like: the first one stops the match in order, sandboxes and record included; more of them only hurry.
+// Ctrl-C and similar signals: the first one stops the match in an orderly way, including its sandboxes and its record; repeated ones end
+// the process sooner.
 import { killAll } from '../os/exec.js';
 
-/** How often it may be pressed before cagematch leaves at once, whatever is left behind. */
+/** The number of interrupts at which cagematch exits at once, whatever is left behind. */
 const PATIENCE = 3;
 
 export interface Interrupt {
   signal: AbortSignal;
-  /** Called when no sandbox is left: nothing has to be stopped in order any more, and the next signal ends the process at once. */
+  /** To be called when no sandbox is left: no orderly stop is needed any more, and the next signal ends the process at once. */
   sandboxesGone(): void;
-  /** Takes the listeners off. */
+  /** Removes the listeners. */
   dispose(): void;
 }
 
 /**
- * One listener per signal.
- * @param leave ends the process at once; for the user who will not wait
+ * Installs one listener per signal.
+ * @param leave ends the process at once, for a user who does not want to wait
  */
 export function onInterrupt(say: (line: string) => void, leave: () => never): Interrupt {
   const controller = new AbortController();
@@ -32,7 +33,7 @@ export function onInterrupt(say: (line: string) => void, leave: () => never): In
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const name of signals) process.on(name, listener);
-  // A mode that waits for ever may hold nothing that keeps Node running; it would leave without cleaning up.
+  // A mode that waits forever may hold nothing that keeps Node running, and Node would exit without cleaning up.
   const awake = setInterval(() => {}, 2 ** 30);
   return {
     signal: controller.signal,

@@ -1,4 +1,4 @@
-// How a run's agent gets to the model: what it has to present, which way that reaches it, and what the gateway saw of it.
+// A run's access to the model: the credential that its agent presents, how the credential is delivered, and what the gateway saw of it.
 
 import type { Credential } from '../auth/credential.js';
 import { asFile, asProxied, asToken, asVariable } from '../auth/deliver.js';
@@ -7,24 +7,24 @@ import type { Gateway, Tap } from '../model/gateway.js';
 import type { Auth } from '../record/types.js';
 import type { Entrance } from './run-folders.js';
 
-/** What a run is told of it. */
+/** The inputs that determine a run's access to the model. */
 export interface Admission {
   mode: Pick<Mode, 'auth'>;
   reach: Reach;
   gateway: Gateway;
-  /** Which way the row asks for. */
+  /** The delivery that the row asks for. */
   deliver: AuthPath;
-  /** The live API, where the guest asks it itself: its base URL. */
+  /** Base URL of the live API, if the guest calls it directly. */
   upstream?: string;
-  /** The user's own in live, a canary in replay: what goes into a guest that is to have it. */
+  /** The user's own credential in live mode, a canary in replay; delivered only to a guest that is to have it. */
   credential: Credential;
 }
 
 /**
- * On the way `gateway` the guest gets a token that is worth nothing elsewhere; as a variable or a file it gets the credential
- * itself. Where the model is replayed inside, nothing but that replay's own token goes in; where the guest asks the live API
- * itself, the credential does, or a word in its place that the runtime's own proxy knows.
- * @param task its id
+ * With delivery by `gateway`, the guest receives a token that is worthless elsewhere; as a variable or a file, it receives the credential
+ * itself. If the model is replayed inside, only that replay's own token goes in. If the guest calls the live API directly, the credential
+ * goes in, or a placeholder that the runtime's own proxy replaces.
+ * @param task the task's id
  */
 export function openEntrance(given: Admission, task: string): { tap: Tap; entrance: Entrance } {
   const { gateway, reach, deliver, credential } = given;
@@ -38,15 +38,15 @@ export function openEntrance(given: Admission, task: string): { tap: Tap; entran
   return { tap, entrance: { delivery, path: tap.path } };
 }
 
-/** The way that it went. */
+/** The delivery that was actually used. */
 export function wayOf({ mode, reach, deliver }: Pick<Admission, 'mode' | 'reach' | 'deliver'>): Auth['path'] {
-  // A guest that cannot reach the gateway was not shown its way.
+  // A guest that cannot reach the gateway cannot have used the `gateway` delivery.
   return reach.via === 'inside' && deliver === 'gateway' ? (mode.auth.find((path) => path !== 'gateway') ?? 'env') : deliver;
 }
 
 /**
- * By the fingerprint of what arrived; where the guest asks the API itself, by that of what its agent presented on the way. Where the
- * replay runs beside the agent, the way was not used at all.
+ * Whether the credential was delivered, by the fingerprint of the one that arrived at the gateway or, if the guest calls the API directly,
+ * of the one that its agent presented on the way. If the replay runs beside the agent, the delivery was not exercised at all.
  */
 export function authOf(given: Pick<Admission, 'mode' | 'reach' | 'deliver' | 'upstream'>, tap: Tap): Auth {
   const path = wayOf(given);

@@ -1,4 +1,4 @@
-// What ended matches have left in the runtimes of this match: told before its first run, for it takes memory and disk beside them.
+// Warns of orphans that ended matches have left in the runtimes of this match, before its first run, since they use memory and disk.
 import type { Context, Listed, Mode } from '../contract.js';
 import { ownerDead } from '../os/owner.js';
 import type { RowEvent } from '../record/types.js';
@@ -7,21 +7,21 @@ import { entryName } from './registry.js';
 import { within } from './time-limits.js';
 
 const ASK_MS = 5000;
-/** So many are named; of the others there is only the number. */
+/** How many orphans are named; the others are only counted. */
 const NAMED = 3;
 
-/** Has the match that made it ended? What bears no owner was left by one: every running match labels what it makes. */
+/** True if the match that created it has ended. Every live match sets an owner label, so a missing one means orphaned. */
 function isOrphan({ labels }: Listed): boolean {
   return labels.owner === undefined || ownerDead(labels.owner);
 }
 
-/** Asks every runtime once, all at the same time. Never throws: what cannot be asked shows when its row is prepared. */
+/** Queries every runtime once, all concurrently. Never throws: a runtime that cannot be queried fails when its row is prepared. */
 export async function warnOfOrphans(
   rows: readonly { mode: Mode; ctx: Context }[],
   record: Pick<Recorder<RowEvent>, 'emit'>,
 ): Promise<void> {
   const told = new Set<string>();
-  // A variant can have a store of its own.
+  // Each variant is queried, since it can have a store of its own.
   const stores = [...new Map(rows.map((row) => [entryName(row.mode.id, row.ctx.variant), row])).values()];
   const found = await Promise.all(
     stores.map(async ({ mode, ctx }) => ({ mode, left: (await within(mode.list(ctx), ASK_MS).catch(() => [])).filter(isOrphan) })),

@@ -1,4 +1,4 @@
-// Makes a row ready: its image present, the gateway bound where the mode can reach it.
+// Makes a row ready: makes sure that its image is present, and binds the gateway where the mode can reach it.
 import type { Credential } from '../auth/credential.js';
 import { goesAsFile } from '../auth/deliver.js';
 import type { AuthPath, Context, Reach } from '../contract.js';
@@ -15,7 +15,7 @@ export interface Ready {
   ctx: Context;
   reach: Reach;
   gatewayPort: number | undefined;
-  /** The live API, which guests that cannot reach the gateway ask themselves: its base URL. */
+  /** Base URL of the live API, which guests that cannot reach the gateway call directly. */
   upstream?: string;
 }
 
@@ -26,18 +26,18 @@ export interface Shared {
   model: 'replay' | 'live';
   /** The live API's base URL. */
   upstream?: string;
-  /** Absent: none that goes into a guest. */
+  /** Absent: no credential goes into a guest. */
   credential?: Credential;
   signal: AbortSignal;
   concurrency: number;
 }
 
-/** Undefined when it cannot be made ready; the record then says why. */
+/** Makes a row ready. Undefined if that is impossible; the record then contains the reason. */
 export async function makeReady(entry: PlannedEntry, ctx: Context, match: Shared): Promise<Ready | undefined> {
   const { record, gateway, signal } = match;
   try {
     checkState(entry, match);
-    // Before anything is made there, where it is known before.
+    // If it is known in advance that the gateway is out of reach, check before anything is created.
     if (match.model === 'live' && !entry.adapter.auth.includes('gateway')) checkLeaving(entry);
     const reach = entry.state === 'cold' ? await reachCold(entry, ctx, match) : await reachPrepared(entry, ctx, match);
     if (reach.via === 'inside' && match.model === 'live') {
@@ -53,17 +53,17 @@ export async function makeReady(entry: PlannedEntry, ctx: Context, match: Shared
   }
 }
 
-/** Ways by which a guest can ask the live API itself. */
+/** Deliveries with which a guest can call the live API directly. */
 const LEAVING: AuthPath[] = ['env', 'runtime-proxy', 'remote-secret'];
 
 /**
- * A guest that cannot reach the gateway has to hold a credential itself: never without being asked to.
- * @throws `not-ready` with the way that would do
+ * A guest that cannot reach the gateway needs the credential itself, which is never delivered unless the user asked for that.
+ * @throws `not-ready` with the delivery that would work
  */
 function checkLeaving({ adapter, deliver, deliverAsked, state }: PlannedEntry): void {
   const why = 'its guests cannot reach the gateway';
   if (state === 'warm') throw new CagematchError('not-ready', `${why}, and one that idles has no credential yet`, '--state prepared');
-  // One that was stored before the match is not this match's to choose.
+  // A credential that was stored with the runtime before the match cannot be chosen by this match.
   const ways = adapter.auth.filter((path) => LEAVING.includes(path) && !(path === 'remote-secret' && adapter.pushSecret));
   if (deliverAsked && ways.includes(deliver)) return;
   if (deliverAsked)
@@ -86,7 +86,7 @@ async function reachPrepared(entry: PlannedEntry, ctx: Context, match: Shared): 
   return unlessAborted(entry.adapter.reach(ctx), match.signal, release);
 }
 
-/** Every run will build the image anyway: here it is built only where nothing tells the way to the gateway without it. */
+/** Every run builds the image anyway, so it is built here only if the way to the gateway cannot be determined without it. */
 async function reachCold(entry: PlannedEntry, ctx: Context, match: Shared): Promise<Reach> {
   try {
     return await unlessAborted(entry.adapter.reach(ctx), match.signal, release);
@@ -96,7 +96,7 @@ async function reachCold(entry: PlannedEntry, ctx: Context, match: Shared): Prom
   }
 }
 
-/** @throws `bad-input` for what a row of that state cannot do */
+/** @throws `bad-input` for settings that a row of that state, or with that credential, cannot have */
 function checkState(entry: PlannedEntry, match: Shared): void {
   if (entry.state === 'warm' && entry.workspace === 'copy') {
     throw new CagematchError('bad-input', 'a workspace that is copied in cannot be made fresh in a sandbox that idles', '--state prepared');

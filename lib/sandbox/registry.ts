@@ -1,4 +1,4 @@
-// The modes: whatever lies in modes/ is one.
+// Loads the modes: every file in modes/ is a mode.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -37,7 +37,7 @@ const modeSchema = z.looseObject({
 
 export type Registry = ReadonlyMap<string, Mode>;
 
-/** Every mode in the folder, by id; the one without isolation first, then by letter and id. */
+/** Every mode in the folder, by id; ordered by isolation (none first, then os-sandbox), then by letter and id. */
 export async function loadModes(folder: string = modesFolder): Promise<Registry> {
   const files = readdirSync(folder).filter((name) => /\.(js|mjs|ts)$/.test(name) && !name.endsWith('.d.ts'));
   const modes = await Promise.all(files.map((file) => loadMode(folder, file)));
@@ -67,17 +67,17 @@ async function loadMode(folder: string, file: string): Promise<Mode> {
 
 /** A mode or variant as the user wrote it: `mode`, `mode:variant`, either with `@label`. */
 export interface Wanted {
-  /** In its one spelling: `docker:` is `docker`. */
+  /** The canonical spelling: `docker:` becomes `docker`. */
   entry: string;
   mode: Mode;
   variant: string | undefined;
-  /** Tells one entry of a mode from another. */
+  /** Distinguishes several entries of one mode. */
   label: string | undefined;
 }
 
 const LABEL = /^[a-zA-Z0-9][a-zA-Z0-9-]*$/;
 
-/** @throws `bad-input` with the nearest name for one that is unknown, or for a label that is none */
+/** @throws `bad-input` for an unknown mode, with the nearest name as the hint, or for an invalid label */
 export function parseWanted(registry: Registry, entry: string): Wanted {
   const at = entry.indexOf('@');
   const name = at === -1 ? entry : entry.slice(0, at);
@@ -102,12 +102,12 @@ export function parseWanted(registry: Registry, entry: string): Wanted {
   return { entry: entryName(id, variant, label), mode, variant, label };
 }
 
-/** A row's name in its one spelling: `docker`, `docker:runsc`, `docker:runsc@a`. */
+/** The canonical name of a row: `docker`, `docker:runsc`, `docker:runsc@a`. */
 export function entryName(mode: string, variant: string | undefined, label?: string): string {
   return `${mode}${variant === undefined ? '' : `:${variant}`}${label === undefined ? '' : `@${label}`}`;
 }
 
-/** The label of a row that is entered for several tasks: its own, where it has one, and the task's id in the letters of a label. */
+/** The label of a row that is entered for several tasks: its own label, if it has one, and the task's id in the characters of a label. */
 export function taskLabel(own: string | undefined, task: string): string {
   const id = task.replace(/[^a-zA-Z0-9]+/g, '-');
   return own === undefined ? id : `${own}-${id}`;

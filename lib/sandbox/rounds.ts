@@ -1,8 +1,8 @@
-// In which order each round runs the rows.
+// The order in which each round runs the rows.
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { seeded } from '../statistics/seeded.js';
 
-/** The order of every round: each runs every entry once, in a shuffle that the seed decides. */
+/** The order of every round: each round runs every entry once, in an order shuffled by the seed. */
 export function* rounds(seed: number, count: number, entries: readonly string[]): Generator<string[]> {
   const random = seeded(seed);
   for (let round = 0; round < count; round += 1) {

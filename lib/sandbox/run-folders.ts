@@ -1,4 +1,4 @@
-// What a run is given before it is launched: folders on this host, and the same words to every runtime.
+// What a run receives before its launch: folders on this host, and a launch spec and command that are the same for every runtime.
 import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import type { Delivery } from '../auth/deliver.js';
@@ -11,14 +11,14 @@ import { packageRoot } from '../package.js';
 import { agentCommand } from '../task/agent.js';
 import type { Task } from '../task/task.js';
 
-/** Owner of a workspace: the caller; nobody of this machine when the caller is root. */
+/** Owner of a workspace: the caller, or an id that is not in use on this machine if the caller is root. */
 export function workspaceUser(uid: number | undefined): { uid: number; gid: number } {
-  // Without user ids (Windows), the id means the image's user alone.
+  // Without user ids (Windows), the id only refers to the image's user.
   if (uid === undefined) return { uid: 1000, gid: 1000 };
   return uid === 0 ? nobodysUser() : { uid, gid: process.getgid?.() ?? uid };
 }
 
-/** The run's folders: a workspace, and, for a mode that has the agent at home on this host, a home with the same bytes as the image's. */
+/** Creates the run's folders: a workspace, and for a mode with the agent's home on this host, a home identical to the image's. */
 export function furnish(folder: string, user: { uid: number; gid: number }, ctx: Context, mode: Pick<Mode, 'layout'>): HostPaths {
   const workspace = join(folder, 'workspace');
   const home = join(folder, 'home');
@@ -31,7 +31,7 @@ export function furnish(folder: string, user: { uid: number; gid: number }, ctx:
   return host;
 }
 
-/** Who is to have the seed's files: they are given away as they are made, since no path is sure any more where agents have been. */
+/** The future owner of the seed's files. They change hands as they are created, since no path is safe after agents had access to it. */
 export function ownerFor(user: Owner, uid: number | undefined): Owner | undefined {
   return uid === 0 ? user : undefined;
 }
@@ -39,7 +39,7 @@ export function ownerFor(user: Owner, uid: number | undefined): Owner | undefine
 export interface LaidOut {
   spec: LaunchSpec;
   command: Command;
-  /** A line of output that begins with it is ours, not the agent's. */
+  /** A line of output that begins with the mark is ours, not the agent's. */
   mark: string;
 }
 
@@ -50,25 +50,25 @@ interface Given {
   gatewayPort: number | undefined;
   task: Task;
   name: string;
-  /** What only this run can know, where its workspace is seeded already. */
+  /** A value that only this run knows, if its workspace is already seeded. */
   nonce?: string;
 }
 
-/** What stands by name in a cassette, as this run has it. */
+/** This run's values for the placeholders in a cassette. */
 export function valuesOf(layout: Layout, nonce?: string): Values {
   const { workspace, home, tmp = '/tmp' } = layout;
   return { cwd: workspace, home, tmp, ...(nonce === undefined ? {} : { nonce }) };
 }
 
-/** Where the replay lies in a guest that cannot reach this host. */
+/** Paths of the replay's files in a guest that cannot reach this host. */
 const INSIDE = { script: '/tmp/cagematch/inside.mjs', cassette: '/tmp/cagematch/cassette.json' };
 
-/** How the run's agent gets to the gateway. */
+/** How the run's agent reaches the gateway. */
 export interface Entrance {
   delivery: Delivery;
-  /** What stands before the API's paths. */
+  /** Prefix of the API's paths. */
   path: string;
-  /** The live API, where the guest asks it itself. */
+  /** Base URL of the live API, if the guest calls it directly. */
   upstream?: string;
 }
 
@@ -81,7 +81,7 @@ export function layOut(given: Given, host: HostPaths, user: { uid: number; gid: 
   };
 }
 
-/** What the agent is started with. @param layout with the home that this run's agent has */
+/** The command that starts the agent. @param layout with the home of this run's agent */
 export function commandFor(given: Given, layout: Layout, { delivery, path }: Entrance): Pick<LaidOut, 'command' | 'mark'> {
   const { reach, gatewayPort, task } = given;
   const mark = `@${given.name}`;
@@ -96,7 +96,7 @@ export function commandFor(given: Given, layout: Layout, { delivery, path }: Ent
   return { command, mark };
 }
 
-/** A sandbox that idles. @param entrance of the run that it is for, where that is known */
+/** The launch spec of an idle sandbox. @param entrance that of the run it is for, if known */
 export function specFor(given: Given, host: HostPaths, user: { uid: number; gid: number }, entrance?: Entrance): LaunchSpec {
   const { gatewayPort } = given;
   return {
@@ -109,8 +109,8 @@ export function specFor(given: Given, host: HostPaths, user: { uid: number; gid:
 }
 
 /**
- * The scripts need nothing but Node, which reads no YAML: the guest gets the cassette as JSON, with what is known of the run; or where
- * the live API is, and in which variable its agent finds what to present there.
+ * The files for a guest that cannot reach this host. The scripts need only Node, which cannot read YAML, so the guest gets the cassette
+ * as JSON, with the run's values; or in live mode the API's base URL, and the name of the variable that contains the agent's credential.
  */
 function inside(given: Given, host: HostPaths, entrance: Entrance | undefined): LaunchSpec['files'] {
   const { task, mode, ctx, nonce } = given;
@@ -129,7 +129,7 @@ function inside(given: Given, host: HostPaths, entrance: Entrance | undefined): 
   ];
 }
 
-/** `cpSync` checks every file against every parent: it took 4 ms of each run for two small files. */
+/** Copies a folder. `cpSync` checks every file against every parent, which took 4 ms of each run for two small files. */
 function copyTree(from: string, to: string): void {
   mkdirSync(to);
   for (const one of readdirSync(from, { withFileTypes: true }))

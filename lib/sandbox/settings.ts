@@ -1,4 +1,4 @@
-// The environment and .env, checked before anything starts.
+// The environment and .env, validated before anything starts.
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'dotenv';
@@ -35,7 +35,7 @@ const ownSchema = z.object({
     .optional(),
 });
 
-/** Credentials are read over it: nobody on the way may see or change what is sent. */
+/** True for https or this machine. Credentials are sent to this URL, so nobody on the way may see or change the traffic. */
 function isGuarded(url: string): boolean {
   if (!URL.canParse(url)) return false;
   const { protocol, hostname } = new URL(url);
@@ -43,18 +43,18 @@ function isGuarded(url: string): boolean {
 }
 
 export interface Inputs {
-  /** The shell's variables, and below them those that were taken from .env. */
+  /** The shell's variables, and those taken from .env, which have lower precedence. */
   env: Env;
   /** Names of the variables whose value comes from .env. */
   dotenv: ReadonlySet<string>;
-  /** Names of the variables that are set in .env only and were not taken from it. */
+  /** Names of the variables that are set only in .env and were not taken from it. */
   ignored: string[];
 }
 
 /**
- * The process environment with .env below it: what is set in the shell wins. The current folder may be a stranger's, and a variable can
- * make a client run a program (DOCKER_CONFIG, NODE_OPTIONS) or talk to somebody else (DOCKER_HOST, FLY_FLAPS_BASE_URL). So of its .env
- * only cagematch's own inputs are taken; those of the modes only where the folder is cagematch's own.
+ * The process environment combined with .env; a variable set in the shell takes precedence. The current folder may belong to a stranger,
+ * and a variable can make a client run a program (DOCKER_CONFIG, NODE_OPTIONS) or connect to another host (DOCKER_HOST,
+ * FLY_FLAPS_BASE_URL). So only cagematch's own inputs are taken from .env, and inputs of modes only if the folder is cagematch's own.
  * @throws `bad-input` that names the line of a broken .env
  */
 export async function loadInputs(cwd: string, processEnv: NodeJS.ProcessEnv): Promise<Inputs> {
@@ -75,22 +75,22 @@ function isOwnFolder(cwd: string): boolean {
 }
 
 async function inputsOfModes(): Promise<Set<string>> {
-  // Only here: a command that needs no mode should not wait for all of them to be loaded.
+  // Imported only here, so that a command that needs no mode does not have to wait until all modes are loaded.
   const { loadModes } = await import('./registry.js');
   return new Set([...(await loadModes()).values()].flatMap(({ inputs }) => Object.keys(inputs)));
 }
 
-/** How many ignored variables are named; a project's own .env may have many. */
+/** How many ignored variables are named, since a project's own .env may contain many. */
 const MOST_NAMED = 5;
 
-/** One line on what was not taken from .env; undefined where that is nothing. */
+/** One line about the variables that were not taken from .env; undefined if there are none. */
 export function ignoredLine(ignored: readonly string[]): string | undefined {
   if (ignored.length === 0) return undefined;
   const more = ignored.length > MOST_NAMED ? ` and ${ignored.length - MOST_NAMED} more` : '';
   return `ignored from .env: ${ignored.slice(0, MOST_NAMED).join(', ')}${more}; export them in your shell where they are meant for cagematch`;
 }
 
-/** The variables of a .env file, whoever they are meant for. */
+/** All variables of a .env file, whatever program they are meant for. */
 export function readDotenv(path: string): Env {
   let text: string;
   try {
@@ -101,11 +101,11 @@ export function readDotenv(path: string): Env {
   }
   const bad = firstBadLine(text);
   if (bad) throw new CagematchError('bad-input', `.env line ${bad} is not NAME=value`, 'see .env.example for what may stand there');
-  // An empty value is how a template says "not set".
+  // In a template, an empty value means "not set".
   return Object.fromEntries(Object.entries(parse(text)).filter(([, value]) => value !== ''));
 }
 
-/** dotenv passes over what it cannot read; a user would rather know. The number only: the line may hold a secret. */
+/** Number of the first invalid line: dotenv skips such lines silently. Only the number is reported, since the line may contain a secret. */
 function firstBadLine(text: string): number | undefined {
   let open: { quote: string; line: number } | undefined;
   for (const [index, line] of text.split(/\r?\n/).entries()) {
@@ -133,7 +133,7 @@ export function readOwnInputs(env: Env): { gatewayPort: number; upstream: string
   return { gatewayPort: read.data.CAGEMATCH_GATEWAY_PORT ?? 0, upstream: read.data.CAGEMATCH_UPSTREAM ?? DEFAULT_UPSTREAM };
 }
 
-/** An upstream that is not the API's own, as it may be shown: a name and a password in it are left out. Undefined: the API itself. */
+/** A non-default upstream in a form that is safe to show, without a user name and password. Undefined for the API itself. */
 export function shownUpstream(upstream: string): string | undefined {
   if (upstream === DEFAULT_UPSTREAM) return undefined;
   const { protocol, host, pathname } = new URL(upstream);

@@ -1,11 +1,11 @@
-// The last look of a match: whatever still bears its label goes.
+// The final cleanup of a match: removes whatever still carries its label.
 import type { Context } from '../contract.js';
 import { messageOf } from '../errors.js';
 import type { RowEvent } from '../record/types.js';
 import type { Recorder } from '../record/write.js';
 import type { PlannedEntry } from './row.js';
 
-/** What an interrupted launch may have left after all. Never throws; says what it removed, or why it could not. */
+/** Removes what an interrupted launch may have left behind. Never throws; records what was removed, or why that failed. */
 export async function sweep(
   begun: readonly { entry: PlannedEntry; ctx: Context }[],
   matchId: string,

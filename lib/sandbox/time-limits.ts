@@ -1,16 +1,16 @@
-// Bounds in time for what a runtime does: a run's own, the user's Ctrl-C, and a limit for a single answer.
+// Time limits for operations of a runtime: a run's own limit, the user's Ctrl-C, and a limit for a single call.
 import { CagematchError } from '../errors.js';
 import type { Outcome } from '../record/types.js';
 import { blamed, INTERRUPTED } from './failure.js';
 
-/** How long a step that was cut short may take to come to its own end. */
+/** How long a step that was cut short may take to end by itself. */
 export const GRACE_MS = 5000;
 /** How long a runtime may take to remove a sandbox before it counts as left over. */
 export const DESTROY_MS = 30_000;
 
 export type Stopper = ReturnType<typeof stopper>;
 
-/** Lets a run be cut short by the user or by its bound. */
+/** Lets the user or the time limit cut a run short. */
 export function stopper(signal: AbortSignal, timeoutMs: number) {
   let why: Outcome | undefined;
   let cut: (reason: Outcome) => void = () => {};
@@ -39,7 +39,7 @@ export function stopper(signal: AbortSignal, timeoutMs: number) {
   };
 }
 
-/** @throws `destroy-failed` when the bound is over; the work itself goes on */
+/** @throws `destroy-failed` when the time limit is exceeded; the work itself continues */
 export function within<T>(work: Promise<T>, boundMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -52,9 +52,9 @@ export function within<T>(work: Promise<T>, boundMs: number): Promise<T> {
 }
 
 /**
- * A mode that hangs must not keep the user from leaving, and one that does not should be let finish:
- * what it made can then be undone.
- * @param undo for a result that comes when nobody wants it any more
+ * A mode that hangs must not keep the user from exiting, but a mode that does not hang should be allowed to finish, so that what it created
+ * can be undone.
+ * @param undo called with a result that arrives after the abort
  */
 export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, undo?: (result: T) => Promise<void>): Promise<T> {
   let stop: () => void = () => {};

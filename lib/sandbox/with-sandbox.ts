@@ -1,4 +1,4 @@
-// One sandbox from launch to gone: launched, used, destroyed, each within its time limit, whatever goes wrong.
+// The lifecycle of one sandbox: launched, used and destroyed, each within its time limit, whatever goes wrong.
 import type { Context, Handle, LaunchSpec, Mode } from '../contract.js';
 import { messageOf } from '../errors.js';
 import { makeFolder } from '../os/owner.js';
@@ -6,15 +6,15 @@ import type { Leftover, Outcome } from '../record/types.js';
 import { dropFolder } from './drop-folder.js';
 import { DESTROY_MS, GRACE_MS, type Stopper, stopper, within } from './time-limits.js';
 
-/** What is launched, by which mode. */
+/** What to launch, and with which mode. */
 export interface SandboxRequest {
   mode: Mode;
-  /** The row's. Its signal does not count here: the sandbox' own clients are stopped when the sandbox is gone. */
+  /** The row's context. Its signal is not used: the sandbox's own clients are stopped when the sandbox is gone. */
   ctx: Context;
   spec: LaunchSpec;
   /**
-   * Stops the sandbox' own clients. Absent: that is done as soon as the sandbox is gone; a caller who gives one does it later, after
-   * looking at what was left.
+   * Stops the sandbox's own clients. If absent, they are stopped as soon as the sandbox is gone; a caller that passes a controller stops
+   * them later, after checking for leftovers.
    */
   over?: AbortController;
 }
@@ -26,18 +26,18 @@ export interface OpenSandbox {
   ctx: Context;
 }
 
-/** How a sandbox ended: confirmed by the mode (`atMs`: when, where its runtime reports that), or why it may still be there. */
+/** How a sandbox ended: confirmed as gone by the mode (`atMs`: when, if the runtime reports that), or why it may still exist. */
 export type Destroyed = { how: 'gone'; atMs?: number } | { how: 'left'; error: unknown };
 
-/** A sandbox that is closed later, by whoever opened it. */
+/** A sandbox that is being launched; whoever opened it closes it later. */
 export interface OpeningSandbox {
   /** @throws what the mode throws */
   launched: Promise<OpenSandbox>;
-  /** Destroys it, also one whose launch has failed or is still under way. Never throws. @param before called just before it is destroyed */
+  /** Destroys the sandbox, even if its launch failed or is still in progress. Never throws. @param before called just before that */
   close(before?: () => void): Promise<{ handle: Handle; destroyed: Destroyed }>;
 }
 
-/** Begins to launch a sandbox; who calls this has to call `close` in any case. */
+/** Begins to launch a sandbox; the caller must call `close` in any case. */
 export function openSandbox({ mode, ctx: row, spec, over }: SandboxRequest): OpeningSandbox {
   const stop = over ?? new AbortController();
   const ctx: Context = { ...row, signal: stop.signal };
@@ -60,16 +60,16 @@ export function openSandbox({ mode, ctx: row, spec, over }: SandboxRequest): Ope
   };
 }
 
-/** A mode may throw before it returns a promise. */
+/** Async, so that a mode that throws before it returns a promise also results in a rejection. */
 async function launch(mode: Mode, ctx: Context, spec: LaunchSpec): Promise<Handle> {
   return mode.launch(ctx, spec);
 }
 
-/** When a sandbox that serves one piece of work is cut short, and what is called on the way. */
+/** When to cut short a sandbox that serves one piece of work, and what to call before it is destroyed. */
 export interface Limits {
-  /** Aborted when the user wants to stop: the work is cut short, the sandbox is still destroyed. */
+  /** Aborted when the user wants to stop: the work is cut short, but the sandbox is still destroyed. */
   signal: AbortSignal;
-  /** For launch and work together, in ms. */
+  /** Time limit for launch and work together, in ms. */
   timeoutMs: number;
   /** Called just before the sandbox is destroyed. */
   onDestroy?(): void;
@@ -80,16 +80,16 @@ export interface Used<T> {
   work: { value: T } | { error: unknown };
   /** Why the work was cut short, if it was: by the user, or by the time limit. */
   cutShort: Outcome | undefined;
-  /** False where the sandbox was never launched. */
+  /** False if the sandbox was never launched. */
   launched: boolean;
-  /** As the mode returned it; its name alone where it was never launched. */
+  /** As the mode returned it; only the name if the sandbox was never launched. */
   handle: Handle;
   destroyed: Destroyed;
 }
 
 /**
- * Launches a sandbox, works in it, and destroys it whatever happened. Never throws.
- * @param work given the sandbox, and the stopper that cuts it short
+ * Launches a sandbox, works in it, and destroys it whatever happens. Never throws.
+ * @param work receives the sandbox, and the stopper that cuts the work short
  */
 export async function withSandbox<T>(
   request: SandboxRequest,
@@ -113,7 +113,7 @@ export async function withSandbox<T>(
   return { work: done, cutShort, launched, ...(await opening.close(onDestroy)) };
 }
 
-/** Folder of a run on this host: made, used, removed. @returns the work's result, and what could not be removed */
+/** Creates a run's folder on this host, uses it and removes it. @returns the work's result, and what could not be removed */
 export async function withRunFolder<T>(
   purpose: string,
   work: (folder: string) => Promise<T>,

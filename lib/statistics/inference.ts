@@ -1,23 +1,23 @@
-// What may be concluded from the p values, pairs and counts of a report: differences, equality, shares, and what a match of its size
-// could have shown. Pure. Ratios are positive and without unit; log ratios are their natural logarithms.
+// Conclusions from the p values, pairs and counts of a report: differences, equivalence, proportions, and the statistical power of a
+// match of its size. Pure functions. Ratios are positive and unitless; log ratios are their natural logarithms.
 //
-// Sources: Holm (1979); Schuirmann (1987) for two one-sided tests; Wilson (1927); Fisher (1935); Noether (1987) for sizes of samples.
+// Sources: Holm (1979); Schuirmann (1987) for two one-sided tests; Wilson (1927); Fisher (1935); Noether (1987) for sample sizes.
 import { probit } from 'simple-statistics';
 import type { Gap } from '../record/types.js';
 import { type Estimate, hodgesLehmann, type Interval, type Side, signedRank } from './ranks.js';
 
-/** The chance of any false statement in a family of tests. */
+/** The familywise error rate: the probability of any false statement in a family of tests. */
 export const ALPHA = 0.05;
 
-/** Two rows whose ratio lies between 1 / 1.05 and 1.05 are equal for all that a reader of the report wants to know. */
+/** Two rows whose ratio lies between 1 / 1.05 and 1.05 count as equal for the purposes of a report. */
 export const MARGIN = 0.05;
 
-/** The chance with which a difference that is called detectable is seen. */
+/** The power of a test: the probability that a difference called detectable is detected. */
 const POWER = 0.9;
 
 /**
- * Holm's step-down adjustment: calling what stays under ALPHA keeps the chance of any false rejection in the whole family under ALPHA,
- * whatever the tests have in common.
+ * Holm's step-down adjustment: rejecting where the adjusted p value is under ALPHA keeps the probability of any false rejection in the
+ * whole family under ALPHA, whatever the dependence between the tests.
  * @returns adjusted p values in the order of the given ones
  */
 export function holm(ps: readonly number[]): number[] {
@@ -31,11 +31,11 @@ export function holm(ps: readonly number[]): number[] {
   return adjusted;
 }
 
-/** All tests of differences in one report: the chance of any false one is kept under 5 % over all of them together. */
+/** All tests of differences in one report: the probability of any false rejection is kept under 5 % over all of them together. */
 export interface Family {
-  /** @returns their adjusted p values; to be called once every test has been added */
+  /** @returns a function that returns their adjusted p values; call it only after every test has been added */
   add(ps: readonly number[]): () => number[];
-  /** How many have been added. */
+  /** Number of tests added. */
   readonly tests: number;
 }
 
@@ -57,34 +57,34 @@ export function createFamily(): Family {
   };
 }
 
-/** Whether a family of so many two-sided signed-rank tests can reject anything at all with so many pairs each. */
+/** Whether a family of `tests` two-sided signed-rank tests with `n` pairs each can reject anything at all. */
 export const canReject = (n: number, tests: number) => 2 / 2 ** n < ALPHA / Math.max(1, tests);
 
-/** The fewest pairs with which it can; never under six. */
+/** The smallest number of pairs with which such a family can reject anything; at least six. */
 export function fewestPairs(tests: number): number {
   let n = 6;
   while (!canReject(n, tests)) n += 1;
   return n;
 }
 
-/** The Hodges–Lehmann estimate of paired ratios, and its interval, from their logarithms. */
+/** The Hodges–Lehmann estimate of paired ratios, with its confidence interval, from their logarithms. */
 export function ratioEstimate(logRatios: ArrayLike<number>): Estimate {
   const { estimate, ci95 } = hodgesLehmann(logRatios);
   return { estimate: tidy(Math.exp(estimate)), ci95: 'gap' in ci95 ? ci95 : [tidy(Math.exp(ci95[0])), tidy(Math.exp(ci95[1]))] };
 }
 
-/** The same of paired differences, in their unit. */
+/** The Hodges–Lehmann estimate of paired differences, with its confidence interval, in the unit of the differences. */
 export function differenceEstimate(differences: ArrayLike<number>): Estimate {
   const { estimate, ci95 } = hodgesLehmann(differences);
   return { estimate: tidy(estimate), ci95: 'gap' in ci95 ? ci95 : [tidy(ci95[0]), tidy(ci95[1])] };
 }
 
-/** Digits behind the twelfth come from the logarithm and back. */
+/** Digits beyond the twelfth are artefacts of taking logarithms and back. */
 const tidy = (value: number) => Number(value.toPrecision(12));
 
 /**
  * Two one-sided tests of whether paired ratios lie within the margin around 1.
- * @returns the p value of "they do not": small where equality is shown
+ * @returns the p value of the null hypothesis that they do not; small if equivalence is shown
  */
 export function equivalence(logRatios: ArrayLike<number>, margin = MARGIN): number {
   const reach = Math.log(1 + margin);
@@ -100,16 +100,16 @@ export function equivalence(logRatios: ArrayLike<number>, margin = MARGIN): numb
   return Math.max(above, below);
 }
 
-/** A count of what passed, of how many. */
+/** How many of `n` runs passed. */
 export interface Share {
   passed: number;
   n: number;
 }
 
 /**
- * Fisher's exact test of whether two shares are the same.
- * @param side `greater`: against "the first one's share is the greater"
- * @returns the p value; 1 where one of them has no runs
+ * Fisher's exact test of whether two proportions are equal.
+ * @param side `greater`: the alternative is that the first proportion is greater
+ * @returns the p value; 1 if one of them has no runs
  */
 export function fisher(first: Share, second: Share, side: Side = 'two-sided'): number {
   const passed = first.passed + second.passed;
@@ -123,7 +123,7 @@ export function fisher(first: Share, second: Share, side: Side = 'two-sided'): n
   let sum = 0;
   for (let own = least; own <= most; own += 1) {
     const one = chance(own);
-    // As unlikely as what was seen, or more; the factor is for digits that rounding made differ.
+    // Two-sided: outcomes at most as likely as the observed one; the factor allows for rounding errors.
     if (side === 'two-sided' ? one <= seen * (1 + 1e-7) : side === 'greater' ? own >= first.passed : own <= first.passed) sum += one;
   }
   return Math.min(1, sum);
@@ -135,7 +135,7 @@ function logFactorials(n: number): Float64Array {
   return logs;
 }
 
-/** Wilson's score interval (95 %) of a share. */
+/** Wilson's score interval (95 %) of a proportion. */
 export function wilson({ passed, n }: Share): Interval | Gap {
   if (n === 0) return { gap: 'not-reached' };
   const share = passed / n;
@@ -147,21 +147,21 @@ export function wilson({ passed, n }: Share): Interval | Gap {
 
 const NORMAL_975 = 1.959963984540054;
 
-/** The efficiency of the signed-rank test beside the t test where noise is normal: 3/π. */
+/** The asymptotic relative efficiency of the signed-rank test to the t test under normal noise: 3/π. */
 const EFFICIENCY = 3 / Math.PI;
 
 /**
- * The least true ratio (above 1) that so many pairs would show with POWER.
+ * The smallest true ratio (above 1) that `n` pairs would detect with probability POWER.
  * @param noise standard deviation of the log ratios
- * @param alpha of the one test, two-sided: ALPHA over the number of tests
- * @returns undefined where so few pairs can show nothing
+ * @param alpha two-sided significance level of the single test: ALPHA divided by the number of tests
+ * @returns undefined if so few pairs cannot detect anything
  */
 export function detectableRatio(noise: number, n: number, alpha: number): number | undefined {
   if (2 / 2 ** n >= alpha) return undefined;
   return Math.exp((noise * reachOf(n, alpha)) / Math.sqrt(n * EFFICIENCY));
 }
 
-/** How many pairs would show a true ratio with POWER. @param ratio above 1 */
+/** How many pairs are needed to detect a true ratio with probability POWER. @param ratio above 1 */
 export function pairsNeeded(noise: number, ratio: number, alpha: number): number {
   const effect = Math.log(ratio);
   let n = 6;
@@ -172,7 +172,7 @@ export function pairsNeeded(noise: number, ratio: number, alpha: number): number
 
 const reachOf = (n: number, alpha: number) => student(1 - alpha / 2, n - 1) + student(POWER, n - 1);
 
-/** The standard deviation of log ratios; a gap where there are fewer than two. */
+/** The standard deviation of log ratios; a gap if there are fewer than two. */
 export function noiseOf(logRatios: ArrayLike<number>): number | Gap {
   const n = logRatios.length;
   if (n < 2) return { gap: 'too-few-runs' };
@@ -181,7 +181,7 @@ export function noiseOf(logRatios: ArrayLike<number>): number | Gap {
   return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1));
 }
 
-/** A quantile of Student's t (Cornish and Fisher's expansion: within 2 % from five degrees of freedom on). */
+/** A quantile of Student's t distribution (Cornish–Fisher expansion; within 2 % for five or more degrees of freedom). */
 function student(share: number, freedom: number): number {
   const z = probit(share);
   const z3 = z ** 3;

@@ -1,26 +1,26 @@
 // Rank statistics of one sample, of pairs (as their differences or log ratios) and of two samples: Wilcoxon's p values, and the
-// Hodges–Lehmann estimate with the interval that belongs to them. Pure. Values are in whatever unit the caller has.
+// Hodges–Lehmann estimate with the matching confidence interval. Pure functions. Values are in the caller's unit.
 //
 // Sources: Hollander, Wolfe, Chicken, "Nonparametric Statistical Methods" (2014), chapters 3 and 4; Pratt (1959) for zeros.
 import type { Gap } from '../record/types.js';
 
 export type Interval = [number, number];
 
-/** The alternative: values lie above zero (the first sample above the second), below it, or either. */
+/** The alternative hypothesis: values lie above zero (the first sample above the second), below it, or either. */
 export type Side = 'two-sided' | 'greater' | 'less';
 
 export interface Estimate {
-  /** Hodges–Lehmann. */
+  /** The Hodges–Lehmann estimate. */
   estimate: number;
-  /** A gap where even the widest interval (from the least to the greatest) covers less than 95 %: under six values. */
+  /** A gap where even the widest interval (from minimum to maximum) covers less than 95 %: under six values. */
   ci95: Interval | Gap;
 }
 
-/** Up to this many values the distribution of the ranks' sum is exact; above, the normal approximation is off by less than 1e-4. */
+/** Up to this many values the distribution of the rank sum is exact; above, the error of the normal approximation is less than 1e-4. */
 const EXACT_SIGNED = 300;
-/** Above this many the means of two are taken of so many order statistics. */
+/** Above this many values, the pairwise means are taken of this many order statistics only. */
 const THINNED_ABOVE = 2000;
-/** The distribution of two samples' ranks is exact up to this many of both together. */
+/** The distribution of the rank sum of two samples is exact up to this many values in both together. */
 const EXACT_SUM = 60;
 
 const ALPHA = 0.05;
@@ -29,9 +29,9 @@ const Z = 1.959963984540054;
 /**
  * Wilcoxon's signed-rank test of whether values are symmetric about zero.
  *
- * Exact given the sizes of the values: each rank (the mean rank, where sizes are tied) has either sign with probability 1/2. A zero
- * takes its rank and has no sign (Pratt).
- * @returns the p value; 1 where there is no value other than zero
+ * Exact given the absolute values: each rank (the mean rank for ties) has either sign with probability 1/2. A zero occupies its rank but
+ * has no sign (Pratt).
+ * @returns the p value; 1 if all values are zero
  */
 export function signedRank(values: ArrayLike<number>, side: Side = 'two-sided'): number {
   const sorted = Float64Array.from(values).sort();
@@ -41,7 +41,7 @@ export function signedRank(values: ArrayLike<number>, side: Side = 'two-sided'):
   while (below < n && at(below) < 0) below += 1;
   let above = below;
   while (above < n && at(above) === 0) above += 1;
-  // Zeros have the lowest ranks; from there outwards, the nearer of the two sides comes next.
+  // Zeros have the lowest ranks; from there outwards, the side with the smaller absolute value comes next.
   let ranked = above - below;
   let [sumAbove, sumBelow] = [0, 0];
   const counted = new Float64Array(n - ranked);
@@ -67,7 +67,7 @@ export function signedRank(values: ArrayLike<number>, side: Side = 'two-sided'):
   return Math.min(1, 2 * atMost(Math.min(sumAbove, sumBelow)));
 }
 
-/** The probability that the ranks of one sign sum up to at most so much. */
+/** The probability that the ranks of one sign (or of one sample) add up to at most `sum`. */
 type AtMost = (sum: number) => number;
 
 const signedOf = new Map<number, Float64Array>();
@@ -112,16 +112,16 @@ function normalSigned(ranks: Float64Array): AtMost {
 }
 
 /**
- * The Hodges–Lehmann estimate of where values are centred: the median of the means of every two of them (Walsh averages), each with
- * itself too; and the interval of all centres that the signed-rank test does not reject at 5 %.
- * @throws where there is no value
+ * The Hodges–Lehmann estimate of the centre of values: the median of all pairwise means (Walsh averages), including each value with
+ * itself; and the interval of all centres that the signed-rank test does not reject at 5 %.
+ * @throws if there is no value
  */
 export function hodgesLehmann(values: ArrayLike<number>): Estimate {
   const sorted = Float64Array.from(values).sort();
   const n = sorted.length;
   const cut = cutSigned(n);
   if (n <= THINNED_ABOVE) return estimateOf(walsh(sorted), averages(n), cut);
-  // Among so many values every so-manieth stands for its neighbours: the error is a thousandth of their deviation, or less.
+  // With this many values, evenly spaced order statistics represent their neighbours; the error is at most a thousandth of the deviation.
   const thinned = Float64Array.from(
     { length: THINNED_ABOVE },
     (_, place) => sorted[Math.floor(((place + 0.5) * n) / THINNED_ABOVE)] as number,
@@ -129,10 +129,10 @@ export function hodgesLehmann(values: ArrayLike<number>): Estimate {
   return estimateOf(walsh(thinned), averages(THINNED_ABOVE), Math.floor((cut / averages(n)) * averages(THINNED_ABOVE)));
 }
 
-/** How many means of two values there are, each with itself too. */
+/** Number of pairwise means, including each value with itself. */
 const averages = (n: number) => (n * (n + 1)) / 2;
 
-/** How many of the Walsh averages lie outside of the interval at each end; -1: not even the widest is wide enough. */
+/** How many Walsh averages lie outside the interval at each end; -1 if even the widest interval is not wide enough. */
 function cutSigned(n: number): number {
   if (n > EXACT_SIGNED) return Math.floor((n * (n + 1)) / 4 - Z * Math.sqrt((n * (n + 1) * (2 * n + 1)) / 24));
   const atMost = exactSigned(Float64Array.from({ length: n }, (_, place) => place + 1));
@@ -146,9 +146,9 @@ function lastBelow(atMost: AtMost): number {
 }
 
 /**
- * Wilcoxon's rank-sum test (Mann and Whitney) of whether two samples, which are no pairs, have one distribution. Exact given the
- * values (ties take the mean rank) up to 60 of them together, the normal approximation with both corrections above.
- * @returns the p value; 1 where a sample is empty
+ * Wilcoxon's rank-sum test (Mann–Whitney) of whether two unpaired samples have the same distribution. Exact given the values (ties get
+ * the mean rank) up to 60 values in both together; above that, the normal approximation with the corrections for ties and continuity.
+ * @returns the p value; 1 if a sample is empty
  */
 export function rankSum(first: ArrayLike<number>, second: ArrayLike<number>, side: Side = 'two-sided'): number {
   const [n, m] = [first.length, second.length];
@@ -177,7 +177,7 @@ function exactSum(ranks: readonly number[], n: number): [atMost: AtMost, atLeast
   return [(sum) => at(Math.round(sum * unit)), (sum) => Math.max(0, 1 - at(Math.round(sum * unit) - 1))];
 }
 
-/** The probability of each sum of n of the ranks, every choice of them alike. */
+/** The probability of each sum of n of the ranks, if every choice of n is equally likely. */
 function sumChances(ranks: readonly number[], n: number): Float64Array {
   const most = ranks.slice(-n).reduce((sum, rank) => sum + rank, 0);
   const ways = Array.from({ length: n + 1 }, () => new Float64Array(most + 1));
@@ -195,7 +195,7 @@ function sumChances(ranks: readonly number[], n: number): Float64Array {
 function normalSum(ranks: readonly number[], n: number): [atMost: AtMost, atLeast: AtMost] {
   const count = ranks.length;
   const mean = (n * (count + 1)) / 2;
-  // The variance of a sum of n ranks drawn without replacement; tied ranks make it smaller by themselves.
+  // The variance of a sum of n ranks drawn without replacement; this already includes the correction for ties.
   const spread = ranks.reduce((sum, rank) => sum + (rank - (count + 1) / 2) ** 2, 0) / (count - 1);
   const deviation = Math.sqrt((n * (count - n) * spread) / count);
   if (deviation === 0) return [() => 1, () => 1];
@@ -203,9 +203,9 @@ function normalSum(ranks: readonly number[], n: number): [atMost: AtMost, atLeas
 }
 
 /**
- * By how much the first sample lies above the second: the median of all differences between one of each (Hodges–Lehmann), and the
+ * By how much the first sample lies above the second: the median of all differences between a value of each (Hodges–Lehmann), and the
  * interval of all shifts that the rank-sum test does not reject at 5 %.
- * @throws where a sample is empty
+ * @throws if a sample is empty
  */
 export function shift(first: ArrayLike<number>, second: ArrayLike<number>): Estimate {
   const [a, b] = [Float64Array.from(first).sort(), Float64Array.from(second).sort()];
@@ -221,9 +221,9 @@ function cutSum(n: number, m: number): number {
   return lastBelow((cut) => atMost(cut + (n * (n + 1)) / 2));
 }
 
-/** A multiset that is never written out: how many of it are at most a value, and the least of it above a value. */
+/** A multiset that is never materialized: it only counts the elements up to a value, and finds the smallest element above a value. */
 interface Ranked {
-  /** Of the samples it is made of. */
+  /** Total size of the samples that the multiset is built from. */
   size: number;
   least: number;
   greatest: number;
@@ -288,7 +288,7 @@ function differences(a: Float64Array, b: Float64Array): Ranked {
   };
 }
 
-/** @param cut how many of the pairs lie outside of the interval at each end */
+/** @param cut how many of the pairs lie outside the interval at each end */
 function estimateOf(pairs: Ranked, count: number, cut: number): Estimate {
   const [lower, upper] = [Math.floor((count + 1) / 2), Math.floor(count / 2) + 1];
   const middle = nth(pairs, lower);
@@ -297,11 +297,11 @@ function estimateOf(pairs: Ranked, count: number, cut: number): Estimate {
   return { estimate, ci95: [nth(pairs, cut + 1), nth(pairs, count - cut)] };
 }
 
-/** The n-th least, from 1 on: halving narrows down where it is, and the last step reads the value itself. */
+/** The n-th smallest value, counting from 1: bisection narrows down its position, and the last step reads the exact value. */
 function nth(pairs: Ranked, n: number): number {
   let low = pairs.least - (pairs.greatest - pairs.least || 1) * 1e-3;
   let high = pairs.greatest;
-  // Among many values neighbours lie too close together to matter.
+  // With many values, neighbours are too close together for the difference to matter.
   const enough = (high - low) * (pairs.size > 1000 ? 1e-9 : 1e-13);
   while (high - low > enough) {
     const middle = (low + high) / 2;
@@ -312,7 +312,7 @@ function nth(pairs: Ranked, n: number): number {
   return pairs.leastAbove(low);
 }
 
-/** The rank of each, from 1 on; values that are alike share the mean of theirs. @param sorted from the least on */
+/** The rank of each value, counting from 1; ties share their mean rank. @param sorted in ascending order */
 function midranks(sorted: readonly number[]): number[] {
   const ranks = new Array<number>(sorted.length);
   for (let from = 0; from < sorted.length; ) {
@@ -324,7 +324,7 @@ function midranks(sorted: readonly number[]): number[] {
   return ranks;
 }
 
-/** The normal distribution's, to 1e-7 relative in the tails too (Numerical Recipes' erfc). */
+/** The cumulative standard normal distribution, with a relative error of 1e-7 even in the tails (Numerical Recipes' erfc). */
 export function normalBelow(z: number): number {
   const x = Math.abs(z) / Math.SQRT2;
   const t = 1 / (1 + x / 2);

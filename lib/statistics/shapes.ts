@@ -1,8 +1,8 @@
-// Samples and paired values as they are reported.
+// Schemas of summaries of samples and of paired values, as they are reported.
 import { z } from 'zod';
 import { gapSchema } from '../record/types.js';
 
-/** 95 %; a gap under six samples, of which no interval covers that. */
+/** A 95 % confidence interval; a gap under six samples, with which no interval has that coverage. */
 export const interval = z.tuple([z.number(), z.number()]).or(gapSchema);
 
 export const summarySchema = z.strictObject({
@@ -10,11 +10,11 @@ export const summarySchema = z.strictObject({
   ci95: interval,
   min: z.number(),
   max: z.number(),
-  /** A gap where no upper bound can be had: under 59 samples (in a burst: waves). */
+  /** The 95th percentile; a gap if it has no upper bound: under 59 samples (in a burst: waves). */
   p95: z.number().or(gapSchema),
-  /** The value that the true p95 lies below with 95 % confidence (order statistics). */
+  /** Upper bound of the true p95, with 95 % confidence (from order statistics). */
   p95Below: z.number().or(gapSchema).default({ gap: 'not-captured' }),
-  /** The same; a gap under 299. */
+  /** The 99th percentile; a gap under 299 samples or waves. */
   p99: z.number().or(gapSchema),
   p99Below: z.number().or(gapSchema).default({ gap: 'not-captured' }),
   /** In the order in which they were measured; nothing is dropped. */
@@ -22,6 +22,6 @@ export const summarySchema = z.strictObject({
 });
 export type Summary = z.infer<typeof summarySchema>;
 
-/** Of paired values: `median` is the Hodges–Lehmann estimate (of all means of two of the pairs, the median), and its interval. */
+/** Summary of paired values: `median` is the Hodges–Lehmann estimate (the median of all pairwise means), `ci95` its confidence interval. */
 export const pairedSchema = z.strictObject({ median: z.number(), ci95: interval });
 export type Paired = z.infer<typeof pairedSchema>;

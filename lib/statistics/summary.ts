@@ -1,4 +1,4 @@
-// What samples say: simple-statistics' median and quantiles, and a seeded bootstrap for the interval of a median.
+// Summaries of samples: median and quantiles from simple-statistics, and a seeded bootstrap for the confidence interval of a median.
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { medianSorted, quantileSorted } from 'simple-statistics';
 import { type Gap, isGap } from '../record/types.js';
@@ -6,7 +6,7 @@ import { drawMedians, RESAMPLED_UP_TO, RESAMPLES } from './resample.js';
 import { seeded } from './seeded.js';
 import type { Paired, Summary } from './shapes.js';
 
-/** With five samples the widest interval there is, from the least to the most, holds the median in 94 of 100 cases. */
+/** The fewest samples for a 95 % interval: with five, even the widest interval, from minimum to maximum, covers the median in only 94 %. */
 export const ENOUGH_TO_SEPARATE = 6;
 
 const Z = 1.959964;
@@ -14,8 +14,8 @@ const Z = 1.959964;
 type Interval = [number, number];
 
 /**
- * @param samples finished measurements; a failed run has none
- * @param why there is none, where there is none
+ * @param samples completed measurements; a failed run contributes none
+ * @param why the gap to return if there are no samples
  */
 export function summarize(samples: ArrayLike<number>, seed: number, why: Gap = { gap: 'not-reached' }): Summary | Gap {
   if (samples.length === 0) return why;
@@ -24,9 +24,9 @@ export function summarize(samples: ArrayLike<number>, seed: number, why: Gap = {
 }
 
 /**
- * Runs of one wave disturb each other, so that they are no samples of their own: whole waves are resampled, and a tail has as many
- * samples as there are waves.
- * @param waves of each sample: which wave it was in
+ * Runs of the same wave disturb each other, so they are not independent samples: whole waves are resampled, and a tail quantile has only
+ * as many independent samples as there are waves.
+ * @param waves the wave of each sample
  */
 export function summarizeWaves(
   samples: ArrayLike<number>,
@@ -47,14 +47,14 @@ export function summarizeWaves(
   return describe(sorted, samples, intervalOfWaves([...groups.values()], seed), groups.size);
 }
 
-/** The median of pairs' ratios or differences. */
+/** The median of paired ratios or differences, with its confidence interval. */
 export function summarizePairs(values: ArrayLike<number>, seed: number, why: Gap = { gap: 'not-reached' }): Paired | Gap {
   if (values.length === 0) return why;
   const sorted = sortedCopy(values);
   return { median: medianSorted(sorted), ci95: intervalOfMedian(sorted, seed) };
 }
 
-/** @param independent how many of the samples are: what an upper bound of a tail may rest on */
+/** @param independent number of independent samples, on which the upper bounds of the tail quantiles are based */
 function describe(sorted: number[], samples: ArrayLike<number>, ci95: Interval | Gap, independent: number): Summary {
   const tail = (share: number): Tail => {
     if (1 - share ** independent < 0.95) return [{ gap: 'too-few-runs' }, { gap: 'too-few-runs' }];
@@ -78,9 +78,9 @@ function describe(sorted: number[], samples: ArrayLike<number>, ci95: Interval |
 
 type Tail = [quantile: number | Gap, below: number | Gap];
 
-/** The lowest rank (from 0) of n samples that the quantile lies below in at least 95 of 100 cases (binomial). */
+/** The lowest rank (from 0) among n sorted samples that is above the true quantile in at least 95 % of cases (binomial). */
 function boundRank(n: number, share: number): number {
-  // From the greatest down: the chance that at least that many samples lie above the quantile.
+  // From the highest rank down: `above` is the probability that at most `count` samples lie above the quantile.
   let chance = share ** n;
   let above = chance;
   for (let rank = n - 1; rank > 0; rank -= 1) {
@@ -92,7 +92,7 @@ function boundRank(n: number, share: number): number {
   return 0;
 }
 
-/** The percentile interval of the median, whole waves drawn with replacement; with few waves never narrower than their medians' exact one. */
+/** The percentile interval of the median, drawing whole waves with replacement; never narrower than the interval of the waves' medians. */
 function intervalOfWaves(waves: number[][], seed: number): Interval | Gap {
   if (waves.length < ENOUGH_TO_SEPARATE) return { gap: 'too-few-runs' };
   const medians = waves.map((wave) => medianSorted(sortedCopy(wave)));
@@ -104,7 +104,7 @@ function intervalOfWaves(waves: number[][], seed: number): Interval | Gap {
 
 function wavesResampled(waves: number[][], seed: number): Float64Array {
   const random = seeded(seed);
-  // A long burst is known well enough from fewer resamples.
+  // A long burst needs fewer resamples.
   const size = waves.reduce((sum, wave) => sum + wave.length, 0);
   const resamples = Math.max(200, Math.min(RESAMPLES, Math.floor(4_000_000 / size)));
   return Float64Array.from({ length: resamples }, () => {
@@ -115,13 +115,13 @@ function wavesResampled(waves: number[][], seed: number): Float64Array {
 }
 
 /**
- * The 95 % interval of a median: the percentile bootstrap's, never narrower than the exact one between two of the samples
- * (binomial; from six samples on). The bootstrap alone holds the median in 87 of 100 cases at n=7 and 93 at n=10, and would
- * tell apart too many rows that are the same.
+ * The 95 % confidence interval of a median: the percentile bootstrap interval, but never narrower than the exact one between two of the
+ * samples (binomial; from six samples on). The bootstrap alone covers the median in only 87 % of cases at n=7 and 93 % at n=10, and would
+ * separate too many rows that are the same.
  *
- * Up to RESAMPLED_UP_TO samples it is resampled. Above, it is read off at two ranks: a resample's median is at most the k-th
- * value as often as a binomial count of n draws at k/n is at least n/2, so its distribution is known, and n/2 ± 1.96 √n/2
- * are its ends, which there are the exact interval's too.
+ * Up to RESAMPLED_UP_TO samples are actually resampled. Above, the interval is read off at two ranks: a resample's median is at most the
+ * k-th value as often as a binomial count of n draws with probability k/n is at least n/2. So its distribution is known, and the ends are
+ * at n/2 ± 1.96 √n/2; for samples of this size, the exact interval has the same ends.
  */
 function intervalOfMedian(sorted: number[], seed: number): Interval | Gap {
   const count = sorted.length;
@@ -136,7 +136,10 @@ function intervalOfMedian(sorted: number[], seed: number): Interval | Gap {
   return rank === undefined ? [low, high] : [Math.min(low, at(rank)), Math.max(high, at(count - 1 - rank))];
 }
 
-/** The highest rank (from 0) below which the median lies in at most 2.5 of 100 cases; undefined where it does more often below the least. */
+/**
+ * The highest rank (from 0) whose sample is above the true median in at most 2.5 % of cases; undefined if even the lowest sample is above
+ * it more often.
+ */
 function exactRank(count: number): number | undefined {
   let below = 2 ** -count;
   let each = below;
@@ -149,7 +152,10 @@ function exactRank(count: number): number | undefined {
   return rank < 0 ? undefined : rank;
 }
 
-/** Far out is what lies beyond four interquartile ranges from the quartiles (of clean normal rows, 4 in 100 or fewer have any). Undefined where quartiles of so few would mean nothing. */
+/**
+ * The bounds beyond which a sample counts as an outlier: four interquartile ranges from the quartiles (at most 4 in 100 rows of clean
+ * normal samples have any). Undefined if there are too few samples for meaningful quartiles.
+ */
 export function fences(samples: ArrayLike<number>): Interval | undefined {
   if (samples.length < ENOUGH_TO_SEPARATE) return undefined;
   const sorted = sortedCopy(samples);
@@ -163,14 +169,14 @@ function resampledMedians(sorted: number[], seed: number): Float64Array {
   return Float64Array.from(lower, (rank, one) => ((sorted[rank] as number) + (sorted[upper[one] as number] as number)) / 2);
 }
 
-/** The middle 95 of 100. */
+/** The interval that contains the middle 95 %. */
 function middleOf(medians: Float64Array): Interval {
   medians.sort();
   const cut = Math.floor(0.025 * medians.length);
   return [medians[cut] as number, medians[medians.length - 1 - cut] as number];
 }
 
-/** The library's functions ask for a list and read any; numbers kept compactly stay so. */
+/** Typed as a list because the library's functions demand one; they accept the compact typed array as well. */
 function sortedCopy(samples: ArrayLike<number>): number[] {
   return Float64Array.from(samples).sort() as unknown as number[];
 }

@@ -5,10 +5,10 @@ import type { Delivery } from '../auth/deliver.js';
 import type { Command, Env, Layout } from '../contract.js';
 
 /**
- * Print mode with a machine-readable stream. Permissions are skipped as in any unattended run; the walls are the sandbox's
- * business. Nobody has trusted the workspace: without `--setting-sources` its settings start programs and set the model's address
- * (observed of 2.1.329: `env` in `.claude/settings.json` wins over the agent's environment, even with `--bare`), and without both
- * flags the servers of its `.mcp.json` are started.
+ * Print mode with machine-readable output. Permissions are skipped as in any unattended run; restricting the agent is the sandbox's task.
+ * The workspace is untrusted: without `--setting-sources`, its settings start programs and set the model's address (observed with 2.1.329:
+ * `env` in `.claude/settings.json` takes precedence over the agent's environment, even with `--bare`), and without both flags the servers
+ * in its `.mcp.json` are started.
  */
 function agentArgv(prompt: string): [string, ...string[]] {
   const stream = ['--output-format', 'stream-json', '--verbose'];
@@ -16,8 +16,8 @@ function agentArgv(prompt: string): [string, ...string[]] {
 }
 
 /**
- * @param mark a word that only this run knows; a line that begins with it is ours, not the agent's
- * @param inside set where the model has to run beside the agent: paths in the guest
+ * @param mark a word unique to this run; a line that begins with it is ours, not the agent's
+ * @param inside set if the model has to run next to the agent: paths in the guest
  */
 export function agentCommand(options: {
   prompt: string;
@@ -33,17 +33,17 @@ export function agentCommand(options: {
   const env: Env = {
     HOME: layout.home,
     LANG: 'C.UTF-8',
-    // One task is then three requests to the model and nothing else.
+    // With this, one task makes three requests to the model and nothing else.
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
     DISABLE_AUTOUPDATER: '1',
-    // The agent refuses to skip permissions as root without it; the same everywhere, so that no mode differs.
+    // As root, the agent refuses to skip permissions without it. It is set everywhere, so that the modes do not differ.
     IS_SANDBOX: '1',
     ...(layout.path === undefined ? {} : { PATH: layout.path }),
-    // The agent keeps scratch files in a folder of its own; nothing of a run may stay on the host.
+    // The agent keeps scratch files in its own folder; nothing from a run may stay on the host.
     ...(layout.tmp === undefined ? {} : { TMPDIR: layout.tmp, CLAUDE_CODE_TMPDIR: layout.tmp }),
     ...(options.gatewayUrl === undefined ? {} : { ANTHROPIC_BASE_URL: options.gatewayUrl }),
   };
-  // The first instruction of ours inside; the host stamps the line when it arrives.
+  // Our first instruction inside; the host records the time when the line arrives.
   const begun = 'echo "$0 first-process"; ';
   const rest = { env, cwd: layout.workspace };
   if (delivery.how === 'env')
@@ -54,8 +54,8 @@ export function agentCommand(options: {
 }
 
 /**
- * FILE MEMORY: one line of stdin becomes the file where the agent looks for a login, for its own user alone. Where there is a folder
- * in memory, the file lies there and the agent's place is a link to it.
+ * Shell code with the arguments FILE MEMORY: writes one line of stdin to the file in which the agent looks for a login, readable only by
+ * its own user. If there is an in-memory folder, the file is created there and the agent's path is a link to it.
  */
 const TAKE_CREDENTIALS = [
   'file=$1; memory=$2; shift 2; umask 077; mkdir -p "$(dirname "$file")"; IFS= read -r line; ',
@@ -64,8 +64,8 @@ const TAKE_CREDENTIALS = [
 ].join('');
 
 /**
- * The pinned agent's own binary, which needs no Node, or undefined when the platform's package was not installed.
- * The platform package is asked for, not its launcher: npm leaves the launcher out on Node 20.
+ * The pinned agent's own binary, which needs no Node; undefined if the platform's package is not installed. This resolves the platform
+ * package rather than its launcher, because npm omits the launcher on Node 20.
  */
 export function agentBinary(platform: NodeJS.Platform = process.platform, arch: string = process.arch): string | undefined {
   const require = createRequire(import.meta.url);
@@ -73,7 +73,7 @@ export function agentBinary(platform: NodeJS.Platform = process.platform, arch: 
     try {
       return join(dirname(require.resolve(`@anthropic-ai/claude-code-${platform}-${arch}${suffix}/package.json`)), 'claude');
     } catch {
-      // Not this one.
+      // This package is not installed.
     }
   }
   return undefined;

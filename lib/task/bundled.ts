@@ -1,4 +1,4 @@
-// Which tasks there are, and which one is meant by a name.
+// Lists the bundled tasks, and finds a task by name or folder.
 import { readdirSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { CagematchError, nearest } from '../errors.js';
@@ -7,14 +7,14 @@ import { type FolderTask, isTaskFolder, readTask } from './folder.js';
 
 const TASKS = join(packageRoot, 'tasks');
 
-/** The names of the tasks that cagematch brings. */
+/** The names of the bundled tasks. */
 export function bundledNames(): string[] {
   return readdirSync(TASKS)
     .filter((name) => isTaskFolder(join(TASKS, name)))
     .toSorted();
 }
 
-/** One that cagematch brings; each of them can be replayed. */
+/** Reads a bundled task; every bundled task has a cassette. */
 export function bundledTask(name: string): FolderTask & { cassette: string } {
   const { cassette, ...task } = readTask(join(TASKS, name), `tasks/${name}`);
   if (cassette === undefined) throw new Error(`the bundled task ${name} has no cassette`);
@@ -22,9 +22,9 @@ export function bundledTask(name: string): FolderTask & { cassette: string } {
 }
 
 /**
- * A name of ours, or a folder: what holds a slash or begins with a dot is one.
- * @param from the folder that a relative one is relative to
- * @throws `bad-input` for a name that means nothing, and for a folder that is no task
+ * Finds a task by the name of a bundled one or by its folder. A name that contains a slash or begins with a dot is a folder.
+ * @param from the folder that relative paths refer to
+ * @throws `bad-input` for an unknown name, and for a folder without a task
  */
 export function findTask(name: string, from: string): FolderTask {
   const names = bundledNames();
@@ -35,14 +35,14 @@ export function findTask(name: string, from: string): FolderTask {
   throw new CagematchError('bad-input', `there is no task ${name}`, hint);
 }
 
-/** Does cagematch bring it? Any other may be a stranger's. */
+/** True if the task is bundled with cagematch. Any other task may be untrusted. */
 export function isBundled({ folder }: FolderTask): boolean {
   return dirname(folder) === realpathSync(TASKS);
 }
 
 /**
  * The tasks of one match, by id.
- * @throws `bad-input` where two folders have one id: in the record nobody could tell their runs apart
+ * @throws `bad-input` if two folders have the same id: their runs would be indistinguishable in the record
  */
 export function byId(tasks: readonly FolderTask[]): ReadonlyMap<string, FolderTask> {
   const found = new Map<string, FolderTask>();

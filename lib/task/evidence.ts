@@ -1,17 +1,17 @@
-// What the verdicts rest on: files that are on this host, what the agent wrote, and what its commands printed.
+// The evidence for verdicts: files on this host, what the agent wrote, and what its commands printed.
 import { type Held, hold, readOwn } from '../os/safe-dir.js';
 import type { Sync } from '../record/types.js';
 import type { Transcript } from './transcript.js';
 
-/** What is longer was not written with the Write tool. */
+/** A longer file was not written with the Write tool. */
 const MOST_BYTES = 4 * 1024 * 1024;
 
-/** @param path in the workspace; every folder on the way is one, and no link */
+/** @param path in the workspace; every folder on the way must be a real folder, not a link */
 export function isThere(workspace: string, path: string): boolean {
   return reach(workspace, path, (held, name) => held.look(name)?.isFile()) === true;
 }
 
-/** The text of a file, as long as it is a plain one with one name. */
+/** The text of a file; only if it is a regular file with a single hard link. */
 export function textOf(workspace: string, path: string): string | undefined {
   return reach(workspace, path, (held, name) => readOwn(held, name, MOST_BYTES)?.toString('utf8'));
 }
@@ -22,17 +22,17 @@ function reach<T>(workspace: string, path: string, act: (held: Held, name: strin
   return hold(workspace, (held) => enter(held, path.split('/')));
 }
 
-/** What the agent last gave the Write tool for a file of that path; it names files by where they are inside. */
+/** The agent's last Write call for this path. The agent uses paths as seen inside the sandbox. */
 export function lastWritten({ writes }: Transcript, path: string): Transcript['writes'][number] | undefined {
   return writes.findLast((write) => write.path === path || write.path.endsWith(`/${path}`));
 }
 
-/** What commands printed that ended well. */
+/** The output of commands that succeeded. */
 export function printed({ toolOutputs }: Transcript): string[] {
   return toolOutputs.flatMap(({ tool, isError, text }) => (tool === 'Bash' && !isError ? [text] : []));
 }
 
-/** A nonce that a command has printed was in the workspace inside. */
+/** Whether the workspace reached the inside: a nonce that a command printed must have been there. */
 export function cameIn(transcript: Transcript, nonce: string): Sync['in'] {
   if (printed(transcript).some((text) => text.includes(nonce))) return 'yes';
   return transcript.toolOutputs.length > 0 ? 'no' : { gap: 'not-reached' };

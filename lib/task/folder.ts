@@ -1,4 +1,4 @@
-// Reads a task from its folder: task.yaml, seed/, verify/, and a cassette where there is one. Every mistake is told with its place.
+// Reads a task from its folder: task.yaml, seed/, verify/, and a cassette if there is one. Every error message names its place.
 import { createHash, randomBytes } from 'node:crypto';
 import { lstatSync, realpathSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -13,29 +13,29 @@ import type { Task, Verifier } from './task.js';
 import { EMPTY, filesOf, foldersOf, readTree, type Tree, withFile, writeTree } from './tree.js';
 import { parseYaml, placeOf } from './yaml-file.js';
 
-/** A task that was read from a folder. */
+/** A task read from a folder. */
 export interface FolderTask extends Task {
-  /** Absolute, and no link. */
+  /** Absolute path without symbolic links. */
   folder: string;
-  /** Tells it from another of the same id. @param cassette where that is what answers */
+  /** Hash that distinguishes it from another task with the same id. @param cassette the cassette, if it provides the answers */
   digest(cassette?: Cassette): string;
 }
 
 const FILE = 'task.yaml';
-/** Every run writes the seed; some runtimes send it over a network. */
+/** Limits of the seed: every run writes it, and some runtimes send it over a network. */
 const MOST_SEED = { files: 2000, bytes: 32 * 1024 ** 2 };
-/** Every file of it is brought into some runtimes one by one. */
+/** Limits of the verifier's files: some runtimes copy each of them separately. */
 const MOST_VERIFY = { files: 50, bytes: 4 * 1024 ** 2 };
 const ID = /^[a-z0-9][a-z0-9.-]{0,39}$/i;
 
-/** Is there a task in the folder, whatever its state? */
+/** True if the folder contains a task, valid or not. */
 export function isTaskFolder(folder: string): boolean {
   return statSync(join(folder, FILE), { throwIfNoEntry: false })?.isFile() === true;
 }
 
 /**
- * @param name of the folder, for people
- * @throws `bad-input`: one line that names the file, the place in it and what is wrong there
+ * @param name of the folder, for messages
+ * @throws `bad-input`: one line that names the file, the place in it and the problem
  */
 export function readTask(folder: string, name: string): FolderTask {
   const file = readTaskFile(folder, name);
@@ -68,12 +68,12 @@ export function readTask(folder: string, name: string): FolderTask {
   };
 }
 
-/** Where a task's cassette is, or would be. */
+/** Path of a task's cassette, whether or not it exists. */
 export const cassettePath = (folder: string): string => join(folder, 'cassette.yaml');
 
 function cassetteIn(folder: string): string | undefined {
   const path = cassettePath(folder);
-  // Anything else of that name is refused when it is read.
+  // Anything other than a regular file is rejected when it is read.
   return lstatSync(path, { throwIfNoEntry: false }) ? path : undefined;
 }
 
@@ -87,14 +87,14 @@ function verifierOf(command: [string, ...string[]], files: Tree): Verifier {
   };
 }
 
-/** What there is, without the bytes themselves. */
+/** The paths, with hashes in place of the contents. */
 function listing(tree: Tree) {
   return [foldersOf(tree).toSorted(), filesOf(tree).map(({ path, file }) => [path, file.executable, hashOf(file.bytes)])];
 }
 
 const hashOf = (content: string | Buffer) => createHash('sha256').update(content).digest('hex');
 
-/** The part is not there at all; a link or a file of its name is a mistake. */
+/** Returns an empty tree if the part does not exist; a link or a file in its place is an error. */
 function without(folder: string, name: string, part: string): Tree {
   if (lstatSync(join(folder, part), { throwIfNoEntry: false }) === undefined) return EMPTY;
   throw new CagematchError('bad-input', `${name}/${part} has to be a folder, and no link`, `ls -ld ${name}/${part}`);
@@ -106,7 +106,7 @@ function readTaskFile(folder: string, name: string): TaskFile {
   const read = taskSchema.safeParse(content);
   if (read.success) return read.data;
   const { issues } = read.error;
-  // A key that is mistyped is also one that is missing: the first says more.
+  // A mistyped key also causes a missing-key issue; the unrecognized key is the more helpful one to report.
   throw mistake(place, content, issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]);
 }
 
@@ -124,7 +124,7 @@ function readText(folder: string, name: string): string {
 }
 
 function mistake(place: string, content: unknown, given: z.core.$ZodIssue | undefined): CagematchError {
-  // Of what may be a text or keys, that reading tells more which came further.
+  // For a value that may be a text or an object, report the alternative that matched further.
   const issue = (given?.code === 'invalid_union' ? nestedIn(given) : undefined) ?? given;
   const path = issue?.path ?? [];
   const at = path.length === 0 ? place : `${place}: ${placeOf(path)}`;
@@ -149,7 +149,7 @@ function nestedIn({ path, errors }: Extract<z.core.$ZodIssue, { code: 'invalid_u
 
 const refusal = (message: string, hint: string) => new CagematchError('bad-input', message, hint);
 
-/** What each part says by itself may still not go together. */
+/** Checks that the parts, each valid on its own, are consistent with each other. */
 function checkTogether({ nonce, expect, verify }: TaskFile, seed: Tree, beside: Tree, place: string): void {
   const judged = expect ? expect.written.length + expect.files.length + expect.printed.length : 0;
   if (judged === 0 && verify === undefined)

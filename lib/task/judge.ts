@@ -1,4 +1,4 @@
-// The judge of every task folder: holds what it expects against the workspace that came back and against what the agent told.
+// The judge of every task folder: compares the expectations with the workspace that came back and with the agent's transcript.
 import { runInNewContext } from 'node:vm';
 import { oneLine } from '../os/printable.js';
 import { isGap, type Outcome, type Sync } from '../record/types.js';
@@ -7,9 +7,12 @@ import { type Expectations, NONCE, toPattern } from './schema.js';
 import type { Task } from './task.js';
 import type { Transcript } from './transcript.js';
 
-/** What a file system says that does not take files: the sandbox offers the agent no place to work. */
+/** Errors of a file system that accepts no files: the sandbox gives the agent no place to work. */
 const NO_PLACE = /\b(ENOSPC|EDQUOT|EROFS|EACCES|EPERM|EIO)\b/;
-/** For one regular expression on one text. An agent that knows the expression can write what it takes years to match. */
+/**
+ * Timeout for matching one regular expression against one text, in ms. An agent that knows the expression can write a text that takes years
+ * to match.
+ */
 const MATCH_MS = 1000;
 
 interface Seen {
@@ -22,9 +25,9 @@ type Cause = Extract<Outcome, { status: 'failed' }>['cause'];
 const failed = (cause: Cause, message: string): Outcome => ({ status: 'failed', cause, message: oneLine(message) });
 
 /**
- * Blames the agent for what it never wrote, the sandbox where its disk took no file, the way back for what is not here as it was
- * written, and nobody but the task's own expectation (`verifier`) for the rest.
- * @param seeded paths of the files that the agent finds
+ * The cause of a failure is the agent for a file that it never wrote, the sandbox if its disk accepted no file, the sync for a file that
+ * did not come back as written, and otherwise the task's own expectation (`verifier`).
+ * @param seeded paths of the files in the seed
  */
 export function createJudge(expected: Expectations, seeded: ReadonlySet<string>): Pick<Task, 'judge' | 'arrived'> {
   const fresh = [...expected.written, ...expected.files.map(({ path }) => path).filter((path) => !seeded.has(path))];
@@ -71,7 +74,7 @@ function* faults(seen: Seen, expected: Expectations, seeded: ReadonlySet<string>
   }
 }
 
-/** A file that the agent wrote, or found, is not here as it should be. */
+/** The failure for a file that the agent wrote or was given, and that is not on the host as it should be. */
 function notAsWritten({ workspace }: Seen, path: string, written: Transcript['writes'][number] | undefined): Outcome {
   const { refusal } = written ?? {};
   if (refusal !== undefined) return failed(NO_PLACE.test(refusal) ? 'sandbox' : 'agent', `the Write of ${path} failed: ${refusal}`);
@@ -79,7 +82,7 @@ function notAsWritten({ workspace }: Seen, path: string, written: Transcript['wr
   return failed('sync', `${path} on the host is not what the agent wrote`);
 }
 
-/** Of the files that only the agent makes; where there are none, of those that it was to change. */
+/** Whether the files came back: those that only the agent creates, or, if there are none, those that it was to change. */
 function cameOut({ workspace, transcript }: Seen, expected: Expectations, fresh: readonly string[]): Sync['out'] {
   const paths = fresh.length > 0 ? fresh : expected.files.map(({ path }) => path);
   const ways = paths.map((path): Sync['out'] => {
@@ -92,11 +95,11 @@ function cameOut({ workspace, transcript }: Seen, expected: Expectations, fresh:
   return ways.find((way) => isGap(way)) ?? ways[0] ?? { gap: 'not-exercised' };
 }
 
-/** @param late what holds where it took too long to tell */
+/** @param late the result if matching timed out or failed */
 function fits(pattern: string, text: string, { nonce }: Seen, late = false): boolean {
   try {
     const { source, flags } = toPattern(pattern, nonce);
-    // Only the time of a script that has a context of its own can be bounded.
+    // Only a script in its own context can have a timeout.
     return runInNewContext('new RegExp(source, flags).test(text)', { source, flags, text }, { timeout: MATCH_MS }) === true;
   } catch {
     return late;

@@ -1,4 +1,4 @@
-// Settings that an administrator of this machine has set for the agent. They apply to sandboxes that see this machine's own files.
+// Settings that an administrator of this machine has set for the agent. They apply in sandboxes that see this machine's own files.
 import type { Env } from '../contract.js';
 import { messageOf } from '../errors.js';
 import { parseJson } from '../json.js';
@@ -10,9 +10,9 @@ const PLACES: Partial<Record<NodeJS.Platform, string>> = {
 };
 
 /**
- * One line on the managed settings of this machine: the file and the names of what it sets, never the values.
- * @param path where they are; absent: the agent's own place
- * @returns undefined where there are none
+ * One line about the managed settings of this machine: the file and the names of its settings, never the values.
+ * @param path of the settings; defaults to the agent's own location
+ * @returns undefined if there are none
  */
 export function managedSettings(platform: NodeJS.Platform, path = PLACES[platform]): string | undefined {
   if (path === undefined) return undefined;

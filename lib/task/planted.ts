@@ -1,4 +1,4 @@
-// What an agent did to files that run by themselves: the workspace is looked at before the launch and after collect.
+// Detects what an agent did to files that execute by themselves, by comparing the workspace before the launch and after collect.
 import { createHash } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { parseJson } from '../json.js';
@@ -7,34 +7,34 @@ import { type Held, readBounded } from '../os/safe-dir.js';
 import type { Planted } from '../record/types.js';
 import { PLACES, type Place } from './self-running.js';
 
-/** By path, its bytes as latin1: a name may be no text. */
+/** Marks by path. A path is stored as latin1 bytes, since a name may not be valid text. */
 export type Snapshot = ReadonlyMap<string, Mark>;
 
-/** `mark`: differs where the file does. `link`: where it leads, which is all that is known of one. */
+/** `mark` changes when the file does. `link` is the target of a link, which is not followed. */
 interface Mark {
   mark: string;
   link?: string;
 }
 
-/** Each place has its own: many files in one hide nothing in another. */
+/** Limits for each place separately, so that many files in one place cannot hide another. */
 const MOST_FILES = 500;
 const DEEPEST = 16;
 const MOST_BYTES = 8 * 1024 * 1024;
-/** So many are told of one run. */
+/** Maximum number of entries reported for one run. */
 const MOST_TOLD = 200;
 const MOST_LETTERS = 1000;
 
-/** Stands for all that was not looked at. */
+/** Represents everything that was skipped. */
 const MORE: Mark = { mark: 'more' };
 
-/** Reads nothing beyond a link, and waits for no pipe. */
+/** Takes a snapshot. Follows no links, and never blocks on a pipe. */
 export function lookForPlanted(workspace: Held): Snapshot {
   const seen = new Map<string, Mark>();
   for (const place of PLACES) reach(workspace, place.path.split('/'), '', place, seen);
   return seen;
 }
 
-/** Sorted by path. */
+/** The differences, sorted by path. */
 export function plantedSince(before: Snapshot, after: Snapshot): Planted[] {
   const told: Planted[] = [];
   for (const path of [...new Set([...before.keys(), ...after.keys()])].toSorted()) {
@@ -94,11 +94,14 @@ function note(held: Held, name: Buffer, path: string, stats: Stats, place: Place
   if (mark !== undefined) seen.set(path, { mark });
 }
 
-/** Undefined for a file that runs nothing: an empty one (some sandboxes leave these where they forbid to write), or without the keys. */
+/**
+ * Undefined for a file that executes nothing: an empty file (some sandboxes leave these where they forbid writing), or one without the
+ * keys.
+ */
 function markOf(held: Held, name: Buffer, stats: Stats, place: Place): string | undefined {
   if (stats.size === 0) return undefined;
   const unread = `${stats.ino} ${stats.size} ${stats.mtimeMs}`;
-  // What has a second name can be a file of this host's.
+  // A file with a second hard link may be a file of this host.
   if (stats.nlink > 1) return unread;
   const content = held.file(name, (descriptor, { nlink }) => (nlink > 1 ? undefined : readBounded(descriptor, MOST_BYTES)));
   if (content === undefined) return unread;
@@ -115,5 +118,5 @@ function valuesOf(content: Buffer, keys: readonly string[]): string | undefined 
 
 const below = (above: string, name: string) => (above === '' ? name : `${above}/${name}`);
 
-/** A name that strangers chose, as text that a terminal shows as it is. */
+/** Converts an untrusted name to text that is safe to print on a terminal. */
 const shown = (path: string) => spelledOut(Buffer.from(path.slice(0, MOST_LETTERS), 'latin1').toString('utf8'));

@@ -1,15 +1,18 @@
-// What may stand in a task.yaml, in zod; `docs/schema/task.json` is made from it.
+// The zod schema of task.yaml; `docs/schema/task.json` is generated from it.
 import { posix } from 'node:path';
 import { z } from 'zod';
 
-/** What is put in the place of a word between double braces. */
+/** Placeholders that are replaced in a task. */
 export const NONCE = '{{nonce}}';
 export const VERIFY = '{{verify}}';
 
-/** In bytes. The agent takes the prompt as one argument, and the kernel takes no argument of more than 128 KiB. */
+/**
+ * Maximum length of the prompt, in bytes. The agent takes the prompt as one argument, and the kernel accepts no argument longer than 128
+ * KiB.
+ */
 const MOST_PROMPT = 100_000;
 
-/** The agent reads a prompt that begins with a slash as a command of its own, on stdin too (observed of 2.1.329). */
+/** The agent interprets a prompt that begins with a slash as one of its own commands, on stdin too (observed with 2.1.329). */
 const isPrompt = (text: string) =>
   text.trim() !== '' && !text.includes('\0') && !/^(-|\s*\/)/.test(text) && Buffer.byteLength(text) <= MOST_PROMPT;
 
@@ -19,7 +22,7 @@ const pathInWorkspace = z
   .max(1000)
   .refine((path) => !path.includes('\0') && path === posix.normalize(path) && !/^(\/|\.\.?(\/|$))|\/$/.test(path));
 
-/** A regular expression of JavaScript, in which ^ and $ are those of a line. The nonce is letters and digits only. */
+/** A JavaScript regular expression in which ^ and $ match at line boundaries. The nonce contains only letters and digits. */
 export const toPattern = (text: string, nonce: string) => new RegExp(text.replaceAll(NONCE, nonce), 'm');
 
 const pattern = z
@@ -34,7 +37,7 @@ const pattern = z
     }
   });
 
-/** What is said where it is not so, in the place of words of ours. */
+/** Message for a failed expectation, in place of the default one. */
 const otherwise = z.string().min(1).max(200).optional();
 
 const fileSchema = z.strictObject({ path: pathInWorkspace, matches: pattern.optional(), not: pattern.optional(), otherwise });
@@ -45,30 +48,30 @@ const printedSchema = z.union([
 ]);
 
 const expectSchema = z.strictObject({
-  /** Came back byte for byte as the agent's last Write of it. */
+  /** Files that must come back byte for byte as in the agent's last Write. */
   written: z.array(pathInWorkspace).default([]),
-  /** Is there after collect, and holds what it should. */
+  /** Files that must exist after collect with the expected content. */
   files: z.array(fileSchema).default([]),
-  /** Stands in the output of a Bash command that ended well. */
+  /** Texts that must appear in the output of a successful Bash command. */
   printed: z.array(printedSchema).default([]),
 });
 export type Expectations = z.infer<typeof expectSchema>;
 
 export const taskSchema = z.strictObject({
   schemaVersion: z.literal(1),
-  /** Absent: the folder's name. */
+  /** Defaults to the folder's name. */
   id: z.string().optional(),
   prompt: z.string().max(MOST_PROMPT).refine(isPrompt),
-  /** A file of the workspace that gets a fresh random text in every run. */
+  /** A file of the workspace that contains a fresh random text in every run. */
   nonce: pathInWorkspace.optional(),
-  /** Judged on the host, by looking only. */
+  /** Checked on the host, without executing anything. */
   expect: expectSchema.optional(),
-  /** Run in a fresh sandbox of the same mode on the workspace as it came back; exit code 0: passed. */
+  /** Command that runs in a fresh sandbox of the same mode, on the workspace as it came back; exit code 0 means passed. */
   verify: z.array(z.string().min(1)).min(1).optional(),
 });
 export type TaskFile = z.infer<typeof taskSchema>;
 
-/** What may stand behind each key, for people: in words, and as a line to type. */
+/** The values that each key accepts: a description, and an example line to type. */
 export const TAKES: Record<string, { words: string; example: string }> = {
   schemaVersion: { words: 'the number 1', example: 'schemaVersion: 1' },
   id: { words: 'letters, digits, dots and dashes, at most 40', example: 'id: my-task' },
@@ -89,7 +92,7 @@ export const TAKES: Record<string, { words: string; example: string }> = {
   verify: { words: 'a command as a list of words', example: "verify: [node, '{{verify}}/check.mjs']" },
 };
 
-/** The keys of the place that a path leads to. */
+/** The keys allowed at a path. */
 export function keysAt(path: readonly PropertyKey[]): string[] {
   const key = path.findLast((part) => typeof part === 'string');
   const shapes = { expect: expectSchema.shape, files: fileSchema.shape, printed: printedSchema.options[1].shape };

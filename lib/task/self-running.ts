@@ -1,24 +1,29 @@
-// Which files of a workspace run by themselves: when somebody opens the folder in an editor or an agent, enters it in a shell,
-// runs git there, installs, commits or pushes. What waits to be called (a Makefile, a test, the program itself) is none of them,
-// and neither are words that an agent reads (CLAUDE.md).
+// Lists the files of a workspace that execute by themselves: when someone opens the folder in an editor or an agent, enters it in a shell,
+// runs git there, installs, commits or pushes. Files that have to be invoked (a Makefile, a test, the program itself) are not included, nor
+// are texts that an agent reads (CLAUDE.md).
 
-/** Looked at by name, so that no number of other files hides one and the workspace is not walked. Names below it are not known. */
+/**
+ * A place that is looked up by its exact path, so that no number of other files can hide it and the workspace is not walked. The same name
+ * in a subfolder is not detected.
+ */
 export type Place =
   | { path: string; kind: 'file' }
-  /** All below it, or what `wanted` says of a path below it; folders of a name in `skipped` are not entered. */
+  /** Everything below it, or the paths below it that `wanted` accepts; folders whose name is in `skipped` are not entered. */
   | { path: string; kind: 'tree'; wanted?(below: string): boolean; skipped?: readonly string[] }
-  /** Some keys of a JSON document: the rest of it runs nothing. */
+  /** Only some keys of a JSON document: the rest of it executes nothing. */
   | { path: string; kind: 'keys'; keys: readonly string[] };
 
 const file = (path: string): Place => ({ path, kind: 'file' });
 const tree = (path: string): Place => ({ path, kind: 'tree' });
 
-/** Filters, fsmonitor, textconv, external diffs, credential helpers, where hooks are, where the rest of the configuration is. */
+/**
+ * Files that configure filters, fsmonitor, textconv, external diffs, credential helpers, the hooks path, or further configuration files.
+ */
 const GIT_FILES = /(^|\/)(config|config\.worktree|commondir|gitdir|info\/attributes)$/;
-/** `git init` itself puts samples there, which never run. */
+/** Hooks, except the samples from `git init`, which never run. */
 const GIT_HOOK = /(^|\/)hooks\/(?!.*\.sample$)/;
 
-/** Of a folder that git takes for a repository. @param at '' or a path that ends with a slash */
+/** Places in a folder that git treats as a repository. @param at '' or a path that ends with a slash */
 const repository = (at: string): Place[] => [
   ...['config', 'config.worktree', 'commondir', 'info/attributes'].map((name) => file(`${at}${name}`)),
   { path: `${at}hooks`, kind: 'tree', wanted: (below) => !below.endsWith('.sample') },
@@ -29,12 +34,12 @@ const repository = (at: string): Place[] => [
 ];
 
 export const PLACES: readonly Place[] = [
-  // git: any command of its runs these. `.git` as a file or a link leads to a repository elsewhere.
+  // git: any git command executes these. `.git` as a file or a link points to a repository elsewhere.
   file('.git'),
   ...repository('.git/'),
   file('.gitattributes'),
   file('.gitmodules'),
-  // With folders of git's names beside it, this makes the workspace itself a repository, whose configuration git obeys.
+  // Next to folders with git's names, this file makes the workspace itself a repository, whose configuration git obeys.
   file('HEAD'),
   // Agents.
   ...['.claude', '.cursor', '.codex', '.gemini', '.opencode'].map(tree),

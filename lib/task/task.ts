@@ -1,4 +1,4 @@
-// What a task is: a prompt, a seed workspace, a judge that only looks, and, where it has one, a verifier that is run in a sandbox.
+// A task: a prompt, a seed workspace, a judge that executes nothing, and optionally a verifier that runs in a sandbox.
 
 import type { Owner } from '../os/own.js';
 import type { Outcome, Sync } from '../record/types.js';
@@ -8,25 +8,25 @@ import type { Tree } from './tree.js';
 export interface Task {
   id: string;
   prompt: string;
-  /** Absolute path of the cassette that replays it; absent: only a live model can do it. */
+  /** Absolute path of the cassette that replays it; if absent, only a live model can do it. */
   cassette?: string;
   /**
-   * Writes the seed into an empty workspace, new files only; returns what only this run can know.
-   * @param owner whose the files are to be; absent: the caller's
+   * Writes the seed into an empty workspace, creating new files only. Returns a nonce that only this run can know.
+   * @param owner of the files; defaults to the caller
    */
   seed(workspace: string, owner?: Owner): { nonce: string };
-  /** Is the agent's file on the host already? Looked at before the agent has ended; absent: there is no such file. */
+  /** True if the agent's file is already on the host; checked before the agent has ended. Absent if there is no such file. */
   arrived?(workspace: string): boolean;
   /** @param workspace on the host, after collect; nothing in it is ever executed */
   judge(workspace: string, nonce: string, transcript: Transcript): { outcome: Outcome; sync: Omit<Sync, 'live'> };
-  /** Has the last word where the judge has found nothing wrong. */
+  /** Decides the outcome if the judge has found no fault. */
   verifier?: Verifier;
 }
 
-/** A command that is run in a sandbox of its own, on the workspace as it came back; it passes with exit code 0. */
+/** A command that runs in its own sandbox, on the workspace as it came back; exit code 0 means passed. */
 export interface Verifier {
-  /** What is laid beside the workspace for it; no agent ever sees these files. */
+  /** The verifier's files, placed next to the workspace; no agent ever sees them. */
   files: Tree;
-  /** @param folder where these files are, as seen inside */
+  /** @param folder path of these files, as seen inside */
   argv(folder: string, nonce: string): [string, ...string[]];
 }

@@ -1,4 +1,4 @@
-// Reads the agent's stream-json line by line and keeps what a verdict needs. The border to guest output.
+// Reads the agent's stream-json line by line and keeps what a verdict needs. Untrusted guest output enters here.
 import { z } from 'zod';
 import { parseJson } from '../json.js';
 import { lastLine, oneLine } from '../os/printable.js';
@@ -31,28 +31,28 @@ const lineSchema = z.discriminatedUnion('type', [
 ]);
 
 export interface Transcript {
-  /** What the agent itself says it is. */
+  /** The version that the agent itself reports. */
   agentVersion?: string;
-  /** `refusal`: what the tool said where it did not write. */
+  /** `refusal`: the tool's message if it did not write. */
   writes: { path: string; content: string; refusal?: string }[];
   toolOutputs: { tool: string; text: string; isError: boolean }[];
   result?: { isError: boolean; subtype: string; text: string; apiStatus?: number };
-  /** Lines on stdout that are no JSON object. */
+  /** Number of lines on stdout that are not JSON objects. */
   garbage: number;
-  /** The last words on stderr, for a failure's message. */
+  /** The end of stderr, for a failure's message. */
   stderr: string;
 }
 
 const LAST_WORDS = 2000;
-/** The most that is kept of what tools were given and gave back, in characters; of more, the oldest goes first. */
+/** Maximum total length of tool inputs and outputs kept, in characters; beyond it, the oldest are dropped first. */
 const MAX_KEPT = 16 * 1024 * 1024;
 
-/** Counted for each thing that is kept, however short it is. */
+/** Added to the length of each entry, however short it is. */
 const OVERHEAD = 500;
-/** A tool's result is matched with its call as long as no more calls than this came between them. */
+/** A tool result is matched with its call if at most this many calls came in between. */
 const MAX_CALLS = 1000;
 
-/** Adds to a list, from which the oldest entries are dropped when it contains more than is kept. */
+/** Returns a function that adds to a list, and drops the oldest entries when the total exceeds the maximum. */
 function keeper<T>(sizeOf: (entry: T) => number) {
   let kept = 0;
   const charge = (entry: T) => sizeOf(entry) + OVERHEAD;
@@ -63,12 +63,12 @@ function keeper<T>(sizeOf: (entry: T) => number) {
   };
 }
 
-/** Real ids have some 30 letters; an agent may print any. */
+/** Real ids have about 30 letters; an agent may print any length. */
 const keyOf = (id: string) => id.slice(0, 200);
 
 interface Call {
   tool: string;
-  /** Weak: a write that is no longer kept must not be kept by this. */
+  /** Weak, so that this does not keep a dropped write in memory. */
   write?: WeakRef<Transcript['writes'][number]>;
 }
 
@@ -141,7 +141,7 @@ export function startTranscript(): Transcript & { read(line: string, stream: 'st
   };
 }
 
-// An agent that babbles does so fast: what cannot be an object costs no exception.
+// A faulty agent may print garbage fast: a line that cannot be an object is rejected without an exception.
 function parseObject(line: string): unknown {
   return line.startsWith('{') ? parseJson(line) : undefined;
 }
@@ -152,7 +152,7 @@ function plain(content: unknown): string {
   return content.map((part) => (typeof part?.text === 'string' ? part.text : '')).join('\n');
 }
 
-/** What the agent's own end says, before any file is looked at. Undefined: nothing wrong so far. */
+/** The failure that the agent's own end shows, before any file is checked. Undefined if there is none so far. */
 export function agentFailure(
   transcript: Transcript,
   exit: { type: string; code?: number; name?: string; reason?: string },
@@ -183,7 +183,7 @@ export function agentFailure(
   return undefined;
 }
 
-/** Not every version of the agent gives the status a field of its own. */
+/** Not every version of the agent reports the status in a separate field. */
 function statusIn(words: string): number | undefined {
   const status = /\bAPI Error: (\d{3})\b/.exec(words)?.[1];
   return status === undefined ? undefined : Number(status);

@@ -1,4 +1,4 @@
-// A tree of plain files, read into memory once and written as often as there are runs, through no link on either side.
+// A tree of regular files, read into memory once and written once per run, without following links on either side.
 import { closeSync, constants, fchownSync, lchownSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CagematchError } from '../errors.js';
@@ -23,10 +23,10 @@ export interface Bounds {
 export const EMPTY: Tree = { files: new Map(), folders: new Map() };
 
 /**
- * What a folder holds now: whatever becomes of it later, all runs of a match get the same.
- * @param name of the folder, for people
- * @returns undefined where there is no such folder
- * @throws `bad-input` for what is no plain file or folder, and for what is beyond the bounds
+ * Reads a folder's current content, so that all runs of a match get the same, whatever happens to the folder later.
+ * @param name of the folder, for messages
+ * @returns undefined if there is no such folder
+ * @throws `bad-input` for anything other than regular files and folders, and for content beyond the limits
  */
 export function readTree(folder: string, name: string, most: Bounds): Tree | undefined {
   const left = { ...most };
@@ -34,7 +34,7 @@ export function readTree(folder: string, name: string, most: Bounds): Tree | und
   return hold(folder, (held) => readHeld(held, name, left, tooMuch));
 }
 
-/** @param left what is left of the bounds */
+/** @param left the rest of the limits */
 function readHeld(held: Held, place: string, left: Bounds, tooMuch: CagematchError): Tree {
   const tree = { files: new Map<string, TreeFile>(), folders: new Map<string, Tree>() };
   const names = held.names().map((bytes) => ({ bytes, name: bytes.toString('utf8') }));
@@ -64,7 +64,7 @@ function readHeld(held: Held, place: string, left: Bounds, tooMuch: CagematchErr
 
 const refusal = (message: string, hint: string) => new CagematchError('bad-input', message, hint);
 
-/** The same tree with one file more. @returns undefined where something stands in its place */
+/** Returns the same tree with one more file. @returns undefined if its path is already taken */
 export function withFile(tree: Tree, path: string, file: TreeFile): Tree | undefined {
   const [name = '', ...rest] = path.split('/');
   const [files, folders] = [new Map(tree.files), new Map(tree.folders)];
@@ -74,7 +74,7 @@ export function withFile(tree: Tree, path: string, file: TreeFile): Tree | undef
   return inner && { files, folders: folders.set(name, inner) };
 }
 
-/** Every file by its path, sorted as it was read. */
+/** Every file with its path, in the order in which the tree was read. */
 export function filesOf(tree: Tree, above = ''): { path: string; file: TreeFile }[] {
   return [
     ...[...tree.files].map(([name, file]) => ({ path: above + name, file })),
@@ -82,7 +82,7 @@ export function filesOf(tree: Tree, above = ''): { path: string; file: TreeFile 
   ];
 }
 
-/** Every folder by its path. */
+/** The path of every folder. */
 export function foldersOf(tree: Tree, above = ''): string[] {
   return [...tree.folders].flatMap(([name, inner]) => [above + name, ...foldersOf(inner, `${above}${name}/`)]);
 }
@@ -90,8 +90,8 @@ export function foldersOf(tree: Tree, above = ''): string[] {
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /**
- * Only ever new files, and folders that are entered by what was opened: where an agent has been before, what it left running may put
- * a link to anywhere on this host in the place of a folder that was made a moment ago.
+ * Writes new files only, and enters folders only through open file descriptors: processes that an agent left running may replace a folder
+ * that was just created with a link to anywhere on this host.
  */
 export function writeTree(tree: Tree, held: Held, owner?: Owner): void {
   for (const [name, { bytes, executable }] of tree.files) {

@@ -1,10 +1,10 @@
-// A YAML file that a person has written: read into plain values; what is no YAML is told with its line.
+// Parses a hand-written YAML file into plain values; a syntax error is reported with its line.
 import { parseDocument } from 'yaml';
 import { CagematchError, messageOf } from '../errors.js';
 
 /**
- * @param name of the file, for people
- * @param kind what it is, as a sentence begins with it: `a match file`
+ * @param name of the file, for messages
+ * @param kind of the file, as at the start of a sentence: `a match file`
  * @throws `bad-input` with the line
  */
 export function parseYaml(text: string, name: string, kind: string): unknown {
@@ -12,19 +12,19 @@ export function parseYaml(text: string, name: string, kind: string): unknown {
   const [problem] = document.errors;
   if (problem) {
     const line = problem.linePos?.[0].line ?? 1;
-    // The parser's own words go on with the place and a picture of it.
+    // The parser's message continues with the position and an excerpt.
     const what = messageOf(problem).replace(/ at line \d+, column \d+:?$/, '');
     throw new CagematchError('bad-input', `${name} line ${line}: ${what}`, `correct line ${line}; ${kind} is YAML`);
   }
   try {
     return document.toJS();
   } catch (error) {
-    // Aliases of aliases, of which a small file can make a very large value.
+    // Nested aliases, with which a small file can produce a very large value.
     throw new CagematchError('bad-input', `${name}: ${messageOf(error)}`, 'write it without aliases');
   }
 }
 
-/** `modes[1].cpus` */
+/** Formats a path, for example `modes[1].cpus`. */
 export function placeOf(path: readonly PropertyKey[]): string {
   return path.map((part, index) => (typeof part === 'number' ? `[${part}]` : `${index === 0 ? '' : '.'}${String(part)}`)).join('');
 }

@@ -1,4 +1,4 @@
-// What goes into a sandbox by way of a folder that it is handed read-only: the agent's home, files, and the workspace where nothing else brings it.
+// Content that reaches a sandbox through a read-only folder: the agent's home, files, and the workspace if nothing else brings it in.
 import { copyFileSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Context, LaunchSpec } from '../../lib/contract.js';
@@ -8,8 +8,8 @@ import { own } from '../../lib/os/own.js';
 import { removeTree } from '../../lib/os/remove-tree.js';
 
 /**
- * Beside the workspace, in the run's own folder, and gone with that.
- * @param more `workspace`: its files too
+ * Fills the folder, which lies beside the workspace in the run's own folder and is removed with it.
+ * @param more `workspace`: include the files of the workspace
  */
 export async function bring(ctx: Context, spec: LaunchSpec, more: { workspace: boolean }): Promise<string> {
   const folder = join(dirname(spec.host.workspace), `${spec.name}-in`);
@@ -22,7 +22,10 @@ export async function bring(ctx: Context, spec: LaunchSpec, more: { workspace: b
   return folder;
 }
 
-/** FROM HOME WORKSPACE PATH…: a home, one file for each PATH, and what was brought of the workspace; one `.git` takes the other's place. */
+/**
+ * Arguments: FROM HOME WORKSPACE PATH…. Puts in place the home, one file for each PATH, and the workspace archive if there is one. A
+ * `.git` in that archive replaces the one in the workspace.
+ */
 const TAKE_IN = `set -e
 from=$1 home=$2 workspace=$3
 shift 3
@@ -34,7 +37,7 @@ if [ -f "$from/workspace.tgz" ]; then
   tar -x -z -o -f "$from/workspace.tgz" -C "$workspace"
 fi`;
 
-/** The command that puts all of it in its place, run inside. @param brought as seen there */
+/** The command, run inside, that puts everything in its place. @param brought path of the folder as seen inside */
 export function takeIn(brought: string, home: string, workspace: string, { files }: LaunchSpec): string[] {
   return ['/bin/sh', '-c', TAKE_IN, 'cagematch', brought, home, workspace, ...files.map(({ path }) => path)];
 }

@@ -1,4 +1,4 @@
-// The two command lines: `sbx`, and `docker sandbox`; each call bounded, what they print read, what their words mean.
+// The two command-line clients, `sbx` and `docker sandbox`: every call has a timeout, and their output and error messages are parsed here.
 import type { Context, Detection } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
 import { type Captured, capture, succeeded, whyFailed } from '../../lib/os/exec.js';
@@ -8,14 +8,14 @@ export type Cli = 'sbx' | 'docker sandbox';
 
 export const QUICK_MS = 10_000;
 
-/** A first sandbox pulls its template; on a small machine every one takes half a minute. */
+/** The first sandbox also pulls its template; on a small machine every sandbox takes half a minute. */
 const CREATE_S = 600;
 
 const RESTART: Record<Cli, string> = { sbx: 'sbx daemon restart', 'docker sandbox': 'start Docker Desktop' };
 
 const HYPERVISOR = 'Enable-WindowsOptionalFeature -Online -FeatureName HypervisorPlatform -All (as administrator)';
 
-/** What its own words mean. They are looked for in failures only, or where a question was put to the user whom we are not. */
+/** What error messages of the client mean. Matched only against the output of failed calls. */
 const TROUBLES: { said: RegExp; status: Unready['status']; reason: string; hint: Record<Cli, string> }[] = [
   {
     said: /not (authenticated|signed in|logged in)|please sign in|no valid user session|session (has expired|could not be refreshed)/i,
@@ -59,7 +59,7 @@ export function lackHere({ platform }: Context): Lack | undefined {
   return lackIn(readMachine(platform), 'sbx', NEEDS[platform]);
 }
 
-/** What Docker says that it supports. */
+/** The platforms that Docker documents as supported. */
 const NEEDS: Partial<Record<NodeJS.Platform, Need>> = {
   darwin: { first: '23', called: 'macOS 14', arch: { is: 'arm64', called: 'Apple silicon' } },
   win32: { first: '10.0.22000', called: 'Windows 11', arch: { is: 'x64', called: 'a 64-bit Intel or AMD processor' } },
@@ -79,7 +79,7 @@ export function diagnose(ctx: Context, cli: Cli, result: Captured): Unready | un
   return undefined;
 }
 
-/** stdin is never the caller's: a command may otherwise stop to ask something that nobody will answer. */
+/** stdin is never inherited from the caller: a command could otherwise stop and wait for input that nobody gives. */
 export function sandbox(ctx: Context, cli: Cli, args: string[], timeoutMs: number): Promise<Captured> {
   return capture(argvOf(cli, args), { env: envOf(ctx), signal: ctx.signal, timeoutMs });
 }
@@ -108,7 +108,7 @@ interface Shown {
   workspaces?: string[];
 }
 
-/** Out of `ls --json`: under `sandboxes` or `vms`, after what a daemon that had to start first may have said. */
+/** Parses `ls --json`: the list is under `sandboxes` or `vms`, possibly after messages of a daemon that had to be started first. */
 export function readList(stdout: string): Shown[] | undefined {
   const from = stdout.search(/^\{/m);
   try {
@@ -128,12 +128,12 @@ export async function client(ctx: Context): Promise<Cli> {
   throw new CagematchError('not-ready', found.reason, found.hint);
 }
 
-/** Which of the two is here. `sbx` is also another tool's name, so only its version line is believed. */
+/** Which of the two clients is installed. Other tools are also called `sbx`, so we rely only on its version line. */
 export async function identify(ctx: Context): Promise<{ cli: Cli; version: string } | Unready> {
   const sbx = await sandbox(ctx, 'sbx', ['version'], VERSION_MS);
   const version = SBX_VERSION.exec(sbx.stdout)?.[1];
   if (version !== undefined) return { cli: 'sbx', version };
-  // Silence is not "another tool": to measure the older one instead would say so of the wrong thing.
+  // A timeout does not mean that this is another tool: falling back to the older client would measure the wrong program.
   if (sbx.failure === 'timeout') return { status: 'broken', reason: 'sbx version gives no answer', hint: RESTART.sbx };
   const plugin = await sandbox(ctx, 'docker sandbox', ['version'], VERSION_MS);
   const pluginVersion = PLUGIN_VERSION.exec(plugin.stdout)?.[1];
@@ -145,7 +145,7 @@ export async function identify(ctx: Context): Promise<{ cli: Cli; version: strin
   return { status: 'absent', reason, hint: INSTALL[ctx.platform] ?? 'see docs.docker.com/ai/sandboxes' };
 }
 
-/** Two lines since 0.2x, one line since 0.33; another tool of this name says neither. */
+/** Two lines since 0.2x, one line since 0.33; other tools of this name print neither. */
 const SBX_VERSION = /^(?:Client Version|sbx version):\s+(v\S+)\s+[0-9a-f]{7,40}\b/m;
 
 const PLUGIN_VERSION = /docker\/sandboxes\/cli-plugin\s+(v\S+)/;

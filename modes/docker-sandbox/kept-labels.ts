@@ -1,21 +1,21 @@
-// Labels for runtimes that have none: a small file a sandbox in the user's state folder, for as long as the sandbox is there.
+// Labels for runtimes without labels of their own: one small file per sandbox in the user's state folder, kept as long as the sandbox.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Context, Labels } from '../../lib/contract.js';
 
-/** Before the sandbox is made: a crash in between leaves a file too many, not a sandbox that nobody knows. */
+/** Called before the sandbox is created: a crash in between leaves a superfluous file rather than an unattributed sandbox. */
 export function keepLabels(ctx: Context, sandbox: string): void {
   mkdirSync(folder(ctx), { recursive: true, mode: 0o700 });
   writeFileSync(file(ctx, sandbox), `${JSON.stringify(ctx.labels)}\n`, { mode: 0o600 });
 }
 
-/** Once the sandbox is gone. */
+/** Called once the sandbox is gone. */
 export function dropLabels(ctx: Context, sandbox: string): void {
   rmSync(file(ctx, sandbox), { force: true });
 }
 
-/** By sandbox; also of those that are gone, where a harness died before it could tidy up. */
+/** Labels by sandbox name; includes sandboxes that are gone if a harness died before it could clean up. */
 export function keptLabels(ctx: Context): Map<string, Partial<Labels>> {
   const kept = new Map<string, Partial<Labels>>();
   for (const name of names(ctx)) {
@@ -24,7 +24,7 @@ export function keptLabels(ctx: Context): Map<string, Partial<Labels>> {
       if (typeof match === 'string' && typeof owner === 'string' && mode === ctx.labels.mode)
         kept.set(name.replace(/\.json$/, ''), { match, mode, owner });
     } catch {
-      // Being written, or removed this moment.
+      // The file is being written or removed at this moment.
     }
   }
   return kept;

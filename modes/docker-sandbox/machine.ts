@@ -1,20 +1,20 @@
-// What this machine is, as far as a runtime that brings its own microVM needs something of it.
+// The properties of this machine that matter to a runtime that brings its own microVM.
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 
 export interface Machine {
   platform: NodeJS.Platform;
-  /** Of this Node: one that is translated on Apple silicon says x64. */
+  /** Architecture of this Node: on Apple silicon, a translated Node reports x64. */
   arch: string;
-  /** The kernel's: 23.x is macOS 14, 10.0.22000 is Windows 11. */
+  /** Kernel release: 23.x is macOS 14, 10.0.22000 is Windows 11. */
   release: string;
-  /** Linux alone: of /etc/os-release. */
+  /** Linux only: from /etc/os-release. */
   distribution?: { id: string; version: string };
-  /** Linux alone. */
+  /** Linux only: whether this user can open /dev/kvm. */
   kvm?: 'open' | 'closed' | 'absent';
 }
 
-/** Where to look; a test names others. */
+/** The files that are read; tests pass others. */
 const PLACES = { release: '/etc/os-release', kvm: '/dev/kvm' };
 
 export function readMachine(platform: NodeJS.Platform, places: typeof PLACES = PLACES): Machine {
@@ -28,7 +28,7 @@ function distributionIn(path: string): { id: string; version: string } {
   try {
     text = readFileSync(path, 'utf8');
   } catch {
-    // Then it is unknown.
+    // Without the file the distribution is unknown.
   }
   const value = (name: string) => new RegExp(`^${name}=["']?([^"'\n]*)`, 'm').exec(text)?.[1] ?? 'unknown';
   return { id: value('ID'), version: value('VERSION_ID') };
@@ -49,18 +49,18 @@ export interface Lack {
   hint: string;
 }
 
-/** What a program is supported on, of one platform. */
+/** What a program requires on one platform. */
 export interface Need {
-  /** The first version: of the distribution where one is named, else of the kernel. */
+  /** The first supported version, of the distribution if one is named, otherwise of the kernel. */
   first: string;
-  /** That version, as its users call it. */
+  /** The name that users have for that version. */
   called: string;
   distribution?: string;
   arch?: { is: string; called: string };
   kvm?: boolean;
 }
 
-/** What keeps a program from being supported here. @param what its name */
+/** Why a program is not supported here. @param what the program's name */
 export function lackIn(machine: Machine, what: string, need: Need | undefined): Lack | undefined {
   if (need === undefined) return undefined;
   const { id, version } = machine.distribution ?? { id: machine.platform, version: machine.release };
@@ -77,7 +77,7 @@ export function lackIn(machine: Machine, what: string, need: Need | undefined): 
   return need.kvm ? lackOfKvm(machine) : undefined;
 }
 
-/** What keeps its user from KVM. */
+/** Why this user cannot use KVM. */
 export function lackOfKvm({ kvm }: Pick<Machine, 'kvm'>): Lack | undefined {
   if (kvm === 'absent')
     return { reason: 'this machine has no /dev/kvm', hint: 'turn on virtualization in its firmware; in a VM, nested virtualization' };
@@ -85,7 +85,7 @@ export function lackOfKvm({ kvm }: Pick<Machine, 'kvm'>): Lack | undefined {
   return undefined;
 }
 
-/** Versions as they are compared: number by number; what is none is before all. */
+/** Compares versions component by component; a version that is not numeric sorts before all others. */
 function isBefore(version: string, first: string): boolean {
   const [a, b] = [version, first].map((one) => one.split('.').map(Number));
   for (const [at, wanted] of (b ?? []).entries()) {

@@ -1,11 +1,11 @@
-// Which of the two is here and ready, and the way there step by step.
+// Detection of an installed and ready client, and the setup steps.
 import type { Context, Detection, SetupStep } from '../../lib/contract.js';
 import { type Captured, succeeded, whyFailed } from '../../lib/os/exec.js';
 import { diagnose, INSTALL, identify, lackHere, readList, sandbox } from './client.js';
 import { CLONE } from './sandbox.js';
 import { namesTemplate, templateOf } from './template.js';
 
-/** Detection has 5 s in all, and asks up to three times in a row. */
+/** Detection may take 5 s in total and makes up to three calls in sequence. */
 const DETECT_MS = 4500;
 
 export async function detect(ctx: Context): Promise<Detection> {
@@ -26,12 +26,12 @@ export async function detect(ctx: Context): Promise<Detection> {
     status: 'ready',
     version: whole,
     facts: { cli, client: cli === 'sbx' ? whole : `${whole} (deprecated, replaced by sbx)` },
-    // The older one knows no clones.
+    // The older client does not support clones.
     variants: cli === 'sbx' ? [{ id: CLONE, isolation: 'microvm', workspace: 'copy' }] : [],
   };
 }
 
-/** From a machine that has nothing to a first sandbox. The older client needs none of it. */
+/** The steps from an empty machine to a first sandbox. The older client needs none of them. */
 export async function setup(ctx: Context): Promise<SetupStep[]> {
   const found = await identify(ctx);
   if ('cli' in found && found.cli !== 'sbx') return [REPLACED, CREDENTIALS];
@@ -47,14 +47,14 @@ export async function setup(ctx: Context): Promise<SetupStep[]> {
       )
     : [];
   const [listed, policy, templates] = asked;
-  /** False where it says that this is what is missing; unknown where it does not get that far. */
+  /** False if the client reports that exactly this step is missing; undefined if it fails before it gets that far. */
   const done = (result: Captured | undefined, hint: string) =>
     result === undefined ? undefined : succeeded(result) || (diagnose(ctx, 'sbx', result)?.hint === hint ? false : undefined);
   const pulled = templates && succeeded(templates) ? namesTemplate(ctx, templates.stdout) : undefined;
   return [
     {
       text: `a machine that sbx runs on${lack === undefined ? '' : `: ${lack.reason}`}`,
-      // Windows shows its hypervisor to administrators only.
+      // On Windows only administrators can query the hypervisor.
       done: lack ? false : ctx.platform === 'win32' ? undefined : true,
       hint: lack?.hint ?? 'macOS 14 on Apple silicon, Windows 11 with its Hypervisor Platform, or Ubuntu 24.04 with KVM',
     },
@@ -80,7 +80,7 @@ const REPLACED: SetupStep = {
   hint: 'see docs.docker.com/ai/sandboxes',
 };
 
-/** Nothing of ours puts a credential there, so nothing of it can be looked at. */
+/** Cagematch does not store a credential there, so it has nothing to check. */
 const CREDENTIALS: SetupStep = {
   text: 'credentials: a match that is replayed needs none. Live, an API key stays on this host, where the proxy of sbx puts it into requests (--deliver runtime-proxy); a subscription does not go that way: sbx knows no CLAUDE_CODE_OAUTH_TOKEN, and `/login` is by hand in each sandbox. --deliver env hands its token to the guest itself',
   done: undefined,

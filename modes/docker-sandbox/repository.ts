@@ -1,4 +1,5 @@
-// A folder's files as a git repository of one commit, written without git: no git of this host may read what an agent could have written.
+// Writes a folder's files as a git repository with one commit, without running git: no git on this host may read files that an agent
+// could have written.
 import { createHash } from 'node:crypto';
 import { type Dirent, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -7,8 +8,8 @@ import { deflateSync } from 'node:zlib';
 const WHO = 'cagematch <cagematch@localhost> 0 +0000';
 
 /**
- * Makes `into` a repository with that commit checked out, and with none of its files: whoever clones it needs the objects alone.
- * @returns whether the commit holds all of the folder; git knows no empty folders, and takes none called `.git`
+ * Turns `into` into a repository with that commit at HEAD but without a working tree: cloning needs only the objects.
+ * @returns whether the commit contains the whole folder; git does not track empty folders or anything named `.git`
  */
 export function writeRepository(folder: string, into: string): { whole: boolean } {
   const git = join(into, '.git');
@@ -22,7 +23,7 @@ export function writeRepository(folder: string, into: string): { whole: boolean 
   return seen;
 }
 
-/** @returns its id; undefined where nothing is in it that git keeps */
+/** @returns the id of the tree; undefined if the folder contains nothing that git tracks */
 function writeFolder(git: string, folder: string, seen: { whole: boolean }): string | undefined {
   const lines = readdirSync(folder, { withFileTypes: true })
     .sort((a, b) => Buffer.compare(Buffer.from(sortedBy(a)), Buffer.from(sortedBy(b))))
@@ -35,7 +36,7 @@ function writeFolder(git: string, folder: string, seen: { whole: boolean }): str
   return lines.length === 0 ? undefined : writeObject(git, 'tree', Buffer.concat(lines));
 }
 
-/** Git's own order: a folder stands where its name with a slash would. */
+/** Git's sort order: a folder sorts as if its name ended with a slash. */
 const sortedBy = (entry: Dirent) => (entry.isDirectory() ? `${entry.name}/` : entry.name);
 
 function idOf(git: string, path: string, entry: Dirent, seen: { whole: boolean }): { mode: string; id: string } | undefined {

@@ -1,4 +1,4 @@
-// One sandbox: made, given what it works on, spoken to, removed; and those that are still listed.
+// One sandbox: created, given its folders, connected to, removed; and the list of existing sandboxes.
 import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -12,20 +12,20 @@ import { argvOf, type Cli, client, createMs, diagnose, envOf, INSTALL, must, QUI
 import { dropLabels, keepLabels, keptLabels } from './kept-labels.js';
 import { writeRepository } from './repository.js';
 
-/** The kind of sandbox, which brings the agent CLI with it. */
+/** The type of sandbox; it includes the agent CLI. */
 const AGENT = 'claude';
 
-/** Before the match gives up on it: what it says then is what the client said. */
+/** Shorter than the match's own timeout, so that the error contains the client's message. */
 const GONE_MS = 20_000;
 
 export const CLONE = 'clone';
 
 export interface SandboxHandle extends Handle {
-  /** Of a clone: where its repository lies on this host, and whether the workspace brought a `.git` of its own. */
+  /** Set for a clone: the path of its repository on this host, and whether the workspace has its own `.git`. */
   clone?: { repository: string; ownGit: boolean };
 }
 
-/** `create` and `exec`, never `run`: that one is for a terminal. What is given here stays as it is for as long as the sandbox is there. */
+/** Uses `create` and `exec`, never `run`, which is for terminals. The settings given here stay in force for the sandbox's lifetime. */
 export async function create(
   ctx: Context,
   cli: Cli,
@@ -46,7 +46,7 @@ export async function create(
   await must(ctx, cli, ['create', ...flags, AGENT, ...folders], createMs(ctx), code);
 }
 
-/** @throws `not-ready` for an option that the client at hand does not know */
+/** @throws `not-ready` if the installed client does not support an option */
 export function checkOptions(ctx: Context, cli: Cli): void {
   const { cpus, memoryMiB } = ctx.options;
   if (!(createMs(ctx) > 0))
@@ -61,27 +61,27 @@ export function checkOptions(ctx: Context, cli: Cli): void {
     throw new CagematchError('not-ready', `a microVM has whole processors, not ${cpus}`, `cpus: ${Math.ceil(cpus)}`);
 }
 
-/** A clone lies inside where its repository lies on this host: beside the workspace, in the run's own folder. */
+/** A clone has the same path inside as its repository on this host: beside the workspace, in the run's own folder. */
 export function repositoryOf({ workspace }: Pick<HostPaths, 'workspace'>): string {
   return join(dirname(realOf(workspace)), 'repository');
 }
 
-/** A Mac's temporary folder lies behind a link, which the guest need not have. */
+/** On macOS the temporary folder is behind a symlink, which may not exist in the guest. */
 export function realOf(path: string): string {
   try {
     return realpathSync(path);
   } catch {
-    return path; // Nothing is there (yet) that could be handed in.
+    return path; // Nothing exists there (yet) that could be passed in.
   }
 }
 
 /**
- * The repository that the runtime clones: the workspace's files as one commit, in a folder that no agent has had, since the runtime's
- * client has this host's git look at it. It stays the caller's, or that git would refuse it.
+ * Creates the repository that the runtime clones: the files of the workspace as one commit, in a folder that no agent has had access to,
+ * because the runtime's client runs this host's git on it. The caller stays its owner, otherwise that git would refuse it.
  */
 export function cloneOf(spec: LaunchSpec): { repository: string; ownGit: boolean; over: boolean } {
   const repository = repositoryOf(spec.host);
-  // A verifier's sandbox has the workspace of a run that had one.
+  // A verifier's sandbox reuses the workspace of a run, which already has such a repository.
   removeTree(repository);
   mkdirSync(repository);
   const { whole } = writeRepository(spec.host.workspace, repository);
@@ -89,12 +89,12 @@ export function cloneOf(spec: LaunchSpec): { repository: string; ownGit: boolean
   return { repository, ownGit, over: !whole };
 }
 
-/** For the clients that work in a sandbox: one that hangs is to end when its sandbox has gone. */
+/** Signal for client processes attached to a sandbox: a client that hangs is ended once its sandbox is gone. */
 export async function untilGone(ctx: Context, name: string): Promise<AbortSignal> {
   return AbortSignal.any([ctx.signal, (await clientsOf(ctx, name)).over.signal]);
 }
 
-/** A name is had once; but who asks for it again, in vain or not, has clients of his own. */
+/** Kept per sandbox name. If the same name is used again, successfully or not, the new clients get a new controller. */
 function clientsOf(ctx: Context, name: string): Promise<{ over: AbortController; close(): void }> {
   return ctx.keep(`clients of ${name}`, () => {
     const clients = {
@@ -128,9 +128,9 @@ async function whyLost(ctx: Context, cli: Cli, name: string, words: string): Pro
   return diagnose(ctx, cli, listed)?.reason ?? words;
 }
 
-/** `rm`, until it is no longer listed. The older one asks nothing and has no --force. */
+/** Runs `rm` until the sandbox is no longer listed. The older client does not prompt and has no --force. */
 export async function remove(match: Context, cli: Cli, name: string): Promise<void> {
-  // Also after Ctrl-C.
+  // Removal has to work after Ctrl-C as well.
   const ctx: Context = { ...match, signal: new AbortController().signal };
   const deadline = Date.now() + GONE_MS;
   for (;;) {
@@ -148,7 +148,7 @@ export async function remove(match: Context, cli: Cli, name: string): Promise<vo
   dropLabels(ctx, name);
 }
 
-/** A name of ours; the match is in it even where the kept labels are lost. */
+/** A sandbox name of ours; it contains the match id even if the kept labels are lost. */
 const NAME = /^cagematch-(\d{8}-\d{6}-[0-9a-f]{4})-/;
 
 export async function list(ctx: Context): Promise<Listed[]> {
@@ -156,7 +156,7 @@ export async function list(ctx: Context): Promise<Listed[]> {
   const all = readList(await must(ctx, cli, ['ls', '--json'], QUICK_MS, 'not-ready'));
   if (!all) throw new CagematchError('not-ready', `${cli} ls --json printed no list`, `${cli} ls --json`);
   const kept = keptLabels(ctx);
-  // Gone without us: removed by hand, or never made.
+  // Labels of sandboxes that were removed by hand or never created.
   const names = all.map(({ name }) => name);
   for (const [name, { owner = '' }] of kept) if (!names.includes(name) && ownerDead(owner)) dropLabels(ctx, name);
   return all.flatMap(({ name, workspaces = [] }) => {
@@ -166,7 +166,7 @@ export async function list(ctx: Context): Promise<Listed[]> {
   });
 }
 
-/** A run's folder says whose it is, and goes with the run. */
+/** The owner recorded in the run's folder, which is removed with the run. */
 function ownerBy([workspace]: string[]): { owner?: string } {
   const owner = workspace === undefined ? undefined : folderOwner(dirname(workspace));
   return owner ? { owner } : {};

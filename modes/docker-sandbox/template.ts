@@ -1,9 +1,9 @@
-// The template image that sandboxes are made from: which one, and whether it is here.
+// The template image that sandboxes are created from: its name, and whether it is present.
 import type { Context } from '../../lib/contract.js';
 import { succeeded } from '../../lib/os/exec.js';
 import { type Cli, QUICK_MS, sandbox } from './client.js';
 
-/** The older one cannot be asked; it pulls what is missing when a sandbox is made. */
+/** The older client cannot be queried; it pulls a missing template when a sandbox is created. */
 export async function hasTemplate(ctx: Context, cli: Cli): Promise<boolean> {
   if (cli !== 'sbx') return true;
   const listed = await sandbox(ctx, cli, ['template', 'ls'], QUICK_MS);

@@ -1,4 +1,4 @@
-// The Machines API as this mode speaks it: its client, its refusals in words, and what to type about them.
+// This mode's use of the Machines API: its client, and its errors as messages with hints.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Context } from '../../lib/contract.js';
@@ -6,7 +6,7 @@ import { CagematchError } from '../../lib/errors.js';
 import { imageName } from '../../lib/kit/oci/image.js';
 import { type Answer, type HttpApi, hasSucceeded, openHttpApi, whyRefused } from './http-api.js';
 
-/** What the API allows for every action on one machine, and on one app; reading a machine is allowed more. */
+/** The API's rate limit for every action on one machine, and on one app; reading a machine has a higher limit. */
 const ACTION = { perSecond: 1, burst: 3 };
 
 const READING = { perSecond: 5, burst: 10 };
@@ -40,9 +40,9 @@ export function appOf(ctx: Context): string | undefined {
 
 interface Request {
   method: 'GET' | 'POST' | 'DELETE';
-  /** Below the app. */
+  /** Path relative to the app. */
   path: string;
-  /** Action, and the machine where it is one machine's. */
+  /** Key of the rate limit: the action, and the machine if it concerns only one. */
   key: string;
   pace?: typeof ACTION;
   body?: unknown;
@@ -50,7 +50,7 @@ interface Request {
   repeatable?: boolean;
 }
 
-/** One client a match: what the API allows is shared by all runs. */
+/** One client per match, because all runs share the API's rate limit. */
 export function client(ctx: Context): Promise<HttpApi> {
   const token = ctx.env.FLY_API_TOKEN ?? '';
   const base = ctx.env.FLY_FLAPS_BASE_URL ?? 'https://api.machines.dev';
@@ -78,7 +78,7 @@ export async function must<T>(ctx: Context, code: CagematchError['code'], reques
   throw new CagematchError(code, trouble.reason, trouble.hint);
 }
 
-/** Full is the region, or what the organization may have there: both go by another name than the status code tells. */
+/** True if the region, or the organization's quota there, is exhausted: the status code does not distinguish either case. */
 export function isFull(answer: Answer): boolean {
   if (answer.status === undefined) return false;
   const { status } = (answer.body ?? {}) as { status?: string };
@@ -106,7 +106,7 @@ export function diagnose(app: string, answer: Answer): { broken: boolean; reason
   };
 }
 
-/** @param repeatable false where nobody bounds the waiting */
+/** @param repeatable false if nothing bounds the waiting time */
 export function askForApp(ctx: Context, repeatable = true): Promise<Answer> {
   return call(ctx, { method: 'GET', path: '', key: 'app', pace: READING, timeoutMs: 4500, repeatable });
 }
@@ -130,7 +130,7 @@ export function tokenHint(app: string): string {
   return `fly tokens create deploy -a ${app} -x 720h`;
 }
 
-/** In order of preference; none: the API takes the nearest. */
+/** The regions in order of preference; if there are none, the API chooses the nearest. */
 export function regionsOf(ctx: Context): string[] {
   return (ctx.env.FLY_REGION ?? '').split(',').flatMap((region) => region.trim() || []);
 }

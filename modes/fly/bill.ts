@@ -1,12 +1,12 @@
-// What machines that are paid for by the second will have cost: an estimate by list price, told once a match.
+// Estimated cost, at list price, of machines that are billed by the second; printed once per match.
 import type { Closable, Context } from '../../lib/contract.js';
 
-/** Dollars a month of `hours`, for one processor and for one GiB of memory. */
+/** Dollars per month of `hours` hours, for one processor and for one GiB of memory. */
 export interface ListPrice {
   cpu: number;
   gib: number;
   hours: number;
-  /** What it is an estimate by, and of when: prices change. */
+  /** What the estimate is based on, with its date: prices change. */
   basis: string;
 }
 
@@ -18,13 +18,13 @@ export function perSecond(price: ListPrice, cpus: number, memoryMiB: number): nu
   return (cpus * price.cpu + (memoryMiB / 1024) * price.gib) / (price.hours * 3600);
 }
 
-/** Two digits that say something, however small it is. */
+/** Formats an amount with two significant digits, however small it is. */
 export function dollars(amount: number): string {
   const digits = amount > 0 ? 1 - Math.floor(Math.log10(amount)) : 0;
   return `$${amount.toFixed(Math.min(Math.max(digits, 2), 9))}`;
 }
 
-/** @param rate dollars a second */
+/** @param rate dollars per second */
 export async function charge(ctx: Context, whose: string, price: ListPrice, ms: number, rate: number): Promise<void> {
   const bill = await ctx.keep<Bill>('bill', () => {
     const sum = { machines: 0, seconds: 0, dollars: 0 };

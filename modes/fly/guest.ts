@@ -1,10 +1,10 @@
-// How large a machine is, and what it costs.
+// The size and the price of a machine.
 
 import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
 import { dollars, type ListPrice, perSecond } from './bill.js';
 
-/** Of shared processors, in the cheapest regions. */
+/** Price of shared processors in the cheapest regions. */
 export const PRICE: ListPrice = {
   cpu: 0.695,
   gib: 5,
@@ -12,10 +12,10 @@ export const PRICE: ListPrice = {
   basis: 'estimate: list price of 2024-10-03 in the cheapest region, up to 1.9 times that elsewhere',
 };
 
-/** Sizes that Fly.io sells with shared processors. */
+/** The sizes that Fly.io sells with shared processors. */
 const SIZES = { cpus: [1, 2, 4, 8], stepMiB: 256, mostMiBEach: 2048 };
 
-/** @throws `not-ready` for a size that Fly.io does not sell */
+/** @throws `not-ready` if Fly.io does not sell the requested size */
 export function guestOf(ctx: Context) {
   const { cpus = 2 } = ctx.options;
   const { stepMiB, mostMiBEach } = SIZES;

@@ -1,16 +1,16 @@
-// A JSON API over HTTP, called no faster than it allows, and patient where it answers "too many requests".
+// Client for a JSON API over HTTP that keeps to its rate limit and waits when the answer is "too many requests".
 import { monotonic } from '../../lib/clock.js';
 import type { Closable } from '../../lib/contract.js';
 import { oneLine } from '../../lib/os/printable.js';
 import { createServerClock, type ServerClock } from './server-clock.js';
 
-/** The most that is read of an answer, in bytes. */
+/** The largest response body that is read, in bytes. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
-/** How often one call may be turned away for its pace before that is its answer. */
+/** How often one call may be rejected for its rate before that becomes its answer. */
 const MAX_TURNED_AWAY = 8;
-/** The longest that the server may make a call wait at once. */
+/** The longest single wait that the server may impose on a call. */
 const MAX_WAIT_MS = 30_000;
-/** Our own pace is a little slower than what is allowed: the network can bring two calls closer together. */
+/** We stay a little below the allowed rate, because the network can bring two calls closer together. */
 const MARGIN = 1.05;
 
 interface Pace {
@@ -20,30 +20,30 @@ interface Pace {
 
 export interface Call {
   method: 'GET' | 'POST' | 'DELETE';
-  /** Below the base address, with its query. */
+  /** Path relative to the base address, including the query. */
   path: string;
   body?: unknown;
-  /** Calls of one `key` share its allowance. */
+  /** Calls with the same `key` share one allowance. */
   pace: Pace & { key: string };
   timeoutMs: number;
   signal?: AbortSignal;
-  /** May be sent again when nobody can tell whether it arrived. */
+  /** True if the call may be repeated when it is unknown whether it arrived. */
   repeatable?: boolean;
 }
 
 export type Answer =
   | { status: number; body: unknown; headers: Headers }
-  /** No answer at all, and why. */
+  /** There was no response; `reason` says why. */
   | { status: undefined; reason: string };
 
 export interface HttpApi extends Closable {
-  /** Never throws: what went wrong is an answer too. */
+  /** Never throws: a failure is returned as an answer. */
   call(call: Call): Promise<Answer>;
-  /** The server's, by all its answers so far. */
+  /** The server's clock, estimated from all its responses so far. */
   clock: ServerClock;
 }
 
-/** @param authorization the header's whole value; it is kept out of every answer's words */
+/** @param authorization the complete header value; it is redacted from every response */
 export function openHttpApi(base: string, authorization: string): HttpApi {
   const closed = new AbortController();
   const pacer = createPacer();
@@ -57,7 +57,7 @@ export function openHttpApi(base: string, authorization: string): HttpApi {
         method: call.method,
         headers: { authorization, ...(call.body === undefined ? {} : { 'content-type': 'application/json' }) },
         ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
-        // Where the API is moved to is not where the token should go.
+        // Do not follow redirects: the token must not be sent to another address.
         redirect: 'error',
         signal: AbortSignal.any([signal, AbortSignal.timeout(call.timeoutMs)]),
       });
@@ -96,12 +96,12 @@ export function hasSucceeded(answer: Answer): answer is Extract<Answer, { status
   return answer.status !== undefined && answer.status >= 200 && answer.status < 300;
 }
 
-/** It has not succeeded, and yet nobody can tell whether what was asked for was done. */
+/** True if the call did not succeed, but may still have had its effect. */
 export function mayBeDone(answer: Answer): boolean {
   return answer.status === undefined || answer.status === 408 || answer.status >= 500;
 }
 
-/** One line: why an answer is not what was wanted, in the server's own words where it had any. */
+/** One line that says why a call failed, with the server's message if it sent one. */
 export function whyRefused(answer: Answer): string {
   if (answer.status === undefined) return answer.reason;
   const { body } = answer;
@@ -115,7 +115,7 @@ export function whyRefused(answer: Answer): string {
   return `HTTP ${answer.status}${said}`;
 }
 
-/** How long each call has to wait for its turn: one stamp a key says when its allowance is whole again. */
+/** How long each call has to wait for its turn. Per key, one timestamp records when the allowance is full again. */
 export function createPacer(now: () => number = () => performance.now()) {
   const wholeAtMs = new Map<string, number>();
   return {
@@ -156,7 +156,7 @@ function parse(text: string): unknown {
   }
 }
 
-/** `fetch failed` says nothing; its cause does. */
+/** The message `fetch failed` carries no information; its cause does. */
 function whyUnreachable(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === 'TimeoutError') return 'no answer in time';
@@ -164,7 +164,7 @@ function whyUnreachable(error: unknown): string {
   return cause?.code ?? (cause?.message || error.message);
 }
 
-/** Resolves early when the signal says so: the call itself then ends at once. */
+/** Resolves early when the signal is aborted: the call itself then ends at once. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   if (ms <= 0 || signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {

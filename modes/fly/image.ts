@@ -1,4 +1,4 @@
-// The command line of Fly.io, which builds the image into the app's registry.
+// The command-line client of Fly.io, which builds the image into the app's registry.
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Context } from '../../lib/contract.js';

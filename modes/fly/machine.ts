@@ -1,4 +1,4 @@
-// One machine: ordered, followed by its own stamps until it runs, found again, removed.
+// One machine: ordered, tracked by its own timestamps until it runs, found again, removed.
 import { hostname } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { monotonic } from '../../lib/clock.js';
@@ -12,10 +12,10 @@ const GONE_MS = 25_000;
 
 const STARTED_MS = 300_000;
 
-/** When a machine is looked for that may or may not have been made, in ms after it was ordered in vain. */
+/** When to look for a machine after an order of unknown outcome, in ms after the order failed. */
 const STRAY_MS = [0, 1000, 2000];
 
-/** More than any run may last: a machine whose harness has died ends and removes itself. */
+/** Longer than any run may take: a machine whose harness has died ends and removes itself. */
 const LIFE_S = 25 * 3600;
 
 export interface Content {
@@ -23,12 +23,12 @@ export interface Content {
   bytes: Buffer;
 }
 
-/** A machine in the first region that has room, of those that are named. */
+/** Orders a machine in the first of the configured regions that has capacity. */
 export async function order(ctx: Context, spec: LaunchSpec, content: Content[]): Promise<Machine> {
   const regions = regionsOf(ctx);
   const body = {
     name: spec.name,
-    // Where the model runs beside the agent, the app's own credentials have no business.
+    // If the model runs beside the agent, the machine must not get the app's own credentials.
     skip_secrets: spec.files.length > 0,
     config: {
       image: imageOf(ctx),
@@ -37,7 +37,7 @@ export async function order(ctx: Context, spec: LaunchSpec, content: Content[]):
       restart: { policy: 'no' },
       auto_destroy: true,
       metadata: metadata(ctx),
-      // No secret is among them: the configuration outlives the run in the API's records.
+      // None of these files may contain a secret: the configuration outlives the run in the API's records.
       files: content.map(({ path, bytes }) => ({ guest_path: path, raw_value: bytes.toString('base64'), mode: 0o644 })),
     },
   };
@@ -58,7 +58,7 @@ export async function order(ctx: Context, spec: LaunchSpec, content: Content[]):
   );
 }
 
-/** An order that was not answered may have made a machine all the same, and that would cost money: it is looked for, by its label. */
+/** An order without an answer may still have created a machine, which would cost money, so we look for it by its name and remove it. */
 async function afterUnclear(ctx: Context, name: string, answer: Answer): Promise<CagematchError> {
   const trouble = diagnose(appOf(ctx) ?? '', answer);
   try {
@@ -70,18 +70,18 @@ async function afterUnclear(ctx: Context, name: string, answer: Answer): Promise
         return new CagematchError('launch-failed', `${trouble.reason}; the machine that it made all the same is removed`, trouble.hint);
     }
   } catch {
-    // It cannot be asked now. What destroys this run's sandbox, and what sweeps up after the match, look for it again.
+    // The API cannot be queried now. Destroying this run's sandbox and the sweep after the match look for the machine again.
   }
   return new CagematchError('launch-failed', trouble.reason, trouble.hint);
 }
 
-/** Keys without dots: they are also the names of query parameters. */
+/** The keys have no dots, because they are also used as names of query parameters. */
 function metadata(ctx: Context) {
   const { match, mode, owner } = ctx.labels;
   return { cagematch_match: match, cagematch_mode: mode, cagematch_owner: owner, cagematch_host: hostname() };
 }
 
-/** When a machine came to a state, by its own stamp and at the latest, on our clock. */
+/** When a machine reached a state: the latest time on our clock that its own timestamp can mean. */
 export async function stampOf(ctx: Context, id: string, status: string): Promise<number | undefined> {
   return stampIn(ctx, await get(ctx, id), status);
 }
@@ -92,7 +92,7 @@ async function stampIn(ctx: Context, answer: Answer, status: string): Promise<nu
   return event?.timestamp === undefined ? undefined : (await client(ctx)).clock.latest(event.timestamp);
 }
 
-/** The API waits for us, a minute at a time. */
+/** Waits until the machine has started; each request makes the API wait up to a minute. */
 export async function started(ctx: Context, id: string): Promise<void> {
   const deadline = Date.now() + STARTED_MS;
   for (;;) {
@@ -105,7 +105,7 @@ export async function started(ctx: Context, id: string): Promise<void> {
   }
 }
 
-/** Undefined while it runs, starts, or cannot be asked. */
+/** Why the machine does not run; undefined while it runs, starts, or cannot be queried. */
 export async function whyNotRunning(ctx: Context, id: string): Promise<string | undefined> {
   const answer = await get(ctx, id);
   if (answer.status === 404) return 'the machine is gone';
@@ -125,7 +125,7 @@ async function ours(ctx: Context): Promise<Machine[]> {
   const all = await must<Machine[]>(ctx, 'not-ready', { method: 'GET', path, key: 'list' });
   return all.filter(({ state, config }) => {
     const { cagematch_mode: mode, cagematch_host: host } = config?.metadata ?? {};
-    // A server that knew no such filter would give every machine of the app; whether an owner elsewhere lives cannot be told from here.
+    // A server without this filter would return every machine of the app. Whether an owner on another host is alive is unknown here.
     return state !== 'destroyed' && mode === ctx.labels.mode && host === hostname();
   });
 }
@@ -138,7 +138,7 @@ export async function list(ctx: Context): Promise<Listed[]> {
   });
 }
 
-/** @returns since when it is gone */
+/** @returns when the machine was gone */
 export async function remove(ctx: Context, id: string): Promise<number> {
   const deadline = Date.now() + GONE_MS;
   for (let deleted: Answer | undefined; ; ) {

@@ -1,4 +1,4 @@
-// A program that goes by several names, or lies in several places of PATH: which one to call.
+// Choosing the right executable for a program that has several names or is in several places on PATH.
 import { realpathSync } from 'node:fs';
 import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
@@ -6,16 +6,16 @@ import { capture, everyWhich } from '../../lib/os/exec.js';
 
 const QUICK_MS = 15_000;
 
-/** Places of a program, each once: one name is often a link to the other. */
+/** The distinct paths of a program: one name is often a link to the other. */
 export function placesOf(names: readonly string[], ctx: Context): string[] {
   const places = names.flatMap((name) => everyWhich(name, ctx.env)).map((path) => [realpathSync(path), path] as const);
   return [...new Map(places.reverse()).values()].reverse();
 }
 
 /**
- * The one to call, by what each says of its version: what else goes by that name is passed over.
- * @param version finds the version in what the right program says to `version`
- * @throws where there is none, or two that are not the same
+ * The executable to call, chosen by its version output: unrelated programs of the same name are skipped.
+ * @param version matches the version in what the right program prints for `version`
+ * @throws if there is none, or if there are two with different versions
  */
 export async function oneProgram(
   names: readonly [string, ...string[]],

@@ -1,20 +1,20 @@
-// How far a server's clock is from ours, as the Date headers of its answers tell it: each narrows it down a little more.
+// The offset between a server's clock and ours, estimated from the Date headers of its responses: each narrows it down further.
 import { monotonic } from '../../lib/clock.js';
 
-/** A Date header leaves out what is past the full second. */
+/** A Date header has a resolution of one second. */
 const STEP_MS = 1000;
 
 export interface ServerClock {
   /** @param date the header @param sentMs and @param receivedMs on the clock of `lib/clock.ts` */
   heard(date: string | null, sentMs: number, receivedMs: number): void;
-  /** How far the server's clock is ahead of this machine's, and how exactly that is known; undefined before anything was heard. */
+  /** How far the server's clock is ahead of this machine's, and the uncertainty of that value; undefined before the first response. */
   ahead(): { ms: number; withinMs: number } | undefined;
-  /** The latest moment, on the clock of `lib/clock.ts`, that one of the server's stamps (ms since 1970) can mean. */
+  /** The latest moment, on the clock of `lib/clock.ts`, that a timestamp of the server (ms since 1970) can mean. */
   latest(stampMs: number): number | undefined;
 }
 
 export function createServerClock(wallMs: () => number = Date.now, clock = monotonic): ServerClock {
-  /** Server's time less ours lies between these. */
+  /** The server's time minus ours is between `least` and `most`. */
   let least = Number.NEGATIVE_INFINITY;
   let most = Number.POSITIVE_INFINITY;
   return {
@@ -22,7 +22,7 @@ export function createServerClock(wallMs: () => number = Date.now, clock = monot
       const toldMs = Date.parse(date ?? '');
       if (Number.isNaN(toldMs)) return;
       const [low, high] = [toldMs - receivedMs, toldMs + STEP_MS - sentMs];
-      // What contradicts all before is a clock that was set anew.
+      // A value that contradicts all earlier ones means that a clock was set.
       const anew = low > most || high < least;
       least = anew ? low : Math.max(least, low);
       most = anew ? high : Math.min(most, high);
@@ -35,7 +35,7 @@ export function createServerClock(wallMs: () => number = Date.now, clock = monot
   };
 }
 
-/** A few words that stay the same while the clocks do. */
+/** A short description that stays the same as long as the offset does. */
 export function describeSkew(clock: ServerClock): string | undefined {
   const ahead = clock.ahead();
   if (ahead === undefined) return undefined;

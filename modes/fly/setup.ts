@@ -1,14 +1,14 @@
-// The way from nothing to a row, step by step.
+// The setup steps, from nothing to a working row.
 import type { Context, SetupStep } from '../../lib/contract.js';
 import { appOf, askForApp, createHint, label, NAME_APP, tokenHint } from './api.js';
 import { CLI, INSTALL } from './image.js';
 import { placesOf } from './one-program.js';
 
-/** From a fresh account to a first machine. */
+/** The steps from a new account to a first machine. */
 export async function setup(ctx: Context): Promise<SetupStep[]> {
   const app = appOf(ctx);
   const { status } = await askForApp(ctx, false);
-  // Whoever answers "not yours" or "not there" has taken the token.
+  // A response of "forbidden" or "not found" means that the token itself was accepted.
   const taken = status === 200 || status === 403 || status === 404;
   const token = !ctx.env.FLY_API_TOKEN ? 'not set' : status === 401 ? 'refused' : taken ? 'taken' : 'not asked: no answer';
   return [

@@ -1,4 +1,4 @@
-// The incus command line, and what every part of this mode knows of the server behind it.
+// The incus command line, and the facts about its server that all parts of this mode use.
 import { hostname } from 'node:os';
 import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
@@ -28,7 +28,7 @@ export interface Server {
   };
 }
 
-/** Is it elsewhere, or may it be: then it has neither this host's files nor a way to its gateway. */
+/** True if the server is, or may be, on another machine: instances then have neither this host's files nor a route to its gateway. */
 export function isFar(ctx: Context): boolean {
   return ctx.facts.far === true;
 }
@@ -37,12 +37,12 @@ export function isClustered(ctx: Context): boolean {
   return ctx.facts.members !== undefined;
 }
 
-/** stdin is never the caller's: `launch` reads settings from it. */
+/** stdin is never inherited from the caller: `launch` reads settings from it. */
 export function incus(ctx: Context, args: string[], timeoutMs: number, input = '', signal?: AbortSignal) {
   return capture(['incus', ...args], { env: ctx.env, timeoutMs, input, ...(signal === undefined ? {} : { signal }) });
 }
 
-/** @throws `options.code` with the daemon's own words */
+/** @throws `options.code` with the daemon's own message */
 export function must(
   ctx: Context,
   args: string[],
@@ -52,7 +52,7 @@ export function must(
   return output(['incus', ...args], { env: ctx.env, timeoutMs, input: '', code: 'launch-failed', ...options });
 }
 
-/** A virtual machine takes commands only when the agent in it is up. */
+/** Waits for the agent in a virtual machine: no commands can be run before it is up. */
 export async function agentUp(ctx: Context, name: string): Promise<void> {
   const deadline = Date.now() + 90_000;
   for (;;) {
@@ -63,7 +63,7 @@ export async function agentUp(ctx: Context, name: string): Promise<void> {
   }
 }
 
-/** Gone, and confirmed. False when it was gone before. */
+/** Removes an instance and confirms that it is gone. False if it was already gone. */
 export async function remove(ctx: Context, name: string): Promise<boolean> {
   const removal = await incus(ctx, ['delete', '--force', name], 60_000);
   const left = await incus(ctx, ['query', `/1.0/instances/${name}`], QUICK_MS);
@@ -77,7 +77,7 @@ export function vmFlag(ctx: Context): string[] {
   return ctx.variant === VM ? ['--vm'] : [];
 }
 
-/** An instance's settings that say whose it is. */
+/** The settings of an instance that record its labels and host. */
 export function labelled(ctx: Context): Record<string, string> {
   return Object.fromEntries(Object.entries({ ...ctx.labels, host: hostname() }).map(([key, value]) => [`user.cagematch.${key}`, value]));
 }

@@ -1,4 +1,4 @@
-// The machines behind a server that is elsewhere: the members of a cluster, or that one server.
+// The machines behind a remote server: the members of a cluster, or that one server.
 import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
 import { parseJson } from '../../lib/json.js';
@@ -6,7 +6,7 @@ import { whyFailed } from '../../lib/os/exec.js';
 import { incus, isClustered, isFar, QUICK_MS, type Server } from './client.js';
 import { type Member, type Members, watchMembers } from './members.js';
 
-/** @throws `not-ready` where the daemon does not say */
+/** @throws `not-ready` if the daemon does not list the members */
 export async function askMembers(ctx: Context, timeoutMs: number): Promise<Member[]> {
   const asked = await incus(ctx, ['query', '/1.0/cluster/members?recursion=1'], timeoutMs);
   const members = parseJson<{ server_name: string; status: string; message: string }[]>(asked.stdout);
@@ -14,7 +14,7 @@ export async function askMembers(ctx: Context, timeoutMs: number): Promise<Membe
   return members.map(({ server_name: name, status, message }) => ({ name, online: status === 'Online', says: `${status}: ${message}` }));
 }
 
-/** A server that is no cluster is all there is. */
+/** A server without a cluster is its own only member. */
 async function askServer(ctx: Context): Promise<Member[]> {
   const asked = await incus(ctx, ['query', '/1.0'], QUICK_MS);
   const server = parseJson<Server>(asked.stdout);
@@ -22,20 +22,20 @@ async function askServer(ctx: Context): Promise<Member[]> {
   return [{ name: server.environment?.server_name ?? '', online: true, says: '' }];
 }
 
-/** Undefined where sandboxes are on this machine. */
+/** Undefined if sandboxes run on this machine. */
 export async function membersOf(ctx: Context): Promise<Members | undefined> {
   if (!isFar(ctx)) return undefined;
   return ctx.keep('members', () => watchMembers(() => (isClustered(ctx) ? askMembers(ctx, QUICK_MS) : askServer(ctx))));
 }
 
-/** The members that may get sandboxes of this row. */
+/** The members that may host sandboxes of this row. */
 export async function takers(ctx: Context): Promise<string[]> {
   const { target } = ctx.options;
   const members = await askMembers(ctx, QUICK_MS);
   return members.flatMap(({ name, online }) => (online && (target ?? name) === name ? [name] : []));
 }
 
-/** Members take turns, so that the one with the least decides for all. */
+/** Total free memory in bytes. Sandboxes are spread evenly, so the member with the least free memory limits all of them. */
 export async function room(ctx: Context): Promise<number | undefined> {
   if (!isClustered(ctx)) return undefined;
   const free = await Promise.all(

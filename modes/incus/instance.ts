@@ -1,4 +1,4 @@
-// One instance: launched with its limits and devices, given commands.
+// One instance: launching it with limits and devices, and running commands in it.
 import { createHash } from 'node:crypto';
 import type { Command, Context, ExecEvent, Handle, LaunchSpec } from '../../lib/contract.js';
 import { CagematchError, messageOf } from '../../lib/errors.js';
@@ -19,7 +19,7 @@ export const HOST_ADDRESS = '169.254.78.1';
 
 const LIFECYCLE: Record<string, Moment> = { 'instance-started': 'start', 'instance-deleted': 'gone' };
 
-/** The daemon's own word comes some 6 ms before the end of `incus launch`, and 30 ms before we have asked what is left. */
+/** The daemon's event arrives about 6 ms before `incus launch` ends, and 30 ms before we have checked what is left after a removal. */
 export function watchLifecycle(ctx: Context): Promise<Moments> {
   return watchMoments(ctx, {
     key: 'lifecycle',
@@ -44,7 +44,7 @@ export async function launch(ctx: Context, name: string, extra: Record<string, D
   };
   const members = await membersOf(ctx);
   const place = isClustered(ctx) ? members?.placeOf(name) : undefined;
-  // The daemon's answer may never come from a member that is lost.
+  // If a member is lost, the daemon may never answer.
   const over = new AbortController();
   void members?.lost(name).then(() => over.abort());
   const args = ['launch', template(ctx), name, ...vmFlag(ctx), ...(place === undefined ? [] : ['--target', place])];
@@ -56,7 +56,7 @@ export async function launch(ctx: Context, name: string, extra: Record<string, D
   }
 }
 
-/** @throws `not-ready` for an option that this server or a virtual machine cannot have */
+/** @throws `not-ready` if this server or a virtual machine does not support an option */
 export function checkOptions(ctx: Context): void {
   const { cpus, tmpfs, target } = ctx.options;
   const members = String(ctx.facts.members ?? '').replaceAll(' (offline)', '');
@@ -78,16 +78,16 @@ function limits(ctx: Context): Record<string, string> {
     ...UNPRIVILEGED,
     ...memory,
     'limits.processes': '512',
-    // A share of time, as containers mean it elsewhere; `limits.cpu` would pin whole processors.
+    // A share of CPU time, as in other container runtimes; `limits.cpu` would pin whole processors.
     ...(cpus === undefined ? {} : { 'limits.cpu.allowance': `${Math.max(1, Math.round(cpus * 100))}ms/100ms` }),
-    // 6.0 knows no device for it. Where no init mounts /dev/shm, there is none.
+    // Incus 6.0 has no device type for tmpfs. Without an init that mounts /dev/shm, it would not exist.
     'raw.lxc': ['dev/shm', ...(tmpfs ? ['tmp'] : [])]
       .map((path) => `lxc.mount.entry = tmpfs ${path} tmpfs rw,nosuid,nodev,mode=1777,create=dir 0 0`)
       .join('\n'),
   };
 }
 
-/** Said although they are the defaults: a profile may say otherwise. The guest's API tells what the instance is configured with. */
+/** Set explicitly although these are the defaults, because a profile may differ. The guest API exposes the instance's configuration. */
 const UNPRIVILEGED = { 'security.privileged': 'false', 'security.nesting': 'false', 'security.guestapi': 'false' };
 
 export const LINK = 'cagematch-link';
@@ -104,8 +104,8 @@ export function link(ctx: Context, name: string): Device {
 }
 
 /**
- * The host's end of every sandbox's routed link: the one address that the gateway listens on for this mode.
- * @throws `bad-input` where the address is one that other machines could reach
+ * The host's end of every sandbox's routed link: the only address that the gateway listens on for this mode.
+ * @throws `bad-input` if other machines could reach the address
  */
 export function hostAddress(ctx: Context): string {
   const address = ctx.env.CAGEMATCH_INCUS_HOST_ADDRESS ?? HOST_ADDRESS;
@@ -117,29 +117,29 @@ export function hostAddress(ctx: Context): string {
   );
 }
 
-/** A link-local address of the sandbox's own, from its name: 169.254.80.0 to 169.254.143.255. */
+/** A link-local address for the sandbox, derived from its name: 169.254.80.0 to 169.254.143.255. */
 function guestAddress(name: string): string {
   const [high = 0, low = 0] = createHash('sha256').update(name).digest();
   return `169.254.${80 + (high % 64)}.${1 + (low % 254)}`;
 }
 
-/** Last words of a client whose daemon went away while it waited. */
+/** The last line printed by a client whose daemon went away while the client was waiting. */
 const DAEMON_LOST =
   /^Error: (The incus daemon doesn't appear|.*\b(websocket: close|EOF$|connection (refused|reset)|dial (unix|tcp)|(read|write) tcp|i\/o timeout))/;
 
-/** Incus has no setting for it; any Linux with util-linux has the program. */
+/** Incus has no setting for this; the program is on any Linux with util-linux. */
 const NO_NEW_PRIVILEGES = 'setpriv --no-new-privs';
 
-/** What the shell in the guest prints on both streams before it reads. */
+/** What the shell in the guest prints on both streams before it reads stdin. */
 const READY = 'cagematch: ready';
 
 /**
- * `incus exec` knows no way to pass a variable by name alone, so the secrets go in on stdin, one a line,
- * and a shell puts them into the environment.
+ * `incus exec` cannot pass a variable by name alone, so the secrets are sent on stdin, one per line, and a shell exports them into the
+ * environment.
  *
- * The command begins when both streams have been heard. The daemon pings its client on each as it opens; where the
- * command has ended before the client answers, the daemon has closed, the answer fails, and the client gives up what
- * lies behind the ping: on a busy machine a tenth of all short commands lose their output, with exit code 0 (Incus 6.0.4).
+ * The command starts only after the ready line has arrived on both streams. The daemon pings its client on each stream as it opens. If
+ * the command ends before the client answers the ping, the daemon has closed the stream, the answer fails, and the client discards the
+ * output after the ping: on a busy machine a tenth of all short commands lose their output, with exit code 0 (Incus 6.0.4).
  */
 export async function* exec(ctx: Context, { name, user = AGENT_USER }: InstanceHandle, command: Command): AsyncGenerator<ExecEvent> {
   const env = Object.entries(command.env).flatMap(([key, value]) => ['--env', `${key}=${value}`]);
@@ -170,7 +170,7 @@ export async function* exec(ctx: Context, { name, user = AGENT_USER }: InstanceH
   if (!members) return yield* clientEnd(client, DAEMON_LOST);
   for await (const event of clientEnd(untilLost(client, members.lost(name)), DAEMON_LOST)) {
     const own = event.type === 'lost' && members.whyLost(name) === undefined;
-    // The connection may break before the cluster misses the member.
+    // The connection may break before the cluster notices that the member is gone.
     if (own) members.suspect(name);
     yield own ? { ...event, reason: `member ${members.placeOf(name) ?? 'unknown'} is lost: ${event.reason}` } : event;
   }

@@ -1,42 +1,45 @@
-// The machines that a runtime spreads sandboxes over: which takes the next one, and word of one that is lost while it holds some.
+// The machines that a runtime spreads sandboxes over: choosing one for the next sandbox, noticing when a machine with sandboxes is lost.
 import type { Closable, ExecEvent } from '../../lib/contract.js';
 import { CagematchError, messageOf } from '../../lib/errors.js';
 import type { LocalStream } from '../../lib/os/exec.js';
 
 export interface Member {
-  /** As the runtime names it. */
+  /** The runtime's name for the member. */
   name: string;
   online: boolean;
-  /** The runtime's own words on it. */
+  /** The status that the runtime reports for the member. */
   says: string;
 }
 
 export interface Members extends Closable {
   /**
-   * Where a sandbox goes: to the member that was asked for, or else to the one online that holds the fewest of ours, in turns.
-   * @throws `launch-failed` where that member, or every one, is offline or not there
+   * Chooses where a sandbox goes: to the requested member, otherwise to the online member that holds the fewest of ours, in rotation.
+   * @throws `launch-failed` if that member, or every member, is offline or missing
    */
   place(sandbox: string, target?: string): string;
-  /** Where it went; undefined for one that was never placed here. */
+  /** The member that holds a sandbox; undefined if the sandbox was never placed here. */
   placeOf(sandbox: string): string | undefined;
-  /** Why nothing more can be done with a sandbox; undefined while its member is there. */
+  /** Why a sandbox can no longer be reached; undefined while its member is available. */
   whyLost(sandbox: string): string | undefined;
-  /** Resolves with that, once it is so. */
+  /** Resolves with the reason of `whyLost`, once there is one. */
   lost(sandbox: string): Promise<string>;
-  /** The way to a sandbox broke off, before the runtime has missed its member: for a while no other one goes there, where there is a choice. */
+  /**
+   * Marks a member as suspect after the connection to a sandbox broke but before the runtime has noticed: for a while no further sandbox
+   * is placed there if another member is available.
+   */
   suspect(sandbox: string): void;
-  /** The sandbox is gone. */
+  /** Records that the sandbox is gone. */
   left(sandbox: string): void;
 }
 
-/** How often is asked who is there. */
+/** Interval between queries for the list of members, in ms. */
 const LOOK_MS = 2000;
-/** How often in a row the runtime may fail to answer that. */
+/** How many of these queries in a row may fail. */
 const MAX_SILENT = 3;
-/** A runtime misses a member that says nothing any more only after some time. */
+/** How long a member stays suspect, in ms: a runtime notices only after some time that a member no longer responds. */
 const SUSPECT_MS = 30_000;
 
-/** @param ask who is there; throws where the runtime does not answer */
+/** @param ask returns the members; throws if the runtime does not answer */
 export async function watchMembers(ask: () => Promise<Member[]>): Promise<Members> {
   let members = await ask();
   let silent = 0;
@@ -118,7 +121,7 @@ export async function watchMembers(ask: () => Promise<Member[]>): Promise<Member
   };
 }
 
-/** What a client prints, until it ends or its sandbox is lost: a connection to one that is lost may be silent for ever. */
+/** Yields the client's output until it ends or its sandbox is lost: a connection to a lost sandbox may stay silent forever. */
 export async function* untilLost(client: LocalStream, lost: Promise<string>): AsyncGenerator<ExecEvent> {
   let why: string | undefined;
   void lost.then((reason) => {

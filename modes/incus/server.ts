@@ -1,4 +1,4 @@
-// Which Incus is here, or where it is; what is missing, and the way there.
+// Detection of an Incus server, local or remote, and the setup steps.
 import type { Context, Detection, SetupStep } from '../../lib/contract.js';
 import { parseJson } from '../../lib/json.js';
 import { versionFacts } from '../../lib/kit/program-version.js';
@@ -7,10 +7,10 @@ import { incus, type Server, VM } from './client.js';
 import { askMembers } from './cluster.js';
 import { ownImage } from './template.js';
 
-/** Detection has 5 s in all, and asks twice in a row. */
+/** Detection may take 5 s in total and makes two calls in sequence. */
 const ASK_MS = 4000;
 
-/** The API extension of servers that run OCI images whose entry point can be another (Incus 6.3 and later; not the 6.0 LTS). */
+/** The API extension of servers that run OCI images with a custom entry point (Incus 6.3 and later; not the 6.0 LTS). */
 const OCI = 'instance_oci_entrypoint';
 
 export async function detect(ctx: Context): Promise<Detection> {
@@ -24,7 +24,7 @@ export async function detect(ctx: Context): Promise<Detection> {
   if (ctx.platform !== 'linux' && ownImage(ctx) === undefined) return { status: 'unconfigured', ...IMAGELESS };
   const { environment = {} } = server;
   const members = environment.server_clustered ? await askMembers(ctx, ASK_MS).catch(() => []) : [];
-  // A cluster of one is a server like any other.
+  // A cluster with one member is treated like any other server.
   const clustered = members.length > 1;
   const driver = environment.driver ?? '';
   return {
@@ -55,7 +55,7 @@ function distrust(ctx: Context, server: Server): { reason: string; hint: string 
   return { reason: `the Incus daemon does not trust this ${whom}`, hint };
 }
 
-/** Elsewhere the template is made of this machine's own Node and agent. */
+/** For platforms other than Linux; on Linux, the template is built from this machine's own Node and agent. */
 const IMAGELESS = {
   reason: 'a runner image has to be named: the Node and the agent of this machine do not run on Linux',
   hint: 'incus remote add REG https://REGISTRY --protocol=oci, then CAGEMATCH_INCUS_IMAGE=REG:me/cagematch-runner:1',
@@ -101,7 +101,7 @@ const LINUX_FOR: Partial<Record<NodeJS.Platform, { text: string; hint: string }>
   },
 };
 
-/** What the client's words mean, and what to type. */
+/** Turns the client's error message into a reason and a command to type. */
 function diagnose(ctx: Context, asked: Captured): { reason: string; hint: string } {
   const words = whyFailed(asked);
   const remote = ctx.env.INCUS_REMOTE;

@@ -1,4 +1,4 @@
-// What the server tells of what is there: instances of ours, all of the others' things, disk, and what it has written down.
+// What the server reports: our instances, the census of all resources, disk usage, and traces.
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
 import type { Context, Handle, Listed, Thing, Trace } from '../../lib/contract.js';
@@ -7,7 +7,7 @@ import { readLabels } from '../../lib/kit/oci/args.js';
 import { incus, must, QUICK_MS } from './client.js';
 import { fingerprint, template } from './template.js';
 
-/** A cluster takes 20 s to miss a member that says nothing any more; until then it waits for it in many an answer. */
+/** A cluster takes 20 s to notice an unresponsive member; until then many requests wait for it. */
 const MISSED_MS = 30_000;
 
 export async function list(ctx: Context): Promise<Listed[]> {
@@ -17,16 +17,16 @@ export async function list(ctx: Context): Promise<Listed[]> {
     ) ?? [];
   return all.flatMap(({ name, config }) => {
     const told = readLabels(Object.fromEntries(Object.entries(config ?? {}).map(([key, value]) => [key.replace(/^user\./, ''), value])));
-    // Of an instance on a member that is lost, only the name is known.
+    // For an instance on a lost member, only the name is available.
     const match = config === null ? NAME.exec(name)?.[1] : undefined;
     const labels = match === undefined ? told : { match, mode: ctx.labels.mode };
-    // A server has other users: whether an owner on another machine lives cannot be told from here.
+    // A server has other users: whether an owner on another machine is alive cannot be determined from here.
     const elsewhere = (config?.['user.cagematch.host'] ?? hostname()) !== hostname();
     return labels.match === undefined || elsewhere ? [] : [{ id: name, kind: 'instance', labels }];
   });
 }
 
-/** A name of ours, and the match in it. */
+/** An instance name of ours, which contains the match id. */
 const NAME = /^cagematch-(?:build-|keeper-)?(\d{8}-\d{6}-[0-9a-f]{4})(?:-|$)/;
 
 interface Told {
@@ -34,11 +34,11 @@ interface Told {
   fingerprint?: string;
   aliases?: { name: string }[];
   config?: Record<string, string>;
-  /** Of a pool: its volumes, and what else lies in it. */
+  /** For a pool: its volumes and everything else stored in it. */
   used_by?: string[] | null;
 }
 
-/** Four questions at once. Volumes are told by their pools; those of instances and images go with these. */
+/** Sends four queries in parallel. Volumes are listed by their pools; the volumes of instances and images are removed with these. */
 export async function census(ctx: Context): Promise<Thing[]> {
   const ask = async (what: string) =>
     parseJson<Told[]>(await must(ctx, ['query', `/1.0/${what}?recursion=1`], MISSED_MS, { code: 'not-ready' })) ?? [];
@@ -60,7 +60,7 @@ export async function census(ctx: Context): Promise<Thing[]> {
   ];
 }
 
-/** The usage of an instance is told by storage that keeps count of it (ZFS; Btrfs and directories with quotas). */
+/** The usage of an instance is reported only by storage that accounts for it (ZFS; Btrfs and directories with quotas). */
 export async function disk(ctx: Context, handle: Handle): Promise<{ imageBytes?: number; sandboxBytes?: number }> {
   const ask = async <T>(path: string) => parseJson<T>((await incus(ctx, ['query', path], QUICK_MS)).stdout);
   const image = async () => {
@@ -72,14 +72,14 @@ export async function disk(ctx: Context, handle: Handle): Promise<{ imageBytes?:
     ask<{ disk?: Record<string, { usage?: number }> | null }>(`/1.0/instances/${handle.name}/state`),
   ]);
   const usage = state?.disk?.root?.usage;
-  // Where nobody counts, it says 0 or -1.
+  // Storage without accounting reports 0 or -1.
   return {
     ...(made?.size === undefined ? {} : { imageBytes: made.size }),
     ...(usage !== undefined && usage > 0 ? { sandboxBytes: usage } : {}),
   };
 }
 
-/** The operations are those of a command in the instance, too. The bytes of the template are in the instance itself. */
+/** The operations include commands run in the instance. The contents of the template are in the instance itself. */
 export function traces(ctx: Context, { name }: Handle): Trace[] {
   const ask = (of: Trace['of'], ...args: string[]): Trace => ({
     of,
@@ -96,9 +96,9 @@ export function traces(ctx: Context, { name }: Handle): Trace[] {
   ];
 }
 
-/** Is it the instance's monitor, its virtual machine, or what brings a command into it? Our own client is none of these. */
+/** True for the instance's monitor, its virtual machine, or the process that runs a command in it; false for our own client. */
 export function serves(argv: string[], name: string): boolean {
-  // The monitor has put its title in the place of its arguments.
+  // The monitor has overwritten its arguments with its title.
   const words = argv.join(' ').split(' ');
   if (basename(words[0] ?? '') === 'incus') return false;
   return words.some((word) => word === name || word.startsWith(`${name},`) || word.includes(`/${name}/`));

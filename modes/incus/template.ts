@@ -1,4 +1,4 @@
-// What instances are made from: a template of ours, or an image that the user named.
+// What instances are created from: a template of ours, or an image that the user named.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { succeeded, whyFailed } from '../../lib/os/exec.js';
 import { agentUp, incus, isClustered, LAYOUT, labelled, must, QUICK_MS, remove, VM, vmFlag } from './client.js';
 import { takers } from './cluster.js';
 
-/** The template's alias: agent version, and a hash of what else it is made of; or the image that the user named. */
+/** The template's alias: the agent version and a hash of its other ingredients; or the image that the user named. */
 export function template(ctx: Context): string {
   const own = ownImage(ctx);
   if (own !== undefined) return own;
@@ -36,11 +36,11 @@ function homeFile(ctx: Context, file: string): string {
 }
 
 /**
- * Undefined where there is no such image.
- * @throws `not-ready` where the daemon does not say: an image that may be there must not be built again
+ * Undefined if there is no such image.
+ * @throws `not-ready` if the daemon gives no clear answer: an image that may exist must not be built again
  */
 export async function fingerprint(ctx: Context, alias: string): Promise<{ image: string } | undefined> {
-  // On another server than the one that is asked.
+  // The image is on a different server from the one that we query.
   if (alias.includes(':')) return undefined;
   const asked = await incus(ctx, ['query', `/1.0/images/aliases/${alias}`], QUICK_MS);
   const target = parseJson<{ target?: string }>(asked.stdout)?.target;
@@ -50,8 +50,8 @@ export async function fingerprint(ctx: Context, alias: string): Promise<{ image:
 }
 
 /**
- * A digest of what a template is made of. Its alias holds what is ours; it keeps the properties of the image that it was built on
- * (of an official one the serial, of the rig's the recipe), and gets this machine's Node. Undefined where there is nothing of the base.
+ * A digest of what a template is made of. The alias covers our own ingredients; the template inherits the properties of its base image
+ * (the serial of an official image, the recipe of the rig's) and gets this machine's Node. Undefined if it has no such properties.
  */
 export async function contentOf(ctx: Context, alias: string, image: string): Promise<string | undefined> {
   const asked = await incus(ctx, ['query', `/1.0/images/${image}`], QUICK_MS);
@@ -61,7 +61,7 @@ export async function contentOf(ctx: Context, alias: string, image: string): Pro
   return createHash('sha256').update(made).digest('hex');
 }
 
-/** @throws `image-unavailable` when the template is there and will not go */
+/** @throws `image-unavailable` if the template exists and cannot be removed */
 export async function evict(ctx: Context): Promise<void> {
   const alias = template(ctx);
   if (ownImage(ctx) !== undefined)
@@ -70,7 +70,7 @@ export async function evict(ctx: Context): Promise<void> {
   await must(ctx, ['image', 'delete', alias], 60_000, { code: 'image-unavailable' });
 }
 
-/** An application's image starts its entry point and ends with it: ours has to idle. */
+/** True for an OCI image: it runs its entry point and ends with it, so an instance of it needs an entry point that idles. */
 export function isOci(ctx: Context): Promise<boolean> {
   const [remote, image] = ownImage(ctx)?.split(/:(.*)/) ?? [];
   if (remote === undefined || image === undefined) return Promise.resolve(false);
@@ -83,7 +83,7 @@ export function isOci(ctx: Context): Promise<boolean> {
     .then(({ protocol }) => protocol === 'oci');
 }
 
-/** @throws `not-ready` for an image that this server could not run */
+/** @throws `not-ready` if this server cannot run the image */
 export async function checkImage(ctx: Context): Promise<void> {
   if (ctx.facts.oci === true || !(await isOci(ctx))) return;
   throw new CagematchError(
@@ -93,7 +93,7 @@ export async function checkImage(ctx: Context): Promise<void> {
   );
 }
 
-/** Every member gets the template before a run has to wait for it, or for another member that it would come from. */
+/** Copies the template to every member ahead of time, so that no run has to wait for it or for the member it would be copied from. */
 export async function bringToMembers(ctx: Context, alias: string): Promise<void> {
   if (!isClustered(ctx)) return;
   await ctx.keep(`${alias} on ${ctx.options.target ?? 'all'}`, async () => {
@@ -108,7 +108,7 @@ export async function bringToMembers(ctx: Context, alias: string): Promise<void>
   });
 }
 
-/** What the Dockerfile does, said to a running instance. */
+/** The steps of the Dockerfile, as commands for a running instance. */
 const SETUP = `set -e
 if id -un 1000 >/dev/null 2>&1 && [ "$(id -un 1000)" != agent ]; then userdel --remove "$(id -un 1000)" 2>/dev/null || true; fi
 id agent >/dev/null 2>&1 || useradd --create-home --uid 1000 --shell /bin/bash agent
@@ -119,7 +119,7 @@ chmod -R a+rwX /home/agent
 chmod 755 /usr/local/bin/claude
 node --version && claude --version && git --version`;
 
-/** The template gets this machine's own Node and agent, which are the pinned versions and need no network inside. */
+/** Builds the template with this machine's own Node and agent: these are the pinned versions and need no network inside. */
 export async function buildTemplate(ctx: Context, alias: string): Promise<void> {
   const problem = {
     code: 'image-unavailable' as const,

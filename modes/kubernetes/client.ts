@@ -1,9 +1,9 @@
-// kubectl, which is never called without the context that was named; its words, and what to type about them.
+// kubectl, which is always called with the configured context; its error messages, and hints for them.
 import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
 import { type Captured, capture, succeeded, whyFailed } from '../../lib/os/exec.js';
 
-/** Detection has 5 s in all, and asks twice in a row. */
+/** Detection may take 5 s in total and makes two calls in sequence. */
 const ASK_MS = 4000;
 
 export const QUICK_MS = 15_000;
@@ -27,8 +27,8 @@ export function imageOf(ctx: Context): string {
 }
 
 /**
- * The current context is whatever somebody used last, production perhaps: every call names its own.
- * @throws `not-ready` where none is named
+ * The current context is whatever was used last, possibly production, so every call names its context.
+ * @throws `not-ready` if no context is configured
  */
 export function kubectl(ctx: Context, ...args: string[]): [string, ...string[]] {
   const context = ctx.env.CAGEMATCH_KUBE_CONTEXT;
@@ -36,12 +36,12 @@ export function kubectl(ctx: Context, ...args: string[]): [string, ...string[]] 
   return ['kubectl', `--context=${context}`, `--namespace=${namespaceOf(ctx)}`, ...args];
 }
 
-/** As a user would call it. */
+/** The command as a user would type it. */
 export function clientOf(ctx: Context): string {
   return `kubectl --context=${ctx.env.CAGEMATCH_KUBE_CONTEXT}`;
 }
 
-/** @throws `code` with the cluster's own words */
+/** @throws `code` with the cluster's own message */
 export async function must(
   ctx: Context,
   code: CagematchError['code'],
@@ -55,7 +55,7 @@ export async function must(
   throw new CagematchError(code, reason, hint);
 }
 
-/** What the client's words mean, and what to type. */
+/** Turns the client's error message into a reason and a command to type. */
 export function diagnose(ctx: Context, result: Captured): { reason: string; hint: string } {
   const words = whyFailed(result);
   const cluster = clientOf(ctx);

@@ -1,4 +1,4 @@
-// What the cluster still has of ours, and how it goes.
+// Lists our resources on the cluster and removes them.
 import { hostname } from 'node:os';
 import type { Context, Listed } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
@@ -16,7 +16,7 @@ interface Written {
   labels: Listed['labels'];
 }
 
-/** No secret's content is asked for. */
+/** The contents of secrets are not requested. */
 const COLUMNS = ['.kind', '.metadata.name', '.metadata.labels.cagematch\\.sandbox', '.metadata.annotations.cagematch\\.host']
   .concat(['.metadata.labels.cagematch\\.match', '.metadata.labels.cagematch\\.mode', '.metadata.annotations.cagematch\\.owner'])
   .map((path) => `{${path}}{"\\t"}`)
@@ -32,7 +32,7 @@ export async function written(ctx: Context, types: string[], ...more: string[]):
   });
 }
 
-/** What another machine has made is that one's to remove: whether its harness lives cannot be told from here. */
+/** Skips resources created by another machine: whether its harness is alive cannot be determined from here. */
 export async function list(ctx: Context): Promise<Listed[]> {
   const all = await written(ctx, kinds(ctx), `--selector=cagematch.mode=${ctx.labels.mode},cagematch.sandbox`);
   return all
@@ -40,9 +40,9 @@ export async function list(ctx: Context): Promise<Listed[]> {
     .map(({ kind, name, sandbox, labels }) => ({ id: `${sandbox} ${kind}/${name}`, kind, labels }));
 }
 
-/** Deleted by label, until the cluster lists none of it. */
+/** Deletes by label until the cluster no longer lists any matching resource. */
 export async function remove(match: Context, name: string): Promise<void> {
-  // Also after Ctrl-C.
+  // Removal has to work after Ctrl-C as well.
   const ctx: Context = { ...match, signal: new AbortController().signal };
   const deadline = Date.now() + GONE_MS;
   for (;;) {

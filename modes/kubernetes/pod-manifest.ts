@@ -1,16 +1,16 @@
-// What a pod is made of, as its cluster's API takes it: hardened, labelled, and gone by itself some day. Pure; names no runtime.
+// The manifest of a pod: hardened, labelled, and removed by the cluster itself eventually. Pure; names no runtime.
 import { hostname } from 'node:os';
 import type { EntryOptions, Env, Labels } from '../../lib/contract.js';
 
 export const MEMORY_MIB = 4096;
-/** In the guest: one file for each secret. */
+/** Folder in the guest with one file per secret. */
 export const SECRETS = '/run/cagematch';
-/** More than any run may last: what a dead harness leaves ends by itself, and is removed that long afterwards. */
+/** Longer than any run may take: pods of a dead harness end on their own after this time, and are removed TTL_S after that. */
 const LIFE_S = 25 * 3600;
 const TTL_S = 300;
-/** The image's own user, by number: the kubelet cannot tell that a name is not root's. */
+/** The image's own user, as a number: the kubelet cannot verify that a user name is not root. */
 const UID = 1000;
-/** Ends by itself on TERM, which a plain `sleep` as first process would not hear, and takes in orphans. */
+/** Ends on SIGTERM, which a plain `sleep` as first process would ignore, and reaps orphans. */
 const IDLE = ['/bin/sh', '-c', 'trap "exit 0" TERM; sleep infinity & wait'];
 
 export interface PodPlan {
@@ -19,17 +19,17 @@ export interface PodPlan {
   labels: Labels;
   options: EntryOptions;
   runtimeClass?: string | undefined;
-  /** Mounted under their names, when there are any. */
+  /** Mounted as files under their names, if there are any. */
   secrets: Env;
 }
 
-/** What a cluster is asked to make: whatever makes the pod owns it, so that both go together. */
+/** The resource to create; it owns the pod and the secret, so they are deleted together. */
 interface Maker {
   apiVersion: string;
   kind: string;
 }
 
-/** An owner holds a colon, which no label may. */
+/** The owner contains a colon, which is not allowed in a label, so it is an annotation. */
 function metadata({ name, labels: { match, mode, owner } }: PodPlan) {
   return {
     name,
@@ -61,7 +61,7 @@ function podSpec(plan: PodPlan) {
         imagePullPolicy: 'IfNotPresent',
         command: IDLE,
         resources: {
-          // Little is asked for, so that a small cluster has room; the limits are what holds.
+          // Requests are small so that a small cluster has room; the limits are what is enforced.
           requests: { cpu: `${Math.min(250, milli ?? 250)}m`, memory: `${Math.min(512, memoryMiB)}Mi` },
           limits: { memory: `${memoryMiB}Mi`, 'ephemeral-storage': '4Gi', ...(milli === undefined ? {} : { cpu: `${milli}m` }) },
         },
@@ -78,26 +78,26 @@ function template(plan: PodPlan) {
   return { metadata: { labels, annotations }, spec: podSpec(plan) };
 }
 
-/** One pod, never a second: an agent's work is not done twice. */
+/** The Job starts one pod and never retries: an agent's work must not be done twice. */
 export function jobOf(plan: PodPlan): Maker {
   const spec = { backoffLimit: 0, activeDeadlineSeconds: LIFE_S, ttlSecondsAfterFinished: TTL_S, template: template(plan) };
   return { apiVersion: 'batch/v1', kind: 'Job', metadata: metadata(plan), spec } as Maker;
 }
 
-/** The Sandbox of kubernetes-sigs/agent-sandbox. @param version of its API that the cluster has */
+/** The Sandbox resource of kubernetes-sigs/agent-sandbox. @param version API version that the cluster has */
 export function sandboxOf(plan: PodPlan, version: string): Maker {
   const shutdownTime = new Date(Date.now() + LIFE_S * 1000).toISOString().replace(/\.\d+Z$/, 'Z');
   const spec = { podTemplate: template(plan), shutdownTime, shutdownPolicy: 'Delete' };
   return { apiVersion: `agents.x-k8s.io/${version}`, kind: 'Sandbox', metadata: metadata(plan), spec } as Maker;
 }
 
-/** The secret comes first: a pod that has to wait for it tries again only after a while. */
+/** The secret comes first: a pod whose secret is missing retries only after a while. */
 export function listOf(plan: PodPlan, maker: Maker): object {
   const secret = { apiVersion: 'v1', kind: 'Secret', metadata: metadata(plan), type: 'Opaque', immutable: true, stringData: plan.secrets };
   return { apiVersion: 'v1', kind: 'List', items: [...(hasSecrets(plan) ? [secret] : []), maker] };
 }
 
-/** What makes the secret go with whoever owns the pod. */
+/** Patch that makes the secret owned by the pod's owner, so that they are deleted together. */
 export function ownedBy({ apiVersion, kind }: Maker, name: string, uid: string): object {
   return { metadata: { ownerReferences: [{ apiVersion, kind, name, uid }] } };
 }

@@ -1,4 +1,5 @@
-// What a pod's status says of it, in its cluster's own words: why it does not run, will never run, or runs no more. Pure; names no runtime.
+// Interprets a pod's status: why it does not run yet, will never run, or no longer runs, with the cluster's messages. Pure; names no
+// runtime.
 import { CagematchError } from '../../lib/errors.js';
 import { MEMORY_MIB, type PodPlan } from './pod-manifest.js';
 
@@ -32,19 +33,19 @@ export function runs({ status }: Pod): boolean {
   return status?.phase === 'Running' && status.containerStatuses?.[0]?.state?.running !== undefined;
 }
 
-/** The digest of its image, where the node has told one. */
+/** The digest of the pod's image, if the node has reported it. */
 export function imageIn({ status }: Pod): string | undefined {
   return /sha256:[0-9a-f]{64}/.exec(status?.containerStatuses?.[0]?.imageID ?? '')?.[0];
 }
 
-/** Undefined where it has a node, or nobody has looked for one yet. */
+/** Why the pod could not be scheduled; undefined if it has a node or scheduling has not been attempted yet. */
 export function whyUnscheduled({ status }: Pod): string | undefined {
   const scheduled = status?.conditions?.find(({ type }) => type === 'PodScheduled');
   if (scheduled?.status !== 'False') return undefined;
   return `the pod stays pending, ${scheduled.reason?.toLowerCase() ?? 'unscheduled'}: ${scheduled.message}`;
 }
 
-/** Why a job is over whose pod is gone with it. */
+/** Why a Job has failed; used when its pod is already gone. */
 export function whyJobFailed({ status }: Pod): string | undefined {
   const over = status?.conditions?.find(({ type, status: is }) => type === 'Failed' && is === 'True');
   return over && `${over.reason}: ${over.message}`;
@@ -54,8 +55,8 @@ const NO_IMAGE = /^(ErrImagePull|ImagePullBackOff|InvalidImageName|ErrImageNever
 const NO_START = /^(CreateContainer(Config)?Error|RunContainerError|StartError|CrashLoopBackOff)$/;
 
 /**
- * Why this pod will never run (again); undefined while it may.
- * @param client how a user would call it, up to the command
+ * Why this pod will never run (again); undefined as long as it still may.
+ * @param client the command line as a user would type it, up to the subcommand
  */
 export function troubleOf(pod: Pod, { image, options }: Pick<PodPlan, 'image' | 'options'>, client: string): CagematchError | undefined {
   const { metadata, spec, status = {} } = pod;
@@ -85,7 +86,7 @@ export function troubleOf(pod: Pod, { image, options }: Pick<PodPlan, 'image' | 
   return metadata.deletionTimestamp === undefined ? undefined : trouble('the pod is being deleted', undefined);
 }
 
-/** A node that no longer answers leaves its pods as they were seen last. */
+/** If a node stops responding, the status of its pods stays as last reported. */
 function whyNodeLost(status: NonNullable<Pod['status']>, disrupted: Condition | undefined): string | undefined {
   const ready = status.conditions?.find(({ type }) => type === 'Ready');
   if (ready?.status === 'Unknown') return ready.message ?? '';

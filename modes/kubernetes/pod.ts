@@ -1,4 +1,4 @@
-// One sandbox: made, followed until it runs, spoken to, and what became of it.
+// One sandbox: created, watched until it runs, connected to, and diagnosed when it is lost.
 import type { Context, Env, Handle } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
 import { parseJson } from '../../lib/json.js';
@@ -11,7 +11,7 @@ import { AGENT_SANDBOX, SANDBOXES } from './ready.js';
 
 export interface KubeHandle extends Handle {
   pod?: string;
-  /** What is in the mounted secret. */
+  /** Contents of the mounted secret. */
   secrets?: Env;
 }
 
@@ -20,7 +20,7 @@ function planOf(ctx: Context, name: string, secrets: Env): PodPlan {
   return { name, image: imageOf(ctx), labels: ctx.labels, options: ctx.options, runtimeClass, secrets };
 }
 
-/** A pod that runs. */
+/** Creates the pod and waits until it runs. */
 export async function up(ctx: Context, name: string, secrets: Env, startedMs: number): Promise<Pod> {
   const plan = planOf(ctx, name, secrets);
   const maker = ctx.variant === AGENT_SANDBOX ? sandboxOf(plan, String(ctx.facts.sandboxApi)) : jobOf(plan);
@@ -33,7 +33,7 @@ export async function up(ctx: Context, name: string, secrets: Env, startedMs: nu
   return pod;
 }
 
-/** Follows the pod until it runs. @throws with the cluster's own words, once it cannot run any more or its time is over */
+/** Watches the pod until it runs. @throws with the cluster's message, once the pod can no longer run or its time is up */
 async function running(ctx: Context, name: string, startedMs: number): Promise<Pod> {
   const watching = stream(kubectl(ctx, 'get', 'pods', selector(name), '--watch', '--output=json'), { env: ctx.env, signal: ctx.signal });
   const waitMs = waitOf(ctx) * 1000;
@@ -43,7 +43,7 @@ async function running(ctx: Context, name: string, startedMs: number): Promise<P
     late = true;
     watching.kill();
   };
-  // On its node a pod may wait for long while the image is pulled; not for a runtime or a volume that its node has not.
+  // A pod that has a node may wait long for the image to be pulled, but waiting is pointless if the node lacks the runtime or a volume.
   const look = async () => (seen?.spec.nodeName === undefined || NEVER.test(await lastWarning(ctx, seen.metadata.name))) && giveUp();
   const timers = [setTimeout(look, waitMs), setTimeout(giveUp, waitMs + startedMs)];
   let [words, text] = ['', ''];
@@ -52,7 +52,7 @@ async function running(ctx: Context, name: string, startedMs: number): Promise<P
       if (event.type !== 'line') break;
       if (event.stream === 'stderr') words = event.text;
       else text += event.text;
-      // One object after the other, each over several lines.
+      // The output is a sequence of objects, each spread over several lines.
       if (event.stream === 'stderr' || event.text !== '}') continue;
       seen = parseJson<Pod>(text);
       text = '';
@@ -70,7 +70,7 @@ async function running(ctx: Context, name: string, startedMs: number): Promise<P
 
 const NEVER = /^Failed(CreatePodSandBox|Mount|AttachVolume): /;
 
-/** Of the events that the cluster keeps of an object; empty where there is none. */
+/** The most recent warning event that the cluster has for an object; empty if there is none. */
 async function lastWarning(ctx: Context, name: string): Promise<string> {
   const of = `--field-selector=type=Warning,involvedObject.name=${name}`;
   const line = '--output=jsonpath={range .items[*]}{.reason}: {.message}{"\\n"}{end}';
@@ -91,7 +91,7 @@ async function whyNotRunning(ctx: Context, name: string, seen: Pod | undefined, 
   return new CagematchError('launch-failed', message, `${clientOf(ctx)} --namespace=${namespaceOf(ctx)} get events`);
 }
 
-/** Why there is no way to the pod any more. Its status comes a moment after what happened to it. */
+/** Why the pod can no longer be reached. Its status is updated a moment after the cause. */
 async function whyLost(ctx: Context, { name }: KubeHandle, words: string): Promise<string> {
   const deadline = Date.now() + SETTLE_MS;
   for (;;) {
@@ -106,7 +106,7 @@ async function whyLost(ctx: Context, { name }: KubeHandle, words: string): Promi
   }
 }
 
-/** A Sandbox' pod has its name. */
+/** The pod of a Sandbox has the same name as the Sandbox. */
 export function podOf(ctx: Context, { pod, name }: KubeHandle): string {
   return pod ?? (ctx.variant === AGENT_SANDBOX ? name : `job/${name}`);
 }
@@ -126,12 +126,12 @@ export function connectionTo(ctx: Context, handle: KubeHandle): Connection {
 
 export const shellOf = (ctx: Context, handle: KubeHandle) => shellOver(connectionTo(ctx, handle), COPY_MS);
 
-/** How long a pod's status may come after what happened to it. */
+/** How long a pod's status may lag behind what happened to it. */
 const SETTLE_MS = 2000;
 
 const COPY_MS = 120_000;
 
-/** What a sandbox consists of, as the API names it; the ones that make others first. */
+/** The resource kinds that make up a sandbox, by their API names; owners come before what they own. */
 export function kinds(ctx: Context): string[] {
   return [...(ctx.facts.sandboxApi === undefined ? [] : [SANDBOXES]), 'jobs', 'pods', 'secrets'];
 }

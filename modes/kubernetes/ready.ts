@@ -1,4 +1,4 @@
-// Whether a cluster was named and answers, and which walls it has to offer.
+// Detection: whether a cluster is configured and answers, and which isolation it offers.
 import type { Context, Detection, Variant } from '../../lib/contract.js';
 import { parseJson } from '../../lib/json.js';
 import { imageName } from '../../lib/kit/oci/image.js';
@@ -20,7 +20,7 @@ export async function detect(ctx: Context): Promise<Detection> {
   ]);
   const version = parseJson<{ serverVersion?: { gitVersion?: string } }>(server.stdout)?.serverVersion?.gitVersion;
   if (version === undefined) return { status: 'broken', ...diagnose(ctx, server) };
-  // Whoever may only use a namespace need not be allowed to look at it.
+  // A user who may work in a namespace is not necessarily allowed to read the namespace object.
   if (!succeeded(space) && !/forbidden/i.test(space.stderr)) return { status: 'unconfigured', ...diagnose(ctx, space) };
   const sandboxApi = storedVersion(crd);
   const found = parseJson<{ items?: RuntimeClass[] }>(classes.stdout)?.items ?? [];
@@ -37,9 +37,9 @@ export async function detect(ctx: Context): Promise<Detection> {
   };
 }
 
-/** What is missing on this side; no cluster is asked. */
+/** Checks local configuration only; no cluster is contacted. */
 async function whyUnconfigured(ctx: Context): Promise<Detection | undefined> {
-  // One process: most machines that have kubectl have no cluster for us, and wait for this in every detection.
+  // Only one process: most machines with kubectl have no cluster for us, and every detection waits for this call.
   const contexts = await ask(ctx, ['kubectl', 'config', 'get-contexts', '--output=name']);
   if (contexts.failure === 'missing') return { status: 'absent', reason: 'no kubectl command on PATH', hint: INSTALL };
   const unconfigured = (reason: string, hint: string): Detection => ({ status: 'unconfigured', reason, hint });
@@ -63,7 +63,7 @@ interface RuntimeClass {
 
 function asVariant({ metadata: { name }, handler }: RuntimeClass): Variant {
   const variant = runtimeVariant(name, handler);
-  // Others may be for WebAssembly or graphics cards: whether they run the image is not known.
+  // Other runtime classes may be for WebAssembly or GPUs, so whether they can run the image is unknown.
   return variant.isolation === 'container' || variant.mainProcessOnly ? { ...variant, onRequest: true } : variant;
 }
 

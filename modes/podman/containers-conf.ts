@@ -1,14 +1,15 @@
-// Reads which OCI runtimes the settings of Podman and its kin name: containers.conf, whose table `[engine.runtimes]` is a list of programs a name.
+// Reads which OCI runtimes are named in the settings of Podman and its relatives: in containers.conf, the table `[engine.runtimes]`
+// maps each name to a list of program paths.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Context } from '../../lib/contract.js';
 
-/** By name, the places where its program may be; the first that is there is taken. */
+/** Candidate program paths by runtime name; the first that exists is used. */
 export function registeredRuntimes(ctx: Context): Map<string, string[]> {
   return new Map(settingsFiles(ctx).flatMap((file) => [...runtimesIn(read(file))]));
 }
 
-/** In the order in which they are read: a later one has the last word. */
+/** In the order in which they are read; later files override earlier ones. */
 function settingsFiles({ env, uid }: Context): string[] {
   const override = env.CONTAINERS_CONF_OVERRIDE ? [env.CONTAINERS_CONF_OVERRIDE] : [];
   if (env.CONTAINERS_CONF) return [env.CONTAINERS_CONF, ...override];
@@ -40,7 +41,7 @@ function read(file: string): string {
   }
 }
 
-/** Of TOML only what this table is made of: names, lists of strings, comments. */
+/** Parses only the parts of TOML that this table uses: names, lists of strings, comments. */
 function runtimesIn(text: string): Map<string, string[]> {
   const lines = text.split('\n').filter((line) => !/^\s*#/.test(line));
   const header = /^\s*\[\s*[\w".-]+(\s*\.\s*[\w".-]+)*\s*\]\s*(#.*)?$/;

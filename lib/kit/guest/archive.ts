@@ -1,4 +1,4 @@
-// A folder as a tar archive and back again; what comes back was made by strangers and may not leave the folder.
+// Packs a folder into a tar archive and unpacks one. An archive that comes back is made by strangers and must not write outside its root.
 import { lchownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync, type Stats } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { createGunzip } from 'node:zlib';
@@ -6,14 +6,14 @@ import { create, extract, Parser, type ReadEntry } from 'tar';
 import { CagematchError, messageOf } from '../../errors.js';
 import { removeTree } from '../../os/remove-tree.js';
 
-/** What one archive may hold at most. */
+/** Limits on the contents of one archive. */
 const MAX_BYTES = 2 * 1024 ** 3;
 const MAX_ENTRIES = 500_000;
-/** Unpacked, with all that tar puts around the entries; some of it comes before any entry is seen. */
+/** Limit on the uncompressed archive, including tar's own headers, some of which are read before any entry is seen. */
 const MAX_PLAIN_BYTES = MAX_BYTES + MAX_ENTRIES * 1024;
 
 /**
- * A folder's files, folders and links, gzipped; links are packed as links, owners are left out.
+ * Packs a folder's files, folders and links into a gzipped archive; links are packed as links, owners are omitted.
  * @throws `launch-failed` for a file that cannot be read
  */
 export async function pack(folder: string): Promise<Buffer> {
@@ -29,9 +29,9 @@ export async function pack(folder: string): Promise<Buffer> {
 }
 
 /**
- * Makes a folder's content that of the archive; what the archive does not hold is gone afterwards.
- * The archive is read whole before anything is written, and is written beside the folder before anything in it changes.
- * @throws `collect-failed` that names the entry, with the folder as it was
+ * Replaces a folder's content with the archive's: anything that the archive does not contain is removed.
+ * The whole archive is checked before anything is written, and unpacked next to the folder before anything in the folder changes.
+ * @throws `collect-failed`, which names the entry; the folder is then unchanged
  */
 export async function unpack(archive: Buffer, into: string): Promise<void> {
   await inspect(archive);
@@ -55,7 +55,7 @@ async function write(archive: Buffer, into: string): Promise<void> {
     cwd: into,
     ...READING,
     preserveOwner: false,
-    // No set-uid bits from strangers, and nothing that its owner could not remove.
+    // No set-uid bits from strangers, and no file or folder that its owner could not remove.
     onReadEntry: (entry) => {
       entry.mode = ((entry.mode ?? 0o644) & 0o777) | (entry.type === 'Directory' ? 0o700 : 0o600);
     },
@@ -67,7 +67,7 @@ async function write(archive: Buffer, into: string): Promise<void> {
   }
 }
 
-/** Reads the archive to its end and refuses it for a single entry that could touch anything outside its root. */
+/** Reads the archive to its end and refuses it if even one entry could touch anything outside its root. */
 async function inspect(archive: Buffer): Promise<void> {
   const judge = createJudge();
   let fault: string | undefined;
@@ -91,10 +91,10 @@ async function inspect(archive: Buffer): Promise<void> {
   }
 }
 
-/** What compresses well is no fault: how much comes out is counted instead. */
+/** A high compression ratio is allowed; the uncompressed size is limited instead. */
 const READING = { strict: true, zstd: false, maxDecompressionRatio: Number.POSITIVE_INFINITY } as const;
 
-/** Unpacks on the way, and stops at the first fault, however much would follow. @param over the event that tells that all is done */
+/** Decompresses the archive into the parser, and stops at the first fault, however much follows. @param over the event at the very end */
 function feed(archive: Buffer, parser: Parser, over: 'close' | 'end'): Promise<void> {
   return new Promise((resolve, reject) => {
     const plain = createGunzip({ chunkSize: 64 * 1024 });
@@ -104,14 +104,14 @@ function feed(archive: Buffer, parser: Parser, over: 'close' | 'end'): Promise<v
       reject(error);
     };
     plain.on('data', (chunk: Buffer) => {
-      // The parser would unpack once more what is packed twice, and nobody would count.
+      // The parser would decompress doubly compressed data itself, without any limit on its size.
       if (bytes === 0 && chunk[0] === 0x1f && chunk[1] === 0x8b) stop(new Error('it is packed twice'));
       bytes += chunk.length;
       if (bytes > MAX_PLAIN_BYTES) stop(new Error('it is more than one archive may hold'));
     });
     plain.on('error', stop);
     parser.on('error', stop);
-    // What follows the end of a tar is as long as a stranger likes, and packs to nothing: it is not unpacked.
+    // Data after the end of a tar can be arbitrarily long and compress to almost nothing, so it is not decompressed.
     parser.on('eof', () => {
       plain.unpipe().destroy();
       setImmediate(() => parser.end());
@@ -122,7 +122,7 @@ function feed(archive: Buffer, parser: Parser, over: 'close' | 'end'): Promise<v
   });
 }
 
-/** Says what is wrong with an entry, given those before it. */
+/** Returns a function that describes what is wrong with an entry, given the entries before it; undefined if nothing is. */
 function createJudge(): (entry: ReadEntry) => string | undefined {
   const links = new Set<string>();
   const files = new Set<string>();
@@ -147,7 +147,7 @@ function createJudge(): (entry: ReadEntry) => string | undefined {
       folders.add(key);
       return undefined;
     }
-    // The root's own key is that of no name at all.
+    // The root's own key is the empty string.
     if (key === '' || folders.has(key)) return 'takes the place of a folder';
     switch (entry.type) {
       case 'File':
@@ -170,21 +170,21 @@ function createJudge(): (entry: ReadEntry) => string | undefined {
   };
 }
 
-/** A path's components below the root; undefined where it would leave it, on any system. */
+/** A path's components below the root; undefined if the path would leave the root on any operating system. */
 function within(path: string): string[] | undefined {
   if (path.startsWith('/') || /^[a-zA-Z]:|\\|\0/.test(path)) return undefined;
   const parts = path.split('/').filter((part) => part !== '' && part !== '.');
   return parts.includes('..') ? undefined : parts;
 }
 
-/** Some file systems hold `A` and `a`, or two spellings of one letter, for the same name. */
+/** Some file systems treat `A` and `a`, or two encodings of one character, as the same name. */
 function keyOf(parts: string[]): string {
   return parts.join('/').normalize('NFC').toLowerCase();
 }
 
 /**
- * Up from the link's own folder, never past the root, then down. A `..` after a name is refused:
- * where it leads depends on what the name is.
+ * Whether a link's target goes up from the link's own folder, never past the root, and then only down. A `..` after a name is refused,
+ * since where it leads depends on what that name is.
  */
 function staysInside(link: string[], target: string): boolean {
   const parts = target.split('/').filter((part) => part !== '' && part !== '.');
@@ -194,7 +194,7 @@ function staysInside(link: string[], target: string): boolean {
   return target !== '' && !target.startsWith('/') && climbed < link.length && within(down.join('/')) !== undefined;
 }
 
-/** Root writes as root; the workspace belongs to whoever had it. Links are not followed: they may go round in circles. */
+/** Files written by root are handed to the previous owner of the workspace. Links are not followed, since they may form cycles. */
 function giveTo(folder: string, owner: { uid: number; gid: number }): void {
   if (process.getuid?.() !== 0) return;
   for (const entry of readdirSync(folder, { withFileTypes: true })) {

@@ -1,4 +1,4 @@
-// Guests that take commands over a connection that may break off: the guest says itself how a command ended, and no code is invented.
+// Runs commands in guests over a connection that may break: the guest itself reports how a command ended, and no exit code is invented.
 import { randomUUID } from 'node:crypto';
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,30 +10,33 @@ import { lastLine } from '../../os/printable.js';
 import { pack } from './archive.js';
 import { FILES_IN_PLACE, type GuestShell } from './shell.js';
 
-/** How long what a command has left running may hold its connection. */
+/** How long processes that a command has left running may keep its connection open. */
 const SETTLE_MS = 2000;
 
 export interface Connection {
-  /** The client's argv for a command in the guest. @param names variables that the client has to hand on */
+  /** The client's argv for a command in the guest. @param names variables that the client has to pass on to the guest */
   argv(command: string[], withStdin: boolean, names: string[]): [string, ...string[]];
-  /** The client's own. */
+  /** The client's own environment. */
   env: Env;
   signal: AbortSignal;
-  /** How a secret goes in: the client hands its own variable on; it is in a file of the guest already; or else on stdin. */
+  /**
+   * How a secret gets in. `handed-on`: the client passes on its own variable. A function: returns the path of the guest's file that already
+   * contains the secret, or undefined if it is to go in on stdin.
+   */
   secret: 'handed-on' | ((name: string, value: string) => string | undefined);
-  /** Lines on stderr that the client adds once the command has ended. */
+  /** Matches lines that the client itself prints on stderr after the command has ended. */
   added: RegExp;
-  /** What became of the guest. @param words the client's last */
+  /** Why the guest or the connection was lost. @param words the client's last message */
   whyLost(words: string): Promise<string>;
 }
 
-/** MARK CWD COMMAND…: the command's code is the last word on stderr, behind the mark. A connection that breaks off can look like an exit with 0. */
+/** MARK CWD COMMAND…: the exit code is printed last on stderr, after the mark, since a broken connection can look like an exit with 0. */
 function wrapped(reads: string[], withStdin: boolean): string {
   const run = `"$@"${withStdin ? '' : ' </dev/null'}`;
   return [...reads, 'mark=$1', 'cd "$2" || exit', 'shift 2', run, 'code=$?', 'echo "$mark $code" >&2', 'exit "$code"'].join('\n');
 }
 
-/** The client's argv, its environment, and what it is given on stdin. Secrets are in no argument. */
+/** The client's argv, environment and stdin. No argument contains a secret. */
 function callOf(connection: Connection, command: Command, mark: string): { argv: [string, ...string[]]; env: Env; input?: string } {
   const { argv, secret } = connection;
   const handedOn = secret === 'handed-on' ? command.secretEnv : {};
@@ -88,12 +91,12 @@ function howEnded(end: ExecEnd): string {
   return end.type === 'exit' ? `the client ended with code ${end.code}` : `the client was killed by ${end.name}`;
 }
 
-/** For short commands. @param boundMs for each of them */
+/** A shell for short commands over a connection. @param boundMs time limit for each command */
 export function shellOver(connection: Connection, boundMs: number): GuestShell {
   return shellBy((command, signal) => execOver({ ...connection, signal }, command), connection.signal, boundMs);
 }
 
-/** For short commands, by whatever runs a command in the guest. @param boundMs for each of them */
+/** A shell for short commands, on top of any function that runs a command in the guest. @param boundMs time limit for each command */
 export function shellBy(exec: (command: Command, signal: AbortSignal) => ExecStream, signal: AbortSignal, boundMs: number): GuestShell {
   return async ({ script, args, stdin }) => {
     const said: Record<'stdout' | 'stderr', string[]> = { stdout: [], stderr: [] };
@@ -109,7 +112,7 @@ export function shellBy(exec: (command: Command, signal: AbortSignal) => ExecStr
   };
 }
 
-/** FROM WORKSPACE PATH…, a packed folder in base64 on stdin: the workspace unpacked, and one file for each PATH. */
+/** FROM WORKSPACE PATH…, with a packed folder in base64 on stdin: unpacks the workspace, and creates one file for each PATH. */
 const BRING_IN = `set -e
 from=$1 workspace=$2
 shift 2
@@ -120,8 +123,8 @@ ${FILES_IN_PLACE}
 rm -rf "$from"`;
 
 /**
- * Workspace and files, in one command: each is a connection of its own.
- * @param base folder of the guest, outside the workspace, where they may lie meanwhile
+ * Brings the workspace and the files in with a single command, since every command opens a connection of its own.
+ * @param base a folder of the guest, outside the workspace, for temporary data
  */
 export async function bringIn(shell: GuestShell, base: string, workspace: string, spec: LaunchSpec): Promise<void> {
   const folder = makeFolder('pack');

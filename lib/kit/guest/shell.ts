@@ -1,5 +1,5 @@
-// Guests that take one command at a time and answer when it is over: long commands and whole folders by way of short ones.
-// The scripts are plain sh, tar and base64; arguments go by position.
+// For guests that take one command at a time and answer when it has ended: runs long commands and moves whole folders by short commands.
+// The scripts need only sh, tar and base64; their arguments are positional.
 import { createHash, randomUUID } from 'node:crypto';
 import { monotonic } from '../../clock.js';
 import type { Command, ExecEvent } from '../../contract.js';
@@ -9,54 +9,54 @@ import { lastLine } from '../../os/printable.js';
 
 type Ran =
   | { type: 'ran'; code: number; stdout: string; stderr: string }
-  /** The guest did not answer within its bound; it may answer the next time. */
+  /** The guest did not answer within the time limit; it may answer next time. */
   | { type: 'late'; reason: string }
-  /** There is no guest any more, or no way to it. */
+  /** The guest is gone or unreachable. */
   | { type: 'lost'; reason: string };
 
 interface Script {
   script: string;
   args: string[];
   stdin?: string;
-  /** Running it twice does no harm. */
+  /** The script is safe to run twice. */
   repeatable: boolean;
 }
 
 /** Runs `/bin/sh -c script name args…` in the guest. Never throws. */
 export type GuestShell = (script: Script) => Promise<Ran>;
 
-/** In a guest that shares no files: where commands of ours leave what they make, outside the workspace. */
+/** In a guest that shares no files: the folder, outside the workspace, where our own commands leave their output. */
 export const MADE = '/tmp/cagematch-out';
 
-/** What goes in or out in one command, in bytes, before base64. */
+/** How much is moved in or out by one command, in bytes, before base64. */
 const CHUNK = 512 * 1024;
-/** How long a look at a command's output waits for more of it, in tenths of a second. */
+/** How long one poll of a command's output waits for more of it, in tenths of a second. */
 const LOOK_TENTHS = 100;
-/** How many looks in a row may be late. */
+/** How many consecutive polls may be late. */
 const MAX_LATE = 5;
 
-/** FILE: prints its SHA-256, by whichever program the guest has for that. */
+/** FILE: prints the file's SHA-256, using whichever program the guest has for it. */
 const DIGEST = `digest() { { sha256sum "$1" 2>/dev/null || shasum -a 256 "$1"; } | cut -c 1-64; }`;
 
-/** ARCHIVE FOLDER DIGEST */
+/** ARCHIVE FOLDER DIGEST: unpacks the archive into the folder if its digest matches. */
 const UNPACK = `set -e
 ${DIGEST}
 if [ "$(digest "$1")" != "$3" ]; then echo "the workspace did not arrive as it was sent" >&2; exit 1; fi
 mkdir -p "$2"
 tar -x -z -o -f "$1" -C "$2"`;
 
-/** FILE N SIZE, base64 on stdin: writes the Nth part of a file. */
+/** FILE N SIZE, with base64 on stdin: writes the Nth part of a file. */
 const WRITE = `set -e
 mkdir -p "\${1%/*}"
 base64 -d | dd of="$1" bs="$3" seek="$2" conv=notrunc iflag=fullblock 2>/dev/null`;
 
-/** FILE N SIZE: prints the Nth part of a file in base64 on one line. */
+/** FILE N SIZE: prints the Nth part of a file as one line of base64. */
 const READ = `set -e
 dd if="$1" bs="$3" skip="$2" count=1 2>/dev/null | base64 | tr -d '\\n'`;
 
 /**
- * ARCHIVE N SIZE FOLDER [WITHOUT]: packs a folder, prints the archive's length and digest, then as READ. That a file changed
- * meanwhile is no failure.
+ * ARCHIVE N SIZE FOLDER [WITHOUT]: packs a folder, prints the archive's length and digest, then continues like READ. It is not a failure
+ * if a file changes meanwhile.
  */
 const PACK = `${DIGEST}
 mkdir -p "\${1%/*}"
@@ -65,7 +65,7 @@ wc -c <"$1"
 digest "$1"
 ${READ}`;
 
-/** BUNDLE N SIZE FOLDER KNOWN: what is committed in a repository, printed as PACK does; a length of 0 where there are no more than KNOWN commits. */
+/** BUNDLE N SIZE FOLDER KNOWN: bundles a repository's commits and prints as PACK does; a length of 0 if it has at most KNOWN commits. */
 const COMMITS = `${DIGEST}
 mkdir -p "\${1%/*}"
 if [ "$(git -C "$4" rev-list --all --count 2>/dev/null || echo 0)" -le "$5" ]; then echo 0; exit 0; fi
@@ -74,7 +74,7 @@ wc -c <"$1"
 digest "$1"
 ${READ}`;
 
-/** PATH…: the files `0`, `1` … of the folder `$from` are copied there, in this order. */
+/** PATH…: copies the files `0`, `1` … of the folder `$from` to these paths, in this order. */
 export const FILES_IN_PLACE = `at=0
 for path in "$@"; do
   mkdir -p "\${path%/*}"
@@ -82,7 +82,7 @@ for path in "$@"; do
   at=$((at + 1))
 done`;
 
-/** FOLDER CWD COMMAND…: starts a command that outlives this script; output, pid and exit code go into files of the folder. */
+/** FOLDER CWD COMMAND…: starts a command that outlives this script; its output, pid and exit code go to files in the folder. */
 const START = `folder=$1
 umask 077
 mkdir -p "$folder" && cd "$2" && : >"$folder/out" && : >"$folder/err" || exit 1
@@ -91,8 +91,8 @@ shift 2
 nohup $(command -v setsid) /bin/sh -c 'echo $$ >"$0/pid"; "$@" >>"$0/out" 2>>"$0/err"; echo $? >"$0/code.new"; mv "$0/code.new" "$0/code"' "$folder" "$@" </dev/null >/dev/null 2>&1 &`;
 
 /**
- * FOLDER OUT ERR SIZE TENTHS: what the command has printed past OUT and ERR bytes, waiting for it TENTHS tenths of a second.
- * Prints `runs|gone|<exit code> <out size> <err size>`, then one line of base64 for either stream.
+ * FOLDER OUT ERR SIZE TENTHS: prints the command's output past the first OUT and ERR bytes; waits up to TENTHS tenths of a second for it.
+ * Prints `runs|gone|<exit code> <out size> <err size>`, then one line of base64 for each stream.
  */
 const LOOK = `tenths=$5
 while :; do
@@ -117,17 +117,17 @@ export async function copyIn(shell: GuestShell, archive: Buffer, path: string): 
   }
 }
 
-/** Unpacks an archive that was brought in, once it is seen to be whole; the files are owned by whoever commands run as. */
+/** Unpacks an archive that was copied in, after checking its digest; the files are owned by the user that commands run as. */
 export async function unpackInside(shell: GuestShell, archive: Buffer, path: string, folder: string): Promise<void> {
   await must(shell, 'launch-failed', { script: UNPACK, args: [path, folder, sha256(archive)], repeatable: true });
 }
 
-/** So much is taken from a guest: it says itself how much there is. */
+/** The maximum number of bytes accepted from a guest, since the guest itself states the size. */
 const MAX_OUT = 1024 ** 3;
 
 /**
- * A folder of the guest, as a gzipped tar archive made by the guest: not to be trusted.
- * @param limits `most`: bytes that are taken; `without`: a name right in it that stays behind
+ * Copies a folder out of the guest, as a gzipped tar archive. The guest made the archive, so it is not trusted.
+ * @param limits `most`: maximum number of bytes to accept; `without`: the name of a direct child of the folder to leave out
  */
 export async function copyOut(
   shell: GuestShell,
@@ -141,15 +141,15 @@ export async function copyOut(
 }
 
 /**
- * What was committed in a folder of the guest, on every branch, as a git bundle made by the guest: not to be trusted.
- * @param known how many commits it came with
- * @returns undefined where it is no repository, or has no more than these
+ * The commits on every branch of a repository in the guest, as a git bundle. The guest made the bundle, so it is not trusted.
+ * @param known how many commits the repository had at the start
+ * @returns undefined if the folder is not a repository, or has no more commits than that
  */
 export function bundleOut(shell: GuestShell, folder: string, path: string, known = 0): Promise<Buffer | undefined> {
   return bringOut(shell, COMMITS, { folder, path, most: MAX_OUT, more: [`${known}`] });
 }
 
-/** What `make` has made, part by part; undefined where it says that there is nothing. */
+/** Fetches the file that the script `make` creates, part by part; undefined if the script reports a length of 0. */
 async function bringOut(
   shell: GuestShell,
   make: string,
@@ -172,7 +172,7 @@ async function bringOut(
   }
   const archive = Buffer.concat(parts);
   if (archive.length !== size) throw new CagematchError('collect-failed', `${archive.length} of ${size} bytes of ${folder} came back`);
-  // Against what happens on the way only: a guest that lies, lies about its digest too.
+  // Detects only damage in transit: a guest that lies can also lie about the digest.
   if (sha256(archive) !== digest) throw new CagematchError('collect-failed', `${folder} did not come back as the guest packed it`);
   return archive;
 }
@@ -192,9 +192,9 @@ function lastWords(ran: { code: number; stderr: string }): string {
 }
 
 /**
- * A command of any length: started detached, into files, and looked at again and again.
- * Its secrets go in on stdin and live in its environment alone: they are in no argument and in no file.
- * @param base folder of the guest, outside the workspace, where its files may lie
+ * Runs a command of any duration: it is started detached, with its output in files, and polled.
+ * Its secrets are passed on stdin and exist only in its environment: no argument and no file contains them.
+ * @param base a folder of the guest, outside the workspace, for the command's files
  */
 export async function* runDetached(shell: GuestShell, base: string, command: Command, signal: AbortSignal): AsyncGenerator<ExecEvent> {
   const lost = (reason: string): ExecEvent => ({ type: 'lost', reason, atMs: monotonic() });
@@ -208,7 +208,7 @@ export async function* runDetached(shell: GuestShell, base: string, command: Com
     return shell({ script: LOOK, args, repeatable: true });
   };
   const secrets = Object.entries(command.secretEnv);
-  // The start looks too: calls may be few.
+  // Starting the command includes the first poll, since the number of calls may be limited.
   let seen = await shell({
     script: [
       ...secrets.map(([name]) => `IFS= read -r ${name}; export ${name}`),
@@ -243,7 +243,7 @@ export async function* runDetached(shell: GuestShell, base: string, command: Com
   }
 }
 
-/** Base64 in, lines out; a character may be cut in two between one piece and the next. */
+/** Decodes base64 pieces into lines; a character may be split between two pieces. */
 function takeBytes(emit: (line: string) => void) {
   const split = lineSplitter(emit);
   const decoder = new TextDecoder();

@@ -1,27 +1,27 @@
-// Argument lists for command lines that speak the container dialect; names no runtime.
+// Argument lists for clients with the common container command line (run, exec, ps …); independent of any one runtime.
 
 import type { Command, EntryOptions, Env, Labels, LaunchSpec } from '../../contract.js';
 import { CagematchError } from '../../errors.js';
 import { promise, type WallPromises } from '../walls.js';
 
-/** Where the image keeps the workspace and the agent's home (see the Dockerfile). */
+/** The image's paths for the workspace and the agent's home (see the Dockerfile). */
 export const IMAGE_LAYOUT = { workspace: '/workspace', home: '/home/agent', memory: '/dev/shm' } as const;
 
-/** What keeps a sandbox alive that waits for `exec`. */
+/** The command that keeps an idle sandbox alive while it waits for `exec`. */
 const IDLE: [string, ...string[]] = ['sleep', 'infinity'];
 
-/** The walls that every container starts with; a task needs none of what they take away. */
+/** Hardening flags that every container starts with; no task needs what they take away. */
 const HARDENING = ['--init', '--cap-drop=ALL', '--security-opt', 'no-new-privileges'];
 const PROCESSES = 512;
-/** Memory is bounded without a swap bound, which many kernels cannot account for. */
+/** Memory is limited without a limit on swap, since many kernels cannot account for swap. */
 const MEMORY_MIB = 4096;
 
-/** A container's network: none, this host's own, one behind it, or one behind it that is let in to this host's loopback. */
+/** A container's network: none, the host's own, one behind the host, or one behind the host with access to the host's loopback. */
 type OciNetwork = 'none' | 'shared' | 'behind' | 'behind-with-loopback';
 
 /**
- * What these settings promise: `HARDENING`, the limits, and that nothing of the host but the workspace is handed in.
- * @param settings `limits`: whether the runtime heeds limits at all
+ * What the settings of a container promise: those of `HARDENING`, the limits, and that only the workspace of the host is shared.
+ * @param settings `limits`: whether the runtime enforces limits at all
  */
 export function containerWalls({ limits, network }: { limits: boolean; network: OciNetwork }): WallPromises {
   const hasNetwork = network !== 'none';
@@ -42,7 +42,7 @@ export function containerWalls({ limits, network }: { limits: boolean; network: 
     ...promise('closed', 'credentials-in-env', 'credentials-in-proc', 'credentials-in-files', 'credential-places'),
     ...promise(limits ? 'closed' : 'open', 'fork-limit', 'memory-limit'),
     ...promise(hasNetwork ? 'open' : 'closed', 'tcp-out', 'udp-out', 'dns', 'git-push-network'),
-    // Without a network there is no gateway to reach either: the model is inside.
+    // Without a network the gateway cannot be reached either: the model is replayed inside.
     ...(hasNetwork ? promise('open', 'gateway-port') : {}),
     ...promise(network === 'shared' || network === 'behind-with-loopback' ? 'open' : 'closed', 'host-loopback-ports'),
     ...promise('open', 'write-git-hooks', 'new-git-hooks', 'write-git-config'),
@@ -50,31 +50,31 @@ export function containerWalls({ limits, network }: { limits: boolean; network: 
   };
 }
 
-/** Where an entry asks for it: /tmp for every user, and for programs that are run from there. */
+/** Mount for an entry with the `tmpfs` option: /tmp is writable by every user, and programs can be run from it. */
 const TMPFS = '/tmp:rw,exec,nosuid,nodev,mode=1777';
 
-/** How to call the client: its program with global options, and the environment that it needs. */
+/** How to call the client: its program with global options, and its environment. */
 export interface Client {
   argv: [string, ...string[]];
   env: Env;
-  /** The client tells events late (it polls), but stamps them with this machine's clock: the stamp is the better time. */
+  /** The client polls, so it reports events late, but their timestamps come from this machine's clock and are more accurate. */
   lateEvents?: boolean;
 }
 
-/** `network`: value of the flag; absent: the runtime's default. */
+/** `network`: value of the `--network` flag; absent: the runtime's default. */
 export interface RunOptions extends EntryOptions {
   image: string;
   labels: Labels;
-  /** How many tasks of the host's kernel one process inside takes; default: one. */
+  /** How many tasks of the host's kernel one process inside needs; default: one. */
   hostTasks?: number | undefined;
   /** Options that only this runtime has. */
   extra?: string[];
 }
 
-/** Seconds that a sandbox gets to end by itself when it is removed by force: some clients wait that long before they kill. */
+/** Seconds that a sandbox has to end by itself when it is removed by force; some clients wait that long before they kill. */
 const STOP_TIMEOUT = '1';
 
-/** `run` and all that follows it: one-shot with a command in the spec, else detached and idle. */
+/** `run` and all its arguments: one-shot if the spec has a command, otherwise detached and idle. */
 export function runArgs(spec: LaunchSpec, options: RunOptions): string[] {
   const { command } = spec;
   return [
@@ -107,8 +107,8 @@ export function runArgs(spec: LaunchSpec, options: RunOptions): string[] {
 }
 
 /**
- * A bind mount. `--volume` separates its parts by colons and `--mount` by commas, so that the paths decide which form can be used.
- * @throws `launch-failed` for paths that neither form can carry
+ * A bind mount. `--volume` separates its parts by colons and `--mount` by commas, so the paths determine which form can be used.
+ * @throws `launch-failed` for paths that neither form can express
  */
 export function bindArgs(source: string, target: string, { readOnly = false } = {}): string[] {
   const paths = `${source}${target}`;
@@ -122,14 +122,14 @@ export function bindArgs(source: string, target: string, { readOnly = false } = 
   return ['--mount', `type=bind,source=${source},target=${target}${readOnly ? ',readonly' : ''}`];
 }
 
-/** `exec` of a command in a sandbox that idles. */
+/** `exec` of a command in an idle sandbox. */
 export function execArgs(name: string, command: Command): string[] {
   return ['exec', ...stdinArgs(command), '--workdir', command.cwd, ...envArgs(command), name, ...command.argv];
 }
 
 const stdinArgs = ({ stdin }: Command) => (stdin === undefined ? [] : ['--interactive']);
 
-/** Secrets go by name alone: the client reads their values from its own environment. */
+/** Secrets are passed by name only: the client reads their values from its own environment. */
 function envArgs(command: Command): string[] {
   const plain = Object.entries(command.env).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
   const secret = Object.keys(command.secretEnv).flatMap((name) => ['--env', name]);
@@ -142,7 +142,7 @@ export function labelArgs(labels: Labels): string[] {
   return Object.entries(labels).flatMap(([key, value]) => ['--label', `${PREFIX}${key}=${value}`]);
 }
 
-/** Our own labels, out of a runtime's map of all of them. */
+/** Extracts our own labels from a runtime's map of all labels. */
 export function readLabels(all: Record<string, unknown> | undefined): Partial<Labels> {
   const ours: Partial<Labels> = {};
   for (const key of ['match', 'mode', 'owner'] as const) {
@@ -152,7 +152,7 @@ export function readLabels(all: Record<string, unknown> | undefined): Partial<La
   return ours;
 }
 
-/** Filter for `ps` and `events`: what bears our label, of one match or of any. */
+/** Filter for `ps` and `events` that selects what carries our label, for one match or for any. */
 export function labelFilter(match?: string): string {
   return match === undefined ? `label=${PREFIX}match` : `label=${PREFIX}match=${match}`;
 }

@@ -1,4 +1,5 @@
-// All that a container runtime has on this machine, whoever made it: asked of its client, or of its daemon's own socket. Names no runtime.
+// Lists everything a container runtime has on this machine, no matter who created it, by its client or by its daemon's socket.
+// Independent of any one runtime.
 import type { Thing } from '../../contract.js';
 import { parseJson } from '../../json.js';
 import { output } from '../../os/exec.js';
@@ -7,14 +8,14 @@ import { askSocket } from './socket-api.js';
 
 const QUICK_MS = 15_000;
 
-/** A volume that nobody gave a name. */
+/** The generated name of an anonymous volume. */
 const ANONYMOUS = /^[0-9a-f]{64}$/;
-/** What newer daemons put on such a volume; it says nothing of whose it is. */
+/** The label that newer daemons put on anonymous volumes; it does not identify an owner. */
 const ANONYMOUS_LABEL = 'com.docker.volume.anonymous';
 
 type Labels = Record<string, string> | string | null | undefined;
 
-/** Four calls at once. @throws `not-ready` when one of them fails: a part that is missing would look like nothing */
+/** Makes four concurrent calls. @throws `not-ready` if one of them fails, since its part would otherwise look empty */
 export async function clientCensus(client: Client): Promise<Thing[]> {
   const ask = async (...args: string[]) => {
     const call = { env: client.env, cwd: '/', timeoutMs: QUICK_MS, code: 'not-ready' as const };
@@ -42,13 +43,13 @@ export async function clientCensus(client: Client): Promise<Thing[]> {
     }),
     ...images.map((line) => {
       const [id = '', tag = '', digest = ''] = words(line, 3);
-      // The digest of what was never pulled says no more than the id.
+      // The digest of an image that was never pulled adds nothing to the id.
       return image(id, tag.startsWith('<none>') && digest !== '<none>' ? [] : [tag]);
     }),
   ];
 }
 
-/** The same from the daemon's socket: no client is started. @returns undefined when it does not answer there */
+/** As `clientCensus`, but from the daemon's socket, without starting a client. @returns undefined if the daemon does not answer there */
 export async function socketCensus(socketPath: string): Promise<Thing[] | undefined> {
   const [containers, volumes, networks, images] = await Promise.all([
     askSocket<{ Id: string; Names?: string[]; Labels?: Labels }[]>(socketPath, '/containers/json?all=1', QUICK_MS),
@@ -89,7 +90,7 @@ function image(id: string, tags: string[]): Thing {
   return { kind: 'image', id: named[0] ?? id, marks: named };
 }
 
-/** `key=value`, from either dialect's way to tell labels. */
+/** `key=value` words, from either of the two formats in which clients print labels. */
 function labelWords(labels: Labels): string[] {
   if (typeof labels === 'string') return labels.split(',').filter(Boolean);
   return Object.entries(labels ?? {}).map(([key, value]) => `${key}=${value}`);
@@ -100,7 +101,7 @@ function parseLabels(text: string | undefined): Labels {
   return text.startsWith('"') ? (JSON.parse(text) as string) : parseJson<Record<string, string>>(text);
 }
 
-/** The line's first words, and its rest. */
+/** The line's first words, and the rest of the line as the last one; `count` in all. */
 function words(line: string, count: number): string[] {
   const parts = line.split(' ');
   return [...parts.slice(0, count - 1), parts.slice(count - 1).join(' ')];

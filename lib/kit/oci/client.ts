@@ -1,4 +1,4 @@
-// Drives a command line that speaks the container dialect: sandboxes up, in use, gone and listed. Names no runtime.
+// Drives a client with the common container command line: launches, uses, removes and lists sandboxes. Independent of any one runtime.
 import { basename } from 'node:path';
 import type { Command, Context, ExecEvent, ExecStream, Handle, LaunchSpec, Listed, Trace } from '../../contract.js';
 import { CagematchError } from '../../errors.js';
@@ -12,20 +12,20 @@ export interface OciHandle extends Handle {
   process?: ExecStream;
   /** Resolves when the client of the one-shot form has ended. */
   ended?: Promise<unknown>;
-  /** Clients of `exec` that have not ended. */
+  /** Running clients of `exec`. */
   clients?: Set<LocalStream>;
 }
 
 const QUICK_MS = 15_000;
-/** How long a removal may take to be confirmed. */
+/** How long the confirmation of a removal may take. */
 const GONE_MS = 20_000;
 
-/** How long an event may come after the client's own end. */
+/** How long after the client's own end an event may still arrive. */
 const SETTLE_MS = 500;
 
-/** Exit code by which the client says that the runtime itself failed, not the command. */
+/** Exit code by which the client reports that the runtime itself failed, not the command. */
 const RUNTIME_FAILED = 125;
-/** Last words of a client whose daemon went away while it waited. */
+/** Last message of a client whose daemon went away while the client waited. */
 const DAEMON_LOST =
   /^(read|write) unix .*: (connection reset by peer|broken pipe)$|^unexpected EOF$|^error during connect|Cannot connect to the Docker daemon/;
 
@@ -33,8 +33,8 @@ const DAEMON_LOST =
 const NEVER_RAN = [RUNTIME_FAILED, 126, 127];
 
 /**
- * `run`: resolves when the runtime's own event says that the container started,
- * and throws with the runtime's words when it never does.
+ * Calls `run`, and resolves when the runtime's own event reports that the container has started.
+ * @throws `launch-failed` with the runtime's message if it never starts
  */
 export async function launchContainer(client: Client, ctx: Context, spec: LaunchSpec, options: RunOptions): Promise<OciHandle> {
   const events = await watchEvents(client, ctx);
@@ -59,12 +59,12 @@ export async function launchContainer(client: Client, ctx: Context, spec: Launch
   };
 }
 
-/** The client is given what must not stand in its argv. */
+/** Spawn options that pass to the client whatever must not appear in its argv. */
 function withSecrets(client: Client, { secretEnv, stdin }: Command) {
   return { env: { ...client.env, ...secretEnv }, cwd: '/', ...(stdin === undefined ? {} : { input: stdin }) };
 }
 
-/** Bytes that the image takes, and that this container has added to it; nothing where the runtime does not say. */
+/** Size of the image, and of what this container has added to it, in bytes; each is absent if the runtime does not report it. */
 export async function containerDisk(
   client: Client,
   image: string,
@@ -81,7 +81,7 @@ export async function containerDisk(
   return { ...(imageBytes === undefined ? {} : { imageBytes }), ...(sandboxBytes === undefined ? {} : { sandboxBytes }) };
 }
 
-/** What is written down of a container and of its image. */
+/** Commands that print what the runtime has recorded about a container and its image. */
 export function containerTraces({ argv, env }: Client, image: string, { name }: OciHandle): Trace[] {
   const program = basename(argv.at(-1) ?? argv[0]);
   const ask = (of: Trace['of'], ...args: string[]): Trace => ({ of, says: `${program} ${args[0]}`, argv: [...argv, ...args], env });
@@ -99,18 +99,18 @@ function withId(id: string | undefined): { id?: string } {
 }
 
 /**
- * The processes that watch over a container on this host (a shim, conmon): all that the container is runs below them, a
- * user-space kernel or a virtual machine too.
+ * The processes that monitor a container on this host (a shim, conmon). Everything that makes up the container runs below them,
+ * including a user-space kernel or a virtual machine.
  */
 export function monitorsOf(handle: OciHandle, all: CommandLine[]): number[] {
-  // Where the event that tells the id was lost, a monitor may still have been told the name.
+  // If the event with the id was lost, the name may still be in a monitor's argv.
   const marks = [handle.id, handle.name].filter((mark) => mark !== undefined);
   return all
     .filter(({ argv }) => marks.some((mark) => argv.includes(mark)) && /(^|\/)[^/]*(shim|conmon)[^/]*$/.test(argv[0] ?? ''))
     .map(({ pid }) => pid);
 }
 
-/** Events can be lost: the runtime is asked, until it says running or the client's end says what became of it. */
+/** Events can be lost, so the runtime is polled until it reports the container as running or the client ends. */
 async function startedUntold(client: Client, name: string, child: LocalStream): Promise<boolean> {
   for (;;) {
     const end = await Promise.race([child.ended, pause(50)]);
@@ -131,7 +131,7 @@ async function lastWords(child: LocalStream): Promise<string> {
   return words === undefined ? 'the container never started and the client said nothing' : oneLine(words);
 }
 
-/** The client's end is the command's end, unless the client says that the runtime failed, or died itself. */
+/** The client's end is the command's end, unless the client reports that the runtime failed, or was itself killed. */
 async function* clientStream(child: LocalStream, outlived: () => boolean = () => false): AsyncGenerator<ExecEvent> {
   let words = '';
   for await (const event of clientEnd(child, DAEMON_LOST)) {
@@ -155,9 +155,9 @@ export function execInContainer(client: Client, ctx: Context, handle: OciHandle,
 }
 
 /**
- * Ends a client of `exec` that still waits after its container has ended: Docker 20.10 leaves it waiting for ever when
- * gVisor's kernel dies.
- * @returns whether the client had to be ended
+ * Kills a client of `exec` that still waits after its container has ended: Docker 20.10 leaves it waiting forever when gVisor's kernel
+ * dies.
+ * @returns a function that reports whether the client had to be killed
  */
 function killOutliving(client: Client, ctx: Context, handle: OciHandle, child: LocalStream): () => boolean {
   let outlived = false;
@@ -168,18 +168,18 @@ function killOutliving(client: Client, ctx: Context, handle: OciHandle, child: L
     outlived = ended === undefined;
     if (outlived) child.kill();
   };
-  // Without the runtime's events the command's own bound has to do.
+  // Without the runtime's events, the command's own time limit has to suffice.
   void watch().catch(() => {});
   return () => outlived;
 }
 
 /**
- * Gone, and confirmed. A one-shot container removes itself: its removal event is confirmation enough,
- * so that the common case costs no further call.
+ * Removes a container and confirms that it is gone. A one-shot container removes itself, and its removal event is sufficient
+ * confirmation, so the common case needs no further call.
  */
 export async function removeContainer(client: Client, ctx: Context, handle: OciHandle): Promise<{ goneAtMs?: number }> {
   const gone = await confirmRemoval(client, ctx, handle);
-  // A client may wait for a container that is no more, and the event of its end may have been lost.
+  // A client may still wait for a container that is gone, if the event of the container's end was lost.
   const clients = [...(handle.clients ?? [])];
   if (clients.length > 0) await Promise.race([Promise.all(clients.map(({ ended }) => ended)), pause(SETTLE_MS)]);
   for (const one of handle.clients ?? []) one.kill();
@@ -195,7 +195,7 @@ async function confirmRemoval(client: Client, ctx: Context, handle: OciHandle): 
   return {};
 }
 
-/** `rm --force`, until the runtime no longer lists it. */
+/** Repeats `rm --force` until the runtime no longer lists the container. @throws `destroy-failed` if it is still listed after 20 s */
 export async function forceRemove(client: Client, name: string): Promise<void> {
   const call = { env: client.env, cwd: '/', timeoutMs: QUICK_MS };
   const deadline = Date.now() + GONE_MS;
@@ -208,10 +208,10 @@ export async function forceRemove(client: Client, name: string): Promise<void> {
   }
 }
 
-/** What else than containers may bear our labels, and how a client names it. */
+/** The kinds of things other than containers that may carry our labels, as the client's subcommands name them. */
 const OTHERS = ['volume', 'network'] as const;
 
-/** Everything that bears our labels. */
+/** Everything that carries our labels. */
 export async function listOurs(client: Client): Promise<Listed[]> {
   const others = OTHERS.map(async (kind) => {
     const ids = await labelled(client, [kind, 'ls', '--quiet']);
@@ -220,7 +220,7 @@ export async function listOurs(client: Client): Promise<Listed[]> {
   return (await Promise.all([listContainers(client), ...others])).flat();
 }
 
-/** Removes what `listOurs` gave, or an image by its name; never an image that is in use. */
+/** Removes an item that `listOurs` returned, or an image by its name; never an image that is in use. */
 export async function reapOurs(client: Client, { kind, id }: Listed): Promise<void> {
   if (kind === 'container') return forceRemove(client, id);
   const call = { env: client.env, cwd: '/', timeoutMs: GONE_MS, code: 'destroy-failed' as const };
@@ -229,7 +229,7 @@ export async function reapOurs(client: Client, { kind, id }: Listed): Promise<vo
 
 export async function listContainers(client: Client): Promise<Listed[]> {
   const ids = await labelled(client, ['ps', '--all', '--quiet', '--no-trunc']);
-  // One by one: a client that cannot find one of several may tell of none.
+  // One by one, since a client that cannot find one of several may report none of them.
   return (await Promise.all(ids.map((id) => inspectOne(client, 'container', id)))).flat();
 }
 
@@ -238,7 +238,7 @@ async function labelled(client: Client, args: string[]): Promise<string[]> {
   return (await output([...client.argv, ...args, '--filter', labelFilter()], call)).split('\n').filter(Boolean);
 }
 
-/** Nothing for what has gone since it was listed. */
+/** Empty if the item has gone since it was listed. */
 async function inspectOne(client: Client, kind: string, id: string): Promise<Listed[]> {
   const [how, labels] = kind === 'container' ? [['inspect', '--type', 'container'], '.Config.Labels'] : [[kind, 'inspect'], '.Labels'];
   const argv: [string, ...string[]] = [...client.argv, ...how, '--format', `{{json .Name}} {{json ${labels}}}`, id];

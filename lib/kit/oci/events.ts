@@ -1,4 +1,4 @@
-// What a container runtime itself says of a match's containers: when they started, ended, and were gone.
+// A container runtime's own events for a match's containers: when they started, ended, and were gone.
 import { monotonic } from '../../clock.js';
 import type { Context } from '../../contract.js';
 import { parseJson } from '../../json.js';
@@ -7,7 +7,7 @@ import { type Client, labelFilter } from './args.js';
 
 const MOMENTS: Record<string, Moment> = { start: 'start', die: 'ended', died: 'ended', destroy: 'gone', remove: 'gone' };
 
-/** The runtime's own events of this match, one client process for all of its runs. */
+/** Listens to the runtime's own events for this match, with one client process for all its runs. */
 export function watchEvents(client: Client, ctx: Context): Promise<Moments> {
   const filters = [labelFilter(ctx.labels.match), ...Object.keys(MOMENTS).map((name) => `event=${name}`)];
   return watchMoments(ctx, {
@@ -26,7 +26,7 @@ export function watchEvents(client: Client, ctx: Context): Promise<Moments> {
   });
 }
 
-/** One event line of either dialect. @param late take the runtime's own time for it, brought to our clock */
+/** Parses an event line in either of the two formats. @param late use the runtime's own timestamp, converted to our clock */
 function readEvent(line: string, late: boolean): Told | undefined {
   const event = parseJson<Record<string, unknown> & { Actor?: { ID?: string; Attributes?: { name?: string } } }>(line);
   const moment = MOMENTS[String(event?.Action ?? event?.status ?? event?.Status ?? '')];

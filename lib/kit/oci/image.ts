@@ -1,4 +1,4 @@
-// The runner image: its name, and building it with a command line that speaks the container dialect.
+// The runner image: its name, and building it with a client that has the common container command line.
 import { createHash } from 'node:crypto';
 import { chmodSync, copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
@@ -15,10 +15,10 @@ const QUICK_MS = 15_000;
 const REMOVE_MS = 60_000;
 const BUILD_MS = 15 * 60_000;
 
-/** What an image is made of; a change of any of it is another image. */
+/** The ingredients of an image; a change to any of these files makes a different image. */
 const RECIPE = ['Dockerfile', 'lib/task/home/.claude.json', 'lib/task/home/.claude/settings.json'];
 
-/** The runner image's name, whole: agent version and a hash of the recipe and its base. */
+/** The runner image's full name: the agent version, and a hash of the recipe and its base. */
 export function imageName(ctx: Context, base: string | undefined): string {
   const hash = createHash('sha256').update(base ?? '');
   for (const file of RECIPE) hash.update(readFileSync(join(ctx.packageRoot, file)));
@@ -26,9 +26,9 @@ export function imageName(ctx: Context, base: string | undefined): string {
 }
 
 /**
- * The runner image, built when it is missing. From here on the match listens to the runtime's events:
- * the first launch should not pay for that.
- * @param options `network`: for the build's steps. `base`: replaces the Dockerfile's own base image.
+ * Builds the runner image if it is missing. Also starts to listen to the runtime's events, so that this does not count towards the
+ * first launch.
+ * @param options `network`: network for the build steps. `base`: replaces the Dockerfile's own base image.
  */
 export async function ensureImage(
   client: Client,
@@ -43,9 +43,9 @@ export async function ensureImage(
   const folder = makeFolder('build');
   try {
     await fillBuildContext(ctx, folder);
-    // The builder may be another user's.
+    // The builder may run as another user.
     chmodSync(folder, 0o755);
-    // Without the layers of builds before: how long it takes where there were none is what `image` tells.
+    // Without cached layers of earlier builds, since the `image` clock measures a build from scratch.
     const args = ['build', '--no-cache', '--tag', options.image, '--network', options.network];
     args.push('--build-arg', `AGENT_VERSION=${ctx.agentVersion}`);
     if (options.base !== undefined) args.push('--build-arg', `BASE_IMAGE=${options.base}`);
@@ -61,12 +61,15 @@ export async function ensureImage(
   return (await digest(client, options.image)) ?? {};
 }
 
-/** What of its base an image still shows: the layers begin with the base's, and its variables are the base's (official Node images have its version there). */
+/**
+ * The parts of an image that still identify its base: its layers begin with those of the base, and its variables come from the base
+ * (official Node images have their version there).
+ */
 const INSPECTED = '{{.Id}} {{json .RootFS.Layers}} {{json .Config.Env}}';
 
 /**
- * The name holds what is ours (the agent's version, the recipe, the base's name), the first layer and the variables what the base was.
- * Layers of ours are another in every build, and so is the image's own digest.
+ * A digest of the image's ingredients. The name covers our own part (the agent's version, the recipe, the base's name), and the first
+ * layer and the variables identify the base. Our own layers, and so the image's digest, differ with every build.
  */
 function contentOf(image: string, layers: string[] | undefined, env: string): string | undefined {
   const [base] = layers ?? [];
@@ -78,12 +81,12 @@ function contentOf(image: string, layers: string[] | undefined, env: string): st
 }
 
 /**
- * Undefined where there is no such image.
- * @throws `not-ready` where the runtime does not say: an image that may be there must not be built again
+ * Undefined if there is no such image.
+ * @throws `not-ready` if the runtime gives no clear answer, since an image that may exist must not be built again
  */
 async function digest(client: Client, image: string): Promise<PreparedImage | undefined> {
   const argv: [string, ...string[]] = [...client.argv, 'image', 'inspect', '--format', INSPECTED, image];
-  // Short enough to be let finish: a client that is killed can leave a temporary file.
+  // Not abortable, since the call is short and a client that is killed can leave a temporary file.
   const asked = await capture(argv, { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
   if (succeeded(asked)) {
     const [, id = '', layers = '', env = ''] = /^(\S+) ?(\S*) ?(.*)$/s.exec(asked.stdout.trim()) ?? [];
@@ -95,9 +98,9 @@ async function digest(client: Client, image: string): Promise<PreparedImage | un
 }
 
 /**
- * The runner image gone, its base and all else of the user's left. Never by force: with some clients that would take
- * the containers of others too.
- * @throws `image-unavailable` when it is in use
+ * Removes the runner image, but neither its base nor anything else of the user's. Never by force, since some clients would then also
+ * remove containers that others created from it.
+ * @throws `image-unavailable` if the image is in use
  */
 export async function evictImage(client: Client, ctx: Context, image: string): Promise<void> {
   if ((await digest(client, image)) === undefined) return;
@@ -111,7 +114,7 @@ export async function evictImage(client: Client, ctx: Context, image: string): P
     throw new CagematchError('image-unavailable', `${image} cannot be removed: ${whyFailed(removal)}`, 'cagematch clean');
 }
 
-/** What the Dockerfile needs, and nothing else of this package. */
+/** Copies what the Dockerfile needs into the folder, and nothing else of this package. */
 export async function fillBuildContext(ctx: Context, folder: string): Promise<void> {
   copyFileSync(join(ctx.packageRoot, 'Dockerfile'), join(folder, 'Dockerfile'));
   for (const part of ['lib/task/home', 'lib/task/ca']) {

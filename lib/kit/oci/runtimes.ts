@@ -1,28 +1,28 @@
-// OCI runtimes by what they are called: what each isolates by, and what it needs or cannot do. Several modes can be told to use them.
+// OCI runtimes, recognized by name: the isolation of each, and what it needs or cannot do. Several modes can be configured to use them.
 import type { Facts, Isolation, Variant } from '../../contract.js';
 import { CagematchError } from '../../errors.js';
 
 export interface OciRuntime {
   name: string;
-  /** What its programs and shims, and those who register them, put into the name. */
+  /** Matches the names of its programs and shims, and the names that it is usually registered under. */
   mark: RegExp;
   isolation: Isolation;
-  /** What a program that speaks OCI's command line is called; absent: there is none of that. */
+  /** Names of its programs with the OCI command line; absent: it has none. */
   programs?: string[];
-  /** One of these has to be there. */
+  /** Device files, one of which has to exist. */
   devices?: string[];
-  /** Its machine has one process of ours: what is exec'd stays outside. */
+  /** Its virtual machine runs only the container's first process: exec'd processes stay outside. */
   mainProcessOnly?: true;
-  /** How many tasks of the host's kernel one process inside takes; absent: one. */
+  /** How many tasks of the host's kernel one process inside needs; absent: one. */
   hostTasks?: number;
 }
 
-/** The first that matches is meant: `crun-krun` is krun. */
+/** In order of precedence; the first match wins: `crun-krun` is krun. */
 export const OCI_RUNTIMES: OciRuntime[] = [
-  // Seen with its ptrace platform: 6 for a shell, and the whole sandbox dies where the host's limit is met.
+  // Observed with its ptrace platform: 6 tasks for a shell, and the whole sandbox dies when it reaches the host's limit.
   { name: 'runsc', mark: /runsc|gvisor/, isolation: 'user-kernel', programs: ['runsc'], hostTasks: 8 },
   { name: 'krun', mark: /krun/, isolation: 'microvm', programs: ['krun'], devices: ['/dev/kvm'], mainProcessOnly: true },
-  // Of peer pods: the machine is in a cloud, and no device here is for it.
+  // Peer pods: the virtual machine is in a cloud, so no device is needed here.
   { name: 'kata-remote', mark: /kata-remote/, isolation: 'microvm' },
   {
     ...{ name: 'kata', mark: /kata/, isolation: 'microvm' },
@@ -35,7 +35,10 @@ export const OCI_RUNTIMES: OciRuntime[] = [
   { name: 'runc', mark: /runc/, isolation: 'container', programs: ['runc'] },
 ];
 
-/** @param words its program or shim first, then the name that it is registered with; of another runtime nothing is known */
+/**
+ * @param words the runtime's program or shim first, then the name that it is registered under
+ * @returns undefined if the runtime is not in the list
+ */
 export function knownRuntime(...words: (string | undefined)[]): OciRuntime | undefined {
   for (const word of words) {
     const known = OCI_RUNTIMES.find(({ mark }) => mark.test(word ?? ''));
@@ -44,13 +47,13 @@ export function knownRuntime(...words: (string | undefined)[]): OciRuntime | und
   return undefined;
 }
 
-/** A registered runtime as a variant. @param words as of `knownRuntime`, without the id */
+/** A registered runtime as a variant. @param words as for `knownRuntime`, without the id */
 export function runtimeVariant(id: string, ...words: (string | undefined)[]): Variant {
   const known = knownRuntime(...words, id);
   return { id, isolation: known?.isolation ?? 'container', ...(known?.mainProcessOnly ? { mainProcessOnly: true } : {}) };
 }
 
-/** A fact, where there is anything to tell: which runtimes are registered with a name that says nothing, or something else, of what they are. */
+/** The fact `otherNames`, if needed: the runtimes registered under a name that does not identify them, or that suggests another runtime. */
 export function otherNames(registered: Iterable<readonly [id: string, words: (string | undefined)[]]>): Facts {
   const others = [...registered].flatMap(([id, words]) => {
     const known = knownRuntime(...words, id);
@@ -59,7 +62,7 @@ export function otherNames(registered: Iterable<readonly [id: string, words: (st
   return others.length === 0 ? {} : { otherNames: others.join(' ') };
 }
 
-/** What the name stands for on a machine with these facts. */
+/** The runtime that is registered under the name on a machine with these facts. */
 export function runtimeNamed(id: string, facts: Facts): OciRuntime | undefined {
   const other = String(facts.otherNames ?? '')
     .split(' ')
@@ -67,7 +70,7 @@ export function runtimeNamed(id: string, facts: Facts): OciRuntime | undefined {
   return knownRuntime(other?.slice(id.length + 1), id);
 }
 
-/** @throws `not-ready` where no device is there that its virtual machines need: every run would fail, some after a long wait */
+/** @throws `not-ready` if no device is usable that the runtime's virtual machines need: every run would fail, some after a long wait */
 export function requireDevice(id: string, runtime: OciRuntime | undefined, usable: (path: string) => boolean): void {
   const { devices = [] } = runtime ?? {};
   if (devices.length === 0 || devices.some(usable)) return;
@@ -75,7 +78,7 @@ export function requireDevice(id: string, runtime: OciRuntime | undefined, usabl
   throw new CagematchError('not-ready', `${needs}, which is not there, or not for this user`, `ls -l ${devices[0]}`);
 }
 
-/** What ran beside its machine would be measured as if it were inside. @throws `not-ready` */
+/** @throws `not-ready` for a runtime that execs outside its virtual machine: runs would be measured as if they were inside */
 export function requireInside(id: string, runtime: OciRuntime | undefined, hint = '--state prepared'): void {
   if (!runtime?.mainProcessOnly) return;
   throw new CagematchError('not-ready', `${id} ${MAIN_PROCESS_ONLY}`, hint);

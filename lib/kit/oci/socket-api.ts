@@ -1,14 +1,15 @@
-// A JSON API on a unix socket of this machine: what a daemon's client would ask, without starting the client.
+// Queries a JSON API on a local unix socket: the requests that a daemon's client would send, without starting the client.
 import { connect } from 'node:net';
 import { parseJson } from '../../json.js';
 
-/** The most that is read of an answer, in bytes. */
+/** Maximum size of an answer, in bytes. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
 /**
- * One GET, as HTTP/1.0: the answer ends with the connection. Node's own client takes ten times as long for it, and every run asks.
- * @returns undefined when nobody is there, or refuses: the daemon's client may know another way
- * @throws when who is there gives no answer in time: its client would get none either
+ * Sends one GET request, as HTTP/1.0, so that the answer ends with the connection. Node's own HTTP client takes ten times as long, and
+ * every run sends such requests.
+ * @returns undefined if nothing listens there or the request is refused: the daemon's client may know another way
+ * @throws if the daemon gives no answer in time, since its client would get none either
  */
 export function askSocket<T>(socketPath: string, path: string, timeoutMs: number): Promise<T | undefined> {
   return new Promise((resolve, reject) => {

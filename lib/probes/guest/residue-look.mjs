@@ -1,6 +1,6 @@
-// Looks inside a sandbox for a credential, when the agent there has ended: in the environment and in files. Needs only Node.
+// Searches inside a sandbox for a credential, after the agent has ended: in environments and in files. Needs only Node.
 // Usage: node residue-look.mjs JSON; {mark, needles: [[shape, letters in reverse]], sinceMs, folders, alone, waitFor?}. The needles are
-// reversed so that this script's own command line is no hit. Prints `MARK looking`, then `MARK looked {…}`.
+// reversed so that this script's own command line is not a hit. Prints `MARK looking`, then `MARK looked {…}`.
 import { closeSync, existsSync, lstatSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 
 /** @type {{mark: string, needles: [string, string][], sinceMs: number, folders: string[], alone: boolean, waitFor?: string}} */
@@ -9,7 +9,7 @@ const wanted = needles.map(([shape, text]) => ({ shape, bytes: Buffer.from([...t
 const longest = Math.max(...wanted.map(({ bytes }) => bytes.length));
 const say = (/** @type {string} */ text) => process.stdout.write(`${mark} ${text}\n`);
 
-/** Bounds of the look: what is left out is said. */
+/** Bounds of the search; the result reports if something was left out. */
 const MOST_BYTES = 1024 ** 3;
 const MOST_FILES = 200_000;
 const PART = 'in part';
@@ -30,7 +30,7 @@ function shapesIn(pour) {
 const hits = { environ: [], files: [] };
 const so = { files: 0, read: 0, bytes: 0, left: false, processes: 0 };
 
-/** Its own, which is what the agent was started with; and everybody's, where nobody else's processes can be seen. */
+/** Its own environment, which the agent was started with too; and those of all processes if none belong to anything else. */
 function lookAtEnvironments() {
   for (const name of !existsSync('/proc/self/environ') ? [] : alone ? readdirSync('/proc') : ['self']) {
     if (!/^\d+$/.test(name) && name !== 'self') continue;
@@ -40,7 +40,7 @@ function lookAtEnvironments() {
       for (const shape of shapesIn((take) => take(text)))
         hits.environ.push({ where: name === 'self' ? 'what the agent was started with' : `pid ${name}`, shape });
     } catch {
-      // Gone, or another user's.
+      // The process is gone, or belongs to another user.
     }
   }
 }
@@ -93,7 +93,7 @@ function lookAtFile(path) {
     });
     for (const shape of shapes) hits.files.push({ where: path, shape });
   } catch {
-    // A file of the kernel's own that cannot be read.
+    // A kernel file that cannot be read.
   } finally {
     closeSync(file);
   }
@@ -103,7 +103,7 @@ say('looking');
 lookAtEnvironments();
 for (const folder of folders) look(folder);
 say(`looked ${JSON.stringify({ hits, so })}`);
-// The runtime forgets a sandbox when its one command has ended: meanwhile the host asks what it tells of it.
+// The runtime forgets a sandbox once its one command has ended, so wait here while the host queries the runtime about it.
 if (waitFor !== undefined) {
   const until = Date.now() + 30_000;
   const wait = () => {

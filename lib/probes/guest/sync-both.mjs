@@ -1,11 +1,11 @@
-// Runs inside a sandbox: opens files, waits until the host has changed them, and then changes them too, through what it had opened.
+// Runs inside a sandbox: opens files, waits until the host has changed them, and then changes them too, through the open descriptors.
 import { closeSync, existsSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import { OVER } from './sync-kinds.mjs';
 import { namesOf, readText } from './sync-look.mjs';
 
 /** @typedef {Record<string, string>} Texts content by name */
 
-/** The cells, each with what lies there before. @type {Record<string, Texts>} */
+/** The cells, each with the initial content of its folder. @type {Record<string, Texts>} */
 export const BOTH = {
   append: { file: 'start\n' },
   modify: { file: '....... ......\n' },
@@ -18,14 +18,14 @@ export const BOTH = {
 /** @param {string} cell */
 export const bothFolder = (cell) => `sync/both.${cell}`;
 
-/** @param {string} folder @returns {Texts} what a folder's files hold */
+/** @param {string} folder @returns {Texts} contents of the folder's files */
 export function textsIn(folder) {
   return Object.fromEntries(namesOf(folder).map((name) => [name, readText(`${folder}/${name}`, 200) ?? 'not readable']));
 }
 
 /**
- * One side's changes. Files that are written in place are opened at once and written when `act` is called: as an editor
- * and an agent do that have the same file open.
+ * One side's changes. Files that are written in place are opened at once but written only when `act` is called, like an editor and an
+ * agent that have the same file open.
  * @param {string} root the workspace
  * @param {'outside' | 'inside'} who
  */
@@ -38,7 +38,7 @@ export function openBoth(root, who) {
   /** @type {Record<string, () => void>} */
   const acts = {
     append: () => writeSync(appended, `${who}\n`),
-    // Different parts of the one file.
+    // The two sides write different parts of the file.
     modify: () => writeSync(modified, who, who === 'outside' ? 0 : 8),
     'replace-by-rename'() {
       writeFileSync(at('replace-by-rename', `.${who}`), who);
@@ -48,7 +48,7 @@ export function openBoth(root, who) {
     create: () => writeFileSync(at('create', 'file'), who, { flag: 'wx' }),
   };
   return {
-    /** @param {() => void} deletes what this side does to the file of `delete`; by default it writes to what it has open */
+    /** @param {() => void} deletes this side's change to the file of `delete`; by default it writes to its open file descriptor */
     act(deletes = () => void writeSync(deleted, who)) {
       /** @type {Record<string, string>} */
       const ended = {};
@@ -68,7 +68,7 @@ export function openBoth(root, who) {
 
 /** @param {{ go: string, waitMs: number }} given */
 async function run({ go, waitMs }) {
-  // A host that shares the workspace has made it already, and may be somebody else.
+  // In a shared workspace the host has already created the file, possibly as another user.
   if (!existsSync(OVER)) writeFileSync(OVER, '');
   const untilMs = performance.now() + waitMs;
   const open = openBoth('.', 'inside');

@@ -1,4 +1,5 @@
-// Many small files and one big one: made and read back in the same way on both sides; run inside a sandbox it reads the host's and makes its own.
+// Many small files and one big one, written and checked in the same way on both sides. Inside a sandbox, checks the host's files and
+// creates its own.
 import { createHash } from 'node:crypto';
 import { constants, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -11,7 +12,7 @@ const nameOf = (at) => `f${String(at).padStart(5, '0')}`;
 /** @param {number} at */
 const textOf = (at) => `small file ${at}\n`;
 
-/** A turn of the event loop: nobody else should have to wait for a whole loop. */
+/** Yields to the event loop, so that other work does not have to wait for an entire loop. */
 const breathe = () => new Promise((resolve) => setImmediate(resolve));
 
 /** @param {string} folder @param {number} count */
@@ -41,7 +42,7 @@ export async function checkMany(folder, count) {
   return found;
 }
 
-/** A megabyte that does not compress, again and again, with its number in front. @param {string} path @param {number} bytes */
+/** Repeats an incompressible megabyte, each copy with its number at the front. @param {string} path @param {number} bytes */
 export async function makeBig(path, bytes) {
   const block = Buffer.concat(Array.from({ length: MIB / 32 }, (_, at) => createHash('sha256').update(`block ${at}`).digest()));
   const handle = await open(path, 'wx');
@@ -55,7 +56,7 @@ export async function makeBig(path, bytes) {
   }
 }
 
-/** @param {string} path @param {number} most in bytes @returns {Promise<string | undefined>} nothing where there is no such file */
+/** @param {string} path @param {number} most in bytes @returns {Promise<string | undefined>} undefined if there is no such file */
 export async function hashBig(path, most) {
   const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(() => undefined);
   if (!handle) return undefined;
@@ -80,7 +81,7 @@ export const manyFolder = (direction) => `sync/many.${direction}`;
 /** @param {'in' | 'out'} direction */
 export const bigFile = (direction) => `sync/big.${direction}`;
 
-/** @param {{ files: number, bigBytes: number }} given `bigBytes` 0: without the big file */
+/** @param {{ files: number, bigBytes: number }} given `bigBytes` 0: skip the big file */
 async function run({ files, bigBytes }) {
   console.log(JSON.stringify({ many: await checkMany(manyFolder('in'), files) }));
   await makeMany(manyFolder('out'), files);

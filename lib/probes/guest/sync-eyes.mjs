@@ -1,5 +1,6 @@
-// Runs inside a sandbox: tells what lies in some folders of the workspace, and tells it again each time that it changes.
-// Its argument: folders to see at once and folders to watch (by direction and cell), those whose change events it tells, and how long it lives.
+// Runs inside a sandbox: reports the contents of some folders of the workspace, and again whenever they change.
+// Its argument: folders to look at once and folders to watch (by direction and cell), folders whose change events it reports, and its
+// lifetime.
 import { existsSync, watch } from 'node:fs';
 import { folderOf, OVER } from './sync-kinds.mjs';
 import { look } from './sync-look.mjs';
@@ -8,13 +9,13 @@ import { look } from './sync-look.mjs';
 /** @type {{ once: Pair[], watched: Pair[], events: Pair[], lifeMs: number }} */
 const { once, watched, events, lifeMs } = JSON.parse(process.argv[2] ?? '{}');
 const untilMs = performance.now() + lifeMs;
-/** When looks began that have not been told yet. @type {number[]} */
+/** Start times of the rounds that have not been reported yet. @type {number[]} */
 let begun = [];
 let turn = 0;
 /** @type {Map<string, string>} */
 const last = new Map();
 
-/** With the looks that began since, and the moment: the host sets its clock by these. @param {object} value */
+/** Adds the rounds begun since the last report, and the current time, from which the host aligns the clocks. @param {object} value */
 function tell(value) {
   console.log(JSON.stringify({ ...value, begun, sentMs: performance.now() }));
   begun = [];
@@ -33,7 +34,7 @@ function lookAtAll() {
   const beganMs = performance.now();
   begun.push(beganMs);
   for (const pair of watched) see(pair);
-  // What was there before launch may come late, too; but what is watched should not wait for it.
+  // Files from before launch may arrive late as well, but the watched folders must not wait for them.
   turn += 1;
   const late = turn % 10 === 0 ? once[(turn / 10) % once.length] : undefined;
   if (late) see(late);

@@ -1,9 +1,9 @@
-// Runs inside a sandbox: asks git about the workspace's repositories and commits to them, or, where there is no git, changes the files.
+// Runs inside a sandbox: queries git about the workspace's repositories and commits to them; in a plain folder only changes files.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { look } from './sync-look.mjs';
 
-/** The questions whose answers both sides give. Names and contents only: nothing that a version of git puts into its own words. */
+/** The queries that both sides answer. Names and contents only: nothing whose wording depends on the version of git. */
 export const QUESTIONS = {
   status: ['status', '--porcelain=v1', '--untracked-files=all', '--ignored'],
   log: ['log', '--format=%H %s', '-n', '50'],

@@ -1,4 +1,4 @@
-// Runs inside a sandbox: makes every change that its argument names (by direction and cell), and tells what it then sees itself.
+// Runs inside a sandbox: makes every change named in its argument (by direction and cell), and reports what it then sees itself.
 import { folderOf, inFolder, KINDS } from './sync-kinds.mjs';
 import { look } from './sync-look.mjs';
 

@@ -1,4 +1,4 @@
-// The kinds of change of the truth table, each in a folder of its own: what lies there before, and how either side makes the change.
+// The kinds of change in the truth table, each in its own folder: the initial content, and how either side makes the change.
 import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
@@ -22,13 +22,13 @@ import {
 /**
  * @typedef {object} Kind
  * @property {string} cell
- * @property {'content' | 'exec' | 'mode' | 'mtime' | 'hardlink' | 'sparse' | 'owner'} compares what of the folder is held against the other side's view
+ * @property {'content' | 'exec' | 'mode' | 'mtime' | 'hardlink' | 'sparse' | 'owner'} compares what is compared with the other side's view
  * @property {(at: At) => void} [before]
  * @property {(at: At) => void} change
- * @property {(look: Look) => boolean} made did the change come about where it was made?
+ * @property {(look: Look) => boolean} made whether the change came about on the side that made it
  */
 
-/** A second long past, and a fraction of it. */
+/** A time long ago, with a fraction of a second. */
 export const PAST = { second: 981173106, fraction: 0.789012 };
 const SPARSE_BYTES = 8 * 1024 * 1024;
 const DEEP = 'd/'.repeat(40);
@@ -53,7 +53,7 @@ const link = (target) => ({
   made: (look) => look.link?.target === target,
 });
 
-/** Written, flushed to the disk, and then killed without a chance to close anything. */
+/** Writes and flushes to disk, then is killed without a chance to close anything. */
 const WRITE_AND_DIE = `const fs = require('fs');
 const fd = fs.openSync(process.argv[1], 'w');
 fs.writeSync(fd, 'flushed');
@@ -69,7 +69,7 @@ export const KINDS = [
     compares: 'content',
     before: file,
     change(at) {
-      // Of the same length, so that nothing but the content tells it.
+      // Same length, so that only the content differs.
       const fd = openSync(at('file'), 'r+');
       writeSync(fd, 'after.', 0);
       closeSync(fd);
@@ -195,10 +195,10 @@ export function inFolder(folder) {
   return (name) => `${folder}/${name}`;
 }
 
-/** Whoever watches inside ends when it is there: both sides make it, as a copy of the workspace has only the guest's. */
+/** The watcher inside ends when this file exists. Both sides create it, because a copied workspace contains only the guest's. */
 export const OVER = 'sync/over';
 
-/** Where a kind's files lie, below the workspace. @param {string} direction @param {string} cell */
+/** Folder of a kind's files, relative to the workspace. @param {string} direction @param {string} cell */
 export function folderOf(direction, cell) {
   return `sync/${direction}.${cell}`;
 }

@@ -1,4 +1,4 @@
-// Says what lies in a folder, without following a link or trusting a name: one pair of eyes for both sides of the truth table.
+// Describes the contents of a folder, without following links or trusting names; both sides of the truth table use it.
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
 
@@ -13,18 +13,18 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, read
  * @property {number} nlink
  * @property {string} ino
  * @property {number} blocks of 512 bytes
- * @property {string} [hash] of a file: its first and last 16 KiB; absent where it could not be read
- * @property {string} [target] of a link
+ * @property {string} [hash] for a file: hash of its first and last 16 KiB; absent if it could not be read
+ * @property {string} [target] for a link: its target
  */
 
-/** By path below the folder; bytes that are not plain ASCII are written as %XX, so that two spellings of a letter are two names. */
+/** Entries by relative path. Bytes outside plain ASCII are written as %XX, so that two encodings of a letter stay distinct. */
 /** @typedef {Record<string, Entry>} Look */
 
 const PART = 16 * 1024;
 const MAX_ENTRIES = 3000;
 const MAX_DEPTH = 64;
 
-/** @param {string} folder @returns {Look} empty where there is no such folder */
+/** @param {string} folder @returns {Look} empty if there is no such folder */
 export function look(folder) {
   /** @type {Look} */
   const found = {};
@@ -51,7 +51,7 @@ function namesIn(folder) {
     if (!lstatSync(folder).isDirectory()) return [];
     return readdirSync(folder, { encoding: 'buffer' }).sort(Buffer.compare);
   } catch {
-    return []; // Gone meanwhile, or not ours to read: nothing is seen there.
+    return []; // The folder is gone by now, or we may not read it.
   }
 }
 
@@ -89,12 +89,12 @@ function hashOf(path) {
   });
 }
 
-/** Names in a folder that is one, and no link to one. @param {string} folder @returns {string[]} */
+/** Names in a folder, which must not be a link to one. @param {string} folder @returns {string[]} */
 export function namesOf(folder) {
   return namesIn(Buffer.from(folder)).map((name) => name.toString('utf8'));
 }
 
-/** @param {string} path @param {number} most in bytes @returns {string | undefined} nothing where it is no file of ours to read */
+/** @param {string} path @param {number} most in bytes @returns {string | undefined} undefined if it is not a file that we may read */
 export function readText(path, most) {
   return withFile(path, (fd, size) => read(fd, 0, Math.min(size, most)).toString('utf8'));
 }

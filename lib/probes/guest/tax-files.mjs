@@ -1,4 +1,4 @@
-// Work on files: many small ones, one large one in order and at random, and a tarball unpacked.
+// File workloads: many small files, one large file sequentially and at random, and a tarball to unpack.
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
@@ -26,7 +26,7 @@ const BLOCKS = 256;
 const PACKED_FILES = 400;
 const HEADER_BYTES = 512;
 
-/** The same numbers everywhere and always. @param {number} seed */
+/** A deterministic sequence of pseudo-random numbers. @param {number} seed */
 function numbers(seed) {
   let state = seed;
   /** @param {number} below */
@@ -60,8 +60,8 @@ function smallFiles(folder) {
 }
 
 /**
- * Apart from the above, because making files may cost most of it and say more of the disk than of the sandbox: an ext4
- * without a journal looks for a number that no file had in the last minutes, the longer the more were removed.
+ * Separate from the above, because creating files may dominate the cost and reflect the disk rather than the sandbox: an ext4 without a
+ * journal searches for an inode number that no file had in the last minutes, which takes longer the more files were removed.
  * @type {import('./tax.mjs').Prepare}
  */
 function readFiles(folder) {
@@ -70,7 +70,7 @@ function readFiles(folder) {
   return { act: () => readAll(paths) };
 }
 
-/** A file of FILE_BYTES, with bytes that no file system takes for a hole or can make smaller. @param {string} folder @param {string} flags */
+/** A file of FILE_BYTES random bytes, so that it cannot be compressed or stored as a hole. @param {string} folder @param {string} flags */
 function openFile(folder, flags) {
   const path = join(folder, 'file');
   writeFileSync(path, randomBytes(FILE_BYTES));
@@ -150,7 +150,7 @@ function unpack(folder) {
   };
 }
 
-/** A package as npm has them: a gzipped ustar of text files in folders below `package/`. */
+/** A package like those of npm: a gzipped ustar of text files in folders below `package/`. */
 function pack() {
   const next = numbers(1);
   const words = Array.from({ length: 500 }, () => next(2 ** 32).toString(36));
@@ -170,7 +170,7 @@ function header(name, bytes) {
   block.write(name, 0);
   block.write('0000644\0', 100);
   block.write(`${bytes.toString(8).padStart(11, '0')}\0`, 124);
-  // The sum is counted with spaces in its own place.
+  // The checksum is computed with spaces in its own field.
   block.write('        0', 148);
   block.write('ustar\x0000', 257);
   const sum = block.reduce((total, byte) => total + byte, 0);
@@ -178,7 +178,7 @@ function header(name, bytes) {
   return block;
 }
 
-/** @param {Buffer} tar @param {string} into @returns how many files */
+/** @param {Buffer} tar @param {string} into @returns the number of files */
 function unpackFiles(tar, into) {
   const made = new Set();
   let files = 0;

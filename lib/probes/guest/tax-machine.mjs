@@ -1,4 +1,4 @@
-// Work of the machine itself: the processor, memory, and the network of this sandbox with itself. Nothing leaves it.
+// Machine workloads: the processor, memory, and the sandbox's network with itself. Nothing leaves the sandbox.
 import { createHash } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { lookup, Resolver } from 'node:dns/promises';
@@ -8,7 +8,7 @@ import { createServer, get } from 'node:http';
 import { NotThere } from './tax-programs.mjs';
 
 const LOOPBACK = '127.0.0.1';
-/** An answer from the same process that takes longer does not come. */
+/** An answer from the same process that takes longer counts as missing. */
 const ANSWER_MS = 3000;
 
 /** @type {Record<string, import('./tax.mjs').Prepare>} */
@@ -20,7 +20,7 @@ export const machineLoops = {
 
   'memory-bandwidth'() {
     const from = Buffer.alloc(64 << 20, 'from');
-    // Filled, so that its pages are there before the first copy.
+    // Filled, so that its pages are allocated before the first copy.
     const to = Buffer.alloc(from.length, 'to');
     return { act: () => from.copy(to) };
   },
@@ -47,7 +47,7 @@ export const machineLoops = {
     server.on('message', (query, { port, address }) => server.send(answer(query), port, address));
     server.bind(0, LOOPBACK);
     await once(server, 'listening');
-    // An answer that cannot be sent is one that does not come: the question tells.
+    // An answer that cannot be sent shows up as a failed query.
     server.on('error', () => {});
     const resolver = new Resolver({ timeout: ANSWER_MS, tries: 1 });
     resolver.setServers([`${LOOPBACK}:${server.address().port}`]);
@@ -55,7 +55,7 @@ export const machineLoops = {
     return {
       act: async () => {
         asked += 1;
-        // A name of its own each time: the library may keep what it was told.
+        // A new name each time, because the library may cache results.
         const [address] = await resolver.resolve4(`n${asked}.test`);
         if (address !== LOOPBACK) throw new Error(`the name server said ${address}`);
       },
@@ -64,7 +64,7 @@ export const machineLoops = {
   },
 
   'name-lookup'() {
-    // Else the question would go to a name server, and leave this machine.
+    // Otherwise the query would go to a name server and leave this machine.
     const hosts = existsSync('/etc/hosts') ? readFileSync('/etc/hosts', 'utf8') : undefined;
     if (hosts === undefined) throw new NotThere('there is no /etc/hosts');
     if (!/^\s*[^#\s]+\s([^#]*\s)?localhost(\s|$)/m.test(hosts)) throw new NotThere('localhost does not stand in /etc/hosts');
@@ -76,7 +76,7 @@ export const machineLoops = {
   },
 };
 
-/** @param {number} port @returns {Promise<number>} bytes of the answer */
+/** @param {number} port @returns {Promise<number>} size of the response in bytes */
 function fetched(port) {
   return new Promise((resolve, reject) => {
     const request = get({ host: LOOPBACK, port, agent: false, timeout: ANSWER_MS }, (response) => {
@@ -92,12 +92,12 @@ function fetched(port) {
   });
 }
 
-/** The query's own header and question, and one address that holds for no time. @param {Buffer} query */
+/** The query's own header and question, plus one address with a TTL of 0. @param {Buffer} query */
 function answer(query) {
   let end = 12;
   while (query[end]) end += 1 + (query[end] ?? 0);
   const head = Buffer.from(query.subarray(0, end + 5));
-  // An answer, recursion available; one question, one answer, nothing more.
+  // Flags: response, recursion available. Counts: one question, one answer, no other records.
   head.set([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0], 2);
   return Buffer.concat([head, Buffer.from([0xc0, 0x0c, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1])]);
 }

@@ -1,17 +1,17 @@
-// Work that is done by other programs: a process that does nothing, and git.
+// Workloads of other programs: a process that does nothing, and git.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What the work needs is not part of this sandbox. */
+/** Thrown if this sandbox lacks something that the workload needs. */
 export class NotThere extends Error {}
 
-/** A program that does not come to its end is none that could be timed. */
+/** Timeout for one program: if it does not end in time, its duration cannot be measured. */
 const PROGRAM_MS = 30_000;
 
 const FILES = 300;
 
-/** git as on a machine where nobody has set anything, in a repository that nobody else looks at. */
+/** Environment for git as on a machine without any git settings, in a repository of its own. */
 const GIT_ENV = {
   PATH: process.env.PATH,
   HOME: '/nonexistent',
@@ -24,7 +24,7 @@ const GIT_ENV = {
   GIT_COMMITTER_NAME: 'tax',
   GIT_COMMITTER_EMAIL: 'tax@example.com',
 };
-// Its own housekeeping would fall on one commit of many.
+// git's own housekeeping would fall on one of many commits.
 const QUIET = ['-c', 'gc.auto=0', '-c', 'maintenance.auto=false', '-c', 'init.defaultBranch=main'];
 
 /** @type {Record<string, import('./tax.mjs').Prepare>} */
@@ -86,7 +86,7 @@ const nameOf = (index) => join(`folder-${index % 10}`, `file-${index}.txt`);
 
 /** @param {string} folder */
 function makeRepository(folder) {
-  // A time long ago: git reads a file again that is as young as its index.
+  // A time long ago: git rereads files whose timestamps are as recent as its index.
   const longAgo = new Date('2001-01-01');
   for (let index = 0; index < FILES; index += 1) {
     const path = join(folder, nameOf(index));

@@ -1,4 +1,4 @@
-// Runs inside a sandbox: does each kind of work in a loop, and tells what one operation took, a kind a line.
+// Runs inside a sandbox: runs each kind of work in a loop, and prints how long one operation took, one line per kind.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,28 +10,28 @@ import { NotThere, programLoops } from './tax-programs.mjs';
  * One kind of work, ready to be timed.
  * @typedef {object} Loop
  * @property {() => unknown} act one operation; timed
- * @property {() => void} [before] makes ready for the next operation; not timed
- * @property {() => void} [close] gives back what is no file
+ * @property {() => void} [before] prepares the next operation; not timed
+ * @property {() => void} [close] releases resources other than files
  */
 
 /**
- * Makes a kind of work ready, in a folder that is its own and is removed afterwards.
+ * Prepares a kind of work in a folder of its own, which is removed afterwards.
  * @typedef {(folder: string) => Loop | Promise<Loop>} Prepare
  */
 
 /**
  * @typedef {object} Bounds
- * @property {string[]} kinds what to do, by name, in this order
- * @property {string} [tmp] the folder for temporary files, where it is another than this process is told
- * @property {number} budgetMs each loop goes on for as long as this,
- * @property {number} atLeast and for as many operations as this,
- * @property {number} boundMs and, from its second operation on, no longer than this
+ * @property {string[]} kinds names of the kinds to run, in this order
+ * @property {string} [tmp] the folder for temporary files, if it differs from the one in this process's environment
+ * @property {number} budgetMs minimum duration of each loop,
+ * @property {number} atLeast its minimum number of operations,
+ * @property {number} boundMs and its maximum duration, counted from its second operation
  */
 
 /** @type {Bounds} */
 const { kinds, tmp = tmpdir(), budgetMs, atLeast, boundMs } = JSON.parse(process.argv[2] ?? '{}');
 
-// Beside this script only where it is run: it is copied there under a name that Node takes for a module.
+// tinybench.mjs is beside this script only inside a sandbox: it is copied there under a name that Node treats as a module.
 const { Bench } = await import(new URL('tinybench.mjs', import.meta.url).href);
 
 /** @type {Record<string, Prepare>} */
@@ -73,13 +73,13 @@ async function measured({ act, before }) {
     signal: over.signal,
   });
   bench.add('operation', act, {
-    // Told, because it would call the function once more to find out.
+    // Set explicitly, because otherwise the library calls the function once more to find out.
     async: act.constructor.name === 'AsyncFunction',
     beforeAll: (/** @type {string} */ mode) => {
       if (mode === 'run') untilMs = performance.now() + boundMs;
     },
     beforeEach: before,
-    // By hand: a loop that never waits gives no timer its turn.
+    // Checked by hand, because timers never fire in a loop that never waits.
     afterEach: () => {
       if (performance.now() > untilMs) over.abort();
     },
@@ -88,7 +88,7 @@ async function measured({ act, before }) {
   return { opMs: Number(result.latency.p50.toPrecision(6)), ops: result.latency.samplesCount };
 }
 
-/** One line. @param {unknown} error */
+/** The error on one line. @param {unknown} error */
 function words(error) {
   const text = error instanceof Error ? error.message : String(error);
   return text.trim().split('\n').join('; ').slice(0, 300) || 'it failed without a word';

@@ -1,11 +1,11 @@
-// Runs inside a sandbox: which files, sockets and secrets of the host the agent gets at, and what of the workspace it may write.
+// Runs inside a sandbox: which files, sockets and secrets of the host the agent can reach, and what it can write in the workspace.
 import { appendFileSync, closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { closed, gap, open, planted, why } from './walls-try.mjs';
 
 /**
- * @typedef {{ path: string, size: number, mtimeMs: number }} Known a file of the host, by what tells it from another at the same place
+ * @typedef {{ path: string, size: number, mtimeMs: number }} Known a file of the host, with what distinguishes it from others at its path
  * @typedef {{
  *   readable: string[], writable: string[], credentials: string | null, digests: Record<string, string[]>, nonce: string,
  *   rootFiles: Known[], places: Known[], sockets: Record<string, string[]>, agentSocket: string | null,
@@ -56,12 +56,12 @@ function readSecret(path, digests) {
   }
 }
 
-/** The host looks whether its own file has changed. @param {string[]} paths @param {string} nonce */
+/** The host checks whether its own files have changed. @param {string[]} paths @param {string} nonce */
 function writing(paths, nonce) {
   if (paths.length === 0) return gap('nothing could be planted');
   const tried = paths.map((path) => {
     try {
-      // Only what is there: a try makes no file of this name.
+      // Only existing files: an attempt must not create a file of this name.
       closeSync(openSync(path, 'r+'));
       appendFileSync(path, nonce);
       return { path, said: 'written' };
@@ -72,7 +72,7 @@ function writing(paths, nonce) {
   return closed(tried.map(({ path, said }) => `${path}: ${said}`).join('; '));
 }
 
-/** Opened, and told by size and time whether it is the host's; never read. @param {Known[]} files */
+/** Opens each file and compares size and time with the host's; never reads it. @param {Known[]} files */
 function opening(files) {
   if (files.length === 0) return gap('this host has none of them');
   const tried = files.map((file) => ({ path: file.path, said: openSame(file) }));
@@ -114,14 +114,14 @@ function inProc(digests) {
       readable += 1;
       if (found > 0) holding += 1;
     } catch {
-      // Gone, or another user's.
+      // The process is gone, or belongs to another user.
     }
   }
   if (holding > 0) return open(`in ${holding} of ${readable} readable environments of /proc`);
   return closed(`in none of ${readable} readable environments of /proc`);
 }
 
-/** Does something that listens there answer? @param {string[]} paths @param {string} question */
+/** Checks whether a listener at one of the paths answers. @param {string[]} paths @param {string} question */
 async function answering(paths, question) {
   const tried = await Promise.all(paths.map(async (path) => ({ path, said: await ask(path, Buffer.from(question)) })));
   const answers = tried.filter(({ said }) => typeof said !== 'string').map(({ path }) => path);
@@ -135,7 +135,7 @@ async function answering(paths, question) {
 
 const CONNECTED = 'connected';
 
-/** @param {string} path @param {Buffer} question @returns {Promise<Buffer | string>} the answer, or the reason of none */
+/** @param {string} path @param {Buffer} question @returns {Promise<Buffer | string>} the answer, or why there is none */
 function ask(path, question) {
   return new Promise((resolve) => {
     let connected = false;
@@ -156,7 +156,7 @@ function ask(path, question) {
   });
 }
 
-/** Asks for the keys; the probe's agent has none. @param {string | null} planted */
+/** Asks the agent for its keys; the probe's agent has none. @param {string | null} planted */
 async function sshAgent(planted) {
   const paths = [...new Set([process.env.SSH_AUTH_SOCK, planted].filter((path) => typeof path === 'string'))];
   if (planted === null) return gap('no socket could be planted');
@@ -165,7 +165,7 @@ async function sshAgent(planted) {
   return { ...told, evidence: `${told.evidence}; ${variable}` };
 }
 
-/** The host looks whether it is there afterwards. @param {string[]} paths @param {string} words */
+/** The host checks afterwards whether the files exist. @param {string[]} paths @param {string} words */
 function put(paths, words) {
   const tried = paths.map((path) => {
     try {

@@ -1,4 +1,4 @@
-// Runs in a network namespace of the probe on this host: listens there as a service in another network would.
+// Runs in a network namespace of the probe on this host: listens there like a service in another network.
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
@@ -6,7 +6,7 @@ import { networkInterfaces } from 'node:os';
 
 /** @type {{ host: string, nonce: string, repositories: string }} */
 const { host, nonce, repositories } = JSON.parse(process.argv[2] ?? '{}');
-// Should the probe be killed, this ends by itself, and the namespace with it.
+// If the probe is killed, this process ends on its own, and the namespace with it.
 setTimeout(() => process.exit(0), 120_000);
 
 console.log('{}');

@@ -1,4 +1,4 @@
-// Runs inside a sandbox: is there a limit of processes and of memory? Each is tried up to a bound, and given back at once.
+// Runs inside a sandbox: checks for limits on processes and on memory. Each attempt is bounded, and what it took is released at once.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,14 +16,14 @@ else {
   process.exit(0);
 }
 
-/** Children that wait for a pipe nobody opens: they cost the machine a number in a table, and no work. @param {number} most */
+/** Starts children that wait on a pipe that nothing opens, so each costs a process table entry and no work. @param {number} most */
 function forks(most) {
   return inFolder(async (folder) => {
     const pipe = join(folder, 'pipe');
     const made = await run(['mkfifo', pipe], { timeoutMs: 3000 });
     if (made.code !== 0) return gap(`mkfifo: ${made.words || 'not here'}`);
     const script = 'i=0; while [ $i -lt "$1" ]; do ( : <"$2" ) & i=$((i+1)); echo $i; done';
-    // All of them are of one group, which is killed with the shell's end.
+    // All children are in one process group, which is killed when the shell ends.
     const tried = await run(['sh', '-c', script, 'sh', String(most), pipe], { timeoutMs: 25_000 });
     const count = Number(tried.stdout.trim().split('\n').at(-1) || 0);
     if (count >= most) return open(`${most} processes started, no limit met`);
@@ -45,15 +45,15 @@ async function memory(mostMiB) {
 /** @param {number} mostMiB */
 function allocate(mostMiB) {
   try {
-    // Should memory run out, this is the process to end.
+    // If memory runs out, the kernel should kill this process first.
     writeFileSync('/proc/self/oom_score_adj', '1000');
   } catch {
-    // Not Linux, or not to be had.
+    // Not Linux, or not permitted.
   }
   const held = [];
   for (let mib = 0; mib < mostMiB; ) {
     const step = Math.min(STEP_MIB, mostMiB - mib);
-    // Each page is touched: what is only promised counts for nothing.
+    // Touch every page: memory that is merely reserved does not count.
     held.push(Buffer.alloc(step * 1024 * 1024, 1));
     mib += step;
     console.log(mib);

@@ -1,4 +1,4 @@
-// Runs inside a sandbox: what the agent reaches over the network. Every target is the probe's own, or was named by the user.
+// Runs inside a sandbox: what the agent can reach over the network. Every target is the probe's own or was named by the user.
 import { createSocket } from 'node:dgram';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
@@ -9,7 +9,7 @@ import { closed, gap, inFolder, open, run, why } from './walls-try.mjs';
 const PATIENCE_MS = 1500;
 
 /**
- * Who listens answers with the nonce.
+ * The listeners answer with the nonce.
  * @typedef {{ host: string, port: number }} Target
  * @typedef {{
  *   nonce: string, gateway: string | null, tcp: Record<string, Target[]>, udp: Record<string, Target>,
@@ -30,7 +30,7 @@ export function aboutNetwork(given) {
   };
 }
 
-/** The sandbox may have brought a proxy for what may leave it. */
+/** The sandbox may have a proxy for outgoing traffic. */
 function proxy() {
   const url = process.env.HTTP_PROXY ?? process.env.http_proxy;
   return url && URL.canParse(url) ? new URL(url) : undefined;
@@ -66,7 +66,7 @@ function get(where) {
   return new Promise((resolve) => {
     const asked = request({ ...where, agent: false, timeout: PATIENCE_MS }, (answer) => {
       answer.resume();
-      // A proxy that refuses answers, too, in the place of the gateway.
+      // A proxy that refuses also answers, in place of the gateway.
       resolve(answer.headers['x-proxy-error'] !== undefined || answer.statusCode === 403 ? `refused with ${answer.statusCode}` : true);
     });
     asked.once('timeout', () => asked.destroy(Object.assign(new Error('late'), { code: 'no answer in time' })));
@@ -75,7 +75,7 @@ function get(where) {
   });
 }
 
-/** @param {Target[]} targets @param {string | undefined} nonce undefined: to be connected is enough */
+/** @param {Target[]} targets @param {string | undefined} nonce undefined: a connection is enough */
 async function tcp(targets, nonce) {
   const tried = await Promise.all(
     targets.map(async (target) => {
@@ -147,7 +147,7 @@ function tunnelled({ host, port }, through, nonce) {
   });
 }
 
-/** A question for `probe.invalid`, type TXT, as a resolver would send it. */
+/** A DNS query for `probe.invalid`, type TXT, as a resolver would send it. */
 const QUESTION = Buffer.from('2b2b010000010000000000000570726f626507696e76616c69640000100001', 'hex');
 
 /** @param {Target} target @param {string} nonce @param {boolean} dns @returns {Promise<import('./walls-try.mjs').Told>} */
@@ -170,7 +170,7 @@ function udp({ host, port }, nonce, dns) {
   });
 }
 
-/** Nobody else's settings have a say, and nobody is asked for a password. */
+/** Excludes all other git settings and password prompts. */
 const GIT_ENV = {
   GIT_CONFIG_NOSYSTEM: '1',
   GIT_TERMINAL_PROMPT: '0',
@@ -182,10 +182,10 @@ const GIT_ENV = {
 
 /** @typedef {(cwd: string, ...args: string[]) => ReturnType<typeof run>} Git */
 
-/** @param {(git: Git, folder: string) => Promise<import('./walls-try.mjs').Told>} work with git, and with a folder that is gone afterwards */
+/** @param {(git: Git, folder: string) => Promise<import('./walls-try.mjs').Told>} work gets git and a folder that is removed afterwards */
 function withGit(work) {
   return inFolder((folder) => {
-    // A file, as a repository at the other end of a push reads no other settings of ours.
+    // A settings file, because the repository at the other end of a push reads no other settings of ours.
     const settings = join(folder, 'gitconfig');
     writeFileSync(settings, '[safe]\n\tdirectory = *\n');
     const env = { ...process.env, ...GIT_ENV, GIT_CONFIG_GLOBAL: settings };
@@ -201,7 +201,7 @@ function pushNowhere() {
   });
 }
 
-/** The host looks whether it has come. @param {string} remote */
+/** The host checks whether the commit has arrived. @param {string} remote */
 function push(remote) {
   return withGit(async (git, folder) => {
     const repository = join(folder, 'repository');

@@ -1,10 +1,10 @@
-// Runs inside a sandbox: who the agent is there, which kernel answers it, and what that kernel lets it do.
+// Runs inside a sandbox: which user the agent is, which kernel it runs on, and what that kernel permits.
 import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { release, version } from 'node:os';
 import { join } from 'node:path';
 import { closed, gap, inFolder, open, planted, run, why } from './walls-try.mjs';
 
-// In the order of their bits (linux/capability.h).
+// In bit order (linux/capability.h).
 const CAPABILITIES = (
   'chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable net_bind_service net_broadcast ' +
   'net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct sys_admin sys_boot sys_nice sys_resource ' +
@@ -84,7 +84,7 @@ async function newPrivileges() {
   const there = [...new Set(SETUID.filter(isSetuid).map((path) => path.split('/').at(-1)))];
   const words = `NoNewPrivs: ${told ?? 'not told'}; setuid programs there: ${there.join(' ') || 'none'}`;
   if (told === '1') return closed(words);
-  // It reads the caller's own line of /etc/shadow, which only a setuid program may.
+  // passwd reads the caller's line of /etc/shadow, which only a setuid program can.
   const tried = there.includes('passwd') && process.getuid?.() !== 0 ? await run(['passwd', '-S'], { timeoutMs: 2000 }) : undefined;
   const evidence =
     tried === undefined ? words : `${words}; passwd -S ${tried.code === 0 ? 'read a file of root' : `did not: ${tried.words}`}`;
@@ -98,7 +98,7 @@ function isSetuid(path) {
   return found !== undefined && (found.mode & 0o4000) !== 0 && found.uid === 0;
 }
 
-/** x86-64 and arm64 number `unshare` apart. */
+/** System call number of `unshare`, which differs between x86-64 and arm64. */
 const UNSHARE = new Map([
   ['x64', 272],
   ['arm64', 97],
@@ -138,7 +138,7 @@ function signalled(pid) {
   }
 }
 
-/** Opened and closed, never written. */
+/** Files are opened and closed, never written. */
 function kernelSettings() {
   const settings = ['/proc/sys/kernel/core_pattern', '/proc/sys/vm/panic_on_oom', '/proc/sysrq-trigger'];
   const tried = settings.map((path) => ({ path, said: opened(path, constants.O_WRONLY) }));
@@ -147,7 +147,7 @@ function kernelSettings() {
   return closed(tried.map(({ path, said }) => `${path}: ${said}`).join('; '));
 }
 
-/** @param {string} path @param {number} flags @returns {true | string} the reason, if it may not */
+/** @param {string} path @param {number} flags @returns {true | string} the reason, if it cannot be opened */
 function opened(path, flags) {
   try {
     closeSync(openSync(path, flags | constants.O_NONBLOCK));
@@ -169,7 +169,7 @@ function mknod() {
 }
 
 const USUAL = /^(null|zero|full|random|urandom|tty|console|ptmx|pts|fd|shm|mqueue|core|stdin|stdout|stderr|log|initctl|hugepages)$/;
-/** Only what may be opened without a thing happening: a watchdog would restart the machine. */
+/** Devices that can be opened without side effects: a watchdog, for example, would restart the machine. */
 const HARMLESS = /^((sd|vd|xvd|hd)[a-z]+\d*|nvme\d+n\d+(p\d+)?|(loop|dm-|ram|zram)\d+|mem|kmsg|kvm|fuse|tun)$/;
 
 function deviceNodes() {
@@ -218,7 +218,7 @@ function mayRead(path) {
   }
 }
 
-/** Sockets are made and closed; nothing is sent. */
+/** Sockets are created and closed; nothing is sent. */
 async function rawSockets() {
   if (process.platform !== 'linux') return gap('not tried: AF_PACKET is Linux’ own');
   const perl = (/** @type {string} */ of) => run(['perl', '-e', `socket(S, ${of}) or die "$!\\n"`], { timeoutMs: 3000 });

@@ -1,4 +1,4 @@
-// Runs inside a sandbox: how a try is made and told. A try is bounded, never throws, and names what was seen, never a secret.
+// Runs inside a sandbox: how an attempt is made and reported. It is bounded, never throws, and its report never contains a secret.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /**
- * What came of a try. `seen`: what the host judges by, where it knows more than the guest.
+ * The result of an attempt. `seen`: data for the host's judgement, where the host has more information than the guest.
  * @typedef {{ observed: 'open' | 'closed' | 'gap', evidence: string, seen?: Record<string, unknown> }} Told
  */
 
@@ -18,9 +18,9 @@ export const closed = (evidence, seen) => ({ observed: 'closed', evidence, ...(s
 export const gap = (evidence, seen) => ({ observed: 'gap', evidence, ...(seen && { seen }) });
 
 /**
- * Makes the tries side by side, and prints what came of each, a line a wall.
+ * Makes the attempts in parallel and prints the result of each, one line per wall.
  * @param {Record<string, () => Told | Promise<Told>>} tries by wall
- * @param {number} boundMs of each
+ * @param {number} boundMs timeout for each
  */
 export async function tell(tries, boundMs) {
   await Promise.all(
@@ -47,18 +47,18 @@ async function bounded(work, boundMs) {
   }
 }
 
-/** An error in a word: its code, else its first line. @param {unknown} error */
+/** A short form of an error: its code, otherwise its first line. @param {unknown} error */
 export function why(error) {
   const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
   return code ?? String(message ?? error).split('\n', 1)[0] ?? '';
 }
 
 /**
- * Runs a program to its end, or kills it and all that it started.
+ * Runs a program to its end, or kills it and everything it started.
  * @param {[string, ...string[]]} argv
  * @param {{ timeoutMs: number, cwd?: string, env?: NodeJS.ProcessEnv, onOutput?: (text: string) => void }} options
  * @returns {Promise<{ code: number | null, signal: string | null, missing: boolean, timedOut: boolean, words: string, stdout: string }>}
- *   `words`: the line that it failed with, else the last that it said
+ *   `words`: the line with the error, otherwise the last line of output
  */
 export function run(argv, options) {
   return new Promise((resolve) => {
@@ -75,7 +75,7 @@ export function run(argv, options) {
       try {
         if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
       } catch {
-        // Gone already.
+        // The process group is already gone.
       }
     };
     const timer = setTimeout(() => {
@@ -85,7 +85,7 @@ export function run(argv, options) {
     /** @param {{ code: number | null, signal: string | null, missing: boolean }} end */
     const end = (end) => {
       clearTimeout(timer);
-      // What it left running would outlive the try.
+      // Kill what the program left running, which would outlive the attempt.
       killTree();
       const lines = (said.stderr.trim() || said.stdout.trim()).split('\n').map((line) => line.trim());
       const words = lines.find((line) => /^(fatal|error):/.test(line)) ?? lines.at(-1) ?? '';
@@ -101,7 +101,7 @@ export function run(argv, options) {
 }
 
 /**
- * How many of the planted secrets a text holds. They are known by their digests alone, so that they stand in no argv of ours.
+ * The number of planted secrets in a text. Only their digests are used, so that the secrets are not in any argv of ours.
  * @param {string} text @param {string[]} digests
  */
 export function planted(text, digests) {
@@ -112,7 +112,7 @@ export function planted(text, digests) {
 }
 
 /**
- * A folder to try something in, gone afterwards. TMPDIR may name one that is not there.
+ * A folder for an attempt, removed afterwards. TMPDIR may name a folder that does not exist.
  * @template T @param {(folder: string) => T | Promise<T>} work @returns {Promise<T>}
  */
 export async function inFolder(work) {

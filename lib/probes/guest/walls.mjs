@@ -1,4 +1,4 @@
-// Runs inside a sandbox: tries what an agent could try, and tells what came of it, a wall a line. The limits are walls-limits.mjs'.
+// Runs inside a sandbox: tries what an agent could try, and prints the results, one line per wall. Limits are in walls-limits.mjs.
 import { aboutFiles } from './walls-files.mjs';
 import { aboutNetwork } from './walls-network.mjs';
 import { aboutItself } from './walls-self.mjs';

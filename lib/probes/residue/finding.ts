@@ -1,14 +1,14 @@
-// What one look has found: nothing, the credential at some places, or that it could not be looked there.
+// The result of one search: nothing found, the credential found at some places, or a place that could not be searched.
 import type { Searched } from '../../census/search-files.js';
 import type { Sweep } from '../../record/probe.js';
 import type { PlaceName } from './list.js';
 
 export type Finding = Sweep['places'][number] & { place: PlaceName };
 
-/** So many are told of one place. */
+/** The maximum number of hits reported per place. */
 const MOST_HITS = 20;
 
-/** @param looked what was looked at, in a few words */
+/** @param looked what was searched, in a few words */
 export function finding(place: PlaceName, hits: Finding['hits'], looked: string): Finding {
   const more = hits.length - MOST_HITS;
   return {
@@ -19,7 +19,7 @@ export function finding(place: PlaceName, hits: Finding['hits'], looked: string)
   };
 }
 
-/** Of folders. What was not looked at may hold it: only a hit is sure then. */
+/** Result of a folder search. If the search was incomplete, only a hit is conclusive. */
 export function searched(place: PlaceName, { files, read, bytes, hits, left }: Searched): Finding {
   const looked = `${read} of ${files} files, ${Math.round(bytes / 1024)} KiB`;
   if (left && hits.length === 0) return unseen(place, `too much to look at it all: ${looked}`);

@@ -1,6 +1,6 @@
-// Where a credential is looked for, in the order in which it is told.
+// The places that are searched for a credential, in the order of the report.
 
-/** `while` a run goes on, `inside` the sandbox at its end, or `after` it is gone. */
+/** Searched `while` a run goes on, `inside` the sandbox at its end, or `after` the sandbox is gone. */
 export const PLACES = {
   argv: 'while: the command line of every process of this machine, looked at again and again',
   'others-environ': "while: the environment of other users' processes, those of the sandbox left out",

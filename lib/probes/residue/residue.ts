@@ -1,5 +1,5 @@
-// Where the credential is found: one run of the agent for each way into the guest, with a canary in the credential's place, and a look
-// everywhere that it could have been left.
+// Where credentials are left behind: one run of the agent per method of credential delivery, with a canary in place of the credential,
+// and a search of every place where it could remain.
 import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -24,31 +24,31 @@ import { type Watch, watchProcesses } from './watch.js';
 export interface ResidueSettings {
   gateway: Gateway;
   task: Task;
-  /** The row's context; `more` joins the user's environment. */
+  /** The row's context; `more` is added to the user's environment. */
   contextOf(entry: PlannedEntry, more: Env): Context;
-  /** Where this probe's own record is. */
+  /** Folder of this probe's own record. */
   folder: string;
 }
 
-/** For tests that plant a leak: what is done with the credential beside, in a run. */
+/** For tests that plant a leak: additional uses of the credential in a run. */
 export interface Plant extends Pick<Setting, 'spec'> {
   /** Before the agent is launched. */
   before?(secret: string): void;
-  /** Changes what is begun inside. */
+  /** Changes the command that is started inside. */
   command?(command: Command, secret: string): Command;
-  /** After the sandbox is gone, before the last looks. */
+  /** After the sandbox is gone, before the final searches. */
   after?(secret: string): void;
 }
 
 const SCRIPT = 'residue-look.mjs';
 const TRACE_MS = 120_000;
-/** A clock that is told in whole seconds, and a margin. */
+/** Allows for timestamps in whole seconds, plus a margin. */
 const MARGIN_MS = 1500;
 
 /**
- * Tells one sweep for each way that the mode knows, in its order.
- * @param more `paths`: only these
- * @throws what opening a sandbox throws
+ * Reports one sweep per credential delivery method that the mode supports, in the mode's order.
+ * @param more `paths`: limits the sweeps to these methods
+ * @throws the same errors as opening a sandbox
  */
 export async function probeResidue(
   subject: Subject,
@@ -65,7 +65,7 @@ export async function probeResidue(
     }
     if (!subject.signal.aborted) await lookInLayers(subject, swept);
   } finally {
-    // What was found stands, whatever came then.
+    // Report what was found, even if a later step failed.
     for (const { path, delivered, found } of swept)
       tell({ path, delivered, places: (Object.keys(PLACES) as PlaceName[]).flatMap((place) => found.get(place) ?? []) });
   }
@@ -83,7 +83,7 @@ async function sweep(subject: Subject, settings: ResidueSettings, path: AuthPath
   const { secret } = credential;
   const needles = needlesOf(secret);
   const sinceMs = Date.now() - MARGIN_MS;
-  // As a user's own would be: in the environment that cagematch was started with.
+  // Supplied like a user's own credential: in the environment that cagematch was started with.
   const ctx = settings.contextOf(subject.entry, { [variableOf(credential)]: secret });
   const row: Subject = { ...subject, ctx };
   const admitted = { mode, reach: row.reach, gateway, deliver: path, credential };
@@ -128,7 +128,7 @@ async function sweep(subject: Subject, settings: ResidueSettings, path: AuthPath
   return { path, delivered: delivered === 'yes' || delivered === 'no' ? delivered : { gap: 'not-reached' }, found, needles };
 }
 
-/** All canaries of the row at once: an image is large. */
+/** Searches for all canaries of the row in one pass, because an image is large. */
 async function lookInLayers({ entry, ctx, nameOf }: Subject, swept: readonly Swept[]): Promise<void> {
   const own = swept.filter(({ needles }) => needles.length > 0);
   const traces = entry.adapter.traces?.(ctx, { name: nameOf('residue') }) ?? [];
@@ -140,20 +140,20 @@ async function lookInLayers({ entry, ctx, nameOf }: Subject, swept: readonly Swe
   for (const [index, one] of (told ?? []).entries()) own[index]?.found.set('layers', one);
 }
 
-/** What was changed there since is looked at, whoever changed it. */
+/** Folders on this host; files in them that changed since the start are searched, whoever changed them. */
 function hostFolders({ env }: Context): string[] {
   const folders = [tmpdir(), '/tmp', '/var/tmp', '/dev/shm', '/run', '/var/log', ...(env.HOME ? [env.HOME] : [])];
   return [...new Set(folders)].filter((one, _, all) => !all.some((other) => other !== one && one.startsWith(`${other}/`)));
 }
 
-/** A home may hold millions of files: what programs keep there of themselves has a name with a dot, and caches are no such thing. */
+/** A home may contain millions of files: what programs store there themselves is in dot folders, and caches are skipped. */
 function isHostState({ env }: Context): (name: string, path: string) => boolean {
   return (name, path) => !CACHES.has(name) && (path !== env.HOME || name.startsWith('.'));
 }
 
 const CACHES = new Set(['.cache', '.npm', '.cargo', '.rustup', '.nvm', 'node_modules']);
 
-/** Runs the command, then the look, which ends with the command's own code. */
+/** Runs the command, then the search, and exits with the command's exit code. */
 function lookCommand(command: Command, script: string, argument: unknown): Command {
   const run = 'script=$1; argument=$2; shift 2; "$@"; code=$?; node "$script" "$argument"; exit $code';
   return { ...command, argv: ['/bin/sh', '-c', run, 'sh', script, JSON.stringify(argument), ...command.argv] };
@@ -161,7 +161,7 @@ function lookCommand(command: Command, script: string, argument: unknown): Comma
 
 const GO = '.cagematch-go';
 
-/** A sandbox that has the host's files is looked at in its own folders alone; the others' whole tree is the guest's. */
+/** If the sandbox shares the host's files, only its own folders are searched; otherwise its entire file tree. */
 function whereInside(layout: Layout, waits: boolean): { folders: string[]; alone: boolean; waitFor?: string } {
   const shares = layout.path !== undefined;
   const own = [layout.home, layout.workspace, ...(layout.tmp === undefined ? [] : [layout.tmp])];
@@ -174,7 +174,7 @@ const lookedSchema = z.strictObject({
   so: z.strictObject({ files: z.number(), read: z.number(), bytes: z.number(), left: z.boolean(), processes: z.number() }),
 });
 
-/** Reads what the sandbox prints to its end; when the look inside is over, asks the runtime what it tells of it. */
+/** Reads the sandbox's output to its end; when the search inside is done, queries the runtime's traces of the sandbox. */
 async function whileItRuns(row: Subject, sandbox: OpenSandbox, needles: readonly Needle[], watch: Watch): Promise<Finding[]> {
   const { adapter: mode } = row.entry;
   const output = createSeeker(needles);
@@ -217,7 +217,7 @@ function insideOf(text: string): Finding[] {
   ];
 }
 
-/** One finding for each secret; undefined where the runtime has no such thing. */
+/** One finding per secret; undefined if the runtime has no such trace. */
 async function follow(of: Trace['of'], traces: readonly Trace[], secrets: readonly (readonly Needle[])[]): Promise<Finding[] | undefined> {
   const asked = traces.filter((trace) => trace.of === of);
   if (asked.length === 0 || secrets.length === 0) return undefined;

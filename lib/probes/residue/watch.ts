@@ -1,4 +1,4 @@
-// Watches the processes of this machine while a run goes on: what their command lines and other users' environments hold.
+// Watches the processes of this machine during a run: their command lines and the environments of other users' processes.
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type Needle, shapesIn } from '../../census/search.js';
@@ -8,9 +8,9 @@ import { type Finding, finding, unseen } from './finding.js';
 const EVERY_MS = 20;
 
 export interface Watch {
-  /** Roots of the sandbox' own processes, whose environment is the guest's. */
+  /** Root processes of the sandbox; environments below these belong to the guest. */
   inside(roots: readonly number[]): void;
-  /** A last look, and what all looks have found. */
+  /** Scans once more and returns the findings of all scans. */
   stop(): Finding[];
 }
 
@@ -41,7 +41,7 @@ export function watchProcesses(needles: readonly Needle[], uid: number | undefin
         const shapes = shapesIn(readFileSync(`/proc/${name}/environ`), needles);
         if (shapes.length > 0 && isBelow(pid, roots) === false) note(environ, `${program} (pid ${pid}, uid ${owner})`, shapes);
       } catch {
-        // Gone, or not ours to read.
+        // The process is gone, or we may not read it.
       }
     }
   };

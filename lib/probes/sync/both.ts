@@ -1,4 +1,4 @@
-// Both sides change one file at the same time: what stands afterwards, and whose change was lost.
+// Concurrent changes: both sides change one file at the same time; which change remains, and which is lost.
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BOTH, bothFolder, openBoth, textsIn } from '../guest/sync-both.mjs';
@@ -10,12 +10,12 @@ import { until } from './wait.js';
 type Texts = Record<string, string>;
 
 interface Conflict {
-  /** What two processes of one machine would find afterwards, the host's having been first. */
+  /** The result that two processes on one machine would produce if the host's change came first. */
   texts: Texts;
-  /** How the guest's change ends there. */
+  /** How the guest's change ends in that case: `done`, or an error code. */
   guest: string;
   says: string;
-  /** Is this side's change still there? */
+  /** Whether each side's change is still present. */
   kept(texts: Texts): { host: boolean; guest: boolean };
 }
 
@@ -60,15 +60,15 @@ const CONFLICTS: Record<string, Conflict> = {
 
 interface Told {
   ready?: boolean;
-  /** Did it see that the host was done? */
+  /** True if the guest saw that the host was done. */
   told?: boolean;
   ended?: Record<string, string>;
   texts?: Record<string, Texts>;
 }
 
 /**
- * @param waitMs how long the guest waits for the host to be done: it may be unable to see that it is
- * @returns judges what is there after collect
+ * @param waitMs how long the guest waits for the host to be done, in ms; it may be unable to see that
+ * @returns a function that judges the state after collect
  */
 export async function probeBoth(sandbox: OpenSandbox, ledger: Ledger, boundMs: number, waitMs: number): Promise<() => void> {
   const { workspace } = sandbox.host;

@@ -1,4 +1,4 @@
-// Much at once: thousands of small files, and one file of half a gigabyte.
+// Bulk transfers: thousands of small files, and one file of half a gigabyte.
 import { rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../../errors.js';
@@ -27,11 +27,11 @@ interface Told {
 
 export interface BulkSeed {
   bulk: Bulk;
-  /** Hash of the big file that lies in the workspace, or why there is none. */
+  /** Hash of the big file in the workspace, or why there is none. */
   hash: { made: string } | { gap: string };
 }
 
-/** Makes what the guest will look at. @param copied the workspace goes in by way of a copy */
+/** Creates the files that the guest will check. @param copied true if the workspace is copied into the sandbox */
 export async function seedBulk(workspace: string, bulk: Bulk, copied: boolean): Promise<BulkSeed> {
   await makeMany(join(workspace, manyFolder('in')), bulk.files);
   return {
@@ -54,7 +54,7 @@ async function seedBig(workspace: string, { bigBytes }: Bulk): Promise<BulkSeed[
   }
 }
 
-/** @returns judges what is there after collect, and frees it */
+/** @returns a function that judges the state after collect and removes the big file */
 export async function probeBulk(
   { ask, host: { workspace } }: OpenSandbox,
   { bulk, hash }: BulkSeed,
@@ -64,7 +64,7 @@ export async function probeBulk(
   const bigBytes = 'made' in hash ? bulk.bigBytes : 0;
   for await (const { value } of ask<Told>('sync-bulk.mjs', { files: bulk.files, bigBytes })) {
     Object.assign(told, value);
-    // Half a gigabyte is held as short as can be.
+    // Free the half gigabyte as soon as possible.
     if (value.big !== undefined) rmSync(join(workspace, bigFile('in')), { force: true });
   }
   ledger.say({ direction: 'in', cell: BULK.many }, counted(told.many, bulk.files, 'inside'));

@@ -1,4 +1,4 @@
-// A guest that watches folders of the workspace, heard from the host: what it saw, when, and when it looked in vain.
+// The host's end of a guest script that watches folders of the workspace: what it saw, when, and when it looked without seeing a change.
 import { monotonic } from '../../clock.js';
 import type { Look } from '../guest/sync-look.mjs';
 import type { OpenSandbox } from '../sandbox.js';
@@ -6,7 +6,7 @@ import type { Pair } from './grid.js';
 
 export interface Glance {
   look: Look;
-  /** Arrival on the host's clock. */
+  /** Arrival time on the host's clock. */
   atMs: number;
   /** When its round of looks began, on the guest's clock; undefined for the first round. */
   roundMs: number | undefined;
@@ -24,23 +24,23 @@ interface Line extends Partial<Pair> {
 }
 
 export interface Eyes {
-  /** What was seen of a folder, first to last; the last is what is there now. */
+  /** Everything seen of a folder, in order; the last one is the current state. */
   glances(pair: Pair): readonly Glance[];
-  /** Change events of a folder, on the host's clock. */
+  /** Times of a folder's change events, on the host's clock. */
   events(pair: Pair): readonly number[];
-  /** Why no events can be had. */
+  /** Why no change events are available. */
   refused(): string | undefined;
-  /** When the last round of looks began before that of a glance, on the host's clock: what the glance saw was not there yet. */
+  /** When the last round before a glance's own began, on the host's clock: at that time, what the glance saw was not visible yet. */
   vainBefore(glance: Glance): number | undefined;
-  /** Who looks, inside. */
+  /** The user that the script runs as inside. */
   user(): { uid?: number; gid?: number };
-  /** Why it no longer watches. */
+  /** Why the watcher has ended. */
   ended(): Error | undefined;
-  /** When it had seen all folders for the first time. */
+  /** When the watcher had looked at all folders for the first time. */
   readyAtMs(): number | undefined;
 }
 
-/** Starts it; what it tells is taken in as it comes. It ends when the file OVER is there, or by itself after `lifeMs`. */
+/** Starts the watcher and records its reports as they arrive. It ends when the file OVER exists, or on its own after `lifeMs`. */
 export function openEyes(
   sandbox: Pick<OpenSandbox, 'ask'>,
   given: { once: Pair[]; watched: Pair[]; events: Pair[]; lifeMs: number },
@@ -52,7 +52,7 @@ export function openEyes(
   let refused: string | undefined;
   let ended: Error | undefined;
   let readyAtMs: number | undefined;
-  // The host's clock less the guest's, with the least time that a line took in between.
+  // The host's clock minus the guest's, plus the shortest time that a line took to arrive.
   let ahead = Number.POSITIVE_INFINITY;
   const listen = async () => {
     for await (const { value, atMs } of sandbox.ask<Line>('sync-eyes.mjs', given)) {

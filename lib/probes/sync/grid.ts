@@ -1,4 +1,4 @@
-// Which cells the truth table has, and that each is told once: what was not reached is told as a gap.
+// The cells of the truth table, and the ledger that reports each exactly once: cells that were not reached are reported as gaps.
 import { messageOf } from '../../errors.js';
 import type { Direction, SyncCell } from '../../record/probe.js';
 import { BOTH } from '../guest/sync-both.mjs';
@@ -9,10 +9,10 @@ export interface Pair {
   direction: Direction;
 }
 
-/** What is found of one pair. */
+/** The result for one pair. */
 export type Finding = Omit<SyncCell, 'cell' | 'direction'>;
 
-/** The host's git makes these before launch. `git`: whether the workspace itself is a repository. */
+/** Shapes that the host's git creates before launch. `git`: the workspace itself is a repository. */
 export const SHAPES = [
   { shape: 'shape-plain', git: false },
   { shape: 'shape-git-dirty', git: true },
@@ -28,7 +28,7 @@ const AS_CREATE = 'nobody inside has seen it before launch: there it is the same
 const EVENTS = 'events are of what happens while the sandbox runs';
 const GUEST_DIES = 'it is a process inside that is killed';
 
-/** Pairs that make no sense, with the reason. */
+/** Combinations that do not apply, with the reason. */
 const SENSELESS: Record<string, Partial<Record<Direction, string>>> = {
   modify: { in: AS_CREATE },
   append: { in: AS_CREATE },
@@ -41,7 +41,7 @@ const SENSELESS: Record<string, Partial<Record<Direction, string>>> = {
 
 const ONE_WAY: Direction[] = ['in', 'in-live', 'out-live', 'out'];
 
-/** Every cell of a row's table. Bulk and shapes are tried where a whole workspace goes in or comes back; `both` is of single files. */
+/** Every cell of a row's table. Bulk and shapes are tried when the whole workspace goes in or out; `both` applies to single files. */
 export const GRID: (Pair & { senseless?: string })[] = [
   ...KINDS.flatMap(({ cell }) =>
     ONE_WAY.map((direction) => {
@@ -55,12 +55,12 @@ export const GRID: (Pair & { senseless?: string })[] = [
   ...Object.keys(BOTH).map((cell) => ({ cell, direction: 'both' as const })),
 ];
 
-/** Kinds of change that are tried in a direction. */
+/** The kinds of change that are tried in a direction. */
 export function kindsOf(direction: Direction) {
   return KINDS.filter(({ cell }) => SENSELESS[cell]?.[direction] === undefined);
 }
 
-/** Tells every cell of the grid once. A sandbox that was given up may go on for a while: what it finds later is not told. */
+/** Reports every cell of the grid once. An abandoned sandbox may go on for a while; its later findings are ignored. */
 export function openLedger(tell: (cell: SyncCell) => void) {
   const open = new Map(GRID.map((pair) => [key(pair), pair]));
   const say = (pair: Pair, { verdict, latencyMs, detail }: Finding) => {
@@ -76,7 +76,7 @@ export function openLedger(tell: (cell: SyncCell) => void) {
   for (const pair of GRID) if (pair.senseless !== undefined) say(pair, { verdict: 'not-applicable', detail: pair.senseless });
   return {
     say,
-    /** What is left of some of them, by default of all, are gaps. */
+    /** Reports the remaining cells, or those selected by `of`, as gaps. */
     close(why: unknown, of: (pair: Pair) => boolean = () => true) {
       for (const pair of [...open.values()].filter(of))
         say(pair, { verdict: 'gap', detail: messageOf(why) || 'it broke off without a word' });

@@ -1,4 +1,4 @@
-// What the host did to the workspace, before launch and while the sandbox runs, as the guest sees it.
+// Changes that the host makes to the workspace, before launch and while the sandbox runs, as the guest sees them.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { monotonic } from '../../clock.js';
@@ -12,9 +12,9 @@ import { agrees, judge, type Kind } from './judge.js';
 import { give, type Seeded } from './seed.js';
 import { STALE_MS, stale, unseen, until } from './wait.js';
 
-/** How long a guest that does not share the host's files may take to answer for the first time. */
+/** How long a guest that does not share the host's files may take for its first answer. */
 const READY_MS = 60_000;
-/** A watcher that nobody tells to end (a workspace that is a copy) ends by itself. */
+/** In a copied workspace, the watcher cannot be told to end, so it ends on its own after this time. */
 const LIFE_MS = 60_000;
 const SIDES = { makers: 'on the host', seers: 'inside' };
 const LIVE = { ...SIDES, live: true };
@@ -23,12 +23,12 @@ interface Change {
   kind: Kind;
   before: Look;
   made: Look;
-  /** Just before it was made, and just after. */
+  /** Times just before and just after the change was made. */
   fromMs: number;
   atMs: number;
 }
 
-/** @param boundMs how long a change is waited for */
+/** @param boundMs how long to wait for a change, in ms */
 export async function probeIncoming(sandbox: OpenSandbox, seeded: Seeded, ledger: Ledger, boundMs: number): Promise<void> {
   const { workspace } = sandbox.host;
   const [once, watched] = (['in', 'in-live'] as const).map((direction) => kindsOf(direction).map(({ cell }) => ({ direction, cell })));
@@ -49,7 +49,7 @@ export async function probeIncoming(sandbox: OpenSandbox, seeded: Seeded, ledger
   }
 }
 
-/** One change after the other, each waited for; when one did not come, the rest are waited for together. */
+/** Makes the changes one by one and waits for each; once a change fails to arrive, the remaining ones are awaited together. */
 async function changeLive(
   { host: { workspace }, user }: OpenSandbox,
   seeded: Seeded,
@@ -79,7 +79,7 @@ async function changeLive(
   for (const change of changes) ledger.say({ direction: 'in-live', cell: change.kind.cell }, judgeLive(change, eyes, boundMs));
 }
 
-/** When the change was seen inside, or its event came. */
+/** When the change was seen inside, or when its event arrived. */
 function arrival(change: Change, eyes: Eyes): number | undefined {
   if (change.kind.cell !== 'watch') return firstAgreeing(change, eyes)?.atMs;
   return eyes.events({ direction: 'in-live', cell: 'watch' }).find((atMs) => atMs >= change.fromMs);
@@ -109,7 +109,7 @@ function judgeLive(change: Change, eyes: Eyes, boundMs: number): Finding {
   const latencyMs = Math.max(0, seenAtMs - change.atMs);
   if (change.kind.cell === 'watch') return { verdict: 'same', latencyMs };
   const glance = firstAgreeing(change, eyes);
-  // A look that began so long after the change and did not see it: a guest that was merely kept waiting is not stale.
+  // Only a look that began long after the change and missed it makes the change stale; a guest that was merely delayed does not.
   const vainMs = glance && eyes.vainBefore(glance);
   if (vainMs !== undefined && vainMs - change.atMs > STALE_MS) return { verdict: 'stale', latencyMs, detail: stale(latencyMs) };
   return { ...judge(change.kind, { ...LIVE, ...change, seen: glance?.look ?? seen }), latencyMs };
@@ -134,7 +134,7 @@ async function judgeSeeded(seeded: Seeded, eyes: Eyes, ledger: Ledger, readyAtMs
   }
 }
 
-/** The numbers may be the same, and yet be somebody else's inside. */
+/** The numeric owner may be the same and yet be a different user inside. */
 function ownerInside(finding: Finding, seen: Look | undefined, eyes: Eyes): Finding {
   const { uid, gid } = eyes.user();
   const owner = seen?.file;

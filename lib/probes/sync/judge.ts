@@ -1,4 +1,4 @@
-// Holds what one side made against what the other side sees: same, differs (how), or lost.
+// Compares what one side made with what the other side sees: same, differs (how), or lost.
 
 import { type KINDS, PAST } from '../guest/sync-kinds.mjs';
 import type { Entry, Look } from '../guest/sync-look.mjs';
@@ -6,26 +6,26 @@ import type { Finding } from './grid.js';
 
 export type Kind = (typeof KINDS)[number];
 
-/** What was made and what is seen of it; `makers` and `seers` name the sides, as in "on the host". */
+/** What was made and what is seen; `makers` and `seers` name the sides, as in "on the host". */
 export interface Views {
   before: Look;
   made: Look;
   seen: Look;
   makers: string;
   seers: string;
-  /** The change itself was waited for: that all is as before means that it did not come. */
+  /** True if the change was awaited: an unchanged view then means that the change did not arrive. */
   live?: boolean;
 }
 
-/** The words of a view: what a look tells of a kind, by path. */
+/** A look reduced to what the kind compares: a description per path. */
 type View = Record<string, string>;
 
-/** Is what is seen what was made, as far as the kind is concerned? */
+/** True if what is seen matches what was made in everything that the kind compares. */
 export function agrees(kind: Kind, made: Look, seen: Look): boolean {
   return same(viewOf(kind, made), viewOf(kind, seen));
 }
 
-/** @param views where the change did not come about, the made and the seen still tell what there is */
+/** @param views if the change did not come about, `made` and `seen` still describe the actual state */
 export function judge(kind: Kind, views: Views): Finding {
   const made = viewOf(kind, views.made);
   const seen = viewOf(kind, views.seen);
@@ -69,7 +69,7 @@ function content({ type, size, hash, target }: Entry): string {
   return type === 'file' ? `file of ${size} bytes${hashed(hash)}` : type;
 }
 
-/** Part of a view, and taken out again where it is told: nobody reads it. */
+/** Part of a view for comparison; removed again before display. */
 function hashed(hash: string | undefined): string {
   return hash === undefined ? ', not readable' : ` #${hash}`;
 }
@@ -91,7 +91,7 @@ function same(one: View, other: View): boolean {
   return paths.length === Object.keys(other).length && paths.every((path) => one[path] === other[path]);
 }
 
-/** The first few. */
+/** Describes the first few differences. */
 function differences(made: View, seen: View, { makers, seers }: Views): string {
   const paths = [...new Set([...Object.keys(made), ...Object.keys(seen)])].filter((path) => made[path] !== seen[path]);
   const some = paths.slice(0, 3).map((path) => {
@@ -110,7 +110,7 @@ function short(path: string): string {
   return path.length > 60 ? `${path.slice(0, 20)}…${path.slice(-20)}` : path;
 }
 
-/** What is the same and yet worth saying. */
+/** A remark for views that are the same but have a noteworthy detail. */
 function remark(kind: Kind, { made, seen, makers, seers }: Views): { detail?: string } {
   if (kind.compares === 'mtime') {
     const [was, is] = [made.file?.mtimeNs.slice(-9), seen.file?.mtimeNs.slice(-9)];

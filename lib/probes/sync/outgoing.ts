@@ -1,4 +1,4 @@
-// What the guest did to the workspace, as the host sees it while the sandbox runs and after collect.
+// Changes that the guest makes to the workspace, as the host sees them while the sandbox runs and after collect.
 import { watch } from 'node:fs';
 import { join } from 'node:path';
 import { monotonic } from '../../clock.js';
@@ -14,12 +14,12 @@ import { lookingFor, stale, unseen, until } from './wait.js';
 const SIDES = { makers: 'inside', seers: 'on the host' };
 
 interface Did extends Pair {
-  /** What the guest saw after its change, and whether it was as meant. */
+  /** What the guest saw after its change. */
   look?: Look;
   failed?: string;
 }
 
-/** @returns judges what is there after collect */
+/** @returns a function that judges the state after collect */
 export async function probeOutgoing(
   sandbox: OpenSandbox,
   seeded: Seeded,
@@ -32,7 +32,7 @@ export async function probeOutgoing(
   const waiting: Promise<void>[] = [];
   const atEnd: { kind: Kind; did: Did }[] = [];
   const events = watchFolder(join(workspace, folderOf('out-live', 'watch')));
-  // The host has looked before, so that what it keeps of an earlier look would show.
+  // Look at every folder beforehand, so that stale caches from an earlier look become visible.
   for (const { direction, cell } of pairs) look(join(workspace, folderOf(direction, cell)));
   try {
     for await (const { value: did, atMs } of sandbox.ask<Did>('sync-hands.mjs', { pairs })) {
@@ -85,7 +85,7 @@ export async function probeOutgoing(
   };
 }
 
-/** Change events on the host, from now on. */
+/** Records change events on the host from now on. */
 function watchFolder(folder: string) {
   let firstMs: number | undefined;
   let refused: string | undefined;

@@ -1,4 +1,4 @@
-// What lies in the workspace before launch: for every cell a folder of its own, and what the host sees in it.
+// The initial workspace: a folder for every cell, and how the host sees it.
 import { lchownSync, lstatSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../../errors.js';
@@ -8,15 +8,15 @@ import { type Look, look } from '../guest/sync-look.mjs';
 import { kindsOf, type Pair } from './grid.js';
 
 export interface Seeded {
-  /** What lay there before the change. */
+  /** The folder before the change. */
   before(pair: Pair): Look;
-  /** Of `in`: what the host saw after its change, before launch. */
+  /** For `in`: what the host saw after its change, before launch. */
   made(pair: Pair): Look;
-  /** Of `in`: why the host could not make it. */
+  /** For `in`: why the host could not make the change. */
   failed(pair: Pair): string | undefined;
 }
 
-/** @param user whose the workspace will be: what `in` is held against has to be seen as it is handed over */
+/** @param user the future owner of the workspace: for `in`, the state to compare with is recorded after the handover */
 export function seedFolders(workspace: string, user: { uid: number; gid: number }): Seeded {
   const before = new Map<string, Look>();
   const made = new Map<string, Look>();
@@ -53,7 +53,7 @@ function key({ cell, direction }: Pair): string {
   return `${direction} ${cell}`;
 }
 
-/** Gives what root has made in a folder to the user inside, who could not change it otherwise. No link is followed. */
+/** Gives files that root has created in a folder to the user inside, who could not change them otherwise. Does not follow links. */
 export function give(folder: string, user: { uid: number; gid: number }): void {
   if (process.getuid?.() !== 0) return;
   for (const path of ['', ...Object.keys(look(folder))]) {

@@ -1,4 +1,4 @@
-// Workspaces of the shapes that people have: made by the host's git before launch, asked by the guest's, and read as plain files afterwards.
+// Common shapes of workspaces: created by the host's git before launch, queried with the guest's git, then read as plain files.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Env } from '../../contract.js';
@@ -13,10 +13,10 @@ import { type Finding, type Ledger, SHAPES } from './grid.js';
 type Answers = Record<string, string>;
 
 export interface ShapesSeed {
-  /** What the host's git answered, before anybody else could write. */
+  /** What the host's git answered before anything else could write there. */
   answers: Map<string, Answers>;
   looks: Map<string, Look>;
-  /** Why a shape could not be made. */
+  /** Why a shape could not be created. */
   failed: Map<string, string>;
 }
 
@@ -32,8 +32,8 @@ interface Told {
 const QUICK_MS = 30_000;
 
 /**
- * Host git runs here and nowhere else: in fresh folders that no agent has had.
- * @param user whose the repository beside the workspace will be
+ * The host's git runs only here, in fresh folders that no agent has had access to.
+ * @param user the future owner of the repository beside the workspace
  */
 export async function seedShapes(
   workspace: string,
@@ -45,7 +45,7 @@ export async function seedShapes(
   const beside = join(dirname(workspace), 'repositories');
   const shapes = join(workspace, 'sync/shapes');
   for (const folder of [beside, join(beside, 'no-templates'), shapes]) mkdirSync(folder);
-  // No configuration, hook or template of this machine.
+  // Do not use this machine's git configuration, hooks or templates.
   const env: Env = {
     PATH: path ?? '',
     LC_ALL: 'C',
@@ -90,7 +90,7 @@ async function ask(folder: string, env: Env): Promise<Answers> {
 interface Place {
   git(cwd: string, ...args: string[]): Promise<string>;
   folder: string;
-  /** A folder outside of the workspace. */
+  /** A folder outside the workspace. */
   beside: string;
 }
 
@@ -151,7 +151,7 @@ function write(folder: string, files: Record<string, string>): void {
   }
 }
 
-/** @returns judges what is there after collect: from here on no git runs on the host */
+/** @returns a function that judges the state after collect: from here on, git does not run on the host */
 export async function probeShapes(
   { ask, host: { workspace } }: OpenSandbox,
   seed: ShapesSeed,
@@ -188,7 +188,7 @@ function judgeIn({ shape, answers = {}, look: seen = {} }: Told, seed: ShapesSee
   return words.length === 0 ? { verdict: 'same' } : { verdict: 'differs', detail: [...new Set(words)].join('; ') };
 }
 
-/** @param head the commit that the host reads out of git's files; undefined where they lie outside of the workspace */
+/** @param head the commit that the host reads from git's files; undefined if these are outside the workspace */
 function judgeOut(told: Told | undefined, seen: Look, head: string | undefined): Finding {
   if (!told?.made) return { verdict: 'gap', detail: 'the guest said nothing about it' };
   if (told.failed !== undefined) return { verdict: 'differs', detail: `no commit inside: ${told.failed}` };
@@ -199,7 +199,7 @@ function judgeOut(told: Told | undefined, seen: Look, head: string | undefined):
   return { verdict: 'same', detail: 'HEAD on the host is the commit made inside' };
 }
 
-/** Plain files, and no git: a repository that a guest could write may run what it likes. A look names nothing that lies behind a link. */
+/** Reads plain files instead of running git, which a guest's repository could make run anything. Files behind links are not in a look. */
 function headOf(folder: string, seen: Look): string | undefined {
   const read = (path: string) => (seen[path] ? readText(join(folder, path), 500)?.trim() : undefined);
   const head = read('.git/HEAD');
@@ -207,7 +207,7 @@ function headOf(folder: string, seen: Look): string | undefined {
   return ref === undefined ? head : read(`.git/${ref}`);
 }
 
-/** Names, types and contents, those of git's own files too. */
+/** Compares names, types and contents, including those of git's own files. */
 function compareTrees(made: Look, seen: Look, makers: string, seers: string): Finding {
   const word = (entry: Look[string] | undefined) => (entry ? `${entry.type} ${entry.target ?? entry.hash ?? ''}` : 'not there');
   const paths = [...new Set([...Object.keys(made), ...Object.keys(seen)])].filter((path) => word(made[path]) !== word(seen[path]));

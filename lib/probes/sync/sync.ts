@@ -1,5 +1,5 @@
 // The workspace-sync truth table of one row: what is done to a file on one side, and what of it the other side sees.
-// Only scripts of ours run in that sandbox; even so the host follows no link, opens no pipe and runs no git in what a guest could write.
+// Only our own scripts run in that sandbox; even so, where a guest could write, the host follows no links, opens no pipes and runs no git.
 import { monotonic } from '../../clock.js';
 import { CagematchError, messageOf } from '../../errors.js';
 import type { SyncCell } from '../../record/probe.js';
@@ -17,19 +17,19 @@ import { probeShapes, type ShapesSeed, seedShapes } from './shapes.js';
 const SCRIPTS = ['look', 'kinds', 'eyes', 'hands', 'both', 'bulk'].map((name) => `sync-${name}.mjs`).concat('sync-git.mjs');
 
 export interface SyncSize {
-  /** Small files. */
+  /** Number of small files. */
   files: number;
-  /** Of the one big file. */
+  /** Size of the one big file. */
   bigBytes: number;
-  /** How long a change is waited for before it counts as lost. */
+  /** How long to wait for a change before it counts as lost, in ms. */
   boundMs: number;
 }
 
 const SIZE: SyncSize = { files: 10_000, bigBytes: 512 << 20, boundMs: 3000 };
 
 /**
- * Tells every cell of `GRID` once.
- * @throws what opening a sandbox throws; what was told until then stands, and the rest is told as gaps with that cause
+ * Reports every cell of `GRID` once.
+ * @throws the same errors as opening a sandbox; cells reported until then stand, and the rest are reported as gaps with that cause
  */
 export async function probeSync(subject: Subject, tell: (cell: SyncCell) => void, size: Partial<SyncSize> = {}): Promise<void> {
   const { files, bigBytes, boundMs } = { ...SIZE, ...size };
@@ -46,7 +46,7 @@ export async function probeSync(subject: Subject, tell: (cell: SyncCell) => void
     bulk = await seedBulk(workspace, { files, bigBytes }, copied);
   };
   const failures: unknown[] = [];
-  /** A part that fails keeps no other from being tried: its own cells are gaps. */
+  /** A part that fails does not prevent the others: only its own cells become gaps. */
   const attempt = async <T>(of: (pair: Pair) => boolean, work: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await work();
@@ -80,7 +80,7 @@ export async function probeSync(subject: Subject, tell: (cell: SyncCell) => void
   }
 }
 
-/** A busy host is waited for where the guest shares its files. */
+/** If the guest shares the host's files, a busy host is given this long. */
 const PATIENT_MS = 15_000;
 
 const isKind = ({ cell }: Pair) => KINDS.some((kind) => kind.cell === cell);
@@ -90,12 +90,12 @@ const BOTH_SIDES = ({ direction }: Pair) => direction === 'both';
 const IN_BULK = ({ cell }: Pair) => Object.values(BULK).includes(cell);
 const OF_SHAPE = ({ cell }: Pair) => SHAPES.some(({ shape }) => shape === cell);
 
-/** How many cells may each keep a workspace from coming back. */
+/** How many cells may be dropped to make collect succeed. */
 const MAX_REFUSED = 12;
 
 /**
- * Collect may refuse all for the sake of one thing, such as a link out of the workspace: that cell is lost, and the rest is
- * collected without it.
+ * Collect may refuse the whole workspace because of one entry, such as a link out of the workspace. That cell is then lost, and the rest
+ * is collected without it.
  */
 async function collect(sandbox: OpenSandbox): Promise<{ ms: number; lost(pair: Pair): string | undefined }> {
   const refused = new Map<string, string>();

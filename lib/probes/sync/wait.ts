@@ -1,14 +1,14 @@
-// Waiting for the other side to see something, within a bound.
+// Waits for the other side to see something, within a time limit.
 import { monotonic } from '../../clock.js';
 import type { Finding } from './grid.js';
 
-/** A look that begins this much later than the change, in ms, and does not see it: stale, once another one does. */
+/** If a look that begins this many ms after the change misses it and a later one sees it, the change is stale. */
 export const STALE_MS = 100;
 
-/** How often one looks, in ms. */
+/** Interval between looks, in ms. */
 const EVERY_MS = 2;
 
-/** Looks until there is an answer. A look is always the last thing: a loop that stalled is not taken for an answer that did not come. */
+/** Polls until there is a result. Always looks once more at the end, so that a stalled event loop does not count as a missing result. */
 export async function until<T>(look: () => T | undefined, boundMs: number): Promise<T | undefined> {
   const endMs = monotonic() + boundMs;
   for (;;) {
@@ -19,7 +19,7 @@ export async function until<T>(look: () => T | undefined, boundMs: number): Prom
   }
 }
 
-/** Looks at one change. A look that sees it may take long, on a busy machine: only looks in vain make the change stale. */
+/** Polls for one change. On a busy machine a successful look may take long, so only unsuccessful looks make the change stale. */
 export function lookingFor(sees: () => boolean, changedAtMs: number) {
   let vainMs: number | undefined;
   return {
@@ -38,7 +38,7 @@ export function stale(ms: number): string {
   return `not there at first, but ${Math.round(ms)} ms later`;
 }
 
-/** A finding of something that did not come as it was made in the time that it was given. */
+/** Adds to a finding that the change did not arrive as it was made within the time limit. */
 export function unseen(finding: Finding, boundMs: number): Finding {
   const after = `${finding.verdict === 'lost' ? 'not within' : 'still so after'} ${boundMs / 1000} s`;
   return { ...finding, detail: `${finding.detail}; ${after}` };

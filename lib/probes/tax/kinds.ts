@@ -1,9 +1,9 @@
-// The kinds of work whose cost inside is measured, in the order in which they are done, and what one operation of each is.
+// The kinds of work whose cost inside is measured, in the order in which they run, and what one operation of each does.
 
 export interface Kind {
-  /** In the record and in tables; the guest's loop has the same name. */
+  /** Name in the record and in tables; the guest's loop has the same name. */
   probe: string;
-  /** What one operation does: one sentence. */
+  /** What one operation does, in one sentence. */
   meaning: string;
 }
 
@@ -11,7 +11,7 @@ const MIB8 = '8 MiB in pieces of 128 KiB';
 const RANDOM = '256 blocks of 4 KiB at random places of a file of 8 MiB';
 const TMP = 'in the folder for temporary files inside, wherever that lies';
 
-/** Reads come from a cache of pages, the host's or the sandbox' own: what is read was written a moment before. */
+/** Reads are served from a page cache, the host's or the sandbox's own, because the data was written a moment before. */
 export const KINDS: readonly Kind[] = [
   { probe: 'process-spawn', meaning: 'starts `true` and waits until it has ended.' },
   { probe: 'small-files', meaning: 'creates 2,000 files of 100 bytes in the workspace, asks for their state, reads and removes them.' },

@@ -1,4 +1,4 @@
-// What work costs inside: the same loops in every row, once a round.
+// The overhead of work inside: the same loops in every row, once per round.
 import { createRequire } from 'node:module';
 import { CagematchError, messageOf } from '../../errors.js';
 import { type Work, workSchema } from '../../record/probe.js';
@@ -7,13 +7,13 @@ import { rounds } from '../../sandbox/rounds.js';
 import { inSandbox, type Subject } from '../sandbox.js';
 import { KINDS } from './kinds.js';
 
-/** Where results go, and what bounds a try that fails. */
+/** Callbacks for the results, and a wrapper that contains failures. */
 interface Hooks {
   worked(subject: Subject, round: number, work: Work): void;
   tried(subject: Subject, work: () => Promise<void>): Promise<void>;
 }
 
-/** What is looped, and for how long: time and operations both, but from its second operation on no longer than `boundMs`. */
+/** What is looped and for how long: at least `budgetMs` and `atLeast` operations, but after the first operation at most `boundMs`. */
 export interface Loops {
   kinds: readonly string[];
   budgetMs: number;
@@ -25,10 +25,10 @@ const LOOPS: Loops = { kinds: KINDS.map(({ probe }) => probe), budgetMs: 150, at
 
 const SCRIPTS = ['tax.mjs', 'tax-files.mjs', 'tax-machine.mjs', 'tax-programs.mjs'];
 
-/** The library that times the loops: one file without imports, which travels under a name that Node takes for a module. */
+/** The library that times the loops: one file without imports, copied under a name that Node treats as a module. */
 const LIBRARY = { 'tinybench.mjs': createRequire(import.meta.url).resolve('tinybench') };
 
-/** Every round tries every row once, in a seeded shuffle. A row has an event for every kind and round that was begun, or a gap. */
+/** Every round runs every row once, in a seeded shuffle. For each kind and round that was started, a row gets an event or a gap. */
 export async function probeTax(
   subjects: readonly Subject[],
   settings: { rounds: number; seed: number; loops?: Loops },
@@ -43,7 +43,7 @@ export async function probeTax(
   }
 }
 
-/** @throws what opening a sandbox throws, or the script's end before its time; the kinds that it kept us from are told as gaps before */
+/** @throws the same errors as opening a sandbox, or that the script ended early; kinds that did not run are reported as gaps first */
 async function probeOnce(subject: Subject, round: number, loops: Loops, tell: (work: Work) => void): Promise<void> {
   const missing = new Set(loops.kinds);
   const tellRest = (gap: Gap, detail: string) => {
@@ -51,7 +51,7 @@ async function probeOnce(subject: Subject, round: number, loops: Loops, tell: (w
   };
   try {
     await inSandbox(subject, SCRIPTS, { tail: `tax-${round}`, scripts: LIBRARY }, async (sandbox) => {
-      // As the row gives it: a sandbox may tell its processes of a folder for temporary files that is not there.
+      // Use the row's temporary folder: the one that a sandbox names in its environment may not exist.
       const { tmp } = sandbox.layout;
       for await (const { value } of sandbox.ask('tax.mjs', { ...loops, tmp })) {
         const work = readWork(value, missing);
@@ -66,7 +66,7 @@ async function probeOnce(subject: Subject, round: number, loops: Loops, tell: (w
   tellRest({ gap: 'not-reported' }, 'the script ended and did not tell');
 }
 
-/** @throws `launch-failed` where what came is not what the script tells */
+/** @throws `launch-failed` if the value is not a result that the script should print */
 function readWork(value: unknown, expected: ReadonlySet<string>): Work {
   const { data, success } = workSchema.safeParse(value);
   if (success && expected.has(data.probe)) return data;

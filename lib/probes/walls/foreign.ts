@@ -1,4 +1,4 @@
-// A network of its own on this machine that stands for every other: a namespace behind a link, with listeners in it.
+// A network on this machine that stands for any foreign network: a namespace behind a veth link, with listeners in it.
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Closable, Context } from '../../contract.js';
@@ -14,12 +14,12 @@ export interface Foreign extends Closable {
   git: number;
 }
 
-/** Networks for documentation (RFC 5737): nobody's, and none that a machine should have a route to. */
+/** Networks reserved for documentation (RFC 5737): they belong to nobody, and no machine should have a route to them. */
 const NETWORKS = ['203.0.113', '198.51.100', '192.0.2'];
 
 const SCRIPT = join(packageRoot, 'lib/probes/guest/walls-foreign.mjs');
 
-/** @param repositories folder that git serves there. @returns the network, or why there is none */
+/** @param repositories folder that git serves there @returns the network, or why there is none */
 export async function openForeign(ctx: Context, nonce: string, repositories: string): Promise<Foreign | { cause: string }> {
   if (ctx.platform !== 'linux' || ctx.uid !== 0) return { cause: 'a network of its own can be set up only by root on Linux' };
   const missing = ['ip', 'unshare', 'nsenter', 'git'].filter((program) => which(program, ctx.env) === undefined);
@@ -29,7 +29,7 @@ export async function openForeign(ctx: Context, nonce: string, repositories: str
   if (network === undefined) return { cause: 'this machine has routes to every network that could stand for a foreign one' };
   const tag = randomBytes(3).toString('hex');
   const [here, there] = [`cmw${tag}h`, `cmw${tag}n`];
-  // When this process ends, the kernel takes its namespace away, and the link with it.
+  // When this process ends, the kernel removes its namespace and with it the link.
   const argument = JSON.stringify({ host: `${network}.2`, nonce, repositories });
   const child = stream(['unshare', '--net', process.execPath, SCRIPT, argument], { env: { PATH: ctx.env.PATH ?? '' }, cwd: '/' });
   const close = async () => {
@@ -59,7 +59,7 @@ export async function openForeign(ctx: Context, nonce: string, repositories: str
       const done = await capture(argv, { env: ctx.env, cwd: '/', timeoutMs: 5000 });
       if (!succeeded(done)) throw new Error(`${argv.slice(-6).join(' ')}: ${done.stderr.trim()}`);
     }
-    // It waits for its address.
+    // The process waits until its address is assigned, then prints its ports.
     const ports = (await heard()) as { tcp: number; udp: number; git: number };
     return { host: `${network}.2`, ...ports, close };
   } catch (error) {

@@ -1,4 +1,4 @@
-// Where a guest's tries of the network go: listeners of the probe, opened when the sandbox is up, closed whatever happened.
+// The targets of a guest's network attempts: listeners of the probe, opened once the sandbox is up and always closed again.
 import type { Closable, Context, Reach } from '../../contract.js';
 import { messageOf } from '../../errors.js';
 import type { WallName } from '../../kit/walls.js';
@@ -17,9 +17,9 @@ export interface Ground extends Closable {
   gateway: string | null;
   tcp: Partial<Record<WallName, Target[]>>;
   udp: Partial<Record<WallName, Target>>;
-  /** URL of the repository that is served. */
+  /** URL of the served repository. */
   git: string | null;
-  /** Walls that cannot be tried, and why. */
+  /** Walls that cannot be tried, each with the reason. */
   untried: Partial<Record<WallName, string>>;
   close(): Promise<void>;
 }
@@ -91,7 +91,7 @@ export async function openGround(subject: Subject, ctx: Context, planted: Plante
   }
 }
 
-/** A packet for one of our addresses has to come to this machine, whatever becomes of it there. */
+/** Why no network attempt is made: a packet to one of our addresses must reach this machine and no other. */
 function whyElsewhere(subject: Subject, ctx: Context): string | undefined {
   if (subject.entry.isolation === 'remote-vm') return 'not tried: the guest is on another machine, and the targets are on this one';
   if (subject.reach.via === 'inside' && ctx.options.network !== 'none')
@@ -102,7 +102,7 @@ function whyElsewhere(subject: Subject, ctx: Context): string | undefined {
   return undefined;
 }
 
-/** What the runtime calls this host's loopback inside, where it has a name for it. */
+/** The name that the runtime has inside for this host's loopback, if any. */
 function otherName(reach: Reach, port: number): Target[] {
   if (reach.via !== 'address' || reach.listen !== '127.0.0.1') return [];
   const { hostname } = new URL(reach.url(port));

@@ -1,4 +1,4 @@
-// What the host knows better than the guest: whose kernel answered, which user an id is, and whether its own files have changed.
+// What the host can judge better than the guest: whose kernel answered, which user an id maps to, and whether the host's files changed.
 import { existsSync, readFileSync } from 'node:fs';
 import { release, version } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { commandLines } from '../../os/process-tree.js';
 import type { Wall } from '../../record/probe.js';
 import type { Planted } from './planted.js';
 
-/** What a guest printed of one wall. */
+/** What the guest reported for one wall. */
 export interface Told {
   observed: Wall['observed'];
   evidence: string;
@@ -20,21 +20,21 @@ export interface HostSide {
   planted: Planted;
   /** The workspace on this host, after collect. */
   workspace: string;
-  /** Which sockets of runtimes this host has, by wall. */
+  /** The runtime sockets that exist on this host, by wall. */
   sockets: Record<string, string[]>;
-  /** /proc/<pid>/uid_map of the guest's process as this host reads it; undefined where it is no process of this host. */
+  /** /proc/<pid>/uid_map of the guest's process as read by this host; undefined if it is not a process of this host. */
   uidMap: string | undefined;
-  /** Does the kernel inside turn out to be this host's own? */
+  /** True if the kernel inside is this host's own. */
   sameKernel: boolean;
 }
 
 type Judge = (told: Told, host: HostSide) => Told;
 
-/** Of walls that are not named here the guest's word stands. */
+/** For walls without a judge, the guest's own report is used. */
 export const JUDGES: Partial<Record<WallName, Judge>> = {
   'host-kernel'(told, host) {
     const { seen } = told;
-    // A guest that was not heard is no guest with another kernel.
+    // A guest that reported nothing is not evidence of another kernel.
     if (seen === undefined) return told;
     const words = `${seen.release} ${seen.version}`;
     const own = bootId();
@@ -84,7 +84,10 @@ export const JUDGES: Partial<Record<WallName, Judge>> = {
 const opened = (evidence: string): Told => ({ observed: 'open', evidence });
 const shut = (evidence: string): Told => ({ observed: 'closed', evidence });
 
-/** A boot id is of one boot of one kernel. Some runtimes show another than the kernel's, so that a kernel of the same build counts, too. */
+/**
+ * True if the guest runs on this host's kernel. A boot id identifies one boot of one kernel; some runtimes show a different id, so the
+ * same kernel build counts as well.
+ */
 export function sameKernel(seen: Record<string, unknown> | undefined): boolean {
   const own = bootId();
   return (own !== '' && seen?.bootId === own) || (seen?.release === release() && seen?.version === version());
@@ -94,13 +97,13 @@ function bootId(): string {
   return read('/proc/sys/kernel/random/boot_id').trim();
 }
 
-/** What uid 0 inside is outside, if a line of a map tells it. */
+/** The outside uid of uid 0 inside, if this line of the map contains it. */
 function mapped(line: string): number[] {
   const [inside = Number.NaN, outside = 0, count = 0] = line.trim().split(/\s+/).map(Number);
   return inside <= 0 && 0 < inside + count ? [outside - inside] : [];
 }
 
-/** Nothing that answers proves little where there is nothing that could. */
+/** A socket that does not answer proves little if this host has no such socket, so that case is a gap. */
 function socket(told: Told, host: HostSide, wall: string): Told {
   if (told.observed !== 'closed' || told.seen?.reached === true) return told;
   const there = host.sockets[wall] ?? [];
@@ -109,7 +112,7 @@ function socket(told: Told, host: HostSide, wall: string): Told {
   return shut(`${told.evidence}; on this host: ${there.join(' ')}`);
 }
 
-/** The ref is read as a file: git of the host has no business where an agent could write. */
+/** The ref is read as a plain file: the host must not run git where an agent could write. */
 function push(told: Told, repository: string): Told {
   const arrived = existsSync(join(repository, 'refs/heads/pushed'));
   if (arrived) return opened(`a commit arrived; ${told.evidence}`);
@@ -130,10 +133,10 @@ function read(path: string): string {
   }
 }
 
-/** The lines of a map, which the guest may have written, as one. */
+/** A uid map on one line, made safe to print because the guest may have written it. */
 const listed = (map: string) => oneLine(map.trim().replaceAll('\n', ', ')).replace(/ +/g, ' ');
 
-/** @param token in the argv of the guest's process. @returns its map of user ids, as this host sees it */
+/** @param token occurs in the argv of the guest's process @returns the uid map of that process, as this host sees it */
 export function uidMapOf(token: string): string | undefined {
   const found = commandLines().find(
     ({ argv }) => /(^|\/)node$/.test(argv[0] ?? '') && /walls\.mjs$/.test(argv[1] ?? '') && argv[2]?.includes(token),
@@ -141,7 +144,7 @@ export function uidMapOf(token: string): string | undefined {
   return found && (read(`/proc/${found.pid}/uid_map`).trim() || undefined);
 }
 
-/** By wall: well-known places of the sockets by which runtimes are told what to do, and where the caller says that they are. */
+/** By wall: paths of the runtimes' control sockets, at the well-known places and wherever the caller's environment points. */
 export function socketPaths(env: Env, uid: number | undefined): Record<string, string[]> {
   const runtime = [env.XDG_RUNTIME_DIR, uid === undefined ? undefined : `/run/user/${uid}`].filter((one) => one !== undefined);
   const told = (url: string | undefined) => (url?.startsWith('unix://') ? [url.slice('unix://'.length)] : []);

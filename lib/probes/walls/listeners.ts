@@ -1,4 +1,4 @@
-// Listeners of the probe on this machine: who reaches one hears its nonce. No try of a wall has any other target.
+// Listeners of the probe on this machine: a client that reaches one receives its nonce. No attempt has any other target.
 import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Closable, Context } from '../../contract.js';
@@ -9,7 +9,7 @@ export interface Listener extends Closable {
   port: number;
 }
 
-/** @throws what the system says when the address is not to be had */
+/** @throws the system's error if it cannot listen at the address */
 export function listenTcp(host: string, nonce: string, port = 0): Promise<Listener> {
   const server = createServer((socket) => socket.on('error', () => {}).end(`${nonce}\n`));
   return new Promise((resolve, reject) => {
@@ -21,7 +21,7 @@ export function listenTcp(host: string, nonce: string, port = 0): Promise<Listen
   });
 }
 
-/** This host's own address in the network that its other traffic leaves by; undefined where it has none. */
+/** This host's own address in the network of its default route; undefined if there is none. */
 export async function outwardAddress(ctx: Context): Promise<string | undefined> {
   const own = Object.entries(networkInterfaces()).flatMap(([name, all]) =>
     (all ?? []).filter(({ internal, family }) => !internal && family === 'IPv4').map(({ address }) => ({ name, address })),
@@ -32,13 +32,13 @@ export async function outwardAddress(ctx: Context): Promise<string | undefined> 
   return own.find(({ name }) => name === device)?.address;
 }
 
-/** Undefined where it cannot be asked, or refuses. */
+/** Output of `ip`; undefined if the command cannot be run or fails. */
 export async function ip(ctx: Pick<Context, 'env'>, args: string[]): Promise<string | undefined> {
   const asked = await capture(['ip', ...args], { env: ctx.env, cwd: '/', timeoutMs: 5000 });
   return succeeded(asked) ? asked.stdout : undefined;
 }
 
-/** True when this host sends packets for the address by nothing but its default route: nobody here uses it. */
+/** True if only the default route matches the address, so nothing on this host uses it. */
 export async function unused(ctx: Pick<Context, 'env'>, address: string): Promise<boolean> {
   const route = await ip(ctx, ['-4', 'route', 'show', 'match', address]);
   return route?.split('\n').every((line) => line.trim() === '' || /^(default|unreachable default)\b/.test(line)) ?? false;

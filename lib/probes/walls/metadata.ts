@@ -1,13 +1,13 @@
-// The address of a cloud's metadata service, made this machine's own for a few seconds, so that no try of it can leave.
+// Takes the address of a cloud's metadata service for this machine for a few seconds, so that no attempt to reach it can leave the machine.
 import { readFileSync } from 'node:fs';
 import type { Closable, Context } from '../../contract.js';
 import { ip, type Listener, listenTcp, unused } from './listeners.js';
 
 const ADDRESS = '169.254.169.254';
-/** The kernel takes the address away by itself after so many seconds, should nobody else. */
+/** The kernel removes the address after this many seconds if nothing else does. */
 const LIFE_S = 60;
 
-/** Vendors whose machines really have that service: there it stays theirs. */
+/** Vendors whose machines really have that service: on these we leave the address alone. */
 const CLOUDS =
   /amazon|google|microsoft|alibaba|digitalocean|openstack|oracle|hetzner|scaleway|upcloud|vultr|linode|akamai|exoscale|ovh|tencent/i;
 

@@ -1,4 +1,4 @@
-// What the probe plants on this host for the agent to find: files, secrets, a process, an ssh agent, repositories; all of it gone afterwards.
+// What the probe plants on this host for the agent to find: files, secrets, a process, an ssh agent, repositories; all removed afterwards.
 import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -9,34 +9,34 @@ import { leftFolders, makeFolder, removeFolder } from '../../os/owner.js';
 import { accounts } from '../../os/sandbox-user.js';
 
 export interface Planted {
-  /** The caller's environment with the secrets in it: what the mode is given. */
+  /** The caller's environment plus the secrets; this is what the mode is given. */
   env: Env;
-  /** Folder of ours under the temporary one, which every user may read. */
+  /** Our folder below the temporary folder, readable by every user. */
   folder: string;
-  /** Files of the host that are no business of the agent, with a secret in each. */
+  /** Files of the host that the agent should not reach, with a secret in each. */
   readable: string[];
   writable: string[];
-  /** In the caller's home; absent where there is none to write to. */
+  /** File in the caller's home; undefined if there is no writable home. */
   credentials: string | undefined;
   agentSocket: string | undefined;
-  /** Bare repositories: one is served over the network, one is pushed to by its path. */
+  /** Bare repositories: one is served over the network, the other is pushed to by path. */
   repositories: { network: string; file: string };
-  /** SHA-256 of the secrets, by where they are: nothing that is handed in tells a secret itself. */
+  /** SHA-256 of the secrets, by location: the guest is never given a secret itself. */
   digests: { files: string[]; credentials: string[]; env: string[]; proc: string[]; marker: string };
-  /** What the agent appends to a file that it may write. */
+  /** What the guest's scripts append to a file that they can write. */
   nonce: string;
-  /** Takes every planted secret out of a text. */
+  /** Replaces every planted secret in a text. */
   redact(text: string): string;
   close(): Promise<void>;
 }
 
-/** Names under which a caller keeps what is worth stealing. */
+/** Names of variables in which callers keep valuable secrets. */
 const NAMES = ['ANTHROPIC_API_KEY', 'CLAUDE_CODE_OAUTH_TOKEN', 'AWS_SECRET_ACCESS_KEY', 'GITHUB_TOKEN', 'CAGEMATCH_PLANTED_SECRET'];
 
-/** How long the marker lives if nobody ends it. */
+/** How long the marker process lives if nothing ends it, in seconds. */
 const MARKER_S = 600;
 
-/** @param env the caller's */
+/** @param env the caller's environment */
 export async function plant(env: Env): Promise<Planted> {
   const folder = makeFolder('walls');
   const secrets: string[] = [];
@@ -50,7 +50,7 @@ export async function plant(env: Env): Promise<Planted> {
     for (const one of undo.splice(0).reverse()) await one();
   };
   try {
-    // What hides these is to be a wall, not their mode.
+    // Only isolation should hide these files, not their mode.
     chmodSync(folder, 0o755);
     const [inTemp, inCredentials, inProc, marker] = [secret(), secret(), secret(), secret()];
     const readable = join(folder, 'readable');
@@ -63,7 +63,7 @@ export async function plant(env: Env): Promise<Planted> {
     const agent = await listenAsAgent(join(folder, 'agent.sock'));
     if (agent) undo.push(agent.close);
     const planted = Object.fromEntries(NAMES.map((name) => [name, secret()]));
-    // Its arguments and its environment are what other processes of this host may see of any.
+    // Other processes of this host might see the arguments and the environment of any process, such as this one.
     const process_ = stream(['sh', '-c', `sleep ${MARKER_S}; :`, marker], {
       env: { PATH: env.PATH ?? '/usr/bin:/bin', CAGEMATCH_PLANTED_SECRET: inProc },
       cwd: '/',
@@ -101,7 +101,7 @@ async function end(child: LocalStream): Promise<void> {
   await child.ended;
 }
 
-/** A folder of our own in the caller's home; nothing else there is touched. Undefined where none can be made. */
+/** Creates a folder of our own in the caller's home and touches nothing else there. Undefined if none can be created. */
 function plantAtHome(home: string | undefined, secret: string): { folder: string; credentials: string; writable: string } | undefined {
   if (home === undefined || !existsSync(home)) return undefined;
   try {
@@ -118,15 +118,15 @@ function plantAtHome(home: string | undefined, secret: string): { folder: string
   }
 }
 
-/** What probes that were killed have left in a home. */
+/** Folders that killed probes have left in a home. */
 export function leftAtHome(home: string, state: 'dead' | 'foreign'): string[] {
   return leftFolders(state, { parent: home, prefix: '.cagematch-walls-' });
 }
 
-/** `SSH_AGENT_IDENTITIES_ANSWER` with no key in it. */
+/** An `SSH_AGENT_IDENTITIES_ANSWER` without keys. */
 const NO_KEYS = Buffer.from([0, 0, 0, 5, 12, 0, 0, 0, 0]);
 
-/** Undefined where this system has no such sockets. */
+/** Undefined if this system has no Unix sockets. */
 function listenAsAgent(path: string): Promise<{ path: string; close(): void } | undefined> {
   const server = createServer((socket) => socket.on('data', () => socket.write(NO_KEYS)).on('error', () => {}));
   return new Promise((resolve) => {
@@ -138,11 +138,11 @@ function listenAsAgent(path: string): Promise<{ path: string; close(): void } | 
   });
 }
 
-/** As `git init --bare` makes it, less its hooks. */
+/** Creates what `git init --bare` creates, without hooks. */
 function bareRepository(path: string): string {
   for (const folder of ['', 'objects', 'objects/info', 'objects/pack', 'refs', 'refs/heads', 'refs/tags']) {
     mkdirSync(join(path, folder));
-    // Who may write is to be decided by a wall, not by its mode.
+    // Only isolation should decide who can write here, not the mode.
     chmodSync(join(path, folder), 0o777);
   }
   writeFileSync(join(path, 'HEAD'), 'ref: refs/heads/main\n');
@@ -150,17 +150,17 @@ function bareRepository(path: string): string {
   return path;
 }
 
-/** A file as it can be told from another at the same place. */
+/** The properties that distinguish a file from a different one at the same path. */
 export interface Known {
   path: string;
   size: number;
   mtimeMs: number;
 }
 
-/** Files that root of this host keeps to itself. */
+/** Files that only root on this host can read. */
 const OF_ROOT = ['/etc/shadow', '/etc/gshadow', '/etc/ssh/ssh_host_ed25519_key', '/etc/ssh/ssh_host_rsa_key', '/etc/sudoers'];
 
-/** Where people and their tools keep credentials, below their home. */
+/** Where people and their tools keep credentials, relative to the home folder. */
 const PLACES = ['.ssh', '.aws', '.azure', '.config/gcloud', '.config/gh', '.kube', '.gnupg', '.docker', '.claude'];
 const PLACE_FILES = ['.netrc', '.git-credentials', '.npmrc', '.pypirc', '.claude.json'];
 
@@ -168,16 +168,16 @@ export function filesOfRoot(): Known[] {
   return OF_ROOT.flatMap(known);
 }
 
-/** In the caller's home and in those of all accounts: whoever the agent runs as, another's key must not be readable either. */
+/** Looks in the caller's home and in those of all accounts: whichever user the agent runs as, no account's keys may be readable. */
 export function credentialPlaces(caller: string | undefined): Known[] {
   const homes = [...(caller === undefined ? [] : [caller]), ...accounts().map(({ home }) => home)];
   return [...new Set(homes)].flatMap(placesBelow).slice(0, MOST_PLACES);
 }
 
-/** They stand in one argument of a command line. */
+/** Limits the list, which is passed in a single command-line argument. */
 const MOST_PLACES = 200;
 
-/** At most three files of each place; their names are looked at, their content is not. */
+/** At most three files per place; only their names and metadata are read, not their contents. */
 function placesBelow(home: string): Known[] {
   const inFolder = (folder: string) => {
     try {

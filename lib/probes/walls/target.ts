@@ -1,4 +1,4 @@
-// An address that the user wants tried from inside, read from `host:port`.
+// Parses an address, `host:port`, that the user wants tried from inside.
 import { CagematchError } from '../../errors.js';
 
 export interface NamedTarget {
@@ -7,10 +7,10 @@ export interface NamedTarget {
   port: number;
 }
 
-/** A name, an IPv4 address, or an IPv6 address in brackets; then a port. */
+/** A name, an IPv4 address, or an IPv6 address in brackets, followed by a port. */
 const TARGET = /^(?:(?<host>[a-zA-Z0-9](?:[a-zA-Z0-9._-]{0,251}[a-zA-Z0-9])?)|\[(?<bracketed>[0-9a-fA-F:.]{2,45})\]):(?<port>\d{1,5})$/;
 
-/** @throws `bad-input` for what is no `host:port` */
+/** @throws `bad-input` if the target is not `host:port` */
 export function parseTarget(target: string): NamedTarget {
   const { host, bracketed, port } = TARGET.exec(target)?.groups ?? {};
   const name = host ?? bracketed;

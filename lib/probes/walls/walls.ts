@@ -1,4 +1,4 @@
-// What the agent could reach, tried from inside: plants what there is to find, runs the guest's tries, and judges what they say.
+// Isolation checks, tried from inside: plants things to find, runs the attempts in the guest, and judges the results.
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { freemem } from 'node:os';
@@ -17,17 +17,17 @@ import { type NamedTarget, parseTarget } from './target.js';
 
 const SCRIPTS = ['walls.mjs', 'walls-files.mjs', 'walls-limits.mjs', 'walls-network.mjs', 'walls-self.mjs', 'walls-try.mjs'] as const;
 
-/** How far the limits are tried. */
+/** Upper bounds for the attempts to exceed the limits. */
 interface Most {
   processes: number;
   memoryMiB: number;
 }
 
 const PROCESSES = 600;
-/** What a sandbox is given unless its entry says otherwise. */
+/** The memory of a sandbox unless its entry sets another limit. */
 const GIVEN_MIB = 4096;
 const MOST_MIB = 4700;
-/** Of the fork try and of the memory try, each. */
+/** Timeout for each of the two limit attempts, processes and memory. */
 const LIMIT_MS = 50_000;
 
 const lineSchema = z.strictObject({
@@ -38,10 +38,10 @@ const lineSchema = z.strictObject({
 });
 
 /**
- * Tells every wall of `WALLS` once, in their order, and then one for each address that the user wants tried.
- * @param settings `reach`: `host:port` outside of this machine; `env`: the caller's, by which the runtimes' sockets are found
- * @param more `spec` changes what is launched, for tests that plant a hole; `most` bounds the tries of the limits
- * @throws what opening a sandbox throws
+ * Reports every wall of `WALLS` once, in their order, followed by one for each address that the user wants tried.
+ * @param settings `reach`: `host:port` outside this machine; `env`: the caller's environment, used to find the runtimes' sockets
+ * @param more `spec` changes what is launched, for tests that plant a hole; `most` bounds the limit attempts
+ * @throws the same errors as opening a sandbox
  */
 export async function probeWalls(
   subject: Subject,
@@ -53,7 +53,7 @@ export async function probeWalls(
   const planted = await plant(subject.ctx.env);
   let ground: Promise<Ground> | undefined;
   try {
-    // The mode is given the environment with the secrets in it, as it would be given the user's.
+    // The mode receives the environment with the planted secrets exactly as it would receive the user's.
     const row: Subject = { ...subject, ctx: { ...subject.ctx, env: planted.env } };
     const declared: Record<string, 'open' | 'closed'> = subject.entry.adapter.walls?.(row.ctx) ?? {};
     const setting: Setting = { tail: 'walls', seed: seedRepository, ...(more.spec ? { spec: more.spec } : {}) };
@@ -73,7 +73,7 @@ export async function probeWalls(
       });
     }
   } finally {
-    // Whoever is cut short does not come to closing it.
+    // If the attempts were interrupted, the ground is still open.
     await ground?.then((opened) => opened.close()).catch(() => {});
     await planted.close();
   }
@@ -103,7 +103,7 @@ async function tryAll(
   await listen(sandbox, 'walls.mjs', argument, told, () => {
     host.uidMap ??= uidMapOf(token);
   });
-  // An address is taken no longer than it has to be.
+  // Release the taken addresses as soon as possible.
   await ground.close();
   for (const [wall, cause] of Object.entries(ground.untried)) told.set(wall, { observed: 'gap', evidence: cause });
   await tryLimits(sandbox, told, most);
@@ -116,7 +116,7 @@ async function tryAll(
   return told;
 }
 
-/** Everything that the guest is told, and no secret in it: it stands in argv. */
+/** The guest's complete input. It contains no secret, because it is passed in argv. */
 function questions(ctx: Context, planted: Planted, ground: Ground, sockets: Record<string, string[]>, reach: NamedTarget[]) {
   const { digests, nonce } = planted;
   return {
@@ -143,7 +143,7 @@ function questions(ctx: Context, planted: Planted, ground: Ground, sockets: Reco
   };
 }
 
-/** What a script says until it ends, or why it did not come to its end. @throws where it never said anything: nothing is known of any wall */
+/** Reads a script's results. If walls.mjs fails, missing walls become gaps. @throws if another script fails, or nothing was reported */
 async function listen(sandbox: OpenSandbox, script: string, argument: unknown, told: Tries, onLine: () => void = () => {}): Promise<void> {
   try {
     for await (const { value } of sandbox.ask(script, argument)) {
@@ -167,7 +167,7 @@ function mostOf(ctx: Context): Most {
   return { processes: PROCESSES, memoryMiB: Math.round(Math.max(ctx.options.memoryMiB ?? 0, GIVEN_MIB) * 1.1) };
 }
 
-/** Last, and by themselves: a limit may be met by the end of everything inside. */
+/** Run last and separately: exceeding a limit may end everything inside. */
 async function tryLimits(sandbox: OpenSandbox, told: Tries, { processes, memoryMiB: wantedMiB }: Most): Promise<void> {
   const freeMiB = Math.floor(freemem() / 2 ** 20);
   const tooMuch = wantedMiB > MOST_MIB || wantedMiB > freeMiB / 2;
@@ -187,7 +187,7 @@ async function tryLimits(sandbox: OpenSandbox, told: Tries, { processes, memoryM
     });
 }
 
-/** A repository with nothing in it, written by hand: what an agent's workspace is as a rule, so that its hooks can be tried. */
+/** Writes an empty repository by hand: an agent's workspace usually is one, and it allows hooks to be tried. */
 function seedRepository(workspace: string): void {
   for (const folder of ['objects', 'refs/heads', 'hooks']) mkdirSync(join(workspace, '.git', folder), { recursive: true });
   writeFileSync(join(workspace, '.git/HEAD'), 'ref: refs/heads/main\n');

@@ -1,10 +1,11 @@
-// From which task length on a later start and a longer end no longer matter, or are made good. Only fits of several lengths can say.
+// Break-even task lengths: where extra startup and teardown time becomes negligible, or is made up for by a lower slope.
+// They can only be derived from fits over several task lengths.
 import { isGap } from '../../record/types.js';
 import type { Paired, Recommendation, Report } from '../document.js';
 
 type BreakEven = Recommendation['breakEven'][number];
 
-/** A task that is this many times longer than the extra start and end makes them less than 5 % of it. */
+/** A task this many times longer than the extra startup and teardown time keeps that time below 5 % of the whole. */
 const TASK_PER_EXTRA = 20;
 
 export function breakEvens({ lengths, modes }: Pick<Report, 'lengths' | 'modes'>): BreakEven[] {

@@ -9,18 +9,18 @@ import { contextOf, createScale, type Scale } from './scale.js';
 /** What the recommendations are made from. */
 export interface Field {
   report: Omit<Report, 'recommendation'>;
-  /** Of the same machine; what they observed of the runtimes of this match. */
+  /** Probes of the same machine, with what they observed of this match's runtimes. */
   probes: readonly ProbeDocument[];
   scale: Scale;
-  /** Rows of the shortest task, in one state and with one set of options, that are no stand-ins: only these are compared. */
+  /** Rows of the shortest task, in one state and with one set of options, without stand-ins. Only these rows are compared. */
   compared: ModeReport[];
-  /** Those of them that are isolated and passed in every run. */
+  /** The compared rows that are isolated, passed in every run, and do not leave something behind in every run. */
   candidates: ModeReport[];
-  /** Isolated rows of the same task that are no candidates, each with its reason. */
+  /** Isolated rows of the same task that are not candidates, each with the reason. */
   leftOut: string[];
 }
 
-/** A sentence, the rows that it rests on and those that it names as best; or why there is none. */
+/** A sentence, the rows it rests on and the rows it names as best; or the reason why there is no advice. */
 export type Advice = { sentence: string; rows: string[]; best: string[] } | { why: string };
 
 export type Profile = Recommendation['profiles'][number]['profile'];
@@ -44,7 +44,7 @@ export function fieldOf(report: Omit<Report, 'recommendation'>, probes: readonly
 
 const OTHER_CONDITIONS = 'another state or other options';
 
-/** The runs that ended by themselves: what was interrupted counts neither for a row nor against it. */
+/** Number of runs that were not interrupted. An interrupted run counts neither for its row nor against it. */
 export const completed = ({ n, interrupted }: Pick<ModeReport, 'n' | 'interrupted'>): number => n - interrupted;
 
 export function whyNoCandidate(row: ModeReport): string | undefined {
@@ -59,20 +59,20 @@ function leftKinds({ leftovers }: ModeReport): string {
   return isGap(leftovers) ? 'something' : listed([...new Set(leftovers.map(({ kind }) => `a ${kind}`))]);
 }
 
-/** The task of the row that is gone soonest; all rows of a match usually have one task. */
+/** The task of the row with the shortest total. All rows of a match usually have the same task. */
 function shortestTask(rows: readonly ModeReport[]): string | undefined {
   const timed = rows.flatMap(({ task, phasesMs: { total } }) => (total === undefined || isGap(total) ? [] : [{ task, ms: total.median }]));
   return (timed.toSorted((one, other) => one.ms - other.ms)[0] ?? rows[0])?.task;
 }
 
-/** The rows of the state and options that most rows have; of equally many, the first in the table. */
+/** The rows with the most common combination of state and options; on a tie, the combination that comes first in the table. */
 function largestContext(rows: readonly ModeReport[]): ModeReport[] {
   const contexts = new Map<string, ModeReport[]>();
   for (const row of rows) contexts.set(contextOf(row), [...(contexts.get(contextOf(row)) ?? []), row]);
   return [...contexts.values()].reduce<ModeReport[]>((most, some) => (some.length > most.length ? some : most), []);
 }
 
-/** Why no choice can be made among the rows, whatever the use. */
+/** Why no choice among the rows is possible, whatever the use. */
 export function whyNoChoice({ report, candidates, leftOut }: Field): string | undefined {
   const isolated = report.modes.filter((row) => row.isolation !== 'none');
   if (isolated.length === 0) return 'no row is isolated';
@@ -85,14 +85,14 @@ export function whyNoChoice({ report, candidates, leftOut }: Field): string | un
   return n < ENOUGH_TO_SEPARATE ? `n=${n} is too few: at least n=${ENOUGH_TO_SEPARATE} is needed${others}` : undefined;
 }
 
-/** Why a difference in time cannot be shown, however large it is. */
+/** Why no difference in time can be significant, however large it is. */
 export function whyNoDifference(rows: readonly ModeReport[], { scale }: Pick<Field, 'scale'>): string | undefined {
   const n = pairsInCommon(rows, scale);
   if (n >= scale.neededPairs) return undefined;
   return tooFewToDiffer(n, scale.neededPairs);
 }
 
-/** `--runs` with as many rounds as show a difference of a tenth between seven rows in nine of ten matches (bench `findings`). */
+/** Value for `--runs` that detects a 10 % difference between seven rows in nine of ten matches (bench `findings`). */
 const DECISIVE_RUNS = 12;
 
 export function tooFewToDiffer(n: number, needed: number): string {

@@ -1,4 +1,4 @@
-// Which sandboxes hold an agent that is not trusted: judged only by the walls that a probe of the same runtime version observed.
+// Which sandboxes contain an untrusted agent, judged only by the walls that a probe of the same runtime version observed.
 import type { Wall } from '../../record/probe.js';
 import { called, listed } from '../cells.js';
 import type { ModeReport } from '../document.js';
@@ -7,14 +7,14 @@ import { type Advice, type Field, footing } from './field.js';
 
 const COMMAND = 'cagematch probe --only walls';
 
-/** A row and what was observed of each wall in a sandbox of the same runtime version and options. */
+/** A row, and the observed state of each wall in a sandbox of the same runtime version and options. */
 interface Observed {
   row: ModeReport;
   walls: ReadonlyMap<string, Wall>;
   probe: string;
 }
 
-/** The most walls closed, each counted as one; what the named rows leave open is named with the rows that close it. */
+/** Names the rows with the most closed walls, each counted as one. The walls they leave open are listed with the rows that close them. */
 export function hostileCode({ report, candidates, leftOut, probes }: Field): Advice {
   const observed = candidates.flatMap((row) => observe(row, probes));
   if (observed.length < 2) {
@@ -49,7 +49,7 @@ function observe(row: ModeReport, probes: Field['probes']): Observed[] {
   return [];
 }
 
-/** The same mode, variant and options on the same version; a fact that only one of the two records holds decides nothing. */
+/** True for the same mode, variant, options and version. A fact that only one of the two records contains is ignored. */
 function isSameSandbox(probed: ProbedMode, row: ModeReport): boolean {
   if (probed.standIn || probed.mode !== row.mode || probed.variant !== row.variant) return false;
   if (JSON.stringify(Object.entries(probed.options).toSorted()) !== JSON.stringify(Object.entries(row.options).toSorted())) return false;
@@ -76,7 +76,7 @@ function wallsOf(one: Observed): string {
   ].join('; ');
 }
 
-/** Facts of a runtime that name the variants without a wall. */
+/** Runtime facts that list the variants lacking a wall, and the words for it. */
 const WEAKNESSES = { hostNetwork: "shares the host's network", ignoresLimits: 'ignores limits of CPU and memory' };
 
 function weaknessesOf({ detection, variant }: ModeReport): string[] {
@@ -93,7 +93,7 @@ function weaknessesOf({ detection, variant }: ModeReport): string[] {
   );
 }
 
-/** A wall that a named row leaves open and another row closes may matter more to a reader than the count. */
+/** Walls that a named row leaves open and another row closes. They may matter more to a reader than the count. */
 function closedByOthers(best: Observed[], others: Observed[], name: (one: Observed) => string): string {
   const open = [...new Set(best.flatMap((one) => withState(one, 'open')))];
   const byRows = new Map<string, string[]>();

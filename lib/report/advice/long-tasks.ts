@@ -1,4 +1,4 @@
-// Which sandboxes slow long tasks down least: by the slope that is fitted to tasks of different length, never by one length alone.
+// Which sandboxes slow long tasks down least, judged by the slope fitted to tasks of different lengths, never by a single length.
 import { isGap } from '../../record/types.js';
 import { listed, middle } from '../cells.js';
 import type { Report } from '../document.js';

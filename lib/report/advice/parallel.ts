@@ -1,4 +1,5 @@
-// What a match's bursts show of many sandboxes at once: which rows get most done a minute, at which level, and what fails there.
+// What the bursts of a match show about many sandboxes at once: which rows complete the most runs per minute, at which level,
+// and what fails there.
 import { isGap } from '../../record/types.js';
 import { ALPHA, holm } from '../../statistics/inference.js';
 import { rankSum } from '../../statistics/ranks.js';
@@ -10,7 +11,7 @@ import { bestOf } from './scale.js';
 
 type Level = Report['burst'][number]['levels'][number];
 
-/** A row at the level at which it gets most done. */
+/** A row at the level with its highest throughput. */
 interface Peak {
   row: ModeReport;
   level: Level;
@@ -46,7 +47,7 @@ function peakOf(row: ModeReport, burst: Report['burst']): Peak[] {
   return best ? [best] : [];
 }
 
-/** Whether the first gets significantly more done than the second: waves of two rows are no pairs, so their ranks are compared. */
+/** Whether the first row's throughput is significantly higher. Waves of two rows are not paired, so their ranks are compared. */
 function comparison(peaks: readonly Peak[]): (one: Peak, other: Peak) => boolean {
   const pairs = peaks.flatMap((a, index) => peaks.slice(index + 1).map((b) => ({ a, b })));
   const adjusted = holm(pairs.map(({ a, b }) => rankSum(a.perMinute.samples, b.perMinute.samples)));

@@ -1,4 +1,4 @@
-// Rows that another one dominates: better in at least one respect, and shown to be no worse in every other.
+// Pareto dominance: a row dominates another if it is better in at least one respect and shown to be no worse in every other.
 import type { Isolation } from '../../contract.js';
 import { isGap } from '../../record/types.js';
 import { ALPHA, fisher, holm } from '../../statistics/inference.js';
@@ -7,9 +7,9 @@ import { completed } from './field.js';
 import { type Scale, TIMES } from './scale.js';
 
 /**
- * What stands between the agent and this machine's kernel, as the runtimes declare it: nothing; a filter on its system calls;
+ * What separates the agent from this machine's kernel, as declared by the runtimes: nothing; a filter on its system calls;
  * namespaces, whose processes still call this kernel; a kernel in user space; a kernel of its own. A system container shares
- * this kernel as any container does, and a VM elsewhere is a VM.
+ * this kernel as any container does, and a remote VM ranks as a VM.
  */
 const STRENGTH: Record<Isolation, number> = {
   none: 0,
@@ -21,12 +21,12 @@ const STRENGTH: Record<Isolation, number> = {
   'remote-vm': 4,
 };
 
-/** What the rows are compared by, for a reader. */
+/** The criteria of the comparison, as shown to a reader. */
 export const CRITERIA = 'declared isolation, startup, total, success, sync, leftovers';
 
 type ParetoSet = Pick<Recommendation, 'pareto' | 'dominated'> & { undecided: string[] };
 
-/** @param rows of one task, state and options */
+/** @param rows rows with the same task, state and options */
 export function paretoSet(rows: readonly ModeReport[], scale: Scale): ParetoSet {
   const decided = comparable(rows, scale);
   const passesMore = successes(decided);
@@ -38,7 +38,7 @@ export function paretoSet(rows: readonly ModeReport[], scale: Scale): ParetoSet 
     pareto: decided.filter(isOptimal).map(({ entry }) => entry),
     dominated: decided.flatMap((row) => {
       const others = dominators.get(row) ?? [];
-      // One that is not dominated itself is the better choice.
+      // Prefer a Pareto-optimal row as the one we name.
       const by = others.find(isOptimal) ?? others[0];
       return by ? [{ entry: row.entry, by: by.entry }] : [];
     }),
@@ -46,7 +46,7 @@ export function paretoSet(rows: readonly ModeReport[], scale: Scale): ParetoSet 
   };
 }
 
-/** Without the rows that have too few rounds in common with the others: those with the most unknown comparisons go first. */
+/** Drops rows that have too few rounds in common with the others, starting with those that have the most unknown comparisons. */
 function comparable(rows: readonly ModeReport[], scale: Scale): readonly ModeReport[] {
   const unknowns = (row: ModeReport) =>
     rows.filter((other) => other !== row && TIMES.some((time) => scale.verdict(time, row.entry, other.entry) === 'unknown')).length;
@@ -80,7 +80,7 @@ function dominates(one: ModeReport, other: ModeReport, scale: Scale, passesMore:
 const shareOf = (row: ModeReport) => row.passed / completed(row);
 const leftoverShare = (row: ModeReport) => row.leftoverRuns / completed(row);
 
-/** Fisher's exact test of every two rows, with Holm's correction over all of them. */
+/** Fisher's exact test for every pair of rows, with Holm's correction over all pairs. */
 function successes(rows: readonly ModeReport[]): PassesMore {
   const pairs = rows.flatMap((a, index) => rows.slice(index + 1).map((b) => ({ a, b })));
   const share = (row: ModeReport) => ({ passed: row.passed, n: completed(row) });
@@ -90,7 +90,7 @@ function successes(rows: readonly ModeReport[]): PassesMore {
     shareOf(one) > shareOf(other) && differing.some(({ a, b }) => (a === one && b === other) || (a === other && b === one));
 }
 
-/** Live: files are seen at once. Undefined where it was not observed. */
+/** 2 if files appear at once (live), 1 if they appear later, 0 if they do not get in or out. Undefined if not observed. */
 function syncRank({ sync }: ModeReport): number | undefined {
   if (isGap(sync) || isGap(sync.in) || isGap(sync.out)) return undefined;
   if (sync.in === 'no' || sync.out === 'no') return 0;

@@ -1,4 +1,4 @@
-// What a finished match recommends: a pure fold of its rows and of what probes observed, silent where they cannot decide.
+// What a finished match recommends: a pure fold of its rows and of probe observations, without advice where these cannot decide.
 import type { Recommendation, Report } from '../document.js';
 import type { ProbeDocument } from '../probe/document.js';
 import { breakEvens } from './break-even.js';
@@ -17,8 +17,8 @@ const PROFILES: Record<Profile, (field: Field) => Advice> = {
 };
 
 /**
- * Stand-ins stay out of it: they are not recommended, and nothing is compared with them.
- * @param probes of the same machine; without them nothing is recommended for hostile code
+ * Stand-ins are excluded: they are never recommended, and nothing is compared with them.
+ * @param probes probes of the same machine; without them there is no recommendation for hostile code
  */
 export function recommend(report: Omit<Report, 'recommendation'>, probes: readonly ProbeDocument[] = []): Recommendation {
   const field = fieldOf(report, probes);
@@ -34,7 +34,7 @@ export function recommend(report: Omit<Report, 'recommendation'>, probes: readon
   return { ...pareto, breakEven: breakEvens(report), profiles, silent };
 }
 
-/** The report with what the probes add to its recommendation. */
+/** Returns the report with its recommendation recomputed using the probes. */
 export function withProbes({ recommendation: _without, ...report }: Report, probes: readonly ProbeDocument[]): Report {
   return { ...report, recommendation: recommend(report, probes) };
 }

@@ -1,4 +1,4 @@
-// How two rows compare in startup and total, as far as the match can tell: the only source of every recommendation about time.
+// How two rows compare in startup and total, as far as the match can resolve it. All recommendations about time are based on this alone.
 import { isGap } from '../../record/types.js';
 import type { ModeReport, Report } from '../document.js';
 
@@ -6,7 +6,7 @@ type Comparison = Report['comparisons'][number];
 
 /**
  * `less`, `more`: significantly different after Holm's correction over the whole report. `same`: shown to be equal within the
- * equivalence margin. `unresolved`: neither was shown. `unknown`: too few rounds in common, or another task, state or options.
+ * equivalence margin. `unresolved`: neither was shown. `unknown`: too few rounds in common, or different task, state or options.
  */
 type Verdict = 'less' | 'more' | 'same' | 'unresolved' | 'unknown';
 
@@ -15,9 +15,9 @@ type Time = (typeof TIMES)[number];
 
 export interface Scale {
   verdict(time: Time, a: string, b: string): Verdict;
-  /** Rounds that two rows have in common; 0 where they were not compared. */
+  /** Number of rounds that two rows have in common; 0 if they were not compared. */
   pairs(a: string, b: string): number;
-  /** The fewest rounds in common with which one difference in this report can be significant. */
+  /** The fewest common rounds with which a single difference in this report can be significant. */
   neededPairs: number;
 }
 
@@ -46,7 +46,7 @@ function verdictOf({ ratio, separable, equal }: Pick<Comparison, 'ratio' | 'sepa
 
 const turned = (one: Verdict): Verdict => (one === 'less' ? 'more' : one === 'more' ? 'less' : one);
 
-/** Rows than which none is significantly less, in their own order: the true best is among them unless a difference is a false one. */
+/** Rows that no other row is significantly below, in input order. The true best is among them unless a difference is a false positive. */
 export function bestOf<T>(rows: readonly T[], isLess: (one: T, other: T) => boolean): T[] {
   return rows.filter((row) => !rows.some((other) => other !== row && isLess(other, row)));
 }

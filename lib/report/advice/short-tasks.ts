@@ -1,4 +1,4 @@
-// Which sandboxes are over soonest when the task is short: by the whole run, from launch until the sandbox is gone.
+// Which sandboxes finish a short task soonest, measured over the whole run, from launch until the sandbox is gone.
 import { isGap } from '../../record/types.js';
 import { called, duration, listed, ratio } from '../cells.js';
 import type { ModeReport } from '../document.js';

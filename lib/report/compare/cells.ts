@@ -1,9 +1,9 @@
-// What both forms of a comparison print in the same words: the pace of the machine, a measure's cells, a verdict.
+// Wording shared by both forms of a comparison: the pace of the machine, the cells of a measure, a verdict.
 import { isGap } from '../../record/types.js';
 import { ALPHA } from '../../statistics/inference.js';
 import type { ComparedRow, ComparisonDocument, Control, Difference, Measure, Measured } from './comparison.js';
 
-/** How the baseline's own time changed from match to match; undefined where there is no such row. */
+/** How the baseline's own time changed between the matches; undefined if there is no such row. */
 export function paceSentence({ control }: ComparisonDocument): string | undefined {
   if (!control) return undefined;
   const { entry, startup, total } = control;
@@ -25,7 +25,7 @@ export function headLine({ kind, base, new: next, task, state, model }: Comparis
   return `BASE ${base.match}, NEW ${next.match}: ${asked}`;
 }
 
-/** Rows that have no line in the table. */
+/** Lines for the rows that are not in the table. */
 export function missingLines({ notCompared, onlyIn }: ComparisonDocument): string[] {
   return [
     ...notCompared.map(({ entry, why }) => `${entry}: ${why}`),
@@ -34,7 +34,7 @@ export function missingLines({ notCompared, onlyIn }: ComparisonDocument): strin
   ];
 }
 
-/** Digests in full are in the JSON. */
+/** Shortens digests; the JSON contains them in full. */
 export function differenceWords({ of, what, base, new: next }: Difference): string {
   const short = (value: string) => value.replace(/^(?:sha256:)?([0-9a-f]{12})[0-9a-f]{28,52}$/, '$1');
   return `${of === 'match' ? '' : `${of} `}${what}: ${short(base)} → ${short(next)}`;
@@ -52,7 +52,7 @@ export function measureName({ kind, baseline }: ComparisonDocument, name: Measur
   return kind === 'interleaved' ? `${name} ms` : `${name} × ${baseline ?? 'baseline'}`;
 }
 
-/** Base, new, and the change. */
+/** Base, new and change. */
 export function measureCells({ kind }: ComparisonDocument, measure: Measured): [string, string, string] {
   if (isGap(measure)) return ['–', '–', '–'];
   const amount = (value: number) => (kind === 'interleaved' ? String(Math.round(value)) : value.toFixed(2));

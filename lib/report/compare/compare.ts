@@ -1,4 +1,4 @@
-// Two matches held against each other: which rows became slower against their baseline, and whether that may be called a regression.
+// Compares two matches: which rows became slower relative to their baseline, and whether that is a regression.
 import { median } from 'simple-statistics';
 import { CagematchError } from '../../errors.js';
 import { type Gap, isGap, type Outcome } from '../../record/types.js';
@@ -10,7 +10,7 @@ import { changeOf, type Evidence, judge, type Samples } from './judge.js';
 import { concluded } from './sentence.js';
 import { differences } from './surroundings.js';
 
-/** A match, and what its rows' numbers are made of. */
+/** A match, and the tallies that its rows' numbers are computed from. */
 export interface Side {
   report: Report;
   tallyOf(entry: string): Tally | undefined;
@@ -19,8 +19,8 @@ export interface Side {
 export const SERIES: Record<Measure, Series> = { startup, total: withoutModel };
 
 /**
- * @param failOver percent by which a row may be slower
- * @throws `bad-input` where the two do not ask the same, or have no row in common that does
+ * @param failOver percentage by which a row may become slower
+ * @throws `bad-input` if the two have different tasks, states or models, or no comparable row in common
  */
 export function compare(base: Side, next: Side, failOver?: number): ComparisonDocument {
   for (const what of ['task', 'state', 'model'] as const) {
@@ -75,7 +75,7 @@ export function compare(base: Side, next: Side, failOver?: number): ComparisonDo
 const refusal = (message: string, hint?: string) => new CagematchError('bad-input', message, hint);
 export const identityOf = ({ report: { match } }: Side) => ({ match: match.id, startedAt: match.startedAt, how: match.how });
 
-/** Why two rows of one name are not the same thing; undefined where they are. */
+/** Why two rows with the same name are not comparable; undefined if they are. */
 function whyNot(base: ModeReport, next: ModeReport): string | undefined {
   const asked = ({ options }: ModeReport) => JSON.stringify(Object.entries(options).sort(([a], [b]) => (a < b ? -1 : 1)));
   if (base.task !== next.task) return `task ${base.task} and ${next.task}`;
@@ -88,13 +88,13 @@ function whyNot(base: ModeReport, next: ModeReport): string | undefined {
   return base.standIn === next.standIn ? undefined : 'one of them is of a stand-in';
 }
 
-/** The row that both matches hold the others against, where it is the same in both. */
+/** The row that both matches use as the baseline; undefined if it is not the same in both. */
 function baselineOf(base: Side, next: Side, isCompared: (entry: string) => boolean): string | undefined {
   const entry = base.report.match.baseline;
   return entry !== undefined && entry === next.report.match.baseline && isCompared(entry) ? entry : undefined;
 }
 
-/** For a row of another task than the baseline's: the row of the baseline's mode that ran that task. */
+/** The baseline's row. For a row with another task: the row of the baseline's mode and variant that ran that task. */
 function referenceOf(mode: ModeReport, { report }: Side): ModeReport | undefined {
   const baseline = report.modes.find(({ entry }) => entry === report.match.baseline);
   if (!baseline || baseline.task === mode.task) return baseline;
@@ -106,7 +106,7 @@ function evidenceOf(base: ModeReport, next: ModeReport, baseSide: Side, nextSide
   const [reference, other] = [referenceOf(base, baseSide), referenceOf(next, nextSide)];
   const speed = (name: Measure): Samples | Gap => {
     if (!reference || !other || reference.entry !== other.entry) return { gap: 'no-baseline' };
-    // It is what the others are held against: its own change is the machine's.
+    // The row is the baseline itself: its own change is the machine's.
     if (reference.entry === entry) return { gap: 'not-applicable' };
     const ratios = (side: Side) => ratiosOf(side.tallyOf(entry), side.tallyOf(reference.entry), SERIES[name]);
     return { paired: false, base: ratios(baseSide), next: ratios(nextSide) };

@@ -1,4 +1,4 @@
-// Two versions of a setup that ran in the same rounds of one match: each row's NEW is held against its BASE, round by round.
+// Two versions of a setup that ran in the same rounds of one match: each row's NEW is compared with its BASE, round by round.
 import type { Gap } from '../../record/types.js';
 import type { ModeReport } from '../document.js';
 import type { Series } from '../pairs.js';
@@ -8,22 +8,22 @@ import type { ComparisonDocument, Difference } from './comparison.js';
 import { type Evidence, judge, type Samples } from './judge.js';
 import { concluded } from './sentence.js';
 
-/** One row of both versions: what it is called in them, and under which labels it ran. */
+/** One row of both versions: its name in them, and the labels under which it ran. */
 export interface Twin {
   entry: string;
   base: string;
   next: string;
 }
 
-/** What was run. */
+/** The versions and rows that were run interleaved. */
 export interface Interleaving {
-  /** The files that the versions are in. */
+  /** The files that contain the versions. */
   from: { base: string; new: string };
   twins: readonly Twin[];
   onlyIn: ComparisonDocument['onlyIn'];
 }
 
-/** @param failOver percent by which a row may be slower */
+/** @param failOver percentage by which a row may become slower */
 export function compareInterleaved(match: Side, { from, twins, onlyIn }: Interleaving, failOver?: number): ComparisonDocument {
   const rowOf = (entry: string) => match.report.modes.find((mode) => mode.entry === entry);
   const pairs = twins.map((twin) => ({ ...twin, a: rowOf(twin.base), b: rowOf(twin.next) }));
@@ -71,7 +71,7 @@ function evidenceOf(twin: Twin, a: ModeReport, b: ModeReport, { tallyOf }: Side)
   };
 }
 
-/** What both took in the rounds in which both passed. */
+/** Times of both versions in the rounds in which both passed. */
 function inTheSameRounds(base: Tally, next: Tally, series: Series): Samples | Gap {
   const [before, after] = [series(base), series(next)];
   const samples = { paired: true, base: [] as number[], next: [] as number[] };
@@ -84,7 +84,7 @@ function inTheSameRounds(base: Tally, next: Tally, series: Series): Samples | Ga
   return samples.base.length === 0 ? { gap: 'not-reached' } : samples;
 }
 
-/** What was asked for differently: that is what is compared, so nothing of it blocks. */
+/** Settings that were requested differently. They are the subject of the comparison, so none of them blocks. */
 function settingsApart(entry: string, a: ModeReport, b: ModeReport): Difference[] {
   const settings = ({ state, deliver, options }: ModeReport): Record<string, unknown> => ({ state, deliver, ...options });
   const [base, next] = [settings(a), settings(b)];

@@ -1,11 +1,11 @@
-// What is worse in a row: tests over its rounds and passes, corrected together, and what they allow to be called a regression.
+// What became worse in a row: tests over its rounds and passes, corrected together, and which findings count as a regression.
 import { median } from 'simple-statistics';
 import { type Gap, isGap } from '../../record/types.js';
 import { ALPHA, canReject, fewestPairs, fisher, holm } from '../../statistics/inference.js';
 import { hodgesLehmann, rankSum, shift, signedRank } from '../../statistics/ranks.js';
 import type { ComparedRow, ComparisonDocument, Measure, Measured } from './comparison.js';
 
-/** Positive numbers. `paired`: those of one place are of the same round. */
+/** Positive numbers. `paired`: numbers at the same index are from the same round. */
 export interface Samples {
   paired: boolean;
   base: readonly number[];
@@ -17,29 +17,29 @@ interface Passes {
   n: number;
 }
 
-/** What is known of a row before it is judged. */
+/** What is known about a row before it is judged. */
 export interface Evidence {
   entry: string;
   standIn: boolean;
   passes: { base: Passes; new: Passes };
   speed: Record<Measure, Samples | Gap>;
-  /** It could be prepared in BASE only. */
+  /** The row could be prepared in BASE only. */
   unprepared: boolean;
-  /** Why its numbers cannot be held against each other. */
+  /** Why the row's numbers cannot be compared. */
   blocked: string | undefined;
 }
 
 type Judgement = Pick<ComparisonDocument, 'rows' | 'tests' | 'regressions'>;
 
-/** A measure's numbers before the correction. */
+/** Values of a measure before the correction. */
 interface Measurement extends Omit<Extract<Measured, { p: number }>, 'direction'> {
-  /** Whether so many rounds could reject anything, with that many tests in the family. */
+  /** Whether this many rounds could reject anything, with that many tests in the family. */
   couldReject(tests: number): boolean;
 }
 
 const SPEEDS = ['startup', 'total'] as const satisfies Measure[];
 
-/** @param failOver percent that the whole interval of a slow-down has to clear */
+/** @param failOver percentage that the whole interval of a slowdown has to exceed */
 export function judge(rows: readonly Evidence[], failOver: number | undefined): Judgement {
   const measured = rows.map((row) => ({
     row,
@@ -85,13 +85,13 @@ export function judge(rows: readonly Evidence[], failOver: number | undefined): 
 
 const share = ({ passed, n }: Passes) => (n === 0 ? 0 : passed / n);
 
-/** Told from chance, and its whole interval is above the limit. */
+/** True if the slowdown is significant and its whole interval is above the limit. */
 function isSlower(measure: Measured, failOver: number): boolean {
   if (isGap(measure) || isGap(measure.ci95)) return false;
   return measure.direction === 'slower' && measure.ci95[0] > 1 + failOver / 100;
 }
 
-/** The change of a quantity from one sample to another, as a ratio. */
+/** The change of a quantity from one sample to the other, as a ratio. */
 export function changeOf({ paired, base, next }: Samples): { change: number; ci95: [number, number] | Gap; p: number } | Gap {
   if (base.length === 0 || next.length === 0) return { gap: 'not-reached' };
   const [before, after] = [base.map(Math.log), next.map(Math.log)];
@@ -125,7 +125,7 @@ function conclude(measurement: Measurement | Gap, p: number | undefined, tests: 
   return { ...values, p, direction: couldReject(tests) ? direction : { gap: 'too-few-runs' } };
 }
 
-/** Where no run failed there is nothing to test. */
+/** Undefined if no run failed: there is nothing to test then. */
 function passesTest({ base, new: next }: Evidence['passes']): { p: number } | undefined {
   if (base.n === 0 || next.n === 0 || (base.passed === base.n && next.passed === next.n)) return undefined;
   return { p: fisher(base, next) };
@@ -150,14 +150,14 @@ function unmeasured(measures: ComparedRow['measures'], row: Evidence, tests: num
   return undefined;
 }
 
-/** The least two-sided p of two samples, which is that of the one order of all in which they do not mix, is under its bound. */
+/** True if the smallest possible two-sided p of two samples, which occurs when they do not overlap, is below its bound. */
 function canRejectOfTwo(n: number, m: number, tests: number): boolean {
   let orders = 1;
   for (let one = 1; one <= n; one += 1) orders *= (m + one) / one;
   return 2 / orders < ALPHA / Math.max(1, tests);
 }
 
-/** The fewest rounds of which that many tests could reject anything. */
+/** The fewest rounds with which that many tests could reject anything. */
 function enoughFor(tests: number, paired: boolean): number {
   if (paired) return fewestPairs(tests);
   let rounds = 1;

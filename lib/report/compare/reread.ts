@@ -1,10 +1,10 @@
-// A report that was kept as JSON, read back into what it was made of.
+// Reads a report saved as JSON back into the data it was made from.
 import { eventSchema } from '../../record/types.js';
 import { reportSchema } from '../document.js';
 import { createTally, type Tally } from '../tally.js';
 import type { Side } from './compare.js';
 
-/** @throws where it is no report of this version */
+/** @throws if the text is not a report of this version */
 export function sideOfReport(text: string): Side {
   const parsed: unknown = JSON.parse(text);
   const read = reportSchema.safeParse(parsed);

@@ -1,9 +1,9 @@
-// The verdict of a comparison, and the one sentence that is its last line.
+// The verdict of a comparison, and the sentence that is its last line.
 import { isGap } from '../../record/types.js';
 import type { ComparisonDocument, Difference } from './comparison.js';
 
 type Findings = Pick<ComparisonDocument, 'rows' | 'regressions' | 'notCompared' | 'onlyIn' | 'failOver'> & {
-  /** Differences of the whole match that block. */
+  /** Blocking differences of the whole match. */
   blocking: readonly Difference[];
   /** BASE and NEW are one match. */
   same: boolean;
@@ -28,7 +28,7 @@ export function concluded(findings: Findings): Pick<ComparisonDocument, 'verdict
   return { verdict: 'cannot-say', sentence: judged ? `${rest}; no regression${over} in the other rows` : rest };
 }
 
-/** Rows without a judgement, those of one reason together. */
+/** Rows without a verdict, grouped by reason. */
 function openQuestions({ rows, notCompared, onlyIn }: Findings): string[] {
   const because = [
     ...rows.flatMap(({ entry, cannotSay }) => (cannotSay === undefined ? [] : [{ entry, why: cannotSay }])),

@@ -1,15 +1,15 @@
-// What two matches depend on besides the code that is compared: where it differs, a slow-down has another suspect.
+// What two matches depend on besides the compared code: a difference here is another possible cause of a slowdown.
 import { type Guest, isGap } from '../../record/types.js';
 import type { ModeReport, Report } from '../document.js';
 import type { Difference } from './comparison.js';
 
 /**
- * Shown, but no reason to withhold a judgement: cagematch and its commit are what is compared. Load is a snapshot that is never
- * the same twice; what it does to the numbers is in their intervals. Rounds enter a number through n alone.
+ * Differences that are shown but do not prevent a verdict. cagematch and its commit are what is compared. Load is a snapshot that
+ * never repeats; its effect on the numbers is contained in their intervals. Rounds affect a number through n alone.
  */
 const SHOWN_ONLY = new Set(['cagematch', 'commit', 'load before', 'load after', 'rounds']);
 
-/** @param entries the rows that are compared */
+/** @param entries the compared rows */
 export function differences(base: Report, next: Report, entries: readonly string[]): Difference[] {
   return [
     ...between('match', matchValues(base), matchValues(next)),
@@ -27,7 +27,7 @@ function matchValues({ match }: Report): Values {
     ...match.host,
     ...match.versions,
     concurrency: match.concurrency,
-    // A second round of warm-up leaves out nothing that the first has not.
+    // Whether a row's first run is counted depends on whether there was a warm-up round, not on how many there were.
     'the first run of a row': match.warmup === 0 ? 'is counted' : 'is not counted',
     rounds: match.until === 'precise' ? 'auto' : 'fixed in advance',
     'load before': match.load.before?.join(' '),
@@ -36,21 +36,21 @@ function matchValues({ match }: Report): Values {
 }
 
 function rowValues(a: ModeReport, b: ModeReport): [Values, Values] {
-  // Old records have no content, and a rebuilt image has another id: by that nobody can say whether it is the same.
+  // Old records have no content digest, and a rebuilt image has another id, so the id cannot show whether the image is the same.
   const byContent = a.content !== undefined && b.content !== undefined;
-  // What each sandbox was from inside; records from before that was looked at are compared without.
+  // Properties of each sandbox from inside. Records from before these were captured are compared without them.
   const bothLooked = [a, b].every(({ guest }) => guest !== undefined && !isGap(guest));
   const of = ({ detection, image, content, state, guest }: ModeReport): Values => {
     const found = detection.status === 'ready' ? { version: detection.version, ...detection.facts } : { detection: detection.status };
     const ready = bothLooked && guest !== undefined && !isGap(guest) ? { ...found, ...insideValues(guest) } : found;
-    // Cold, the image is made anew in every run, and its id with it.
+    // In the cold state the image is rebuilt in every run, and its id changes each time.
     if (byContent) return { ...ready, 'image content': content };
     return state === 'cold' ? ready : { ...ready, image };
   };
   return [of(a), of(b)];
 }
 
-/** Not its user: which account is free on a machine changes no number. */
+/** The user is left out: which account is free on a machine does not affect any number. */
 const insideValues = ({ nodeVersion, gitVersion, libc, os, memoryBytes, pids }: Guest): Values =>
   Object.fromEntries(
     Object.entries({
@@ -64,7 +64,7 @@ const insideValues = ({ nodeVersion, gitVersion, libc, os, memoryBytes, pids }: 
   );
 
 function between(of: string, base: Values, next: Values): Difference[] {
-  // What only one of them holds may be the same or not; nobody can say.
+  // A value that only one of the two records contains may or may not be the same; this cannot be decided.
   const shown = (value: Values[string]) => (value === undefined ? 'not recorded' : String(value));
   return [...new Set([...Object.keys(base), ...Object.keys(next)])].flatMap((what) => {
     const [a, b] = [shown(base[what]), shown(next[what])];

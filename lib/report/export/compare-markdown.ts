@@ -1,4 +1,4 @@
-// A comparison as Markdown, for a comment on a change; the verdict comes first.
+// A comparison as Markdown, for a comment on a change. The verdict comes first.
 import { isGap } from '../../record/types.js';
 import {
   changeWords,

@@ -2,7 +2,7 @@
 import { type ClockName, type EventOf, isGap, type MatchEvent } from '../../record/types.js';
 import { type Cell, csvHead, csvLine } from './csv-cells.js';
 
-/** Takes a match's events and writes text as it goes. */
+/** Receives a match's events and writes text incrementally. */
 export interface Exporter {
   push(event: MatchEvent): void;
   end(): void;
@@ -13,8 +13,8 @@ const CLOCKS: ClockName[] = ['image', 'launch', 'firstProcess', 'startup', 'work
 type Cells = [name: string, value: Cell][];
 
 /**
- * One line a run, warm-up and failed ones too: `warmup` and `outcome` tell them apart. What was not measured is an empty cell,
- * and its cause stands in the column of the same name with `_gap`. Times in ms, memory in bytes.
+ * One line per run, including warm-up and failed runs, which are marked by `warmup` and `outcome`. A value that was not measured is
+ * an empty cell, with its cause in the column of the same name plus `_gap`. Times in ms, memory in bytes.
  */
 export function createCsv(write: (text: string) => void): Exporter {
   const entries = new Map<string, EventOf<'entered'>>();
@@ -35,7 +35,7 @@ export function createCsv(write: (text: string) => void): Exporter {
       line(cells.map(([, value]) => value));
     },
     end() {
-      // Also a match without a run has columns.
+      // A match without runs still gets the column names.
       head(cellsOf(match, undefined, NO_RUN).map(([name]) => name));
     },
   };
@@ -91,7 +91,7 @@ function orGap(name: string, value: string | number | { gap: string }): Cells {
 }
 
 const NONE = { gap: 'not-reached' } as const;
-/** Only its columns are asked for. */
+/** Placeholder from which only the column names are used. */
 const NO_RUN: EventOf<'run-ended'> = {
   type: 'run-ended',
   atMs: 0,

@@ -1,4 +1,4 @@
-// The match as hyperfine exports a benchmark, so that its plotting scripts draw it.
+// The match in hyperfine's export format, so that hyperfine's plotting scripts can draw it.
 import { mean, sampleStandardDeviation } from 'simple-statistics';
 import { jsonDocument } from '../../json.js';
 import type { Report } from '../document.js';
@@ -6,8 +6,8 @@ import type { Fold } from '../fold.js';
 import { measured, type Tally } from '../tally.js';
 
 /**
- * `times` are the `total` of the runs that passed, in seconds: what a shell that waits for the whole command would have timed.
- * A row without any is left out. `user` and `system` are the sandbox's own, null where they were not captured.
+ * `times` are the `total` of the runs that passed, in seconds: the time measured by a shell that waits for the whole command.
+ * Rows without such runs are left out. `user` and `system` are the sandbox's own, null if they were not captured.
  */
 export function renderHyperfine(report: Report, tallyOf: Fold['tallyOf']): string {
   const results = report.modes.flatMap((mode) => {
@@ -28,7 +28,7 @@ export function renderHyperfine(report: Report, tallyOf: Fold['tallyOf']): strin
         max: total.max / 1000,
         times,
         ...(memory === undefined ? {} : { memory_usage_byte: memory }),
-        // A run whose agent ended otherwise has not passed.
+        // A run whose agent exited with another code did not pass.
         exit_codes: times.map(() => 0),
         parameters: {},
       },
@@ -42,7 +42,7 @@ function meanSeconds(tally: Tally, name: 'cpuUserMs' | 'cpuSystemMs'): number | 
   return values.length === 0 ? null : mean(Array.from(values)) / 1000;
 }
 
-/** Only where every run has it: hyperfine's list stands beside `times`, place by place. */
+/** Undefined unless every run has a value: hyperfine matches this list with `times` by index. */
 function wholeColumn(tally: Tally, name: 'memoryPeakBytes'): number[] | undefined {
   const values = tally.quantity(name);
   return values.length === 0 || values.some(Number.isNaN) || tally.quantity('total').some(Number.isNaN) ? undefined : Array.from(values);

@@ -1,12 +1,12 @@
-// The report as JSON, its runs written as they are read again: all of them at once may be more than memory holds.
+// The report as JSON. Runs are written as they are read back: all of them at once may not fit into memory.
 import { printableJson } from '../../os/printable.js';
 import type { Report } from '../document.js';
 import { without } from '../rows.js';
 import type { Exporter } from './csv.js';
 
-/** Writes what `JSON.stringify(report, null, 2)` would, had the report the runs that are pushed. @param report without runs */
+/** Writes what `JSON.stringify(report, null, 2)` would if the report contained the pushed runs. @param report without runs */
 export function createJson(write: (text: string) => void, report: Report): Exporter {
-  // No text within JSON holds a line's end, so this line is the document's own.
+  // No string within JSON contains a raw newline, so this line is the document's own.
   const [before = '', after = ''] = printableJson(JSON.stringify({ ...report, runs: [] }, null, 2)).split(
     /(?<=\n {2}"runs": \[)(?=\],?\n)/,
   );

@@ -1,7 +1,7 @@
-// Markdown in which every value is escaped: the one place where words of others become Markdown. As `page/markup.ts` for HTML.
+// Markdown in which every value is escaped: the only place where foreign text becomes Markdown. Like `page/markup.ts` for HTML.
 import { printable } from '../../os/printable.js';
 
-/** Markdown that was made here; nobody else can make any, and nothing else counts as Markdown. */
+/** Markdown made by this module. No other module can make any, and nothing else is accepted as Markdown. */
 class Markdown {
   readonly #text: string;
   constructor(text: string) {
@@ -14,17 +14,17 @@ class Markdown {
 
 export type { Markdown };
 
-/** What is no Markdown of ours is somebody's words. */
+/** Everything that is not `Markdown` is foreign text and gets escaped. */
 export type Words = Markdown | string | number;
 
-/** A template whose text is Markdown and whose values are not. */
+/** Template tag: the template's text is Markdown, its values are escaped. */
 export function markdown(text: TemplateStringsArray, ...parts: Words[]): Markdown {
   const escaped = (part: Words | undefined) =>
     part === undefined ? '' : part instanceof Markdown ? part.toString() : inline(part, BRACKETS);
   return new Markdown(text.map((piece, at) => `${piece}${escaped(parts[at])}`).join(''));
 }
 
-/** A span of code; one that contains backticks needs more of them around it, and blanks. */
+/** A code span. If the text contains backticks, the span is delimited by more of them, and by blanks. */
 export function code(words: string): Markdown {
   return new Markdown(codeText(words));
 }
@@ -39,31 +39,31 @@ function codeText(words: string): string {
 export const joined = (parts: readonly Words[], between: string): Markdown =>
   new Markdown(parts.map((part) => (part instanceof Markdown ? part.toString() : inline(part))).join(between));
 
-/** Markdown that stands in this repository. */
+/** Markdown from a file of this repository. */
 export const ofThisRepository = (text: string): Markdown => new Markdown(text.replaceAll('<', '&lt;'));
 
-/** A list with an item for each; nothing within one begins a list, a heading or a quotation of its own. */
+/** A list with one entry per item. No item can begin a list, a heading or a quotation of its own. */
 export const bullets = (items: readonly Words[]): Markdown[] => items.map((item) => new Markdown(`- ${atBegin(item)}`));
 
-/** A title and what stands under it; nothing where there is nothing. */
+/** A title and the lines under it; empty if there are no lines. */
 export function section(title: string, lines: readonly Words[]): Words[] {
   return lines.length === 0 ? [] : ['', ...(title === '' ? [] : [title, '']), ...lines];
 }
 
-/** The lines of a document, one below the other. */
+/** The lines of a document, joined by newlines. */
 export const document = (lines: readonly Words[]): string =>
   lines.map((line) => (line instanceof Markdown ? line.toString() : inline(line))).join('\n');
 
 const atBegin = (words: Words) =>
   (words instanceof Markdown ? words.toString() : inline(words)).replace(/^(?=[-+=#>[])/, '\\').replace(/^(\d{1,9})(?=[.)](\s|$))/, '$1\\');
 
-/** A table, each cell on its line and in its column. */
+/** A table with one line per row and every cell in its column. */
 export function table(head: readonly Words[], rows: readonly (readonly Words[])[]): Markdown {
   const line = (cells: readonly Words[]) => `| ${cells.map(cellText).join(' | ')} |`;
   return new Markdown([line(head), line(head.map(() => new Markdown('---'))), ...rows.map(line)].join('\n'));
 }
 
-/** A bar ends no cell when an odd number of backslashes stands before it. */
+/** Escapes bars: a bar does not end the cell if an odd number of backslashes precedes it. */
 function cellText(words: Words): string {
   const [first = '', ...rest] = (words instanceof Markdown ? words.toString() : inline(words)).split('|');
   return rest.reduce((text, piece) => {
@@ -73,10 +73,10 @@ function cellText(words: Words): string {
   }, first);
 }
 
-/** What follows a value in a template might make a link of brackets at its end. */
+/** A bracket at the end of a value could form a link with what follows in the template. */
 const BRACKETS = /\]$/;
 
-/** @param active more that is escaped where it is in a word */
+/** @param active words that match this also have their brackets escaped everywhere */
 function inline(words: string | number, active?: RegExp): string {
   return printable(String(words))
     .trim()
@@ -85,8 +85,11 @@ function inline(words: string | number, active?: RegExp): string {
     .join(' ');
 }
 
-/** A word that GitHub would make a link, a mention, a reference or a formula of stands as code: no backslash keeps it from that. So does a pattern. */
-/** @param always signs that are escaped wherever they are */
+/**
+ * A word that GitHub would turn into a link, a mention, a reference or a formula becomes code, because a backslash does not prevent
+ * that. A glob pattern becomes code too.
+ * @param always characters that are escaped wherever they are
+ */
 function word(text: string, always = ''): string {
   if (isActive(text)) {
     let end = text.length;
@@ -98,13 +101,13 @@ function word(text: string, always = ''): string {
     const after = text[at + sign.length] ?? '';
     if (sign === '<') return '&lt;';
     if (always.includes(sign)) return `\\${sign}`;
-    // `~/.ssh`: it can begin no struck-out text that something ends.
+    // `~/.ssh`: a tilde here cannot open a strikethrough.
     if (sign === '~') return at === 0 && after === '/' ? sign : '\\~';
     if (sign === '&') return /^&#?\w{1,32};/.test(text.slice(at, at + 36)) ? '&amp;' : sign;
-    // An interval, `[5–7]`: what makes a link of brackets follows them at once.
+    // An interval, `[5–7]`: brackets become a link only through what follows them immediately.
     if (sign === '[') return at === 0 && /[\p{L}\p{N}]/u.test(after) ? sign : '\\[';
     if (sign === ']') return /^[.,;)]?$/.test(text.slice(at + 1, at + 3)) ? sign : '\\]';
-    // Within a word underscores are only that.
+    // Underscores within a word have no other meaning.
     if (sign[0] === '_') return /[\p{L}\p{N}]/u.test(before) && /[\p{L}\p{N}]/u.test(after) ? sign : sign.replaceAll('_', '\\_');
     return `\\${sign}`;
   });
@@ -113,7 +116,7 @@ function word(text: string, always = ''): string {
 function isActive(text: string): boolean {
   if (text.includes('://') || /[$*]/.test(text) || /^\W{0,4}www\./i.test(text)) return true;
   const [before = '', after = '', ...more] = text.split('@');
-  // `docker@a` is a row's name; what has a dot or a slash behind the sign would be an address or a team.
+  // `docker@a` is a row's name; with a dot or a slash after the sign it would be an address or a team.
   if (text.includes('@') && !(more.length === 0 && /\w$/.test(before) && /^[\w-]/.test(after) && !/\/|\.\w/.test(after))) return true;
   // `docker#1` is a run's name; `#1` and `owner/repository#1` would be issues.
   return /(^|\W)#\d/.test(text) || (text.includes('/') && /#\d/.test(text));

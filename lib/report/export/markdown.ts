@@ -98,7 +98,7 @@ function rowTable(report: Report): Markdown {
 
 function phaseTable(report: Report): Markdown {
   const known = (name: ClockName) => report.modes.some((mode) => mode.phasesMs[name] !== undefined && !isGap(mode.phasesMs[name]));
-  // Measured only where the image was absent.
+  // Measured only if the image was absent.
   const clocks: ClockName[] = known('image') ? ['image', ...CLOCKS] : CLOCKS;
   return table(
     ['mode', ...clocks.flatMap((name) => (name === 'startup' ? ['boot', name] : [name])), 'end', 'total'],
@@ -161,7 +161,7 @@ function runtimeVersions(report: Report): string {
   return [...seen].map(([title, version]) => `${title} ${version}`).join(', ');
 }
 
-/** The document with what stands between two markers replaced; undefined where it has no such markers. */
+/** The document with the text between two markers replaced; undefined if it does not contain the markers. */
 export function replaceRegion(
   document: string,
   content: string,

@@ -1,4 +1,4 @@
-// A match as one picture: a stacked bar for each row, from launch to the sandbox gone. It needs nothing but itself, so that a README can show it.
+// A match as one picture: a stacked bar per row, from launch until the sandbox is gone. It is self-contained, so a README can show it.
 import { isGap } from '../../record/types.js';
 import { tasksOf } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
@@ -13,7 +13,7 @@ const PLOT = { left: 214, right: 752 };
 const ROW = { height: 34, bar: 18 };
 const TOP = 58;
 
-/** A name longer than this is cut, so that it does not run into the bars. */
+/** A longer name is truncated, so that it does not run into the bars. */
 const LONGEST_NAME = 26;
 
 /** `unsplit`: the startup of a row whose first process was not seen. */
@@ -27,7 +27,7 @@ const SEGMENT_WORDS: Record<Part['segment'], string> = {
   end: 'teardown',
 };
 
-// Okabe and Ito's palette, as on the HTML page; a reader's dark setting reaches into an image too.
+// Okabe and Ito's palette, as on the HTML page. A reader's dark setting applies to an image too.
 const STYLE = markup`
 text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","Liberation Sans",Arial,sans-serif;fill:#1b1f24}
 .title{font-size:15px;font-weight:600}.small{font-size:11.5px;fill:#57606a}.num{text-anchor:end;font-variant-numeric:tabular-nums}
@@ -35,7 +35,7 @@ text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","Liberation
 @media (prefers-color-scheme:dark){text{fill:#e4e7eb}.small{fill:#a0a9b4}.grid{stroke:#343b44}.runtime{fill:#2f8fd0}.boot{fill:#7cc8f2}.work{fill:#00a67a}}
 `;
 
-/** The picture as the text of an SVG document. A row in which nothing was measured has the words for it in place of a bar. */
+/** The picture as the text of an SVG document. A row without measurements has a text in place of its bar. */
 export function renderSvg(report: Report): string {
   const { match, modes } = report;
   const sums = modes.map((mode) => partsOf(mode).reduce((sum, { ms }) => sum + ms, 0));
@@ -78,7 +78,7 @@ ${legend(bottom + 36)}
   }
 }
 
-/** The stretches of a row that are known, in order. */
+/** The measured segments of a row, in order. */
 export function partsOf(mode: ModeReport): Part[] {
   const { runtime, boot, work, end } = segmentsOf(mode);
   const startup = isGap(mode.startupMs) ? mode.startupMs : mode.startupMs.median;

@@ -1,4 +1,4 @@
-// The match as a Chrome trace (JSON), which Perfetto and chrome://tracing show: where every run's time went, on one time line.
+// The match as a Chrome trace (JSON) for Perfetto and chrome://tracing: where the time of every run went, on one timeline.
 
 import { printable, printableJson } from '../../os/printable.js';
 import type { Clocks, EventOf } from '../../record/types.js';
@@ -11,11 +11,11 @@ interface Open {
   phases: { phase: string; atMs: number }[];
 }
 
-/** The process of what belongs to no row. */
+/** Process id for events that belong to no row. */
 const MATCH = 0;
 
 /**
- * A process a row. Runs that go at once have a lane each; a lane is two threads, whose slices nest: the run with its clocks
+ * One process per row. Concurrent runs have a lane each; a lane is two threads with nested slices: the run with its clocks
  * (runtime start, agent boot, work, exit, collect, teardown), and the run with cagematch's phases, which end at other moments.
  */
 export function createTrace(write: (text: string) => void): Exporter {
@@ -54,9 +54,9 @@ export function createTrace(write: (text: string) => void): Exporter {
   const close = ({ started, lane, phases }: Open, endMs: number, ended: EventOf<'run-ended'> | undefined) => {
     const { pid, lanes } = rowOf(started.entry);
     lanes[lane] = undefined;
-    // A slice may be looked at without its process.
+    // A slice may be viewed without its process, so the stand-in flag is repeated here.
     const args = { ...argsOf(started, ended), ...(standIns.has(started.entry) ? { standIn: true } : {}) };
-    // Chrome's own name of a colour.
+    // A colour name reserved by Chrome.
     const more = { args, ...(args.outcome === 'passed' ? {} : { cname: 'terrible' }) };
     slice(pid, clockThread(lane), started.run, 'run', started.atMs, endMs, more);
     slice(pid, phaseThread(lane), started.run, 'run', started.atMs, endMs, more);
@@ -66,7 +66,7 @@ export function createTrace(write: (text: string) => void): Exporter {
     const since = (phase: string) => phases.find((one) => one.phase === phase)?.atMs;
     let fromMs = started.atMs;
     for (const clock of clockSlices(ended.clocks, since('launch') ?? started.atMs, since('collect'), since('destroy'))) {
-      // What was seen through two pipes may overlap by a hair; slices of one thread may not.
+      // Times observed through two pipes may overlap slightly; slices of one thread must not.
       const begin = Math.min(Math.max(clock.fromMs, fromMs), endMs);
       fromMs = Math.min(Math.max(clock.toMs, begin), endMs);
       slice(pid, clockThread(lane), clock.name, 'clock', begin, fromMs);
@@ -105,7 +105,7 @@ export function createTrace(write: (text: string) => void): Exporter {
       }
     },
     end() {
-      // What a crash cut short has no end of its own.
+      // A run that was cut short by a crash has no end of its own.
       for (const run of open.values()) close(run, lastMs, undefined);
       write(first ? '{"displayTimeUnit":"ms","traceEvents":[]}\n' : '\n]}\n');
     },
@@ -115,7 +115,7 @@ export function createTrace(write: (text: string) => void): Exporter {
 const clockThread = (lane: number) => 2 * lane + 1;
 const phaseThread = (lane: number) => 2 * lane + 2;
 
-/** To a whole nanosecond; a trace counts in µs. */
+/** Rounds to whole nanoseconds; a trace uses µs. */
 const micro = (ms: number) => Math.round(ms * 1e6) / 1e3;
 
 function argsOf(started: EventOf<'run-started'>, ended: EventOf<'run-ended'> | undefined) {
@@ -132,7 +132,7 @@ interface ClockSlice {
   toMs: number;
 }
 
-/** A clock's own slice, where it was measured; the later ones start where the earlier ones have ended. */
+/** One slice per measured clock. Each of the first four starts where the previous one ended. */
 function clockSlices(clocks: Clocks, launchMs: number, collectMs: number | undefined, destroyMs: number | undefined): ClockSlice[] {
   const slices: ClockSlice[] = [];
   const after = (fromMs: number | undefined, ms: Clocks['launch']) =>

@@ -1,4 +1,4 @@
-// Bars in the cells of a table: one column a quantity, each on its own scale from 0, the value beside its bar.
+// Bars in table cells: one column per quantity, each on its own scale from 0, with the value beside its bar.
 import { type Gap, isGap } from '../../record/types.js';
 import type { Report } from '../document.js';
 import { type Markup, markup } from './markup.js';
@@ -8,7 +8,7 @@ import { gapWords } from './words.js';
 
 export interface Quantity {
   head: string;
-  /** One a row of the report, in its order. */
+  /** One value per row of the report, in the report's order. */
   values: { entry: string; standIn: boolean; value: number | Gap }[];
   text(value: number): string;
 }

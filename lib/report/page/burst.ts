@@ -1,4 +1,4 @@
-// Burst: how many runs a minute, and how long startup takes, when more are started at once; a curve a row.
+// Burst: runs per minute and startup time when several runs are started at once; one curve per row.
 import { type Gap, isGap } from '../../record/types.js';
 import type { Report, Summary } from '../document.js';
 import { type Markup, markup } from './markup.js';
@@ -80,7 +80,7 @@ function axesOf(burst: readonly Burst[], levels: number[], of: (level: Level) =>
   };
 }
 
-/** From level to level; a level of which nothing is known breaks the line. */
+/** Line segments from level to level; a level without a value interrupts the curve. */
 function lines({ levels }: Burst, { x, y }: Axes, of: (level: Level) => Summary | Gap, kind: 'own' | 'other'): Markup {
   return markup`<g class="curve ${kind}">${levels.slice(1).map((level, index) => {
     const before = levels[index] as Level;

@@ -8,12 +8,12 @@ import type { Rows } from './rows.js';
 interface Conditions {
   host: Fingerprint;
   versions: Record<string, string>;
-  /** What else is known, after the host's own. */
+  /** Further facts, shown after the host's own. */
   more: [string, Markup | string][];
   modes: readonly Pick<ModeReport, 'entry' | 'title' | 'detection' | 'image'>[];
 }
 
-/** Above all numbers: why they may be doubted. */
+/** Reasons to doubt the numbers, shown above all of them. */
 export function doubtsNote(report: Report): Markup | undefined {
   const lines = doubts(report);
   return lines.length === 0 ? undefined : markup`<ul class="plain warn">${lines.map((line) => markup`<li>${line}</li>`)}</ul>`;
@@ -33,7 +33,7 @@ export function conditionsSection(report: Report, rows: Rows): Markup {
   return fingerprint({ host, versions, more, modes }, rows, 'Numbers of two matches compare only as far as these agree.');
 }
 
-/** @param note what these facts are for */
+/** @param note explains the purpose of these facts */
 export function fingerprint({ host, versions, more, modes }: Conditions, rows: Rows, note: string): Markup {
   const known = ['cagematch', 'agent', 'node', 'commit'];
   const facts: [string, Markup | string][] = [

@@ -1,4 +1,4 @@
-// What a sandbox takes of the machine: memory, CPU, disk.
+// What a sandbox uses of the machine: memory, CPU, disk.
 import { type Gap, isGap } from '../../record/types.js';
 import type { ModeReport, Report, Summary } from '../document.js';
 import { bars, type Quantity } from './bars.js';

@@ -40,7 +40,7 @@ export function title(report: Report): Markup {
 export const when = (stamp: string): Markup =>
   markup`<time datetime="${stamp}">${stamp.replace('T', ' ').replace(/(:\d\d)\.\d+Z$/, '$1 UTC')}</time>`;
 
-/** Nothing where the match recommends nothing and there is no reason to give. */
+/** Undefined if the match recommends nothing and there is no reason to give. */
 export function recommendation(report: Report, rows: Rows): Markup | undefined {
   const { profiles, silent, pareto, dominated, breakEven } = report.recommendation;
   if (profiles.length + silent.length + pareto.length === 0) return undefined;
@@ -65,7 +65,7 @@ ${breakEven.map((one) =>
 
 const capitalized = (words: string) => words.charAt(0).toUpperCase() + words.slice(1);
 
-/** Tasks of several lengths, fitted. */
+/** Fits over tasks of several lengths. */
 export function lengthsSection(report: Report): Markup | undefined {
   const table = lengthsTable(report);
   if (!table) return undefined;

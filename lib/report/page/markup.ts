@@ -1,7 +1,7 @@
-// Markup in which every value is escaped: the one place where words of others become HTML.
+// Markup in which every value is escaped: the only place where foreign text becomes HTML.
 import { printable } from '../../os/printable.js';
 
-/** HTML that was made here; nobody else can make any, and nothing else counts as HTML. */
+/** HTML made by this module. No other module can make any, and nothing else is accepted as HTML. */
 class Markup {
   readonly #text: string;
   constructor(text: string) {
@@ -29,7 +29,7 @@ function written(part: Part): string {
   return escaped(String(part));
 }
 
-/** A template whose text is HTML and whose values are not; attributes stand in double quotes. */
+/** Template tag: the template's text is HTML, its values are escaped. Attributes have to be in double quotes. */
 export function markup(text: TemplateStringsArray, ...parts: Part[]): Markup {
   return new Markup(text.map((piece, index) => piece + written(parts[index])).join(''));
 }

@@ -1,4 +1,4 @@
-// Every two rows against each other, and which of them cannot be told apart.
+// Comparison of every two rows, and the pairs without a significant difference.
 import { type Gap, isGap } from '../../record/types.js';
 import { resolutionLines } from '../apart.js';
 import type { Report } from '../document.js';

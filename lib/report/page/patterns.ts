@@ -1,7 +1,7 @@
-// Fills of the parts of a run: colours of Okabe and Ito, and a hatching each, so that they differ without colour too.
+// Fills for the parts of a run: Okabe and Ito's colours, each with its own hatching, so that the parts differ without colour too.
 import { markup } from './markup.js';
 
-/** Stands once in a page; the fills are used from the style by their ids. */
+/** Included once per page; the style refers to the fills by their ids. */
 export const PATTERNS = markup`<svg width="0" height="0" aria-hidden="true" class="defs"><defs>
 <pattern id="fill-boot" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="c-boot" width="6" height="6"/><line class="h-boot" x1="0" x2="0" y1="0" y2="6"/></pattern>
 <pattern id="fill-unsplit" width="6" height="6" patternUnits="userSpaceOnUse"><rect class="c-boot" width="6" height="6"/><path class="h-boot" d="M0 0H6M0 0V6"/></pattern>

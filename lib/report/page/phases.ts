@@ -1,4 +1,4 @@
-// Where the time goes: the parts of a run as stacked bars, all rows on one scale from 0.
+// Where the time goes: the parts of a run as stacked bars, with all rows on one scale from 0.
 import { type Gap, isGap } from '../../record/types.js';
 import type { ModeReport, Report, Summary } from '../document.js';
 import { bars } from './bars.js';
@@ -19,7 +19,7 @@ const phase = (mode: ModeReport, name: string): Summary | Gap => mode.phasesMs[n
 const medianOf = (value: Summary | Gap): number | Gap => (isGap(value) ? value : value.median);
 const NOT_SPLIT: Gap = { gap: 'not-reported' };
 
-/** Where the first process was not seen, startup cannot be split. */
+/** If the first process was not seen, startup cannot be split. */
 const isSplit = (mode: ModeReport) => !isGap(phase(mode, 'firstProcess')) && !isGap(mode.bootMs);
 
 const PARTS: PartOfRun[] = [
@@ -46,7 +46,7 @@ const PARTS: PartOfRun[] = [
   { id: 'collect', name: 'collect', what: 'workspace back', of: (mode) => medianOf(phase(mode, 'collect')) },
 ];
 
-/** A one-shot container's own removal falls into exit, an instance's into teardown: only their sum compares. */
+/** A one-shot container is removed during exit, an instance during teardown, so only the sum of both is comparable. */
 function endOf(mode: ModeReport): number | Gap {
   const [exit, teardown] = [phase(mode, 'exit'), phase(mode, 'teardown')];
   if (isGap(exit)) return exit;
@@ -99,7 +99,7 @@ ${imageFigure(report, rows)}</section>`;
 
 const tick = (x: string): Markup => markup`<line class="median" x1="${x}" x2="${x}" y1="2" y2="100%"/>`;
 
-/** What was paid before any of it, or in a cold match at the start of each run; on a scale of its own. */
+/** Image cost, which arises before all parts or, in a cold match, at the start of each run; on its own scale. */
 function imageFigure(report: Report, rows: Rows): Markup | undefined {
   const cold = report.modes.some((mode) => !isGap(phase(mode, 'image')));
   const value = (mode: ModeReport): number | Gap => {

@@ -1,4 +1,4 @@
-// How a row is named wherever it appears: a stand-in never without its mark, and every mention leads to the row.
+// How a row is named wherever it appears: a stand-in is always marked, and every mention links to the row.
 import { isLabelledByTask } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
 import { type Markup, markup } from './markup.js';
@@ -6,17 +6,17 @@ import { type Markup, markup } from './markup.js';
 type Row = Pick<ModeReport, 'entry' | 'standIn'>;
 
 export interface Rows {
-  /** The row's anchor; of its place, for a name may hold anything. */
+  /** The row's anchor, derived from its position, because a name may contain any character. */
   id(entry: string): string | undefined;
-  /** Name, and the mark of a stand-in. */
+  /** The name, with the mark of a stand-in. */
   name(entry: string): Markup;
-  /** The same in plain words, for what is read aloud. */
+  /** The same name as plain text, for screen readers. */
   spoken(entry: string): string;
   link(entry: string): Markup;
   isStandIn(entry: string): boolean;
 }
 
-/** @param of a match, or of a probe */
+/** @param source a match or a probe, whose rows are named */
 export function rowsOf({ modes }: { modes: readonly Row[] }): Rows {
   const places = new Map(modes.map((mode, index) => [mode.entry, { mode, id: `row-${index + 1}` }]));
   const isStandIn = (entry: string) => places.get(entry)?.mode.standIn === true;
@@ -37,7 +37,7 @@ export function rowsOf({ modes }: { modes: readonly Row[] }): Rows {
 
 const STAND_IN = markup`<span class="tag">stand-in</span>`;
 
-/** What sets the row apart from the match's own settings: its state, its task, its options. */
+/** The row's settings that differ from the match's own: its state, its task, its options. */
 export function particulars(mode: ModeReport, match: Report['match']): string {
   const { network, tmpfs, cpus, memoryMiB, target } = mode.options;
   return [
@@ -53,7 +53,7 @@ export function particulars(mode: ModeReport, match: Report['match']): string {
     .join(', ');
 }
 
-/** Line over a plot in which stand-ins appear. */
+/** Note above a plot in which stand-ins appear. */
 export function standInNote({ modes }: { modes: readonly Row[] }): Markup | undefined {
   if (!modes.some((mode) => mode.standIn)) return undefined;
   return markup`<p class="note">${STAND_IN} marks a program that enforces a runtime’s contract in its place: its numbers are no finding about that runtime. In plots its marks are hollow.</p>`;

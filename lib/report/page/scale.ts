@@ -1,16 +1,16 @@
-// Scales that begin at 0, and what is drawn of them; all lengths are shares of the width, so that a plot fits any page.
+// Scales that begin at 0, with their ticks and labels. All lengths are shares of the width, so that a plot fits any page.
 import { type Markup, markup } from './markup.js';
 
 export interface Scale {
   max: number;
   ticks: number[];
-  /** Where a value is, in percent of the width. */
+  /** Position of a value, in percent of the width. */
   at(value: number): string;
 }
 
 const STEPS = [1, 2, 2.5, 5, 10];
 
-/** From 0 to a round number that is no less than any value. */
+/** A scale from 0 to a round number that is at least as large as every value. */
 export function scaleFromZero(values: readonly number[], ticks = 6): Scale {
   const top = values.reduce((most, value) => Math.max(most, value), 0) || 1;
   const rough = top / ticks;
@@ -28,12 +28,12 @@ export function scaleFromZero(values: readonly number[], ticks = 6): Scale {
 /** @param share 0 to 1 */
 export const percent = (share: number): string => `${Number((share * 100).toFixed(3))}%`;
 
-/** Lines through a row at every tick. */
+/** Vertical lines through a row, one at every tick. */
 export function gridLines({ ticks, at }: Scale): Markup {
   return markup`<g class="grid">${ticks.map((tick) => markup`<line x1="${at(tick)}" x2="${at(tick)}" y1="0" y2="100%"/>`)}</g>`;
 }
 
-/** The scale's own row; every second label makes room on a narrow page. */
+/** The row of tick labels; every second label can be hidden on a narrow page. */
 export function axis({ ticks, at }: Scale, text: (value: number) => string): Markup {
   return markup`<svg class="axis" width="100%" height="18" aria-hidden="true">${ticks.map(
     (tick, index) =>

@@ -1,4 +1,4 @@
-// What every page stands in: one document that needs nothing but itself, and may ask for nothing.
+// The frame of every page: one self-contained document that is not allowed to load anything.
 import { type Markup, markup } from './markup.js';
 import { STYLE } from './style.js';
 

@@ -1,4 +1,4 @@
-// Startup: a dot a run, the median and its interval, all rows on one scale from 0.
+// Startup: one dot per run, the median and its interval, with all rows on one scale from 0.
 import { isGap } from '../../record/types.js';
 import type { ModeReport, Report, Summary } from '../document.js';
 import { type Markup, markup } from './markup.js';
@@ -7,7 +7,7 @@ import { axis, gridLines, type Scale, scaleFromZero } from './scale.js';
 import { gapShort, gapWords, middle, plural, times } from './words.js';
 
 const HEIGHT = 36;
-/** More dots than this in a row are one smear, and a page that a browser cannot open. */
+/** More dots per row than this would blur into one, and make a page that a browser cannot open. */
 const MOST_DOTS = 1000;
 
 export function startupFigure(report: Report, rows: Rows): Markup {
@@ -61,7 +61,7 @@ function stepOf(samples: readonly number[]): number {
   return Math.ceil(samples.length / MOST_DOTS);
 }
 
-/** A row in which nothing was measured. */
+/** Plot row without any measurement. */
 export function nothing(cause: string, scale: Scale, spoken: string): Markup {
   return markup`<svg width="100%" height="${HEIGHT}" role="img" aria-label="${spoken}: ${gapWords(cause)}">${gridLines(scale)}<text class="gap" x="6" y="${HEIGHT / 2 + 4}">${gapShort(cause)}</text></svg>`;
 }

@@ -1,4 +1,4 @@
-// The page's style: light and dark by the reader's setting, from a phone to a wide screen, and on paper.
+// The page's style: light or dark according to the reader's setting, for phones, wide screens and paper.
 import { markup } from './markup.js';
 
 const COLOURS = markup`

@@ -1,4 +1,4 @@
-// The table: one row a mode, what it costs and what it holds.
+// The table: one row per mode, with its cost and its properties.
 import { type Gap, isGap } from '../../record/types.js';
 import { driftLine } from '../apart.js';
 import { authShort, baselineName, syncShort } from '../cells.js';
@@ -10,7 +10,7 @@ import { bytes, middle, orGap, seconds, signed, times } from './words.js';
 interface Column {
   head: string;
   number?: boolean;
-  /** Words of others, of any length. */
+  /** Foreign text of any length. */
   free?: boolean;
   cell(mode: ModeReport): Markup | string;
 }

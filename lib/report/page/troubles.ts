@@ -1,4 +1,4 @@
-// What went wrong, what is not here, and what could not be measured, each with its cause.
+// What went wrong, what is missing, and what could not be measured, each with its cause.
 import { bundleLines } from '../bundles.js';
 import type { Report } from '../document.js';
 import { plantedLines } from '../planted.js';
@@ -52,7 +52,7 @@ export function absent({ absent: missing }: Pick<Report, 'absent'>): Markup | un
   )}</tbody></table></div>`;
 }
 
-/** Once for all rows that lack the same values for one reason: most lack the same. */
+/** Lists rows that lack the same values for the same reason together, because most rows lack the same values. */
 function gaps({ gaps: all, modes }: Report, rows: Rows): Markup | undefined {
   if (all.length === 0) return undefined;
   const byValue = [...grouped(all, ({ value, gap }) => JSON.stringify([gap, value])).values()];

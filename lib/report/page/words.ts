@@ -3,7 +3,7 @@ import { type Gap, isGap } from '../../record/types.js';
 import type { Summary } from '../document.js';
 import { type Markup, markup } from './markup.js';
 
-/** A word for a cell, and what it means. */
+/** A short text for a cell, and its explanation. */
 const GAPS: Record<Gap['gap'], [short: string, long: string]> = {
   'not-reached': ['never reached', 'no run that passed got this far'],
   'not-reported': ['not reported', 'the runtime does not report it'],
@@ -21,7 +21,7 @@ const GAPS: Record<Gap['gap'], [short: string, long: string]> = {
 
 const gapOf = (cause: string): [string, string] | undefined => (Object.hasOwn(GAPS, cause) ? GAPS[cause as Gap['gap']] : undefined);
 
-/** The cause in whole words; one that is not known here speaks for itself. */
+/** The cause in full; an unknown cause is returned unchanged. */
 export const gapWords = (cause: string): string => gapOf(cause)?.[1] ?? cause;
 export const gapShort = (cause: string): string => gapOf(cause)?.[0] ?? cause;
 
@@ -30,7 +30,7 @@ export function orGap<T>(value: T | Gap, text: (value: T) => Markup | string): M
   return isGap(value) ? markup`<span class="gap" title="${gapWords(value.gap)}">${gapShort(value.gap)}</span>` : markup`${text(value)}`;
 }
 
-/** How times are written where none is longer than `mostMs`: one unit for all that are compared. */
+/** How to format times of which none is longer than `mostMs`, so that all compared times have the same unit. */
 export function times(mostMs: number): { unit: 'ms' | 's'; text(ms: number): string } {
   if (mostMs >= 20_000) return { unit: 's', text: (ms) => (ms / 1000).toFixed(ms < 9995 ? 2 : 1) };
   return { unit: 'ms', text: (ms) => (Math.abs(ms) < 9.95 && !Number.isInteger(ms) ? ms.toFixed(1) : String(Math.round(ms))) };
@@ -46,7 +46,7 @@ export function bytes(value: number): string {
 export const seconds = (ms: number): string => `${(ms / 1000).toFixed(2)} s`;
 export const signed = (text: string, value: number): string => (value > 0 ? `+${text}` : text.replace(/^-/, '−'));
 
-/** `[590–653]`, small; nothing where there is none. */
+/** `[590–653]`, small; empty if there is no interval. */
 export function interval(ci95: [number, number] | Gap, text: (value: number) => string): Markup {
   return isGap(ci95) ? markup`` : markup` <span class="ci">[${text(ci95[0])}–${text(ci95[1])}]</span>`;
 }

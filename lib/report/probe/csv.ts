@@ -1,4 +1,4 @@
-// A probe as CSV: a line for every cell, wall and kind of work of every row, for a spreadsheet or a data frame.
+// A probe as CSV: one line per cell, wall and kind of work of every row, for a spreadsheet or a data frame.
 import { isGap } from '../../record/types.js';
 import { type Cell, csvHead, csvLine } from '../export/csv-cells.js';
 import type { ProbeDocument } from './document.js';
@@ -21,7 +21,10 @@ const FINDING = [
 ] as const;
 type Finding = Partial<Record<(typeof FINDING)[number], Cell>>;
 
-/** `what`: sync, walls, residue (`direction` is the way, `n` the hits) or tax. A column that does not belong to it is empty; why a value is missing stands in `gap` and `detail`. */
+/**
+ * `what`: sync, walls, residue (`direction` is the way, `n` the number of hits) or tax. Columns that do not apply are empty; the reason
+ * for a missing value is in `gap` and `detail`.
+ */
 export function renderProbeCsv(document: ProbeDocument): string {
   const { probe, modes } = document;
   const head = csvHead(['probe', 'entry', 'mode', 'variant', 'label', 'isolation', 'stand_in', ...FINDING]);

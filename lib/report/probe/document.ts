@@ -1,4 +1,4 @@
-// What a probe found as a document: what `probe --json` prints, in zod. `docs/schema/probe.json` is made from it.
+// Zod schema of the findings of a probe, as printed by `probe --json`. `docs/schema/probe.json` is generated from it.
 import { z } from 'zod';
 import { PROBES, sweepSchema, syncCellSchema, wallSchema } from '../../record/probe.js';
 import { absentSchema, detectionSchema, entrySchema, fingerprintSchema, gapSchema, warningSchema } from '../../record/types.js';
@@ -10,13 +10,13 @@ const probedModeSchema = entrySchema.extend({
 });
 export type ProbedMode = z.infer<typeof probedModeSchema>;
 
-/** What one kind of work takes inside, over what it takes in the baseline in the same round. */
+/** Time of one kind of work inside, divided by that in the baseline in the same round. */
 const taxSchema = z.union([
   z.strictObject({
     probe: z.string(),
     ratio: z.number(),
     ci95: z.tuple([z.number(), z.number()]).or(gapSchema),
-    /** Rounds in which both were measured. */
+    /** Number of rounds in which both were measured. */
     n: z.number().int(),
   }),
   z.strictObject({ probe: z.string(), gap: z.string(), detail: z.string().optional() }),
@@ -25,12 +25,14 @@ export type Tax = z.infer<typeof taxSchema>;
 
 const brokeOffSchema = z.strictObject({
   entry: z.string(),
-  /** `prepare`: the row could not be made ready, and nothing was tried in it. */
+  /** `prepare`: the row could not be prepared, and nothing was tried in it. */
   what: z.enum([...PROBES, 'prepare']),
   reason: z.string(),
 });
 
-/** Printed by `probe --json`, and by `report --format json` of a probe. Every row that was entered has a list in each table that was asked for. */
+/**
+ * Printed by `probe --json`, and by `report --format json` of a probe. In each requested table, every row that was entered has a list.
+ */
 export const probeDocumentSchema = z.strictObject({
   schemaVersion: z.literal(1),
   probe: z.strictObject({
@@ -40,9 +42,9 @@ export const probeDocumentSchema = z.strictObject({
     how: z.enum(['done', 'interrupted', 'failed', 'crashed']),
     only: z.array(z.enum(PROBES)),
     seed: z.number().int(),
-    /** Of tax. */
+    /** Number of rounds of tax. */
     rounds: z.number().int(),
-    /** The row that the others' work is held against. */
+    /** The row that the others' work is compared with. */
     baseline: z.string().optional(),
     host: fingerprintSchema,
     versions: z.record(z.string(), z.string()),
@@ -53,7 +55,7 @@ export const probeDocumentSchema = z.strictObject({
   walls: z.record(z.string(), z.array(wallSchema)),
   residue: z.record(z.string(), z.array(sweepSchema)),
   tax: z.record(z.string(), z.array(taxSchema)),
-  /** What could not be tried to its end; what was found until then stands. */
+  /** Probes that could not be completed; findings up to that point are kept. */
   brokeOff: z.array(brokeOffSchema),
   warnings: z.array(warningSchema),
 });

@@ -1,4 +1,4 @@
-// The workspace-sync truth table in few words: a mark for each direction of a cell, and the cells that are not the same, grouped.
+// The workspace-sync truth table, condensed: a mark for each direction of a cell, and the cells that are not the same, grouped.
 import { medianSorted } from 'simple-statistics';
 import type { Direction, SyncCell, Verdict } from '../../record/probe.js';
 import { type Gap, isGap, type Sync } from '../../record/types.js';
@@ -11,7 +11,7 @@ export const DIRECTIONS: readonly Direction[] = ['in', 'in-live', 'out-live', 'o
 /** `not-tried`: another row has the cell. `none`: no row has it. */
 export type Seen = Verdict | 'not-tried' | 'none';
 
-/** One column wide each, in the order of the legend. */
+/** Each mark is one column wide; the order is that of the legend. */
 export const MARKS: Record<Seen, string> = {
   same: '✓',
   differs: '≠',
@@ -36,7 +36,7 @@ export const WORDS: Record<Seen, string> = {
 
 export interface FilesTable {
   entries: string[];
-  /** In the order in which they were first told. */
+  /** In the order in which they were first recorded. */
   cells: string[];
   at(entry: string, cell: string, direction: Direction): SyncCell | undefined;
   seen(entry: string, cell: string, direction: Direction): Seen;
@@ -59,7 +59,7 @@ export function filesTable({ modes, sync }: ProbeDocument): FilesTable {
 export const marksOf = (table: FilesTable, entry: string, cell: string): string =>
   DIRECTIONS.map((direction) => MARKS[table.seen(entry, cell, direction)]).join('');
 
-/** What the match table says of a row in a word, here of the cell `create`. */
+/** The match table's summary of a row's sync, here derived from the cell `create`. */
 export function shortOf(table: FilesTable, entry: string): string {
   const way = (direction: Direction): Sync['in'] => {
     const verdict = table.at(entry, 'create', direction)?.verdict;
@@ -68,17 +68,17 @@ export function shortOf(table: FilesTable, entry: string): string {
   };
   const live = way('out-live');
   const out = way('out');
-  // What is seen at once needs no collect.
+  // Changes that appear immediately need no collect.
   return syncShort({ in: way('in'), out: isGap(out) && live === 'yes' ? 'yes' : out, live });
 }
 
-/** How many cells came out the same, of those that could. */
+/** Number of cells that came out the same, of those that could. */
 export function sameOf(cells: readonly SyncCell[]): string {
   const tried = cells.filter(({ verdict }) => verdict !== 'not-applicable' && verdict !== 'gap');
   return tried.length === 0 ? '–' : `${tried.filter(({ verdict }) => verdict === 'same').length}/${tried.length}`;
 }
 
-/** Median of the cells that came out the same, from the change until the other side has seen it, in ms. */
+/** Median over the cells that came out the same, from the change until the other side saw it, in ms. */
 export function latencyOf(cells: readonly SyncCell[], direction: Direction): number | Gap {
   const known = cells.flatMap((cell) =>
     cell.direction === direction && cell.verdict === 'same' && cell.latencyMs !== undefined ? [cell.latencyMs] : [],
@@ -96,7 +96,7 @@ export interface FilesNote {
 
 const ORDER: Verdict[] = ['lost', 'differs', 'stale', 'gap', 'not-applicable'];
 
-/** What is not the same, worst first: rows, cells and directions of which the same is said stand together. */
+/** What is not the same, worst first, grouped by rows, cells and directions with the same finding. */
 export function filesNotes({ modes, sync }: ProbeDocument): FilesNote[] {
   const single = modes.flatMap(({ entry }) =>
     (sync[entry] ?? []).flatMap(({ cell, direction, verdict, detail }) =>

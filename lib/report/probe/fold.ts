@@ -1,4 +1,4 @@
-// A probe as a document: a fold of its events. What was found of a row stands there whether or not the row was tried to its end.
+// A probe as a document: a fold of its events. Findings about a row are kept whether or not all of its probes were completed.
 import type { ProbeEvent, ProbeName, Work } from '../../record/probe.js';
 import { createRows, versionsOf } from '../rows.js';
 import type { ProbeDocument } from './document.js';
@@ -7,9 +7,9 @@ import { taxOf } from './tax.js';
 type Of<T extends ProbeEvent['type']> = Extract<ProbeEvent, { type: T }>;
 
 export interface ProbeFold {
-  /** @throws where the record does not begin as one, or a second one begins in it */
+  /** @throws if the record does not begin with probe-started, or if a second probe begins in it */
   push(event: ProbeEvent): void;
-  /** The document of what was pushed so far. @throws where nothing was */
+  /** The document of the events pushed so far. @throws if none were pushed */
   finish(): ProbeDocument;
 }
 
@@ -52,7 +52,7 @@ export function createProbeFold(): ProbeFold {
           worked.push({ entry: event.entry, round: event.round, work: event.work });
           break;
         case 'broke-off':
-          // A row may be tried in many rounds, and break off in the same way in each.
+          // A row may be tried in many rounds and break off in the same way in each.
           if (!brokeOff.some(({ entry, what, reason }) => entry === event.entry && what === event.what && reason === event.reason))
             brokeOff.push({ entry: event.entry, what: event.what, reason: event.reason });
           break;
@@ -103,7 +103,7 @@ function probeOf(started: Of<'probe-started'>, ended: Of<'probe-ended'> | undefi
     id,
     startedAt,
     ...(ended ? { endedAt: ended.endedAt } : {}),
-    // A crash writes no end.
+    // A crash leaves no probe-ended event.
     how: ended?.how ?? 'crashed',
     only,
     seed,

@@ -1,6 +1,6 @@
-// What is the same of several rows is said once.
+// Groups rows with the same finding, so that it is printed once.
 
-/** Lists of those whose keys are equal as JSON, in the order in which the first of each came. */
+/** Groups of items whose keys are equal as JSON, in the order of each group's first item. */
 export function alike<T>(items: readonly T[], key: (item: T) => unknown): [T, ...T[]][] {
   const groups = new Map<string, [T, ...T[]]>();
   for (const item of items) {
@@ -12,10 +12,10 @@ export function alike<T>(items: readonly T[], key: (item: T) => unknown): [T, ..
   return [...groups.values()];
 }
 
-/** From so many rows on, those that are missing are named where they are few. */
+/** With at least this many rows, the missing rows are named instead if there are only a few. */
 const MANY = 5;
 
-/** The rows of which one thing is said; of all, or all but a few, only what is missing. `every`: all of them, `but` those. */
+/** The rows that share a finding. If these are all rows or all but a few: `every` is true, and `named` are the exceptions. */
 export function scopeOf(entries: readonly string[], all: readonly string[]): { every: boolean; named: readonly string[] } {
   const missing = all.filter((entry) => !entries.includes(entry));
   const every = all.length > 1 && (missing.length === 0 || (all.length >= MANY && missing.length <= 2));

@@ -1,4 +1,4 @@
-// A probe as one HTML page that needs nothing but itself: the same sections that a match's page has of it.
+// A probe as one self-contained HTML page, with the same sections that a match's page shows for it.
 import { fingerprint } from '../page/conditions.js';
 import { when } from '../page/head.js';
 import { type Markup, markup } from '../page/markup.js';

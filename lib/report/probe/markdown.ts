@@ -34,7 +34,7 @@ export function renderProbeMarkdown(document: ProbeDocument): string {
   ]);
 }
 
-/** Fixed width, so that the marks of all rows stand below each other. */
+/** Fixed-width text, so that the marks of all rows align. */
 const marks = (words: string) => code(words);
 
 function files(document: ProbeDocument): Words[] {

@@ -1,8 +1,8 @@
-// Parts of several probes beside a match: each part is of the newest probe that tried it, and none is shown twice.
+// Parts of several probes shown with a match: each part is taken from the newest probe that tried it, and none is shown twice.
 import { PROBES, type ProbeName } from '../../record/probe.js';
 import type { ProbeDocument } from './document.js';
 
-/** What of these parts a probe says, as if nothing else had been asked of it. */
+/** A probe's findings for these parts, as if no others had been requested. */
 export function partOf(document: ProbeDocument, parts: readonly ProbeName[]): ProbeDocument {
   const has = (what: ProbeName) => parts.includes(what);
   return {
@@ -16,7 +16,7 @@ export function partOf(document: ProbeDocument, parts: readonly ProbeName[]): Pr
   };
 }
 
-/** In the order of the parts that each of them begins with, which is the order of their tables. */
+/** Sorted by the first part of each document, which is the order of their tables. */
 export function inOrder(documents: readonly ProbeDocument[]): ProbeDocument[] {
   const first = ({ probe }: ProbeDocument) => Math.min(...probe.only.map((what) => PROBES.indexOf(what)));
   return [...documents].sort((a, b) => first(a) - first(b));

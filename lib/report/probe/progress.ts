@@ -1,4 +1,4 @@
-// What a probe does now, for a person who waits: one live line on a terminal; elsewhere few plain lines.
+// Current activity of a probe, for a person who waits: one live line on a terminal, a few plain lines elsewhere.
 import type { ProbeEvent, ProbeName } from '../../record/probe.js';
 import { listed } from '../cells.js';
 import { createPreparing } from '../terminal/preparing.js';
@@ -7,20 +7,20 @@ import { TITLES } from './words.js';
 
 export interface ProbeProgress {
   onEvent(event: ProbeEvent): void;
-  /** A line from elsewhere, such as a build's. */
+  /** A line from elsewhere, such as an image build. */
   say(line: string): void;
-  /** What is waited for; shown on a terminal only. */
+  /** What is being waited for; shown on a terminal only. */
   waiting(text: string): void;
-  /** Takes the live line away. */
+  /** Removes the live line. */
   end(): void;
 }
 
-/** Some things take long and tell nothing meanwhile; the time goes on. */
+/** Some operations take long and report nothing meanwhile; the elapsed time keeps updating at this interval. */
 const TICK_MS = 1000;
 
 /**
- * @param write to stderr, so that stdout stays the result's
- * @param columns of the terminal, asked at every line: it may be resized
+ * @param write writes to stderr, so that stdout contains only the result
+ * @param columns width of the terminal, queried for every line because the terminal may be resized
  */
 export function createProbeProgress(
   write: (text: string) => void,
@@ -34,7 +34,7 @@ export function createProbeProgress(
   let rounds = 0;
   let startedMs = now();
   let doing: { entry: string; what: ProbeName; round: number | undefined; found: number; last: string } | undefined;
-  /** Rows of which files or walls were begun, and the round of tax that was told last. */
+  /** Rows in which sync, walls or residue was begun; `toldRound` is the last round of tax that was announced. */
   const begun = new Set<string>();
   let toldRound = 0;
   let ticking: NodeJS.Timeout | undefined;

@@ -1,4 +1,4 @@
-// The sweeps in few words: where the credential was found, by the way that it went in, and what a reader should look at.
+// The credential sweeps, condensed: where the credential was found, by the way it was delivered, and what a reader should look at.
 import type { Sweep } from '../../record/probe.js';
 import { isGap } from '../../record/types.js';
 import type { ProbeDocument } from './document.js';
@@ -6,7 +6,7 @@ import { alike } from './grouped.js';
 
 export interface ResidueTable {
   entries: string[];
-  /** In the order in which they were first told. */
+  /** In the order in which they were first recorded. */
   ways: Sweep['path'][];
   at(entry: string, way: Sweep['path']): Sweep | undefined;
 }
@@ -20,7 +20,7 @@ export function residueTable({ modes, residue }: ProbeDocument): ResidueTable {
   };
 }
 
-/** `nowhere`, or the places; `-` where the mode has no such way. */
+/** `nowhere`, or the places; `-` if the mode does not have this way. */
 export function residueShort(sweep: Sweep | undefined): string {
   if (sweep === undefined) return '-';
   if (isGap(sweep.delivered) && sweep.places.length === 0) return '–';
@@ -30,11 +30,11 @@ export function residueShort(sweep: Sweep | undefined): string {
   return `${sweep.delivered === 'yes' ? '' : 'not delivered; '}${where}${gaps === 0 ? '' : ` (${gaps} not seen)`}`;
 }
 
-/** A hit on the one way whose purpose is that there is none. */
+/** A hit with `gateway`, the only way whose purpose is to leave none. */
 export const isLeak = (sweep: Sweep | undefined): boolean =>
   sweep?.path === 'gateway' && sweep.places.some(({ verdict }) => verdict === 'found');
 
-/** How many places were looked at, of the row that has most. */
+/** The largest number of places examined in one sweep. */
 function placesOf({ residue }: ProbeDocument): number {
   return Math.max(0, ...Object.values(residue).flatMap((sweeps) => sweeps.map(({ places }) => places.length)));
 }
@@ -44,13 +44,13 @@ export interface ResidueNote {
   way: Sweep['path'];
   place: string;
   entries: string[];
-  /** Where exactly and in which shape, or why nothing can be said; of the first of these rows. */
+  /** Where exactly and in which shape, or why this is undecided; taken from the first of these rows. */
   detail: string;
-  /** The others tell word for word the same. */
+  /** True if the other rows have exactly the same detail. */
   agreed: boolean;
 }
 
-/** Every hit and every gap, hits first; rows of which the same is said stand together. */
+/** Every hit and every gap, hits first, grouped by rows with the same finding. */
 export function residueNotes({ modes, residue }: ProbeDocument): ResidueNote[] {
   const single = modes.flatMap(({ entry }) =>
     (residue[entry] ?? []).flatMap(({ path: way, places }) =>
@@ -78,6 +78,6 @@ function hitsText(hits: Sweep['places'][number]['hits']): string {
 export const sayResidue = ({ way, place, detail, agreed, entries }: ResidueNote, name: (entry: string) => string): string =>
   `${way}: ${place}: ${agreed ? '' : `in ${name(entries[0] ?? '')} `}${detail}`;
 
-/** What the table is of, in one sentence. */
+/** A one-sentence description of the table. */
 export const residueAbout = (document: ProbeDocument): string =>
   `one run with a canary for a credential for each way; ${placesOf(document)} places looked at; gateway: the guest gets a token that is worth nothing elsewhere`;

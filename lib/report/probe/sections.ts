@@ -1,4 +1,4 @@
-// The sections of a page that show a probe: files, walls, work, and what broke off.
+// The sections of a page that show a probe: files, walls, residue, work, and what broke off.
 import type { Wall } from '../../record/probe.js';
 import { type Gap, isGap } from '../../record/types.js';
 import { type Markup, markup } from '../page/markup.js';
@@ -12,7 +12,7 @@ import { isBroken, keptOf, type WallKind, wallNotes, wallsTable } from './walls.
 import { brokeOffText } from './words.js';
 import { digits, isRatio, roundsText, workNotes, workTable } from './work.js';
 
-/** @param origin in the page of a match: which probe this is */
+/** @param origin on the page of a match: identifies this probe */
 export function probeSections(document: ProbeDocument, origin?: Markup): Markup {
   const rows = rowsOf(document);
   const { only } = document.probe;
@@ -23,7 +23,7 @@ ${only.includes('residue') ? residue(document, rows, note) : undefined}
 ${only.includes('tax') ? work(document, rows, note) : undefined}`;
 }
 
-/** A table that may be wider than the page, in a box that scrolls, by keyboard too. */
+/** A table that may be wider than the page, in a container that scrolls, also by keyboard. */
 const wide = (label: string, head: Markup, body: Markup[]): Markup =>
   markup`<div class="scroll" tabindex="0" role="region" aria-label="${label}"><table class="dense probed"><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table></div>`;
 
@@ -32,7 +32,7 @@ const columnsOf = (entries: readonly string[], rows: Rows, number = false): Mark
 
 const line = (name: string, cells: Markup[]): Markup => markup`<tr><th scope="row">${name}</th>${cells}</tr>`;
 
-/** The rows of which one thing is said. */
+/** The rows that share a finding, in words. */
 function whose(entries: readonly string[], all: readonly string[], rows: Rows): Markup {
   const { every, named } = scopeOf(entries, all);
   const names = markup`${named.map((entry, index) => markup`${index === 0 ? '' : ', '}${rows.name(entry)}`)}`;
@@ -42,7 +42,7 @@ function whose(entries: readonly string[], all: readonly string[], rows: Rows): 
 
 function brokeOff({ brokeOff: broken, probe }: ProbeDocument, rows: Rows, origin: Markup | undefined): Markup | undefined {
   if (broken.length === 0) return undefined;
-  // A page may hold the parts of several probes, of which more than one broke off.
+  // A page may contain parts of several probes, more than one of which may have broken off.
   const id = origin === undefined ? 'broke-off' : `broke-off-of-${probe.only.join('-')}`;
   return markup`<section aria-labelledby="${id}"><h2 id="${id}">Broke off</h2>${origin === undefined ? undefined : markup`<p class="note">${origin}</p>`}<ul class="plain">${broken.map(
     (one) => markup`<li>${rows.name(one.entry)}: <span class="bad">✗</span> ${brokeOffText(one)}</li>`,

@@ -1,9 +1,9 @@
-// What work costs inside a row, as a multiple of the baseline's in the same round; a pure fold of what the loops told.
+// Cost of work inside a row, as a multiple of the baseline's in the same round: a pure fold of what the work loops reported.
 import type { Work } from '../../record/probe.js';
 import { type Gap, isGap } from '../../record/types.js';
 import { ENOUGH_TO_SEPARATE, summarizePairs } from '../../statistics/summary.js';
 
-/** One kind of work in one row and round, as the record has it. */
+/** One kind of work in one row and round, as recorded. */
 export interface Worked {
   entry: string;
   round: number;
@@ -16,17 +16,17 @@ export type TaxCell =
       probe: string;
       /** Median of the pairs' ratios to the baseline: 2 is twice its time. */
       ratio: number;
-      /** Of fewer than six pairs no interval covers 95 %. */
+      /** A gap for fewer than six pairs, for which no interval covers 95 %. */
       ci95: [number, number] | Gap;
-      /** Pairs: rounds in which both rows have a number. */
+      /** Number of pairs, which are rounds in which both rows have a number. */
       n: number;
     }
   | { probe: string; gap: Gap['gap']; detail?: string };
 
 /**
- * @param baseline the row that all are held against (its own ratios are 1); undefined where there is none
- * @param seed of the intervals' bootstrap
- * @returns by entry; within it, by kind in the order in which it was first told
+ * @param baseline the row that all rows are compared with (its own ratios are 1); undefined if there is none
+ * @param seed seed of the intervals' bootstrap
+ * @returns cells by entry; within an entry by kind, in the order in which the kinds were first recorded
  */
 export function taxOf(worked: readonly Worked[], baseline: string | undefined, seed: number): Record<string, TaxCell[]> {
   const rows = new Map<string, Map<string, Map<number, Work>>>();
@@ -45,7 +45,7 @@ export function taxOf(worked: readonly Worked[], baseline: string | undefined, s
 
 type Rounds = ReadonlyMap<number, Work>;
 
-/** @param base undefined: no row to hold it against */
+/** @param base undefined if there is no row to compare with */
 function cellOf(probe: string, own: Rounds, base: Rounds | undefined, seed: number): TaxCell {
   if (base) {
     const ratios = [...own].flatMap(([round, { opMs }]) => {
@@ -61,7 +61,7 @@ function cellOf(probe: string, own: Rounds, base: Rounds | undefined, seed: numb
   return { probe, ...whyNone(own, base) };
 }
 
-/** The row's own reason first: without a number of its own nothing could be held against anything. */
+/** The row's own reason comes first: without a number of its own, there is nothing to compare. */
 function whyNone(own: Rounds, base: Rounds | undefined): { gap: Gap['gap']; detail?: string } {
   if (![...own.values()].some(({ opMs }) => !isGap(opMs))) return firstGap(own) ?? { gap: 'not-reported' };
   if (!base) return { gap: 'no-baseline' };

@@ -1,4 +1,5 @@
-// A probe for a person at a terminal of 100 columns: a table each for files, walls and work, and below it what is not as it should be.
+// A probe for a person at a terminal of 100 columns: a table each for files, walls, residue and work, followed by what is not as it
+// should be.
 import { printable } from '../../os/printable.js';
 import { isGap } from '../../record/types.js';
 import { borderless, fits, fitted, plain, type Style, trimmed, wrap } from '../terminal/lines.js';
@@ -29,11 +30,11 @@ export function renderProbe(document: ProbeDocument, style: Style = plain): stri
 
 interface Line {
   name: string;
-  /** One for each column. */
+  /** One cell per column. */
   cells: string[];
 }
 
-/** A table with a column a row of the probe; as many columns side by side as there is room for, the others below. */
+/** A table with one column per row of the probe. Columns that do not fit side by side go into further blocks below. */
 function columns(head: string, names: string[], lines: Line[], align: 'left' | 'right', style: Style): string {
   const drawn = (from: number, to: number) => {
     const table = borderless(
@@ -174,7 +175,7 @@ function renderWork(document: ProbeDocument, style: Style): string[] {
       style,
     );
   const whole = drawn(ratioWhole);
-  // A blank line is where columns had to go below others.
+  // A blank line separates blocks, so it occurs only if the columns did not fit side by side.
   const short = whole.includes('\n\n');
   const brackets = short ? '±: the wider side of the 95 % interval' : '[95 % interval]';
   const about = [roundsText(document), brackets].filter(Boolean).join(', ');

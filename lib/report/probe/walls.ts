@@ -1,11 +1,11 @@
-// The walls in few words: what was observed of each, and which of these a reader should look at.
+// The walls, condensed: what was observed of each, and which of them a reader should look at.
 import type { Wall } from '../../record/probe.js';
 import type { ProbeDocument } from './document.js';
 import { alike } from './grouped.js';
 
 export interface WallsTable {
   entries: string[];
-  /** In the order in which they were first told. */
+  /** In the order in which they were first recorded. */
   walls: string[];
   at(entry: string, wall: string): Wall | undefined;
 }
@@ -20,21 +20,21 @@ export function wallsTable({ modes, walls }: ProbeDocument): WallsTable {
   };
 }
 
-/** A gap breaks no promise. */
+/** True if the observation contradicts the declaration. A gap does not. */
 export const isBroken = ({ declared, observed }: Wall): boolean => declared !== undefined && observed !== 'gap' && declared !== observed;
 
-/** How many promises were kept, of those that could be told. */
+/** Number of walls as declared, of those declared and observed. */
 export function keptOf(walls: readonly Wall[]): string {
   const told = walls.filter(({ declared, observed }) => declared !== undefined && observed !== 'gap');
   return told.length === 0 ? '–' : `${told.filter((wall) => !isBroken(wall)).length}/${told.length}`;
 }
 
-/** `open`, `closed`, `gap`; with a `!` where something else was declared; `-` where it was not tried. */
+/** `open`, `closed` or `gap`, with a `!` if something else was declared; `-` if the wall was not tried. */
 export const wallShort = (wall: Wall | undefined): string => (wall === undefined ? '-' : `${wall.observed}${isBroken(wall) ? '!' : ''}`);
 
 /**
- * `broken`: not as declared. `open`: nothing is promised, but a sandbox is expected to be closed; a row without isolation is
- * not. `gap`: could not be told.
+ * `broken`: not as declared. `open`: nothing is declared, but a sandbox's wall is expected to be closed (not in a row without
+ * isolation). `gap`: could not be determined.
  */
 export type WallKind = 'broken' | 'open' | 'gap';
 
@@ -44,15 +44,15 @@ export interface WallNote {
   entries: string[];
   declared: Wall['declared'];
   observed: Wall['observed'];
-  /** Of the first of these rows. */
+  /** Evidence from the first of these rows. */
   evidence: string;
-  /** The others saw word for word the same. */
+  /** True if the other rows have exactly the same evidence. */
   agreed: boolean;
 }
 
 const KINDS: WallKind[] = ['broken', 'open', 'gap'];
 
-/** What a reader should look at: broken promises first, a wall a line with all rows of which it is said. */
+/** What a reader should look at, walls that are not as declared first: one line per wall, with all rows it applies to. */
 export function wallNotes(document: ProbeDocument): WallNote[] {
   const { modes, walls } = document;
   const order = wallsTable(document).walls;

@@ -1,26 +1,26 @@
-// What is said of a whole probe, the same in every form of it.
+// Wording about a whole probe, the same in every form of its report.
 import type { ProbeName } from '../../record/probe.js';
 import { listed } from '../cells.js';
 import type { ProbeDocument, ProbedMode } from './document.js';
 
-/** What the tables are called. */
+/** Titles of the tables. */
 export const TITLES: Record<ProbeName, string> = { sync: 'files', walls: 'walls', residue: 'residue', tax: 'tax' };
 
 export const titlesOf = ({ probe }: ProbeDocument): string => probe.only.map((what) => TITLES[what]).join(', ');
 
-/** In the report of a match: where a probe of the same machine is, and what of it. */
+/** For the report of a match: which tables a probe of the same machine has, and where to find them. */
 export const whereProbed = (document: ProbeDocument): string =>
   `${titlesOf(document)}: probe ${document.probe.id} (cagematch report ${document.probe.id})`;
 
 const rowName = ({ entry, standIn }: Pick<ProbedMode, 'entry' | 'standIn'>): string => (standIn ? `${entry} (stand-in)` : entry);
 
-/** The name of a row of this document, with its mark. */
+/** Names of the rows of this document, with the mark of a stand-in. */
 export function namesOf({ modes }: ProbeDocument): (entry: string) => string {
   const known = new Map(modes.map((mode) => [mode.entry, rowName(mode)]));
   return (entry) => known.get(entry) ?? entry;
 }
 
-/** Undefined where it ran to its end. */
+/** Undefined if the probe ran to its end. */
 export function endedEarly({ probe }: ProbeDocument): string | undefined {
   if (probe.how === 'done') return undefined;
   return `this probe was ${probe.how === 'interrupted' ? 'interrupted' : `cut short (${probe.how})`}; the tables hold what was found until then`;
@@ -29,7 +29,7 @@ export function endedEarly({ probe }: ProbeDocument): string | undefined {
 export const brokeOffText = ({ what, reason }: ProbeDocument['brokeOff'][number]): string =>
   what === 'prepare' ? `could not be made ready: ${reason}` : `${TITLES[what]} broke off: ${reason}`;
 
-/** Where the probe ran, in one line. */
+/** The environment of the probe, in one line. */
 export function environmentOf({ probe, modes }: ProbeDocument): string {
   const { host, versions } = probe;
   const commit = versions.commit === undefined ? '' : ` (${versions.commit})`;

@@ -1,4 +1,4 @@
-// What work costs inside, in few words: a ratio with its interval for each kind and row, and why some are missing.
+// Cost of work inside, condensed: a ratio with its interval for each kind and row, and why some are missing.
 import { isGap } from '../../record/types.js';
 import type { ProbeDocument, Tax } from './document.js';
 import { alike } from './grouped.js';
@@ -8,9 +8,9 @@ type Ratio = Extract<Tax, { ratio: number }>;
 export const isRatio = (tax: Tax): tax is Ratio => 'ratio' in tax;
 
 export interface WorkTable {
-  /** Without the baseline, which is 1 by nature. */
+  /** Without the baseline, whose ratios are 1 by definition. */
   entries: string[];
-  /** In the order in which they were first told. */
+  /** In the order in which they were first recorded. */
   kinds: string[];
   at(entry: string, kind: string): Tax | undefined;
 }
@@ -25,16 +25,16 @@ export function workTable({ probe, modes, tax }: ProbeDocument): WorkTable {
   };
 }
 
-/** Three digits that count. */
+/** Formats with three significant digits. */
 export const digits = (value: number): string => value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0);
 
-/** `1.42 [1.38–1.47]`; a dash where there is none. */
+/** `1.42 [1.38–1.47]`; a dash if there is no ratio. */
 export function ratioWhole(tax: Tax | undefined): string {
   if (tax === undefined || !isRatio(tax)) return '–';
   return isGap(tax.ci95) ? digits(tax.ratio) : `${digits(tax.ratio)} [${digits(tax.ci95[0])}–${digits(tax.ci95[1])}]`;
 }
 
-/** The same shorter: `1.42 ±0.05`, by the wider side of the interval. */
+/** Shorter form of `ratioWhole`: `1.42 ±0.05`, using the wider side of the interval. */
 export function ratioShort(tax: Tax | undefined): string {
   if (tax === undefined || !isRatio(tax)) return '–';
   const { ratio, ci95 } = tax;
@@ -49,7 +49,7 @@ export interface WorkNote {
 
 const NOT_TRIED = 'not tried';
 
-/** Why there are dashes. */
+/** Reasons for the dashes. */
 export function workNotes(document: ProbeDocument): WorkNote[] {
   const table = workTable(document);
   const single = table.entries.flatMap((entry) =>
@@ -70,7 +70,7 @@ export function workNotes(document: ProbeDocument): WorkNote[] {
   }));
 }
 
-/** Rounds of the ratios, least and most: `n=6`, `n=4 to 6`; '' where there is no ratio. */
+/** Numbers of rounds behind the ratios, least and most: `n=6`, `n=4 to 6`; '' if there is no ratio. */
 export function roundsText({ tax }: ProbeDocument): string {
   const counts = Object.values(tax).flatMap((row) => row.flatMap((one) => (isRatio(one) ? [one.n] : [])));
   if (counts.length === 0) return '';

@@ -1,4 +1,4 @@
-// What a burst showed, for a terminal: a column for each level, and in words where it stops.
+// Results of a burst, for a terminal: a column per level, and in words where scaling stops.
 import { isGap } from '../../record/types.js';
 import { listed, middle, namesOf, rate, whole } from '../cells.js';
 import type { Report } from '../document.js';
@@ -6,7 +6,7 @@ import { borderless, fitted, type Style, trimmed, wrap } from './lines.js';
 
 type Burst = Report['burst'][number];
 
-/** A line for each value of each row; `cells` are in the order of `levels`. */
+/** One line for each value of each row; `cells` are in the order of `levels`. */
 export function burstTable(report: Report): { levels: number[]; rows: { entry: string; value: string; cells: string[] }[] } {
   const { burst } = report;
   const name = namesOf(report);
@@ -32,7 +32,7 @@ export function burstTable(report: Report): { levels: number[]; rows: { entry: s
   return { levels, rows };
 }
 
-/** Where each row stops scaling, and the levels that there was no room for. */
+/** Where each row stops scaling, and the levels that the machine had no room for. */
 export function burstLines(report: Report): string[] {
   const name = namesOf(report);
   return report.burst.flatMap((one) => [`${name(one.entry)}: ${stops(one)}`, ...leftOut(name(one.entry), one)]);

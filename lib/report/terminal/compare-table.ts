@@ -1,4 +1,4 @@
-// Two matches compared, for a person at a terminal of 100 columns; the verdict is the last line.
+// A comparison of two matches for a person at a terminal of 100 columns. The verdict is the last line.
 import { isGap } from '../../record/types.js';
 import {
   changeWords,

@@ -1,4 +1,4 @@
-// What a sandbox costs besides time, for a terminal: memory, CPU, disk; and why where it is not known.
+// Costs of a sandbox besides time, for a terminal: memory, CPU, disk, and the cause of every missing value.
 import { isGap } from '../../record/types.js';
 import { bytes, nameOf, whyDashes } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
@@ -22,10 +22,10 @@ function costOf({ cost, machine }: ModeReport): Cost {
   };
 }
 
-/** What the whole machine used is in newer records only. */
+/** Only newer records contain the CPU time of the whole machine. */
 const valuesOf = (modes: Report['modes']) => VALUES.filter((value) => value !== 'machine CPU s' || modes.some(({ machine }) => machine));
 
-/** The rows of the table, and under it the cause of every dash; undefined where nobody looked. */
+/** The rows of the table, and below it the cause of every dash; undefined if nothing was captured. */
 export function costTable({ modes }: Report): { head: string[]; rows: string[][]; dashes: string[] } | undefined {
   const costs = modes.filter((mode) => mode.passed > 0).map((mode) => ({ name: nameOf(mode), cost: costOf(mode) }));
   const values = valuesOf(modes);

@@ -1,4 +1,4 @@
-// Which runtimes are here, for a person.
+// The runtimes that were detected here, for a person.
 import type { z } from 'zod';
 import type { detectionSchema } from '../../record/types.js';
 import { borderless, fitted, type Style, trimmed, wrap } from './lines.js';

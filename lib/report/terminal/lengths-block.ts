@@ -1,11 +1,11 @@
-// What tasks of several lengths show, for a terminal: a fixed cost and a cost per millisecond of work for each sandbox.
+// Results of tasks of several lengths, for a terminal: a fixed cost and a cost per millisecond of work for each sandbox.
 import { listed, middle } from '../cells.js';
 import type { Report } from '../document.js';
 import { borderless, fitted, type Style, trimmed, wrap } from './lines.js';
 
 const HEAD = ['sandbox', 'n', 'intercept ms', 'slope'];
 
-/** Undefined where only one length was run. */
+/** Undefined if only one length was run. */
 export function lengthsTable({ lengths }: Pick<Report, 'lengths'>): { head: string[]; rows: string[][]; note: string } | undefined {
   if (!lengths) return undefined;
   return {

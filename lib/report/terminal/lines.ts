@@ -1,4 +1,4 @@
-// What lines at a terminal are made of: its width, its styles, tables without borders, words that wrap.
+// Elements of terminal output: the width, the styles, tables without borders, wrapped text.
 import CliTable from 'cli-table3';
 import { printable, STYLES } from '../../os/printable.js';
 
@@ -13,7 +13,7 @@ export interface Style {
 
 export const plain: Style = { bold: printable, good: printable, bad: printable, faint: printable };
 
-/** All that was given a style here: a table takes it as it is, and makes everything else printable. */
+/** All styled texts made here. A table accepts them unchanged and makes everything else printable. */
 const styled = new Set<string>();
 
 const sgr =
@@ -32,7 +32,7 @@ export const coloured: Style = {
 
 const cellText = (cell: string) => (styled.has(cell) ? cell : printable(cell));
 
-/** A table without borders: two blanks between columns. What its cells contain is made printable, but for the styles above. */
+/** A table without borders, with two blanks between columns. Its cells are made printable, except for the styled texts above. */
 class Table {
   readonly rows: string[][];
   constructor(
@@ -46,12 +46,12 @@ class Table {
     this.rows.push(...rows.map((cells) => cells.map(cellText)));
   }
 
-  /** In columns of the screen, before anything wraps. */
+  /** Widths in screen columns, before anything wraps. */
   widths(): number[] {
     return this.aligned.map((_, column) => this.rows.reduce((most, cells) => Math.max(most, longestLine(cells[column] ?? '')), 0));
   }
 
-  /** Its cells have been wrapped before: cli-table3 only draws them, for its own wrapping takes quadratic time. */
+  /** Only draws with cli-table3. The cells have already been wrapped, because cli-table3's own wrapping takes quadratic time. */
   toString(): string {
     const [head = [], ...rows] = this.rows;
     const drawn = new CliTable({ head, chars: BORDERLESS, style: STYLELESS, colAligns: this.aligned });
@@ -72,7 +72,7 @@ export type { Table };
 
 export const borderless = (head: string[], aligned: ('left' | 'right')[]): Table => new Table(head, aligned);
 
-/** The table's text; its last column is not filled with blanks. */
+/** The table's text; its last column is not padded with blanks. */
 export const trimmed = (table: Table): string => table.toString();
 
 export function widthOf(table: Table): number {
@@ -82,21 +82,21 @@ export function widthOf(table: Table): number {
 
 export const fits = (table: Table) => widthOf(table) <= WIDTH;
 
-/** The table within the width of a page: where it is wider, its widest columns wrap; nothing is cut off. */
+/** Fits the table into the page width: if it is too wide, its widest columns wrap. Nothing is cut off. */
 export function fitted(table: Table): Table {
   if (fits(table)) return table;
   const widths = narrowed(table.widths());
   const room = (column: number) => widths[column] ?? 0;
-  // Between words where every word has room, else anywhere.
+  // Break between words if every word fits into its column, otherwise anywhere.
   const roomy = table.rows.every((cells) => cells.every((cell, column) => longestWord(cell) <= room(column)));
   for (const [at, cells] of table.rows.entries()) table.rows[at] = cells.map((cell, column) => inLines(cell, room(column), roomy));
   return table;
 }
 
-/** The widest columns get narrower together until all of them fit. */
+/** Narrows the widest columns together until all columns fit. */
 function narrowed(widths: number[]): number[] {
   const room = WIDTH - 2 * (widths.length - 1);
-  // No column is wider than all of them may be.
+  // No single column may be wider than the whole room.
   const narrow = widths.map((width) => Math.min(width, room));
   while (sum(narrow) > room) {
     const widest = Math.max(...narrow);
@@ -106,7 +106,7 @@ function narrowed(widths: number[]): number[] {
   return narrow;
 }
 
-/** A cell over as many lines as it takes, each with the whole of its style. */
+/** Splits a cell into as many lines as necessary, each with the complete style. */
 function inLines(cell: string, width: number, betweenWords: boolean): string {
   const [, on = '', text = cell, off = ''] = styled.has(cell) ? (STYLED.exec(cell) ?? []) : [];
   const lines = betweenWords ? wordsIn(text, width) : (text.match(new RegExp(`.{1,${width}}`, 'gs')) ?? []);
@@ -133,7 +133,7 @@ const longestWord = (cell: string) =>
     .reduce((most, word) => Math.max(most, word.length), 0);
 const longestLine = (cell: string) => cell.split('\n').reduce((most, line) => Math.max(most, printable(line).length), 0);
 
-/** Breaks a text into lines of at most 100 columns; a word that is longer stands alone. */
+/** Breaks a text into lines of at most 100 columns; a longer word gets a line of its own. */
 export function wrap(text: string, first: string, rest: string): string[] {
   const lines: string[] = [];
   let line = first;

@@ -1,4 +1,4 @@
-// Under which conditions a match was measured: the last lines of its table.
+// The conditions under which a match was measured: the last lines of its table.
 import { isGap } from '../../record/types.js';
 import { driftLine } from '../apart.js';
 import { bundleLines } from '../bundles.js';
@@ -8,12 +8,12 @@ import type { Report } from '../document.js';
 import { plantedSentences } from '../planted.js';
 import { type Style, wrap } from './lines.js';
 
-/** `--runs auto` goes on until every ratio of startups is known to this share of it. */
+/** `--runs auto` continues until the interval of every startup ratio is within this share of the ratio. */
 const PRECISE = 0.05;
 
 /**
- * What there was room for: what a whole run costs, the interval of a startup in ms, and the isolation, which a row's letter suggests. The
- * ratio's interval is always there.
+ * Optional columns that fitted into the table: the cost of a whole run, the interval of startup in ms, and the isolation, which a row's
+ * letter suggests. The interval of the ratio is always shown.
  */
 export interface Shown {
   taxed: boolean;
@@ -21,7 +21,7 @@ export interface Shown {
   isolation: boolean;
 }
 
-/** @param shown what the table had room for */
+/** @param shown the optional columns that the table has */
 export function renderNotes(report: Report, style: Style, shown: Shown): string {
   const { match } = report;
   const warnings = report.warnings.flatMap((warning) => wrap(`warning: ${warning.message}`, '', '  '));
@@ -46,7 +46,7 @@ export function renderNotes(report: Report, style: Style, shown: Shown): string 
   ].join('\n');
 }
 
-/** What the column of whole runs holds. */
+/** Describes the column about whole runs. */
 export const totalHead = (report: Report) =>
   `tax: launch to gone${report.match.model === 'live' ? ' without model time' : ''}, against ${baselineName(report)} in the same round`;
 
@@ -70,7 +70,7 @@ function conditions(report: Report, { taxed, interval: inMs }: Shown): string {
     .join('; ');
 }
 
-/** What the brackets hold; under six samples there are none. */
+/** Describes the content of the brackets; '' with fewer than six samples, for which there are no brackets. */
 export function interval({ modes }: Report): string {
   const shown = modes.filter((mode) => !isGap(mode.startupMs) && !isGap(mode.startupMs.ci95));
   if (shown.length === 0) return '';

@@ -1,4 +1,4 @@
-// What is told while rows are made ready, by a match and by a probe alike; and warnings, whenever they come.
+// Output while rows are being prepared, for matches and probes alike; also warnings, whenever they occur.
 import type { ProbeEvent } from '../../record/probe.js';
 import type { MatchEvent } from '../../record/types.js';
 import { listed, nameOf } from '../cells.js';

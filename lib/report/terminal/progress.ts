@@ -1,4 +1,4 @@
-// What happens now, for a person who waits: one live line on a terminal; elsewhere few plain lines.
+// Current activity of a match, for a person who waits: one live line on a terminal, a few plain lines elsewhere.
 import type { EventOf, MatchEvent } from '../../record/types.js';
 import { listed } from '../cells.js';
 import { createPreparing } from './preparing.js';
@@ -7,23 +7,23 @@ import { createScreen } from './screen.js';
 
 export interface Progress {
   onEvent(event: MatchEvent): void;
-  /** A line from elsewhere, such as a build's. */
+  /** A line from elsewhere, such as an image build. */
   say(line: string): void;
-  /** What is waited for; shown on a terminal only. */
+  /** What is being waited for; shown on a terminal only. */
   waiting(text: string): void;
-  /** Takes the live line away. */
+  /** Removes the live line. */
   end(): void;
 }
 
-/** Elsewhere than on a terminal, so many lines at most tell how far the rounds are. */
+/** Without a terminal, the maximum number of lines about the progress of the rounds. */
 const MILESTONES = 10;
 
-/** So many failures of a row that are alike have a line each. */
+/** How many identical failures of a row are printed. */
 const ALIKE = 3;
 
 /**
- * @param write to stderr, so that stdout stays the result's
- * @param columns of the terminal, asked at every line: it may be resized
+ * @param write writes to stderr, so that stdout contains only the result
+ * @param columns width of the terminal, queried for every line because the terminal may be resized
  */
 export function createProgress(write: (text: string) => void, live: boolean, columns: () => number = () => 100): Progress {
   const screen = createScreen(write, live, columns);
@@ -44,7 +44,7 @@ export function createProgress(write: (text: string) => void, live: boolean, col
     const ms = remaining.leftMs();
     return ms === undefined ? '' : `, ${remainingText(ms, match?.until === 'precise')}`;
   };
-  /** The end of the line is what a narrow terminal loses. */
+  /** The least important part comes last, because a narrow terminal cuts off the end of the line. */
   const show = (what: string) => screen.status(`${where()}${left()} · ${what}`);
   const settleRound = () => {
     if (live || !match || round <= match.warmup) return;
@@ -65,7 +65,7 @@ export function createProgress(write: (text: string) => void, live: boolean, col
 
   return {
     onEvent(event) {
-      // A round is over when the next begins, or what follows the last.
+      // A round is over when the next round begins, or at the event that follows the last round.
       if (['round-started', 'settled', 'match-ended'].includes(event.type)) settleRound();
       remaining.onEvent(event);
       switch (event.type) {

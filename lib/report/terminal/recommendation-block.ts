@@ -7,7 +7,7 @@ import { type Style, wrap } from './lines.js';
 
 type BreakEven = Report['recommendation']['breakEven'][number];
 
-/** A match of one row compares nothing: nothing is recommended, and no reason is given. */
+/** A match of one row has nothing to compare: there is no recommendation, and no reason is given. */
 export function recommendationLines(report: Report): string[] {
   const { pareto, dominated, breakEven, profiles, silent } = report.recommendation;
   if (report.modes.length < 2) return [];
@@ -21,12 +21,12 @@ export function recommendationLines(report: Report): string[] {
     ...breakEven
       .filter(({ kind }) => kind === 'overtakes')
       .map((one) => `${one.entry} overtakes ${one.against} on tasks longer than ${lengthOf(one)}.`),
-    // Where every row has too few runs, one line under the table states it for all of them.
+    // If every row has too few runs, one line below the table states it for all of them.
     ...(coverage(report) === undefined ? silence(silent) : []),
   ];
 }
 
-/** An interrupted match, or one that crashed, may lack whole rows. */
+/** An interrupted or crashed match may lack whole rows. */
 export function recommendationTitle({ match }: Pick<Report, 'match'>): string {
   return match.how === 'done' ? 'recommendations' : `recommendations (from a match that ${CUT_SHORT[match.how]})`;
 }

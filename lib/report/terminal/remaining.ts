@@ -1,16 +1,16 @@
-// How long a match still takes, from what each row took so far.
+// Estimates how long a match still takes, from the time each row has taken so far.
 import type { MatchEvent } from '../../record/types.js';
 
 export interface Remaining {
   onEvent(event: MatchEvent): void;
-  /** In ms, as of the last event; undefined before every row, and of a burst every level, has been through once. */
+  /** In ms, as of the last event; undefined until every row, and in a burst every level, has been completed once. */
   leftMs(): number | undefined;
 }
 
-/** As a round's order writes it. */
+/** The notation used in a round's order. */
 export const slotOf = ({ entry, level }: { entry: string; level: number }) => (level === 1 ? entry : `${entry}*${level}`);
 
-/** A slot is what a round does one after another: a run, or a wave of runs at once. */
+/** A slot is one sequential step of a round: a single run, or a wave of concurrent runs. */
 export function createRemaining(): Remaining {
   let rounds = 0;
   let round = 0;
@@ -72,7 +72,7 @@ export function createRemaining(): Remaining {
   };
 }
 
-/** Coarse, for nobody can know it better. @param most the match may also be over before */
+/** Coarse, because the estimate is not precise. @param most the match may also end earlier */
 export function remainingText(ms: number, most: boolean): string {
   const about = most ? 'at most' : 'about';
   const seconds = ms / 1000;

@@ -1,19 +1,19 @@
-// A terminal on which one line changes in place; elsewhere only the lines that stay.
+// A terminal with one line that changes in place; without a terminal, only the permanent lines are written.
 import { printable } from '../../os/printable.js';
 
 export interface Screen {
-  /** Stays. */
+  /** Writes a permanent line. */
   line(text: string): void;
-  /** Changes in place, below the lines that stay; shown on a terminal only. */
+  /** Changes in place, below the permanent lines; shown on a terminal only. */
   status(text: string): void;
-  /** Takes the status away. */
+  /** Removes the status. */
   clear(): void;
 }
 
 export function createScreen(write: (text: string) => void, live: boolean, columns: () => number): Screen {
   let shown = 0;
   let status = '';
-  // A line as wide as the terminal would wrap on some.
+  // A line as wide as the terminal would wrap on some terminals.
   const draw = (text: string) => {
     const cut = text.slice(0, Math.max(0, columns() - 1));
     if (cut === '' && shown === 0) return;

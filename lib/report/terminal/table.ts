@@ -1,4 +1,4 @@
-// The match for a person at a terminal of 100 columns: the answer first, then what it rests on.
+// The match for a person at a terminal of 100 columns: the answer first, then its basis.
 import { isGap } from '../../record/types.js';
 import { coverage, renderApart, renderOutliers } from '../apart.js';
 import {
@@ -28,10 +28,10 @@ import { renderPlaces } from './places-block.js';
 import { renderRecommendation } from './recommendation-block.js';
 import { renderTime } from './time-block.js';
 
-// With the table goes its look.
+// Re-exported for callers that choose the table's style.
 export { coloured, plain, WIDTH } from './lines.js';
 
-/** A block for each thing that there is something to say of. @param probes of the same machine: where files, walls and tax stand */
+/** One block per topic that has content. @param probes probes of the same machine, cited for files, walls and tax */
 export function renderTable(report: Report, style: Style = plain, probes: readonly ProbeDocument[] = []): string {
   const table = rowsOf(report, style);
   const parts = [

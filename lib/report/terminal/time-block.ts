@@ -1,4 +1,4 @@
-// Where the time goes, for a terminal: medians, and a bar for each row on one scale, in blocks that need no colour.
+// Where the time goes, for a terminal: medians, and one bar per row on a common scale, in block characters that need no colour.
 import { isGap } from '../../record/types.js';
 import { duration, nameOf, whole } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
@@ -7,7 +7,7 @@ import { borderless, fits, type Style, trimmed, WIDTH, widthOf } from './lines.j
 
 const BLOCKS: Record<keyof Segments, string> = { runtime: '█', boot: '▓', work: '▒', end: '░' };
 
-/** A bar of fewer cells shows nothing. */
+/** A bar with fewer cells than this would show nothing. */
 const LEAST_CELLS = 12;
 
 interface Row {
@@ -35,7 +35,7 @@ function block(rows: Row[], style: Style): string {
   return blockWith(rows, style, true) ?? blockWith(rows, style, false) ?? '';
 }
 
-/** @returns undefined where there is no room for the time of the model */
+/** @returns undefined if there is no room for the model time */
 function blockWith(rows: Row[], style: Style, modelled: boolean): string | undefined {
   const imaged = rows.some(({ mode }) => mode.phasesMs.image !== undefined && !isGap(mode.phasesMs.image));
   const head = ['mode', ...(imaged ? ['image'] : []), ...SEGMENTS, 'total', ...(modelled ? ['model'] : [])];
@@ -77,7 +77,7 @@ function blockWith(rows: Row[], style: Style, modelled: boolean): string | undef
   ].join('\n');
 }
 
-/** @returns no bars where there is no room, or nothing to show; each bar ends within a cell of where its sum does */
+/** @returns no bars if there is no room or nothing to show; each bar ends within one cell of its sum */
 export function barsOf(rows: Segments[], room: number): { bars: string[]; cellMs: number } {
   const known = (row: Segments) => SEGMENTS.map((name) => ({ name, ms: isGap(row[name]) ? 0 : row[name] }));
   const longest = Math.max(0, ...rows.map((row) => known(row).reduce((sum, { ms }) => sum + ms, 0)));
@@ -95,7 +95,7 @@ export function barsOf(rows: Segments[], room: number): { bars: string[]; cellMs
   return { bars, cellMs };
 }
 
-/** To a number that a reader can count in: 1, 2, 2.5, 4, 5 or 8 times a power of ten. */
+/** Rounds up to a number that is easy to count in: 1, 2, 2.5, 4, 5 or 8 times a power of ten. */
 function roundUp(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value));
   const step = [1, 2, 2.5, 4, 5, 8, 10].find((one) => one * power >= value) ?? 10;
