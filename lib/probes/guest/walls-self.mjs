@@ -26,7 +26,7 @@ export function aboutItself(given) {
       const of = status();
       if (!of) return gap('no /proc/self/status here');
       const [effective, bounding] = [of.CapEff, of.CapBnd].map((bits) => names(bits ?? '0'));
-      const evidence = `effective: ${some(effective ?? [])}; bounding: ${some(bounding ?? [])}; no-new-privileges ${of.NoNewPrivs === undefined ? 'not told' : of.NoNewPrivs === '1' ? 'on' : 'off'}`;
+      const evidence = `effective: ${some(effective ?? [])}; bounding: ${some(bounding ?? [])}; no-new-privileges ${of.NoNewPrivs === undefined ? 'not reported' : of.NoNewPrivs === '1' ? 'on' : 'off'}`;
       const gainable = of.NoNewPrivs !== '1' && bounding?.length;
       return effective?.length || gainable ? open(evidence) : closed(evidence);
     },
@@ -82,7 +82,7 @@ const SETUID = ['su', 'sudo', 'passwd', 'mount', 'newgrp', 'chsh'].flatMap((name
 async function newPrivileges() {
   const told = status()?.NoNewPrivs;
   const there = [...new Set(SETUID.filter(isSetuid).map((path) => path.split('/').at(-1)))];
-  const words = `NoNewPrivs: ${told ?? 'not told'}; setuid programs there: ${there.join(' ') || 'none'}`;
+  const words = `NoNewPrivs: ${told ?? 'not reported'}; setuid programs there: ${there.join(' ') || 'none'}`;
   if (told === '1') return closed(words);
   // passwd reads the caller's line of /etc/shadow, which only a setuid program can.
   const tried = there.includes('passwd') && process.getuid?.() !== 0 ? await run(['passwd', '-S'], { timeoutMs: 2000 }) : undefined;
