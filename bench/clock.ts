@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { quantile } from 'simple-statistics';
 import { parseJson } from '../lib/json.js';
 import type { Moments } from '../lib/match/measure.js';
-import { type LocalStream, stream } from '../lib/os/exec.js';
+import { type LocalStream, stream } from '../lib/os/stream.js';
 import { bundledTask } from '../lib/task/bundled.js';
 import { type Field, openField, type Row } from './field.js';
 import { type Benchmark, medianOf, type Options, samples, short, type Verdict } from './verdict.js';

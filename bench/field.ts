@@ -10,7 +10,7 @@ import { runOnce } from '../lib/match/run.js';
 import { replayAnswer } from '../lib/model/answers.js';
 import { readCassette } from '../lib/model/cassette.js';
 import { createGateway, type Gateway } from '../lib/model/gateway.js';
-import { killAll } from '../lib/os/exec.js';
+import { killAll } from '../lib/os/children.js';
 import { packageRoot } from '../lib/package.js';
 import { newMatchId } from '../lib/record/match-id.js';
 import type { Clocks, State } from '../lib/record/types.js';
@@ -77,8 +77,8 @@ export function openField(task: Task & { cassette: string }, env: Env = fieldEnv
   const keeper = createKeeper();
   const gateway = createGateway(replayAnswer(readCassette(task.cassette)));
   const folder = temporaryFolder();
-  const contextOf: Field['contextOf'] = ({ adapter, variant, options, facts }) =>
-    contextFor(around, keeper, adapter, { variant, options, facts });
+  const contextOf: Field['contextOf'] = ({ adapter, variant, options, runtimeState: state }) =>
+    contextFor(around, keeper, adapter, { variant, options, state });
   const plan: Field['plan'] = async (asked) => {
     const registry = await loadModes();
     const modes = new Set(asked.map(({ name }) => parseWanted(registry, name).mode));

@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Env } from '../lib/contract.js';
-import { which } from '../lib/os/exec.js';
+import { which } from '../lib/os/path-search.js';
 
 export interface ArgvRecorder {
   /** The environment in which the recorder is found in place of the client. */

@@ -5,7 +5,7 @@ import { median } from 'simple-statistics';
 import type { Env } from '../lib/contract.js';
 import { takeFingerprint } from '../lib/match/fingerprint.js';
 import { runMatch } from '../lib/match/match.js';
-import { which } from '../lib/os/exec.js';
+import { which } from '../lib/os/path-search.js';
 import { type MatchEvent, SCHEMA_VERSION } from '../lib/record/types.js';
 import { openRecord } from '../lib/record/write.js';
 import type { Report } from '../lib/report/document.js';
@@ -103,7 +103,7 @@ async function playMatch(runs: number, seed: number, env: Env): Promise<Report> 
       versions: { cagematch: '0', agent: '0', node: process.version },
       host: takeFingerprint(around.platform),
     });
-    for (const { adapter: _adapter, facts: _facts, ...entry } of entries) record.emit({ type: 'entered', ...entry });
+    for (const { adapter: _adapter, runtimeState: _state, ...entry } of entries) record.emit({ type: 'entered', ...entry });
     await runMatch({
       entries,
       contextOf: field.contextOf,

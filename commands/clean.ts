@@ -3,14 +3,15 @@ import type { Argv } from 'yargs';
 import { z } from 'zod';
 import type { Context, Listed, Mode } from '../lib/contract.js';
 import { CagematchError, messageOf } from '../lib/errors.js';
+import { capture, succeeded, whyFailed } from '../lib/os/capture.js';
 import { programEnv } from '../lib/os/client-env.js';
-import { capture, succeeded, whyFailed } from '../lib/os/exec.js';
 import { stateOf } from '../lib/os/harness-id.js';
 import { mountsBelow } from '../lib/os/mounts.js';
 import { leftFolders, removeFolder } from '../lib/os/owner.js';
 import { printable } from '../lib/os/printable.js';
 import { killListed, listOrphans } from '../lib/os/processes.js';
 import { leftAtHome } from '../lib/probes/walls/planted.js';
+import { NO_SESSIONS } from '../lib/sandbox/orphans.js';
 import { EXIT, type Io } from './io.js';
 import { readSettings } from './settings.js';
 import { survey } from './survey.js';
@@ -99,8 +100,10 @@ interface Left {
 }
 
 /** Resources with our labels whose match is not known to be running. The image that this version uses is not a leftover. */
-async function leftOf(mode: Mode, ctx: Context, images: boolean): Promise<Left[]> {
+async function leftOf(mode: Mode, ctx: Context, images: boolean, knowsSession = NO_SESSIONS): Promise<Left[]> {
   const ours = (await mode.list(ctx)).flatMap((listed): Left[] => {
+    const { session } = listed.labels;
+    if (session !== undefined && knowsSession(session)) return [];
     const state = listed.labels.owner === undefined ? 'dead' : stateOf(listed.labels.owner);
     return state === 'alive' ? [] : [{ listed, foreign: state === 'foreign' }];
   });
@@ -108,7 +111,7 @@ async function leftOf(mode: Mode, ctx: Context, images: boolean): Promise<Left[]
   const wanted = mode.runner(ctx);
   const tags = (await mode.census(ctx)).flatMap(({ kind, marks }) => (kind === 'image' ? marks : []));
   const others = tags.filter((tag) => /^(localhost\/)?cagematch-runner[:-]/.test(tag) && tag.replace(/^localhost\//, '') !== wanted);
-  return [...ours, ...others.map((id) => ({ listed: { id, kind: 'image', labels: {} }, foreign: false }))];
+  return [...ours, ...others.map((id) => ({ listed: { id, kind: 'image', labels: {}, state: 'unknown' as const }, foreign: false }))];
 }
 
 const pidOf = (id: string) => `pid ${/ pid (\d+)$/.exec(id)?.[1]}`;

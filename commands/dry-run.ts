@@ -64,13 +64,14 @@ function said({ state, task, options, required }: PlannedEntry): string[] {
   return [state.padEnd('prepared'.length), task, describeOptions(options), required ? '(required)' : ''].filter(Boolean);
 }
 
-function describeOptions({ network, tmpfs, cpus, memoryMiB, target }: EntryOptions): string {
+function describeOptions({ network, tmpfs, cpus, memoryMiB, target, egress }: EntryOptions): string {
   return [
     ...(network === undefined ? [] : [`network ${network}`]),
     ...(tmpfs === undefined ? [] : [`tmpfs ${tmpfs ? 'yes' : 'no'}`]),
     ...(cpus === undefined ? [] : [`cpus ${cpus}`]),
     ...(memoryMiB === undefined ? [] : [`memory ${memoryMiB} MiB`]),
     ...(target === undefined ? [] : [`on ${target}`]),
+    ...(egress === undefined ? [] : [`egress ${[egress].flat().join(' ')}`]),
   ].join(', ');
 }
 

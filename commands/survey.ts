@@ -33,7 +33,6 @@ export async function survey(io: Io, names: string[]): Promise<Survey> {
     detected,
     wanted,
     keeper,
-    contextOf: ({ mode, detection }, variant) =>
-      contextFor(around, keeper, mode, { variant, facts: detection.status === 'ready' ? detection.facts : {} }),
+    contextOf: ({ mode, runtimeState: state }, variant) => contextFor(around, keeper, mode, { variant, state }),
   };
 }

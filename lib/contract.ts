@@ -37,16 +37,29 @@ export interface EntryOptions {
   memoryMiB?: number | undefined;
   /** Which of the runtime's machines to use, by its name there. Absent: the machines take turns. */
   target?: string | undefined;
+  /**
+   * What the sandbox may connect to: only the gateway, also the internet, or also these domains (`*.example.com` for all below one).
+   * Absent: whatever the mode allows by itself. A mode that cannot enforce the value refuses it in `prepare`.
+   */
+  egress?: Egress | undefined;
 }
 
-/** What detection found out. `client` names the client that is measured, where a runtime has several; the table shows it. */
+export type Egress = 'gateway' | 'internet' | string[];
+
+/**
+ * What detection found out, for people and for the record; no mode reads it again. `client` names the client that is measured, where a
+ * runtime has several; the table shows it.
+ */
 export type Facts = Record<string, string | number | boolean>;
 
-export type Detection =
+/** @typeParam S what the mode itself has to know of the runtime later on; plain JSON data, without secrets */
+export type Detection<S = unknown> =
   | {
       status: 'ready';
       version: string;
       facts: Facts;
+      /** Returned to the mode as `Context.state`. */
+      state?: S;
       /** Isolation of the entry without a variant, where this machine's settings make it differ from what the mode declares. */
       isolation?: Isolation;
       variants?: Variant[];
@@ -74,6 +87,8 @@ export interface Labels {
   mode: string;
   /** The harness that created it (`lib/os/harness-id.ts`). */
   owner: string;
+  /** The session that keeps it after its harness has ended. */
+  session?: string;
 }
 
 /** Where a sandbox keeps the workspace and the agent's home, as the agent sees them. */
@@ -134,7 +149,40 @@ export interface LaunchSpec {
   command?: Command;
   /** Secrets of the command that will be exec'd, for a runtime that needs them before the sandbox exists. */
   secretEnv?: Env;
+  /**
+   * After this time, in ms, the sandbox may end and remove itself, so that none stays that is paid for. Absent: longer than any run takes.
+   * Runtimes on this machine keep a sandbox until it is destroyed.
+   */
+  maxLifeMs?: number;
 }
+
+/** A client's call that has to be given a terminal. */
+export interface TerminalCall {
+  argv: [string, ...string[]];
+  /** The client's complete environment. */
+  env: Env;
+  /** The client's working directory, absolute. */
+  cwd: string;
+}
+
+/** A short shell script for a guest: `/bin/sh -c script name args…`. */
+export interface GuestScript {
+  script: string;
+  args: string[];
+  stdin?: string;
+  /** The script is safe to run twice. */
+  repeatable: boolean;
+}
+
+export type GuestAnswer =
+  | { type: 'ran'; code: number; stdout: string; stderr: string }
+  /** The guest did not answer within the time limit; it may answer next time. */
+  | { type: 'late'; reason: string }
+  /** The guest is gone or unreachable. */
+  | { type: 'lost'; reason: string };
+
+/** Runs a short script in a guest. Never throws. */
+export type GuestShell = (script: GuestScript) => Promise<GuestAnswer>;
 
 export type ExecEnd =
   | { type: 'exit'; code: number }
@@ -148,6 +196,11 @@ export type ExecEvent = { type: 'line'; stream: 'stdout' | 'stderr'; text: strin
 /** Lines as they arrive, then exactly one end event. */
 export type ExecStream = AsyncIterable<ExecEvent>;
 
+/**
+ * Identifies a sandbox: plain JSON data without secrets. A handle that was written down works in another process as it did in the one
+ * that launched the sandbox. Every member of a mode also accepts a handle with nothing but the name, and then asks the runtime for the
+ * rest; it refuses with `not-ready` where only the launch could have known it.
+ */
 export interface Handle {
   /** The sandbox's name, as given in the spec. */
   name: string;
@@ -155,6 +208,13 @@ export interface Handle {
   id?: string;
   /** Which of the runtime's machines the sandbox is on, by the machine's name there, where there are several. */
   place?: string;
+  /** How many commits the runtime itself has made in the workspace's repository. */
+  commits?: number;
+}
+
+/** A sandbox that has just been launched. */
+export interface Launched<H extends Handle = Handle> {
+  handle: H;
   /** The one-shot command's output, when the spec had a command. */
   process?: ExecStream;
   /** When the sandbox began to run, on the clock of `lib/clock.ts`; set where the runtime's own timestamp beats waiting for it. */
@@ -168,6 +228,10 @@ export interface Listed {
   /** container, instance, machine, process … */
   kind: string;
   labels: Partial<Labels>;
+  /** `stopped`: still there, but takes no command. `unknown`: the runtime does not report it, or it is not a sandbox. */
+  state: 'running' | 'stopped' | 'unknown';
+  /** Which of the runtime's machines it is on, where there are several. */
+  place?: string;
 }
 
 /** Something that a runtime has on this machine, no matter who created it. */
@@ -191,7 +255,7 @@ export interface PreparedImage {
 export interface Trace {
   of: 'inspect' | 'logs' | 'image' | 'layers';
   /** A short description of the query. */
-  says: string;
+  query: string;
   argv: [string, ...string[]];
   env: Env;
 }
@@ -210,7 +274,8 @@ export interface Closable {
   close(): Promise<void> | void;
 }
 
-export interface Context {
+/** @typeParam S the mode's own state, as its `detect` returned it */
+export interface Context<S = unknown> {
   /**
    * The part of the user's environment that this mode's clients need (`lib/os/client-env.ts`): the mode's own secrets, none of another
    * mode, none of the agent.
@@ -229,8 +294,8 @@ export interface Context {
   variant: string | undefined;
   /** Only options that the mode declares are ever set. */
   options: EntryOptions;
-  /** The facts that `detect` returned. Empty before detection. */
-  facts: Facts;
+  /** The state that `detect` returned. Undefined before detection, and where the mode has none. */
+  state: S | undefined;
   signal: AbortSignal;
   /** Shows the user a line during something that takes long, such as an image build. */
   say(line: string): void;
@@ -238,8 +303,12 @@ export interface Context {
   keep<T extends Closable>(key: string, open: () => Promise<T> | T): Promise<T>;
 }
 
-/** One way to use one runtime. Functions only; a failed operation throws `CagematchError`. */
-export interface Mode<H extends Handle = Handle> {
+/**
+ * One way to use one runtime. Functions only; a failed operation throws `CagematchError`.
+ * @typeParam H what identifies a sandbox
+ * @typeParam S what the mode has to know of the runtime once it was detected
+ */
+export interface Mode<H extends Handle = Handle, S = unknown> {
   /** Same as the file's name. */
   id: string;
   title: string;
@@ -265,61 +334,60 @@ export interface Mode<H extends Handle = Handle> {
   /** Which options an entry of this mode may set; absent: none. */
   options?: (keyof EntryOptions)[];
   /** Queries the runtime itself. Never throws; the caller limits it to 5 s. */
-  detect(ctx: Context): Promise<Detection>;
+  detect(ctx: Context<S>): Promise<Detection<S>>;
   /** The steps to a ready runtime, for `doctor`; present where one command is not enough. Never throws. */
-  setup?(ctx: Context): Promise<SetupStep[]>;
+  setup?(ctx: Context<S>): Promise<SetupStep[]>;
   /** Makes sure that the image or template is present. Idempotent. `rebuild` builds it again. */
-  prepare(ctx: Context, options?: { rebuild?: boolean }): Promise<PreparedImage>;
+  prepare(ctx: Context<S>, options?: { rebuild?: boolean }): Promise<PreparedImage>;
   /** Removes the image or template, as on a machine that never had it; present where `prepare` makes one. Idempotent. */
-  evict?(ctx: Context): Promise<void>;
-  reach(ctx: Context): Promise<Reach>;
-  layout(ctx: Context, host: HostPaths): Layout;
+  evict?(ctx: Context<S>): Promise<void>;
+  reach(ctx: Context<S>): Promise<Reach>;
+  layout(ctx: Context<S>, host: HostPaths): Layout;
   /** Required owner of the workspace, where that is neither the caller nor, for root, the image's user. */
-  owner?(ctx: Context): { uid: number; gid: number } | undefined;
+  owner?(ctx: Context<S>): { uid: number; gid: number } | undefined;
   /** Resolves when the runtime reports that the sandbox is running. If it throws, nothing is left that `list` and `reap` would miss. */
-  launch(ctx: Context, spec: LaunchSpec): Promise<H>;
-  exec(ctx: Context, handle: H, command: Command): ExecStream;
+  launch(ctx: Context<S>, spec: LaunchSpec): Promise<Launched<H>>;
+  exec(ctx: Context<S>, handle: H, command: Command): ExecStream;
   /** Copies the workspace out. `bind`: nothing to do. */
-  collect(ctx: Context, handle: H, into: string): Promise<void>;
-  /**
-   * What was committed in the workspace, as a git bundle made by the guest's own git; undefined if nothing was. Present where the
-   * workspace is copied.
-   * @param came whether a repository came back with the workspace
-   */
-  bundle?(ctx: Context, handle: H, came: boolean): Promise<Buffer | undefined>;
+  collect(ctx: Context<S>, handle: H, into: string): Promise<void>;
+  /** Runs short commands, each limited to `boundMs`, at less cost than `exec`; present where `exec` is slow. */
+  guestShell?(ctx: Context<S>, handle: H, boundMs: number): GuestShell;
   /**
    * Destroys the sandbox. Idempotent; resolves when the runtime no longer lists it.
    * `goneAtMs`: when the sandbox was gone, where the runtime itself reports that.
    */
-  destroy(ctx: Context, handle: H): Promise<{ goneAtMs?: number }>;
+  destroy(ctx: Context<S>, handle: H): Promise<{ goneAtMs?: number }>;
   /**
    * Roots of the process trees on this host that make up the sandbox: its monitor, sentry or VMM and everything below, but not the
    * runtime's client. Present where this host can see them.
    */
-  processes?(ctx: Context, handle: H): Promise<number[]>;
+  processes?(ctx: Context<S>, handle: H): Promise<number[]>;
   /** Disk usage of the image and of this one idle sandbox, in bytes; present where the runtime reports it. */
-  disk?(ctx: Context, handle: H): Promise<{ imageBytes?: number; sandboxBytes?: number }>;
+  disk?(ctx: Context<S>, handle: H): Promise<{ imageBytes?: number; sandboxBytes?: number }>;
   /** Total free memory of the runtime's machines, in bytes; present where they are elsewhere and can be queried. */
-  room?(ctx: Context): Promise<number | undefined>;
+  room?(ctx: Context<S>): Promise<number | undefined>;
   /** Everything that carries our labels, from any match and owner. */
-  list(ctx: Context): Promise<Listed[]>;
+  list(ctx: Context<S>): Promise<Listed[]>;
   /** Removes one item that `list` returned. */
-  reap(ctx: Context, listed: Listed): Promise<void>;
+  reap(ctx: Context<S>, listed: Listed): Promise<void>;
   /** The name of the runner image or template that this version of cagematch uses; present where there is one. */
-  runner?(ctx: Context): string;
+  runner?(ctx: Context<S>): string;
   /** Everything this runtime has on the machine that a run could have left behind, whoever made it; present where it can be queried. */
-  census?(ctx: Context): Promise<Thing[]>;
+  census?(ctx: Context<S>): Promise<Thing[]>;
   /** Commands that print what the runtime has recorded about a sandbox; present where it records anything. */
-  traces?(ctx: Context, handle: H): Trace[];
+  traces?(ctx: Context<S>, handle: H): Trace[];
   /** What the launch settings of a sandbox promise, wall by wall (`lib/kit/walls.ts` names them); nothing is promised for missing walls. */
-  walls?(ctx: Context): WallPromises;
-  /** The argv that opens an interactive terminal inside. */
-  shell(ctx: Context, handle: H): string[];
+  walls?(ctx: Context<S>): WallPromises;
+  /**
+   * How to run a command inside with a terminal: its stdin, stdout and stderr are the terminal's. The command's secrets reach it as with
+   * `exec`: none of them is in the argv.
+   */
+  terminal(ctx: Context<S>, handle: H, command: Omit<Command, 'stdin'>): Promise<TerminalCall>;
   /** Stores a credential with the runtime; present where `remote-secret` means a secret that was stored before the match. */
-  pushSecret?(ctx: Context, name: string, value: string): Promise<string>;
+  pushSecret?(ctx: Context<S>, name: string, value: string): Promise<string>;
 }
 
-/** Type-checks a mode and erases its handle type, so that a match can hold modes of all kinds. */
-export function defineMode<H extends Handle>(mode: Mode<H>): Mode {
+/** Type-checks a mode and erases its own types, so that a match can hold modes of all kinds. */
+export function defineMode<H extends Handle, S = unknown>(mode: Mode<H, S>): Mode {
   return mode as unknown as Mode;
 }

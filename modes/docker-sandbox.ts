@@ -3,15 +3,16 @@
 import { defineMode } from '../lib/contract.js';
 import { unpack } from '../lib/kit/guest/archive.js';
 import { execOver, shellOver } from '../lib/kit/guest/exec.js';
-import { bundleOut, copyOut, MADE } from '../lib/kit/guest/shell.js';
+import { copyOut, MADE } from '../lib/kit/guest/shell.js';
 import { promise, type WallPromises } from '../lib/kit/walls.js';
 import { makeFolder, removeFolder } from '../lib/os/owner.js';
 import { bring, takeIn } from './docker-sandbox/brought.js';
-import { client, createMs, must } from './docker-sandbox/client.js';
+import { client, createMs, must, type SandboxState } from './docker-sandbox/client.js';
 import { detect, setup } from './docker-sandbox/ready.js';
 import {
   CLONE,
   checkOptions,
+  cloneIn,
   cloneOf,
   connect,
   create,
@@ -20,6 +21,7 @@ import {
   remove,
   repositoryOf,
   type SandboxHandle,
+  terminal,
   untilGone,
 } from './docker-sandbox/sandbox.js';
 import { hasTemplate } from './docker-sandbox/template.js';
@@ -36,7 +38,7 @@ const MICROVM: WallPromises = {
   ...promise('closed', 'credentials-in-env', 'credentials-in-proc', 'credentials-in-files', 'credential-places', 'memory-limit'),
 };
 
-export default defineMode<SandboxHandle>({
+export default defineMode<SandboxHandle, SandboxState>({
   id: 'docker-sandbox',
   title: 'Docker Sandbox',
   letter: 'B',
@@ -92,24 +94,22 @@ export default defineMode<SandboxHandle>({
     await create(mine, cli, spec.name, [workspace, `${brought}:ro`], 'launch-failed', clone ? ['--clone'] : []);
     // A sandbox may have stopped on its own after it was created; the first command starts it again.
     await must(mine, cli, ['exec', spec.name, ...takeIn(brought, HOME, workspace, spec)], createMs(ctx), 'launch-failed');
-    return { name: spec.name, ...(clone ? { clone } : {}) };
+    if (clone === undefined) return { handle: { name: spec.name } };
+    const { repository, ownGit } = clone;
+    // Without a repository of its own, the workspace has the one commit that the runtime cloned.
+    return { handle: { name: spec.name, clone: { repository, ownGit }, commits: ownGit ? 0 : 1 } };
   },
   async *exec(ctx, handle, command) {
     yield* execOver(await connect(ctx, handle), command);
   },
   async collect(ctx, handle, into) {
-    if (!handle.clone) return;
+    const clone = await cloneIn(ctx, handle);
+    if (clone === undefined) return;
     const shell = shellOver(await connect(ctx, handle), COPY_MS);
-    const { repository, ownGit } = handle.clone;
+    const { repository, ownGit } = clone;
     // A `.git` that the runtime made is not part of the workspace: a user would fetch from it, and no git on this host may read what the
     // guest returns.
     await unpack(await copyOut(shell, repository, `${MADE}/workspace.tgz`, ownGit ? {} : { without: '.git' }), into);
-  },
-  // The repository of the clone is not copied back, so commits on top of its single commit are returned only through this bundle.
-  async bundle(ctx, handle) {
-    if (!handle.clone) return undefined;
-    const { repository, ownGit } = handle.clone;
-    return bundleOut(shellOver(await connect(ctx, handle), COPY_MS), repository, `${MADE}/workspace.bundle`, ownGit ? 0 : 1);
   },
   async destroy(ctx, handle) {
     await remove(ctx, await client(ctx), handle.name);
@@ -122,5 +122,5 @@ export default defineMode<SandboxHandle>({
     // The runtime forwards the caller's ssh agent unless its settings say otherwise.
     'ssh-agent': ctx.env.SSH_AUTH_SOCK ? 'open' : 'closed',
   }),
-  shell: (ctx, handle) => [...(ctx.facts.cli === 'docker sandbox' ? ['docker', 'sandbox'] : ['sbx']), 'exec', '-it', handle.name, 'bash'],
+  terminal,
 });

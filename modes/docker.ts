@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { type Context, defineMode, type Env, type Reach, type Variant } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { parseJson } from '../lib/json.js';
+import { requireEgress } from '../lib/kit/egress.js';
 import { type Client, containerWalls, IMAGE_LAYOUT } from '../lib/kit/oci/args.js';
 import { clientCensus, socketCensus } from '../lib/kit/oci/census.js';
 import {
@@ -17,20 +18,23 @@ import {
   type OciHandle,
   reapOurs,
   removeContainer,
+  terminalInContainer,
 } from '../lib/kit/oci/client.js';
 import { ensureImage, evictImage, imageName } from '../lib/kit/oci/image.js';
 import {
   knownRuntime,
   OCI_RUNTIMES,
+  type OtherNames,
   otherNames,
+  otherNamesFact,
   requireDevice,
   requireInside,
   runtimeNamed,
   runtimeVariant,
 } from '../lib/kit/oci/runtimes.js';
 import { programVersion, versionFacts, versionIn, versionsOnPath } from '../lib/kit/program-version.js';
-import { capture, programsLike, which, whyFailed } from '../lib/os/exec.js';
-import { commandLines } from '../lib/os/process-tree.js';
+import { capture, whyFailed } from '../lib/os/capture.js';
+import { programsLike, which } from '../lib/os/path-search.js';
 
 interface Registered {
   path?: string;
@@ -51,7 +55,21 @@ interface Info {
   ServerErrors?: string[];
 }
 
-export default defineMode<OciHandle>({
+interface DockerState {
+  /** The daemon's default OCI runtime. */
+  runtime: string;
+  /** True if the containers run in Docker Desktop's virtual machine. */
+  desktop: boolean;
+  /** OCI runtimes that are registered with `--network=host` and so cannot use any other network. */
+  hostNetwork: string[];
+  /** OCI runtimes that are registered with `--ignore-cgroups`. */
+  ignoresLimits: string[];
+  otherNames: OtherNames;
+}
+
+type DockerContext = Context<DockerState>;
+
+export default defineMode<OciHandle, DockerState>({
   id: 'docker',
   title: 'Docker',
   letter: 'A',
@@ -69,7 +87,7 @@ export default defineMode<OciHandle>({
   platforms: ['linux', 'darwin', 'win32'],
   summary: '`docker run --rm`, hardened, on the bridge network; OCI runtimes of the daemon are variants (`docker:runsc`)',
   oneShot: true,
-  options: ['network', 'tmpfs', 'cpus', 'memoryMiB'],
+  options: ['network', 'tmpfs', 'cpus', 'memoryMiB', 'egress'],
 
   async detect(ctx) {
     // The versions of the usual OCI runtimes are queried in parallel with the daemon, not after it.
@@ -93,6 +111,14 @@ export default defineMode<OciHandle>({
         hint,
       };
     const runtimes = runtimesOf(info);
+    const registeredWith = (flag: string) => runtimes.filter(([, { runtimeArgs }]) => runtimeArgs?.includes(flag)).map(([id]) => id);
+    const state: DockerState = {
+      runtime: info.DefaultRuntime ?? 'runc',
+      desktop: isDesktop(info),
+      hostNetwork: registeredWith('--network=host'),
+      ignoresLimits: registeredWith('--ignore-cgroups'),
+      otherNames: otherNames(runtimes.map(([id, runtime]) => [id, wordsOf(runtime)])),
+    };
     const byDefault = knownRuntime(...wordsOf(info.Runtimes?.[info.DefaultRuntime ?? '']), info.DefaultRuntime)?.isolation;
     return {
       status: 'ready',
@@ -101,20 +127,14 @@ export default defineMode<OciHandle>({
       facts: {
         storage: info.Driver ?? 'unknown',
         cgroup: info.CgroupVersion ?? 'unknown',
-        runtime: info.DefaultRuntime ?? 'runc',
+        runtime: state.runtime,
         ...(await versions(info, await usual, ctx)),
-        desktop: isDesktop(info),
-        // A runtime registered with `--network=host` cannot use any other network.
-        hostNetwork: runtimes
-          .filter(([, runtime]) => runtime.runtimeArgs?.includes('--network=host'))
-          .map(([id]) => id)
-          .join(' '),
-        ignoresLimits: runtimes
-          .filter(([, runtime]) => runtime.runtimeArgs?.includes('--ignore-cgroups'))
-          .map(([id]) => id)
-          .join(' '),
-        ...otherNames(runtimes.map(([id, runtime]) => [id, wordsOf(runtime)])),
+        desktop: state.desktop,
+        hostNetwork: state.hostNetwork.join(' '),
+        ignoresLimits: state.ignoresLimits.join(' '),
+        ...otherNamesFact(state.otherNames),
       },
+      state,
       variants: runtimes
         .filter(([id]) => id !== info.DefaultRuntime)
         .map(([id, runtime]): Variant => runtimeVariant(id, ...wordsOf(runtime)))
@@ -137,7 +157,7 @@ export default defineMode<OciHandle>({
     const network = networkOf(ctx);
     if (network === 'none') return { via: 'inside' };
     // Docker Desktop's virtual machine reaches the host's loopback through this name.
-    if (ctx.facts.desktop === true) return { via: 'address', listen: '127.0.0.1', url: (port) => `http://host.docker.internal:${port}` };
+    if (ctx.state?.desktop) return { via: 'address', listen: '127.0.0.1', url: (port) => `http://host.docker.internal:${port}` };
     if (network === 'host') return { via: 'address', listen: '127.0.0.1', url: (port) => `http://127.0.0.1:${port}` };
     return bridgeReach(ctx, network === 'default' ? undefined : network);
   },
@@ -158,7 +178,7 @@ export default defineMode<OciHandle>({
   },
   async collect() {},
   destroy: (ctx, handle) => removeContainer(client(ctx), ctx, handle),
-  processes: async (_ctx, handle) => monitorsOf(handle, commandLines()),
+  processes: (ctx, handle) => monitorsOf(client(ctx), handle),
   disk: (ctx, handle) => containerDisk(client(ctx), image(ctx), handle),
   list: (ctx) => listOurs(client(ctx)),
   census: async (ctx) => (await askDaemon(ctx)) ?? clientCensus(client(ctx)),
@@ -167,7 +187,7 @@ export default defineMode<OciHandle>({
   traces: (ctx, handle) => containerTraces(client(ctx), image(ctx), handle),
   walls(ctx) {
     const network = networkOf(ctx);
-    const ownKernel = ctx.facts.desktop === true || (kindOf(ctx)?.isolation ?? 'container') !== 'container';
+    const ownKernel = ctx.state?.desktop || (kindOf(ctx)?.isolation ?? 'container') !== 'container';
     return {
       ...containerWalls({
         limits: !isAmong(ctx, 'ignoresLimits'),
@@ -176,9 +196,9 @@ export default defineMode<OciHandle>({
       'host-kernel': ownKernel ? 'closed' : 'open',
     };
   },
-  shell(ctx, handle) {
+  async terminal(ctx, handle, command) {
     requireInside(runtimeOf(ctx), kindOf(ctx));
-    return ['docker', 'exec', '-it', handle.name, 'bash'];
+    return terminalInContainer(client(ctx), handle, command);
   },
 });
 
@@ -290,29 +310,28 @@ function image(ctx: Context): string {
 }
 
 /** Value of `--network`; undefined means Docker's default bridge. */
-function networkOf(ctx: Context): string | undefined {
+function networkOf(ctx: DockerContext): string | undefined {
   return ctx.options.network ?? (isAmong(ctx, 'hostNetwork') ? 'host' : undefined);
 }
 
-/** True if the row's OCI runtime is listed in the given fact. */
-function isAmong(ctx: Context, fact: 'hostNetwork' | 'ignoresLimits'): boolean {
-  return String(ctx.facts[fact] ?? '')
-    .split(' ')
-    .includes(runtimeOf(ctx));
+/** True if the row's OCI runtime is in the given list. */
+function isAmong(ctx: DockerContext, list: 'hostNetwork' | 'ignoresLimits'): boolean {
+  return ctx.state?.[list].includes(runtimeOf(ctx)) ?? false;
 }
 
-function runtimeOf(ctx: Context): string {
-  return ctx.variant ?? String(ctx.facts.runtime);
+function runtimeOf(ctx: DockerContext): string {
+  return ctx.variant ?? ctx.state?.runtime ?? 'runc';
 }
 
-function kindOf(ctx: Context) {
-  return runtimeNamed(runtimeOf(ctx), ctx.facts);
+function kindOf(ctx: DockerContext) {
+  return runtimeNamed(runtimeOf(ctx), ctx.state?.otherNames);
 }
 
 /** @throws `not-ready` if this machine lacks the device that the runtime needs, or if an option would be accepted but have no effect */
-function checkOptions(ctx: Context): void {
+function checkOptions(ctx: DockerContext): void {
+  requireEgress(ctx, 'Docker', networkOf(ctx) === 'none' ? [] : ['internet']);
   // The daemon runs as root or as this user, so all we can check on its behalf is that the device exists.
-  if (ctx.platform === 'linux' && ctx.facts.desktop !== true) requireDevice(runtimeOf(ctx), kindOf(ctx), existsSync);
+  if (ctx.platform === 'linux' && !ctx.state?.desktop) requireDevice(runtimeOf(ctx), kindOf(ctx), existsSync);
   const { network, cpus, memoryMiB } = ctx.options;
   if (isAmong(ctx, 'hostNetwork') && network !== undefined && network !== 'host')
     throw new CagematchError(

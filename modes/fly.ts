@@ -2,10 +2,12 @@
 
 import { readFileSync } from 'node:fs';
 import { monotonic } from '../lib/clock.js';
-import { type Context, defineMode, type Handle } from '../lib/contract.js';
+import { type Context, defineMode, type GuestShell, type Handle } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
+import { requireEgress } from '../lib/kit/egress.js';
 import { pack, unpack } from '../lib/kit/guest/archive.js';
-import { bundleOut, copyIn, copyOut, type GuestShell, MADE, runDetached, unpackInside } from '../lib/kit/guest/shell.js';
+import { copyIn, copyOut, MADE, runDetached, unpackInside } from '../lib/kit/guest/shell.js';
+import { quoted, terminalArgv } from '../lib/kit/guest/terminal.js';
 import { IMAGE_LAYOUT } from '../lib/kit/oci/args.js';
 import { promise, type WallPromises } from '../lib/kit/walls.js';
 import { appOf, askForApp, call, client, diagnose, NAME_APP, regionsOf } from './fly/api.js';
@@ -31,9 +33,10 @@ const ARCHIVE = 'workspace.tgz';
 
 interface FlyHandle extends Handle {
   machine?: string;
-  /** Dollars per second, at list price. */
-  rate?: number;
 }
+
+/** The machines that this process has started and not yet charged, by name: since when, on our clock, and dollars per second. */
+const running = new Map<string, { sinceMs: number; rate: number }>();
 
 /** What is out of reach for a machine at Fly.io, because it is not this machine. */
 const ELSEWHERE: WallPromises = {
@@ -60,7 +63,7 @@ export default defineMode<FlyHandle>({
   platforms: ['linux', 'darwin', 'win32'],
   summary: 'a machine of the Fly.io app through the Machines API; the workspace is copied in and back',
   oneShot: false,
-  options: ['cpus', 'memoryMiB'],
+  options: ['cpus', 'memoryMiB', 'egress'],
 
   async detect(ctx) {
     const app = appOf(ctx);
@@ -83,6 +86,7 @@ export default defineMode<FlyHandle>({
 
   async prepare(ctx, options) {
     guestOf(ctx);
+    requireEgress(ctx, 'Fly.io', ['internet']);
     // Whether the image is in Fly's registry is only known once a machine is created. Building it costs the user money, so a match never
     // builds it; `cagematch build fly` does, and Fly's own cache makes the second build short.
     if (options) await build(ctx, options.rebuild ?? false);
@@ -113,7 +117,8 @@ export default defineMode<FlyHandle>({
     ]);
     const runningAtMs = Math.max(orderedMs, Math.min(waitedMs, stampMs ?? waitedMs));
     const where = made.region === undefined ? {} : { place: made.region };
-    return { name: spec.name, machine: made.id, runningAtMs, rate: rateOf(guestOf(ctx)), ...where };
+    running.set(spec.name, { sinceMs: runningAtMs, rate: rateOf(guestOf(ctx)) });
+    return { handle: { name: spec.name, machine: made.id, ...where }, runningAtMs };
   },
   async *exec(ctx, handle, command) {
     yield* runDetached(shellOf(ctx, await machineOf(ctx, handle)), MADE, command, ctx.signal);
@@ -122,16 +127,17 @@ export default defineMode<FlyHandle>({
     const shell = shellOf(ctx, await machineOf(ctx, handle));
     await unpack(await copyOut(shell, IMAGE_LAYOUT.workspace, `${MADE}/${ARCHIVE}`), into);
   },
-  bundle: async (ctx, handle, came) =>
-    came ? bundleOut(shellOf(ctx, await machineOf(ctx, handle)), IMAGE_LAYOUT.workspace, `${MADE}/workspace.bundle`) : undefined,
+  guestShell(ctx, handle) {
+    return async (script) => shellOf(ctx, await machineOf(ctx, handle))(script);
+  },
   async destroy(ctx, handle) {
     let goneAtMs: number | undefined;
     for (const id of handle.machine === undefined ? await machinesNamed(ctx, handle.name) : [handle.machine])
       goneAtMs = await remove(ctx, id);
-    const { runningAtMs, rate } = handle;
-    if (runningAtMs !== undefined && rate !== undefined) await charge(ctx, 'Fly.io', PRICE, (goneAtMs ?? monotonic()) - runningAtMs, rate);
+    const ran = running.get(handle.name);
+    if (ran !== undefined) await charge(ctx, 'Fly.io', PRICE, (goneAtMs ?? monotonic()) - ran.sinceMs, ran.rate);
     // The machine is charged once: destroying it again costs nothing.
-    delete handle.rate;
+    running.delete(handle.name);
     return goneAtMs === undefined ? {} : { goneAtMs };
   },
   list,
@@ -140,14 +146,13 @@ export default defineMode<FlyHandle>({
   },
   setup,
   walls: () => ELSEWHERE,
-  shell: (ctx, handle) => [
-    'fly',
-    'ssh',
-    'console',
-    '--app',
-    appOf(ctx) ?? '',
-    ...(handle.machine ? ['--machine', handle.machine] : ['--select']),
-  ],
+  async terminal(ctx, handle, command) {
+    const machine = await machineOf(ctx, handle);
+    // The CLI passes on one line, which the guest's shell reads.
+    const inside = (await terminalArgv(shellOf(ctx, machine), IMAGE_LAYOUT.memory, command)).map(quoted).join(' ');
+    const where = ['--app', appOf(ctx) ?? '', '--machine', machine, '--user', 'agent'];
+    return { argv: ['fly', 'ssh', 'console', ...where, '--pty', '--command', inside], env: ctx.env, cwd: '/' };
+  },
 
   async pushSecret(ctx, name, value) {
     const app = appOf(ctx) ?? '';

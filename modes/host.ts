@@ -1,11 +1,13 @@
 // The bare host: no isolation at all, the baseline that every mode is compared with.
-import { type Command, type Context, defineMode, type Handle } from '../lib/contract.js';
+import { type Command, type Context, defineMode } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
-import { stream } from '../lib/os/exec.js';
+import { requireEgress } from '../lib/kit/egress.js';
+import { clientsOf, noteClient, rootsOf } from '../lib/kit/live-clients.js';
 import { marked } from '../lib/os/process-mark.js';
 import { killSandbox, labelEnv, listMarkedProcesses, reapProcess } from '../lib/os/processes.js';
+import { type LocalStream, stream } from '../lib/os/stream.js';
 
-export default defineMode<Handle & { pid?: number | undefined; kill?(): void }>({
+export default defineMode({
   id: 'host',
   title: 'Host',
   letter: '-',
@@ -16,6 +18,7 @@ export default defineMode<Handle & { pid?: number | undefined; kill?(): void }>(
   platforms: ['linux', 'darwin'],
   summary: 'the agent as a plain process of this machine; no isolation',
   oneShot: true,
+  options: ['egress'],
 
   async detect(ctx) {
     if (ctx.agentBinary === undefined) {
@@ -23,7 +26,8 @@ export default defineMode<Handle & { pid?: number | undefined; kill?(): void }>(
     }
     return { status: 'ready', version: process.version, facts: { agent: ctx.agentVersion } };
   },
-  async prepare() {
+  async prepare(ctx) {
+    requireEgress(ctx, 'the bare host', ['internet']);
     return {};
   },
   async reach() {
@@ -33,38 +37,34 @@ export default defineMode<Handle & { pid?: number | undefined; kill?(): void }>(
   owner: (ctx) => (ctx.uid === undefined ? undefined : { uid: ctx.uid, gid: process.getgid?.() ?? ctx.uid }),
 
   async launch(ctx, spec) {
-    if (!spec.command) return { name: spec.name };
+    const handle = { name: spec.name };
+    if (!spec.command) return { handle };
     const child = start(ctx, spec.name, spec.command);
     await child.spawned;
-    return { name: spec.name, process: child, pid: child.pid, kill: child.kill };
+    return { handle, process: child };
   },
-  exec(ctx, handle, command) {
-    const child = start(ctx, handle.name, command);
-    handle.pid = child.pid;
-    return child;
-  },
+  exec: (ctx, handle, command) => start(ctx, handle.name, command),
   async collect() {},
   async destroy(ctx, handle) {
-    handle.kill?.();
+    for (const client of clientsOf(handle.name)) client.kill();
     if (!(await killSandbox(ctx, handle.name, listMarkedProcesses)))
       throw new CagematchError('destroy-failed', `processes of ${handle.name} will not end`);
     return {};
   },
-  async processes(_ctx, handle) {
-    return handle.pid === undefined ? [] : [handle.pid];
-  },
+  processes: (ctx, handle) => rootsOf(ctx, handle.name, listMarkedProcesses),
   list: listMarkedProcesses,
   reap: (ctx, listed) => reapProcess(ctx, listed, listMarkedProcesses),
-  shell: () => ['/bin/sh', '-i'],
+  terminal: async (ctx, handle, command) => callOf(ctx, handle.name, command),
 });
 
-function start(ctx: Context, name: string, command: Command) {
-  const env = { ...command.env, ...command.secretEnv, ...labelEnv(ctx.labels, name) };
-  // Nothing here ends a daemon together with the agent, so it is found by its mark, whatever it does to its environment.
-  return stream(marked(command.argv, name, env), {
-    env,
-    cwd: command.cwd,
-    ...(command.stdin === undefined ? {} : { input: command.stdin }),
-    signal: ctx.signal,
-  });
+/** Nothing here ends a daemon together with the agent, so it is found by its mark, whatever it does to its environment. */
+function callOf(ctx: Context, name: string, { argv, env: given, secretEnv, cwd }: Omit<Command, 'stdin'>) {
+  const env = { ...given, ...secretEnv, ...labelEnv(ctx.labels, name) };
+  return { argv: marked(argv, name, env), env, cwd };
+}
+
+function start(ctx: Context, name: string, command: Command): LocalStream {
+  const { argv, ...call } = callOf(ctx, name, command);
+  const { stdin: input } = command;
+  return noteClient(name, stream(argv, { ...call, ...(input === undefined ? {} : { input }), signal: ctx.signal }));
 }

@@ -1,18 +1,20 @@
 // Incus: a system container with its own init, or `incus:vm` if the server can run virtual machines. A remote server or a cluster shares
 // no files with this host; in that case the workspace is copied, and the model runs inside.
 
-import { type Context, defineMode, type Handle } from '../lib/contract.js';
+import { defineMode, type Handle } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { unpack } from '../lib/kit/guest/archive.js';
 import { bringIn, shellBy } from '../lib/kit/guest/exec.js';
-import { bundleOut, copyOut, MADE } from '../lib/kit/guest/shell.js';
+import { copyOut, MADE } from '../lib/kit/guest/shell.js';
 import { promise, type WallPromises } from '../lib/kit/walls.js';
 import { commandLines } from '../lib/os/process-tree.js';
-import { AGENT_USER, agentUp, isFar, LAYOUT, must, remove, VM } from './incus/client.js';
+import { agentUp, type IncusContext, type IncusState, isFar, LAYOUT, must, remove, VM } from './incus/client.js';
 import { membersOf, room } from './incus/cluster.js';
 import {
+  checkEgress,
   checkOptions,
   devices,
+  egressDevices,
   exec,
   HOST_ADDRESS,
   hostAddress,
@@ -20,6 +22,7 @@ import {
   LINK,
   launch,
   link,
+  terminal,
   watchLifecycle,
 } from './incus/instance.js';
 import { detect, setup } from './incus/server.js';
@@ -31,7 +34,7 @@ const COPY_MS = 120_000;
 /** How long after the client has ended an event may still arrive. */
 const SETTLE_MS = 500;
 
-export default defineMode<InstanceHandle>({
+export default defineMode<InstanceHandle, IncusState>({
   id: 'incus',
   title: 'Incus',
   letter: 'D',
@@ -54,12 +57,13 @@ export default defineMode<InstanceHandle>({
   summary:
     '`incus launch`, then `incus exec`: a full Linux with its own init; `incus:vm` is a virtual machine; over the members of a cluster in turns',
   oneShot: false,
-  options: ['tmpfs', 'cpus', 'memoryMiB', 'target'],
+  options: ['tmpfs', 'cpus', 'memoryMiB', 'target', 'egress'],
 
   detect,
   setup,
   async prepare(ctx, options) {
     checkOptions(ctx);
+    await checkEgress(ctx);
     await checkImage(ctx);
     const alias = template(ctx);
     // Start listening for events now, so that the first launch does not pay for it.
@@ -96,27 +100,27 @@ export default defineMode<InstanceHandle>({
   async launch(ctx, spec) {
     const events = await watchLifecycle(ctx);
     const place = (await membersOf(ctx))?.place(spec.name, ctx.options.target);
-    await launch(ctx, spec.name, devices(ctx, spec));
+    await launch(ctx, spec.name, { ...(await egressDevices(ctx)), ...devices(ctx, spec) }, spec.user);
     // A virtual machine cannot run commands yet when its start event arrives.
     const runningAtMs = ctx.variant === VM ? undefined : await events.until('start', spec.name, 0);
     if (ctx.variant === VM) await agentUp(ctx, spec.name);
-    const handle = { name: spec.name, ...(runningAtMs === undefined ? {} : { runningAtMs }), ...(place === undefined ? {} : { place }) };
+    const handle = { name: spec.name, ...(place === undefined ? {} : { place }) };
+    const launched = runningAtMs === undefined ? {} : { runningAtMs };
     if (isFar(ctx)) {
       await bringIn(shellIn(ctx, handle), MADE, LAYOUT.workspace, spec);
-      return handle;
+      return { handle, ...launched };
     }
     for (const file of spec.files)
       await must(ctx, ['file', 'push', '--create-dirs', '--mode', '0644', file.source, `${spec.name}${file.path}`], 60_000);
-    return { ...handle, user: spec.user };
+    return { handle: { ...handle, user: spec.user }, ...launched };
   },
   exec,
   async collect(ctx, handle, into) {
     if (isFar(ctx)) await unpack(await copyOut(shellIn(ctx, handle), LAYOUT.workspace, `${MADE}/workspace.tgz`), into);
   },
-  bundle: async (ctx, handle, came) =>
-    came && isFar(ctx) ? bundleOut(shellIn(ctx, handle), LAYOUT.workspace, `${MADE}/workspace.bundle`) : undefined,
-  async destroy(ctx, { name }) {
+  async destroy(ctx, { name, place }) {
     const members = await membersOf(ctx);
+    members?.found(name, place);
     const why = members?.whyLost(name);
     if (why !== undefined)
       throw new CagematchError('destroy-failed', `${name} cannot be removed: ${why}`, 'npx cagematch clean, when it is back');
@@ -138,25 +142,15 @@ export default defineMode<InstanceHandle>({
   runner: template,
   traces,
   walls,
-  shell: (_ctx, handle) => [
-    'incus',
-    'exec',
-    handle.name,
-    '--user',
-    `${(handle.user ?? AGENT_USER).uid}`,
-    '--cwd',
-    LAYOUT.workspace,
-    '--',
-    'bash',
-  ],
+  terminal,
 });
 
 /** Runs commands in a guest that shares no files with this host. */
-function shellIn(ctx: Context, handle: Handle) {
+function shellIn(ctx: IncusContext, handle: Handle) {
   return shellBy((command, signal) => exec({ ...ctx, signal }, handle, command), ctx.signal, COPY_MS);
 }
 
-function walls(ctx: Context): WallPromises {
+function walls(ctx: IncusContext): WallPromises {
   const isMachine = ctx.variant === VM;
   return {
     ...promise('closed', 'root', 'root-on-host', 'other-processes', 'docker-socket', 'podman-socket', 'incus-socket', 'guest-api'),

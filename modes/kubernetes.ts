@@ -1,14 +1,15 @@
 // Kubernetes: the pod of a Job (or of a Sandbox from agent-sandbox) on a named cluster, through kubectl; files are copied over exec.
 import { randomUUID } from 'node:crypto';
 import { defineMode } from '../lib/contract.js';
+import { requireEgress } from '../lib/kit/egress.js';
 import { unpack } from '../lib/kit/guest/archive.js';
 import { bringIn, execOver } from '../lib/kit/guest/exec.js';
-import { bundleOut, copyOut, MADE } from '../lib/kit/guest/shell.js';
+import { copyOut, MADE } from '../lib/kit/guest/shell.js';
 import { containerWalls, IMAGE_LAYOUT } from '../lib/kit/oci/args.js';
 import { requireInside, runtimeNamed } from '../lib/kit/oci/runtimes.js';
-import { imageOf, kubectl } from './kubernetes/client.js';
+import { imageOf, type KubeState, kubectl } from './kubernetes/client.js';
 import { list, remove, written } from './kubernetes/listing.js';
-import { connectionTo, type KubeHandle, kinds, podOf, selector, shellOf, up } from './kubernetes/pod.js';
+import { connectionTo, digestOf, type KubeHandle, kinds, selector, shellOf, terminal, up } from './kubernetes/pod.js';
 import { imageIn } from './kubernetes/pod-status.js';
 import { detect } from './kubernetes/ready.js';
 
@@ -17,7 +18,7 @@ const STARTED_MS = 120_000;
 
 const PULLED_MS = 10 * 60_000;
 
-export default defineMode<KubeHandle>({
+export default defineMode<KubeHandle, KubeState>({
   id: 'kubernetes',
   title: 'Kubernetes',
   letter: 'E',
@@ -41,19 +42,21 @@ export default defineMode<KubeHandle>({
   summary:
     "a Job's pod through `kubectl`, hardened; the workspace is copied in and back; RuntimeClasses are variants (`kubernetes:gvisor`), and so is `kubernetes:agent-sandbox`",
   oneShot: false,
-  options: ['cpus', 'memoryMiB'],
+  options: ['cpus', 'memoryMiB', 'egress'],
 
   detect,
   async prepare(ctx) {
+    requireEgress(ctx, 'Kubernetes', ['internet']);
     // Everything that is done in a pod is done through exec.
-    if (ctx.variant !== undefined) requireInside(ctx.variant, runtimeNamed(ctx.variant, ctx.facts), 'cagematch detect kubernetes');
+    if (ctx.variant !== undefined)
+      requireInside(ctx.variant, runtimeNamed(ctx.variant, ctx.state?.otherNames), 'cagematch detect kubernetes');
     // One pod makes a node pull the image, and reveals early what the cluster would refuse in every run.
     const { image } = await ctx.keep(`image ${imageOf(ctx)}`, async () => {
       const which = ctx.variant === undefined ? '' : ` (${ctx.variant})`;
       ctx.say(`making one pod${which} on ${ctx.env.CAGEMATCH_KUBE_CONTEXT}, so that the image is on a node (the first time it is pulled)`);
       const name = `cagematch-${ctx.labels.match}-prepare-${randomUUID().slice(0, 6)}`;
       try {
-        return { image: imageIn(await up(ctx, name, {}, PULLED_MS)), close() {} };
+        return { image: imageIn(await up(ctx, name, { secrets: {} }, PULLED_MS)), close() {} };
       } finally {
         await remove(ctx, name);
       }
@@ -66,17 +69,16 @@ export default defineMode<KubeHandle>({
 
   async launch(ctx, spec) {
     const secrets = spec.secretEnv ?? {};
-    const { metadata, spec: pod } = await up(ctx, spec.name, secrets, STARTED_MS);
-    const handle = { name: spec.name, secrets, pod: metadata.name, ...(pod.nodeName === undefined ? {} : { place: pod.nodeName }) };
+    const { metadata, spec: pod } = await up(ctx, spec.name, { secrets, maxLifeMs: spec.maxLifeMs }, STARTED_MS);
+    const mounted = Object.fromEntries(Object.entries(secrets).map(([name, value]) => [name, digestOf(value)]));
+    const handle = { name: spec.name, mounted, pod: metadata.name, ...(pod.nodeName === undefined ? {} : { place: pod.nodeName }) };
     await bringIn(shellOf(ctx, handle), MADE, IMAGE_LAYOUT.workspace, spec);
-    return handle;
+    return { handle };
   },
   exec: (ctx, handle, command) => execOver(connectionTo(ctx, handle), command),
   async collect(ctx, handle, into) {
     await unpack(await copyOut(shellOf(ctx, handle), IMAGE_LAYOUT.workspace, `${MADE}/workspace.tgz`), into);
   },
-  bundle: async (ctx, handle, came) =>
-    came ? bundleOut(shellOf(ctx, handle), IMAGE_LAYOUT.workspace, `${MADE}/workspace.bundle`) : undefined,
   async destroy(ctx, handle) {
     await remove(ctx, handle.name);
     return {};
@@ -85,7 +87,7 @@ export default defineMode<KubeHandle>({
   // All resources of a sandbox are removed together: a Job without its pod, or a pod without its secret, is useless.
   reap: (ctx, listed) => remove(ctx, listed.id.split(' ', 1)[0] ?? ''),
   async census(ctx) {
-    const all = await written(ctx, [...kinds(ctx), ...(ctx.facts.sandboxApi === undefined ? [] : ['services'])]);
+    const all = await written(ctx, [...kinds(ctx), ...(ctx.state?.sandboxApi === undefined ? [] : ['services'])]);
     // A cluster has other users, so an unlabelled resource is never attributed to this match.
     return all.map(({ kind, name, labels, sandbox }) => ({
       ...{ kind, id: name },
@@ -95,11 +97,11 @@ export default defineMode<KubeHandle>({
   traces: (ctx, handle) => [
     {
       of: 'inspect',
-      says: 'kubectl get',
+      query: 'kubectl get',
       argv: kubectl(ctx, 'get', kinds(ctx).join(','), selector(handle.name), '-o', 'json'),
       env: ctx.env,
     },
-    { of: 'logs', says: 'kubectl logs', argv: kubectl(ctx, 'logs', selector(handle.name)), env: ctx.env },
+    { of: 'logs', query: 'kubectl logs', argv: kubectl(ctx, 'logs', selector(handle.name)), env: ctx.env },
   ],
   walls(ctx) {
     // No promises on these: the cluster's API may answer anonymous requests, the node sets the process limit, and the model runs inside.
@@ -109,9 +111,9 @@ export default defineMode<KubeHandle>({
       'gateway-port': _gateway,
       ...walls
     } = containerWalls({ limits: true, network: 'behind' });
-    const kind = ctx.variant === undefined ? undefined : runtimeNamed(ctx.variant, ctx.facts);
+    const kind = ctx.variant === undefined ? undefined : runtimeNamed(ctx.variant, ctx.state?.otherNames);
     const own = (kind?.isolation ?? 'container') !== 'container';
     return { ...walls, seccomp: 'closed', ...(own ? { 'host-kernel': 'closed' as const } : {}) };
   },
-  shell: (ctx, handle) => kubectl(ctx, 'exec', '-it', podOf(ctx, handle), '--', 'bash'),
+  terminal,
 });

@@ -2,26 +2,36 @@
 
 import { chownSync, existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import {
-  type Command,
-  type Context,
-  type Detection,
-  defineMode,
-  type Facts,
-  type Handle,
-  type HostPaths,
-  type LaunchSpec,
-} from '../lib/contract.js';
+import { type Command, type Context, type Detection, defineMode, type Handle, type HostPaths, type LaunchSpec } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
+import { requireEgress } from '../lib/kit/egress.js';
+import { quoted } from '../lib/kit/guest/terminal.js';
+import { clientsOf, noteClient, rootsOf } from '../lib/kit/live-clients.js';
 import { programVersion, versionFacts } from '../lib/kit/program-version.js';
 import { promise, type WallPromises } from '../lib/kit/walls.js';
+import { capture, succeeded, whyFailed } from '../lib/os/capture.js';
 import { otherUserEnv } from '../lib/os/client-env.js';
-import { capture, clientEnd, type LocalStream, stream, succeeded, which, whyFailed } from '../lib/os/exec.js';
 import { makeFolder, removeFolder } from '../lib/os/owner.js';
+import { which } from '../lib/os/path-search.js';
 import { killSandbox, labelEnv, listProcesses, reapProcess } from '../lib/os/processes.js';
 import { accounts, nobodysUser, type User } from '../lib/os/sandbox-user.js';
+import { clientEnd, type LocalStream, stream } from '../lib/os/stream.js';
 
-export default defineMode<Handle & { pid?: number | undefined; kill?(): void; settings?: string }>({
+interface NativeHandle extends Handle {
+  /** Path of srt's settings for this sandbox. */
+  settings?: string;
+  /** Folder for the sockets of srt, which it leaves behind when it is killed. */
+  tmp?: string;
+}
+
+interface NativeState {
+  /** The user that commands run as; absent: the caller. */
+  user?: User;
+}
+
+type NativeContext = Context<NativeState>;
+
+export default defineMode<NativeHandle, NativeState>({
   id: 'native',
   title: 'OS sandbox',
   letter: 'N',
@@ -32,6 +42,7 @@ export default defineMode<Handle & { pid?: number | undefined; kill?(): void; se
   platforms: ['linux', 'darwin'],
   summary: '`srt`: bubblewrap (Linux) or Seatbelt (macOS) around a process of this machine; network by allow-list',
   oneShot: true,
+  options: ['egress'],
 
   async detect(ctx) {
     const srt = srtPath(ctx);
@@ -50,12 +61,13 @@ export default defineMode<Handle & { pid?: number | undefined; kill?(): void; se
     // however be unable to read what root has installed.
     const other = ctx.uid === 0 ? nobodysUser() : undefined;
     const asOther = other && (await tryOut(srt, ctx, other));
-    if (asOther && succeeded(asOther.tried)) return ready(asOther, { uid: other.uid });
+    if (asOther && succeeded(asOther.tried)) return ready(asOther, other);
     const asCaller = await tryOut(srt, ctx);
     if (succeeded(asCaller.tried)) return ready(asCaller);
     return { status: 'broken', reason: `srt cannot run a command: ${whyFailed(asCaller.tried)}`, hint: USERNS_HINT };
   },
-  async prepare() {
+  async prepare(ctx) {
+    requireEgress(ctx, 'srt', ['gateway', 'domains']);
     return {};
   },
   async reach() {
@@ -66,30 +78,29 @@ export default defineMode<Handle & { pid?: number | undefined; kill?(): void; se
 
   async launch(ctx, spec) {
     const settings = writeSettings(ctx, spec);
-    if (!spec.command) return { name: spec.name, settings };
-    const child = start(ctx, spec.name, settings, spec.command);
+    const handle = { name: spec.name, settings, tmp: spec.host.tmp };
+    if (!spec.command) return { handle };
+    const child = start(ctx, handle, spec.command);
     await child.spawned;
-    return { name: spec.name, settings, process: clientEnd(child), pid: child.pid, kill: child.kill };
+    return { handle, process: clientEnd(child) };
   },
-  exec(ctx, handle, command) {
-    const child = start(ctx, handle.name, handle.settings ?? '', command);
-    handle.pid = child.pid;
-    return clientEnd(child);
-  },
+  exec: (ctx, handle, command) => clientEnd(start(ctx, handle, command)),
   async collect() {},
   async destroy(ctx, handle) {
-    handle.kill?.();
+    for (const client of clientsOf(handle.name)) client.kill();
     if (!(await killSandbox(ctx, handle.name))) throw new CagematchError('destroy-failed', `processes of ${handle.name} will not end`);
     if (handle.settings !== undefined) rmSync(handle.settings, { force: true });
     return {};
   },
-  async processes(_ctx, handle) {
-    return handle.pid === undefined ? [] : [handle.pid];
-  },
+  processes: (ctx, handle) => rootsOf(ctx, handle.name),
   list: listProcesses,
   reap: reapProcess,
   walls: (ctx) => ({ ...WALLS, ...(ctx.uid === 0 && !userOf(ctx) ? {} : { root: 'closed', 'root-on-host': 'closed' }) }),
-  shell: (ctx, handle) => [...(srtPath(ctx) ?? ['srt']), '-s', handle.settings ?? '', '-c', '/bin/sh -i'],
+  async terminal(ctx, handle, command) {
+    const { argv, user, ...call } = callOf(ctx, handle, command);
+    const asUser = user === undefined ? [] : ['setpriv', '--reuid', `${user.uid}`, '--regid', `${user.gid}`, '--clear-groups', '--'];
+    return { ...call, argv: [...asUser, ...argv] as [string, ...string[]] };
+  },
 });
 
 const PACKAGE = '@anthropic-ai/sandbox-runtime';
@@ -97,15 +108,13 @@ const LINUX_TOOLS = { bwrap: 'bubblewrap', socat: 'socat', rg: 'ripgrep' };
 const USERNS_HINT = 'sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu 24.04), or see srt --debug';
 
 /** The user that commands run as; undefined means the caller. */
-function userOf(ctx: Context): User | undefined {
-  const { uid } = ctx.facts;
-  return typeof uid === 'number' ? { uid, gid: uid } : undefined;
-}
+const userOf = (ctx: NativeContext): User | undefined => ctx.state?.user;
 
 type Tried = Awaited<ReturnType<typeof tryOut>>;
 
-function ready({ version, walls }: Tried, more: Facts = {}): Detection {
-  return { status: 'ready', version: version || 'unknown', facts: { ...versionFacts(walls), ...more } };
+function ready({ version, walls }: Tried, user?: User): Detection<NativeState> {
+  const facts = { ...versionFacts(walls), ...(user === undefined ? {} : { uid: user.uid }) };
+  return { status: 'ready', version: version || 'unknown', facts, state: user === undefined ? {} : { user } };
 }
 
 /** Tries srt with its own home and temporary folder, so that ~/.srt-settings.json has no effect and no sockets of srt are left behind. */
@@ -120,7 +129,7 @@ async function tryOut(srt: [string, ...string[]], ctx: Context, user?: User) {
     timeoutMs: 10_000,
   };
   // The other user also has to be able to execute the agent and this Node.
-  const programs = [ctx.agentBinary, process.execPath].map((program) => `test -x ${quote(program ?? '')}`).join(' && ');
+  const programs = [ctx.agentBinary, process.execPath].map((program) => `test -x ${quoted(program ?? '')}`).join(' && ');
   try {
     const [version, tried, bubblewrap] = await Promise.all([
       installedVersion(srt[0]) ?? capture([...srt, '--version'], call).then(({ stdout }) => stdout.trim()),
@@ -187,11 +196,13 @@ function programFolders(ctx: Context): string[] {
   return [...new Set(programs.map((program) => dirname(program)))];
 }
 
-/** One settings file per sandbox, beside its home (two sandboxes may share a workspace). The only allowed domain is the gateway. */
-function writeSettings(ctx: Context, { host, gatewayPort }: LaunchSpec): string {
+/** One settings file per sandbox, beside its home (two sandboxes may share a workspace). It allows the gateway, and the entry's domains. */
+function writeSettings(ctx: NativeContext, { host, gatewayPort }: LaunchSpec): string {
   const path = join(dirname(host.home), 'srt.json');
+  const { egress } = ctx.options;
+  const gateway = gatewayPort === undefined ? [] : [`127.0.0.1:${gatewayPort}`];
   const settings = {
-    network: { allowedDomains: gatewayPort === undefined ? [] : [`127.0.0.1:${gatewayPort}`], deniedDomains: [] },
+    network: { allowedDomains: [...gateway, ...(Array.isArray(egress) ? egress : [])], deniedDomains: [] },
     filesystem: { ...readRules(ctx, host), allowWrite: [host.workspace, host.home, host.tmp], denyWrite: [] },
   };
   writeFileSync(path, JSON.stringify(settings), { mode: 0o600 });
@@ -220,18 +231,22 @@ const WALLS: WallPromises = {
  * srt lists loopback in no_proxy but blocks direct network access, so the gateway would be contacted directly and be unreachable. The
  * variables are therefore unset inside.
  */
-function start(ctx: Context, name: string, settings: string, command: Command): LocalStream {
-  const inside = ['env', '-u', 'no_proxy', '-u', 'NO_PROXY', ...command.argv].map(quote).join(' ');
+function callOf(ctx: NativeContext, { name, settings, tmp }: NativeHandle, command: Omit<Command, 'stdin'>) {
+  // Without its settings srt would use those of the user it runs as.
+  if (settings === undefined)
+    throw new CagematchError('not-ready', `the settings of ${name} are not known`, 'only the handle of its launch has them');
+  const inside = ['env', '-u', 'no_proxy', '-u', 'NO_PROXY', ...command.argv].map(quoted).join(' ');
   const user = userOf(ctx);
-  return stream([...(srtPath(ctx) ?? ['srt']), '-s', settings, '-c', inside] as [string, ...string[]], {
-    env: { ...command.env, ...command.secretEnv, ...labelEnv(ctx.labels, name) },
+  return {
+    argv: [...(srtPath(ctx) ?? ['srt']), '-s', settings, '-c', inside] as [string, ...string[]],
+    env: { ...(tmp === undefined ? {} : { TMPDIR: tmp }), ...command.env, ...command.secretEnv, ...labelEnv(ctx.labels, name) },
     cwd: command.cwd,
-    signal: ctx.signal,
-    ...(command.stdin === undefined ? {} : { input: command.stdin }),
     ...(user ? { user } : {}),
-  });
+  };
 }
 
-function quote(word: string): string {
-  return `'${word.replaceAll("'", "'\\''")}'`;
+function start(ctx: NativeContext, handle: NativeHandle, command: Command): LocalStream {
+  const { argv, ...call } = callOf(ctx, handle, command);
+  const { stdin: input } = command;
+  return noteClient(handle.name, stream(argv, { ...call, signal: ctx.signal, ...(input === undefined ? {} : { input }) }));
 }

@@ -1,8 +1,9 @@
 // Podman: a container without a daemon. Rootless if the caller is not root, or as the variant `rootless`.
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { type Context, defineMode, type Env, type Facts, type Reach, type Thing, type Variant } from '../lib/contract.js';
+import { type Context, defineMode, type Env, type Reach, type Thing, type Variant } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
+import { requireEgress } from '../lib/kit/egress.js';
 import { type Client, containerWalls, IMAGE_LAYOUT, labelArgs } from '../lib/kit/oci/args.js';
 import { clientCensus } from '../lib/kit/oci/census.js';
 import {
@@ -16,20 +17,24 @@ import {
   type OciHandle,
   reapOurs,
   removeContainer,
+  terminalInContainer,
 } from '../lib/kit/oci/client.js';
 import { ensureImage, evictImage, imageName } from '../lib/kit/oci/image.js';
 import {
   knownRuntime,
   OCI_RUNTIMES,
+  type OtherNames,
   otherNames,
+  otherNamesFact,
   requireDevice,
   requireInside,
   runtimeNamed,
   runtimeVariant,
 } from '../lib/kit/oci/runtimes.js';
 import { programVersion, versionFacts, versionIn } from '../lib/kit/program-version.js';
+import { capture, output, succeeded, whyFailed } from '../lib/os/capture.js';
 import { otherUserEnv } from '../lib/os/client-env.js';
-import { capture, isProgram, output, succeeded, which, whyFailed } from '../lib/os/exec.js';
+import { isProgram, which } from '../lib/os/path-search.js';
 import { childrenOf, commandLines } from '../lib/os/process-tree.js';
 import { registeredRuntimes } from './podman/containers-conf.js';
 
@@ -52,7 +57,24 @@ interface Info {
   version?: { Version?: string };
 }
 
-export default defineMode<OciHandle>({
+interface PodmanState {
+  /** Podman's default OCI runtime. */
+  runtime: string;
+  rootless: boolean;
+  /** True if the containers run in the virtual machine of `podman machine`, or on another machine. */
+  remote: boolean;
+  /** `v1` or `v2`. */
+  cgroup: string;
+  /** The network program of rootless containers, where Podman names one. */
+  rootlessNetwork: string;
+  otherNames: OtherNames;
+  /** Versions of the OCI runtimes that were found, by their ids. */
+  versions: Record<string, string>;
+}
+
+type PodmanContext = Context<PodmanState>;
+
+export default defineMode<OciHandle, PodmanState>({
   id: 'podman',
   title: 'Podman',
   letter: 'A',
@@ -73,7 +95,7 @@ export default defineMode<OciHandle>({
   summary:
     '`podman run --rm`, hardened, on the bridge network; rootless for an ordinary caller, `podman:rootless` for root; OCI runtimes that its settings name are variants, others on PATH on request (`podman:crun`)',
   oneShot: true,
-  options: ['network', 'tmpfs', 'cpus', 'memoryMiB'],
+  options: ['network', 'tmpfs', 'cpus', 'memoryMiB', 'egress'],
 
   async detect(ctx) {
     const account = ctx.uid === 0 ? rootlessAccount(ctx) : undefined;
@@ -89,6 +111,15 @@ export default defineMode<OciHandle>({
     const { ociRuntime, conmon } = info.host ?? {};
     const others = info.host?.serviceIsRemote ? [] : found.filter(({ id }) => id !== ociRuntime?.name);
     const words = new Map(found.map(({ id, program }) => [id, [basename(program)]]));
+    const state: PodmanState = {
+      runtime: ociRuntime?.name ?? 'unknown',
+      rootless: info.host?.security?.rootless ?? false,
+      remote: info.host?.serviceIsRemote ?? false,
+      cgroup: info.host?.cgroupVersion ?? 'unknown',
+      rootlessNetwork: info.host?.rootlessNetworkCmd ?? 'slirp4netns',
+      otherNames: otherNames(info.host?.serviceIsRemote ? [] : words),
+      versions: Object.fromEntries(found.flatMap(({ id }, index) => (versions[index] === undefined ? [] : [[id, versions[index]]]))),
+    };
     const byDefault = knownRuntime(...(words.get(ociRuntime?.name ?? '') ?? []), ociRuntime?.name)?.isolation;
     return {
       status: 'ready',
@@ -101,14 +132,15 @@ export default defineMode<OciHandle>({
           ...(ociRuntime?.name === undefined ? {} : { [ociRuntime.name]: versionIn(ociRuntime.version) }),
         }),
         ...(rootless === undefined ? {} : { rootlessStorage: rootless }),
-        rootless: info.host?.security?.rootless ?? false,
-        remote: info.host?.serviceIsRemote ?? false,
-        runtime: info.host?.ociRuntime?.name ?? 'unknown',
+        rootless: state.rootless,
+        remote: state.remote,
+        runtime: state.runtime,
         storage: info.store?.graphDriverName ?? 'unknown',
-        cgroup: info.host?.cgroupVersion ?? 'unknown',
-        rootlessNetwork: info.host?.rootlessNetworkCmd ?? 'slirp4netns',
-        ...otherNames(info.host?.serviceIsRemote ? [] : words),
+        cgroup: state.cgroup,
+        rootlessNetwork: state.rootlessNetwork,
+        ...otherNamesFact(state.otherNames),
       },
+      state,
       variants: [
         ...(rootless !== undefined ? [{ id: ROOTLESS, isolation: 'container' as const }] : []),
         ...others.map(
@@ -143,7 +175,7 @@ export default defineMode<OciHandle>({
   async reach(ctx) {
     const { network } = ctx.options;
     if (network === 'none') return { via: 'inside' };
-    if (ctx.facts.remote === true) return { via: 'address', listen: '127.0.0.1', url: (port) => `http://host.containers.internal:${port}` };
+    if (ctx.state?.remote) return { via: 'address', listen: '127.0.0.1', url: (port) => `http://host.containers.internal:${port}` };
     if (isRootless(ctx) || network === 'host') {
       // slirp4netns makes the host's loopback available at this address; pasta forwards only the one port.
       const host = network === 'host' || userNetwork(ctx) === 'pasta' ? '127.0.0.1' : SLIRP_HOST;
@@ -160,22 +192,23 @@ export default defineMode<OciHandle>({
       labels: ctx.labels,
       ...ctx.options,
       network: networkOf(ctx, spec.gatewayPort),
-      hostTasks: runtimeNamed(runtimeOf(ctx), ctx.facts)?.hostTasks,
+      hostTasks: runtimeNamed(runtimeOf(ctx), ctx.state?.otherNames)?.hostTasks,
       // By default, Podman would pass on the caller's proxy variables, including any passwords in them.
       extra: ['--pull', 'never', '--http-proxy=false', ...(isRootless(ctx) ? ['--userns', 'keep-id'] : [])],
     }),
   exec(ctx, handle, command) {
-    requireInside(runtimeOf(ctx), runtimeNamed(runtimeOf(ctx), ctx.facts));
+    requireInside(runtimeOf(ctx), runtimeNamed(runtimeOf(ctx), ctx.state?.otherNames));
     return execInContainer(client(ctx), ctx, handle, command);
   },
   async collect() {},
   destroy: (ctx, handle) => removeContainer(client(ctx), ctx, handle),
-  async processes(_ctx, handle) {
-    const all = commandLines();
-    const monitors = monitorsOf(handle, all);
+  async processes(ctx, handle) {
+    const monitors = await monitorsOf(client(ctx), handle);
     // The network of a rootless container is a separate process, whose arguments include the pid of the container's first process.
     const inside = childrenOf(monitors).map(String);
-    const networks = all.filter(({ argv }) => /(^|\/)slirp4netns$/.test(argv[0] ?? '') && argv.some((word) => inside.includes(word)));
+    const networks = commandLines().filter(
+      ({ argv }) => /(^|\/)slirp4netns$/.test(argv[0] ?? '') && argv.some((word) => inside.includes(word)),
+    );
     return [...monitors, ...networks.map(({ pid }) => pid)];
   },
   disk: (ctx, handle) => containerDisk(client(ctx), image(ctx), handle),
@@ -188,24 +221,24 @@ export default defineMode<OciHandle>({
     const { network } = ctx.options;
     // slirp4netns is configured to allow access to the host's loopback, because the gateway listens there; pasta forwards only that port.
     const behind = isRootless(ctx) && userNetwork(ctx) === 'slirp4netns' ? 'behind-with-loopback' : 'behind';
-    const ownKernel = ctx.facts.remote === true || (runtimeNamed(runtimeOf(ctx), ctx.facts)?.isolation ?? 'container') !== 'container';
+    const ownKernel = ctx.state?.remote || (runtimeNamed(runtimeOf(ctx), ctx.state?.otherNames)?.isolation ?? 'container') !== 'container';
     return {
       ...containerWalls({
-        limits: !(isRootless(ctx) && ctx.facts.cgroup === 'v1'),
+        limits: !(isRootless(ctx) && ctx.state?.cgroup === 'v1'),
         network: network === 'none' ? 'none' : network === 'host' ? 'shared' : behind,
       }),
       'host-kernel': ownKernel ? 'closed' : 'open',
       ...(isRootless(ctx) ? { 'root-on-host': 'closed' } : {}),
     };
   },
-  shell(ctx, handle) {
-    requireInside(runtimeOf(ctx), runtimeNamed(runtimeOf(ctx), ctx.facts));
-    return ['podman', 'exec', '-it', handle.name, 'bash'];
+  async terminal(ctx, handle, command) {
+    requireInside(runtimeOf(ctx), runtimeNamed(runtimeOf(ctx), ctx.state?.otherNames));
+    return terminalInContainer(client(ctx), handle, command);
   },
 });
 
 /** The network namespaces of a rootless user are in that user's own mounts; their names are readable from outside. */
-function ownNamespaces(ctx: Context): Thing[] {
+function ownNamespaces(ctx: PodmanContext): Thing[] {
   const folder = join(client(ctx).env.XDG_RUNTIME_DIR ?? '/nonexistent', 'netns');
   try {
     return readdirSync(folder).map((name) => ({ kind: 'netns', id: join(folder, name), marks: /-[0-9a-f]{8}-/.test(name) ? [] : [name] }));
@@ -254,11 +287,11 @@ async function storageOf(via: Client, ctx: Context): Promise<string | undefined>
   return /(?:Using graph driver|prior storage driver:?) (\w+)/.exec(asked.stderr)?.[1] ?? 'unknown';
 }
 
-function client(ctx: Context): Client {
+function client(ctx: PodmanContext): Client {
   const account = ctx.variant === ROOTLESS ? rootlessAccount(ctx) : undefined;
   if (account) return clientOf(ctx, account);
   const runtime = ctx.variant === undefined || ctx.variant === ROOTLESS ? [] : ['--runtime', ctx.variant];
-  return { argv: ['podman', ...runtime], env: ctx.env, lateEvents: ctx.facts.remote !== true };
+  return { argv: ['podman', ...runtime], env: ctx.env, lateEvents: !ctx.state?.remote };
 }
 
 interface OtherRuntime {
@@ -287,17 +320,16 @@ function otherRuntimes(ctx: Context): OtherRuntime[] {
 }
 
 /** The OCI runtime; for the variant that runs as another user, Podman's default. */
-function runtimeOf({ variant, facts }: Context): string {
-  return variant === undefined || variant === ROOTLESS ? String(facts.runtime) : variant;
+function runtimeOf({ variant, state }: PodmanContext): string {
+  return variant === undefined || variant === ROOTLESS ? (state?.runtime ?? 'unknown') : variant;
 }
 
 /** @throws `not-ready` if the OCI runtime cannot work here; called before an image is built for it */
-function checkRuntime(ctx: Context): void {
-  const { facts } = ctx;
-  if (facts.remote === true) return;
+function checkRuntime(ctx: PodmanContext): void {
+  if (ctx.state?.remote) return;
   const id = runtimeOf(ctx);
-  const runtime = runtimeNamed(id, facts);
-  if (runtime?.name === KATA) checkKata(id, facts, isRootless(ctx));
+  const runtime = runtimeNamed(id, ctx.state?.otherNames);
+  if (runtime?.name === KATA) checkKata(ctx, id);
   const rights = constants.R_OK | constants.W_OK;
   // Which devices another user may open is not known here, so only their existence is checked.
   if (ctx.platform === 'linux') requireDevice(id, runtime, (path) => opens(path, ctx.variant === ROOTLESS ? constants.F_OK : rights));
@@ -305,13 +337,13 @@ function checkRuntime(ctx: Context): void {
 
 const KATA = 'kata';
 
-function checkKata(id: string, facts: Facts, rootless: boolean): void {
-  if (rootless) {
+function checkKata(ctx: PodmanContext, id: string): void {
+  if (isRootless(ctx)) {
     const message = `${id} makes its virtual machines as root: rootless Podman cannot use it`;
     throw new CagematchError('not-ready', message, `sudo npx cagematch run podman:${id}`);
   }
-  const version = facts[`${id}Version`];
-  if (Number.parseInt(String(version), 10) < 2 || version === undefined) return;
+  const version = ctx.state?.versions[id];
+  if (version === undefined || Number.parseInt(version, 10) < 2) return;
   const message = `${id} ${version} has no OCI command line, which Podman needs: since 2.0 Kata is a shim of containerd`;
   throw new CagematchError('not-ready', message, 'npx cagematch detect docker');
 }
@@ -350,24 +382,25 @@ function rootlessAccount(ctx: Context): Account | undefined {
   return uid === undefined || gid === undefined || home === undefined ? undefined : { uid: Number(uid), gid: Number(gid), home };
 }
 
-function isRootless(ctx: Context): boolean {
-  return ctx.variant === ROOTLESS || ctx.facts.rootless === true;
+function isRootless(ctx: PodmanContext): boolean {
+  return ctx.variant === ROOTLESS || ctx.state?.rootless === true;
 }
 
 /** The network program of a rootless container: the one requested, or Podman's default. */
-function userNetwork(ctx: Context): string {
-  return ctx.options.network ?? (String(ctx.facts.rootlessNetwork) === 'pasta' ? 'pasta' : 'slirp4netns');
+function userNetwork(ctx: PodmanContext): string {
+  return ctx.options.network ?? (ctx.state?.rootlessNetwork === 'pasta' ? 'pasta' : 'slirp4netns');
 }
 
 /** Value of `--network`; undefined means Podman's default. */
-function networkOf(ctx: Context, gatewayPort: number | undefined): string | undefined {
+function networkOf(ctx: PodmanContext, gatewayPort: number | undefined): string | undefined {
   const { network } = ctx.options;
   if (!isRootless(ctx) || gatewayPort === undefined || network === 'host' || network === 'none') return network;
   return userNetwork(ctx) === 'pasta' ? `pasta:-T,${gatewayPort}` : 'slirp4netns:allow_host_loopback=true';
 }
 
 /** @throws `not-ready` if an option would be accepted but have no effect, or would cut the agent off from its model */
-function checkOptions(ctx: Context): void {
+function checkOptions(ctx: PodmanContext): void {
+  requireEgress(ctx, 'Podman', ctx.options.network === 'none' ? [] : ['internet']);
   if (!isRootless(ctx)) return;
   const { network, cpus, memoryMiB } = ctx.options;
   if (network !== undefined && !['host', 'none', 'slirp4netns', 'pasta'].includes(network))
@@ -376,7 +409,7 @@ function checkOptions(ctx: Context): void {
       `no address of this host can be reached from rootless Podman's network ${network}`,
       'network: host, none, slirp4netns or pasta',
     );
-  if (ctx.facts.cgroup === 'v1' && (cpus !== undefined || memoryMiB !== undefined))
+  if (ctx.state?.cgroup === 'v1' && (cpus !== undefined || memoryMiB !== undefined))
     throw new CagematchError(
       'not-ready',
       'rootless Podman ignores cpus and memory on cgroup v1',

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { Env } from '../../lib/contract.js';
 import { readCassette } from '../../lib/model/cassette.js';
-import { type Captured, capture, succeeded } from '../../lib/os/exec.js';
+import { type Captured, capture, succeeded } from '../../lib/os/capture.js';
 import { packageRoot } from '../../lib/package.js';
 import type { EventOf, MatchEvent } from '../../lib/record/types.js';
 import { bundledTask } from '../../lib/task/bundled.js';

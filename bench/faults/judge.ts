@@ -1,8 +1,8 @@
 // Judges whether a match ended correctly after its fault. Each complaint is one line; no complaints means that it did.
 
 import { parseJson } from '../../lib/json.js';
-import type { Captured } from '../../lib/os/exec.js';
-import { succeeded } from '../../lib/os/exec.js';
+import type { Captured } from '../../lib/os/capture.js';
+import { succeeded } from '../../lib/os/capture.js';
 import type { EventOf, MatchEvent } from '../../lib/record/types.js';
 import { type Draw, rightCauses } from './draw.js';
 

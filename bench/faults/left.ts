@@ -1,7 +1,7 @@
 // Finds what a match has left on this machine, independently of cagematch's own lists: by its id, its process and its temporary folder.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Env } from '../../lib/contract.js';
-import { capture } from '../../lib/os/exec.js';
+import { capture } from '../../lib/os/capture.js';
 
 export interface Mark {
   /** The match id; undefined if the harness died before it had one. */

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Env } from '../../lib/contract.js';
-import { capture, succeeded } from '../../lib/os/exec.js';
+import { capture, succeeded } from '../../lib/os/capture.js';
 import { childrenOf, commandLines } from '../../lib/os/process-tree.js';
 import { rootlessPodman } from './left.js';
 

@@ -2,7 +2,7 @@
 // decide.
 import type { Env } from '../contract.js';
 import { CagematchError } from '../errors.js';
-import { capture, succeeded, whyFailed } from '../os/exec.js';
+import { capture, succeeded, whyFailed } from '../os/capture.js';
 import { keepSecret } from '../secrets.js';
 import { type Candidate, type Credential, isTaken, malformed, type Problem, payerOf } from './credential.js';
 import type { Found } from './find.js';

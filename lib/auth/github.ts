@@ -1,6 +1,7 @@
 // The user's GitHub credential, which an agent that pushes needs.
 import type { Env } from '../contract.js';
-import { capture, succeeded, which } from '../os/exec.js';
+import { capture, succeeded } from '../os/capture.js';
+import { which } from '../os/path-search.js';
 
 export interface GitHubCredential {
   where: string;

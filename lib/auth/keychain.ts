@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { userInfo } from 'node:os';
 import type { Env } from '../contract.js';
-import { capture, whyFailed } from '../os/exec.js';
+import { capture, whyFailed } from '../os/capture.js';
 import type { Problem } from './credential.js';
 
 /** The login, and the API key that older versions stored. */

@@ -1,6 +1,6 @@
 // When a match's sandboxes started, ended and were gone, according to the runtime's own event stream. Independent of any one runtime.
 import type { Closable, Context, Env } from '../contract.js';
-import { stream } from '../os/exec.js';
+import { stream } from '../os/stream.js';
 
 /** `ended`: nothing runs in the sandbox any more, though the runtime may still list it. `gone`: the runtime no longer lists it. */
 export type Moment = 'start' | 'ended' | 'gone';

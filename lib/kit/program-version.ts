@@ -1,7 +1,8 @@
 // Versions of the programs that a runtime depends on, queried from the programs themselves.
 import { isAbsolute } from 'node:path';
 import type { Context } from '../contract.js';
-import { capture, succeeded, which } from '../os/exec.js';
+import { capture, succeeded } from '../os/capture.js';
+import { which } from '../os/path-search.js';
 
 const QUICK_MS = 3000;
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { EntryOptions } from '../contract.js';
 import { CagematchError, messageOf, nearest } from '../errors.js';
 import { MOST_TYPED, readPlainFile } from '../os/plain-files.js';
-import { stateSchema } from '../record/types.js';
+import { optionsSchema, stateSchema } from '../record/types.js';
 import { parseWanted, type Registry } from '../sandbox/registry.js';
 import { findTask } from '../task/bundled.js';
 import type { FolderTask } from '../task/folder.js';
@@ -75,6 +75,7 @@ const rowSchema = z.strictObject({
   cpus: z.number().positive().max(1024).optional(),
   memory: memory.optional(),
   target: z.string().min(1).optional(),
+  egress: optionsSchema.shape.egress,
   state: stateSchema.optional(),
   task: z.string().min(1).optional(),
   deliver: z.enum(DELIVER).optional(),

@@ -66,7 +66,7 @@ export function planMatch(
     if (seen.has(candidate.entry)) continue;
     seen.add(candidate.entry);
     const { entry, variant, label } = candidate;
-    const { detection } = detected.find((one) => one.mode.id === candidate.mode.id) ?? {};
+    const { detection, runtimeState } = detected.find((one) => one.mode.id === candidate.mode.id) ?? {};
     const known = detection?.status === 'ready' ? detection.variants?.find((one) => one.id === variant) : undefined;
     const mode = asFound(candidate.mode, detection, known);
     const isRequired = needed.some((need) => meets(candidate, need));
@@ -94,7 +94,7 @@ export function planMatch(
       required: isRequired,
       standIn: isStandIn(detection),
       adapter: mode,
-      facts: detection.facts,
+      runtimeState,
     });
   }
   plan.entries.sort(
@@ -285,7 +285,7 @@ export function recordRows(record: Recorder<RowEvent>, plan: Plan, detected: rea
       isolation: isolationOf({ mode, detection }),
       detection,
     });
-  for (const { adapter: _adapter, facts: _facts, deliverAsked: _asked, ...entry } of plan.entries)
+  for (const { adapter: _adapter, runtimeState: _state, deliverAsked: _asked, ...entry } of plan.entries)
     record.emit({ type: 'entered', ...entry });
   for (const one of leftOut(plan, detected)) record.emit({ type: 'left-out', ...one });
 }

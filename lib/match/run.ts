@@ -3,11 +3,12 @@
 import { type Audit, type Census, openAudit } from '../census/census.js';
 import { leftInWorkspace } from '../census/workspace.js';
 import { monotonic } from '../clock.js';
-import type { Handle } from '../contract.js';
+import type { Launched } from '../contract.js';
 import { messageOf } from '../errors.js';
 import type { Tap } from '../model/gateway.js';
 import type { Leftover, Outcome, Sync } from '../record/types.js';
 import { blamed, failureOf } from '../sandbox/failure.js';
+import { commitsOf } from '../sandbox/git-return.js';
 import { authOf, openEntrance, wayOf } from '../sandbox/model-access.js';
 import { furnish, type LaidOut, layOut, ownerFor, valuesOf, workspaceUser } from '../sandbox/run-folders.js';
 import type { Stopper } from '../sandbox/time-limits.js';
@@ -170,9 +171,9 @@ async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched, o
         at.destroyCalled = clock();
       },
     },
-    async ({ handle, ctx, stop }) => {
-      at.running = handle.runningAtMs ?? clock();
-      await workIn(handle, { ...settings, ctx }, plan, watched, { stop, work });
+    async ({ ctx, stop, ...launched }) => {
+      at.running = launched.runningAtMs ?? clock();
+      await workIn(launched, { ...settings, ctx }, plan, watched, { stop, work });
     },
   );
   if ('error' in used.work) work.failure = cutShort(settings, work, watched, used.cutShort) ?? work.failure ?? failureOf(used.work.error);
@@ -197,7 +198,7 @@ export function cutShort(settings: RunSettings, work: Work, { tap, clock }: Watc
  * @throws any error from the mode, or an error because the run was cut short
  */
 export async function workIn(
-  handle: Handle,
+  { handle, process }: Launched,
   settings: RunSettings,
   plan: Pick<LaidOut, 'command' | 'mark'>,
   watched: Watched,
@@ -208,7 +209,7 @@ export async function workIn(
   settings.onPhase('work');
   work.phase = 'work';
   watched.meter.launched(handle);
-  const stream = handle.process ?? mode.exec(ctx, handle, plan.command);
+  const stream = process ?? mode.exec(ctx, handle, plan.command);
   const working = follow(stream, plan.mark, watched, () => hasArrived(settings.task, workspace));
   const done = await stop.race(working);
   at.ended = done.endedAtMs;
@@ -219,8 +220,8 @@ export async function workIn(
   at.collectCalled = clock();
   await stop.race(mode.collect(ctx, handle, workspace.path));
   at.collected = clock();
-  if (mode.bundle && mode.workspace === 'copy' && settings.onBundle) {
-    const bundling = mode.bundle(ctx, handle, isRepository(workspace)).catch((error) => new Error(messageOf(error)));
+  if (mode.workspace === 'copy' && settings.onBundle && (isRepository(workspace) || handle.commits !== undefined)) {
+    const bundling = commitsOf(mode, ctx, handle, { workspace: plan.command.cwd }).catch((error) => new Error(messageOf(error)));
     const bundle = await stop.race(bundling);
     if (bundle) settings.onBundle(bundle);
   }

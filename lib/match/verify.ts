@@ -95,7 +95,7 @@ async function inSandbox(
   command: Command,
 ): Promise<Verdict> {
   const used = await withSandbox({ mode, ctx, spec }, { signal, timeoutMs }, (sandbox) =>
-    heard(sandbox.handle.process ?? mode.exec(sandbox.ctx, sandbox.handle, command)),
+    heard(sandbox.process ?? mode.exec(sandbox.ctx, sandbox.handle, command)),
   );
   const outcome = 'value' in used.work ? used.work.value : (cutShort(used.cutShort, used.launched, timeoutMs) ?? notRun(used.work.error));
   const left = whyLeft(used.destroyed);

@@ -125,7 +125,7 @@ export async function runWarm(settings: RunSettings, pool: Pool, place: number):
     const conditions = watchMachine();
     at.launchCalled = watched.clock();
     try {
-      await workIn(idle.handle, { ...settings, ctx: idle.ctx }, plan, watched, { stop, work });
+      await workIn(idle, { ...settings, ctx: idle.ctx }, plan, watched, { stop, work });
     } catch (error) {
       work.failure = cutShort(settings, work, watched, stop.reason()) ?? work.failure ?? failureOf(error);
     } finally {

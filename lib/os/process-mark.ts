@@ -7,8 +7,8 @@
 // for the mark can reset it.
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Env, Listed } from '../contract.js';
-import { which } from './exec.js';
 import { isZombie, pidNamespaceOf, startTicks, thisPlace } from './harness-id.js';
+import { which } from './path-search.js';
 
 /** The fields of a mark, from the highest bits down: an eleven-bit prefix that no real limit begins with, then the fields below. */
 const PREFIX = 0x4a6n;
@@ -73,7 +73,9 @@ export function listMarked(mode: string): Listed[] {
     const started = startTicks(mark.pid, proc);
     const start = started !== undefined && lowStart(started) === mark.start ? started : '0';
     const owner = [mark.pid, boot, start, pidNamespace ?? '', host].join(':');
-    return [{ id: `${markedSandbox(pid, proc) ?? 'unnamed'} pid ${pid}`, kind: 'process', labels: { mode, owner } }];
+    return [
+      { id: `${markedSandbox(pid, proc) ?? 'unnamed'} pid ${pid}`, kind: 'process', labels: { mode, owner }, state: 'running' as const },
+    ];
   });
 }
 

@@ -1,17 +1,19 @@
 // Finds processes on this host that carry our labels in their environment; modes without a daemon list their sandboxes this way.
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Context, Env, Labels, Listed } from '../contract.js';
-import { capture } from './exec.js';
+import { capture } from './capture.js';
 import { sessionOf } from './harness-id.js';
 import { leftFolders, notedSessions, OWNER_VARIABLE, ownerDead } from './owner.js';
 import { listMarked } from './process-mark.js';
 
-const NAMES = { match: 'CAGEMATCH_MATCH', mode: 'CAGEMATCH_MODE', owner: OWNER_VARIABLE } as const;
+const NAMES = { match: 'CAGEMATCH_MATCH', mode: 'CAGEMATCH_MODE', owner: OWNER_VARIABLE, session: 'CAGEMATCH_SESSION' } as const;
 const SANDBOX = 'CAGEMATCH_SANDBOX';
 
 /** The environment variables by which a process is found again; children inherit them. */
 export function labelEnv(labels: Labels, sandbox: string): Env {
-  return { [NAMES.match]: labels.match, [NAMES.mode]: labels.mode, [NAMES.owner]: labels.owner, [SANDBOX]: sandbox };
+  const { match, mode, owner, session } = labels;
+  const kept = session === undefined ? {} : { [NAMES.session]: session };
+  return { [NAMES.match]: match, [NAMES.mode]: mode, [NAMES.owner]: owner, ...kept, [SANDBOX]: sandbox };
 }
 
 /** The sandbox that a process belongs to, according to its environment in the format of /proc. */
@@ -35,10 +37,11 @@ export async function listProcesses(ctx: Context): Promise<Listed[]> {
   for (const { pid, env } of await environments(ctx)) {
     if (env[NAMES.mode] !== ctx.labels.mode || pid === process.pid) continue;
     const labels: Partial<Labels> = { mode: ctx.labels.mode };
-    const { [NAMES.match]: match, [NAMES.owner]: owner } = env;
+    const { [NAMES.match]: match, [NAMES.owner]: owner, [NAMES.session]: session } = env;
     if (match !== undefined) labels.match = match;
     if (owner !== undefined) labels.owner = owner;
-    found.push({ id: `${env[SANDBOX] ?? 'unnamed'} pid ${pid}`, kind: 'process', labels });
+    if (session !== undefined) labels.session = session;
+    found.push({ id: `${env[SANDBOX] ?? 'unnamed'} pid ${pid}`, kind: 'process', labels, state: 'running' });
   }
   return found;
 }
@@ -56,7 +59,7 @@ export async function listOrphans(platform: NodeJS.Platform, env: Env): Promise<
     if (owner === undefined || !ownerDead(owner)) return [];
     const folders = folder === undefined ? left : [folder, ...left];
     const ours = sandbox !== undefined || (session !== undefined && folders.some((one) => sessionsIn(one).has(session)));
-    return ours ? [{ id: `client pid ${pid}`, kind: 'process', labels: { owner } }] : [];
+    return ours ? [{ id: `client pid ${pid}`, kind: 'process', labels: { owner }, state: 'running' as const }] : [];
   });
 }
 
@@ -87,6 +90,11 @@ export function killListed(listed: Listed): void {
 
 function pidOf({ id }: Listed): number {
   return Number(/ pid (\d+)$/.exec(id)?.[1]);
+}
+
+/** The pids of a sandbox's processes. */
+export async function pidsOf(ctx: Context, sandbox: string, list: List = listProcesses): Promise<number[]> {
+  return (await list(ctx)).filter(({ id }) => id.startsWith(`${sandbox} pid `)).map(pidOf);
 }
 
 /** Kills the processes of a sandbox until none is left, in at most ten passes. @returns whether none is left */

@@ -98,12 +98,12 @@ export async function inSandbox<T>(
     const begin = setting.command?.({ layout, script: inside });
     const oneShot = mode.oneShot && begin ? { ...plain, command: begin } : plain;
     const spec = setting.spec?.(oneShot) ?? oneShot;
-    const used = await withSandbox({ mode, ctx, spec }, subject, ({ handle, ctx }) => {
+    const used = await withSandbox({ mode, ctx, spec }, subject, ({ handle, process, ctx }) => {
       const run: OpenSandbox['run'] = (argv, options = {}) => mode.exec(ctx, handle, command(layout, argv, options));
       return act({
         handle,
         ctx,
-        begun: handle.process ?? (begin && mode.exec(ctx, handle, begin)),
+        begun: process ?? (begin && mode.exec(ctx, handle, begin)),
         host,
         layout,
         user,

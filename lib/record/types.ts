@@ -102,6 +102,9 @@ export type Disk = z.infer<typeof diskSchema>;
 export const stateSchema = z.enum(['prepared', 'warm', 'cold']);
 export type State = z.infer<typeof stateSchema>;
 
+/** `example.com`, or `*.example.com` for all domains below it. */
+const DOMAIN = /^(\*\.)?([a-z0-9-]+\.)+[a-z0-9-]+$/i;
+
 /** Settings that may be changed for one entry, if its mode supports them. */
 export const optionsSchema = z.strictObject({
   /** The runtime's own name for a network: bridge, host, none … */
@@ -112,6 +115,8 @@ export const optionsSchema = z.strictObject({
   memoryMiB: z.number().int().positive().optional(),
   /** Which of the runtime's machines to use. Absent: the machines take turns. */
   target: z.string().min(1).optional(),
+  /** What the sandbox may connect to: only the gateway, also the internet, or also these domains. Absent: what the mode allows. */
+  egress: z.union([z.enum(['gateway', 'internet']), z.array(z.string().regex(DOMAIN, 'must be a domain'))]).optional(),
 });
 
 /** Load averages over 1, 5 and 15 minutes. */

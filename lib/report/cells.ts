@@ -116,7 +116,7 @@ export function leftoversShort(leftovers: Leftover[]): string {
 /** How a row's settings differ from what its name implies and from the other rows; '' if they do not. */
 export function settingsOf(mode: ModeReport, { match }: Report): string {
   const { auth, detection, options, state, task } = mode;
-  const { network, tmpfs, cpus, memoryMiB, target } = options;
+  const { network, tmpfs, cpus, memoryMiB, target, egress } = options;
   const { client } = detection.status === 'ready' ? detection.facts : {};
   return [
     ...(client === undefined ? [] : [`through ${client}`]),
@@ -129,6 +129,7 @@ export function settingsOf(mode: ModeReport, { match }: Report): string {
     ...(cpus === undefined ? [] : [`${cpus} CPU${cpus === 1 ? '' : 's'}`]),
     ...(memoryMiB === undefined ? [] : [`${memoryMiB} MiB of memory`]),
     ...(target === undefined ? [] : [`on ${target}`]),
+    ...(egress === undefined ? [] : [`egress: ${[egress].flat().join(' ')}`]),
   ].join(', ');
 }
 

@@ -1,6 +1,6 @@
 // The context that a mode receives, and the resources that live as long as a match.
 
-import type { Closable, Context, EntryOptions, Env, Facts, Mode } from '../contract.js';
+import type { Closable, Context, EntryOptions, Env, Mode } from '../contract.js';
 import { clientEnv } from '../os/client-env.js';
 import { thisOwner } from '../os/owner.js';
 import { agentVersion, packageRoot } from '../package.js';
@@ -44,7 +44,7 @@ export function contextFor(
   around: Surroundings,
   keeper: Keeper,
   mode: Pick<Mode, 'id' | 'inputs' | 'clientVariables'>,
-  options: { variant?: string | undefined; options?: EntryOptions; facts?: Facts } = {},
+  options: { variant?: string | undefined; options?: EntryOptions; state?: unknown; session?: string } = {},
 ): Context {
   return {
     env: clientEnv(around.env, mode),
@@ -53,10 +53,13 @@ export function contextFor(
     packageRoot,
     agentVersion,
     agentBinary: agentBinary(around.platform),
-    labels: { match: around.match, mode: mode.id, owner: thisOwner() },
+    labels: {
+      ...{ match: around.match, mode: mode.id, owner: thisOwner() },
+      ...(options.session === undefined ? {} : { session: options.session }),
+    },
     variant: options.variant,
     options: options.options ?? {},
-    facts: options.facts ?? {},
+    state: options.state,
     signal: around.signal,
     say: around.say,
     keep: (key, open) => keeper.keep(`${mode.id}:${options.variant ?? ''} ${key}`, open),

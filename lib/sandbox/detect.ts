@@ -6,7 +6,10 @@ const DETECT_MS = 5000;
 
 export interface Detected {
   mode: Mode;
+  /** For people and for the record; without the mode's own state. */
   detection: Detection;
+  /** What the mode has to be given back in its context. */
+  runtimeState: unknown;
 }
 
 /** @param boundMs time limit for each mode; the slowest mode determines the total time */
@@ -15,7 +18,14 @@ export async function detectAll(
   contextOf: (mode: Mode) => Context,
   boundMs: number = DETECT_MS,
 ): Promise<Detected[]> {
-  return Promise.all([...modes].map(async (mode) => ({ mode, detection: await detectOne(mode, contextOf(mode), boundMs) })));
+  return Promise.all(
+    [...modes].map(async (mode) => {
+      const detection = await detectOne(mode, contextOf(mode), boundMs);
+      if (detection.status !== 'ready') return { mode, detection, runtimeState: undefined };
+      const { state, ...shown } = detection;
+      return { mode, detection: shown, runtimeState: state };
+    }),
+  );
 }
 
 async function detectOne(mode: Mode, ctx: Context, boundMs: number): Promise<Detection> {
@@ -45,7 +55,7 @@ async function detectOne(mode: Mode, ctx: Context, boundMs: number): Promise<Det
 }
 
 /** Isolation of the entry without a variant. */
-export function isolationOf({ mode, detection }: Detected): Isolation {
+export function isolationOf({ mode, detection }: Pick<Detected, 'mode' | 'detection'>): Isolation {
   return (detection.status === 'ready' ? detection.isolation : undefined) ?? mode.isolation;
 }
 

@@ -1,7 +1,7 @@
 // The lifecycle around a command: interrupts, the runtimes' clients, the gateway. Opened before its work and always closed after it.
 import type { Context, Env, Mode } from '../contract.js';
 import { type Answer, createGateway, type Gateway } from '../model/gateway.js';
-import { inScope, killScope } from '../os/exec.js';
+import { inScope, killScope } from '../os/children.js';
 import { makeClientsFolder, removeFolder } from '../os/owner.js';
 import { newMatchId } from '../record/match-id.js';
 import { contextFor, createKeeper, type Surroundings } from './context.js';
@@ -80,10 +80,10 @@ async function open(caller: Caller, progress: Progress, answer: Answer, work: (h
       sandboxesGone: () => interrupt.sandboxesGone(),
       stop: () => stop.abort(),
       detect: (modes) => detectAll(modes, (mode) => contextFor(around, keeper, mode)),
-      contextOf({ adapter, variant, options, facts, standIn }, more) {
+      contextOf({ adapter, variant, options, runtimeState: state, standIn }, more) {
         // Costs computed from a stand-in's times are not findings either, so the line is marked.
         const say = standIn ? (line: string) => progress.say(`${line} (stand-in)`) : progress.say;
-        return contextFor({ ...around, say, env: { ...around.env, ...more } }, keeper, adapter, { variant, options, facts });
+        return contextFor({ ...around, say, env: { ...around.env, ...more } }, keeper, adapter, { variant, options, state });
       },
     });
   } finally {

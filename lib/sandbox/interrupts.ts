@@ -1,6 +1,6 @@
 // Ctrl-C and similar signals: the first one stops the match in an orderly way, including its sandboxes and its record; repeated ones end
 // the process sooner.
-import { killAll } from '../os/exec.js';
+import { killAll } from '../os/children.js';
 
 /** The number of interrupts at which cagematch exits at once, whatever is left behind. */
 const PATIENCE = 3;

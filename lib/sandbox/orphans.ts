@@ -10,8 +10,18 @@ const ASK_MS = 5000;
 /** How many orphans are named; the others are only counted. */
 const NAMED = 3;
 
-/** True if the match that created it has ended. Every live match sets an owner label, so a missing one means orphaned. */
-function isOrphan({ labels }: Listed): boolean {
+/** Whether a session keeps what carries its label. */
+export type KnowsSession = (session: string) => boolean;
+
+/** Where no session has been recorded, none keeps anything. */
+export const NO_SESSIONS: KnowsSession = () => false;
+
+/**
+ * True if the harness that created it has ended and no session keeps it. Every harness sets an owner label, so one that is missing means
+ * that the harness has ended.
+ */
+export function isOrphan({ labels }: Pick<Listed, 'labels'>, knowsSession: KnowsSession): boolean {
+  if (labels.session !== undefined && knowsSession(labels.session)) return false;
   return labels.owner === undefined || ownerDead(labels.owner);
 }
 
@@ -19,12 +29,16 @@ function isOrphan({ labels }: Listed): boolean {
 export async function warnOfOrphans(
   rows: readonly { mode: Mode; ctx: Context }[],
   record: Pick<Recorder<RowEvent>, 'emit'>,
+  knowsSession: KnowsSession = NO_SESSIONS,
 ): Promise<void> {
   const told = new Set<string>();
   // Each variant is queried, since it can have a store of its own.
   const stores = [...new Map(rows.map((row) => [entryName(row.mode.id, row.ctx.variant), row])).values()];
   const found = await Promise.all(
-    stores.map(async ({ mode, ctx }) => ({ mode, left: (await within(mode.list(ctx), ASK_MS).catch(() => [])).filter(isOrphan) })),
+    stores.map(async ({ mode, ctx }) => ({
+      mode,
+      left: (await within(mode.list(ctx), ASK_MS).catch(() => [])).filter((listed) => isOrphan(listed, knowsSession)),
+    })),
   );
   for (const { mode, left } of found) {
     const ids = left.map(({ kind, id }) => `${kind} ${id}`).filter((id) => !told.has(`${mode.id} ${id}`));

@@ -32,7 +32,7 @@ const modeSchema = z.looseObject({
   destroy: fn,
   list: fn,
   reap: fn,
-  shell: fn,
+  terminal: fn,
 });
 
 export type Registry = ReadonlyMap<string, Mode>;

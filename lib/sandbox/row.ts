@@ -1,6 +1,6 @@
 // A row: one mode, or a variant of it, with the settings it runs with.
 import { createHash } from 'node:crypto';
-import type { AuthPath, Facts, Mode } from '../contract.js';
+import type { AuthPath, Mode } from '../contract.js';
 import type { Entry } from '../record/types.js';
 
 export interface PlannedEntry extends Entry {
@@ -8,7 +8,8 @@ export interface PlannedEntry extends Entry {
   /** The user asked for that delivery, so a credential may leave this machine that way. */
   deliverAsked?: boolean;
   adapter: Mode;
-  facts: Facts;
+  /** What the mode's detection returned for itself. */
+  runtimeState: unknown;
 }
 
 /** A name that every runtime accepts: letters, digits and dashes, a letter first, at most 63 long with the verifier's suffix (`-v`). */

@@ -1,5 +1,5 @@
 // The lifecycle of one sandbox: launched, used and destroyed, each within its time limit, whatever goes wrong.
-import type { Context, Handle, LaunchSpec, Mode } from '../contract.js';
+import type { Context, Handle, Launched, LaunchSpec, Mode } from '../contract.js';
 import { messageOf } from '../errors.js';
 import { makeFolder } from '../os/owner.js';
 import type { Leftover, Outcome } from '../record/types.js';
@@ -19,9 +19,7 @@ export interface SandboxRequest {
   over?: AbortController;
 }
 
-export interface OpenSandbox {
-  /** As the mode returned it. */
-  handle: Handle;
+export interface OpenSandbox extends Launched {
   /** The row's context, with a signal that is aborted when the sandbox is gone. */
   ctx: Context;
 }
@@ -44,9 +42,9 @@ export function openSandbox({ mode, ctx: row, spec, over }: SandboxRequest): Ope
   const launching = launch(mode, ctx, spec);
   launching.catch(() => {});
   return {
-    launched: launching.then((handle) => ({ handle, ctx })),
+    launched: launching.then((launched) => ({ ...launched, ctx })),
     async close(before) {
-      const handle = (await within(launching, GRACE_MS).catch(() => undefined)) ?? { name: spec.name };
+      const { handle } = (await within(launching, GRACE_MS).catch(() => undefined)) ?? { handle: { name: spec.name } };
       before?.();
       try {
         const { goneAtMs } = await within(mode.destroy(ctx, handle), DESTROY_MS);
@@ -61,7 +59,7 @@ export function openSandbox({ mode, ctx: row, spec, over }: SandboxRequest): Ope
 }
 
 /** Async, so that a mode that throws before it returns a promise also results in a rejection. */
-async function launch(mode: Mode, ctx: Context, spec: LaunchSpec): Promise<Handle> {
+async function launch(mode: Mode, ctx: Context, spec: LaunchSpec): Promise<Launched> {
   return mode.launch(ctx, spec);
 }
 

@@ -1,10 +1,16 @@
 // The two command-line clients, `sbx` and `docker sandbox`: every call has a timeout, and their output and error messages are parsed here.
 import type { Context, Detection } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { type Captured, capture, succeeded, whyFailed } from '../../lib/os/exec.js';
+import { type Captured, capture, succeeded, whyFailed } from '../../lib/os/capture.js';
 import { type Lack, lackIn, lackOfKvm, type Need, readMachine } from './machine.js';
 
 export type Cli = 'sbx' | 'docker sandbox';
+
+export interface SandboxState {
+  cli: Cli;
+}
+
+export type SandboxContext = Context<SandboxState>;
 
 export const QUICK_MS = 10_000;
 
@@ -106,6 +112,8 @@ export function createMs(ctx: Context): number {
 interface Shown {
   name: string;
   workspaces?: string[];
+  /** `running`, `stopped` … */
+  status?: string;
 }
 
 /** Parses `ls --json`: the list is under `sandboxes` or `vms`, possibly after messages of a daemon that had to be started first. */
@@ -120,9 +128,8 @@ export function readList(stdout: string): Shown[] | undefined {
   }
 }
 
-export async function client(ctx: Context): Promise<Cli> {
-  const { cli } = ctx.facts;
-  if (cli === 'sbx' || cli === 'docker sandbox') return cli;
+export async function client(ctx: SandboxContext): Promise<Cli> {
+  if (ctx.state !== undefined) return ctx.state.cli;
   const found = await identify(ctx);
   if ('cli' in found) return found.cli;
   throw new CagematchError('not-ready', found.reason, found.hint);

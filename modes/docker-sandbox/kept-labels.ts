@@ -20,9 +20,9 @@ export function keptLabels(ctx: Context): Map<string, Partial<Labels>> {
   const kept = new Map<string, Partial<Labels>>();
   for (const name of names(ctx)) {
     try {
-      const { match, mode, owner } = JSON.parse(readFileSync(join(folder(ctx), name), 'utf8')) as Record<string, unknown>;
+      const { match, mode, owner, session } = JSON.parse(readFileSync(join(folder(ctx), name), 'utf8')) as Record<string, unknown>;
       if (typeof match === 'string' && typeof owner === 'string' && mode === ctx.labels.mode)
-        kept.set(name.replace(/\.json$/, ''), { match, mode, owner });
+        kept.set(name.replace(/\.json$/, ''), { match, mode, owner, ...(typeof session === 'string' ? { session } : {}) });
     } catch {
       // The file is being written or removed at this moment.
     }

@@ -1,14 +1,14 @@
 // Detection of an installed and ready client, and the setup steps.
 import type { Context, Detection, SetupStep } from '../../lib/contract.js';
-import { type Captured, succeeded, whyFailed } from '../../lib/os/exec.js';
-import { diagnose, INSTALL, identify, lackHere, readList, sandbox } from './client.js';
+import { type Captured, succeeded, whyFailed } from '../../lib/os/capture.js';
+import { diagnose, INSTALL, identify, lackHere, readList, type SandboxState, sandbox } from './client.js';
 import { CLONE } from './sandbox.js';
 import { namesTemplate, templateOf } from './template.js';
 
 /** Detection may take 5 s in total and makes up to three calls in sequence. */
 const DETECT_MS = 4500;
 
-export async function detect(ctx: Context): Promise<Detection> {
+export async function detect(ctx: Context): Promise<Detection<SandboxState>> {
   const until = Date.now() + DETECT_MS;
   const found = await identify(ctx);
   if (!('cli' in found)) return found;
@@ -26,6 +26,7 @@ export async function detect(ctx: Context): Promise<Detection> {
     status: 'ready',
     version: whole,
     facts: { cli, client: cli === 'sbx' ? whole : `${whole} (deprecated, replaced by sbx)` },
+    state: { cli },
     // The older client does not support clones.
     variants: cli === 'sbx' ? [{ id: CLONE, isolation: 'microvm', workspace: 'copy' }] : [],
   };

@@ -2,13 +2,26 @@
 import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Context, Handle, HostPaths, LaunchSpec, Listed } from '../../lib/contract.js';
+import type { Command, Context, Handle, HostPaths, LaunchSpec, Listed, TerminalCall } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
 import type { Connection } from '../../lib/kit/guest/exec.js';
-import { whyFailed } from '../../lib/os/exec.js';
+import { whyFailed } from '../../lib/os/capture.js';
 import { folderOwner, ownerDead } from '../../lib/os/owner.js';
 import { removeTree } from '../../lib/os/remove-tree.js';
-import { argvOf, type Cli, client, createMs, diagnose, envOf, INSTALL, must, QUICK_MS, readList, sandbox } from './client.js';
+import {
+  argvOf,
+  type Cli,
+  client,
+  createMs,
+  diagnose,
+  envOf,
+  INSTALL,
+  must,
+  QUICK_MS,
+  readList,
+  type SandboxContext,
+  sandbox,
+} from './client.js';
 import { dropLabels, keepLabels, keptLabels } from './kept-labels.js';
 import { writeRepository } from './repository.js';
 
@@ -21,13 +34,13 @@ const GONE_MS = 20_000;
 export const CLONE = 'clone';
 
 export interface SandboxHandle extends Handle {
-  /** Set for a clone: the path of its repository on this host, and whether the workspace has its own `.git`. */
+  /** Set for a clone: the path of its repository, on this host and inside; and whether the workspace has its own `.git`. */
   clone?: { repository: string; ownGit: boolean };
 }
 
 /** Uses `create` and `exec`, never `run`, which is for terminals. The settings given here stay in force for the sandbox's lifetime. */
 export async function create(
-  ctx: Context,
+  ctx: SandboxContext,
   cli: Cli,
   name: string,
   folders: string[],
@@ -47,7 +60,7 @@ export async function create(
 }
 
 /** @throws `not-ready` if the installed client does not support an option */
-export function checkOptions(ctx: Context, cli: Cli): void {
+export function checkOptions(ctx: SandboxContext, cli: Cli): void {
   const { cpus, memoryMiB } = ctx.options;
   if (!(createMs(ctx) > 0))
     throw new CagematchError(
@@ -89,13 +102,31 @@ export function cloneOf(spec: LaunchSpec): { repository: string; ownGit: boolean
   return { repository, ownGit, over: !whole };
 }
 
+/** The clone that a sandbox works on; a sandbox that another process has launched is asked for it. */
+export async function cloneIn(ctx: SandboxContext, { name, clone }: SandboxHandle): Promise<SandboxHandle['clone']> {
+  if (clone !== undefined || ctx.variant !== CLONE) return clone;
+  const listed = readList((await sandbox(ctx, await client(ctx), ['ls', '--json'], QUICK_MS)).stdout);
+  const repository = listed?.find((shown) => shown.name === name)?.workspaces?.[0];
+  if (repository === undefined) throw new CagematchError('collect-failed', `${name} is not listed, or without its workspace`);
+  return { repository, ownGit: lstatSync(join(dirname(repository), 'workspace', '.git'), { throwIfNoEntry: false }) !== undefined };
+}
+
+/** `exec` of a command with a terminal. */
+export async function terminal(ctx: SandboxContext, { name }: Handle, command: Omit<Command, 'stdin'>): Promise<TerminalCall> {
+  const env = Object.entries(command.env).map(([key, value]) => `${key}=${value}`);
+  const secrets = Object.keys(command.secretEnv).flatMap((key) => ['--env', key]);
+  const inside = ['/bin/sh', '-c', 'cd "$1" || exit; shift; exec "$@"', 'cagematch', command.cwd, 'env', ...env, ...command.argv];
+  const argv = argvOf(await client(ctx), ['exec', '--interactive', '--tty', ...secrets, name, ...inside]);
+  return { argv, env: { ...envOf(ctx), ...command.secretEnv }, cwd: '/' };
+}
+
 /** Signal for client processes attached to a sandbox: a client that hangs is ended once its sandbox is gone. */
-export async function untilGone(ctx: Context, name: string): Promise<AbortSignal> {
+export async function untilGone(ctx: SandboxContext, name: string): Promise<AbortSignal> {
   return AbortSignal.any([ctx.signal, (await clientsOf(ctx, name)).over.signal]);
 }
 
 /** Kept per sandbox name. If the same name is used again, successfully or not, the new clients get a new controller. */
-function clientsOf(ctx: Context, name: string): Promise<{ over: AbortController; close(): void }> {
+function clientsOf(ctx: SandboxContext, name: string): Promise<{ over: AbortController; close(): void }> {
   return ctx.keep(`clients of ${name}`, () => {
     const clients = {
       over: new AbortController(),
@@ -108,7 +139,7 @@ function clientsOf(ctx: Context, name: string): Promise<{ over: AbortController;
   });
 }
 
-export async function connect(ctx: Context, { name }: Handle): Promise<Connection> {
+export async function connect(ctx: SandboxContext, { name }: Handle): Promise<Connection> {
   const cli = await client(ctx);
   return {
     argv: (command, withStdin, names) =>
@@ -129,9 +160,9 @@ async function whyLost(ctx: Context, cli: Cli, name: string, words: string): Pro
 }
 
 /** Runs `rm` until the sandbox is no longer listed. The older client does not prompt and has no --force. */
-export async function remove(match: Context, cli: Cli, name: string): Promise<void> {
+export async function remove(match: SandboxContext, cli: Cli, name: string): Promise<void> {
   // Removal has to work after Ctrl-C as well.
-  const ctx: Context = { ...match, signal: new AbortController().signal };
+  const ctx: SandboxContext = { ...match, signal: new AbortController().signal };
   const deadline = Date.now() + GONE_MS;
   for (;;) {
     const leftMs = Math.min(QUICK_MS, Math.max(1000, deadline - Date.now()));
@@ -151,7 +182,7 @@ export async function remove(match: Context, cli: Cli, name: string): Promise<vo
 /** A sandbox name of ours; it contains the match id even if the kept labels are lost. */
 const NAME = /^cagematch-(\d{8}-\d{6}-[0-9a-f]{4})-/;
 
-export async function list(ctx: Context): Promise<Listed[]> {
+export async function list(ctx: SandboxContext): Promise<Listed[]> {
   const cli = await client(ctx);
   const all = readList(await must(ctx, cli, ['ls', '--json'], QUICK_MS, 'not-ready'));
   if (!all) throw new CagematchError('not-ready', `${cli} ls --json printed no list`, `${cli} ls --json`);
@@ -159,12 +190,14 @@ export async function list(ctx: Context): Promise<Listed[]> {
   // Labels of sandboxes that were removed by hand or never created.
   const names = all.map(({ name }) => name);
   for (const [name, { owner = '' }] of kept) if (!names.includes(name) && ownerDead(owner)) dropLabels(ctx, name);
-  return all.flatMap(({ name, workspaces = [] }) => {
+  return all.flatMap(({ name, workspaces = [], status = '' }) => {
     const match = NAME.exec(name)?.[1];
     const labels = kept.get(name) ?? (match === undefined ? undefined : { match, mode: ctx.labels.mode, ...ownerBy(workspaces) });
-    return labels === undefined ? [] : [{ id: name, kind: 'sandbox', labels }];
+    return labels === undefined ? [] : [{ id: name, kind: 'sandbox', labels, state: STATES[status] ?? 'unknown' }];
   });
 }
+
+const STATES: Record<string, Listed['state']> = { running: 'running', stopped: 'stopped' };
 
 /** The owner recorded in the run's folder, which is removed with the run. */
 function ownerBy([workspace]: string[]): { owner?: string } {

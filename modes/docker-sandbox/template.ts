@@ -1,6 +1,6 @@
 // The template image that sandboxes are created from: its name, and whether it is present.
 import type { Context } from '../../lib/contract.js';
-import { succeeded } from '../../lib/os/exec.js';
+import { succeeded } from '../../lib/os/capture.js';
 import { type Cli, QUICK_MS, sandbox } from './client.js';
 
 /** The older client cannot be queried; it pulls a missing template when a sandbox is created. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Context } from '../../lib/contract.js';
 import type { CagematchError } from '../../lib/errors.js';
 import { fillBuildContext } from '../../lib/kit/oci/image.js';
-import { output } from '../../lib/os/exec.js';
+import { output } from '../../lib/os/capture.js';
 import { makeFolder, removeFolder } from '../../lib/os/owner.js';
 import { appOf, imageOf, label } from './api.js';
 import { oneProgram } from './one-program.js';

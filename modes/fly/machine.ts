@@ -16,7 +16,7 @@ const STARTED_MS = 300_000;
 const STRAY_MS = [0, 1000, 2000];
 
 /** Longer than any run may take: a machine whose harness has died ends and removes itself. */
-const LIFE_S = 25 * 3600;
+const LIFE_MS = 25 * 3600_000;
 
 export interface Content {
   path: string;
@@ -32,7 +32,7 @@ export async function order(ctx: Context, spec: LaunchSpec, content: Content[]):
     skip_secrets: spec.files.length > 0,
     config: {
       image: imageOf(ctx),
-      init: { exec: ['/bin/sleep', String(LIFE_S)] },
+      init: { exec: ['/bin/sleep', String(Math.ceil((spec.maxLifeMs ?? LIFE_MS) / 1000))] },
       guest: guestOf(ctx),
       restart: { policy: 'no' },
       auto_destroy: true,
@@ -77,8 +77,9 @@ async function afterUnclear(ctx: Context, name: string, answer: Answer): Promise
 
 /** The keys have no dots, because they are also used as names of query parameters. */
 function metadata(ctx: Context) {
-  const { match, mode, owner } = ctx.labels;
-  return { cagematch_match: match, cagematch_mode: mode, cagematch_owner: owner, cagematch_host: hostname() };
+  const { match, mode, owner, session } = ctx.labels;
+  const kept = session === undefined ? {} : { cagematch_session: session };
+  return { cagematch_match: match, cagematch_mode: mode, cagematch_owner: owner, ...kept, cagematch_host: hostname() };
 }
 
 /** When a machine reached a state: the latest time on our clock that its own timestamp can mean. */
@@ -130,11 +131,22 @@ async function ours(ctx: Context): Promise<Machine[]> {
   });
 }
 
+const STATES: Record<string, Listed['state']> = { started: 'running', stopped: 'stopped', suspended: 'stopped' };
+
 export async function list(ctx: Context): Promise<Listed[]> {
-  return (await ours(ctx)).map(({ id, name, config }) => {
-    const { cagematch_match: match, cagematch_owner: owner } = config?.metadata ?? {};
-    const labels = { mode: ctx.labels.mode, ...(match === undefined ? {} : { match }), ...(owner === undefined ? {} : { owner }) };
-    return { id: `${name} ${id}`, kind: 'machine', labels };
+  return (await ours(ctx)).map(({ id, name, state, region, config }) => {
+    const { cagematch_match: match, cagematch_owner: owner, cagematch_session: session } = config?.metadata ?? {};
+    const labels: Listed['labels'] = { mode: ctx.labels.mode };
+    if (match !== undefined) labels.match = match;
+    if (owner !== undefined) labels.owner = owner;
+    if (session !== undefined) labels.session = session;
+    return {
+      id: `${name} ${id}`,
+      kind: 'machine',
+      labels,
+      state: STATES[state] ?? 'unknown',
+      ...(region === undefined ? {} : { place: region }),
+    };
   });
 }
 

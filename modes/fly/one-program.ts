@@ -2,7 +2,8 @@
 import { realpathSync } from 'node:fs';
 import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { capture, everyWhich } from '../../lib/os/exec.js';
+import { capture } from '../../lib/os/capture.js';
+import { everyWhich } from '../../lib/os/path-search.js';
 
 const QUICK_MS = 15_000;
 

@@ -2,7 +2,18 @@
 import { hostname } from 'node:os';
 import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { capture, output, succeeded, whyFailed } from '../../lib/os/exec.js';
+import { capture, output, succeeded, whyFailed } from '../../lib/os/capture.js';
+
+export interface IncusState {
+  /** The server is, or may be, on another machine. */
+  far: boolean;
+  /** The members of a cluster; absent: the server is none. */
+  members?: { name: string; online: boolean }[];
+  /** The server runs OCI images. */
+  oci: boolean;
+}
+
+export type IncusContext = Context<IncusState>;
 
 export const VM = 'vm';
 
@@ -29,22 +40,22 @@ export interface Server {
 }
 
 /** True if the server is, or may be, on another machine: instances then have neither this host's files nor a route to its gateway. */
-export function isFar(ctx: Context): boolean {
-  return ctx.facts.far === true;
+export function isFar(ctx: IncusContext): boolean {
+  return ctx.state?.far ?? false;
 }
 
-export function isClustered(ctx: Context): boolean {
-  return ctx.facts.members !== undefined;
+export function isClustered(ctx: IncusContext): boolean {
+  return ctx.state?.members !== undefined;
 }
 
 /** stdin is never inherited from the caller: `launch` reads settings from it. */
-export function incus(ctx: Context, args: string[], timeoutMs: number, input = '', signal?: AbortSignal) {
+export function incus(ctx: IncusContext, args: string[], timeoutMs: number, input = '', signal?: AbortSignal) {
   return capture(['incus', ...args], { env: ctx.env, timeoutMs, input, ...(signal === undefined ? {} : { signal }) });
 }
 
 /** @throws `options.code` with the daemon's own message */
 export function must(
-  ctx: Context,
+  ctx: IncusContext,
   args: string[],
   timeoutMs: number,
   options: { input?: string; code?: CagematchError['code']; hint?: string; signal?: AbortSignal } = {},
@@ -53,7 +64,7 @@ export function must(
 }
 
 /** Waits for the agent in a virtual machine: no commands can be run before it is up. */
-export async function agentUp(ctx: Context, name: string): Promise<void> {
+export async function agentUp(ctx: IncusContext, name: string): Promise<void> {
   const deadline = Date.now() + 90_000;
   for (;;) {
     const tried = await incus(ctx, ['exec', name, '--', 'true'], QUICK_MS);
@@ -64,7 +75,7 @@ export async function agentUp(ctx: Context, name: string): Promise<void> {
 }
 
 /** Removes an instance and confirms that it is gone. False if it was already gone. */
-export async function remove(ctx: Context, name: string): Promise<boolean> {
+export async function remove(ctx: IncusContext, name: string): Promise<boolean> {
   const removal = await incus(ctx, ['delete', '--force', name], 60_000);
   const left = await incus(ctx, ['query', `/1.0/instances/${name}`], QUICK_MS);
   if (succeeded(left)) throw new CagematchError('destroy-failed', `${name} is still listed: ${whyFailed(removal)}`);
@@ -73,11 +84,11 @@ export async function remove(ctx: Context, name: string): Promise<boolean> {
   return succeeded(removal);
 }
 
-export function vmFlag(ctx: Context): string[] {
+export function vmFlag(ctx: IncusContext): string[] {
   return ctx.variant === VM ? ['--vm'] : [];
 }
 
 /** The settings of an instance that record its labels and host. */
-export function labelled(ctx: Context): Record<string, string> {
+export function labelled(ctx: IncusContext): Record<string, string> {
   return Object.fromEntries(Object.entries({ ...ctx.labels, host: hostname() }).map(([key, value]) => [`user.cagematch.${key}`, value]));
 }

@@ -1,13 +1,12 @@
 // The machines behind a remote server: the members of a cluster, or that one server.
-import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
 import { parseJson } from '../../lib/json.js';
-import { whyFailed } from '../../lib/os/exec.js';
-import { incus, isClustered, isFar, QUICK_MS, type Server } from './client.js';
+import { whyFailed } from '../../lib/os/capture.js';
+import { type IncusContext, incus, isClustered, isFar, QUICK_MS, type Server } from './client.js';
 import { type Member, type Members, watchMembers } from './members.js';
 
 /** @throws `not-ready` if the daemon does not list the members */
-export async function askMembers(ctx: Context, timeoutMs: number): Promise<Member[]> {
+export async function askMembers(ctx: IncusContext, timeoutMs: number): Promise<Member[]> {
   const asked = await incus(ctx, ['query', '/1.0/cluster/members?recursion=1'], timeoutMs);
   const members = parseJson<{ server_name: string; status: string; message: string }[]>(asked.stdout);
   if (!Array.isArray(members)) throw new CagematchError('not-ready', `the cluster does not say who is in it: ${whyFailed(asked)}`);
@@ -15,7 +14,7 @@ export async function askMembers(ctx: Context, timeoutMs: number): Promise<Membe
 }
 
 /** A server without a cluster is its own only member. */
-async function askServer(ctx: Context): Promise<Member[]> {
+async function askServer(ctx: IncusContext): Promise<Member[]> {
   const asked = await incus(ctx, ['query', '/1.0'], QUICK_MS);
   const server = parseJson<Server>(asked.stdout);
   if (!server) throw new CagematchError('not-ready', `the Incus server does not answer any more: ${whyFailed(asked)}`);
@@ -23,20 +22,20 @@ async function askServer(ctx: Context): Promise<Member[]> {
 }
 
 /** Undefined if sandboxes run on this machine. */
-export async function membersOf(ctx: Context): Promise<Members | undefined> {
+export async function membersOf(ctx: IncusContext): Promise<Members | undefined> {
   if (!isFar(ctx)) return undefined;
   return ctx.keep('members', () => watchMembers(() => (isClustered(ctx) ? askMembers(ctx, QUICK_MS) : askServer(ctx))));
 }
 
 /** The members that may host sandboxes of this row. */
-export async function takers(ctx: Context): Promise<string[]> {
+export async function takers(ctx: IncusContext): Promise<string[]> {
   const { target } = ctx.options;
   const members = await askMembers(ctx, QUICK_MS);
   return members.flatMap(({ name, online }) => (online && (target ?? name) === name ? [name] : []));
 }
 
 /** Total free memory in bytes. Sandboxes are spread evenly, so the member with the least free memory limits all of them. */
-export async function room(ctx: Context): Promise<number | undefined> {
+export async function room(ctx: IncusContext): Promise<number | undefined> {
   if (!isClustered(ctx)) return undefined;
   const free = await Promise.all(
     (await takers(ctx)).map(async (name) => {

@@ -1,7 +1,7 @@
 // The machines that a runtime spreads sandboxes over: choosing one for the next sandbox, noticing when a machine with sandboxes is lost.
 import type { Closable, ExecEvent } from '../../lib/contract.js';
 import { CagematchError, messageOf } from '../../lib/errors.js';
-import type { LocalStream } from '../../lib/os/exec.js';
+import type { LocalStream } from '../../lib/os/stream.js';
 
 export interface Member {
   /** The runtime's name for the member. */
@@ -17,6 +17,8 @@ export interface Members extends Closable {
    * @throws `launch-failed` if that member, or every member, is offline or missing
    */
   place(sandbox: string, target?: string): string;
+  /** Records where a sandbox is that another process has placed; without effect if the member is not known, or the sandbox is. */
+  found(sandbox: string, member: string | undefined): void;
   /** The member that holds a sandbox; undefined if the sandbox was never placed here. */
   placeOf(sandbox: string): string | undefined;
   /** Why a sandbox can no longer be reached; undefined while its member is available. */
@@ -95,6 +97,9 @@ export async function watchMembers(ask: () => Promise<Member[]>): Promise<Member
       placed.set(sandbox, name);
       turns.set(name, before(name) + 1);
       return name;
+    },
+    found(sandbox, member) {
+      if (member !== undefined && !placed.has(sandbox)) placed.set(sandbox, member);
     },
     placeOf: (sandbox) => placed.get(sandbox),
     whyLost,

@@ -1,9 +1,10 @@
 // Detection of an Incus server, local or remote, and the setup steps.
-import type { Context, Detection, SetupStep } from '../../lib/contract.js';
+import type { Detection, SetupStep } from '../../lib/contract.js';
 import { parseJson } from '../../lib/json.js';
 import { versionFacts } from '../../lib/kit/program-version.js';
-import { type Captured, which, whyFailed } from '../../lib/os/exec.js';
-import { incus, type Server, VM } from './client.js';
+import { type Captured, whyFailed } from '../../lib/os/capture.js';
+import { which } from '../../lib/os/path-search.js';
+import { type IncusContext, type IncusState, incus, type Server, VM } from './client.js';
 import { askMembers } from './cluster.js';
 import { ownImage } from './template.js';
 
@@ -13,7 +14,7 @@ const ASK_MS = 4000;
 /** The API extension of servers that run OCI images with a custom entry point (Incus 6.3 and later; not the 6.0 LTS). */
 const OCI = 'instance_oci_entrypoint';
 
-export async function detect(ctx: Context): Promise<Detection> {
+export async function detect(ctx: IncusContext): Promise<Detection<IncusState>> {
   const asked = await incus(ctx, ['query', '/1.0'], ASK_MS, '', ctx.signal);
   if (asked.failure === 'missing')
     return { status: 'absent', reason: 'no incus command on PATH', hint: INSTALL[ctx.platform] ?? INSTALL.linux };
@@ -26,6 +27,8 @@ export async function detect(ctx: Context): Promise<Detection> {
   const members = environment.server_clustered ? await askMembers(ctx, ASK_MS).catch(() => []) : [];
   // A cluster with one member is treated like any other server.
   const clustered = members.length > 1;
+  const far = remote || clustered;
+  const oci = server.api_extensions?.includes(OCI) ?? false;
   const driver = environment.driver ?? '';
   return {
     status: 'ready',
@@ -35,20 +38,21 @@ export async function detect(ctx: Context): Promise<Detection> {
       storage: environment.storage ?? 'unknown',
       ...versionFacts({ driver: environment.driver_version, storage: environment.storage_version }),
       idmappedMounts: environment.kernel_features?.idmapped_mounts === 'true',
-      ...(server.api_extensions?.includes(OCI) ? { oci: true } : {}),
+      ...(oci ? { oci } : {}),
       ...(clustered ? { members: members.map(({ name, online }) => (online ? name : `${name} (offline)`)).join(' ') } : {}),
-      ...(remote || clustered ? { far: true, server: environment.server_name ?? '' } : {}),
+      ...(far ? { far, server: environment.server_name ?? '' } : {}),
     },
-    ...(remote || clustered ? { elsewhere: true as const } : {}),
+    state: { far, oci, ...(clustered ? { members: members.map(({ name, online }) => ({ name, online })) } : {}) },
+    ...(far ? { elsewhere: true as const } : {}),
     variants: driver.includes('qemu') ? [{ id: VM, isolation: 'microvm' }] : [],
   };
 }
 
-function isRemote(ctx: Context, server: Server): boolean {
+function isRemote(ctx: IncusContext, server: Server): boolean {
   return server.auth_user_method === 'tls' || ctx.platform !== 'linux';
 }
 
-function distrust(ctx: Context, server: Server): { reason: string; hint: string } {
+function distrust(ctx: IncusContext, server: Server): { reason: string; hint: string } {
   const [whom, hint] = isRemote(ctx, server)
     ? ['client', 'there: incus config trust add cagematch; here: incus remote add NAME TOKEN']
     : ['user', 'sudo adduser $USER incus-admin'];
@@ -68,7 +72,7 @@ const INSTALL: Partial<Record<NodeJS.Platform, string>> & { linux: string } = {
 };
 
 /** Incus itself runs on Linux only; its client runs anywhere. */
-export async function setup(ctx: Context): Promise<SetupStep[]> {
+export async function setup(ctx: IncusContext): Promise<SetupStep[]> {
   const asked = await incus(ctx, ['query', '/1.0'], ASK_MS, '', ctx.signal);
   const server = parseJson<Server>(asked.stdout);
   const answers = server !== undefined;
@@ -102,7 +106,7 @@ const LINUX_FOR: Partial<Record<NodeJS.Platform, { text: string; hint: string }>
 };
 
 /** Turns the client's error message into a reason and a command to type. */
-function diagnose(ctx: Context, asked: Captured): { reason: string; hint: string } {
+function diagnose(ctx: IncusContext, asked: Captured): { reason: string; hint: string } {
   const words = whyFailed(asked);
   const remote = ctx.env.INCUS_REMOTE;
   if (/remote .*doesn't exist/i.test(words)) return { reason: `the Incus client has no remote ${remote}`, hint: 'incus remote list' };

@@ -1,30 +1,36 @@
 // What the server reports: our instances, the census of all resources, disk usage, and traces.
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
-import type { Context, Handle, Listed, Thing, Trace } from '../../lib/contract.js';
+import type { Handle, Listed, Thing, Trace } from '../../lib/contract.js';
 import { parseJson } from '../../lib/json.js';
 import { readLabels } from '../../lib/kit/oci/args.js';
-import { incus, must, QUICK_MS } from './client.js';
+import { type IncusContext, incus, must, QUICK_MS } from './client.js';
 import { fingerprint, template } from './template.js';
 
 /** A cluster takes 20 s to notice an unresponsive member; until then many requests wait for it. */
 const MISSED_MS = 30_000;
 
-export async function list(ctx: Context): Promise<Listed[]> {
+export async function list(ctx: IncusContext): Promise<Listed[]> {
   const all =
-    parseJson<{ name: string; config: Record<string, string> | null }[]>(
+    parseJson<{ name: string; status?: string; location?: string; config: Record<string, string> | null }[]>(
       await must(ctx, ['query', '/1.0/instances?recursion=1'], MISSED_MS, { code: 'not-ready' }),
     ) ?? [];
-  return all.flatMap(({ name, config }) => {
+  return all.flatMap(({ name, status, location, config }) => {
     const told = readLabels(Object.fromEntries(Object.entries(config ?? {}).map(([key, value]) => [key.replace(/^user\./, ''), value])));
     // For an instance on a lost member, only the name is available.
     const match = config === null ? NAME.exec(name)?.[1] : undefined;
     const labels = match === undefined ? told : { match, mode: ctx.labels.mode };
     // A server has other users: whether an owner on another machine is alive cannot be determined from here.
     const elsewhere = (config?.['user.cagematch.host'] ?? hostname()) !== hostname();
-    return labels.match === undefined || elsewhere ? [] : [{ id: name, kind: 'instance', labels }];
+    if (labels.match === undefined || elsewhere) return [];
+    return [{ id: name, kind: 'instance', labels, state: STATES[status ?? ''] ?? 'unknown', ...placeIn(location) }];
   });
 }
+
+const STATES: Record<string, Listed['state']> = { Running: 'running', Stopped: 'stopped', Frozen: 'stopped' };
+
+/** A server that is no cluster names `none`. */
+const placeIn = (location = '') => (location === '' || location === 'none' ? {} : { place: location });
 
 /** An instance name of ours, which contains the match id. */
 const NAME = /^cagematch-(?:build-|keeper-)?(\d{8}-\d{6}-[0-9a-f]{4})(?:-|$)/;
@@ -39,7 +45,7 @@ interface Told {
 }
 
 /** Sends four queries in parallel. Volumes are listed by their pools; the volumes of instances and images are removed with these. */
-export async function census(ctx: Context): Promise<Thing[]> {
+export async function census(ctx: IncusContext): Promise<Thing[]> {
   const ask = async (what: string) =>
     parseJson<Told[]>(await must(ctx, ['query', `/1.0/${what}?recursion=1`], MISSED_MS, { code: 'not-ready' })) ?? [];
   const [instances, networks, images, pools] = await Promise.all(['instances', 'networks', 'images', 'storage-pools'].map(ask));
@@ -61,7 +67,7 @@ export async function census(ctx: Context): Promise<Thing[]> {
 }
 
 /** The usage of an instance is reported only by storage that accounts for it (ZFS; Btrfs and directories with quotas). */
-export async function disk(ctx: Context, handle: Handle): Promise<{ imageBytes?: number; sandboxBytes?: number }> {
+export async function disk(ctx: IncusContext, handle: Handle): Promise<{ imageBytes?: number; sandboxBytes?: number }> {
   const ask = async <T>(path: string) => parseJson<T>((await incus(ctx, ['query', path], QUICK_MS)).stdout);
   const image = async () => {
     const known = await fingerprint(ctx, template(ctx));
@@ -80,10 +86,10 @@ export async function disk(ctx: Context, handle: Handle): Promise<{ imageBytes?:
 }
 
 /** The operations include commands run in the instance. The contents of the template are in the instance itself. */
-export function traces(ctx: Context, { name }: Handle): Trace[] {
+export function traces(ctx: IncusContext, { name }: Handle): Trace[] {
   const ask = (of: Trace['of'], ...args: string[]): Trace => ({
     of,
-    says: `incus ${args.slice(0, 2).join(' ')}`,
+    query: `incus ${args.slice(0, 2).join(' ')}`,
     argv: ['incus', ...args],
     env: ctx.env,
   });

@@ -2,15 +2,14 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
 import { parseJson } from '../../lib/json.js';
-import { succeeded, whyFailed } from '../../lib/os/exec.js';
-import { agentUp, incus, isClustered, LAYOUT, labelled, must, QUICK_MS, remove, VM, vmFlag } from './client.js';
+import { succeeded, whyFailed } from '../../lib/os/capture.js';
+import { agentUp, type IncusContext, incus, isClustered, LAYOUT, labelled, must, QUICK_MS, remove, VM, vmFlag } from './client.js';
 import { takers } from './cluster.js';
 
 /** The template's alias: the agent version and a hash of its other ingredients; or the image that the user named. */
-export function template(ctx: Context): string {
+export function template(ctx: IncusContext): string {
   const own = ownImage(ctx);
   if (own !== undefined) return own;
   const hash = createHash('sha256')
@@ -21,17 +20,17 @@ export function template(ctx: Context): string {
   return `cagematch-runner-${ctx.agentVersion.replaceAll('.', '-')}-${hash.digest('hex').slice(0, 8)}`;
 }
 
-export function ownImage(ctx: Context): string | undefined {
+export function ownImage(ctx: IncusContext): string | undefined {
   return ctx.env.CAGEMATCH_INCUS_IMAGE || undefined;
 }
 
-function base(ctx: Context): string {
+function base(ctx: IncusContext): string {
   return ctx.env.CAGEMATCH_INCUS_BASE ?? 'images:debian/12';
 }
 
 const HOME_FILES = ['.claude.json', '.claude/settings.json'];
 
-function homeFile(ctx: Context, file: string): string {
+function homeFile(ctx: IncusContext, file: string): string {
   return join(ctx.packageRoot, 'lib/task/home', file);
 }
 
@@ -39,7 +38,7 @@ function homeFile(ctx: Context, file: string): string {
  * Undefined if there is no such image.
  * @throws `not-ready` if the daemon gives no clear answer: an image that may exist must not be built again
  */
-export async function fingerprint(ctx: Context, alias: string): Promise<{ image: string } | undefined> {
+export async function fingerprint(ctx: IncusContext, alias: string): Promise<{ image: string } | undefined> {
   // The image is on a different server from the one that we query.
   if (alias.includes(':')) return undefined;
   const asked = await incus(ctx, ['query', `/1.0/images/aliases/${alias}`], QUICK_MS);
@@ -53,7 +52,7 @@ export async function fingerprint(ctx: Context, alias: string): Promise<{ image:
  * A digest of what a template is made of. The alias covers our own ingredients; the template inherits the properties of its base image
  * (the serial of an official image, the recipe of the rig's) and gets this machine's Node. Undefined if it has no such properties.
  */
-export async function contentOf(ctx: Context, alias: string, image: string): Promise<string | undefined> {
+export async function contentOf(ctx: IncusContext, alias: string, image: string): Promise<string | undefined> {
   const asked = await incus(ctx, ['query', `/1.0/images/${image}`], QUICK_MS);
   const properties = Object.entries(parseJson<{ properties?: Record<string, string> }>(asked.stdout)?.properties ?? {});
   if (properties.length === 0) return undefined;
@@ -62,7 +61,7 @@ export async function contentOf(ctx: Context, alias: string, image: string): Pro
 }
 
 /** @throws `image-unavailable` if the template exists and cannot be removed */
-export async function evict(ctx: Context): Promise<void> {
+export async function evict(ctx: IncusContext): Promise<void> {
   const alias = template(ctx);
   if (ownImage(ctx) !== undefined)
     throw new CagematchError('image-unavailable', `${alias} is not ours to take away`, 'leave out CAGEMATCH_INCUS_IMAGE');
@@ -71,7 +70,7 @@ export async function evict(ctx: Context): Promise<void> {
 }
 
 /** True for an OCI image: it runs its entry point and ends with it, so an instance of it needs an entry point that idles. */
-export function isOci(ctx: Context): Promise<boolean> {
+export function isOci(ctx: IncusContext): Promise<boolean> {
   const [remote, image] = ownImage(ctx)?.split(/:(.*)/) ?? [];
   if (remote === undefined || image === undefined) return Promise.resolve(false);
   return ctx
@@ -84,8 +83,8 @@ export function isOci(ctx: Context): Promise<boolean> {
 }
 
 /** @throws `not-ready` if this server cannot run the image */
-export async function checkImage(ctx: Context): Promise<void> {
-  if (ctx.facts.oci === true || !(await isOci(ctx))) return;
+export async function checkImage(ctx: IncusContext): Promise<void> {
+  if (ctx.state?.oci || !(await isOci(ctx))) return;
   throw new CagematchError(
     'not-ready',
     `this Incus runs no OCI images, and ${ownImage(ctx)} is one`,
@@ -94,7 +93,7 @@ export async function checkImage(ctx: Context): Promise<void> {
 }
 
 /** Copies the template to every member ahead of time, so that no run has to wait for it or for the member it would be copied from. */
-export async function bringToMembers(ctx: Context, alias: string): Promise<void> {
+export async function bringToMembers(ctx: IncusContext, alias: string): Promise<void> {
   if (!isClustered(ctx)) return;
   await ctx.keep(`${alias} on ${ctx.options.target ?? 'all'}`, async () => {
     const problem = { code: 'image-unavailable' as const, input: JSON.stringify({ config: labelled(ctx) }) };
@@ -120,7 +119,7 @@ chmod 755 /usr/local/bin/claude
 node --version && claude --version && git --version`;
 
 /** Builds the template with this machine's own Node and agent: these are the pinned versions and need no network inside. */
-export async function buildTemplate(ctx: Context, alias: string): Promise<void> {
+export async function buildTemplate(ctx: IncusContext, alias: string): Promise<void> {
   const problem = {
     code: 'image-unavailable' as const,
     hint: 'set CAGEMATCH_INCUS_BASE to a Debian-like image with git that this server has',

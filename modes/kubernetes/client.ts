@@ -1,7 +1,17 @@
 // kubectl, which is always called with the configured context; its error messages, and hints for them.
 import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { type Captured, capture, succeeded, whyFailed } from '../../lib/os/exec.js';
+import type { OtherNames } from '../../lib/kit/oci/runtimes.js';
+import { type Captured, capture, succeeded, whyFailed } from '../../lib/os/capture.js';
+
+export interface KubeState {
+  /** API version of the Sandbox resource of agent-sandbox; absent: the cluster does not have it. */
+  sandboxApi?: string;
+  /** RuntimeClasses whose names do not identify the runtime. */
+  otherNames: OtherNames;
+}
+
+export type KubeContext = Context<KubeState>;
 
 /** Detection may take 5 s in total and makes two calls in sequence. */
 const ASK_MS = 4000;

@@ -1,9 +1,9 @@
 // Lists our resources on the cluster and removes them.
 import { hostname } from 'node:os';
-import type { Context, Listed } from '../../lib/contract.js';
+import type { Listed } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { succeeded } from '../../lib/os/exec.js';
-import { ask, diagnose, kubectl, must, QUICK_MS } from './client.js';
+import { succeeded } from '../../lib/os/capture.js';
+import { ask, diagnose, type KubeContext, kubectl, must, QUICK_MS } from './client.js';
 import { kinds, selector } from './pod.js';
 
 const GONE_MS = 25_000;
@@ -14,36 +14,48 @@ interface Written {
   sandbox: string;
   host: string;
   labels: Listed['labels'];
+  /** Of a pod. */
+  phase: string;
+  node: string;
 }
 
 /** The contents of secrets are not requested. */
 const COLUMNS = ['.kind', '.metadata.name', '.metadata.labels.cagematch\\.sandbox', '.metadata.annotations.cagematch\\.host']
   .concat(['.metadata.labels.cagematch\\.match', '.metadata.labels.cagematch\\.mode', '.metadata.annotations.cagematch\\.owner'])
+  .concat(['.metadata.labels.cagematch\\.session', '.status.phase', '.spec.nodeName'])
   .map((path) => `{${path}}{"\\t"}`)
   .join('');
 
-export async function written(ctx: Context, types: string[], ...more: string[]): Promise<Written[]> {
+export async function written(ctx: KubeContext, types: string[], ...more: string[]): Promise<Written[]> {
   const args = ['get', types.join(','), ...more, `--output=jsonpath={range .items[*]}${COLUMNS}{"\\n"}{end}`];
   const lines = (await must(ctx, 'not-ready', args)).split('\n').filter(Boolean);
   return lines.map((line) => {
-    const [kind = '', name = '', sandbox = '', host = '', match, mode, owner] = line.split('\t');
-    const labels = { ...(match ? { match } : {}), ...(mode ? { mode } : {}), ...(owner ? { owner } : {}) };
-    return { kind: kind.toLowerCase(), name, sandbox, host, labels };
+    const [kind = '', name = '', sandbox = '', host = '', match, mode, owner, session, phase = '', node = ''] = line.split('\t');
+    const labels = { ...(match ? { match } : {}), ...(mode ? { mode } : {}), ...(owner ? { owner } : {}), ...(session ? { session } : {}) };
+    return { kind: kind.toLowerCase(), name, sandbox, host, labels, phase, node };
   });
 }
 
 /** Skips resources created by another machine: whether its harness is alive cannot be determined from here. */
-export async function list(ctx: Context): Promise<Listed[]> {
+export async function list(ctx: KubeContext): Promise<Listed[]> {
   const all = await written(ctx, kinds(ctx), `--selector=cagematch.mode=${ctx.labels.mode},cagematch.sandbox`);
   return all
     .filter(({ host }) => host === hostname())
-    .map(({ kind, name, sandbox, labels }) => ({ id: `${sandbox} ${kind}/${name}`, kind, labels }));
+    .map(({ kind, name, sandbox, labels, phase, node }) => ({
+      ...{ id: `${sandbox} ${kind}/${name}`, kind, labels, state: stateOf(phase) },
+      ...(node === '' ? {} : { place: node }),
+    }));
+}
+
+function stateOf(phase: string): Listed['state'] {
+  if (phase === 'Running') return 'running';
+  return phase === 'Succeeded' || phase === 'Failed' ? 'stopped' : 'unknown';
 }
 
 /** Deletes by label until the cluster no longer lists any matching resource. */
-export async function remove(match: Context, name: string): Promise<void> {
+export async function remove(match: KubeContext, name: string): Promise<void> {
   // Removal has to work after Ctrl-C as well.
-  const ctx: Context = { ...match, signal: new AbortController().signal };
+  const ctx: KubeContext = { ...match, signal: new AbortController().signal };
   const deadline = Date.now() + GONE_MS;
   for (;;) {
     const leftMs = Math.max(1000, deadline - Date.now());

@@ -6,7 +6,7 @@ export const MEMORY_MIB = 4096;
 /** Folder in the guest with one file per secret. */
 export const SECRETS = '/run/cagematch';
 /** Longer than any run may take: pods of a dead harness end on their own after this time, and are removed TTL_S after that. */
-const LIFE_S = 25 * 3600;
+const LIFE_MS = 25 * 3600_000;
 const TTL_S = 300;
 /** The image's own user, as a number: the kubelet cannot verify that a user name is not root. */
 const UID = 1000;
@@ -19,6 +19,8 @@ export interface PodPlan {
   labels: Labels;
   options: EntryOptions;
   runtimeClass?: string | undefined;
+  /** The pod ends on its own after this time; absent: LIFE_MS. */
+  maxLifeMs?: number | undefined;
   /** Mounted as files under their names, if there are any. */
   secrets: Env;
 }
@@ -30,13 +32,18 @@ interface Maker {
 }
 
 /** The owner contains a colon, which is not allowed in a label, so it is an annotation. */
-function metadata({ name, labels: { match, mode, owner } }: PodPlan) {
+function metadata({ name, labels: { match, mode, owner, session } }: PodPlan) {
   return {
     name,
-    labels: { 'cagematch.match': match, 'cagematch.mode': mode, 'cagematch.sandbox': name },
+    labels: {
+      ...{ 'cagematch.match': match, 'cagematch.mode': mode, 'cagematch.sandbox': name },
+      ...(session === undefined ? {} : { 'cagematch.session': session }),
+    },
     annotations: { 'cagematch.owner': owner, 'cagematch.host': hostname() },
   };
 }
+
+const lifeS = ({ maxLifeMs = LIFE_MS }: PodPlan) => Math.ceil(maxLifeMs / 1000);
 
 const hasSecrets = ({ secrets }: PodPlan) => Object.keys(secrets).length > 0;
 
@@ -46,7 +53,7 @@ function podSpec(plan: PodPlan) {
   return {
     restartPolicy: 'Never',
     ...(plan.runtimeClass === undefined ? {} : { runtimeClassName: plan.runtimeClass }),
-    activeDeadlineSeconds: LIFE_S,
+    activeDeadlineSeconds: lifeS(plan),
     terminationGracePeriodSeconds: 1,
     automountServiceAccountToken: false,
     enableServiceLinks: false,
@@ -80,13 +87,13 @@ function template(plan: PodPlan) {
 
 /** The Job starts one pod and never retries: an agent's work must not be done twice. */
 export function jobOf(plan: PodPlan): Maker {
-  const spec = { backoffLimit: 0, activeDeadlineSeconds: LIFE_S, ttlSecondsAfterFinished: TTL_S, template: template(plan) };
+  const spec = { backoffLimit: 0, activeDeadlineSeconds: lifeS(plan), ttlSecondsAfterFinished: TTL_S, template: template(plan) };
   return { apiVersion: 'batch/v1', kind: 'Job', metadata: metadata(plan), spec } as Maker;
 }
 
 /** The Sandbox resource of kubernetes-sigs/agent-sandbox. @param version API version that the cluster has */
 export function sandboxOf(plan: PodPlan, version: string): Maker {
-  const shutdownTime = new Date(Date.now() + LIFE_S * 1000).toISOString().replace(/\.\d+Z$/, 'Z');
+  const shutdownTime = new Date(Date.now() + lifeS(plan) * 1000).toISOString().replace(/\.\d+Z$/, 'Z');
   const spec = { podTemplate: template(plan), shutdownTime, shutdownPolicy: 'Delete' };
   return { apiVersion: `agents.x-k8s.io/${version}`, kind: 'Sandbox', metadata: metadata(plan), spec } as Maker;
 }

@@ -1,29 +1,41 @@
 // One sandbox: created, watched until it runs, connected to, and diagnosed when it is lost.
-import type { Context, Env, Handle } from '../../lib/contract.js';
+import { createHash } from 'node:crypto';
+import type { Command, Env, Handle, TerminalCall } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
 import { parseJson } from '../../lib/json.js';
 import { type Connection, shellOver } from '../../lib/kit/guest/exec.js';
-import { stream } from '../../lib/os/exec.js';
-import { ask, clientOf, imageOf, kubectl, must, namespaceOf, waitOf } from './client.js';
+import { terminalArgv } from '../../lib/kit/guest/terminal.js';
+import { IMAGE_LAYOUT } from '../../lib/kit/oci/args.js';
+import { stream } from '../../lib/os/stream.js';
+import { ask, clientOf, imageOf, type KubeContext, kubectl, must, namespaceOf, waitOf } from './client.js';
 import { jobOf, listOf, ownedBy, type PodPlan, SECRETS, sandboxOf } from './pod-manifest.js';
 import { type Pod, runs, troubleOf, whyJobFailed, whyUnscheduled } from './pod-status.js';
 import { AGENT_SANDBOX, SANDBOXES } from './ready.js';
 
 export interface KubeHandle extends Handle {
   pod?: string;
-  /** Contents of the mounted secret. */
-  secrets?: Env;
+  /** Digests of the mounted secrets by their names. */
+  mounted?: Record<string, string>;
 }
 
-function planOf(ctx: Context, name: string, secrets: Env): PodPlan {
+/** What an exec'd command's secret has to match so that its mounted file is read. */
+export const digestOf = (secret: string) => createHash('sha256').update(secret).digest('hex');
+
+function planOf(ctx: KubeContext, name: string, { secrets, maxLifeMs }: Wishes): PodPlan {
   const runtimeClass = ctx.variant === AGENT_SANDBOX ? undefined : ctx.variant;
-  return { name, image: imageOf(ctx), labels: ctx.labels, options: ctx.options, runtimeClass, secrets };
+  return { name, image: imageOf(ctx), labels: ctx.labels, options: ctx.options, runtimeClass, secrets, maxLifeMs };
+}
+
+interface Wishes {
+  secrets: Env;
+  maxLifeMs?: number | undefined;
 }
 
 /** Creates the pod and waits until it runs. */
-export async function up(ctx: Context, name: string, secrets: Env, startedMs: number): Promise<Pod> {
-  const plan = planOf(ctx, name, secrets);
-  const maker = ctx.variant === AGENT_SANDBOX ? sandboxOf(plan, String(ctx.facts.sandboxApi)) : jobOf(plan);
+export async function up(ctx: KubeContext, name: string, wishes: Wishes, startedMs: number): Promise<Pod> {
+  const plan = planOf(ctx, name, wishes);
+  const { secrets } = wishes;
+  const maker = ctx.variant === AGENT_SANDBOX ? sandboxOf(plan, ctx.state?.sandboxApi ?? '') : jobOf(plan);
   const input = JSON.stringify(listOf(plan, maker));
   const made = await must(ctx, 'launch-failed', ['create', '--filename=-', '--output=jsonpath={.kind}={.metadata.uid}{"\\n"}'], { input });
   const uid = new RegExp(`^${maker.kind}=(.+)$`, 'm').exec(made)?.[1] ?? '';
@@ -34,7 +46,7 @@ export async function up(ctx: Context, name: string, secrets: Env, startedMs: nu
 }
 
 /** Watches the pod until it runs. @throws with the cluster's message, once the pod can no longer run or its time is up */
-async function running(ctx: Context, name: string, startedMs: number): Promise<Pod> {
+async function running(ctx: KubeContext, name: string, startedMs: number): Promise<Pod> {
   const watching = stream(kubectl(ctx, 'get', 'pods', selector(name), '--watch', '--output=json'), { env: ctx.env, signal: ctx.signal });
   const waitMs = waitOf(ctx) * 1000;
   let seen: Pod | undefined;
@@ -71,18 +83,18 @@ async function running(ctx: Context, name: string, startedMs: number): Promise<P
 const NEVER = /^Failed(CreatePodSandBox|Mount|AttachVolume): /;
 
 /** The most recent warning event that the cluster has for an object; empty if there is none. */
-async function lastWarning(ctx: Context, name: string): Promise<string> {
+async function lastWarning(ctx: KubeContext, name: string): Promise<string> {
   const of = `--field-selector=type=Warning,involvedObject.name=${name}`;
   const line = '--output=jsonpath={range .items[*]}{.reason}: {.message}{"\\n"}{end}';
   const events = await ask(ctx, kubectl(ctx, 'get', 'events', of, '--sort-by=.metadata.creationTimestamp', line));
   return events.stdout.trim().split('\n').at(-1) ?? '';
 }
 
-function trouble(ctx: Context, pod: Pod): CagematchError | undefined {
+function trouble(ctx: KubeContext, pod: Pod): CagematchError | undefined {
   return troubleOf(pod, { image: imageOf(ctx), options: ctx.options }, clientOf(ctx));
 }
 
-async function whyNotRunning(ctx: Context, name: string, seen: Pod | undefined, words: string): Promise<CagematchError> {
+async function whyNotRunning(ctx: KubeContext, name: string, seen: Pod | undefined, words: string): Promise<CagematchError> {
   const unscheduled = seen && whyUnscheduled(seen);
   if (unscheduled)
     return new CagematchError('launch-failed', unscheduled, 'CAGEMATCH_KUBE_WAIT=300, for an autoscaler; else memory: 1g, cpus: 1');
@@ -92,7 +104,7 @@ async function whyNotRunning(ctx: Context, name: string, seen: Pod | undefined, 
 }
 
 /** Why the pod can no longer be reached. Its status is updated a moment after the cause. */
-async function whyLost(ctx: Context, { name }: KubeHandle, words: string): Promise<string> {
+async function whyLost(ctx: KubeContext, { name }: KubeHandle, words: string): Promise<string> {
   const deadline = Date.now() + SETTLE_MS;
   for (;;) {
     const asked = await ask(ctx, kubectl(ctx, 'get', 'jobs,pods', selector(name), '--output=json'));
@@ -107,24 +119,31 @@ async function whyLost(ctx: Context, { name }: KubeHandle, words: string): Promi
 }
 
 /** The pod of a Sandbox has the same name as the Sandbox. */
-export function podOf(ctx: Context, { pod, name }: KubeHandle): string {
+export function podOf(ctx: KubeContext, { pod, name }: KubeHandle): string {
   return pod ?? (ctx.variant === AGENT_SANDBOX ? name : `job/${name}`);
 }
 
-export function connectionTo(ctx: Context, handle: KubeHandle): Connection {
+export function connectionTo(ctx: KubeContext, handle: KubeHandle): Connection {
   const pod = podOf(ctx, handle);
   return {
     argv: (command, withStdin) =>
       kubectl(ctx, 'exec', '--quiet', '--container=agent', ...(withStdin ? ['--stdin'] : []), pod, '--', ...command),
     env: ctx.env,
     signal: ctx.signal,
-    secret: (name, value) => (handle.secrets?.[name] === value ? `${SECRETS}/${name}` : undefined),
+    secret: (name, value) => (handle.mounted?.[name] === digestOf(value) ? `${SECRETS}/${name}` : undefined),
     added: /^command terminated with exit code \d+$/,
     whyLost: (words) => whyLost(ctx, handle, `the connection was lost: ${words}`),
   };
 }
 
-export const shellOf = (ctx: Context, handle: KubeHandle) => shellOver(connectionTo(ctx, handle), COPY_MS);
+/** `kubectl exec` for a command that has a terminal. */
+export async function terminal(ctx: KubeContext, handle: KubeHandle, command: Omit<Command, 'stdin'>): Promise<TerminalCall> {
+  const inside = await terminalArgv(shellOf(ctx, handle), IMAGE_LAYOUT.memory, command);
+  const argv = kubectl(ctx, 'exec', '--quiet', '--container=agent', '--stdin', '--tty', podOf(ctx, handle), '--', ...inside);
+  return { argv, env: ctx.env, cwd: '/' };
+}
+
+export const shellOf = (ctx: KubeContext, handle: KubeHandle) => shellOver(connectionTo(ctx, handle), COPY_MS);
 
 /** How long a pod's status may lag behind what happened to it. */
 const SETTLE_MS = 2000;
@@ -132,8 +151,8 @@ const SETTLE_MS = 2000;
 const COPY_MS = 120_000;
 
 /** The resource kinds that make up a sandbox, by their API names; owners come before what they own. */
-export function kinds(ctx: Context): string[] {
-  return [...(ctx.facts.sandboxApi === undefined ? [] : [SANDBOXES]), 'jobs', 'pods', 'secrets'];
+export function kinds(ctx: KubeContext): string[] {
+  return [...(ctx.state?.sandboxApi === undefined ? [] : [SANDBOXES]), 'jobs', 'pods', 'secrets'];
 }
 
 export function selector(name: string): string {

@@ -2,12 +2,12 @@
 import type { Context, Detection, Variant } from '../../lib/contract.js';
 import { parseJson } from '../../lib/json.js';
 import { imageName } from '../../lib/kit/oci/image.js';
-import { otherNames, runtimeVariant } from '../../lib/kit/oci/runtimes.js';
-import type { Captured } from '../../lib/os/exec.js';
-import { succeeded } from '../../lib/os/exec.js';
-import { ask, diagnose, INSTALL, kubectl, namespaceOf } from './client.js';
+import { otherNames, otherNamesFact, runtimeVariant } from '../../lib/kit/oci/runtimes.js';
+import type { Captured } from '../../lib/os/capture.js';
+import { succeeded } from '../../lib/os/capture.js';
+import { ask, diagnose, INSTALL, type KubeState, kubectl, namespaceOf } from './client.js';
 
-export async function detect(ctx: Context): Promise<Detection> {
+export async function detect(ctx: Context): Promise<Detection<KubeState>> {
   const unready = await whyUnconfigured(ctx);
   if (unready) return unready;
   const context = ctx.env.CAGEMATCH_KUBE_CONTEXT ?? '';
@@ -24,6 +24,7 @@ export async function detect(ctx: Context): Promise<Detection> {
   if (!succeeded(space) && !/forbidden/i.test(space.stderr)) return { status: 'unconfigured', ...diagnose(ctx, space) };
   const sandboxApi = storedVersion(crd);
   const found = parseJson<{ items?: RuntimeClass[] }>(classes.stdout)?.items ?? [];
+  const others = otherNames(found.map(({ metadata, handler }) => [metadata.name, [handler]]));
   const agentSandbox = { id: AGENT_SANDBOX, isolation: 'container' as const };
   return {
     status: 'ready',
@@ -31,18 +32,19 @@ export async function detect(ctx: Context): Promise<Detection> {
     facts: {
       ...{ context, namespace },
       ...(sandboxApi === undefined ? {} : { sandboxApi }),
-      ...otherNames(found.map(({ metadata, handler }) => [metadata.name, [handler]])),
+      ...otherNamesFact(others),
     },
+    state: { ...(sandboxApi === undefined ? {} : { sandboxApi }), otherNames: others },
     variants: [...found.map(asVariant), ...(sandboxApi === undefined ? [] : [agentSandbox])],
   };
 }
 
 /** Checks local configuration only; no cluster is contacted. */
-async function whyUnconfigured(ctx: Context): Promise<Detection | undefined> {
+async function whyUnconfigured(ctx: Context): Promise<Detection<KubeState> | undefined> {
   // Only one process: most machines with kubectl have no cluster for us, and every detection waits for this call.
   const contexts = await ask(ctx, ['kubectl', 'config', 'get-contexts', '--output=name']);
   if (contexts.failure === 'missing') return { status: 'absent', reason: 'no kubectl command on PATH', hint: INSTALL };
-  const unconfigured = (reason: string, hint: string): Detection => ({ status: 'unconfigured', reason, hint });
+  const unconfigured = (reason: string, hint: string): Detection<KubeState> => ({ status: 'unconfigured', reason, hint });
   const names = contexts.stdout.split('\n').filter(Boolean);
   const { CAGEMATCH_KUBE_CONTEXT: context, CAGEMATCH_KUBE_IMAGE: image, CAGEMATCH_KUBE_WAIT: wait } = ctx.env;
   if (!context || !names.includes(context)) {

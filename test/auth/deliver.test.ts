@@ -146,7 +146,11 @@ describe('the gateway', () => {
 describe('rows', () => {
   const plan = async (names: string[], deliver?: 'all' | 'env' | 'file') => {
     const registry = await loadModes();
-    const detected = [...registry.values()].map((mode) => ({ mode, detection: { status: 'ready' as const, version: '1', facts: {} } }));
+    const detected = [...registry.values()].map((mode) => ({
+      mode,
+      detection: { status: 'ready' as const, version: '1', facts: {} },
+      runtimeState: undefined,
+    }));
     return planMatch(
       registry,
       detected,

@@ -140,7 +140,7 @@ describe.each(['docker', 'podman'])('beside a container of %s (stand-in), a run 
     const standIn = await openStandIn(program);
     onTestFinished(() => standIn.close());
     const mode = (await loadModes()).get(program) as Mode;
-    const { ctx } = contextOf({ mode, env: standIn.env, variant: undefined, facts: {} }, 'none');
+    const { ctx } = contextOf({ mode, env: standIn.env, variant: undefined, runtimeState: undefined }, 'none');
     let launched = 0;
     const adapter = leaky(mode, ctx, async (sandbox) => {
       launched += 1;

@@ -22,7 +22,15 @@ async function open(program: string, env: Record<string, string>): Promise<Arena
   standIn = await openStandIn(program, { CAGEMATCH_INCUS_HOST_ADDRESS: '127.0.0.1', ...env });
   const mode = (await loadModes()).get(program);
   if (!mode) throw new Error(`no mode ${program}`);
-  arena = await openArena({ name: program, mode, real: false, variant: undefined, facts: {}, env: standIn.env, close: async () => {} });
+  arena = await openArena({
+    name: program,
+    mode,
+    real: false,
+    variant: undefined,
+    runtimeState: undefined,
+    env: standIn.env,
+    close: async () => {},
+  });
   return arena;
 }
 
@@ -56,17 +64,17 @@ test('an instance runs since the daemon said so, and is gone since then, not sin
   const { launch, plan, ctx: own, target } = await open('incus', {});
   // Until the listener is there, nothing is told.
   let box = await launch(plan('box-0'));
-  for (let more = 1; box.handle.runningAtMs === undefined && more < 20; more += 1) box = await launch(plan(`box-${more}`));
-  expect(box.handle.runningAtMs).toBeLessThanOrEqual(performance.now());
+  for (let more = 1; box.runningAtMs === undefined && more < 20; more += 1) box = await launch(plan(`box-${more}`));
+  expect(box.runningAtMs).toBeLessThanOrEqual(performance.now());
   const { goneAtMs } = await target.mode.destroy(own, box.handle);
-  expect(goneAtMs).toBeGreaterThan(box.handle.runningAtMs ?? Number.POSITIVE_INFINITY);
+  expect(goneAtMs).toBeGreaterThan(box.runningAtMs ?? Number.POSITIVE_INFINITY);
   expect(goneAtMs).toBeLessThan(performance.now());
 });
 
 test('an instance is launched and removed all the same when the daemon tells no events', async () => {
   const { launch, plan, ctx: own, target, listed } = await open('incus', { CAGEMATCH_STAND_IN_NO_EVENTS: '1' });
   const box = await launch(plan('quiet'));
-  expect(box.handle.runningAtMs).toBeUndefined();
+  expect(box.runningAtMs).toBeUndefined();
   expect(await target.mode.destroy(own, box.handle)).toEqual({});
   expect(await listed(box.name)).toEqual([]);
 });

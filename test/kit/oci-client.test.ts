@@ -10,6 +10,7 @@ import { loadModes } from '../../lib/sandbox/registry.js';
 import { type Arena, openArena, read, shell } from '../support/conformance/arena.js';
 import { fakeCommands, saying } from '../support/fake-commands.js';
 import { modeContext } from '../support/mode-context.js';
+import { dockerState, podmanState } from '../support/runtime-states.js';
 import { openStandIn, type StandIn } from '../support/stand-ins/stand-in.js';
 
 let standIn: StandIn | undefined;
@@ -27,8 +28,8 @@ async function open(program: string, env: Record<string, string>): Promise<Arena
   standIn = await openStandIn(program, env);
   const mode = (await loadModes()).get(program);
   if (!mode) throw new Error(`no mode ${program}`);
-  const facts = { runtime: 'runc' };
-  arena = await openArena({ name: program, mode, real: false, variant: undefined, facts, env: standIn.env, close: async () => {} });
+  const runtimeState = program === 'docker' ? dockerState() : podmanState();
+  arena = await openArena({ name: program, mode, real: false, variant: undefined, runtimeState, env: standIn.env, close: async () => {} });
   return arena;
 }
 
@@ -36,11 +37,11 @@ test.each(['docker', 'podman'])('%s: a sandbox is launched, read and removed whe
   const { launch, plan, listed, ctx, target } = await open(program, { CAGEMATCH_STAND_IN_NO_EVENTS: '1' });
   const long = await launch(plan('long', (layout) => shell(layout, 'echo begun; until [ -e go ]; do sleep 0.02; done; echo done; exit 3')));
   writeFileSync(join(long.host.workspace, 'go'), '');
-  expect(await read(long.handle.process as never)).toMatchObject({ stdout: ['begun', 'done'], end: { type: 'exit', code: 3 } });
+  expect(await read(long.process as never)).toMatchObject({ stdout: ['begun', 'done'], end: { type: 'exit', code: 3 } });
   const short = await launch(plan('short', (layout) => shell(layout, 'exit 0')));
-  expect((await read(short.handle.process as never)).end).toEqual({ type: 'exit', code: 0 });
+  expect((await read(short.process as never)).end).toEqual({ type: 'exit', code: 0 });
   for (const box of [long, short]) {
-    expect(box.handle.runningAtMs).toBeUndefined();
+    expect(box.runningAtMs).toBeUndefined();
     await target.mode.destroy(ctx, box.handle);
     expect(await listed(box.name)).toEqual([]);
   }
@@ -53,7 +54,7 @@ test('a launch that the runtime refuses fails with its words when it tells no ev
     code: 'launch-failed',
     message: expect.stringContaining('Unknown runtime specified nonesuch'),
   });
-  expect((await launch(plan('after', (layout) => shell(layout, 'exit 0')))).handle.process).toBeDefined();
+  expect((await launch(plan('after', (layout) => shell(layout, 'exit 0')))).process).toBeDefined();
 });
 
 test('destroy ends a command whose client never hears that its sandbox is gone', async () => {
@@ -90,13 +91,13 @@ case "$1" in
   ps) echo vanished; echo stays;;
   inspect) for id; do :; done
     case "$*" in *vanished*) ${trouble};; esac
-    echo '"stays" {"cagematch.match":"m1"}';;
+    echo '"stays" true {"cagematch.match":"m1"}';;
 esac
 `;
   writeFileSync(join(folder, 'client'), script, { mode: 0o755 });
   const listing = listContainers({ argv: [join(folder, 'client')], env: { PATH: process.env.PATH ?? '' } });
   const answer = await listing.then(
-    (all) => all.map(({ id }) => id),
+    (all) => all.map(({ id, state }) => (state === 'running' ? id : `${id}: ${state}`)),
     () => 'threw',
   );
   rmSync(folder, { recursive: true });

@@ -1,6 +1,6 @@
 // What is known of OCI runtimes by their names, and what is refused of them.
 import { describe, expect, test } from 'vitest';
-import { knownRuntime, otherNames, requireDevice, runtimeNamed } from '../../lib/kit/oci/runtimes.js';
+import { knownRuntime, otherNames, otherNamesFact, requireDevice, runtimeNamed } from '../../lib/kit/oci/runtimes.js';
 import { thrownBy } from '../support/thrown.js';
 
 describe('what an OCI runtime isolates by', () => {
@@ -25,15 +25,16 @@ describe('what an OCI runtime isolates by', () => {
 
   test('is told by the program before the name: a name is whatever somebody liked', () => {
     expect(knownRuntime('krun', 'runc')).toMatchObject({ isolation: 'microvm' });
-    const facts = otherNames([
+    const others = otherNames([
       ['small', ['krun']],
       ['crun', ['crun']],
       ['nvidia', ['nvidia-container-runtime']],
       ['runc', ['crun']],
     ]);
-    expect(facts).toEqual({ otherNames: 'small=krun runc=crun' });
-    expect(runtimeNamed('small', facts)).toMatchObject({ isolation: 'microvm', mainProcessOnly: true });
-    expect(runtimeNamed('crun', facts)).toMatchObject({ isolation: 'container' });
+    expect(others).toEqual({ small: 'krun', runc: 'crun' });
+    expect(otherNamesFact(others)).toEqual({ otherNames: 'small=krun runc=crun' });
+    expect(runtimeNamed('small', others)).toMatchObject({ isolation: 'microvm', mainProcessOnly: true });
+    expect(runtimeNamed('crun', others)).toMatchObject({ isolation: 'container' });
     expect(otherNames([['crun', ['crun']]])).toEqual({});
   });
 });

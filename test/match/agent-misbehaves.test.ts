@@ -51,7 +51,7 @@ async function match(
     required: false,
     standIn: false,
     adapter: host,
-    facts: {},
+    runtimeState: undefined,
   }));
   for (const { name, agent } of named) {
     mkdirSync(join(folder, name));

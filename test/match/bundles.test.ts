@@ -1,8 +1,8 @@
 // What an agent committed in a workspace that is copied: kept beside the record, named by the report; a bundle that cannot be had fails no run.
-import { mkdirSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { Mode } from '../../lib/contract.js';
+import type { Command, Mode } from '../../lib/contract.js';
 import { writeBundle } from '../../lib/match/bundles.js';
 import { renderMarkdown } from '../../lib/report/export/markdown.js';
 import { renderHtml } from '../../lib/report/html.js';
@@ -12,43 +12,47 @@ import { entryOf, PASSED, playedMode, playMatch } from '../support/played.js';
 import { reportOf } from '../support/report-of.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
-/** A mode whose workspace is a repository once its agent was in it. */
-const committing = (bundle: NonNullable<Mode['bundle']>) =>
-  playedMode([], {
-    agent: ({ command }) => void mkdirSync(join(command.cwd, '.git')),
-    mode: () => ({ workspace: 'copy', bundle }),
-  });
+/** Commits in the workspace as an agent would. */
+const commit = ({ command: { cwd } }: { command: Command }) => {
+  const git = (...args: string[]) => execFileSync('git', ['-C', cwd, '-c', 'user.name=a', '-c', 'user.email=a@b', ...args]);
+  git('init', '--quiet');
+  git('commit', '--quiet', '--allow-empty', '--message', 'made inside');
+};
+
+const copying = (more: Partial<Mode> = {}) => playedMode([], { agent: commit, mode: () => ({ workspace: 'copy', ...more }) });
 
 test('the bundle of a run is in the match’s folder, and its end says where', async () => {
   const folder = temporaryFolder();
-  const mode = committing(async () => Buffer.from('# v2 git bundle'));
-  const { runs } = await playMatch([entryOf(mode, { entry: 'played:v@a' })], {
+  const { runs } = await playMatch([entryOf(copying(), { entry: 'played:v@a' })], {
     keepBundle: (run, bundle) => writeBundle(folder, run, bundle),
   });
   expect(runs).toMatchObject([{ outcome: PASSED, bundle: 'bundles/played-v-a-1.bundle' }]);
-  expect(readFileSync(join(folder, 'bundles/played-v-a-1.bundle'), 'utf8')).toBe('# v2 git bundle');
+  expect(execFileSync('git', ['bundle', 'list-heads', join(folder, 'bundles/played-v-a-1.bundle')], { encoding: 'utf8' })).toMatch(
+    / HEAD$/m,
+  );
 });
 
-test('where nothing was committed there is none; where the workspace is the host’s own nobody asks; the mode is told whether a repository came', async () => {
-  const nothing = await playMatch([entryOf(committing(async () => undefined))], { keepBundle: () => 'never' });
-  expect(nothing.runs[0]).not.toHaveProperty('bundle');
-  const asked: boolean[] = [];
-  const bundle = async (_ctx: unknown, _handle: unknown, came: boolean) => {
-    asked.push(came);
-    return undefined;
+test('where nothing was committed there is none, and no guest is asked for what its mode does not copy', async () => {
+  let asked = 0;
+  const guestShell: Mode['guestShell'] = () => async () => {
+    asked += 1;
+    return { type: 'ran', code: 0, stdout: '0', stderr: '' };
   };
-  await playMatch([entryOf(playedMode([], { mode: () => ({ bundle }) }))], { keepBundle: () => 'never' });
-  expect(asked).toEqual([]);
-  await playMatch([entryOf(playedMode([], { mode: () => ({ workspace: 'copy', bundle }) }))], { keepBundle: () => 'never' });
-  await playMatch([entryOf(committing(bundle))], { keepBundle: () => 'never' });
-  expect(asked).toEqual([false, true]);
+  const played = async (mode: Mode) => (await playMatch([entryOf(mode)], { keepBundle: () => 'never' })).runs[0];
+  expect(await played(playedMode([], { agent: commit, mode: () => ({ guestShell }) }))).not.toHaveProperty('bundle');
+  expect(await played(playedMode([], { mode: () => ({ workspace: 'copy', guestShell }) }))).not.toHaveProperty('bundle');
+  expect(asked).toBe(0);
+  expect(await played(copying({ guestShell }))).not.toHaveProperty('bundle');
+  expect(asked).toBe(1);
 });
 
 test('a bundle that cannot be had is a warning: the run has passed', async () => {
-  const mode = committing(() => Promise.reject(new Error('git: not found')));
-  const { runs, of } = await playMatch([entryOf(mode)], { keepBundle: () => 'never' });
+  const guestShell: Mode['guestShell'] = () => async () => ({ type: 'ran', code: 2, stdout: '', stderr: 'git: not found' });
+  const { runs, of } = await playMatch([entryOf(copying({ guestShell }))], { keepBundle: () => 'never' });
   expect(runs).toMatchObject([{ outcome: PASSED }]);
-  expect(of('warning')).toMatchObject([{ code: 'no-bundle', message: 'played#1: its commits are in no bundle: git: not found' }]);
+  expect(of('warning')).toMatchObject([
+    { code: 'no-bundle', message: 'played#1: its commits are in no bundle: in the guest: git: not found' },
+  ]);
 });
 
 test('each form of the report says which runs have one, and what to type', () => {

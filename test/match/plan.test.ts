@@ -18,7 +18,7 @@ const ready = (variants: string[] = [], version = '1.0'): Detection => ({
 const absent: Detection = { status: 'absent', reason: 'no such command', hint: 'install it' };
 
 function detected(answers: Record<string, Detection>): Detected[] {
-  return Object.entries(answers).map(([id, detection]) => ({ mode: parseWanted(registry, id).mode, detection }));
+  return Object.entries(answers).map(([id, detection]) => ({ mode: parseWanted(registry, id).mode, detection, runtimeState: { of: 'this machine' } }));
 }
 
 const HERE = detected({ host: ready(), docker: ready(['runsc', 'kata']), podman: ready(), incus: absent });
@@ -42,14 +42,14 @@ describe('the rows', () => {
     expect(planned(['docker:runsc', 'host']).rows).toEqual(['host', 'docker:runsc']);
   });
 
-  test('a variant has the isolation that it was detected with, and the facts of its mode', () => {
+  test('a variant has the isolation that it was detected with, and the state of its mode', () => {
     const [entry] = planned(['docker:runsc']).plan.entries;
     expect(entry).toMatchObject({
       entry: 'docker:runsc',
       mode: 'docker',
       variant: 'runsc',
       isolation: 'user-kernel',
-      facts: { of: 'this machine' },
+      runtimeState: { of: 'this machine' },
       required: false,
       standIn: false,
     });
@@ -131,7 +131,7 @@ describe('rows under labels', () => {
     const { plan, rows } = planned(['docker@b', 'docker@a', 'docker:runsc@a', 'docker', 'host']);
     expect(rows).toEqual(['host', 'docker', 'docker@a', 'docker@b', 'docker:runsc@a']);
     expect(plan.entries[4]).toMatchObject({ mode: 'docker', variant: 'runsc', label: 'a', isolation: 'user-kernel' });
-    expect(plan.entries[2]).toMatchObject({ mode: 'docker', label: 'a', facts: { of: 'this machine' } });
+    expect(plan.entries[2]).toMatchObject({ mode: 'docker', label: 'a', runtimeState: { of: 'this machine' } });
     expect(plan.entries[2]).not.toHaveProperty('variant');
     expect(plan.entries[1]).not.toHaveProperty('label');
   });
@@ -196,6 +196,7 @@ describe('the state of a row', () => {
   const known = (id: string, more: Partial<Mode> = {}): Detected => ({
     mode: { ...parseWanted(registry, id).mode, ...more },
     detection: ready(),
+    runtimeState: undefined,
   });
   const statesOf = (plan: ReturnType<typeof planMatch>) => plan.entries.map(({ entry, state }) => `${entry} ${state}`);
 

@@ -2,7 +2,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { capture } from '../../lib/os/exec.js';
+import { capture } from '../../lib/os/capture.js';
 import { packageRoot } from '../../lib/package.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 

@@ -204,8 +204,8 @@ describe('nothing is written', () => {
 /** Modes of this machine that are ready, whichever way their agents reach the model; the one without walls is always there. */
 const env = machineEnv;
 const around = { env, uid: process.getuid?.(), platform: process.platform };
-const ready = (await detectAll((await loadModes()).values(), (mode) => modeContext(mode.id, around))).flatMap(({ mode, detection }) =>
-  detection.status === 'ready' ? [{ mode, facts: detection.facts }] : [],
+const ready = (await detectAll((await loadModes()).values(), (mode) => modeContext(mode.id, around))).flatMap(
+  ({ mode, detection, runtimeState }) => (detection.status === 'ready' ? [{ mode, runtimeState }] : []),
 );
 
 /** A match of the hello task that another cassette replays, in each of these modes once. */
@@ -213,11 +213,13 @@ async function replay(path: string, where = ready) {
   const cassette = readCassette(path);
   const gateway = createGateway(replayAnswer(cassette));
   onTestFinished(() => gateway.close());
-  const entries = where.map(({ mode, facts }) => entryOf(mode, { entry: mode.id, mode: mode.id, isolation: mode.isolation, facts }));
+  const entries = where.map(({ mode, runtimeState }) =>
+    entryOf(mode, { entry: mode.id, mode: mode.id, isolation: mode.isolation, runtimeState }),
+  );
   const { runs, of } = await playMatch(entries, {
     taskOf: () => ({ ...bundledTask('hello'), cassette: path }),
     gateway,
-    contextOf: ({ mode, facts }) => modeContext(mode, { ...around, facts }),
+    contextOf: ({ mode, runtimeState: state }) => modeContext(mode, { ...around, state }),
     timeoutMs: 60_000,
   });
   // An image that cannot be had here is no fault of the cassette.

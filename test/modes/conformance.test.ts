@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { EntryOptions, ExecEnd, ExecStream } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { capture } from '../../lib/os/exec.js';
+import { quoted } from '../../lib/kit/guest/terminal.js';
+import { capture } from '../../lib/os/capture.js';
 import { childrenOf, readTree } from '../../lib/os/process-tree.js';
+import { commitsOf } from '../../lib/sandbox/git-return.js';
 import { type Arena, type Box, openArena, read, SEED, shell, type Told, watchArgv } from '../support/conformance/arena.js';
 import { limitsOf } from '../support/conformance/limits.js';
 import { contextOf, findTargets, HOST_ONLY, HOST_ONLY_MARK, type Target } from '../support/conformance/targets.js';
@@ -56,12 +58,14 @@ function row(target: Target, sentence: string, run: () => Promise<void>, notAppl
   });
 }
 
+const SCRIPT = '/usr/bin/script';
+
 const failed = (end: ExecEnd) => end.type !== 'exit' || end.code !== 0;
 
 describe.each(modes)('$id, with nothing installed', (mode) => {
   test('detect says what is missing, in one line each for the reason and for what to type', async () => {
     const empty = mkdtempSync(join(tmpdir(), 'empty-'));
-    const { ctx, keeper } = contextOf({ mode, env: { PATH: empty, HOME: empty }, variant: undefined, facts: {} }, 'none');
+    const { ctx, keeper } = contextOf({ mode, env: { PATH: empty, HOME: empty }, variant: undefined, runtimeState: undefined }, 'none');
     const startedMs = performance.now();
     const detection = await mode.detect({ ...ctx, agentBinary: undefined, packageRoot: empty });
     const tookMs = performance.now() - startedMs;
@@ -86,8 +90,8 @@ function conforms(target: Target): void {
   /** A one-shot sandbox, read to its end and destroyed. */
   async function oneShot(purpose: string, script: string): Promise<Told> {
     const box = await arena.launch(arena.plan(purpose, (layout) => shell(layout, script)));
-    if (!box.handle.process) throw new Error('launch gave no process');
-    const told = await read(box.handle.process);
+    if (!box.process) throw new Error('launch gave no process');
+    const told = await read(box.process);
     await mode.destroy(arena.ctx, box.handle);
     expect(await arena.listed(box.name)).toEqual([]);
     return told;
@@ -149,7 +153,7 @@ function conforms(target: Target): void {
     async () => {
       const plan = arena.plan('missing', (layout) => ({ ...shell(layout, ''), argv: ['no-such-program-9d1f'] }));
       const end = await arena.launch(plan).then(
-        async (box) => (await read(box.handle.process ?? mode.exec(arena.ctx, box.handle, plan.spec.command as never))).end,
+        async (box) => (await read(box.process ?? mode.exec(arena.ctx, box.handle, plan.spec.command as never))).end,
         (error) => error,
       );
       if (end instanceof Error) expect(end).toMatchObject({ code: 'launch-failed' });
@@ -210,7 +214,7 @@ function conforms(target: Target): void {
     const told = { stdout: [String(secret.length)], end: { type: 'exit', code: 0 } };
     if (mode.oneShot) {
       const box = await arena.launch(arena.plan('secret', (layout) => shell(layout, script, { secretEnv: { SECRET: secret } })));
-      expect(await read(box.handle.process as never)).toMatchObject(told);
+      expect(await read(box.process as never)).toMatchObject(told);
       await mode.destroy(arena.ctx, box.handle);
     }
     expect(await arena.sh(idle, script, { secretEnv: { SECRET: secret } })).toMatchObject(told);
@@ -240,7 +244,7 @@ function conforms(target: Target): void {
     target,
     'what was committed inside comes back as a bundle that git takes; where nothing was, there is none',
     async () => {
-      const bundle = () => mode.bundle?.(arena.ctx, idle.handle, true);
+      const bundle = () => commitsOf(mode, arena.ctx, idle.handle, idle.layout);
       expect(await bundle()).toBeUndefined();
       const script =
         'git init -q . && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m "made inside" && git tag -m t tag 2>/dev/null; git branch other';
@@ -255,7 +259,7 @@ function conforms(target: Target): void {
       await arena.sh(idle, 'rm -rf .git');
       rmSync(folder, { recursive: true });
     },
-    () => (!mode.bundle || mode.workspace === 'bind') && 'the workspace is the host’s own',
+    () => mode.isolation === 'os-sandbox' && 'srt forbids the settings that git init writes',
   );
 
   row(
@@ -330,6 +334,12 @@ function conforms(target: Target): void {
         if (sized.memoryMiB !== undefined) expect(seen.memoryBytes).toBe(sized.memoryMiB * 2 ** 20);
         if (sized.cpus !== undefined) expect(seen.cpus).toBe(sized.cpus);
       });
+      for (const egress of ['gateway', 'internet', ['example.com']] satisfies EntryOptions['egress'][]) {
+        if (!mode.options?.includes('egress') || !(await taken({ egress })) || !target.real || egress !== 'gateway') continue;
+        await arena.withOptions('enclosed', { egress }, async (_, sh) => {
+          if (mode.isolation === 'system-container') expect((await sh('ls /sys/class/net')).stdout.sort()).toEqual(['cagematch0', 'lo']);
+        });
+      }
       if (mode.options?.includes('network') && (await taken({ network: 'none' }))) {
         await arena.withOptions('alone', { network: 'none' }, async (_, sh) => {
           if (target.real) expect((await sh("sed -n 's/^ *\\([^ ]*\\):.*/\\1/p' /proc/net/dev")).stdout).toEqual(['lo']);
@@ -351,7 +361,7 @@ function conforms(target: Target): void {
         const box = await arena.launch(arena.plan('cost', (layout) => ({ ...shell(layout, ''), argv: ['node', '-e', MEASURED] })));
         boxes.push(box);
         const idles = working;
-        const alone = atWork(box.handle.process as never);
+        const alone = atWork(box.process as never);
         working = { begun: Promise.all([idles.begun, alone.begun]), ended: Promise.all([idles.ended, alone.ended]) };
       }
       await working.begun;
@@ -385,11 +395,50 @@ function conforms(target: Target): void {
     () => notHere(target, mode.disk),
   );
 
-  row(target, 'there is an argv for a terminal inside', async () => {
-    const argv = mode.shell(arena.ctx, idle.handle);
-    expect(argv.length).toBeGreaterThan(0);
-    expect(argv.every((word) => word !== '')).toBe(true);
-  });
+  row(
+    target,
+    'with nothing but its name, a sandbox takes commands and gives back its workspace; or the mode says what is missing',
+    async () => {
+      const { name } = idle;
+      const found = mode.processes?.(arena.ctx, { name });
+      const run = async () => read(mode.exec(arena.ctx, { name }, shell(idle.layout, 'echo "by name" >by-name.txt; cat by-name.txt')));
+      // The settings of an OS sandbox exist in its handle alone: it must not be left out of them.
+      if (mode.isolation === 'os-sandbox') return void (await expect(run()).rejects.toMatchObject({ code: 'not-ready' }));
+      expect(await run()).toMatchObject({ stdout: ['by name'], end: { type: 'exit', code: 0 } });
+      await mode.collect(arena.ctx, { name }, idle.host.workspace);
+      const file = join(idle.host.workspace, 'by-name.txt');
+      expect(readFileSync(file, 'utf8')).toBe('by name\n');
+      expect({ uid: statSync(file).uid, gid: statSync(file).gid }).toEqual({ uid: arena.user.uid, gid: arena.user.gid });
+      if (target.real && !sharesFiles && !mode.elsewhere) expect((await found)?.length).toBeGreaterThan(0);
+    },
+  );
+
+  row(
+    target,
+    'a command with a terminal has its folder, its environment and its secrets, of which none is in an argv',
+    async () => {
+      const secret = `terminal-secret-${createHash('sha256').update(target.name).digest('hex').slice(0, 16)}`;
+      const script = '[ -t 0 ] && [ -t 1 ] && cat deep/er/seed.txt && echo "$GIVEN" && printf %s "$SECRET" | wc -c | tr -d " "; exit 7';
+      const command = shell(idle.layout, script, { env: { GIVEN: "plain = 'value'" }, secretEnv: { SECRET: secret } });
+      const watching = watchArgv(secret);
+      const { argv, env, cwd } = await mode.terminal(arena.ctx, idle.handle, command);
+      expect(argv.join(' ')).not.toContain(secret);
+      if (mode.isolation === 'remote-vm') return; // Its client is not here.
+      const within = [SCRIPT, '-qec', argv.map(quoted).join(' '), '/dev/null'] as const;
+      const { stdout, end } = await capture([...within], { env: { ...env, SHELL: '/bin/sh' }, cwd, timeoutMs: 20_000 });
+      // `script` shows the end of its own input, and a client may add a line of its own at the end.
+      const lines = stdout
+        .replaceAll(/\r|\^@/g, '')
+        .split('\n')
+        .slice(0, 3);
+      expect({ lines, end }).toMatchObject({
+        lines: [SEED.trim(), "plain = 'value'", `${secret.length}`],
+        end: { type: 'exit', code: 7 },
+      });
+      expect(watching.stop()).toEqual([]);
+    },
+    () => !existsSync(SCRIPT) && 'there is no program here that makes terminals',
+  );
 
   row(
     target,
@@ -401,11 +450,12 @@ function conforms(target: Target): void {
       expect([mine.stdout, theirs.stdout]).toEqual([['idle'], ['other']]);
 
       const [running, doomed] = [await beginSleeping(arena, other), await beginSleeping(arena, idle)];
-      const { match, owner } = arena.ctx.labels;
+      const { match, owner, session } = arena.ctx.labels;
       for (const name of [idle.name, other.name]) {
         const listed = await arena.listed(name);
         expect(listed.length).toBeGreaterThan(0);
-        for (const { labels } of listed) expect(labels).toEqual({ match, owner, mode: mode.id });
+        for (const { labels } of listed) expect(labels).toEqual({ match, owner, session, mode: mode.id });
+        expect(listed.map(({ state }) => state)).toContain('running');
       }
 
       for (const listed of await arena.listed(other.name)) await mode.reap(arena.ctx, listed);

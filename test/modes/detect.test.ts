@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import type { Context, Detection, Facts, Mode } from '../../lib/contract.js';
+import type { Context, Detection, Mode } from '../../lib/contract.js';
 import { nobodysUser } from '../../lib/os/sandbox-user.js';
 import { detectionSchema } from '../../lib/record/types.js';
 import { detectAll, isStandIn } from '../../lib/sandbox/detect.js';
@@ -15,6 +15,7 @@ import podman from '../../modes/podman.js';
 import { fakeCommands, quoted, saying } from '../support/fake-commands.js';
 import { modeContext } from '../support/mode-context.js';
 import { isRunning, pidIn } from '../support/processes.js';
+import { dockerState, podmanState } from '../support/runtime-states.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 /** Asks one mode, with only these programs on PATH. */
@@ -141,18 +142,19 @@ describe('docker', () => {
 
   test('what is exec’d would not be in a krun machine, and is refused; so is a terminal', async () => {
     const command = { argv: ['true'] as [string], env: {}, secretEnv: {}, cwd: '/' };
-    const found = await ask(docker, { docker: json({ ...INFO, Runtimes: { runc: {}, small: { path: '/usr/bin/krun' } } }) });
-    const { facts } = found as Extract<Detection, { status: 'ready' }>;
+    const env = { PATH: fakeCommands({ docker: json({ ...INFO, Runtimes: { runc: {}, small: { path: '/usr/bin/krun' } } }) }) };
+    const [found] = await detectAll([docker], () => modeContext('docker', { env }));
+    const state = found?.runtimeState as object;
     for (const [mode, variant, given] of [
-      [docker, 'krun', { runtime: 'runc' }],
-      [podman, 'krun', { runtime: 'runc' }],
-      [docker, 'small', facts],
-      [docker, undefined, { ...facts, runtime: 'small' }],
+      [docker, 'krun', dockerState()],
+      [podman, 'krun', podmanState()],
+      [docker, 'small', state],
+      [docker, undefined, { ...state, runtime: 'small' }],
     ] as const) {
-      const ctx = modeContext(mode.id, { variant, facts: given });
+      const ctx = modeContext(mode.id, { variant, state: given });
       const refusal = `${variant ?? 'small'} runs a container's first process in its machine, and what is exec'd beside it`;
       expect(() => mode.exec(ctx, { name: 'x' }, command)).toThrow(refusal);
-      expect(() => mode.shell(ctx, { name: 'x' })).toThrow(refusal);
+      await expect(mode.terminal(ctx, { name: 'x' }, command)).rejects.toThrow(refusal);
     }
   });
 
@@ -407,11 +409,15 @@ describe('podman', () => {
   });
 
   test.each([
-    ['kata', { kataVersion: '3.2.0' }, 'kata 3.2.0 has no OCI command line, which Podman needs: since 2.0 Kata is a shim of containerd'],
-    ['strong', { strongVersion: '2.5.2', otherNames: 'strong=kata' }, 'strong 2.5.2 has no OCI command line'],
-    ['kata', { kataVersion: '1.12.1', rootless: true }, 'kata makes its virtual machines as root: rootless Podman cannot use it'],
-  ])('%s is refused before anything is built, where it cannot work: %j', async (variant, facts, said) => {
-    const ctx = modeContext('podman', { variant, facts: { runtime: 'runc', ...facts } });
+    [
+      'kata',
+      { versions: { kata: '3.2.0' } },
+      'kata 3.2.0 has no OCI command line, which Podman needs: since 2.0 Kata is a shim of containerd',
+    ],
+    ['strong', { versions: { strong: '2.5.2' }, otherNames: { strong: 'kata' } }, 'strong 2.5.2 has no OCI command line'],
+    ['kata', { versions: { kata: '1.12.1' }, rootless: true }, 'kata makes its virtual machines as root: rootless Podman cannot use it'],
+  ])('%s is refused before anything is built, where it cannot work: %j', async (variant, state, said) => {
+    const ctx = modeContext('podman', { variant, state: podmanState(state) });
     await expect(podman.prepare(ctx)).rejects.toMatchObject({ code: 'not-ready', message: expect.stringContaining(said) });
   });
 
@@ -460,8 +466,10 @@ describe.each([docker, podman])('a runtime of virtual machines, of $id', (mode) 
   const ELSEWHERE = { desktop: true, remote: true };
 
   test('is refused where this machine has no device for them, and goes on to its image where it has, or another has to', async () => {
-    const prepared = (facts: Facts) =>
-      mode.prepare(modeContext(mode.id, { uid: 0, variant: 'krun', facts: { runtime: 'runc', ...facts } })).catch((error) => error);
+    const prepared = (more: object) =>
+      mode
+        .prepare(modeContext(mode.id, { uid: 0, variant: 'krun', state: { ...dockerState(), ...podmanState(), ...more } }))
+        .catch((error) => error);
     const here = await prepared({});
     const asksForItsImage = { message: expect.stringContaining('cagematch-runner:') };
     if (existsSync('/dev/kvm')) expect(here).toMatchObject(asksForItsImage);

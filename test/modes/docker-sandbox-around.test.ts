@@ -130,7 +130,7 @@ describe('doctor', () => {
   });
 
   it('says what can be done there with a key and with a subscription, also when all is ready', async () => {
-    await dockerSandbox.prepare(contextOf('docker-sandbox', stand.env, { facts: { cli: 'sbx' } }));
+    await dockerSandbox.prepare(contextOf('docker-sandbox', stand.env, { state: { cli: 'sbx' } }));
     const { stdout } = await call('doctor');
     const text = stdout.replace(/\s+/g, ' ');
     expect(text).toContain('docker-sandbox: Docker Sandbox sbx v0.39.0-stand-in');

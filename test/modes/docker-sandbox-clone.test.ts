@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Report } from '../../lib/report/document.js';
+import { commitsOf } from '../../lib/sandbox/git-return.js';
 import dockerSandbox from '../../modes/docker-sandbox.js';
 import { contextOf, readAll, specOf } from '../support/calling.js';
 import { cagematch, ownHouse, standSomewhere } from '../support/house.js';
@@ -50,7 +51,7 @@ describe('a clone', () => {
   let spec: ReturnType<typeof specOf>;
   beforeEach(async () => {
     stand = await standIn();
-    ctx = contextOf('docker-sandbox', stand.env, { facts: { cli: 'sbx' }, variant: 'clone' });
+    ctx = contextOf('docker-sandbox', stand.env, { state: { cli: 'sbx' }, variant: 'clone' });
     spec = specOf(NAME);
   });
   afterEach(async () => {
@@ -72,7 +73,7 @@ describe('a clone', () => {
     writeFileSync(join(workspace, 'run.sh'), '#!/bin/sh\necho ran\n');
     chmodSync(join(workspace, 'run.sh'), 0o755);
     symlinkSync('run.sh', join(workspace, 'link'));
-    const handle = await dockerSandbox.launch(ctx, spec);
+    const { handle } = await dockerSandbox.launch(ctx, spec);
     const script =
       'git status --porcelain; git log --oneline | wc -l | tr -d " "; ./link; cat deep/er/seed.txt; echo made >made.txt; rm run.sh link; git config core.fsmonitor "touch pwned"';
     const ran = await readAll(dockerSandbox.exec(ctx, handle, inside(script)));
@@ -80,15 +81,18 @@ describe('a clone', () => {
     expect(readdirSync(workspace).sort()).toEqual(['deep', 'link', 'run.sh']);
     await dockerSandbox.collect(ctx, handle, workspace);
     expect(readdirSync(workspace).sort()).toEqual(['deep', 'made.txt']);
-    expect(await dockerSandbox.bundle?.(ctx, handle, false)).toBeUndefined();
+    expect(await commitsOf(dockerSandbox, ctx, handle, { workspace: join(dirname(spec.host.workspace), 'repository') })).toBeUndefined();
   });
 
   it('gives back as a bundle what the agent committed in it, since its repository stays behind', async () => {
     writeFileSync(join(spec.host.workspace, 'seed.txt'), 'seed\n');
-    const handle = await dockerSandbox.launch(ctx, spec);
+    const { handle } = await dockerSandbox.launch(ctx, spec);
     await readAll(dockerSandbox.exec(ctx, handle, inside('git -c user.name=a -c user.email=a@b commit -q --allow-empty -m "made inside"')));
     const bundle = join(dirname(spec.host.workspace), 'brought.bundle');
-    writeFileSync(bundle, (await dockerSandbox.bundle?.(ctx, handle, false)) ?? '');
+    writeFileSync(
+      bundle,
+      (await commitsOf(dockerSandbox, ctx, handle, { workspace: join(dirname(spec.host.workspace), 'repository') })) ?? '',
+    );
     const clone = join(dirname(spec.host.workspace), 'clone');
     await execa('git', ['clone', '--quiet', '--bare', bundle, clone]);
     expect((await execa('git', ['-C', clone, 'log', '-1', '--format=%s'])).stdout).toBe('made inside');
@@ -100,7 +104,7 @@ describe('a clone', () => {
     writeFileSync(join(workspace, '.git/config'), '[core]\n\trepositoryformatversion = 0\n\tfsmonitor = touch pwned\n');
     mkdirSync(join(workspace, 'empty'));
     writeFileSync(join(workspace, 'file'), 'text\n');
-    const handle = await dockerSandbox.launch(ctx, spec);
+    const { handle } = await dockerSandbox.launch(ctx, spec);
     // The runtime's client has this host's git look at it, so it holds objects and settings of ours alone.
     const repository = join(dirname(workspace), 'repository');
     expect(readdirSync(repository)).toEqual(['.git']);
@@ -116,7 +120,7 @@ describe('a clone', () => {
   it('that names a place outside is refused, and the workspace stays as it was', async () => {
     const { workspace } = spec.host;
     writeFileSync(join(workspace, 'file'), 'text\n');
-    const handle = await dockerSandbox.launch(ctx, spec);
+    const { handle } = await dockerSandbox.launch(ctx, spec);
     await readAll(dockerSandbox.exec(ctx, handle, inside('ln -s /etc/passwd out')));
     await expect(dockerSandbox.collect(ctx, handle, workspace)).rejects.toMatchObject({ code: 'collect-failed' });
     expect(readdirSync(workspace)).toEqual(['file']);

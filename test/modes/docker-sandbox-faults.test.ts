@@ -20,7 +20,7 @@ async function match(cli: Cli, fault: string, timeoutS = 8, entry = 'docker-sand
   const place = standSomewhere();
   const env = { ...stand.env, CAGEMATCH_STAND_IN_FAULT: fault };
   // Its template is here: what is tried is the run.
-  if (cli === 'sbx') await dockerSandbox.prepare(contextOf('docker-sandbox', stand.env, { facts: { cli } }));
+  if (cli === 'sbx') await dockerSandbox.prepare(contextOf('docker-sandbox', stand.env, { state: { cli } }));
   const bound = ['--runs', '1', '--timeout', `${timeoutS}`];
   const run = ['run', entry, '--model', 'replay', ...bound, '--out', join(place.cwd, 'out'), '--json', '-'];
   const { stdout, stderr, exitCode } = await cagematch(ownHouse, run, { cwd: place.cwd, env });
@@ -85,7 +85,7 @@ describe.concurrent('a client that hangs', () => {
 
   it('at the first `rm` is asked again, and the run has passed', async () => {
     const stand = await standIn();
-    const ctx = contextOf('docker-sandbox', stand.env, { facts: { cli: 'sbx' } });
+    const ctx = contextOf('docker-sandbox', stand.env, { state: { cli: 'sbx' } });
     await dockerSandbox.prepare(ctx);
     await stand.close();
     const { report, left } = await match('sbx', 'hang:rm@2', 60);
@@ -97,7 +97,7 @@ describe.concurrent('a client that hangs', () => {
 it('a template that is not here in time is an image that cannot be had, and no sandbox stays', async () => {
   const stand = await standIn();
   const env = { ...stand.env, CAGEMATCH_SANDBOX_WAIT: '1', CAGEMATCH_STAND_IN_FAULT: 'hang-after:create' };
-  const ctx = contextOf('docker-sandbox', env, { facts: { cli: 'sbx' } });
+  const ctx = contextOf('docker-sandbox', env, { state: { cli: 'sbx' } });
   const failed = { code: 'image-unavailable', message: 'sbx create: sbx gives no answer', hint: 'sbx daemon restart' };
   await expect(dockerSandbox.prepare(ctx)).rejects.toMatchObject(failed);
   expect(await dockerSandbox.list({ ...ctx, env: stand.env })).toEqual([]);
@@ -106,7 +106,7 @@ it('a template that is not here in time is an image that cannot be had, and no s
 
 it('a time to wait that is none is refused before anything is made', async () => {
   const stand = await standIn();
-  const ctx = contextOf('docker-sandbox', { ...stand.env, CAGEMATCH_SANDBOX_WAIT: 'long' }, { facts: { cli: 'sbx' } });
+  const ctx = contextOf('docker-sandbox', { ...stand.env, CAGEMATCH_SANDBOX_WAIT: 'long' }, { state: { cli: 'sbx' } });
   await expect(dockerSandbox.prepare(ctx)).rejects.toMatchObject({ code: 'not-ready', hint: 'CAGEMATCH_SANDBOX_WAIT=600' });
   await stand.close();
 });

@@ -83,13 +83,13 @@ describe.each(VARIANTS)('a sandbox of %s', (variant) => {
   const spec = specOf('cagematch-20260102-030405-abcd-docker-sandbox-1');
   beforeEach(async () => {
     stand = await standIn(variant);
-    ctx = contextOf('docker-sandbox', stand.env, { facts: { cli: variant } });
+    ctx = contextOf('docker-sandbox', stand.env, { state: { cli: variant } });
   });
   afterEach(() => stand.close());
   afterAll(() => spec.close());
 
   it('tells lines, errors and the exit code of a command apart, with its environment and folder', async () => {
-    const handle = await dockerSandbox.launch(ctx, spec);
+    const { handle } = await dockerSandbox.launch(ctx, spec);
     const script = 'echo "$PLAIN $SECRET"; pwd; echo complaint >&2; exit 7';
     const command = { argv: ['sh', '-c', script] as [string, ...string[]], env: { PLAIN: 'a b' }, secretEnv: { SECRET: 's3cret' } };
     const ran = await readAll(dockerSandbox.exec(ctx, handle, { ...command, cwd: spec.host.workspace }));
@@ -103,7 +103,7 @@ describe.each(VARIANTS)('a sandbox of %s', (variant) => {
     symlinkSync(spec.host.workspace, link);
     const linked = { ...spec, host: { ...spec.host, workspace: link } };
     const { workspace } = dockerSandbox.layout(ctx, linked.host);
-    const handle = await dockerSandbox.launch(ctx, linked);
+    const { handle } = await dockerSandbox.launch(ctx, linked);
     const created = calls(stand).find((argv) => argv.includes('create')) ?? [];
     expect([workspace, created.at(-2)]).toEqual([spec.host.workspace, spec.host.workspace]);
     await dockerSandbox.destroy(ctx, handle);
@@ -111,8 +111,8 @@ describe.each(VARIANTS)('a sandbox of %s', (variant) => {
   });
 
   it('is listed with its labels until it is destroyed, which may be said twice', async () => {
-    const handle = await dockerSandbox.launch(ctx, spec);
-    expect(await dockerSandbox.list(ctx)).toEqual([{ id: spec.name, kind: 'sandbox', labels: ctx.labels }]);
+    const { handle } = await dockerSandbox.launch(ctx, spec);
+    expect(await dockerSandbox.list(ctx)).toEqual([{ id: spec.name, kind: 'sandbox', labels: ctx.labels, state: 'running' }]);
     await dockerSandbox.destroy(ctx, handle);
     await dockerSandbox.destroy(ctx, handle);
     expect(await dockerSandbox.list(ctx)).toEqual([]);
@@ -125,13 +125,13 @@ describe.each(VARIANTS)('a sandbox of %s', (variant) => {
     for (const name of ['mine', 'cagematch-notes'])
       await execa(program, [...args, 'create', '--name', name, 'shell', tmpdir()], { env: stand.env, extendEnv: false });
     const listed = await dockerSandbox.list(ctx);
-    expect(listed).toEqual([{ id: spec.name, kind: 'sandbox', labels: { match: ctx.labels.match, mode: 'docker-sandbox' } }]);
+    expect(listed).toEqual([{ id: spec.name, kind: 'sandbox', labels: { match: ctx.labels.match, mode: 'docker-sandbox' }, state: 'running' }]);
     for (const one of listed) await dockerSandbox.reap(ctx, one);
     expect((await sandboxesOf(stand, variant)).split('\n').sort()).toEqual(['cagematch-notes', 'mine']);
   });
 
   it('that is removed under a running command ends it', async () => {
-    const handle = await dockerSandbox.launch(ctx, spec);
+    const { handle } = await dockerSandbox.launch(ctx, spec);
     const command = {
       argv: ['sh', '-c', 'echo begun; exec sleep 600'] as [string, ...string[]],
       env: {},
@@ -156,7 +156,7 @@ describe('it is refused', () => {
     const ctx = contextOf('docker-sandbox', { ...stand.env, CAGEMATCH_STAND_IN_FAULT: fault });
     expect(await dockerSandbox.detect(ctx)).toMatchObject({ status: expect.stringMatching(/unconfigured|broken/), hint });
     const failed = { code: 'launch-failed', message: expect.stringContaining(reason), hint };
-    await expect(dockerSandbox.launch({ ...ctx, facts: { cli: 'sbx' } }, spec)).rejects.toMatchObject(failed);
+    await expect(dockerSandbox.launch({ ...ctx, state: { cli: 'sbx' } }, spec)).rejects.toMatchObject(failed);
     spec.close();
     await stand.close();
   });

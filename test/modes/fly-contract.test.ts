@@ -25,7 +25,7 @@ async function launchOnce(fate?: Fate): Promise<{ failed: unknown; closing: Prom
   const ctx = contextOf('fly', stand.env);
   const spec = specOf(NAME);
   try {
-    const handle = await fly.launch(ctx, spec);
+    const { handle } = await fly.launch(ctx, spec);
     await fly.destroy(ctx, handle);
     return { failed: undefined, closing: stand.close() };
   } catch (failed) {

@@ -1,5 +1,7 @@
 // Whatever befalls a call of the Machines API: the run ends typed, the right one is blamed, and no machine is left.
+
 import { describe, expect, it } from 'vitest';
+import type { Handle } from '../../lib/contract.js';
 import type { Outcome } from '../../lib/record/types.js';
 import { failureOf } from '../../lib/sandbox/failure.js';
 import { agentFailure, startTranscript } from '../../lib/task/transcript.js';
@@ -32,10 +34,10 @@ async function ordeal(options: Options, env: Record<string, string> = {}): Promi
   const said: string[] = [];
   const ctx = contextOf('fly', { ...stand.env, ...env }, { say: (line) => said.push(line) });
   const spec = specOf(NAME);
-  let handle: Awaited<ReturnType<typeof fly.launch>> = { name: spec.name };
+  let handle: Handle = { name: spec.name };
   let outcome: Ordeal['outcome'] = 'passed';
   try {
-    handle = await fly.launch(ctx, spec);
+    ({ handle } = await fly.launch(ctx, spec));
     const { end } = await readAll(fly.exec(ctx, handle, ECHO));
     if (end.type === 'lost') outcome = agentFailure(startTranscript(), end) ?? 'passed';
     else await fly.collect(ctx, handle, spec.host.workspace);

@@ -114,7 +114,7 @@ describe('a machine', () => {
   });
 
   it('tells lines, errors and the exit code of a command apart, with its environment and folder', async () => {
-    const handle = await fly.launch(ctx, spec);
+    const { handle } = await fly.launch(ctx, spec);
     const script = 'echo "$PLAIN $SECRET"; case $PWD in */workspace) echo here ;; esac; printf "é%s" ü; echo complaint >&2; exit 7';
     const command = { argv: ['sh', '-c', script] as [string, ...string[]], env: { PLAIN: 'a b' }, secretEnv: { SECRET: 's3cret' } };
     const ran = await readAll(fly.exec(ctx, handle, { ...command, cwd: '/workspace' }));
@@ -126,7 +126,7 @@ describe('a machine', () => {
     writeFileSync(join(spec.host.workspace, 'noise.bin'), noise);
     writeFileSync(join(spec.host.workspace, 'doomed.txt'), '');
     mkdirSync(join(spec.host.workspace, 'empty'));
-    const handle = await fly.launch(ctx, spec);
+    const { handle } = await fly.launch(ctx, spec);
     const inside = stand.api.folderOf(stand.api.machines()[0]?.id ?? '', '/workspace');
     expect(readFileSync(join(inside, 'noise.bin')).equals(noise)).toBe(true);
     const argv: [string, ...string[]] = ['sh', '-c', 'rm doomed.txt; cp noise.bin more.bin; ln -s noise.bin link'];
@@ -139,7 +139,7 @@ describe('a machine', () => {
 
   it('cannot bring back a link to this host', async () => {
     writeFileSync(join(spec.host.workspace, 'before.txt'), '');
-    const handle = await fly.launch(ctx, spec);
+    const { handle } = await fly.launch(ctx, spec);
     symlinkSync('/etc/passwd', join(stand.api.folderOf(stand.api.machines()[0]?.id ?? '', '/workspace'), 'link'));
     const refused = { code: 'collect-failed', message: expect.stringContaining('"./link" is a link that leaves the workspace') };
     await expect(fly.collect(ctx, handle, spec.host.workspace)).rejects.toMatchObject(refused);
@@ -147,9 +147,9 @@ describe('a machine', () => {
   });
 
   it('is listed with its labels until it is destroyed, which may be said twice', async () => {
-    const handle = await fly.launch(ctx, spec);
+    const { handle } = await fly.launch(ctx, spec);
     const [machine] = stand.api.machines();
-    expect(await fly.list(ctx)).toEqual([{ id: `${spec.name} ${machine?.id}`, kind: 'machine', labels: ctx.labels }]);
+    expect(await fly.list(ctx)).toMatchObject([{ id: `${spec.name} ${machine?.id}`, kind: 'machine', labels: ctx.labels, state: 'running' }]);
     await fly.destroy(ctx, handle);
     await fly.destroy(ctx, handle);
     expect(await fly.list(ctx)).toEqual([]);
@@ -181,7 +181,7 @@ describe('a machine', () => {
   });
 
   it('ends with what ran in it', async () => {
-    const handle = await fly.launch(ctx, spec);
+    const { handle } = await fly.launch(ctx, spec);
     const argv: [string, ...string[]] = ['sh', '-c', 'echo begun; exec sleep 600'];
     for await (const event of fly.exec(ctx, handle, { argv, env: {}, secretEnv: {}, cwd: '/workspace' })) {
       if (event.type === 'line') await fly.destroy(ctx, handle);

@@ -4,7 +4,7 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import { fieldEnv } from '../../bench/field.js';
 import type { Context } from '../../lib/contract.js';
 import { type Asked, planMatch } from '../../lib/match/plan.js';
-import { output } from '../../lib/os/exec.js';
+import { output } from '../../lib/os/capture.js';
 import { newMatchId } from '../../lib/record/match-id.js';
 import { renderTable } from '../../lib/report/terminal/table.js';
 import { contextFor, createKeeper } from '../../lib/sandbox/context.js';
@@ -38,8 +38,8 @@ async function matchOn(asked: Asked[], settings: Parameters<typeof playMatch>[1]
   const detected = await detectAll([mode], (one) => contextFor(around, keeper, one));
   const { entries, missing } = planMatch(registry, detected, asked, []);
   expect(missing).toEqual([]);
-  const contextOf = ({ adapter, variant, options, facts }: (typeof entries)[number]): Context =>
-    contextFor(around, keeper, adapter, { variant, options, facts });
+  const contextOf = ({ adapter, variant, options, runtimeState: state }: (typeof entries)[number]): Context =>
+    contextFor(around, keeper, adapter, { variant, options, state });
   const played = await playMatch(entries, { contextOf, matchId: match, timeoutMs: 100_000, ...settings });
   const [entry] = entries;
   if (!entry) throw new Error('nothing was planned');

@@ -8,6 +8,7 @@ import { createKeeper } from '../../lib/sandbox/context.js';
 import incus from '../../modes/incus.js';
 import { fakeCommands, quoted, writeProgram } from '../support/fake-commands.js';
 import { modeContext } from '../support/mode-context.js';
+import { incusState } from '../support/runtime-states.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const REMOTES = {
@@ -48,7 +49,7 @@ const spec = (name: string, workspace: string) => ({
 
 test('an OCI image is launched as it is, with an entry point that idles, and nothing is built', async () => {
   const { calls, context, folder, close } = client(ANSWERS);
-  const ctx = context({ env: { CAGEMATCH_INCUS_IMAGE: IMAGE }, facts: { oci: true } });
+  const ctx = context({ env: { CAGEMATCH_INCUS_IMAGE: IMAGE }, state: incusState({ oci: true }) });
   await incus.prepare(ctx);
   expect(calls().filter((call) => /^(publish|init|file)/.test(call))).toEqual([]);
   await incus.launch(ctx, spec('sandbox', folder));
@@ -91,7 +92,7 @@ test('a virtual machine is launched when the agent in it takes commands, not whe
     `#!/bin/sh\necho "$@" >>${quoted(join(folder, 'calls'))}\ncase "$*" in\nmonitor*) exec /bin/sleep 300 ;;\nexec*) [ "$(/usr/bin/grep -c ^exec ${quoted(join(folder, 'calls'))})" -gt 2 ] || { echo "Error: VM agent isn't currently running" >&2; exit 1; } ;;\nesac\n`,
   );
   const ctx = { ...context({ variant: 'vm' }), env: { PATH: bin } };
-  const handle = await incus.launch(ctx, spec('machine', folder));
+  const { handle } = await incus.launch(ctx, spec('machine', folder));
   expect(handle).not.toHaveProperty('runningAtMs');
   expect(calls().filter((call) => call.startsWith('exec')).length).toBe(3);
   expect(calls().find((call) => call.startsWith('launch'))).toMatch(/ machine --vm$/);

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Context, Facts } from '../../lib/contract.js';
+import type { Context } from '../../lib/contract.js';
 import type { Report } from '../../lib/report/document.js';
 import kubernetes from '../../modes/kubernetes.js';
 import { contextOf, readAll, specOf } from '../support/calling.js';
@@ -121,7 +121,7 @@ describe('a pod', () => {
 
   it('tells lines, errors and the exit code of a command apart, and gives secrets that were mounted as well as others', async () => {
     await open();
-    const handle = await kubernetes.launch(ctx, { ...spec, secretEnv: { MOUNTED: 's3cret' } });
+    const { handle } = await kubernetes.launch(ctx, { ...spec, secretEnv: { MOUNTED: 's3cret' } });
     const command = { ...sh('echo "$MOUNTED $TYPED"; printf "complaint" >&2; exit 7'), secretEnv: { TYPED: 'typed', MOUNTED: 's3cret' } };
     const ran = await readAll(kubernetes.exec(ctx, handle, command));
     expect(ran).toEqual({ stdout: ['s3cret typed'], stderr: ['complaint'], end: { type: 'exit', code: 7 } });
@@ -138,7 +138,7 @@ describe('a pod', () => {
     const noise = randomBytes(1_300_000);
     writeFileSync(join(spec.host.workspace, 'noise.bin'), noise);
     writeFileSync(join(spec.host.workspace, 'doomed.txt'), '');
-    const handle = await kubernetes.launch(ctx, spec);
+    const { handle } = await kubernetes.launch(ctx, spec);
     await readAll(kubernetes.exec(ctx, handle, sh('rm doomed.txt; cp noise.bin more.bin; ln -s noise.bin link')));
     await kubernetes.collect(ctx, handle, spec.host.workspace);
     expect(readdirSync(spec.host.workspace).sort()).toEqual(['link', 'more.bin', 'noise.bin']);
@@ -174,7 +174,7 @@ describe('a pod', () => {
     ['exec-zero', /^the connection was lost: the client ended with code 0$/],
   ])('that is met by %s under a command loses it, says why, and invents no code', async (fault, reason) => {
     await open({ CAGEMATCH_STAND_IN_FAULT: `${fault}@2` }, { options: { memoryMiB: 1024 } });
-    const handle = await kubernetes.launch(ctx, spec);
+    const { handle } = await kubernetes.launch(ctx, spec);
     const { end } = await readAll(kubernetes.exec(ctx, handle, sh('exec sleep 60')));
     expect(end).toEqual({ type: 'lost', reason: expect.stringMatching(reason) });
     await kubernetes.destroy(ctx, handle);
@@ -184,7 +184,7 @@ describe('a pod', () => {
 
   it('that starts slowly is waited for', async () => {
     await open({ CAGEMATCH_STAND_IN_FAULT: 'slow-start', CAGEMATCH_KUBE_WAIT: '2' });
-    const handle = await kubernetes.launch(ctx, spec);
+    const { handle } = await kubernetes.launch(ctx, spec);
     expect((await readAll(kubernetes.exec(ctx, handle, sh('exit 3')))).end).toEqual({ type: 'exit', code: 3 });
   });
 
@@ -211,8 +211,8 @@ describe('a pod', () => {
   });
 
   it('is made by a Sandbox where the cluster has that and the variant asks for it', async () => {
-    await open({ CAGEMATCH_STAND_IN_CRD: 'sandboxes' }, { variant: 'agent-sandbox', facts: { sandboxApi: 'v1beta1' } });
-    const handle = await kubernetes.launch(ctx, { ...spec, secretEnv: { SECRET: 's3cret' } });
+    await open({ CAGEMATCH_STAND_IN_CRD: 'sandboxes' }, { variant: 'agent-sandbox', state: { sandboxApi: 'v1beta1', otherNames: {} } });
+    const { handle } = await kubernetes.launch(ctx, { ...spec, secretEnv: { SECRET: 's3cret' } });
     expect(objects('Job')).toEqual([]);
     expect((await readAll(kubernetes.exec(ctx, handle, { ...sh('echo "$SECRET"'), secretEnv: { SECRET: 's3cret' } }))).stdout).toEqual([
       's3cret',
@@ -307,8 +307,8 @@ describe('detection', () => {
         { id: 'crun', isolation: 'container', onRequest: true },
       ],
     });
-    const { facts } = found as { facts: Facts };
-    const given = (variant: string) => modeContext('kubernetes', { variant, facts });
+    const { state } = found as { state: unknown };
+    const given = (variant: string) => modeContext('kubernetes', { variant, state });
     await expect(kubernetes.prepare(given('small'))).rejects.toMatchObject({
       code: 'not-ready',
       message: "small runs a container's first process in its machine, and what is exec'd beside it",

@@ -1,6 +1,6 @@
 // Which machine of a runtime's takes the next sandbox, and word of one that is lost; the runtime's answers are the test's, time is not.
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { stream } from '../../lib/os/exec.js';
+import { stream } from '../../lib/os/stream.js';
 import { type Member, untilLost, watchMembers } from '../../modes/incus/members.js';
 import { thrownBy } from '../support/thrown.js';
 

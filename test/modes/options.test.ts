@@ -11,6 +11,7 @@ import { openArena } from '../support/conformance/arena.js';
 import { fakeCommands, saying } from '../support/fake-commands.js';
 import { cagematch, ownHouse, standSomewhere } from '../support/house.js';
 import { modeContext } from '../support/mode-context.js';
+import { dockerState, podmanState } from '../support/runtime-states.js';
 import { standIn as openDocker } from '../support/stand-ins/docker.js';
 import { standIn as openSandboxes } from '../support/stand-ins/docker-sandbox.js';
 import { standIn as openFly } from '../support/stand-ins/fly.js';
@@ -52,16 +53,16 @@ test('a user-space kernel, which takes several tasks of the host for a process i
 interface Way {
   id: string;
   options: EntryOptions;
-  facts?: Context['facts'];
+  state?: Context['state'];
   variant?: string;
   /** What the client says of the network that it is asked about. */
   inspected?: string;
 }
 
-async function reached({ id, options, facts = {}, variant, inspected = '' }: Way) {
+async function reached({ id, options, state, variant, inspected = '' }: Way) {
   const script = `case "$1 $2" in "network inspect") printf '%s' "$3" > "$0.asked"; printf '%s' '${inspected}';; esac`;
   const PATH = fakeCommands({ docker: script, podman: script });
-  const ctx = modeContext(id, { env: { PATH }, options, facts, variant });
+  const ctx = modeContext(id, { env: { PATH }, options, state, variant });
   const reach = await mode(id).reach(ctx);
   const asked = () => {
     try {
@@ -88,7 +89,7 @@ describe('the gateway is reached', () => {
       { id: 'docker', options: { network: 'default' }, inspected: '172.17.0.1' },
       { listen: '172.17.0.1', url: 'http://172.17.0.1:1', asked: 'bridge' },
     ],
-    ['Docker Desktop, none', { id: 'docker', options: { network: 'none' }, facts: { desktop: true } }, 'inside'],
+    ['Docker Desktop, none', { id: 'docker', options: { network: 'none' }, state: dockerState({ desktop: true }) }, 'inside'],
     ['Podman, none', { id: 'podman', options: { network: 'none' } }, 'inside'],
     ['Podman, host', { id: 'podman', options: { network: 'host' } }, loopback],
     [
@@ -101,12 +102,12 @@ describe('the gateway is reached', () => {
       { id: 'podman', options: { network: 'bridge' }, inspected: '10.88.0.1' },
       { listen: '10.88.0.1', url: 'http://10.88.0.1:1', asked: 'podman' },
     ],
-    ['rootless, none', { id: 'podman', options: { network: 'none' }, facts: { rootless: true } }, 'inside'],
-    ['rootless, host', { id: 'podman', options: { network: 'host' }, facts: { rootless: true } }, loopback],
-    ['rootless, pasta', { id: 'podman', options: { network: 'pasta' }, facts: { rootless: true } }, loopback],
+    ['rootless, none', { id: 'podman', options: { network: 'none' }, state: podmanState({ rootless: true }) }, 'inside'],
+    ['rootless, host', { id: 'podman', options: { network: 'host' }, state: podmanState({ rootless: true }) }, loopback],
+    ['rootless, pasta', { id: 'podman', options: { network: 'pasta' }, state: podmanState({ rootless: true }) }, loopback],
     [
       'rootless, slirp4netns',
-      { id: 'podman', options: { network: 'slirp4netns' }, facts: { rootless: true, rootlessNetwork: 'pasta' } },
+      { id: 'podman', options: { network: 'slirp4netns' }, state: podmanState({ rootless: true, rootlessNetwork: 'pasta' }) },
       { listen: '127.0.0.1', url: 'http://10.0.2.2:1', asked: undefined },
     ],
   ])('%s', async (_, way, expected) => {
@@ -123,11 +124,11 @@ describe('the gateway is reached', () => {
 });
 
 describe('an option that would have no effect is refused before anything is launched', () => {
-  const runsc = { variant: 'runsc', facts: { runtime: 'runc', hostNetwork: 'runsc', ignoresLimits: 'runsc other' } };
-  const rootless = { facts: { rootless: true, cgroup: 'v1' } };
+  const runsc = { variant: 'runsc', state: dockerState({ hostNetwork: ['runsc'], ignoresLimits: ['runsc', 'other'] }) };
+  const rootless = { state: podmanState({ rootless: true, cgroup: 'v1' }) };
   const vm = { variant: 'vm' };
 
-  async function prepared(id: string, more: { variant?: string; facts?: Context['facts'] }, options: EntryOptions) {
+  async function prepared(id: string, more: { variant?: string; state?: Context['state'] }, options: EntryOptions) {
     const PATH = fakeCommands(
       Object.fromEntries(['docker', 'podman', 'incus', 'sbx'].map((name) => [name, saying({ stdout: '{"target":"x"}' })])),
     );
@@ -139,14 +140,14 @@ describe('an option that would have no effect is refused before anything is laun
       );
   }
 
-  test.each<[string, string, { variant?: string; facts?: Context['facts'] }, EntryOptions, RegExp]>([
+  test.each<[string, string, { variant?: string; state?: Context['state'] }, EntryOptions, RegExp]>([
     ['gVisor beside all cgroups', 'docker', runsc, { cpus: 1 }, /runsc is registered with --ignore-cgroups/],
     ['gVisor beside all cgroups', 'docker', runsc, { memoryMiB: 512 }, /runsc is registered with --ignore-cgroups/],
     ['gVisor on the host’s network', 'docker', runsc, { network: 'none' }, /runsc is registered with --network=host/],
     [
       'the daemon’s own runtime, if it is such',
       'docker',
-      { facts: { runtime: 'runsc', ignoresLimits: 'runsc' } },
+      { state: dockerState({ runtime: 'runsc', ignoresLimits: ['runsc'] }) },
       { cpus: 1 },
       /ignore-cgroups/,
     ],
@@ -155,11 +156,11 @@ describe('an option that would have no effect is refused before anything is laun
     ['a network out of reach', 'podman', rootless, { network: 'mine' }, /rootless Podman's network mine/],
     ['/tmp of a virtual machine', 'incus', vm, { tmpfs: true }, /mounts its own \/tmp/],
     ['part of a virtual processor', 'incus', vm, { cpus: 1.5 }, /whole processors, not 1\.5/],
-    ['part of a microVM’s processor', 'docker-sandbox', { facts: { cli: 'sbx' } }, { cpus: 1.5 }, /whole processors, not 1\.5/],
+    ['part of a microVM’s processor', 'docker-sandbox', { state: { cli: 'sbx' } }, { cpus: 1.5 }, /whole processors, not 1\.5/],
     [
       'a size that the older client does not know',
       'docker-sandbox',
-      { facts: { cli: 'docker sandbox' } },
+      { state: { cli: 'docker sandbox' } },
       { memoryMiB: 512 },
       /same cpus and memory/,
     ],
@@ -174,11 +175,11 @@ describe('an option that would have no effect is refused before anything is laun
     });
   });
 
-  test.each<[string, { variant?: string; facts?: Context['facts'] }, EntryOptions]>([
-    ['docker', { facts: runsc.facts }, { cpus: 1.5, memoryMiB: 512, network: 'none' }],
+  test.each<[string, { variant?: string; state?: Context['state'] }, EntryOptions]>([
+    ['docker', { state: runsc.state }, { cpus: 1.5, memoryMiB: 512, network: 'none' }],
     ['docker', runsc, { network: 'host', tmpfs: true }],
-    ['podman', { facts: { rootless: false, cgroup: 'v1' } }, { cpus: 1.5, memoryMiB: 512, network: 'mine' }],
-    ['podman', { facts: { rootless: true, cgroup: 'v2' } }, { cpus: 1.5, memoryMiB: 512, network: 'host' }],
+    ['podman', { state: podmanState({ cgroup: 'v1' }) }, { cpus: 1.5, memoryMiB: 512, network: 'mine' }],
+    ['podman', { state: podmanState({ rootless: true }) }, { cpus: 1.5, memoryMiB: 512, network: 'host' }],
     ['podman', rootless, { tmpfs: true, network: 'none' }],
     ['incus', {}, { cpus: 1.5, memoryMiB: 512, tmpfs: true }],
     ['incus', vm, { cpus: 2, memoryMiB: 512 }],
@@ -193,7 +194,7 @@ describe('an option that would have no effect is refused before anything is laun
 describe('what a runtime that is not here is told', () => {
   test('sbx: whole processors, and memory in MiB; nothing where nothing is asked for', async () => {
     const stand = await openSandboxes('sbx');
-    const ctx = contextOf('docker-sandbox', stand.env, { facts: { cli: 'sbx' }, options: { cpus: 2, memoryMiB: 3072 } });
+    const ctx = contextOf('docker-sandbox', stand.env, { state: { cli: 'sbx' }, options: { cpus: 2, memoryMiB: 3072 } });
     const launched = [specOf('cagematch-20260102-030405-abcd-a-1'), specOf('cagematch-20260102-030405-abcd-b-1')] as const;
     try {
       await mode('docker-sandbox').launch(ctx, launched[0]);
@@ -217,7 +218,7 @@ describe('what a runtime that is not here is told', () => {
     const ctx = contextOf('fly', stand.env, { options: { cpus: 4, memoryMiB: 2048 } });
     const one = specOf('cagematch-20260102-030405-abcd-fly-1');
     try {
-      const handle = await mode('fly').launch(ctx, one);
+      const { handle } = await mode('fly').launch(ctx, one);
       expect(stand.api.machines()[0]?.config.guest).toEqual({ cpu_kind: 'shared', cpus: 4, memory_mb: 2048 });
       await mode('fly').destroy(ctx, handle);
     } finally {
@@ -229,7 +230,7 @@ describe('what a runtime that is not here is told', () => {
 
   test('Incus: a share of time, memory, and a mount', async () => {
     const { env, close } = await openIncus();
-    const target = { name: 'incus', mode: mode('incus'), real: false, variant: undefined, facts: {}, env, close };
+    const target = { name: 'incus', mode: mode('incus'), real: false, variant: undefined, runtimeState: undefined, env, close };
     const arena = await openArena(target);
     const launched = arena.plan('sized');
     try {

@@ -1,6 +1,6 @@
 // Stand-ins refuse what the real command lines refuse, with the same exit code: asked of both, wherever the real one answers.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { capture } from '../../lib/os/exec.js';
+import { capture } from '../../lib/os/capture.js';
 import { machineEnv } from '../support/machine-env.js';
 import { openStandIn, type StandIn } from '../support/stand-ins/stand-in.js';
 

@@ -2,7 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { ExecEvent } from '../../lib/contract.js';
-import { capture, output, stream, which, whyFailed } from '../../lib/os/exec.js';
+import { capture, output, whyFailed } from '../../lib/os/capture.js';
+import { which } from '../../lib/os/path-search.js';
+import { stream } from '../../lib/os/stream.js';
 
 const env = { PATH: process.env.PATH ?? '' };
 const sh = (script: string): [string, string, string] => ['/bin/sh', '-c', script];

@@ -56,7 +56,7 @@ async function swept(
   const keeper = createKeeper();
   keepers.push(keeper);
   const match = `r${process.pid}x${keepers.length}`;
-  const { facts } = found.detection;
+  const { runtimeState: state } = found;
   const contextOf = (_entry: PlannedEntry, more = {}) =>
     contextFor(
       { env: { ...env, ...more }, platform: process.platform, uid: process.getuid?.(), match, signal, say() {} },
@@ -64,7 +64,7 @@ async function swept(
       adapter,
       {
         variant,
-        facts,
+        state,
       },
     );
   const folder = folderFor('residue');
@@ -221,9 +221,9 @@ describe.skipIf(!ready.includes('incus'))('what Incus keeps', () => {
     };
     const sweeps = await swept('incus', { paths: ['gateway'], before }, (incus) => ({
       async launch(ctx, spec) {
-        const handle = await incus.launch(ctx, spec);
+        const launched = await incus.launch(ctx, spec);
         await run('incus', ['config', 'set', spec.name, `user.leak=${planted}`], { env });
-        return handle;
+        return launched;
       },
     }));
     expect(foundIn(sweeps.get('gateway'))).toContain('inspect');

@@ -5,9 +5,9 @@ import { type AddressInfo, createServer as createSocketServer } from 'node:net';
 import { release, tmpdir, version } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Detection, Env, Mode } from '../../lib/contract.js';
+import type { Env, Mode } from '../../lib/contract.js';
 import { WALLS } from '../../lib/kit/walls.js';
-import { which } from '../../lib/os/exec.js';
+import { which } from '../../lib/os/path-search.js';
 import { childrenOf, commandLines } from '../../lib/os/process-tree.js';
 import { type HostSide, JUDGES, sameKernel, socketPaths, type Told } from '../../lib/probes/walls/judge.js';
 import { probeWalls } from '../../lib/probes/walls/walls.js';
@@ -19,6 +19,7 @@ import type { PlannedEntry } from '../../lib/sandbox/row.js';
 import { quoted, writeProgram } from '../support/fake-commands.js';
 import { machineEnv } from '../support/machine-env.js';
 import { modeContext } from '../support/mode-context.js';
+import { dockerState, podmanState } from '../support/runtime-states.js';
 import { standIn } from '../support/stand-ins/docker.js';
 
 const registry = await loadModes();
@@ -32,9 +33,9 @@ afterAll(async () => {
 /** Small enough for any machine; the real ones are the probe's own. */
 const MOST = { processes: 20, memoryMiB: 128 };
 
-async function walled(id: string, env: Env, facts: Detection | undefined, reachable: string[] = []): Promise<Map<string, Wall>> {
+async function walled(id: string, env: Env, state: unknown, reachable: string[] = []): Promise<Map<string, Wall>> {
   const all: Wall[] = [];
-  await probed(id, { env, facts, reachable, signal: new AbortController().signal }, (wall) => all.push(wallSchema.parse(wall)));
+  await probed(id, { env, state, reachable, signal: new AbortController().signal }, (wall) => all.push(wallSchema.parse(wall)));
   expect(all.map(({ wall }) => wall)).toEqual([...Object.keys(WALLS), ...reachable.map((one) => `reach ${one}`)]);
   expect(all.filter(({ evidence }) => /cagematch-planted-[0-9a-f]/.test(evidence) || /[\n\r]/.test(evidence))).toEqual([]);
   return new Map(all.map((wall) => [wall.wall, wall]));
@@ -42,18 +43,18 @@ async function walled(id: string, env: Env, facts: Detection | undefined, reacha
 
 interface Given {
   env: Env;
-  facts: Detection | undefined;
+  state: unknown;
   reachable: string[];
   signal: AbortSignal;
 }
 
-async function probed(id: string, { env, facts, reachable, signal }: Given, tell: (wall: Wall) => void): Promise<void> {
+async function probed(id: string, { env, state, reachable, signal }: Given, tell: (wall: Wall) => void): Promise<void> {
   const adapter = registry.get(id) as Mode;
   const keeper = createKeeper();
   keepers.push(keeper);
   const match = `w${process.pid}x${keepers.length}`;
   const around = { env, platform: process.platform, uid: process.getuid?.(), match, signal, say: () => {} };
-  const ctx = contextFor(around, keeper, adapter, facts?.status === 'ready' ? { facts: facts.facts } : {});
+  const ctx = contextFor(around, keeper, adapter, { state });
   await adapter.prepare(ctx);
   const reach = await adapter.reach(ctx);
   const gatewayPort = reach.via === 'address' ? await serve(reach.listen).finally(() => reach.release?.()) : undefined;
@@ -149,7 +150,7 @@ describe('on the bare host', () => {
     const env = { PATH: process.env.PATH ?? '', HOME: home };
     const told: Wall[] = [];
     try {
-      const given = { env, facts: undefined, reachable: [`127.0.0.1:${port}`], signal: cut.signal };
+      const given = { env, state: undefined, reachable: [`127.0.0.1:${port}`], signal: cut.signal };
       await expect(probed('host', given, (wall) => told.push(wall))).rejects.toThrow();
     } finally {
       watched.close();
@@ -160,7 +161,7 @@ describe('on the bare host', () => {
   }, 60_000);
 
   test('an address that is none is refused before anything is planted', async () => {
-    const given = { env: { PATH: '', HOME: home }, facts: undefined, signal: new AbortController().signal };
+    const given = { env: { PATH: '', HOME: home }, state: undefined, signal: new AbortController().signal };
     for (const bad of ['example.com', 'example.com:0', 'example.com:65536', ':443', 'a:b:1'])
       await expect(probed('host', { ...given, reachable: [bad] }, () => {})).rejects.toMatchObject({ code: 'bad-input' });
   });
@@ -197,7 +198,7 @@ describe.skipIf(!dockerReady)('Docker for real, through a wrapper', () => {
   async function through(...added: string[]) {
     const folder = wrapper(which('docker', env) ?? 'docker', ...added);
     folders.push(folder);
-    return walled('docker', { ...env, PATH: [folder, env.PATH].join(delimiter) }, docker?.detection);
+    return walled('docker', { ...env, PATH: [folder, env.PATH].join(delimiter) }, docker?.runtimeState);
   }
 
   test('that adds nothing: what is declared closed is closed', async () => {
@@ -249,7 +250,7 @@ describe('Docker’s stand-in, which has no walls', () => {
     const { env: inside, close } = await standIn();
     try {
       const [ready] = await detectAll([registry.get('docker') as Mode], (mode) => modeContext(mode.id, { env: inside }));
-      const walls = await walled('docker', inside, ready?.detection);
+      const walls = await walled('docker', inside, ready?.runtimeState);
       expect(walls.get('host-files-readable')).toMatchObject({ declared: 'closed', observed: 'open' });
       expect(walls.get('other-processes')).toMatchObject({ declared: 'closed', observed: 'open' });
     } finally {
@@ -267,19 +268,19 @@ describe('what a mode declares', () => {
   const declares = (id: string, given: Parameters<typeof modeContext>[1]) => registry.get(id)?.walls?.(modeContext(id, given)) ?? {};
 
   test('limits are promised only where the runtime heeds them', () => {
-    const runsc = { variant: 'runsc', facts: { runtime: 'runc', ignoresLimits: 'runsc' } };
+    const runsc = { variant: 'runsc', state: dockerState({ ignoresLimits: ['runsc'] }) };
     expect(declares('docker', {})).toMatchObject({ 'memory-limit': 'closed', 'fork-limit': 'closed' });
     expect(declares('docker', runsc)).toMatchObject({ 'memory-limit': 'open', 'fork-limit': 'open' });
-    expect(declares('podman', { facts: { rootless: true, cgroup: 'v1' } })).toMatchObject({ 'memory-limit': 'open' });
-    expect(declares('podman', { facts: { rootless: true, cgroup: 'v2' } })).toMatchObject({ 'memory-limit': 'closed' });
+    expect(declares('podman', { state: podmanState({ rootless: true, cgroup: 'v1' }) })).toMatchObject({ 'memory-limit': 'open' });
+    expect(declares('podman', { state: podmanState({ rootless: true }) })).toMatchObject({ 'memory-limit': 'closed' });
   });
 
   test('a kernel of its own is promised only where a runtime brings one', () => {
-    expect(declares('docker', { facts: { runtime: 'runc' } })).toMatchObject({ 'host-kernel': 'open' });
-    expect(declares('docker', { variant: 'runsc', facts: { runtime: 'runc' } })).toMatchObject({ 'host-kernel': 'closed' });
-    expect(declares('podman', { facts: { runtime: 'crun' } })).toMatchObject({ 'host-kernel': 'open' });
-    expect(declares('podman', { variant: 'krun', facts: { runtime: 'crun' } })).toMatchObject({ 'host-kernel': 'closed' });
-    expect(declares('podman', { variant: 'rootless', facts: { runtime: 'crun' } })).toMatchObject({
+    expect(declares('docker', { state: dockerState() })).toMatchObject({ 'host-kernel': 'open' });
+    expect(declares('docker', { variant: 'runsc', state: dockerState() })).toMatchObject({ 'host-kernel': 'closed' });
+    expect(declares('podman', { state: podmanState() })).toMatchObject({ 'host-kernel': 'open' });
+    expect(declares('podman', { variant: 'krun', state: podmanState() })).toMatchObject({ 'host-kernel': 'closed' });
+    expect(declares('podman', { variant: 'rootless', state: podmanState() })).toMatchObject({
       'host-kernel': 'open',
       'root-on-host': 'closed',
     });
@@ -288,10 +289,12 @@ describe('what a mode declares', () => {
   });
 
   test('this host’s loopback is open where the network is the host’s, or is told to let it in', () => {
-    expect(declares('docker', { facts: { hostNetwork: 'runc', runtime: 'runc' } })).toMatchObject({ 'host-loopback-ports': 'open' });
+    expect(declares('docker', { state: dockerState({ hostNetwork: ['runc'] }) })).toMatchObject({ 'host-loopback-ports': 'open' });
     expect(declares('docker', { options: { network: 'none' } })).toMatchObject({ 'tcp-out': 'closed', 'host-loopback-ports': 'closed' });
-    expect(declares('podman', { facts: { rootless: true } })).toMatchObject({ 'host-loopback-ports': 'open' });
-    expect(declares('podman', { facts: { rootless: true, rootlessNetwork: 'pasta' } })).toMatchObject({ 'host-loopback-ports': 'closed' });
+    expect(declares('podman', { state: podmanState({ rootless: true }) })).toMatchObject({ 'host-loopback-ports': 'open' });
+    expect(declares('podman', { state: podmanState({ rootless: true, rootlessNetwork: 'pasta' }) })).toMatchObject({
+      'host-loopback-ports': 'closed',
+    });
   });
 });
 

@@ -193,14 +193,14 @@ const modes = await loadModes();
 const env = machineEnv;
 const around = { env, uid: process.getuid?.(), platform: process.platform };
 const there = [...modes.values()].filter((mode: Mode) => mode.workspace === 'bind' && mode.isolation !== 'none' && existsSync('/proc'));
-const ready = (await detectAll(there, (mode) => modeContext(mode.id, around))).flatMap(({ mode, detection }) =>
-  detection.status === 'ready' && !/stand-in/.test(detection.version) ? [{ id: mode.id, mode, facts: detection.facts }] : [],
+const ready = (await detectAll(there, (mode) => modeContext(mode.id, around))).flatMap(({ mode, detection, runtimeState }) =>
+  detection.status === 'ready' && !/stand-in/.test(detection.version) ? [{ id: mode.id, mode, runtimeState }] : [],
 );
 
 describe.skipIf(ready.length === 0)('inside a runtime that is ready here, the real agent that is made to plant everything', () => {
   test.each(ready)(
     'runs nothing on the host, touches nothing outside, and is told: $id',
-    async ({ mode, facts }) => {
+    async ({ mode, runtimeState }) => {
       const { canaries, outside, kept, task, touched, outsideNow, before } = grounds();
       const cassette = readCassette(hello.cassette);
       const [write, run, ...rest] = cassette.conversations[0]?.exchanges ?? [];
@@ -216,10 +216,10 @@ describe.skipIf(ready.length === 0)('inside a runtime that is ready here, the re
         replayAnswer({ ...cassette, conversations: [{ exchanges: [write, { content }, { content: run.content }, ...rest] }] }),
       );
       onTestFinished(() => gateway.close());
-      const { runs, events } = await playMatch([entryOf(mode, { mode: mode.id, isolation: mode.isolation, facts })], {
+      const { runs, events } = await playMatch([entryOf(mode, { mode: mode.id, isolation: mode.isolation, runtimeState })], {
         taskOf: () => task,
         gateway,
-        contextOf: () => modeContext(mode.id, { ...around, facts }),
+        contextOf: () => modeContext(mode.id, { ...around, state: runtimeState }),
         timeoutMs: 60_000,
       });
       expect(events.filter(({ type }) => type === 'unprepared')).toEqual([]);

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { which } from '../../lib/os/exec.js';
+import { which } from '../../lib/os/path-search.js';
 import { parseEvents } from '../../lib/report/report.js';
 import { buildHouse, type House, standSomewhere, startCagematch } from '../support/house.js';
 

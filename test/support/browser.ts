@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'vitest';
-import { isProgram } from '../../lib/os/exec.js';
+import { isProgram } from '../../lib/os/path-search.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];

@@ -93,7 +93,7 @@ export const entryOf = (mode: Mode, change: Partial<PlannedEntry> = {}): Planned
   required: false,
   standIn: false,
   adapter: mode,
-  facts: {},
+  runtimeState: undefined,
   ...change,
 });
 

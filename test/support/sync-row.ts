@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Mode } from '../../lib/contract.js';
 import { pack, unpack } from '../../lib/kit/guest/archive.js';
-import { capture } from '../../lib/os/exec.js';
+import { capture } from '../../lib/os/capture.js';
 import type { Subject } from '../../lib/probes/sandbox.js';
 import { probeSync, type SyncSize } from '../../lib/probes/sync/sync.js';
 import { type SyncCell, syncCellSchema } from '../../lib/record/probe.js';

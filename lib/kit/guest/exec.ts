@@ -2,13 +2,13 @@
 import { randomUUID } from 'node:crypto';
 import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Command, Env, ExecEnd, ExecEvent, ExecStream, LaunchSpec } from '../../contract.js';
+import type { Command, Env, ExecEnd, ExecEvent, ExecStream, GuestShell, LaunchSpec, Layout } from '../../contract.js';
 import { CagematchError } from '../../errors.js';
-import { stream } from '../../os/exec.js';
 import { makeFolder, removeFolder } from '../../os/owner.js';
 import { lastLine } from '../../os/printable.js';
+import { stream } from '../../os/stream.js';
 import { pack } from './archive.js';
-import { FILES_IN_PLACE, type GuestShell } from './shell.js';
+import { FILES_IN_PLACE } from './shell.js';
 
 /** How long processes that a command has left running may keep its connection open. */
 const SETTLE_MS = 2000;
@@ -96,12 +96,27 @@ export function shellOver(connection: Connection, boundMs: number): GuestShell {
   return shellBy((command, signal) => execOver({ ...connection, signal }, command), connection.signal, boundMs);
 }
 
-/** A shell for short commands, on top of any function that runs a command in the guest. @param boundMs time limit for each command */
-export function shellBy(exec: (command: Command, signal: AbortSignal) => ExecStream, signal: AbortSignal, boundMs: number): GuestShell {
+/**
+ * A shell for short commands, on top of any function that runs a command in the guest.
+ * @param boundMs time limit for each command
+ * @param layout PATH inside and the folder for temporary files, where the sandbox has them from the host
+ */
+export function shellBy(
+  exec: (command: Command, signal: AbortSignal) => ExecStream,
+  signal: AbortSignal,
+  boundMs: number,
+  { path, tmp }: Pick<Layout, 'path' | 'tmp'> = {},
+): GuestShell {
   return async ({ script, args, stdin }) => {
     const said: Record<'stdout' | 'stderr', string[]> = { stdout: [], stderr: [] };
     const argv: Command['argv'] = ['/bin/sh', '-c', script, 'cagematch', ...args];
-    const command = { argv, env: {}, secretEnv: {}, cwd: '/', ...(stdin === undefined ? {} : { stdin }) };
+    const command = {
+      argv,
+      env: path === undefined ? {} : { PATH: path },
+      secretEnv: {},
+      cwd: tmp ?? '/',
+      ...(stdin === undefined ? {} : { stdin }),
+    };
     let end: ExecEnd = { type: 'lost', reason: 'the client ended without a word' };
     for await (const event of exec(command, AbortSignal.any([signal, AbortSignal.timeout(boundMs)]))) {
       if (event.type === 'line') said[event.stream].push(event.text);

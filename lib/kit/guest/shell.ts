@@ -2,28 +2,10 @@
 // The scripts need only sh, tar and base64; their arguments are positional.
 import { createHash, randomUUID } from 'node:crypto';
 import { monotonic } from '../../clock.js';
-import type { Command, ExecEvent } from '../../contract.js';
+import type { Command, ExecEvent, GuestScript, GuestShell } from '../../contract.js';
 import { CagematchError } from '../../errors.js';
-import { lineSplitter } from '../../os/exec.js';
+import { lineSplitter } from '../../os/lines.js';
 import { lastLine } from '../../os/printable.js';
-
-type Ran =
-  | { type: 'ran'; code: number; stdout: string; stderr: string }
-  /** The guest did not answer within the time limit; it may answer next time. */
-  | { type: 'late'; reason: string }
-  /** The guest is gone or unreachable. */
-  | { type: 'lost'; reason: string };
-
-interface Script {
-  script: string;
-  args: string[];
-  stdin?: string;
-  /** The script is safe to run twice. */
-  repeatable: boolean;
-}
-
-/** Runs `/bin/sh -c script name args…` in the guest. Never throws. */
-export type GuestShell = (script: Script) => Promise<Ran>;
 
 /** In a guest that shares no files: the folder, outside the workspace, where our own commands leave their output. */
 export const MADE = '/tmp/cagematch-out';
@@ -181,7 +163,7 @@ function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-async function must(shell: GuestShell, code: CagematchError['code'], script: Script): Promise<string> {
+async function must(shell: GuestShell, code: CagematchError['code'], script: GuestScript): Promise<string> {
   const ran = await shell(script);
   if (ran.type === 'ran' && ran.code === 0) return ran.stdout;
   throw new CagematchError(code, ran.type === 'ran' ? `in the guest: ${lastWords(ran)}` : ran.reason);

@@ -127,10 +127,15 @@ export function execArgs(name: string, command: Command): string[] {
   return ['exec', ...stdinArgs(command), '--workdir', command.cwd, ...envArgs(command), name, ...command.argv];
 }
 
+/** `exec` of a command with a terminal. */
+export function terminalArgs(name: string, command: Omit<Command, 'stdin'>): string[] {
+  return ['exec', '--interactive', '--tty', '--workdir', command.cwd, ...envArgs(command), name, ...command.argv];
+}
+
 const stdinArgs = ({ stdin }: Command) => (stdin === undefined ? [] : ['--interactive']);
 
 /** Secrets are passed by name only: the client reads their values from its own environment. */
-function envArgs(command: Command): string[] {
+function envArgs(command: Omit<Command, 'stdin'>): string[] {
   const plain = Object.entries(command.env).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
   const secret = Object.keys(command.secretEnv).flatMap((name) => ['--env', name]);
   return [...plain, ...secret];
@@ -145,7 +150,7 @@ export function labelArgs(labels: Labels): string[] {
 /** Extracts our own labels from a runtime's map of all labels. */
 export function readLabels(all: Record<string, unknown> | undefined): Partial<Labels> {
   const ours: Partial<Labels> = {};
-  for (const key of ['match', 'mode', 'owner'] as const) {
+  for (const key of ['match', 'mode', 'owner', 'session'] as const) {
     const value = all?.[PREFIX + key];
     if (typeof value === 'string') ours[key] = value;
   }

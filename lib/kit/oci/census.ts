@@ -2,7 +2,7 @@
 // Independent of any one runtime.
 import type { Thing } from '../../contract.js';
 import { parseJson } from '../../json.js';
-import { output } from '../../os/exec.js';
+import { output } from '../../os/capture.js';
 import type { Client } from './args.js';
 import { askSocket } from './socket-api.js';
 

@@ -1,19 +1,18 @@
 // Drives a client with the common container command line: launches, uses, removes and lists sandboxes. Independent of any one runtime.
 import { basename } from 'node:path';
-import type { Command, Context, ExecEvent, ExecStream, Handle, LaunchSpec, Listed, Trace } from '../../contract.js';
+import type { Command, Context, ExecEvent, ExecStream, Handle, Launched, LaunchSpec, Listed, TerminalCall, Trace } from '../../contract.js';
 import { CagematchError } from '../../errors.js';
-import { capture, clientEnd, type LocalStream, output, stream, succeeded, whyFailed } from '../../os/exec.js';
+import { capture, output, succeeded, whyFailed } from '../../os/capture.js';
 import { oneLine } from '../../os/printable.js';
-import type { CommandLine } from '../../os/process-tree.js';
-import { type Client, execArgs, labelFilter, type RunOptions, readLabels, runArgs } from './args.js';
+import { commandLines } from '../../os/process-tree.js';
+import { clientEnd, type LocalStream, stream } from '../../os/stream.js';
+import { clientsOf, noteClient } from '../live-clients.js';
+import { type Client, execArgs, labelFilter, type RunOptions, readLabels, runArgs, terminalArgs } from './args.js';
 import { watchEvents } from './events.js';
 
 export interface OciHandle extends Handle {
-  process?: ExecStream;
-  /** Resolves when the client of the one-shot form has ended. */
-  ended?: Promise<unknown>;
-  /** Running clients of `exec`. */
-  clients?: Set<LocalStream>;
+  /** The container removes itself when its command has ended. */
+  oneShot?: true;
 }
 
 const QUICK_MS = 15_000;
@@ -36,14 +35,14 @@ const NEVER_RAN = [RUNTIME_FAILED, 126, 127];
  * Calls `run`, and resolves when the runtime's own event reports that the container has started.
  * @throws `launch-failed` with the runtime's message if it never starts
  */
-export async function launchContainer(client: Client, ctx: Context, spec: LaunchSpec, options: RunOptions): Promise<OciHandle> {
+export async function launchContainer(client: Client, ctx: Context, spec: LaunchSpec, options: RunOptions): Promise<Launched<OciHandle>> {
   const events = await watchEvents(client, ctx);
   const argv: [string, ...string[]] = [...client.argv, ...runArgs(spec, options)];
   if (!spec.command) {
     const said = await output(argv, { env: client.env, cwd: '/', signal: ctx.signal, timeoutMs: 60_000, code: 'launch-failed' });
-    return { name: spec.name, ...withId(/^[0-9a-f]{64}$/m.exec(said)?.[0]) };
+    return { handle: { name: spec.name, ...withId(/^[0-9a-f]{64}$/m.exec(said)?.[0]) } };
   }
-  const child = stream(argv, { ...withSecrets(client, spec.command), signal: ctx.signal });
+  const child = noteClient(spec.name, stream(argv, { ...withSecrets(client, spec.command), signal: ctx.signal }));
   const runningAtMs = await Promise.race([
     events.until('start', spec.name),
     child.ended.then(() => events.until('start', spec.name, SETTLE_MS)),
@@ -51,16 +50,14 @@ export async function launchContainer(client: Client, ctx: Context, spec: Launch
   if (runningAtMs === undefined && !(await startedUntold(client, spec.name, child)))
     throw new CagematchError('launch-failed', await lastWords(child));
   return {
-    name: spec.name,
+    handle: { name: spec.name, oneShot: true, ...withId(events.id(spec.name)) },
     process: clientStream(child),
-    ended: child.ended,
     ...(runningAtMs === undefined ? {} : { runningAtMs }),
-    ...withId(events.id(spec.name)),
   };
 }
 
 /** Spawn options that pass to the client whatever must not appear in its argv. */
-function withSecrets(client: Client, { secretEnv, stdin }: Command) {
+function withSecrets(client: Client, { secretEnv, stdin }: Pick<Command, 'secretEnv' | 'stdin'>) {
   return { env: { ...client.env, ...secretEnv }, cwd: '/', ...(stdin === undefined ? {} : { input: stdin }) };
 }
 
@@ -84,7 +81,7 @@ export async function containerDisk(
 /** Commands that print what the runtime has recorded about a container and its image. */
 export function containerTraces({ argv, env }: Client, image: string, { name }: OciHandle): Trace[] {
   const program = basename(argv.at(-1) ?? argv[0]);
-  const ask = (of: Trace['of'], ...args: string[]): Trace => ({ of, says: `${program} ${args[0]}`, argv: [...argv, ...args], env });
+  const ask = (of: Trace['of'], ...args: string[]): Trace => ({ of, query: `${program} ${args[0]}`, argv: [...argv, ...args], env });
   return [
     ask('inspect', 'inspect', '--type', 'container', name),
     ask('logs', 'logs', name),
@@ -102,12 +99,18 @@ function withId(id: string | undefined): { id?: string } {
  * The processes that monitor a container on this host (a shim, conmon). Everything that makes up the container runs below them,
  * including a user-space kernel or a virtual machine.
  */
-export function monitorsOf(handle: OciHandle, all: CommandLine[]): number[] {
-  // If the event with the id was lost, the name may still be in a monitor's argv.
-  const marks = [handle.id, handle.name].filter((mark) => mark !== undefined);
-  return all
+export async function monitorsOf(client: Client, handle: OciHandle): Promise<number[]> {
+  const id = handle.id ?? (await idOf(client, handle.name));
+  // Without an id, the name may still be in a monitor's argv.
+  const marks = [id, handle.name].filter((mark) => mark !== undefined);
+  return commandLines()
     .filter(({ argv }) => marks.some((mark) => argv.includes(mark)) && /(^|\/)[^/]*(shim|conmon)[^/]*$/.test(argv[0] ?? ''))
     .map(({ pid }) => pid);
+}
+
+async function idOf(client: Client, name: string): Promise<string | undefined> {
+  const argv: [string, ...string[]] = [...client.argv, 'inspect', '--type', 'container', '--format', '{{.Id}}', name];
+  return /^[0-9a-f]{64}$/m.exec((await capture(argv, { env: client.env, cwd: '/', timeoutMs: QUICK_MS })).stdout)?.[0];
 }
 
 /** Events can be lost, so the runtime is polled until it reports the container as running or the client ends. */
@@ -144,13 +147,14 @@ async function* clientStream(child: LocalStream, outlived: () => boolean = () =>
   }
 }
 
+export function terminalInContainer(client: Client, { name }: OciHandle, command: Omit<Command, 'stdin'>): TerminalCall {
+  const { env, cwd } = withSecrets(client, command);
+  return { argv: [...client.argv, ...terminalArgs(name, command)], env, cwd };
+}
+
 export function execInContainer(client: Client, ctx: Context, handle: OciHandle, command: Command): ExecStream {
   const argv: [string, ...string[]] = [...client.argv, ...execArgs(handle.name, command)];
-  const child = stream(argv, { ...withSecrets(client, command), signal: ctx.signal });
-  handle.clients ??= new Set();
-  const { clients } = handle;
-  clients.add(child);
-  void child.ended.then(() => clients.delete(child));
+  const child = noteClient(handle.name, stream(argv, { ...withSecrets(client, command), signal: ctx.signal }));
   return clientStream(child, killOutliving(client, ctx, handle, child));
 }
 
@@ -180,16 +184,16 @@ function killOutliving(client: Client, ctx: Context, handle: OciHandle, child: L
 export async function removeContainer(client: Client, ctx: Context, handle: OciHandle): Promise<{ goneAtMs?: number }> {
   const gone = await confirmRemoval(client, ctx, handle);
   // A client may still wait for a container that is gone, if the event of the container's end was lost.
-  const clients = [...(handle.clients ?? [])];
+  const clients = clientsOf(handle.name);
   if (clients.length > 0) await Promise.race([Promise.all(clients.map(({ ended }) => ended)), pause(SETTLE_MS)]);
-  for (const one of handle.clients ?? []) one.kill();
+  for (const client of clientsOf(handle.name)) client.kill();
   return gone;
 }
 
 async function confirmRemoval(client: Client, ctx: Context, handle: OciHandle): Promise<{ goneAtMs?: number }> {
   const events = await watchEvents(client, ctx);
-  const over = handle.ended !== undefined && (await Promise.race([handle.ended, pause(0)])) !== undefined;
-  const goneAtMs = await events.until('gone', handle.name, over ? 3 * SETTLE_MS : 0);
+  const removesItself = handle.oneShot === true && clientsOf(handle.name).length === 0;
+  const goneAtMs = await events.until('gone', handle.name, removesItself ? 3 * SETTLE_MS : 0);
   if (goneAtMs !== undefined) return { goneAtMs };
   await forceRemove(client, handle.name);
   return {};
@@ -238,17 +242,19 @@ async function labelled(client: Client, args: string[]): Promise<string[]> {
   return (await output([...client.argv, ...args, '--filter', labelFilter()], call)).split('\n').filter(Boolean);
 }
 
+const STATES: Record<string, Listed['state']> = { true: 'running', false: 'stopped' };
+
 /** Empty if the item has gone since it was listed. */
 async function inspectOne(client: Client, kind: string, id: string): Promise<Listed[]> {
-  const [how, labels] = kind === 'container' ? [['inspect', '--type', 'container'], '.Config.Labels'] : [[kind, 'inspect'], '.Labels'];
-  const argv: [string, ...string[]] = [...client.argv, ...how, '--format', `{{json .Name}} {{json ${labels}}}`, id];
+  const [how, labels, running] =
+    kind === 'container'
+      ? [['inspect', '--type', 'container'], '.Config.Labels', '{{.State.Running}}']
+      : [[kind, 'inspect'], '.Labels', 'unknown'];
+  const argv: [string, ...string[]] = [...client.argv, ...how, '--format', `{{json .Name}} ${running} {{json ${labels}}}`, id];
   const inspected = await capture(argv, { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
-  const line = inspected.stdout.trim();
-  const at = line.indexOf(' ');
-  if (succeeded(inspected) && at !== -1) {
-    const name = String(JSON.parse(line.slice(0, at))).replace(/^\//, '');
-    return [{ id: name, kind, labels: readLabels(JSON.parse(line.slice(at + 1)) ?? undefined) }];
-  }
+  const [, name, state = '', all = ''] = /^"\/?(\S+)" (true|false|unknown) (.*)$/s.exec(inspected.stdout.trim()) ?? [];
+  if (succeeded(inspected) && name !== undefined)
+    return [{ id: name, kind, labels: readLabels(JSON.parse(all) ?? undefined), state: STATES[state] ?? 'unknown' }];
   if (/no such|not found|does not exist/i.test(inspected.stderr)) return [];
   throw new CagematchError('not-ready', `${id} cannot be inspected: ${whyFailed(inspected)}`);
 }

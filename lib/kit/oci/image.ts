@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Context, PreparedImage } from '../../contract.js';
 import { CagematchError } from '../../errors.js';
 import { parseJson } from '../../json.js';
-import { capture, output, succeeded, whyFailed } from '../../os/exec.js';
+import { capture, output, succeeded, whyFailed } from '../../os/capture.js';
 import { makeFolder, removeFolder } from '../../os/owner.js';
 import type { Client } from './args.js';
 import { watchEvents } from './events.js';

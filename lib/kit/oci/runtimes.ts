@@ -53,21 +53,26 @@ export function runtimeVariant(id: string, ...words: (string | undefined)[]): Va
   return { id, isolation: known?.isolation ?? 'container', ...(known?.mainProcessOnly ? { mainProcessOnly: true } : {}) };
 }
 
-/** The fact `otherNames`, if needed: the runtimes registered under a name that does not identify them, or that suggests another runtime. */
-export function otherNames(registered: Iterable<readonly [id: string, words: (string | undefined)[]]>): Facts {
+/** The names of runtimes by the name that each is registered under, where that does not identify it or suggests another runtime. */
+export type OtherNames = Record<string, string>;
+
+export function otherNames(registered: Iterable<readonly [id: string, words: (string | undefined)[]]>): OtherNames {
   const others = [...registered].flatMap(([id, words]) => {
     const known = knownRuntime(...words, id);
-    return known === undefined || known === knownRuntime(id) ? [] : [`${id}=${known.name}`];
+    return known === undefined || known === knownRuntime(id) ? [] : [[id, known.name]];
   });
-  return others.length === 0 ? {} : { otherNames: others.join(' ') };
+  return Object.fromEntries(others);
 }
 
-/** The runtime that is registered under the name on a machine with these facts. */
-export function runtimeNamed(id: string, facts: Facts): OciRuntime | undefined {
-  const other = String(facts.otherNames ?? '')
-    .split(' ')
-    .find((one) => one.startsWith(`${id}=`));
-  return knownRuntime(other?.slice(id.length + 1), id);
+/** The other names as a fact for people: `small=krun runc=crun`. */
+export function otherNamesFact(others: OtherNames): Facts {
+  const pairs = Object.entries(others).map(([id, name]) => `${id}=${name}`);
+  return pairs.length === 0 ? {} : { otherNames: pairs.join(' ') };
+}
+
+/** The runtime that is registered under the name on a machine with these other names. */
+export function runtimeNamed(id: string, others: OtherNames = {}): OciRuntime | undefined {
+  return knownRuntime(others[id], id);
 }
 
 /** @throws `not-ready` if no device is usable that the runtime's virtual machines need: every run would fail, some after a long wait */

@@ -10,7 +10,7 @@ import { searchFolders } from '../../census/search-files.js';
 import type { AuthPath, Command, Context, Env, Layout, Trace } from '../../contract.js';
 import { parseJson } from '../../json.js';
 import type { Gateway } from '../../model/gateway.js';
-import { pour, succeeded, whyFailed } from '../../os/exec.js';
+import { pour, succeeded, whyFailed } from '../../os/capture.js';
 import type { Sweep } from '../../record/probe.js';
 import { authOf, openEntrance } from '../../sandbox/model-access.js';
 import type { PlannedEntry } from '../../sandbox/row.js';
@@ -224,7 +224,7 @@ async function follow(of: Trace['of'], traces: readonly Trace[], secrets: readon
   const hits = secrets.map((): Finding['hits'] => []);
   let bytes = 0;
   let silent: string | undefined;
-  for (const { says: where, argv, env } of asked) {
+  for (const { query: where, argv, env } of asked) {
     const seekers = secrets.map(createSeeker);
     const push = (chunk: Uint8Array | string) => {
       for (const seeker of seekers) seeker.push(chunk);
@@ -237,6 +237,6 @@ async function follow(of: Trace['of'], traces: readonly Trace[], secrets: readon
     if (!succeeded(ran)) silent = `${where}: ${whyFailed(ran)}`;
     for (const [index, seeker] of seekers.entries()) hits[index]?.push(...seeker.found().map((shape) => ({ where, shape })));
   }
-  const looked = `${asked.map(({ says }) => says).join(', ')}: ${Math.round(bytes / 1024)} KiB`;
+  const looked = `${asked.map(({ query }) => query).join(', ')}: ${Math.round(bytes / 1024)} KiB`;
   return hits.map((own) => (silent !== undefined && own.length === 0 ? unseen(of, silent) : finding(of, own, looked)));
 }

@@ -3,7 +3,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Env } from '../../contract.js';
 import { messageOf } from '../../errors.js';
-import { capture, output, succeeded } from '../../os/exec.js';
+import { capture, output, succeeded } from '../../os/capture.js';
 import { own } from '../../os/own.js';
 import { QUESTIONS } from '../guest/sync-git.mjs';
 import { type Look, look, readText } from '../guest/sync-look.mjs';

@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Closable, Context } from '../../contract.js';
 import { messageOf } from '../../errors.js';
-import { capture, stream, succeeded, which } from '../../os/exec.js';
+import { capture, succeeded } from '../../os/capture.js';
+import { which } from '../../os/path-search.js';
+import { stream } from '../../os/stream.js';
 import { packageRoot } from '../../package.js';
 import { ip, unused } from './listeners.js';
 

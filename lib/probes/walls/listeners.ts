@@ -2,7 +2,7 @@
 import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Closable, Context } from '../../contract.js';
-import { capture, succeeded } from '../../os/exec.js';
+import { capture, succeeded } from '../../os/capture.js';
 
 export interface Listener extends Closable {
   host: string;

@@ -4,9 +4,9 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync 
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Env } from '../../contract.js';
-import { type LocalStream, stream } from '../../os/exec.js';
 import { leftFolders, makeFolder, removeFolder } from '../../os/owner.js';
 import { accounts } from '../../os/sandbox-user.js';
+import { type LocalStream, stream } from '../../os/stream.js';
 
 export interface Planted {
   /** The caller's environment plus the secrets; this is what the mode is given. */

@@ -61,6 +61,7 @@ function cellsOf(match: string, entry: EventOf<'entered'> | undefined, run: Even
     ['cpus', entry?.options.cpus],
     ['memory_mib', entry?.options.memoryMiB],
     ['target', entry?.options.target],
+    ['egress', entry?.options.egress === undefined ? undefined : [entry.options.egress].flat().join(' ')],
     ['place', run.place],
     ['round', run.round],
     ['warmup', run.warmup],

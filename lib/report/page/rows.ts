@@ -39,7 +39,7 @@ const STAND_IN = markup`<span class="tag">stand-in</span>`;
 
 /** The row's settings that differ from the match's own: its state, its task, its options. */
 export function particulars(mode: ModeReport, match: Report['match']): string {
-  const { network, tmpfs, cpus, memoryMiB, target } = mode.options;
+  const { network, tmpfs, cpus, memoryMiB, target, egress } = mode.options;
   return [
     mode.state === match.state ? undefined : mode.state,
     mode.task === match.task || isLabelledByTask(mode) ? undefined : `task ${mode.task}`,
@@ -48,6 +48,7 @@ export function particulars(mode: ModeReport, match: Report['match']): string {
     cpus === undefined ? undefined : `${cpus} CPUs`,
     memoryMiB === undefined ? undefined : `${memoryMiB} MiB`,
     target === undefined ? undefined : `on ${target}`,
+    egress === undefined ? undefined : `egress: ${[egress].flat().join(' ')}`,
   ]
     .filter((one) => one !== undefined)
     .join(', ');

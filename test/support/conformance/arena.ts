@@ -11,8 +11,8 @@ import type {
   Env,
   ExecEnd,
   ExecStream,
-  Handle,
   HostPaths,
+  Launched,
   LaunchSpec,
   Layout,
   Listed,
@@ -29,13 +29,14 @@ export interface Told {
   end: ExecEnd;
 }
 
-export interface Box {
+export interface Box extends Launched {
   name: string;
   spec: LaunchSpec;
-  handle: Handle;
   host: HostPaths;
   layout: Layout;
 }
+
+type Plan = Omit<Box, keyof Launched>;
 
 export interface Arena {
   target: Target;
@@ -47,8 +48,8 @@ export interface Arena {
   port: number | undefined;
   user: { uid: number; gid: number };
   /** A place on the host for one sandbox, and the spec that would launch it; nothing is launched. */
-  plan(purpose: string, command?: (layout: Layout) => Command, files?: LaunchSpec['files']): Omit<Box, 'handle'>;
-  launch(plan: Omit<Box, 'handle'>): Promise<Box>;
+  plan(purpose: string, command?: (layout: Layout) => Command, files?: LaunchSpec['files']): Plan;
+  launch(plan: Plan): Promise<Box>;
   /** A shell script inside, read to its end. */
   sh(box: Box, script: string, options?: { args?: string[]; env?: Env; secretEnv?: Env }): Promise<Told>;
   /** A sandbox of an entry with these options, gone when the work is done. */
@@ -78,7 +79,14 @@ export async function openArena(target: Target): Promise<Arena> {
   const server = reach.via === 'address' ? await listen(reach.listen).finally(() => reach.release?.()) : undefined;
   const port = server && (server.address() as AddressInfo).port;
   const names: string[] = [];
-  const handles = new Map<string, Handle>();
+  const handles = new Map<string, Launched['handle']>();
+  /** The handle is written down and read back, as for a session that outlives its harness. */
+  const launched = async (given: Context, plan: Plan): Promise<Box> => {
+    const { handle, ...more } = await mode.launch(given, plan.spec);
+    const kept = JSON.parse(JSON.stringify(handle)) as typeof handle;
+    handles.set(plan.name, kept);
+    return { ...plan, ...more, handle: kept };
+  };
 
   const arena: Arena = {
     target,
@@ -102,17 +110,11 @@ export async function openArena(target: Target): Promise<Arena> {
       };
       return { name, spec, host, layout };
     },
-    async launch(plan) {
-      const handle = await mode.launch(ctx, plan.spec);
-      handles.set(plan.name, handle);
-      return { ...plan, handle };
-    },
+    launch: (plan) => launched(ctx, plan),
     sh: (box, script, options = {}) => read(mode.exec(ctx, box.handle, shell(box.layout, script, options))),
     async withOptions(purpose, options, work) {
       const given = { ...ctx, options };
-      const planned = arena.plan(purpose);
-      const box = { ...planned, handle: await mode.launch(given, planned.spec) };
-      handles.set(box.name, box.handle);
+      const box = await launched(given, arena.plan(purpose));
       await work(box, (script) => read(mode.exec(given, box.handle, shell(box.layout, script))));
       await mode.destroy(given, box.handle);
     },

@@ -1,7 +1,7 @@
 // What the conformance suite runs against: every mode's stand-in, and every runtime of this machine that is ready.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Env, Facts, Mode } from '../../../lib/contract.js';
+import type { Env, Mode } from '../../../lib/contract.js';
 import { asFound } from '../../../lib/match/plan.js';
 import { contextFor, createKeeper } from '../../../lib/sandbox/context.js';
 import { detectAll } from '../../../lib/sandbox/detect.js';
@@ -14,7 +14,8 @@ export interface Target {
   mode: Mode;
   real: boolean;
   variant: string | undefined;
-  facts: Facts;
+  /** What the mode's detection returned for itself. */
+  runtimeState: unknown;
   env: Env;
   /** Where a stand-in notes the argv of its calls. */
   argvLog?: string;
@@ -31,7 +32,10 @@ export const HOST_ONLY: Env = {
 };
 export const HOST_ONLY_MARK = 'host-only-9d1f';
 
-export function contextOf(target: Pick<Target, 'mode' | 'env' | 'variant' | 'facts'>, match: string, keeper = createKeeper()) {
+/** Every sandbox of the suite is labelled as one that a session keeps. */
+export const SESSION = 's-conformance';
+
+export function contextOf(target: Pick<Target, 'mode' | 'env' | 'variant' | 'runtimeState'>, match: string, keeper = createKeeper()) {
   const said: string[] = [];
   const ctx = contextFor(
     {
@@ -44,7 +48,7 @@ export function contextOf(target: Pick<Target, 'mode' | 'env' | 'variant' | 'fac
     },
     keeper,
     target.mode,
-    { variant: target.variant, facts: target.facts },
+    { variant: target.variant, state: target.runtimeState, session: SESSION },
   );
   return { ctx, keeper, said };
 }
@@ -81,8 +85,8 @@ export function clusterEnv({ INCUS_DIR: _local, ...env }: Env): Env | undefined 
 }
 
 async function addReal(found: Targets, modes: Mode[], env: Env, more = ''): Promise<void> {
-  const detected = await detectAll(modes, (mode) => contextOf({ mode, env, variant: undefined, facts: {} }, 'none').ctx);
-  for (const { mode, detection } of detected) {
+  const detected = await detectAll(modes, (mode) => contextOf({ mode, env, variant: undefined, runtimeState: undefined }, 'none').ctx);
+  for (const { mode, detection, runtimeState } of detected) {
     if (detection.status !== 'ready') {
       found.notReal.push({ mode: `${mode.id}${more}`, why: `${detection.status}: ${detection.reason}` });
       continue;
@@ -98,7 +102,7 @@ async function addReal(found: Targets, modes: Mode[], env: Env, more = ''): Prom
         ),
         real: true,
         variant,
-        facts: detection.facts,
+        runtimeState,
         env,
         close: async () => {},
       });
@@ -111,12 +115,12 @@ async function openStandIns(mode: Mode): Promise<Target[]> {
   if (!existsSync(fileURLToPath(file))) return [];
   const { standIn } = (await import(file.href)) as { standIn(): Promise<{ env: Env; close(): Promise<void> }> };
   const { env, close } = await standIn();
-  const target = { name: `${mode.id} (stand-in)`, mode, real: false, variant: undefined, facts: {}, env, close };
+  const target = { name: `${mode.id} (stand-in)`, mode, real: false, variant: undefined, runtimeState: undefined, env, close };
   // Read once, as a match does; whether it says ready is a sentence of the suite.
   const [one] = await detectAll([mode], () => contextOf(target, 'none').ctx);
-  const { facts = {}, variants = [] } = one?.detection.status === 'ready' ? one.detection : {};
+  const { variants = [] } = one?.detection.status === 'ready' ? one.detection : {};
   const log = env.CAGEMATCH_STAND_IN_STATE;
-  const whole: Target = { ...target, facts, ...(log === undefined ? {} : { argvLog: `${log}/argv.jsonl` }) };
+  const whole: Target = { ...target, runtimeState: one?.runtimeState, ...(log === undefined ? {} : { argvLog: `${log}/argv.jsonl` }) };
   const others = variants.flatMap(({ id, workspace }) =>
     workspace === undefined
       ? []

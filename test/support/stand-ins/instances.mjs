@@ -88,6 +88,7 @@ function query(args) {
     const all = loadAll('instances');
     return answer(parameters.includes('recursion=1') ? all.map(describe) : all.map(({ name }) => `/1.0/instances/${name}`));
   }
+  if (path === '/1.0/profiles/default') return answer({ name: 'default', config: {}, devices: { root: { type: 'disk', path: '/' } } });
   if (path === '/1.0/networks') return answer([{ name: 'lo', config: {} }]);
   if (path === '/1.0/storage-pools') return answer([{ name: 'default', config: {}, used_by: [] }]);
   if (path === '/1.0/images')
@@ -220,6 +221,7 @@ const DEVICE_KEYS = {
   disk: ['source', 'path', 'shift', 'readonly', 'pool', 'size', 'recursive', 'required'],
   nic: ['nictype', 'name', 'ipv4.address', 'ipv4.host_address', 'ipv4.gateway', 'network', 'parent', 'hwaddr'],
   proxy: ['listen', 'connect', 'bind', 'nat'],
+  none: [],
 };
 
 /** @param {string} name @param {Record<string, string>} device */
