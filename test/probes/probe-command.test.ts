@@ -274,7 +274,7 @@ describe('cagematch report', () => {
     keepProbe(cwd, '20261121-110000-cccc', { host: { ...HOST, kernel: '6.2.0' } });
     keepProbe(cwd, '20261121-120000-dddd', {}, sampleProbeEvents().slice(0, -1));
     expect(await shown(cwd, MATCH, 'table')).toContain(
-      `\nfiles, isolation checks, residue, overhead: probe ${PROBE} (cagematch report ${PROBE})\n`,
+      `\nprobe of files, isolation checks, residue, overhead: cagematch report ${PROBE}\n`,
     );
     const markdown = await shown(cwd, MATCH, 'markdown');
     expect(markdown).toMatch(new RegExp(`^Match \`${MATCH}\``));
@@ -296,11 +296,11 @@ describe('cagematch report', () => {
     // Neither is of use: cut short, and of another machine.
     keepProbe(cwd, '20261121-120000-dddd', { only: ['sync'] }, events.slice(0, -1));
     keepProbe(cwd, '20261121-130000-eeee', { only: ['tax'], host: { ...HOST, kernel: '6.2.0' } });
-    const at = (text: string) => text.split('\n').filter((line) => line.includes('cagematch report 2026') && line.includes('probe 2026'));
+    const at = (text: string) => text.split('\n').filter((line) => line.includes('cagematch report 2026') && line.startsWith('probe of '));
     expect(at(await shown(cwd, MATCH, 'table'))).toEqual([
-      `files, overhead: probe ${whole} (cagematch report ${whole})`,
-      `isolation checks: probe ${walls} (cagematch report ${walls})`,
-      `residue: probe ${residue} (cagematch report ${residue})`,
+      `probe of files, overhead: cagematch report ${whole}`,
+      `probe of isolation checks: cagematch report ${walls}`,
+      `probe of residue: cagematch report ${residue}`,
     ]);
     const markdown = await shown(cwd, MATCH, 'markdown');
     const parts = markdown.split(/\n\n(?=Probe `)/).slice(1);

@@ -9,8 +9,7 @@ export const TITLES: Record<ProbeName, string> = { sync: 'files', walls: 'isolat
 export const titlesOf = ({ probe }: ProbeDocument): string => probe.only.map((what) => TITLES[what]).join(', ');
 
 /** For the report of a match: which tables a probe of the same machine has, and where to find them. */
-export const whereProbed = (document: ProbeDocument): string =>
-  `${titlesOf(document)}: probe ${document.probe.id} (cagematch report ${document.probe.id})`;
+export const whereProbed = (document: ProbeDocument): string => `probe of ${titlesOf(document)}: cagematch report ${document.probe.id}`;
 
 const rowName = ({ entry, standIn }: Pick<ProbedMode, 'entry' | 'standIn'>): string => (standIn ? `${entry} (stand-in)` : entry);
 
