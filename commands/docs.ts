@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Argv } from 'yargs';
 import { z } from 'zod';
 import { packageRoot } from '../lib/package.js';
-import { envExample, RUNTIMES_REGION, runtimesTable } from '../lib/report/docs.js';
+import { envExample, RUNTIMES_PAGE, RUNTIMES_REGION, runtimesTable } from '../lib/report/docs.js';
 import { replaceRegion } from '../lib/report/export/markdown.js';
 import { loadModes } from '../lib/sandbox/registry.js';
 import { OWN_INPUTS } from '../lib/sandbox/settings.js';
@@ -16,7 +16,7 @@ import { readSettings } from './settings.js';
 export const builder = (argv: Argv) =>
   argv
     .option('check', { describe: 'write nothing; fail when a document has drifted', boolean: true, default: false })
-    .option('results', { describe: 'RESULTS.md and the example of README.md, from their records', boolean: true, default: false });
+    .option('results', { describe: 'the documents with numbers, from their records', boolean: true, default: false });
 
 const settingsSchema = z.object({ check: z.boolean(), results: z.boolean() });
 
@@ -40,10 +40,10 @@ export async function handler(args: unknown, io: Io): Promise<number> {
 
 async function codeDocuments(): Promise<Record<string, string>> {
   const modes = [...(await loadModes()).values()];
-  const readme = readFileSync(join(packageRoot, 'README.md'), 'utf8');
+  const runtimes = readFileSync(join(packageRoot, RUNTIMES_PAGE), 'utf8');
   return {
     '.env.example': envExample(OWN_INPUTS, modes),
-    'README.md': replaceRegion(readme, runtimesTable(modes), RUNTIMES_REGION) ?? readme,
+    [RUNTIMES_PAGE]: replaceRegion(runtimes, runtimesTable(modes), RUNTIMES_REGION) ?? runtimes,
     ...schemaFiles(),
   };
 }

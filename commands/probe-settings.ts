@@ -13,7 +13,7 @@ export const builder = (argv: Argv) =>
   argv
     .positional('modes', wanted)
     .option('only', { describe: `what to probe, comma-separated; default: ${PROBES.join(',')}`, default: PROBES.join(','), ...text })
-    .option('rounds', { describe: 'rounds of tax', default: '6', ...text })
+    .option('rounds', { describe: 'rounds of tax, the overhead of work', default: '6', ...text })
     .option('seed', { describe: 'seed of the order within the rounds; default: a fresh one', ...text })
     .option('reach', { describe: 'external host:port addresses to try from inside, comma-separated; default: none', ...text })
     .option('require', { describe: 'modes that must be available and be probed completely, comma-separated', ...text })

@@ -55,7 +55,7 @@ const FORMATS = {
   },
   csv: { stream: async (write) => createCsv(write), probe: renderProbeCsv },
   hyperfine: { whole: (report, { fold }) => renderHyperfine(report, fold.tallyOf) },
-  svg: { whole: renderSvg },
+  svg: { whole: (report) => renderSvg(report) },
   trace: { stream: async (write) => createTrace(write) },
 } as const satisfies Record<string, Format>;
 

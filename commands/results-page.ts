@@ -7,9 +7,10 @@ import { readPlainFile } from '../lib/os/plain-files.js';
 import { PROBES } from '../lib/record/probe.js';
 import { nameOf, withoutLabel } from '../lib/report/cells.js';
 import type { Report } from '../lib/report/document.js';
-import { MATCH_REGION, renderMarkdown, replaceRegion } from '../lib/report/export/markdown.js';
+import { MATCH_REGION, replaceRegion } from '../lib/report/export/markdown.js';
+import { publishedMatch, publishedProbe } from '../lib/report/export/published.js';
 import type { ProbeDocument } from '../lib/report/probe/document.js';
-import { PROBE_REGION, renderProbeMarkdown } from '../lib/report/probe/markdown.js';
+import { PROBE_REGION } from '../lib/report/probe/markdown.js';
 import type { Io } from './io.js';
 
 type Region = typeof MATCH_REGION;
@@ -35,9 +36,9 @@ export function matchCandidate(report: Report): Candidate {
     id: report.match.id,
     region: MATCH_REGION,
     rows: report.modes.map((mode) => mode.entry),
-    text: () => renderMarkdown(report),
+    text: () => publishedMatch(report),
     refusal: matchRefusal(report),
-    rowsOf: (published) => tableOf(published).body.map(([name = '']) => name.split(' ').at(-1) ?? name),
+    rowsOf: (published) => rowsIn(published).map((name) => name.split(' ').at(-1) ?? name),
   };
 }
 
@@ -46,9 +47,9 @@ export function probeCandidate(document: ProbeDocument): Candidate {
     id: document.probe.id,
     region: PROBE_REGION,
     rows: document.modes.map((mode) => mode.entry),
-    text: () => renderProbeMarkdown(document),
+    text: () => publishedProbe(document),
     refusal: probeRefusal(document),
-    rowsOf: (published) => tableOf(published).head.slice(1),
+    rowsOf: rowsIn,
   };
 }
 
@@ -72,19 +73,13 @@ function probeRefusal({ probe, modes }: ProbeDocument): string | undefined {
   return undefined;
 }
 
-/** The first table of a Markdown text. */
-function tableOf(text: string): { head: string[]; body: string[][] } {
+/** The first column of a Markdown text's first table, without its head. */
+function rowsIn(text: string): string[] {
   const lines = text.split('\n');
   const first = lines.findIndex((line) => line.startsWith('|'));
   const rest = first === -1 ? [] : lines.slice(first);
   const end = rest.findIndex((line) => !line.startsWith('|'));
-  const rows = (end === -1 ? rest : rest.slice(0, end)).map((line) =>
-    line
-      .slice(1, -1)
-      .split('|')
-      .map((cell) => cell.trim()),
-  );
-  return { head: rows[0] ?? [], body: rows.slice(2) };
+  return (end === -1 ? rest : rest.slice(0, end)).slice(2).map((line) => line.split('|')[1]?.trim() ?? '');
 }
 
 /** The page as it is, and the content of the region; undefined if there is no page, or if it has no such region. */

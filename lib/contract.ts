@@ -8,7 +8,7 @@ export type Isolation = 'none' | 'os-sandbox' | 'container' | 'user-kernel' | 'm
 /** How a credential is delivered to the agent inside the sandbox. */
 export type AuthPath = 'env' | 'file' | 'gateway' | 'runtime-proxy' | 'remote-secret';
 
-/** An environment variable that a mode reads. `.env.example` and the README are generated from these. */
+/** An environment variable that a mode reads. `.env.example` is generated from these. */
 export interface Input {
   help: string;
   secret?: boolean;
@@ -327,7 +327,7 @@ export interface Mode<H extends Handle = Handle, S = unknown> {
    */
   clientVariables?: readonly string[];
   platforms: NodeJS.Platform[];
-  /** One line that describes what this mode runs; shown in the legend and the README. */
+  /** One line that describes what this mode runs; shown in the legend and in docs/runtimes.md. */
   summary: string;
   /** True if the runtime has a one-shot form (`docker run`); false if a run is a launch followed by an exec. */
   oneShot: boolean;

@@ -3,9 +3,10 @@ import type { Input, Mode } from '../contract.js';
 
 type Declared = Pick<Mode, 'id' | 'title' | 'letter' | 'isolation' | 'workspace' | 'auth' | 'inputs' | 'platforms' | 'summary'>;
 
+export const RUNTIMES_PAGE = 'docs/runtimes.md';
 export const RUNTIMES_REGION = { begin: '<!-- cagematch:runtimes -->', end: '<!-- /cagematch:runtimes -->' };
 
-/** The README's table of runtimes. */
+/** The table of runtimes. */
 export function runtimesTable(modes: Iterable<Declared>): string {
   const rows = [...modes].map((mode) => {
     const cells = [

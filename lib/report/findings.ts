@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { CagematchError } from '../errors.js';
 import { isGap } from '../record/types.js';
 import type { Report } from './document.js';
-import { code, joined, ofThisRepository, table } from './export/markdown-text.js';
+import { ofThisRepository } from './export/markdown-text.js';
 import type { ProbeDocument } from './probe/document.js';
 import { segmentsOf } from './segments.js';
 
@@ -15,7 +15,19 @@ export const findingsSchema = z.strictObject({
   records: z.record(z.string().regex(/^[a-z][a-z0-9-]*$/), z.string().regex(/^\d{8}-\d{6}-[0-9a-f]{4}$/)),
   /** Names and versions that contain digits but are not measurements. */
   names: z.array(z.string()).default([]),
-  /** The match shown in the README, as the terminal prints it. */
+  /** README's picture and table. */
+  overview: z.strictObject({
+    record: z.string(),
+    /** Probe that the isolation checks are taken from. */
+    probe: z.string(),
+    /** The task whose runs the picture shows. */
+    task: z.string(),
+    caption: z.string(),
+    /** For each runtime of the match, what it is good for in one phrase. */
+    goodFor: z.record(z.string(), z.string()),
+    holds: z.array(z.string()).default([]),
+  }),
+  /** The match shown in docs/reading-a-report.md, as the terminal prints it. */
   example: z.strictObject({
     record: z.string(),
     command: z.string(),
@@ -26,6 +38,8 @@ export const findingsSchema = z.strictObject({
   findings: z.array(
     z.strictObject({
       question: z.string(),
+      /** The answer in plain words, for a reader who reads nothing else. */
+      short: z.string().optional(),
       /** Contains `{record.path | format}` for every number. If absent, the question is open. */
       answer: z.string().optional(),
       /** What is missing for an answer, or for a better one. */
@@ -36,6 +50,7 @@ export const findingsSchema = z.strictObject({
   ),
 });
 export type Findings = z.infer<typeof findingsSchema>;
+type Finding = Findings['findings'][number];
 
 /** The object that paths are resolved in: rows, pairs and levels are keyed by their names. */
 export type View = Record<string, unknown>;
@@ -76,7 +91,10 @@ export function viewOfProbe(document: ProbeDocument): View {
       const verdicts = Object.fromEntries(cells.map(({ cell, direction, verdict }) => [`${cell} ${direction}`, verdict]));
       return { ...verdicts, tried: tried.length, same: tried.filter(({ verdict }) => verdict === 'same').length };
     }),
-    walls: each(document.walls, (walls) => Object.fromEntries(walls.map(({ wall, observed }) => [wall, observed]))),
+    walls: each(document.walls, (walls) => ({
+      ...Object.fromEntries(walls.map(({ wall, observed }) => [wall, observed])),
+      closed: walls.filter(({ observed }) => observed === 'closed').length,
+    })),
     residue: each(document.residue, (sweeps) =>
       Object.fromEntries(
         sweeps.map(({ path, delivered, places }) => [
@@ -176,29 +194,64 @@ export function undeclaredNumbers(template: string, names: readonly string[]): s
   return rest.match(/[^\s]*\d[^\s]*/g) ?? [];
 }
 
-/** The records that a sentence takes numbers from or rests on. */
-function recordsOf({ answer = '', holds }: Findings['findings'][number], { records }: Findings): string[] {
-  const paths = [...[...answer.matchAll(PLACEHOLDER)].flatMap(([, path = '']) => path.split(' / ')), ...holds];
-  const aliases = paths.map((path) => path.trim().split('.')[0] ?? '');
-  return [...new Set(aliases)].flatMap((alias) => records[alias] ?? []);
+/** Aliases of the records that a finding takes numbers from or rests on, without those that name a record a second time. */
+function recordsOf({ short = '', answer = '', holds }: Finding, { records }: Findings): string[] {
+  const filled = [...`${short} ${answer}`.matchAll(PLACEHOLDER)].flatMap(([, path = '']) => path.split(' / '));
+  const aliases = new Set([...filled, ...holds].map((path) => path.trim().split('.')[0] ?? ''));
+  const byId = new Map([...aliases].flatMap((alias) => (records[alias] === undefined ? [] : [[records[alias], alias] as const])));
+  return [...byId.values()];
 }
 
-/** @throws `bad-input` with the finding that is wrong */
+/** A section per question with an answer, and a list of those that are open. @throws `bad-input` with the finding that is wrong */
 export function renderFindings(file: Findings, views: ReadonlyMap<string, View>): string {
-  const rows = file.findings.map((finding) => {
-    const { question, answer, open, holds } = finding;
-    for (const words of [question, answer ?? '', open ?? '']) {
-      const [number] = undeclaredNumbers(words, file.names);
-      if (number !== undefined) throw wrong(`${number} comes from no record`, words);
-    }
-    for (const claim of holds) check(claim, views);
-    const records = recordsOf(finding, file);
-    if (answer !== undefined && records.length === 0) throw wrong('no record answers it', question);
-    const words = [...(answer === undefined ? [] : [fill(answer, views)]), ...(open === undefined ? [] : [`Open: ${open}`])];
-    return [question, ofThisRepository(words.join(' ')), answer === undefined ? 'open' : joined(records.map(code), ', ')];
-  });
-  return table(['question', 'answer', 'answered by'], rows).toString();
+  const answered = file.findings.filter(({ answer }) => answer !== undefined);
+  const open = file.findings.filter(({ answer }) => answer === undefined);
+  const parts = [
+    ...answered.map((finding) => answeredText(finding, file, views)),
+    ...(open.length === 0 ? [] : [openText(open, file, views)]),
+  ];
+  return parts.join('\n\n');
 }
+
+function answeredText(finding: Finding, file: Findings, views: ReadonlyMap<string, View>): string {
+  const { question, short, answer = '', open } = finding;
+  checkWords(finding, file, views);
+  const aliases = recordsOf(finding, file);
+  if (aliases.length === 0) throw wrong('no record answers it', question);
+  const records = aliases.map((alias) => `${views.get(alias)?.kind === 'probe' ? 'probe' : 'match'} \`${file.records[alias]}\``);
+  const words = [
+    ...(short === undefined ? [] : [`**${fill(short, views).trim()}**`]),
+    fill(answer, views).trim(),
+    ...(open === undefined ? [] : [`Open: ${open.trim()}`]),
+    `(${sentenceCase(records.join(', '))}.)`,
+  ];
+  return ofThisRepository(`### ${question}\n\n${joinedLines(words)}`).toString();
+}
+
+function openText(open: readonly Finding[], file: Findings, views: ReadonlyMap<string, View>): string {
+  for (const finding of open) checkWords(finding, file, views);
+  const lines = open.map(({ question, open: missing = '' }) => `- **${question}** ${missing.trim()}`);
+  return ofThisRepository(`### Open: what would answer it is missing\n\n${lines.join('\n')}`).toString();
+}
+
+/** @throws `bad-input` if a number is typed, or a claim does not hold */
+function checkWords(
+  { question, short = '', answer = '', open = '', holds }: Finding,
+  { names }: Findings,
+  views: ReadonlyMap<string, View>,
+) {
+  for (const words of [question, short, answer, open]) {
+    const [number] = undeclaredNumbers(words, names);
+    if (number !== undefined) throw wrong(`${number} comes from no record`, words);
+  }
+  for (const claim of holds) check(claim, views);
+}
+
+/** Joined by blanks; what follows a table begins a paragraph of its own. */
+const joinedLines = (parts: readonly string[]) =>
+  parts.reduce((text, part) => `${text}${text.endsWith('|') || part.startsWith('|') ? '\n\n' : ' '}${part}`);
+
+const sentenceCase = (words: string) => words.charAt(0).toUpperCase() + words.slice(1);
 
 function wrong(what: string, where: string): CagematchError {
   return new CagematchError('bad-input', `docs/findings.yaml: ${what}: ${where}`, 'correct it there, then npm run docs:results');

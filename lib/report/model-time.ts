@@ -20,7 +20,7 @@ export function modelWarnings(modes: readonly ModeReport[], model: 'replay' | 'l
     const apart = most.ms - least.ms;
     if (apart < NOTABLE.ms || apart < NOTABLE.share * most.totalMs) return [];
     const what =
-      model === 'replay' ? 'in a replay it is the way there and back, and counts as the row’s' : 'it is taken out of tax and work';
+      model === 'replay' ? 'in a replay it is the way there and back, and counts as the row’s' : 'it is taken out of overhead and work';
     const message = `rows waited on the model for different times, from ${duration(least.ms)} (${least.name}) to ${duration(most.ms)} (${most.name}); ${what}`;
     return [{ code: 'model-time-differs', message }];
   });

@@ -1,13 +1,13 @@
 // What documents say about the modes is made from the modes: it has not drifted.
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
 import { schemaFiles } from '../../commands/schemas.js';
 import { packageRoot } from '../../lib/package.js';
 import { compare } from '../../lib/report/compare/compare.js';
 import { sideOfReport } from '../../lib/report/compare/reread.js';
-import { envExample, RUNTIMES_REGION, runtimesTable } from '../../lib/report/docs.js';
+import { envExample, RUNTIMES_PAGE, RUNTIMES_REGION, runtimesTable } from '../../lib/report/docs.js';
 import { replaceRegion } from '../../lib/report/export/markdown.js';
 import { buildReport, parseEvents } from '../../lib/report/report.js';
 import { loadModes } from '../../lib/sandbox/registry.js';
@@ -22,9 +22,44 @@ describe('the documents', () => {
     expect(read('.env.example')).toBe(envExample(OWN_INPUTS, modes));
   });
 
-  test("the README's table of runtimes is what the modes declare (npm run docs writes it)", () => {
-    const readme = read('README.md');
-    expect(replaceRegion(readme, runtimesTable(modes), RUNTIMES_REGION)).toBe(readme);
+  test('the table of runtimes is what the modes declare (npm run docs writes it), and no section is about another', () => {
+    const page = read(RUNTIMES_PAGE);
+    expect(replaceRegion(page, runtimesTable(modes), RUNTIMES_REGION)).toBe(page);
+    const sections = [...page.matchAll(/^## (.+)$/gm)].map(([, name]) => name);
+    expect(sections.length).toBeGreaterThan(7);
+    expect(modes.map(({ id }) => id)).toEqual(expect.arrayContaining(sections));
+  });
+
+  const pages = readdirSync(join(packageRoot, 'docs')).flatMap((name) => (name.endsWith('.md') ? [`docs/${name}`] : []));
+  const linksOf = (path: string) =>
+    [...read(path).matchAll(/\]\(([^)\s]+)\)/g)].map(([, to = '']) => to).filter((to) => !to.includes('://'));
+
+  test('README leads to every page of docs/', () => {
+    expect(pages.length).toBeGreaterThan(9);
+    expect(linksOf('README.md')).toEqual(expect.arrayContaining(pages));
+  });
+
+  test.each(['README.md', 'RESULTS.md', 'CLAUDE.md', 'CHANGELOG.md', 'rig/README.md', ...pages])('no link of %s leads nowhere', (path) => {
+    const anchors = (page: string) =>
+      [...read(page).matchAll(/^#+ (.+)$/gm)].map(([, head = '']) =>
+        head
+          .toLowerCase()
+          .replace(/[^\p{L}\p{N} _-]/gu, '')
+          .replaceAll(' ', '-'),
+      );
+    const broken = linksOf(path).filter((to) => {
+      const [file = '', anchor] = to.split('#');
+      const target = file === '' ? path : join(dirname(path), file);
+      return !existsSync(join(packageRoot, target)) || (anchor !== undefined && !anchors(target).includes(anchor));
+    });
+    expect(broken).toEqual([]);
+  });
+
+  test('the walk through a first change names files that are there, at most five with README and the page of the walk', () => {
+    const [, walk = ''] = /## A first change[^\n]*\n([\s\S]*?)\n## /.exec(read('docs/contributing.md')) ?? [];
+    const files = [...new Set([...walk.matchAll(/\]\(\.\.\/([^)]+)\)/g)].map(([, file = '']) => file))];
+    expect(files).toEqual(expect.arrayContaining(['README.md', 'modes/docker.ts', 'test/modes/detect.test.ts']));
+    expect(files.length + 1).toBeLessThanOrEqual(5);
   });
 
   test('.env.example sets nothing: a copy of it changes nothing', () => {

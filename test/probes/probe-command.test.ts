@@ -109,7 +109,7 @@ describe('cagematch probe', () => {
     expect(document.walls['host@b']?.length).toBeGreaterThan(0);
     expect([document.sync, document.tax]).toEqual([{}, {}]);
     const [id = ''] = kept();
-    expect(stderr).toContain(`probe ${id}: walls\n`);
+    expect(stderr).toContain(`probe ${id}: isolation checks\n`);
     expect(stderr).toMatch(/\n {2,}host@a +host@b\n/);
     expect(stderr).toContain(`record: results/${id}; cagematch report ${id} --format html > page.html\n`);
     expect(JSON.parse((await run(['report', id, '--format', 'json'])).stdout)).toEqual(document);
@@ -120,11 +120,11 @@ describe('cagematch probe', () => {
   test('is told in few plain lines where nobody watches, and written to the file that is named', async () => {
     const { stdout, stderr, exitCode } = await run(['probe', 'host', '--only', 'tax', '--rounds', '2', '--json', 'tables.json']);
     expect(exitCode).toBe(0);
-    expect(stderr.split('\n').filter((line) => line.startsWith('tax: round '))).toEqual([
-      expect.stringMatching(/^tax: round 1 of 2 begins, \d+:\d\d so far$/),
-      expect.stringMatching(/^tax: round 2 of 2 begins, \d+:\d\d so far$/),
+    expect(stderr.split('\n').filter((line) => line.startsWith('overhead: round '))).toEqual([
+      expect.stringMatching(/^overhead: round 1 of 2 begins, \d+:\d\d so far$/),
+      expect.stringMatching(/^overhead: round 2 of 2 begins, \d+:\d\d so far$/),
     ]);
-    expect(stdout).toContain('tax: what work takes inside');
+    expect(stdout).toContain('overhead: what work takes inside');
     const document = probeDocumentSchema.parse(JSON.parse(readFileSync(join(place.cwd, 'tables.json'), 'utf8')));
     expect(document.tax.host?.length).toBeGreaterThan(0);
   });
@@ -172,7 +172,7 @@ describe('cagematch probe', () => {
     expect(document.brokeOff).toEqual([{ entry: 'wobbly', what: 'walls', reason: 'it fell over' }]);
     expect(document.walls.wobbly).toEqual([]);
     expect(document.walls.host?.length).toBeGreaterThan(0);
-    expect(broken.stderr).toContain('wobbly: walls broke off: it fell over');
+    expect(broken.stderr).toContain('wobbly: isolation checks broke off: it fell over');
     expect((await run(['probe', 'host', 'wobbly', '--only', 'walls'], 'broken')).exitCode).toBe(0);
     expect((await run(['probe', 'wobbly', '--only', 'walls'], 'broken')).exitCode).toBe(1);
   });
@@ -184,14 +184,14 @@ describe('cagematch probe', () => {
       let said = '';
       probing.stderr?.on('data', (piece) => {
         said += piece;
-        if (said.includes('host: walls: ')) resolve();
+        if (said.includes('host: isolation checks: ')) resolve();
       });
     });
     probing.kill('SIGINT');
     const { exitCode, stdout } = await probing;
     expect(exitCode).toBe(130);
     expect(stdout).toContain('this probe was interrupted; the tables hold what was found until then');
-    expect(stdout).toContain('wobbly: walls broke off: interrupted');
+    expect(stdout).toContain('wobbly: isolation checks broke off: interrupted');
     const events = await recordOf(kept()[0] ?? '');
     expect(events.at(-1)).toMatchObject({ type: 'probe-ended', how: 'interrupted' });
     expect(events.filter(({ type }) => type === 'walled').length).toBeGreaterThan(0);
@@ -273,7 +273,9 @@ describe('cagematch report', () => {
     keepProbe(cwd, PROBE);
     keepProbe(cwd, '20261121-110000-cccc', { host: { ...HOST, kernel: '6.2.0' } });
     keepProbe(cwd, '20261121-120000-dddd', {}, sampleProbeEvents().slice(0, -1));
-    expect(await shown(cwd, MATCH, 'table')).toContain(`\nfiles, walls, residue, tax: probe ${PROBE} (cagematch report ${PROBE})\n`);
+    expect(await shown(cwd, MATCH, 'table')).toContain(
+      `\nprobe of files, isolation checks, residue, overhead: cagematch report ${PROBE}\n`,
+    );
     const markdown = await shown(cwd, MATCH, 'markdown');
     expect(markdown).toMatch(new RegExp(`^Match \`${MATCH}\``));
     expect(markdown).toContain(`\n\nProbe \`${PROBE}\``);
@@ -294,17 +296,17 @@ describe('cagematch report', () => {
     // Neither is of use: cut short, and of another machine.
     keepProbe(cwd, '20261121-120000-dddd', { only: ['sync'] }, events.slice(0, -1));
     keepProbe(cwd, '20261121-130000-eeee', { only: ['tax'], host: { ...HOST, kernel: '6.2.0' } });
-    const at = (text: string) => text.split('\n').filter((line) => line.includes('cagematch report 2026') && line.includes('probe 2026'));
+    const at = (text: string) => text.split('\n').filter((line) => line.includes('cagematch report 2026') && line.startsWith('probe of '));
     expect(at(await shown(cwd, MATCH, 'table'))).toEqual([
-      `files, tax: probe ${whole} (cagematch report ${whole})`,
-      `walls: probe ${walls} (cagematch report ${walls})`,
-      `residue: probe ${residue} (cagematch report ${residue})`,
+      `probe of files, overhead: cagematch report ${whole}`,
+      `probe of isolation checks: cagematch report ${walls}`,
+      `probe of residue: cagematch report ${residue}`,
     ]);
     const markdown = await shown(cwd, MATCH, 'markdown');
     const parts = markdown.split(/\n\n(?=Probe `)/).slice(1);
     expect(parts.map((part) => [/^Probe `([^`]+)`/.exec(part)?.[1], part.match(/^### .+$/gm)])).toEqual([
-      [whole, ['### Files', '### Tax']],
-      [walls, ['### Walls']],
+      [whole, ['### Files', '### Overhead']],
+      [walls, ['### Isolation checks']],
       [residue, ['### Residue']],
     ]);
     const page = await shown(cwd, MATCH, 'html');

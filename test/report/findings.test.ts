@@ -74,19 +74,44 @@ describe('the findings', () => {
   const file = (finding: object): Findings =>
     findingsSchema.parse({
       records: { m: ID },
+      overview: { record: 'm', probe: 'p', task: 'hello', caption: 'c', goodFor: {} },
       example: { record: 'm', command: 'npm start', caption: 'c' },
       findings: [{ question: 'How long?', ...finding }],
     });
 
-  test('are a table, each with the record that answers it, or open', () => {
-    expect(renderFindings(file({ answer: '{m.all.rows | count} rows.', open: 'More rows.' }), VIEWS)).toContain(
-      `| How long? | 2 rows. Open: More rows. | \`${ID}\` |`,
+  test('are questions, each with the record that answers it; what is open comes last', () => {
+    expect(renderFindings(file({ answer: '{m.all.rows | count} rows.', open: 'More rows.' }), VIEWS)).toBe(
+      `### How long?\n\n2 rows. Open: More rows. (Match \`${ID}\`.)`,
     );
-    expect(renderFindings(file({ open: 'A machine.' }), VIEWS)).toContain('| How long? | Open: A machine. | open |');
+    const open = renderFindings(file({ open: 'A machine.' }), VIEWS);
+    expect(open).toMatch(/^### Open: /);
+    expect(open).toContain('\n- **How long?** A machine.');
+    const both = file({ answer: '{m.id | text}' });
+    expect(renderFindings({ ...both, findings: [...file({ open: 'x' }).findings, ...both.findings] }, VIEWS)).toMatch(
+      /^### How long\?[\s\S]*\n\n### Open: /,
+    );
+  });
+
+  test('begin with the answer in plain words, and name probes as what they are', () => {
+    const given = { ...file({ short: 'Longer in {p.all.rows | count} rows.', answer: '{m.all.rows | count} rows.' }) };
+    const records = { ...given.records, p: '20261121-100000-beef' };
+    expect(renderFindings({ ...given, records }, VIEWS)).toBe(
+      `### How long?\n\n**Longer in 7 rows.** 2 rows. (Probe \`20261121-100000-beef\`, match \`${ID}\`.)`,
+    );
+  });
+
+  test('keep a table apart from the words around it, and name a record with two names once', () => {
+    const given = file({ short: 'Long.', answer: '| a |\n| --- |\n| {m.all.rows | count} {same.all.rows | count} |' });
+    const views = new Map([...VIEWS, ['same', viewOfMatch(MATCH)]]);
+    expect(renderFindings({ ...given, records: { m: ID, same: ID } }, views)).toBe(
+      `### How long?\n\n**Long.**\n\n| a |\n| --- |\n| 2 2 |\n\n(Match \`${ID}\`.)`,
+    );
   });
 
   test.each([
     [{ answer: '400 ms, see {m.id | text}' }, '400 comes from no record'],
+    [{ short: 'In 400 ms.', answer: '{m.id | text}' }, '400 comes from no record'],
+    [{ open: 'A machine.', holds: ['m.all.rows = 3'] }, 'it does not hold'],
     [{ open: 'within 5 days' }, '5 comes from no record'],
     [{ answer: 'not long' }, 'no record answers it'],
     [{ answer: '{m.id | text}', holds: ['m.all.rows = 3'] }, 'it does not hold'],

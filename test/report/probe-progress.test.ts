@@ -55,32 +55,32 @@ test('at a terminal one line says which row, what of it, how far, and for how lo
     'looking for runtimes',
     'preparing host and docker',
     'files of host · row 1 of 2 · 0:09 · 2 found, last mtime',
-    'walls of docker · row 2 of 2 · 0:10',
-    'tax of docker · round 1 of 2 · 0:13 · 1 found, last spawn',
-    'tax of host · round 2 of 2 · 0:15',
+    'isolation checks of docker · row 2 of 2 · 0:10',
+    'overhead of docker · round 1 of 2 · 0:13 · 1 found, last spawn',
+    'overhead of host · round 2 of 2 · 0:15',
   ])
     expect(text).toContain(`\r${shown}`);
   expect(text).toContain('docker: prepared in 61.5 s\n');
-  expect(text).toContain('docker: walls broke off: it fell over (0 found until then)\n');
+  expect(text).toContain('docker: isolation checks broke off: it fell over (0 found until then)\n');
   for (const line of text.split(/[\r\n]/)) expect(line.length).toBeLessThan(80);
   // The live line is gone at the end.
   expect(text).toMatch(/\r +\r$/);
 });
 
-test('elsewhere there is a line for each row, and for each round of tax', () => {
+test('elsewhere there is a line for each row, and for each round of overhead', () => {
   expect(said(FEW, false).split('\n')).toEqual([
-    'probe 20261121-100000-beef: files, walls, residue and tax',
+    'probe 20261121-100000-beef: files, isolation checks, residue and overhead',
     'docker: prepared in 61.5 s',
     'host: files: 2 found',
-    'docker: walls broke off: it fell over (0 found until then)',
-    'tax: round 1 of 2 begins, 0:12 so far',
-    'tax: round 2 of 2 begins, 0:15 so far',
+    'docker: isolation checks broke off: it fell over (0 found until then)',
+    'overhead: round 1 of 2 begins, 0:12 so far',
+    'overhead: round 2 of 2 begins, 0:15 so far',
     '',
   ]);
 });
 
 test('elsewhere a whole probe takes three lines a row, and a few', () => {
   const lines = said(sampleProbeEvents(), false).split('\n');
-  for (const entry of ENTRIES) expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^${entry}: walls: 30 found$`)));
+  for (const entry of ENTRIES) expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^${entry}: isolation checks: 30 found$`)));
   expect(lines.length).toBeLessThan(3 * ENTRIES.length + 10);
 });

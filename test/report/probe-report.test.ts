@@ -86,7 +86,7 @@ describe('the document of a probe', () => {
       { entry: 'docker', what: 'tax', reason: 'no room' },
       { entry: 'podman', what: 'prepare', reason: 'no base image' },
     ]);
-    expect(renderProbe(document)).toContain('docker: tax broke off: no room\n  podman: could not be made ready: no base image');
+    expect(renderProbe(document)).toContain('docker: overhead broke off: no room\n  podman: could not be made ready: no base image');
   });
 
   test('is of one probe: its record begins with it, and has no second one', () => {
@@ -157,7 +157,7 @@ describe('a probe at the terminal', () => {
     ]);
     const said = unwrapped(text);
     expect(said).toContain(
-      'walls that are not as declared (!) fork-limit: declared closed, observed open in docker:runsc; made 600 processes; the limit is 512',
+      'isolation checks that are not as declared (!) fork-limit: declared closed, observed open in docker:runsc; made 600 processes; the limit is 512',
     );
     expect(said).toContain('dns: open in every row but host; in native: dns of native: it was there');
     expect(said).toContain('metadata: gap in every row; no route to 169.254.169.254');

@@ -342,7 +342,7 @@ describe('hostile code', () => {
     expect(best).toEqual(['docker']);
     expect(rows).toEqual(['docker', 'podman', 'docker:runsc']);
     expect(sentence).toBe(
-      'Hostile code: docker closes the most walls (each counts as one): 4 of 5; open: host-kernel (declared closed); closed elsewhere: host-kernel by docker:runsc; as observed by probe 20261121-100000-beef; passed 10/10, 72–100 %.',
+      'Hostile code: docker passes the most isolation checks (each counts as one): 4 of 5; open: host-kernel (declared closed); closed elsewhere: host-kernel by docker:runsc; as observed by probe 20261121-100000-beef; passed 10/10, 72–100 %.',
     );
   });
 
@@ -350,12 +350,13 @@ describe('hostile code', () => {
     const { sentence, best } = probed(ALL, probeOf({ docker: ['root'], podman: ['host-kernel'], 'docker:runsc': ['root', 'tcp-out'] }));
     expect(best).toEqual(['docker', 'podman']);
     expect(sentence).toMatch(
-      /^Hostile code: docker and podman close the most walls, equally many .*: docker: 4 of 5; .*; podman: 4 of 5; /,
+      /^Hostile code: docker and podman pass the most isolation checks, equally many .*: docker: 4 of 5; .*; podman: 4 of 5; /,
     );
   });
 
   test('without a probe, or with one of another version of the runtime, it is silent with the command', () => {
-    const why = 'no probe of this runtime version has tried the walls of docker, podman and docker:runsc: cagematch probe --only walls';
+    const why =
+      'no probe of this runtime version has run the isolation checks of docker, podman and docker:runsc: cagematch probe --only walls';
     expect(adviceFor('hostile code', ALL)).toMatchObject({ sentence: undefined, why });
     const report = madeMatch(ALL);
     const older = probeOf(THREE_ROWS);
@@ -377,7 +378,7 @@ describe('hostile code', () => {
         mode.detection = { ...mode.detection, facts: { hostNetwork: 'kata runsc', ignoresLimits: 'runsc' } };
     const open = { docker: ['host-kernel', 'root'], podman: ['host-kernel', 'root'], 'docker:runsc': ['fork-limit'] };
     const { sentence } = advised(withProbes(report, [probeOf(open)]), 'hostile code');
-    expect(sentence).toMatch(/^Hostile code: docker:runsc closes .*; shares the host's network; ignores limits of CPU and memory;/);
+    expect(sentence).toMatch(/^Hostile code: docker:runsc passes .*; shares the host's network; ignores limits of CPU and memory;/);
   });
 
   test('a run that was interrupted changes nothing; one that failed leaves the row out', () => {

@@ -106,6 +106,17 @@ describe('a probe', () => {
     expect(probed(sampleProbe(), false).page).toBe(page());
   });
 
+  test('is refused where a row of the published one would be lost', () => {
+    const here = standing(page());
+    publishProbe(sampleProbe(), join(here.cwd, 'results', sampleProbe().probe.id), { publish: true }, here.io);
+    const [shown, few] = [here.page(), foldProbe([probeStarted(), ...rowOf('docker'), probeEnded()])];
+    publishProbe(few, join(here.cwd, 'results', few.probe.id), { publish: true }, here.io);
+    expect(here.said()).toMatch(
+      /not published: RESULTS.md has rows that would be lost: host, native, docker:runsc, podman, podman:rootless, incus\n/,
+    );
+    expect(here.page()).toBe(shown);
+  });
+
   test.each([
     [[probeStarted({ only: ['walls'] }), ...rowOf('docker'), probeEnded()], 'the probe left out sync, residue, tax'],
     [[probeStarted(), ...rowOf('docker'), probeEnded('interrupted')], 'the probe did not run to its end (interrupted)'],

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { partsOf, renderSvg } from '../../lib/report/export/svg.js';
 import { buildReport } from '../../lib/report/report.js';
+import { HOST, madeMatch } from '../support/hand-made-match.js';
 import { baseline, FAILED, ran, row, started } from '../support/hand-made-record.js';
 import { hostileReport } from '../support/hostile-report.js';
 import { sampleReport } from '../support/sample-report.js';
@@ -28,4 +29,22 @@ test('words of others are text: no element or attribute of theirs comes into the
   const tags = svg.match(/<[^>]*>/g) ?? [];
   expect([...new Set(tags.map((tag) => /[a-z]+/i.exec(tag)?.[0]))].sort()).toEqual(['line', 'rect', 'style', 'svg', 'text', 'title']);
   expect(tags.join('')).not.toMatch(/\s(?:on\w+|href|src)=/);
+});
+
+test('of one task alone, the rows of the others are left out, and no name repeats the task', () => {
+  const tasks = ['hello', 'refactor'] as const;
+  const rows = tasks.flatMap((task, at) => [[`host@${task}`, { ...HOST, work: 200 + 300 * at, entry: { task } }] as const]);
+  const report = madeMatch(Object.fromEntries(rows));
+  const svg = renderSvg(report, 'refactor');
+  expect(svg.match(/<text x="12"[^>]*>[^<]*<\/text>/g)?.map((one) => one.replace(/<[^>]*>/g, ''))).toEqual(['host']);
+  expect(svg).toContain('Task refactor,');
+  expect(svg).toContain(`>work: ${500} ms</title>`);
+  expect(renderSvg(report)).toContain('>host@hello</text>');
+});
+
+test('it brings its own background in both themes, so that it can be read on a page of the other one', () => {
+  const svg = renderSvg(sampleReport(10));
+  const [, height] = / height="(\d+)" role="img"/.exec(svg) ?? [];
+  expect(svg).toContain(`<rect class="page" width="880" height="${height}"`);
+  expect(svg).toMatch(/\.page\{fill:#fff\}.*prefers-color-scheme:dark\)\{\.page\{fill:#0d1117\}/s);
 });

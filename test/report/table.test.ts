@@ -76,7 +76,7 @@ describe('the order', () => {
   test('of a single row holds no comparison, no bar and no recommendation: it stays short', () => {
     const report = madeMatch({ host: { ...HOST, run: { cost: COST } } }, { rounds: 3 });
     const text = renderTable(report);
-    expect(text).not.toMatch(/speaks for|told apart\n|tax ×|[█▓▒░]/);
+    expect(text).not.toMatch(/speaks for|told apart\n|overhead ×|[█▓▒░]/);
     expect(text).toContain('\n\nwhere the time goes: runtime 100 ms, boot 301 ms, work 200 ms, end 30 ms, total 631 ms\n\n');
     expect(text).toContain('\ncost: peak memory 212 MiB, CPU 0.85 s\n');
     expect(text.split('\n').length).toBeLessThan(15);
@@ -92,12 +92,12 @@ describe(`${WIDTH} columns`, () => {
 
   test('have room for the ratio of whole runs, or do without it, its legend and the isolation', () => {
     const small = renderTable(madeMatch({ host: HOST, docker: OCI }));
-    expect(small).toMatch(/^mode +isolation +startup ms +× host +tax × +passed/);
+    expect(small).toMatch(/^mode +isolation +startup ms +× host +overhead × +passed/);
     expect(small).toMatch(/^A docker +container +600 \[\d+–\d+\] +1\.50 \[1\.\d\d–1\.\d\d\] +1\.51 +10\/10 /m);
-    expect(small).toContain('tax: launch to gone');
+    expect(small).toContain('overhead: launch to gone');
     const wide = renderTable(madeMatch({ host: HOST, 'docker:a-long-name-of-a-runtime': { ...VM, isolation: 'system-container' } }));
     expect(wide).toMatch(/^mode +startup ms +× host +passed/);
-    expect(wide).not.toContain('tax ×');
+    expect(wide).not.toContain('overhead ×');
   });
 });
 
@@ -344,6 +344,6 @@ describe('Markdown', () => {
   });
 
   test('of a match without burst, cost or other rows has none of their parts', () => {
-    expect(renderMarkdown(madeMatch({ host: HOST }))).not.toMatch(/Many at once|Cost of a run|speaks for|told apart|tax ×/);
+    expect(renderMarkdown(madeMatch({ host: HOST }))).not.toMatch(/Many at once|Cost of a run|speaks for|told apart|overhead ×/);
   });
 });

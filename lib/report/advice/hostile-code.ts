@@ -19,7 +19,7 @@ export function hostileCode({ report, candidates, leftOut, probes }: Field): Adv
   const observed = candidates.flatMap((row) => observe(row, probes));
   if (observed.length < 2) {
     const missing = candidates.filter((row) => !observed.some((one) => one.row === row)).map(({ entry }) => entry);
-    return { why: `no probe of this runtime version has tried the walls of ${listed(missing)}: ${COMMAND}` };
+    return { why: `no probe of this runtime version has run the isolation checks of ${listed(missing)}: ${COMMAND}` };
   }
   const most = Math.max(...observed.map(closedIn));
   const best = observed.filter((one) => closedIn(one) === most);
@@ -27,7 +27,7 @@ export function hostileCode({ report, candidates, leftOut, probes }: Field): Adv
   const unprobed = candidates.filter((row) => !observed.some((one) => one.row === row));
   const left = [...leftOut, ...unprobed.map((row) => `${called(row, report)} (not probed: ${COMMAND})`)];
   const name = ({ row }: Observed) => called(row, report);
-  const among = best.length === 1 ? 'closes the most walls' : 'close the most walls, equally many';
+  const among = best.length === 1 ? 'passes the most isolation checks' : 'pass the most isolation checks, equally many';
   const each = best.map((one) => `${best.length === 1 ? '' : `${name(one)}: `}${wallsOf(one)}`);
   return {
     sentence: `Hostile code: ${listed(best.map(name))} ${among} (each counts as one): ${each.join('; ')}${closedByOthers(best, others, name)}; as observed by ${listed([...new Set(best.map(({ probe }) => `probe ${probe}`))])}${footing(

@@ -1,4 +1,4 @@
-// The match as Markdown, and the generated region of RESULTS.md.
+// The match as Markdown, in full; and its regions in documents.
 
 import { type ClockName, isGap } from '../../record/types.js';
 import { apartLines, coverage, driftLine, outlierLines, resolutionLines } from '../apart.js';
@@ -21,30 +21,8 @@ export const MATCH_REGION = { begin: '<!-- cagematch:match -->', end: '<!-- /cag
 const CLOCKS: ClockName[] = ['launch', 'firstProcess', 'startup', 'work', 'model', 'exit', 'collect', 'teardown'];
 
 export function renderMarkdown(report: Report): string {
-  const { match } = report;
-  const few = coverage(report);
-  const warmup = match.warmup === 0 ? '' : `, ${match.warmup} before it not counted`;
   return document([
-    markdown`Match ${code(match.id)}: task ${joined(tasksOf(report).map(code), ', ')}, ${roundsOf(report)} in seeded random order (seed ${match.seed})${warmup}, state ${match.state}, model ${match.model}.`,
-    ...section('', bullets(doubts(report))),
-    '',
-    rowTable(report),
-    ...(isTaxed(report) ? ['', `${totalHead(report)}.`] : []),
-    ...(few === undefined ? [] : ['', `${few}.`]),
-    ...section(
-      'Not as the others:',
-      report.modes.flatMap((mode) => {
-        const own = settingsOf(mode, report);
-        return own === '' ? [] : bullets([markdown`${code(nameOf(mode))}: ${own}`]);
-      }),
-    ),
-    ...section(
-      'Failed runs:',
-      bullets(report.modes.flatMap(failuresOf).map(({ runs, cause, message }) => `${runs}: ${cause}: ${message}`)),
-    ),
-    ...section('Files that run by themselves:', bullets(plantedSentences(report))),
-    ...section('What agents committed:', bullets(bundleLines(report))),
-    ...section(`${capitalized(recommendationTitle(report))}:`, bullets(recommendationLines(report))),
+    ...opening(report),
     '',
     'Medians in ms, phase by phase (boot: firstProcess to the first request; end: exit, collect and teardown of each run together):',
     '',
@@ -68,6 +46,35 @@ export function renderMarkdown(report: Report): string {
   ]);
 }
 
+/** What was run, the table of rows, what limits it, and the recommendations. */
+export function opening(report: Report): Words[] {
+  const { match } = report;
+  const few = coverage(report);
+  const warmup = match.warmup === 0 ? '' : `, ${match.warmup} before it not counted`;
+  return [
+    markdown`Match ${code(match.id)}: task ${joined(tasksOf(report).map(code), ', ')}, ${roundsOf(report)} in seeded random order (seed ${match.seed})${warmup}, state ${match.state}, model ${match.model}.`,
+    ...section('', bullets(doubts(report))),
+    '',
+    rowTable(report),
+    ...(isTaxed(report) ? ['', `${totalHead(report)}.`] : []),
+    ...(few === undefined ? [] : ['', `${few}.`]),
+    ...section(
+      'Not as the others:',
+      report.modes.flatMap((mode) => {
+        const own = settingsOf(mode, report);
+        return own === '' ? [] : bullets([markdown`${code(nameOf(mode))}: ${own}`]);
+      }),
+    ),
+    ...section(
+      'Failed runs:',
+      bullets(report.modes.flatMap(failuresOf).map(({ runs, cause, message }) => `${runs}: ${cause}: ${message}`)),
+    ),
+    ...section('Files that run by themselves:', bullets(plantedSentences(report))),
+    ...section('What agents committed:', bullets(bundleLines(report))),
+    ...section(`${capitalized(recommendationTitle(report))}:`, bullets(recommendationLines(report))),
+  ];
+}
+
 function rowTable(report: Report): Markdown {
   const taxed = isTaxed(report);
   return table(
@@ -76,7 +83,7 @@ function rowTable(report: Report): Markdown {
       'isolation',
       `startup ms${interval(report)}`,
       ratioHead(report),
-      ...(taxed ? ['tax ×'] : []),
+      ...(taxed ? ['overhead ×'] : []),
       'passed',
       'sync',
       'auth',
@@ -148,7 +155,7 @@ function places(report: Report): Words[] {
     : section('Where the runs were:', lines);
 }
 
-function environment(report: Report): string {
+export function environment(report: Report): string {
   const { host, versions } = report.match;
   const busy = [loadWords(report.match), insideAlike(report)].map((words) => (words === undefined ? '' : `; ${words}`)).join('');
   const commit = versions.commit === undefined ? '' : ` (${versions.commit})`;

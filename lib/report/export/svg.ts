@@ -2,6 +2,7 @@
 import { isGap } from '../../record/types.js';
 import { tasksOf } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
+import { rowsOfTask } from '../overview.js';
 import { type Markup, markup } from '../page/markup.js';
 import { scaleFromZero } from '../page/scale.js';
 import { times } from '../page/words.js';
@@ -27,28 +28,34 @@ const SEGMENT_WORDS: Record<Part['segment'], string> = {
   end: 'teardown',
 };
 
-// Okabe and Ito's palette, as on the HTML page. A reader's dark setting applies to an image too.
+// Okabe and Ito's palette, as on the HTML page. A reader's dark setting applies to an image too, even on a page that is light: the picture
+// therefore brings its own background.
 const STYLE = markup`
 text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","Liberation Sans",Arial,sans-serif;fill:#1b1f24}
 .title{font-size:15px;font-weight:600}.small{font-size:11.5px;fill:#57606a}.num{text-anchor:end;font-variant-numeric:tabular-nums}
-.grid{stroke:#e4e8ec}.runtime{fill:#0072b2}.boot{fill:#56b4e9}.unsplit{fill:#7f8c99}.work{fill:#009e73}.end{fill:#e69f00}
-@media (prefers-color-scheme:dark){text{fill:#e4e7eb}.small{fill:#a0a9b4}.grid{stroke:#343b44}.runtime{fill:#2f8fd0}.boot{fill:#7cc8f2}.work{fill:#00a67a}}
+.page{fill:#fff}.grid{stroke:#e4e8ec}.runtime{fill:#0072b2}.boot{fill:#56b4e9}.unsplit{fill:#7f8c99}.work{fill:#009e73}.end{fill:#e69f00}
+@media (prefers-color-scheme:dark){.page{fill:#0d1117}text{fill:#e4e7eb}.small{fill:#a0a9b4}.grid{stroke:#343b44}.runtime{fill:#2f8fd0}.boot{fill:#7cc8f2}.work{fill:#00a67a}}
 `;
 
-/** The picture as the text of an SVG document. A row without measurements has a text in place of its bar. */
-export function renderSvg(report: Report): string {
-  const { match, modes } = report;
+/**
+ * The picture as the text of an SVG document. A row without measurements has a text in place of its bar.
+ * @param only the one task whose rows are shown, for a match with several
+ */
+export function renderSvg(report: Report, only?: string): string {
+  const { match } = report;
+  const modes = only === undefined ? report.modes : rowsOfTask(report, only);
   const sums = modes.map((mode) => partsOf(mode).reduce((sum, { ms }) => sum + ms, 0));
   const scale = scaleFromZero(sums);
   const time = times(Math.max(0, ...sums));
   const x = (ms: number) => Number((PLOT.left + (ms / scale.max) * (PLOT.right - PLOT.left)).toFixed(1));
   const bottom = TOP + modes.length * ROW.height;
   const height = bottom + 48;
-  const tasks = tasksOf(report).join(', ');
+  const tasks = tasksOf({ match, modes }).join(', ');
   const caption = `Task ${tasks}, ${match.rounds} rounds in random order, ${match.host.cores} cores, model ${match.model}; medians of the runs that passed, in ${time.unit}`;
   const picture = markup`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-labelledby="title">
 <title id="title">${`Time of one run in each sandbox, match ${match.id}`}</title>
 <style>${STYLE}</style>
+<rect class="page" width="${WIDTH}" height="${height}" rx="6"/>
 <text class="title" x="12" y="24">One run of a coding agent, from launch to sandbox gone</text>
 <text class="small" x="12" y="42">${caption}</text>
 ${scale.ticks.map((tick) => markup`<line class="grid" x1="${x(tick)}" x2="${x(tick)}" y1="${TOP - 4}" y2="${bottom}"/><text class="small" text-anchor="middle" x="${x(tick)}" y="${bottom + 15}">${time.text(tick)}</text>`)}

@@ -26,7 +26,7 @@ export function summaryTable(report: Report, rows: Rows): Markup {
       number: true,
       cell: (mode) => orGap(mode.startupRatio, (value) => middle(value, (one) => one.toFixed(2))),
     },
-    { head: 'tax', number: true, cell: (mode) => tax(mode) },
+    { head: 'overhead ×', number: true, cell: (mode) => overhead(mode) },
     { head: 'passed', number: true, cell: passed },
     { head: 'sync', cell: (mode) => orGap(mode.sync, (sync) => syncShort(sync)) },
     { head: 'auth', cell: (mode) => orGap(mode.auth, () => authShort(mode)) },
@@ -47,13 +47,13 @@ ${standInNote(report)}${driftNote(report)}
         ({ head, number, free, cell }) => markup`<td class="${number ? 'num' : free ? 'free' : ''}" data-head="${head}">${cell(mode)}</td>`,
       )}</tr>`,
   )}</tbody></table></div>
-<p class="note">Startup: from launch to the agent’s first model request, median [95 % interval]. × and tax: startup and the whole run (live without the model’s time) over the baseline’s in the same round, with their intervals; under six runs there is none. Sync: <i>live</i> files are seen outside at once, <i>at collect</i> after the agent has ended. Memory and CPU: medians of the sandbox’s own processes. Disk: image + one idle sandbox.</p>
+<p class="note">Startup: from launch to the agent’s first model request, median [95 % interval]. × and overhead: startup and the whole run (live without the model’s time) over the baseline’s in the same round, with their intervals; under six runs there is none. Sync: <i>live</i> files are seen outside at once, <i>at collect</i> after the agent has ended. Memory and CPU: medians of the sandbox’s own processes. Disk: image + one idle sandbox.</p>
 </section>`;
 }
 
 const aside = (words: string) => (words === '' ? undefined : markup`<small>${words}</small>`);
 
-function tax({ taxRatio, taxMs }: ModeReport): Markup {
+function overhead({ taxRatio, taxMs }: ModeReport): Markup {
   return orGap(taxRatio, (value) => {
     const whole = middle(value, (one) => one.toFixed(2));
     return isGap(taxMs)

@@ -42,7 +42,7 @@ function head(document: ProbeDocument): Markup {
     ['tried', titlesOf(document)],
     ...(probe.only.includes('tax')
       ? ([
-          ['rounds of tax', String(probe.rounds)],
+          ['rounds of overhead', String(probe.rounds)],
           ['order', `shuffled, seed ${probe.seed}`],
           ['baseline', probe.baseline ?? markup`<span class="gap">none in this probe</span>`],
         ] as [string, Markup | string][])

@@ -1,4 +1,4 @@
-// A probe as Markdown: whole tables, every cell that is not the same, all evidence; and the generated region of RESULTS.md.
+// A probe as Markdown, in full: whole tables, every cell that is not the same, all evidence; and its region in documents.
 import { isGap } from '../../record/types.js';
 import { bullets, code, joined, markdown, document as page, section, table, type Words } from '../export/markdown-text.js';
 import type { ProbeDocument } from './document.js';
@@ -79,7 +79,7 @@ function walls(document: ProbeDocument): Words[] {
   const all = grid.entries.flatMap((entry) => (document.walls[entry] ?? []).map((wall) => ({ entry, wall })));
   return [
     '',
-    '### Walls',
+    '### Isolation checks',
     '',
     table(
       ['', ...grid.entries.map((entry) => name(entry))],
@@ -142,7 +142,7 @@ function work(document: ProbeDocument): Words[] {
   const about = roundsText(document);
   return [
     '',
-    '### Tax',
+    '### Overhead',
     '',
     table(
       [`× ${baseline ?? 'baseline'} [95 % interval]`, ...grid.entries.map((entry) => name(entry))],

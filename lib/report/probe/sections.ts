@@ -134,9 +134,9 @@ function walls(document: ProbeDocument, rows: Rows, note: Markup): Markup | unde
       ({ wall }) => wall,
     ),
   );
-  return markup`<section aria-labelledby="walls"><h2 id="walls">Walls</h2>
+  return markup`<section aria-labelledby="walls"><h2 id="walls">Isolation checks</h2>
 ${note}<p class="note">What the agent could reach, tried from inside and never assumed from flags. A <b>!</b> marks what is not as the mode declares it; where nothing was declared, nothing was promised.</p>
-${wide('Walls', columnsOf(entries, rows), [
+${wide('Isolation checks', columnsOf(entries, rows), [
   line(
     'as declared',
     entries.map((entry) => markup`<td>${keptOf(document.walls[entry] ?? [])}</td>`),
@@ -223,13 +223,13 @@ function work(document: ProbeDocument, rows: Rows, note: Markup): Markup | undef
   if (kinds.length === 0) return undefined;
   const about = roundsText(document);
   const notes = workNotes(document);
-  return markup`<section aria-labelledby="tax-of-work"><h2 id="tax-of-work">Tax of work</h2>
+  return markup`<section aria-labelledby="tax-of-work"><h2 id="tax-of-work">Overhead of work</h2>
 ${note}<p class="note">What one operation takes inside over what it takes in ${document.probe.baseline ?? 'the baseline'} in the same round${about === '' ? '' : `, ${about}`}: median [95 % interval].</p>
 ${
   entries.length === 0
     ? markup`<p>There is no row but the baseline.</p>`
     : wide(
-        'Tax of work',
+        'Overhead of work',
         columnsOf(entries, rows, true),
         kinds.map((kind) =>
           line(

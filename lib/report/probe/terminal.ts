@@ -100,9 +100,9 @@ function renderFiles(document: ProbeDocument, style: Style): string[] {
 }
 
 const WALL_TITLES: Record<WallKind, string> = {
-  broken: 'walls that are not as declared (!)',
-  open: 'walls that are open, and of which nothing was promised',
-  gap: 'walls of which nothing can be said',
+  broken: 'isolation checks that are not as declared (!)',
+  open: 'isolation checks that are open, and of which nothing was promised',
+  gap: 'isolation checks of which nothing can be said',
 };
 
 function renderWalls(document: ProbeDocument, style: Style): string[] {
@@ -125,7 +125,7 @@ function renderWalls(document: ProbeDocument, style: Style): string[] {
   };
   return [
     [
-      style.bold('walls: what the agent could reach, tried from inside'),
+      style.bold('isolation checks: what the agent could reach, tried from inside'),
       columns('', table.entries.map(name), [kept, ...lines], 'left', style),
     ].join('\n'),
     ...(['broken', 'open', 'gap'] as const).map((kind) =>
@@ -181,7 +181,7 @@ function renderWork(document: ProbeDocument, style: Style): string[] {
   const about = [roundsText(document), brackets].filter(Boolean).join(', ');
   return [
     [
-      style.bold(`tax: what work takes inside, × ${baseline ?? 'baseline'} in the same round`),
+      style.bold(`overhead: what work takes inside, × ${baseline ?? 'baseline'} in the same round`),
       ...(table.entries.length === 0 ? wrap('there is no row but the baseline', '  ', '  ') : [short ? drawn(ratioShort) : whole]),
       ...wrap(about, '  ', '    ').map(style.faint),
     ].join('\n'),

@@ -29,6 +29,11 @@ export function keptOf(walls: readonly Wall[]): string {
   return told.length === 0 ? '–' : `${told.filter((wall) => !isBroken(wall)).length}/${told.length}`;
 }
 
+/** Number of walls that were observed as closed, of all that were tried. */
+export function closedOf(walls: readonly Wall[]): string {
+  return walls.length === 0 ? '–' : `${walls.filter(({ observed }) => observed === 'closed').length}/${walls.length}`;
+}
+
 /** `open`, `closed` or `gap`, with a `!` if something else was declared; `-` if the wall was not tried. */
 export const wallShort = (wall: Wall | undefined): string => (wall === undefined ? '-' : `${wall.observed}${isBroken(wall) ? '!' : ''}`);
 

@@ -4,13 +4,12 @@ import { listed } from '../cells.js';
 import type { ProbeDocument, ProbedMode } from './document.js';
 
 /** Titles of the tables. */
-export const TITLES: Record<ProbeName, string> = { sync: 'files', walls: 'walls', residue: 'residue', tax: 'tax' };
+export const TITLES: Record<ProbeName, string> = { sync: 'files', walls: 'isolation checks', residue: 'residue', tax: 'overhead' };
 
 export const titlesOf = ({ probe }: ProbeDocument): string => probe.only.map((what) => TITLES[what]).join(', ');
 
 /** For the report of a match: which tables a probe of the same machine has, and where to find them. */
-export const whereProbed = (document: ProbeDocument): string =>
-  `${titlesOf(document)}: probe ${document.probe.id} (cagematch report ${document.probe.id})`;
+export const whereProbed = (document: ProbeDocument): string => `probe of ${titlesOf(document)}: cagematch report ${document.probe.id}`;
 
 const rowName = ({ entry, standIn }: Pick<ProbedMode, 'entry' | 'standIn'>): string => (standIn ? `${entry} (stand-in)` : entry);
 
@@ -41,7 +40,7 @@ export function environmentOf({ probe, modes }: ProbeDocument): string {
 
 export const roundsOf = ({ probe }: ProbeDocument): string =>
   probe.only.includes('tax')
-    ? `${probe.rounds} ${probe.rounds === 1 ? 'round' : 'rounds'} of tax in seeded random order (seed ${probe.seed})`
+    ? `${probe.rounds} ${probe.rounds === 1 ? 'round' : 'rounds'} of overhead in seeded random order (seed ${probe.seed})`
     : '';
 
 export const openingOf = (document: ProbeDocument): string =>

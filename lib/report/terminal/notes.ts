@@ -48,7 +48,7 @@ export function renderNotes(report: Report, style: Style, shown: Shown): string 
 
 /** Describes the column about whole runs. */
 export const totalHead = (report: Report) =>
-  `tax: launch to gone${report.match.model === 'live' ? ' without model time' : ''}, against ${baselineName(report)} in the same round`;
+  `overhead: launch to gone${report.match.model === 'live' ? ' without model time' : ''}, against ${baselineName(report)} in the same round`;
 
 function conditions(report: Report, { taxed, interval: inMs }: Shown): string {
   const { match } = report;

@@ -31,7 +31,7 @@ import { renderTime } from './time-block.js';
 // Re-exported for callers that choose the table's style.
 export { coloured, plain, WIDTH } from './lines.js';
 
-/** One block per topic that has content. @param probes probes of the same machine, cited for files, walls and tax */
+/** One block per topic that has content. @param probes probes of the same machine, cited for files, walls and overhead */
 export function renderTable(report: Report, style: Style = plain, probes: readonly ProbeDocument[] = []): string {
   const table = rowsOf(report, style);
   const parts = [
@@ -86,7 +86,7 @@ function rows(report: Report, style: Style, { taxed, interval, isolation }: Show
     ...(isolation ? ['isolation'] : []),
     'startup ms',
     ratioHead(report),
-    ...(taxed ? ['tax ×'] : []),
+    ...(taxed ? ['overhead ×'] : []),
     ...['passed', 'sync', 'auth', 'leftovers'],
   ];
   const table = borderless(head.map(style.bold), [
