@@ -85,7 +85,8 @@ async function dispatch(argv: string[], world: World): Promise<number> {
     .option('debug', { describe: 'show a stack with an error', boolean: true, global: true, hidden: true })
     .demandCommand(1, 'name a command')
     .strict()
-    .wrap(100)
+    // yargs composes the help in every command; without a width that costs next to nothing.
+    .wrap(argv.some((word) => word.includes('help')) ? 100 : null)
     .epilogue(`modes: ${modeNames().join(' ')}`)
     .exitProcess(false)
     .fail((message, error) => {

@@ -18,7 +18,11 @@ const ready = (variants: string[] = [], version = '1.0'): Detection => ({
 const absent: Detection = { status: 'absent', reason: 'no such command', hint: 'install it' };
 
 function detected(answers: Record<string, Detection>): Detected[] {
-  return Object.entries(answers).map(([id, detection]) => ({ mode: parseWanted(registry, id).mode, detection, runtimeState: { of: 'this machine' } }));
+  return Object.entries(answers).map(([id, detection]) => ({
+    mode: parseWanted(registry, id).mode,
+    detection,
+    runtimeState: { of: 'this machine' },
+  }));
 }
 
 const HERE = detected({ host: ready(), docker: ready(['runsc', 'kata']), podman: ready(), incus: absent });

@@ -8,6 +8,7 @@ import { identifier } from '../../lib/os/harness-id.js';
 import { packageRoot } from '../../lib/package.js';
 import type { Report } from '../../lib/report/document.js';
 import dockerSandbox from '../../modes/docker-sandbox.js';
+import { withShellAgent } from '../support/agent-scripts.js';
 import { contextOf } from '../support/calling.js';
 import { cagematch, ownHouse, standSomewhere } from '../support/house.js';
 import { standIn } from '../support/stand-ins/docker-sandbox.js';
@@ -55,6 +56,7 @@ describe('of sandboxes that are there already', () => {
   });
 
   it("a match names those of ended matches before its first run, and never a living one's or somebody's own", async () => {
+    stand.env = withShellAgent(stand.env);
     const { stdout } = await call(
       'run',
       'docker-sandbox',

@@ -5,6 +5,7 @@ import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
 import type { Report } from '../../lib/report/document.js';
 import dockerSandbox from '../../modes/docker-sandbox.js';
+import { withShellAgent } from '../support/agent-scripts.js';
 import { contextOf } from '../support/calling.js';
 import { cagematch, ownHouse, standSomewhere } from '../support/house.js';
 import { standIn } from '../support/stand-ins/docker-sandbox.js';
@@ -18,7 +19,7 @@ type Cli = NonNullable<Parameters<typeof standIn>[0]>;
 async function match(cli: Cli, fault: string, timeoutS = 8, entry = 'docker-sandbox') {
   const stand = await standIn(cli);
   const place = standSomewhere();
-  const env = { ...stand.env, CAGEMATCH_STAND_IN_FAULT: fault };
+  const env = { ...withShellAgent(stand.env), CAGEMATCH_STAND_IN_FAULT: fault };
   // Its template is here: what is tried is the run.
   if (cli === 'sbx') await dockerSandbox.prepare(contextOf('docker-sandbox', stand.env, { state: { cli } }));
   const bound = ['--runs', '1', '--timeout', `${timeoutS}`];

@@ -125,7 +125,9 @@ describe.each(VARIANTS)('a sandbox of %s', (variant) => {
     for (const name of ['mine', 'cagematch-notes'])
       await execa(program, [...args, 'create', '--name', name, 'shell', tmpdir()], { env: stand.env, extendEnv: false });
     const listed = await dockerSandbox.list(ctx);
-    expect(listed).toEqual([{ id: spec.name, kind: 'sandbox', labels: { match: ctx.labels.match, mode: 'docker-sandbox' }, state: 'running' }]);
+    expect(listed).toEqual([
+      { id: spec.name, kind: 'sandbox', labels: { match: ctx.labels.match, mode: 'docker-sandbox' }, state: 'running' },
+    ]);
     for (const one of listed) await dockerSandbox.reap(ctx, one);
     expect((await sandboxesOf(stand, variant)).split('\n').sort()).toEqual(['cagematch-notes', 'mine']);
   });

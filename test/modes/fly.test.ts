@@ -149,7 +149,9 @@ describe('a machine', () => {
   it('is listed with its labels until it is destroyed, which may be said twice', async () => {
     const { handle } = await fly.launch(ctx, spec);
     const [machine] = stand.api.machines();
-    expect(await fly.list(ctx)).toMatchObject([{ id: `${spec.name} ${machine?.id}`, kind: 'machine', labels: ctx.labels, state: 'running' }]);
+    expect(await fly.list(ctx)).toMatchObject([
+      { id: `${spec.name} ${machine?.id}`, kind: 'machine', labels: ctx.labels, state: 'running' },
+    ]);
     await fly.destroy(ctx, handle);
     await fly.destroy(ctx, handle);
     expect(await fly.list(ctx)).toEqual([]);

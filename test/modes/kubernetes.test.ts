@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Context } from '../../lib/contract.js';
 import type { Report } from '../../lib/report/document.js';
 import kubernetes from '../../modes/kubernetes.js';
+import { withShellAgent } from '../support/agent-scripts.js';
 import { contextOf, readAll, specOf } from '../support/calling.js';
 import { cagematch, ownHouse, standSomewhere } from '../support/house.js';
 import { modeContext } from '../support/mode-context.js';
@@ -84,6 +85,7 @@ describe('a match', () => {
 
   it('blames the sandbox when the agent runs out of memory, and says that of it', async () => {
     stand = await standIn({ CAGEMATCH_STAND_IN_FAULT: 'oom-killed@2' });
+    stand.env = withShellAgent(stand.env);
     const { row, exitCode } = await run();
     const message = expect.stringContaining('the pod was out of memory (OOMKilled, its limit is 4096 MiB)');
     expect(row?.failures).toMatchObject([{ outcome: { cause: 'sandbox', message } }]);

@@ -6,6 +6,7 @@ import type { Context, EntryOptions, LaunchSpec, Mode } from '../../lib/contract
 import { runArgs } from '../../lib/kit/oci/args.js';
 import { reportSchema } from '../../lib/report/document.js';
 import { loadModes } from '../../lib/sandbox/registry.js';
+import { withShellAgent } from '../support/agent-scripts.js';
 import { contextOf, specOf } from '../support/calling.js';
 import { openArena } from '../support/conformance/arena.js';
 import { fakeCommands, saying } from '../support/fake-commands.js';
@@ -253,10 +254,11 @@ describe('what a runtime that is not here is told', () => {
 test('a match file’s options reach the runtime, row by row', async () => {
   const stand = await openDocker();
   const place = standSomewhere();
+  const env = withShellAgent(stand.env);
   try {
     const rows = ['{mode: docker, label: a, memory: 2g, cpus: 1.5, tmpfs: true}', '{mode: docker, label: b, network: none}'];
     writeFileSync(join(place.cwd, 'match.yaml'), `runs: 1\nmodel: replay\nmodes: [${rows.join(', ')}]\n`);
-    const { stdout, stderr } = await cagematch(ownHouse, ['run', '-f', 'match.yaml', '--json', '-'], { cwd: place.cwd, env: stand.env });
+    const { stdout, stderr } = await cagematch(ownHouse, ['run', '-f', 'match.yaml', '--json', '-'], { cwd: place.cwd, env });
     const report = reportSchema.parse(JSON.parse(stdout));
     expect(
       report.modes.map(({ entry, options, passed }) => [entry, options, passed]),

@@ -58,7 +58,7 @@ export default defineMode({
 
 let house: House;
 beforeAll(async () => {
-  house = await buildHouse({ 'modes/sticky.ts': STICKY_MODE });
+  house = await buildHouse({ 'modes/sticky.ts': STICKY_MODE }, { shellAgent: true });
 });
 afterAll(() => house.close());
 

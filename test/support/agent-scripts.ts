@@ -1,6 +1,8 @@
 // Agents that are a few lines of shell: what they print, and one that does the hello task as it should.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import * as says from './agent-lines.js';
-import { quoted } from './fake-commands.js';
+import { quoted, writeProgram } from './fake-commands.js';
 
 const PROGRAM = '// a program of the fake agent\n';
 
@@ -15,3 +17,11 @@ export const doesTheTask = (content = PROGRAM) =>
     `printf '%s\\n' ${quoted(says.toolResult('toolu_2', 'nonce NONCE'))} | sed "s/NONCE/$(cat nonce.txt)/"`,
     print(says.result()),
   ].join('\n');
+
+/** The environment of a stand-in, with such an agent for its guests: it asks no model, and costs a hundredth of the real one. */
+export function withShellAgent(env: Record<string, string>): Record<string, string> {
+  const folder = join(env.CAGEMATCH_STAND_IN_STATE ?? '', 'shell-agent');
+  mkdirSync(folder);
+  writeProgram(join(folder, 'claude'), `#!/bin/sh\n${doesTheTask()}\n`);
+  return { ...env, CAGEMATCH_STAND_IN_AGENT: folder };
+}

@@ -1,10 +1,12 @@
 // A copy of this project with other files dropped in, compiled; and its command line, called as a user would.
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { main } from '../../commands/main.js';
 import { packageRoot } from '../../lib/package.js';
+import { doesTheTask } from './agent-scripts.js';
+import { writeProgram } from './fake-commands.js';
 
 export interface House {
   root: string;
@@ -19,13 +21,15 @@ const SOURCES = ['cli.ts', 'commands', 'modes', 'tsconfig.json', 'tsconfig.build
 /**
  * A house of its own, with files dropped in; no other edit is made.
  * @param extra TypeScript, or what needs no compiling, by its path; it takes the place of a file that is there
- * @param options `whole`: everything is compiled, types are checked, as by `npm ci`; otherwise only what is dropped in, unchecked
+ * @param options `whole`: everything is compiled, types are checked, as by `npm ci`; otherwise only what is dropped in, unchecked.
+ *   `shellAgent`: the agent is a shell script that does the hello task without a model, for tests in which the agent is only a process
  */
-export async function buildHouse(extra: Record<string, string>, { whole = false } = {}): Promise<House> {
+export async function buildHouse(extra: Record<string, string>, { whole = false, shellAgent = false } = {}): Promise<House> {
   const root = mkdtempSync(join(tmpdir(), 'house-'));
   for (const part of whole ? [...PARTS, ...SOURCES] : [...PARTS, 'dist'])
     cpSync(join(packageRoot, part), join(root, part), { recursive: true });
-  symlinkSync(join(packageRoot, 'node_modules'), join(root, 'node_modules'));
+  if (shellAgent) moveInShellAgent(join(root, 'node_modules'));
+  else symlinkSync(join(packageRoot, 'node_modules'), join(root, 'node_modules'));
   for (const [path, text] of Object.entries(extra)) {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), text);
@@ -33,6 +37,16 @@ export async function buildHouse(extra: Record<string, string>, { whole = false 
   const args = whole ? ['-p', 'tsconfig.build.json'] : [...ONLY_THESE, ...Object.keys(extra).filter((path) => path.endsWith('.ts'))];
   await execa(join(packageRoot, 'node_modules/.bin/tsc'), args, { cwd: root });
   return { root, close: () => rmSync(root, { recursive: true, force: true }) };
+}
+
+/** The project's dependencies, with a script in the place of the agent's package. */
+function moveInShellAgent(modules: string): void {
+  const agent = join(modules, '@anthropic-ai', `claude-code-${process.platform}-${process.arch}`);
+  mkdirSync(agent, { recursive: true });
+  for (const name of readdirSync(join(packageRoot, 'node_modules')).filter((one) => one !== '@anthropic-ai'))
+    symlinkSync(join(packageRoot, 'node_modules', name), join(modules, name));
+  writeFileSync(join(agent, 'package.json'), '{}');
+  writeProgram(join(agent, 'claude'), `#!/bin/sh\n${doesTheTask()}\n`);
 }
 
 const ONLY_THESE = ['--noCheck', '--noResolve', '--module', 'nodenext', '--target', 'es2023', '--rootDir', '.', '--outDir', 'dist'];

@@ -51,14 +51,23 @@ class Table {
     return this.aligned.map((_, column) => this.rows.reduce((most, cells) => Math.max(most, longestLine(cells[column] ?? '')), 0));
   }
 
-  /** Only draws with cli-table3. The cells have already been wrapped, because cli-table3's own wrapping takes quadratic time. */
+  /**
+   * Only draws with cli-table3. The cells have already been wrapped, and every line of a cell becomes a row of its own, because cli-table3
+   * takes quadratic time to wrap a cell and to draw one of several lines.
+   */
   toString(): string {
-    const [head = [], ...rows] = this.rows;
-    const drawn = new CliTable({ head, chars: BORDERLESS, style: STYLELESS, colAligns: this.aligned });
-    drawn.push(...rows);
+    const drawn = new CliTable({ chars: BORDERLESS, style: STYLELESS, colAligns: this.aligned });
+    for (const cells of this.rows) drawn.push(...rowsOf(cells));
     const lines = drawn.toString().split('\n');
     return lines.map((line) => line.trimEnd()).join('\n');
   }
+}
+
+/** One row for each line of the cells. */
+function rowsOf(cells: string[]): string[][] {
+  const columns = cells.map((cell) => cell.split('\n'));
+  const height = Math.max(...columns.map((lines) => lines.length));
+  return Array.from({ length: height }, (_, at) => columns.map((lines) => lines[at] ?? ''));
 }
 
 const BORDERS = ['top', 'bottom', 'left', 'right', 'mid'].flatMap((side) => [

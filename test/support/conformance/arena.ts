@@ -190,25 +190,35 @@ function listen(address: string): Promise<Server> {
   });
 }
 
-/** Looks through the argv of every process of this machine, again and again, until it is stopped. */
+/** Secrets that are looked for just now, each with the argv in which it was seen. */
+const watched = new Map<string, Set<string>>();
+let watching: NodeJS.Timeout | undefined;
+
+/** Looks through the argv of every process of this machine, again and again, until it is stopped; one look serves all that watch. */
 export function watchArgv(secret: string): { stop(): string[] } {
   const seen = new Set<string>();
-  const look = () => {
-    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-      try {
-        const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-        if (argv.includes(secret)) seen.add(argv.split('\0').slice(0, 4).join(' '));
-      } catch {
-        // Gone meanwhile.
-      }
-    }
-  };
-  const timer = process.platform === 'linux' ? setInterval(look, 15) : undefined;
+  watched.set(secret, seen);
+  if (process.platform === 'linux') watching ??= setInterval(lookForWatched, 15);
   return {
     stop() {
-      clearInterval(timer);
-      if (process.platform === 'linux') look();
+      if (process.platform === 'linux') lookForWatched();
+      watched.delete(secret);
+      if (watched.size === 0) {
+        clearInterval(watching);
+        watching = undefined;
+      }
       return [...seen];
     },
   };
+}
+
+function lookForWatched(): void {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      for (const [secret, seen] of watched) if (argv.includes(secret)) seen.add(argv.split('\0').slice(0, 4).join(' '));
+    } catch {
+      // Gone meanwhile.
+    }
+  }
 }

@@ -21,7 +21,10 @@ export function translate(text, mounts) {
   );
 }
 
-/** PATH inside: the pinned agent, this Node, then the machine's own programs; never the stand-ins themselves. */
+/**
+ * PATH inside: the pinned agent, this Node, then the machine's own programs; never the stand-ins themselves. A folder that
+ * CAGEMATCH_STAND_IN_AGENT names comes before the agent's, for tests in which the agent is only a process.
+ */
 export function guestPath() {
   const require = createRequire(import.meta.url);
   const agents = ['', '-musl'].flatMap((suffix) => {
@@ -31,7 +34,8 @@ export function guestPath() {
       return [];
     }
   });
-  return [...agents, dirname(process.execPath), '/usr/local/bin', '/usr/bin', '/bin'].join(delimiter);
+  const instead = process.env.CAGEMATCH_STAND_IN_AGENT;
+  return [...(instead === undefined ? agents : [instead]), dirname(process.execPath), '/usr/local/bin', '/usr/bin', '/bin'].join(delimiter);
 }
 
 /**
