@@ -109,6 +109,14 @@ export function createTally(model: 'replay' | 'live'): Tally {
   let unlooked: Gap | undefined;
   let told = false;
   let passedAuth = false;
+  const addToLevel = ({ level: number, round, outcome, clocks }: EventOf<'run-ended'>) => {
+    const level = tally.levelOf(number);
+    level.n += 1;
+    if (outcome.status !== 'passed') return;
+    level.passed += 1;
+    level.startup.push(clocks.startup);
+    level.wave.push(round);
+  };
   const addPlace = (place: string, { level, round, outcome, clocks }: EventOf<'run-ended'>) => {
     const key = JSON.stringify([level, place]);
     const one = tally.places.get(key) ?? { place, level, n: 0, passed: 0, startup: createColumn(), wave: createColumn() };
@@ -118,6 +126,32 @@ export function createTally(model: 'replay' | 'live'): Tally {
     one.passed += 1;
     one.startup.push(clocks.startup);
     one.wave.push(round);
+  };
+  const addFindings = (run: EventOf<'run-ended'>) => {
+    told = true;
+    if (isGap(run.leftovers)) someUnknown = true;
+    else known.push(...run.leftovers);
+    if (isGap(run.planted)) unlooked ??= run.planted;
+    else for (const one of run.planted) if (planted.length < MOST_TOLD) planted.push({ run: run.run, ...one });
+    if (run.bundle !== undefined && tally.bundles.length < MOST_TOLD) tally.bundles.push({ run: run.run, file: run.bundle });
+  };
+  const addCounts = (run: EventOf<'run-ended'>, passed: boolean) => {
+    tally.n += 1;
+    if (run.outcome.status === 'failed' && run.outcome.cause === 'interrupted') tally.interrupted += 1;
+    if (!isGap(run.leftovers) && run.leftovers.length > 0) tally.leftoverRuns += 1;
+    if (passed || !passedAuth) tally.auth = run.auth;
+    passedAuth ||= passed;
+    tally.sync = worse(tally.sync, run.sync);
+  };
+  const addNumbers = (run: EventOf<'run-ended'>) => {
+    tally.passed += 1;
+    if (!indexes.has(run.round)) indexes.set(run.round, tally.rounds.length);
+    tally.rounds.push(run.round);
+    tally.names.push(run.run);
+    for (const name of CLOCKS) columns[name].push(run.clocks[name]);
+    for (const name of COSTS) columns[name].push(isGap(run.cost) ? run.cost : run.cost[name]);
+    const { conditions = { gap: 'not-captured' } } = run;
+    for (const name of MACHINE_NAMES) columns[name].push(isGap(conditions) ? conditions : conditions[MACHINE[name]]);
   };
   const tally: Tally = {
     modelIsApart: model === 'live',
@@ -154,36 +188,14 @@ export function createTally(model: 'replay' | 'live'): Tally {
         return;
       }
       const passed = run.outcome.status === 'passed';
-      const level = tally.levelOf(run.level);
-      level.n += 1;
-      if (passed) level.passed += 1;
-      if (passed) level.startup.push(run.clocks.startup);
-      if (passed) level.wave.push(run.round);
+      addToLevel(run);
       if (run.place !== undefined) addPlace(run.place, run);
       // Failures and leftovers of all levels are included: unlike times, they are not distorted by concurrent runs.
       if (!passed) tally.failures.push({ run: run.run, outcome: run.outcome });
-      told = true;
-      if (isGap(run.leftovers)) someUnknown = true;
-      else known.push(...run.leftovers);
-      if (isGap(run.planted)) unlooked ??= run.planted;
-      else for (const one of run.planted) if (planted.length < MOST_TOLD) planted.push({ run: run.run, ...one });
-      if (run.bundle !== undefined && tally.bundles.length < MOST_TOLD) tally.bundles.push({ run: run.run, file: run.bundle });
+      addFindings(run);
       if (run.level > 1) return;
-      tally.n += 1;
-      if (run.outcome.status === 'failed' && run.outcome.cause === 'interrupted') tally.interrupted += 1;
-      if (!isGap(run.leftovers) && run.leftovers.length > 0) tally.leftoverRuns += 1;
-      if (passed || !passedAuth) tally.auth = run.auth;
-      passedAuth ||= passed;
-      tally.sync = worse(tally.sync, run.sync);
-      if (!passed) return;
-      tally.passed += 1;
-      if (!indexes.has(run.round)) indexes.set(run.round, tally.rounds.length);
-      tally.rounds.push(run.round);
-      tally.names.push(run.run);
-      for (const name of CLOCKS) columns[name].push(run.clocks[name]);
-      for (const name of COSTS) columns[name].push(isGap(run.cost) ? run.cost : run.cost[name]);
-      const { conditions = { gap: 'not-captured' } } = run;
-      for (const name of MACHINE_NAMES) columns[name].push(isGap(conditions) ? conditions : conditions[MACHINE[name]]);
+      addCounts(run, passed);
+      if (passed) addNumbers(run);
     },
     addWave(wave) {
       if (!wave.warmup && wave.wallMs > 0) tally.levelOf(wave.level).perMinute.push((wave.passed / wave.wallMs) * 60_000);
