@@ -84,7 +84,7 @@ async function playMatch(runs: number, seed: number, env: Env): Promise<Report> 
     // Disk usage is not measured: it would need one more run in every match.
     const entries = (await field.plan(ROWS.map((name) => ({ name, task: task.id })))).map((entry) => ({
       ...entry,
-      adapter: (({ disk: _, ...mode }) => mode)(entry.adapter),
+      adapter: (({ disk, ...mode }) => mode)(entry.adapter),
     }));
     record.emit({
       type: 'match-started',
@@ -103,7 +103,7 @@ async function playMatch(runs: number, seed: number, env: Env): Promise<Report> 
       versions: { cagematch: '0', agent: '0', node: process.version },
       host: takeFingerprint(around.platform),
     });
-    for (const { adapter: _adapter, facts: _facts, ...entry } of entries) record.emit({ type: 'entered', ...entry });
+    for (const { adapter, facts, ...entry } of entries) record.emit({ type: 'entered', ...entry });
     await runMatch({
       entries,
       contextOf: field.contextOf,

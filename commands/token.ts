@@ -68,7 +68,7 @@ function describe(found: Found, github: GitHubCredential | undefined) {
 }
 
 function shown(candidate: Candidate) {
-  const { secret, expiresAt, problem: _problem, command: _command, ...rest } = candidate;
+  const { secret, expiresAt, problem, command, ...rest } = candidate;
   return {
     ...rest,
     payer: payerOf(candidate),

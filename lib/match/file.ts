@@ -162,7 +162,7 @@ function toAsked(name: string, rows: Row[], registry: Registry): Asked[] {
   const seen = new Set<string>();
   return rows.map((row, index) => {
     const place = `${name}: modes[${index}]`;
-    const { mode: given, label, memory: memoryMiB, state, task: _task, deliver, ...others } = row;
+    const { mode: given, label, memory: memoryMiB, state, task, deliver, ...others } = row;
     const wanted = atPlace(place, () => {
       if (label !== undefined && given.includes('@'))
         throw new CagematchError('bad-input', `${given} has a label already`, `leave out label: ${label}`);

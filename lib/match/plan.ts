@@ -285,7 +285,6 @@ export function recordRows(record: Recorder<RowEvent>, plan: Plan, detected: rea
       isolation: isolationOf({ mode, detection }),
       detection,
     });
-  for (const { adapter: _adapter, facts: _facts, deliverAsked: _asked, ...entry } of plan.entries)
-    record.emit({ type: 'entered', ...entry });
+  for (const { adapter, facts, deliverAsked, ...entry } of plan.entries) record.emit({ type: 'entered', ...entry });
   for (const one of leftOut(plan, detected)) record.emit({ type: 'left-out', ...one });
 }

@@ -104,7 +104,7 @@ export function filesNotes({ modes, sync }: ProbeDocument): FilesNote[] {
     ),
   );
   const together = (notes: FilesNote[], join: 'entries' | 'cells' | 'directions') =>
-    alike(notes, ({ [join]: _joined, ...rest }) => rest).map(
+    alike(notes, ({ [join]: joined, ...rest }) => rest).map(
       (same) => ({ ...same[0], [join]: same.flatMap((note) => note[join]) }) as FilesNote,
     );
   const joined = (['entries', 'directions', 'cells'] as const).reduce(together, single as FilesNote[]);
