@@ -303,7 +303,7 @@ export function stream(argv: readonly [string, ...string[]], options: SpawnOptio
   return {
     [Symbol.asyncIterator]: read,
     pid: child.pid,
-    ended: over.then(({ missing: _, ...end }) => end),
+    ended: over.then(({ missing, ...end }) => end),
     kill: () => {
       if (child.pid !== undefined) killGroup(child.pid, 'SIGKILL');
     },
