@@ -18,6 +18,7 @@ export function levelsUpTo(highest: number): number[] {
   return [...levels, highest];
 }
 
+/** Each row at each level of a burst, from one run at a time up to `concurrency`; a name is `docker`, or `docker*4` at level 4. */
 export function cellsOf(entries: readonly string[], concurrency: number): Cell[] {
   return entries.flatMap((entry) =>
     levelsUpTo(concurrency).map((level) => ({ entry, level, name: level === 1 ? entry : `${entry}*${level}` })),

@@ -18,6 +18,7 @@ export interface Meter {
   cost(): Cost | Gap;
 }
 
+/** Measures the CPU time (ms) and the peak memory (bytes) of a sandbox's processes; what the platform or the mode cannot report is a gap. */
 export function openMeter(mode: Pick<Mode, 'processes' | 'elsewhere'>, ctx: Context): Meter {
   let why = whyNot(mode, ctx);
   let sandbox: Handle | undefined;

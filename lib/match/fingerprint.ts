@@ -4,6 +4,7 @@ import { cpus, loadavg, release, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Fingerprint } from '../record/types.js';
 
+/** This machine's hardware and system; memory in GiB, to one decimal place. */
 export function takeFingerprint(platform: NodeJS.Platform): Fingerprint {
   const processors = cpus();
   return {

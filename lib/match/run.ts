@@ -105,6 +105,7 @@ async function runIn(folder: string, settings: RunSettings, at: Moments): Promis
   }
 }
 
+/** What a run observes while its agent works; `at` and `tap` are filled as it goes. */
 export function watch(settings: RunSettings, at: Moments, tap: Tap, workspace: string): Watched {
   const meter = openMeter(settings.mode, settings.ctx);
   const inside = settings.reach.via === 'inside';

@@ -42,6 +42,7 @@ const requestSchema = z.looseObject({
   system: z.unknown().optional(),
 });
 
+/** Collects the exchanges of a live run, by conversation. Failed requests are left out, since the agent repeats them. */
 export function createTape(): Tape {
   const talks: Talk[] = [];
   const known: [Name, string][] = [];

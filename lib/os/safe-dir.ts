@@ -54,6 +54,7 @@ export interface Identity {
   ino: number;
 }
 
+/** @throws the system's error if there is no such folder. A link is identified itself, not its target. */
 export function identify(folder: string): Identity {
   const { dev, ino } = lstatSync(folder);
   return { path: folder, dev, ino };

@@ -52,6 +52,7 @@ export function roughly(ms: number): string {
   return ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : ms < 120_000 ? `${Math.round(ms / 1000)} s` : `${Math.round(ms / 60_000)} min`;
 }
 
+/** In binary units, with two significant digits below ten: `1.5 GiB`, `23 MiB`. */
 export function bytes(amount: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   const power = amount < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(amount) / 10));
@@ -74,6 +75,7 @@ export function pairedRatio(value: Pick<Summary, 'median' | 'ci95'> | Gap): stri
   return low === value.median && high === value.median ? digits(value.median) : middle(value, digits);
 }
 
+/** A ratio or its median with two decimals; `–` for a gap. */
 export const ratio = (value: number | Gap | { median: number }) =>
   isGap(value) ? '–' : (typeof value === 'number' ? value : value.median).toFixed(2);
 

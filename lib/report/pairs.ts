@@ -60,6 +60,7 @@ export function pairedRatio(ratios: readonly number[], why: Gap = { gap: 'not-re
   return { median: estimate, ci95 };
 }
 
+/** Median of the differences (ms) with its interval. @param why the result if there are no differences */
 export function pairedDifference(differences: readonly number[], why: Gap = { gap: 'not-reached' }): Paired | Gap {
   if (differences.length === 0) return why;
   const { estimate, ci95 } = differenceEstimate(differences);

@@ -214,6 +214,7 @@ function worse(before: ModeReport['sync'], run: EventOf<'run-ended'>['sync']): M
   return { in: worst('in'), out: worst('out'), live: worst('live') };
 }
 
+/** The values without gaps. */
 export const measured = (values: ArrayLike<number>): Float64Array => Float64Array.from(values).filter((value) => !Number.isNaN(value));
 
 /** Combines two numbers per run into one: NaN if either is. */

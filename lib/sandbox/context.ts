@@ -22,6 +22,7 @@ export interface Keeper {
   closeAll(): Promise<void>;
 }
 
+/** Keeps what is opened under a key until the keeper is closed. What failed to open is opened anew when it is next asked for. */
 export function createKeeper(): Keeper {
   const kept = new Map<string, Promise<Closable>>();
   return {
@@ -40,6 +41,7 @@ export function createKeeper(): Keeper {
   };
 }
 
+/** What a mode receives with each call; `env` is reduced to what the mode's clients may see. */
 export function contextFor(
   around: Surroundings,
   keeper: Keeper,

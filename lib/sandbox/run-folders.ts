@@ -72,6 +72,7 @@ export interface Entrance {
   upstream?: string;
 }
 
+/** The launch and the agent's command. The command is part of the launch if the sandbox runs only one. */
 export function layOut(given: Given, host: HostPaths, user: { uid: number; gid: number }, entrance: Entrance): LaidOut {
   const { command, mark } = commandFor(given, given.mode.layout(given.ctx, host), entrance);
   return {

@@ -164,6 +164,7 @@ const OF_ROOT = ['/etc/shadow', '/etc/gshadow', '/etc/ssh/ssh_host_ed25519_key',
 const PLACES = ['.ssh', '.aws', '.azure', '.config/gcloud', '.config/gh', '.kube', '.gnupg', '.docker', '.claude'];
 const PLACE_FILES = ['.netrc', '.git-credentials', '.npmrc', '.pypirc', '.claude.json'];
 
+/** The files that usually only root may read, of those that exist here and are not empty. */
 export function filesOfRoot(): Known[] {
   return OF_ROOT.flatMap(known);
 }

@@ -143,6 +143,7 @@ function controlOf(entry: string, base: Side, next: Side): NonNullable<Compariso
   return { entry, startup: change('startup'), total: change('total') };
 }
 
+/** Passes among the runs that were not interrupted. */
 export function passesOf({ n, passed, failures }: ModeReport): Evidence['passes']['base'] {
   const cutShort = failures.filter(({ outcome }) => isInterrupted(outcome)).length;
   return { passed, n: Math.max(passed, n - cutShort) };

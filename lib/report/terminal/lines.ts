@@ -75,6 +75,7 @@ export const borderless = (head: string[], aligned: ('left' | 'right')[]): Table
 /** The table's text; its last column is not padded with blanks. */
 export const trimmed = (table: Table): string => table.toString();
 
+/** Width of the printed table in columns of the terminal. */
 export function widthOf(table: Table): number {
   const widths = table.widths();
   return sum(widths) + 2 * (widths.length - 1);
