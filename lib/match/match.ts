@@ -214,8 +214,8 @@ async function runCell(settings: Settled, row: Row, cell: Cell, turn: { round: n
   const { record, signal, concurrency } = settings;
   const { entry, level } = cell;
   const startups: number[] = [];
-  const wave = await runWave(level, monotonic, async (member, so) => {
-    const result = await recordRun(settings, row, { ...turn, level, member }, so);
+  const wave = await runWave(level, monotonic, async (member, barrier) => {
+    const result = await recordRun(settings, row, { ...turn, level, member }, barrier);
     if (result.outcome.status === 'passed' && !isGap(result.clocks.startup)) startups.push(result.clocks.startup);
     return result;
   });
@@ -230,7 +230,7 @@ async function recordRun(
   settings: Settled,
   row: Row,
   turn: { round: number; warmup: boolean; level: number; member: number },
-  so: InStep,
+  barrier: InStep,
 ): Promise<RunResult> {
   const { record } = settings;
   const { entry } = row;
@@ -272,7 +272,7 @@ async function recordRun(
     },
     alone: level === 1,
     audit: settings.audit,
-    ...so,
+    ...barrier,
   };
   const result = row.pool ? await runWarm(given, row.pool, member - 1) : await runOnce(given);
   if (!isGap(result.cost) && !isGap(result.cost.memoryPeakBytes))

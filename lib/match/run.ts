@@ -84,7 +84,7 @@ async function runIn(folder: string, settings: RunSettings, at: Moments): Promis
     await settings.allOver?.();
     const own = leftInWorkspace(host.workspace, [user.uid, settings.ctx.uid], settings.credential.secret);
     const result = {
-      ...told(settings, watched, { ...work, conditions: seen }, nonce),
+      ...buildResult(settings, watched, { ...work, conditions: seen }, nonce),
       ...(work.place === undefined ? {} : { place: work.place }),
     };
     const { outcome, leftovers: more } = await verifyInside(settings, { ...result, workspace: host.workspace, nonce, user });
@@ -113,7 +113,7 @@ export function watch(settings: RunSettings, at: Moments, tap: Tap, workspace: s
 }
 
 /** The result of a run that got as far as starting the agent, or trying to. */
-export function told(
+export function buildResult(
   settings: RunSettings,
   watched: Watched,
   work: Work & Pick<RunResult, 'conditions'>,
@@ -231,9 +231,9 @@ export async function workIn(
 export async function leftovers(
   settings: RunSettings & { audit: Audit },
   before: Census | undefined,
-  of: { name: string; also?: string; folder?: string; id?: string | undefined; undestroyed?: string; staysUp?: boolean },
+  target: { name: string; also?: string; folder?: string; id?: string | undefined; undestroyed?: string; staysUp?: boolean },
 ): Promise<RunResult['leftovers']> {
-  const { undestroyed, staysUp = false, ...whose } = of;
+  const { undestroyed, staysUp = false, ...whose } = target;
   const left = await settings.audit.after(before, settings, { ...whose, staysUp, alone: settings.alone ?? true });
-  return 'gap' in left && undestroyed !== undefined ? [{ kind: 'sandbox', id: of.name }] : left;
+  return 'gap' in left && undestroyed !== undefined ? [{ kind: 'sandbox', id: target.name }] : left;
 }

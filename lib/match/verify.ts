@@ -5,7 +5,7 @@ import type { Command, Context, ExecStream, HostPaths, LaunchSpec, Layout, Mode 
 import { CagematchError, messageOf } from '../errors.js';
 import type { Owner } from '../os/own.js';
 import { oneLine } from '../os/printable.js';
-import { hold } from '../os/safe-dir.js';
+import { withOpenDir } from '../os/safe-dir.js';
 import type { Leftover, Outcome } from '../record/types.js';
 import { blamed, failureOf } from '../sandbox/failure.js';
 import { furnish } from '../sandbox/run-folders.js';
@@ -63,7 +63,7 @@ function layOut(
   const { mode, ctx } = settings;
   const brought = join(folder, 'verify');
   mkdirSync(brought);
-  hold(brought, (held) => writeTree(verifier.files, held));
+  withOpenDir(brought, (dir) => writeTree(verifier.files, dir));
   const host: HostPaths = { ...furnish(folder, run.user, ctx, mode), workspace: run.workspace };
   const layout = mode.layout(ctx, host);
   // If the guest uses the host's home, it shares all other host paths too.

@@ -5,7 +5,7 @@ import { leftInWorkspace } from '../census/workspace.js';
 import type { Command, Context, Handle, HostPaths, Layout } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import { makeFolder } from '../os/owner.js';
-import { hold, type Identity, identify } from '../os/safe-dir.js';
+import { type Identity, identify, withOpenDir } from '../os/safe-dir.js';
 import type { Leftover } from '../record/types.js';
 import { dropFolder } from '../sandbox/drop-folder.js';
 import { failureOf } from '../sandbox/failure.js';
@@ -14,7 +14,7 @@ import { commandFor, furnish, ownerFor, specFor, valuesOf, workspaceUser } from 
 import { stopper } from '../sandbox/time-limits.js';
 import { type OpeningSandbox, openSandbox, whyLeft } from '../sandbox/with-sandbox.js';
 import { watchMachine } from './busy.js';
-import { cutShort, leftovers, told, unlaunched, type Work, watch, withMore, workIn } from './run.js';
+import { buildResult, cutShort, leftovers, unlaunched, type Work, watch, withMore, workIn } from './run.js';
 import type { RunResult, RunSettings } from './run-settings.js';
 import { verifierName, verifyInside } from './verify.js';
 
@@ -60,20 +60,20 @@ export function createPool(ground: Ground, nameOf: (tail: string) => string): Po
   let launched = 0;
   const pool: Pool = {
     take(place) {
-      let one = places.get(place);
-      if (!one) {
+      let slot = places.get(place);
+      if (!slot) {
         launched += 1;
-        one = open(ground, nameOf(`idle${launched}`));
-        one.idle.catch(() => {});
-        places.set(place, one);
+        slot = open(ground, nameOf(`idle${launched}`));
+        slot.idle.catch(() => {});
+        places.set(place, slot);
       }
-      return one.idle;
+      return slot.idle;
     },
     async drop(place) {
-      const one = places.get(place);
-      if (!one) return { folder: [] };
+      const slot = places.get(place);
+      if (!slot) return { folder: [] };
       places.delete(place);
-      const { name, folder, opening } = one;
+      const { name, folder, opening } = slot;
       const undestroyed = whyLeft((await opening.close()).destroyed);
       return { name, ...(undestroyed === undefined ? {} : { undestroyed }), folder: dropFolder(folder, ground) };
     },
@@ -109,10 +109,10 @@ export async function runWarm(settings: RunSettings, pool: Pool, place: number):
   const audited = { ...settings, audit };
   let result: RunResult;
   let before: Census | undefined;
-  let of: { name: string; also: string; id: string | undefined; folder: string } | undefined;
+  let target: { name: string; also: string; id: string | undefined; folder: string } | undefined;
   try {
     const { idle, layout, nonce } = await madeReady(settings, pool, place);
-    of = { name: idle.name, also: verifierName(settings.name), id: idle.handle.id, folder: dirname(idle.host.workspace) };
+    target = { name: idle.name, also: verifierName(settings.name), id: idle.handle.id, folder: dirname(idle.host.workspace) };
     before = await audit.before(settings, { fresh: idle.used === 1 });
     const watched = watch(settings, at, tap, idle.host.workspace);
     tap.values = valuesOf(layout, nonce);
@@ -134,10 +134,10 @@ export async function runWarm(settings: RunSettings, pool: Pool, place: number):
     const seen = conditions();
     await settings.allOver?.();
     const own = leftInWorkspace(idle.host.workspace, [idle.user.uid, settings.ctx.uid], settings.credential.secret);
-    const verdict = told(settings, watched, { ...work, conditions: seen }, nonce);
+    const verdict = buildResult(settings, watched, { ...work, conditions: seen }, nonce);
     const { user, host } = idle;
     const { outcome, leftovers: more } = await verifyInside(settings, { ...verdict, workspace: host.workspace, nonce, user });
-    const left = outcome.status === 'passed' ? await leftovers(audited, before, { ...of, staysUp: true }) : [];
+    const left = outcome.status === 'passed' ? await leftovers(audited, before, { ...target, staysUp: true }) : [];
     result = { ...verdict, outcome, leftovers: withMore(left, [...own, ...more]) };
   } catch (error) {
     result = unlaunched(settings, at, error instanceof Unready ? error.outcome : failureOf(error));
@@ -151,7 +151,7 @@ export async function runWarm(settings: RunSettings, pool: Pool, place: number):
   const found = withMore(result.leftovers, dropped.folder);
   if (result.outcome.status === 'passed') return { ...result, leftovers: found };
   const { name = settings.name, undestroyed } = dropped;
-  const left = await leftovers(audited, before, { name, ...of, ...(undestroyed === undefined ? {} : { undestroyed }) });
+  const left = await leftovers(audited, before, { name, ...target, ...(undestroyed === undefined ? {} : { undestroyed }) });
   return { ...result, leftovers: withMore(left, 'gap' in found ? [] : found) };
 }
 
@@ -208,9 +208,9 @@ async function refresh(settings: RunSettings, idle: Idle): Promise<{ layout: Lay
   idle.used += 1;
   await inside(settings, idle, ['/bin/sh', '-c', REFRESH, 'sh', layout.workspace, base, layout.home]);
   // Use the folder itself, not whatever may have replaced it: agents were here, and their processes may still be running.
-  const seeded = hold(idle.workspace, (held) => {
-    if (held.names(1).length > 0) return undefined;
-    return settings.task.seed(held.path, ownerFor(idle.user, settings.ctx.uid));
+  const seeded = withOpenDir(idle.workspace, (dir) => {
+    if (dir.names(1).length > 0) return undefined;
+    return settings.task.seed(dir.path, ownerFor(idle.user, settings.ctx.uid));
   });
   if (!seeded) throw new CagematchError('launch-failed', 'the workspace of the sandbox that idles could not be emptied');
   return { layout: { ...layout, home: `${base}/home`, ...(layout.tmp === undefined ? {} : { tmp: `${base}/tmp` }) }, nonce: seeded.nonce };

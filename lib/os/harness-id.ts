@@ -115,9 +115,9 @@ function bootId(): string {
   return read('/proc/sys/kernel/random/boot_id')?.trim() ?? `boot-${Math.round((Date.now() / 1000 - uptime()) / 60)}`;
 }
 
-function sameBoot(one: string, other: string): boolean {
-  const [a, b] = [MINUTES.exec(one)?.[1], MINUTES.exec(other)?.[1]];
-  return a === undefined || b === undefined ? one === other : Math.abs(Number(a) - Number(b)) <= 2;
+function sameBoot(boot: string, other: string): boolean {
+  const [a, b] = [MINUTES.exec(boot)?.[1], MINUTES.exec(other)?.[1]];
+  return a === undefined || b === undefined ? boot === other : Math.abs(Number(a) - Number(b)) <= 2;
 }
 
 function read(path: string): string | undefined {

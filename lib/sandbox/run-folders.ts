@@ -23,7 +23,7 @@ export function furnish(folder: string, user: { uid: number; gid: number }, ctx:
   const workspace = join(folder, 'workspace');
   const home = join(folder, 'home');
   const tmp = join(folder, 'tmp');
-  for (const one of [workspace, tmp]) mkdirSync(one);
+  for (const folder of [workspace, tmp]) mkdirSync(folder);
   const folders = [ctx.agentBinary, process.execPath].flatMap((binary) => (binary === undefined ? [] : [dirname(binary)]));
   const host = { workspace, home, tmp, path: [...folders, ctx.env.PATH ?? ''].join(delimiter) };
   if (mode.layout(ctx, host).home === home) copyTree(join(packageRoot, 'lib/task/home'), home);
@@ -119,10 +119,10 @@ function inside(given: Given, host: HostPaths, entrance: Entrance | undefined): 
   const live = upstream !== undefined && delivery?.how === 'env';
   if (!live && task.cassette === undefined) return [];
   const cassette = join(dirname(host.workspace), 'cassette.json');
-  const told = live
+  const env = live
     ? { upstream, variable: delivery.variable }
     : { ...readCassette(task.cassette ?? ''), values: valuesOf(mode.layout(ctx, host), nonce) };
-  writeFileSync(cassette, JSON.stringify(told));
+  writeFileSync(cassette, JSON.stringify(env));
   const scripts = ['inside.mjs', 'replay.mjs', 'conversation.mjs', 'request.mjs', 'placeholders.mjs', ...(live ? ['forward.mjs'] : [])];
   return [
     ...scripts.map((name) => ({ path: join(dirname(INSIDE.script), name), source: join(packageRoot, 'lib/model', name) })),
@@ -133,6 +133,6 @@ function inside(given: Given, host: HostPaths, entrance: Entrance | undefined): 
 /** Copies a folder. `cpSync` checks every file against every parent, which took 4 ms of each run for two small files. */
 function copyTree(from: string, to: string): void {
   mkdirSync(to);
-  for (const one of readdirSync(from, { withFileTypes: true }))
-    (one.isDirectory() ? copyTree : copyFileSync)(join(from, one.name), join(to, one.name));
+  for (const entry of readdirSync(from, { withFileTypes: true }))
+    (entry.isDirectory() ? copyTree : copyFileSync)(join(from, entry.name), join(to, entry.name));
 }

@@ -31,14 +31,16 @@ const failed = (cause: Cause, message: string): Outcome => ({ status: 'failed', 
  */
 export function createJudge(expected: Expectations, seeded: ReadonlySet<string>): Pick<Task, 'judge' | 'arrived'> {
   const fresh = [...expected.written, ...expected.files.map(({ path }) => path).filter((path) => !seeded.has(path))];
-  const told = expected.printed.some((one) => (typeof one === 'string' ? one : one.matches).includes(NONCE));
+  const printsNonce = expected.printed.some((expectation) =>
+    (typeof expectation === 'string' ? expectation : expectation.matches).includes(NONCE),
+  );
   return {
     judge(workspace, nonce, transcript) {
       const seen: Seen = { workspace, nonce, transcript };
       const [first] = faults(seen, expected, seeded);
       return {
         outcome: first ?? { status: 'passed' },
-        sync: { in: told ? cameIn(transcript, nonce) : { gap: 'not-exercised' }, out: cameOut(seen, expected, fresh) },
+        sync: { in: printsNonce ? cameIn(transcript, nonce) : { gap: 'not-exercised' }, out: cameOut(seen, expected, fresh) },
       };
     },
     ...(fresh.length > 0 ? { arrived: (workspace) => fresh.every((path) => isThere(workspace, path)) } : {}),
