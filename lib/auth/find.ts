@@ -102,12 +102,12 @@ function helper(path: string, found: Found): Candidate[] {
 }
 
 async function fromKeychain(name: string, service: string, env: Env): Promise<Candidate[]> {
-  const held = await readKeychain(service, env);
-  if (held === undefined) return [];
+  const stored = await readKeychain(service, env);
+  if (stored === undefined) return [];
   const at = { source: 'keychain', where: service } as const;
-  if ('problem' in held) return [{ kind: name === LOGIN ? 'oauth' : 'api-key', ...at, problem: held.problem }];
-  if (name === LOGIN) return login(held.text, { ...at, called: `the Keychain item "${service}"` });
-  return held.text === '' ? [] : [{ kind: 'api-key', ...at, secret: held.text }];
+  if ('problem' in stored) return [{ kind: name === LOGIN ? 'oauth' : 'api-key', ...at, problem: stored.problem }];
+  if (name === LOGIN) return login(stored.text, { ...at, called: `the Keychain item "${service}"` });
+  return stored.text === '' ? [] : [{ kind: 'api-key', ...at, secret: stored.text }];
 }
 
 function fromFile(path: string, found: Found): Candidate[] {

@@ -58,7 +58,7 @@ const DECODERS: Record<string, (bytes: Buffer) => Buffer> = {
 
 /** Those of the encodings accepted by the agent that can be decoded here. */
 export function readableEncodings(accepted: string): string {
-  const readable = accepted.split(',').filter((one) => Object.hasOwn(DECODERS, one.split(';')[0]?.trim() ?? ''));
+  const readable = accepted.split(',').filter((encoding) => Object.hasOwn(DECODERS, encoding.split(';')[0]?.trim() ?? ''));
   return readable.join(',').trim() || 'identity';
 }
 

@@ -183,7 +183,7 @@ export async function removeContainer(client: Client, ctx: Context, handle: OciH
   // A client may still wait for a container that is gone, if the event of the container's end was lost.
   const clients = [...(handle.clients ?? [])];
   if (clients.length > 0) await Promise.race([Promise.all(clients.map(({ ended }) => ended)), pause(SETTLE_MS)]);
-  for (const one of handle.clients ?? []) one.kill();
+  for (const process of handle.clients ?? []) process.kill();
   return gone;
 }
 

@@ -66,7 +66,7 @@ export function otherNames(registered: Iterable<readonly [id: string, words: (st
 export function runtimeNamed(id: string, facts: Facts): OciRuntime | undefined {
   const other = String(facts.otherNames ?? '')
     .split(' ')
-    .find((one) => one.startsWith(`${id}=`));
+    .find((line) => line.startsWith(`${id}=`));
   return knownRuntime(other?.slice(id.length + 1), id);
 }
 
