@@ -34,7 +34,7 @@ export interface Setting {
 }
 
 /** A line that a guest script printed, parsed as JSON. `atMs` is its arrival on the clock of `lib/clock.ts`. */
-interface Told<T> {
+interface GuestLine<T> {
   value: T;
   atMs: number;
 }
@@ -57,7 +57,7 @@ export interface OpenSandbox {
    * Runs a guest script with Node, with its argument as JSON in argv, and yields what it prints: one JSON document per line.
    * @throws `launch-failed` with the script's last message if it does not exit with 0, or if the probe was interrupted
    */
-  ask<T = unknown>(script: string, argument: unknown, options?: { env?: Env; cwd?: string }): AsyncGenerator<Told<T>>;
+  ask<T = unknown>(script: string, argument: unknown, options?: { env?: Env; cwd?: string }): AsyncGenerator<GuestLine<T>>;
   /** Copies the workspace out; for `bind` there is nothing to do. */
   collect(): Promise<void>;
 }
@@ -147,7 +147,7 @@ function command(layout: Layout, argv: [string, ...string[]], options: { env?: E
   return { argv, env, secretEnv: {}, cwd: options.cwd ?? layout.workspace };
 }
 
-async function* answers<T>(stream: ExecStream): AsyncGenerator<Told<T>> {
+async function* answers<T>(stream: ExecStream): AsyncGenerator<GuestLine<T>> {
   let words = '';
   for await (const event of stream) {
     if (event.type === 'line') {
