@@ -69,7 +69,7 @@ export function middle(summary: Pick<Summary, 'median' | 'ci95'> | Gap, show = (
 
 /** A ratio to the baseline with its interval. The interval is omitted if both bounds equal the median (the baseline's own ratio). */
 export function pairedRatio(value: Pick<Summary, 'median' | 'ci95'> | Gap): string {
-  const digits = (one: number) => one.toFixed(2);
+  const digits = (amount: number) => amount.toFixed(2);
   if (isGap(value) || isGap(value.ci95)) return middle(value, digits);
   const [low, high] = value.ci95;
   return low === value.median && high === value.median ? digits(value.median) : middle(value, digits);

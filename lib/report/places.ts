@@ -43,5 +43,5 @@ export function placeLines(report: Report): string[] {
 }
 
 function placesAt({ places }: Report, entry: string): Set<string> {
-  return new Set(places.filter((one) => one.entry === entry).map(({ place }) => place));
+  return new Set(places.filter((candidate) => candidate.entry === entry).map(({ place }) => place));
 }

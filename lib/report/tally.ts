@@ -21,21 +21,21 @@ interface Column {
 }
 
 function createColumn(): Column {
-  let held = new Float64Array(16);
+  let numbers = new Float64Array(16);
   let length = 0;
   let why: Gap | undefined;
   return {
     push(value) {
-      if (length === held.length) {
+      if (length === numbers.length) {
         const wider = new Float64Array(length * 2);
-        wider.set(held);
-        held = wider;
+        wider.set(numbers);
+        numbers = wider;
       }
       if (isGap(value)) why ??= value;
-      held[length] = isGap(value) ? Number.NaN : value;
+      numbers[length] = isGap(value) ? Number.NaN : value;
       length += 1;
     },
-    values: () => held.subarray(0, length),
+    values: () => numbers.subarray(0, length),
     why: () => why,
   };
 }
@@ -107,7 +107,7 @@ export function createTally(model: 'replay' | 'live'): Tally {
   let someUnknown = false;
   const planted: Exclude<ModeReport['planted'], Gap> = [];
   let unlooked: Gap | undefined;
-  let told = false;
+  let sawAnyRun = false;
   let passedAuth = false;
   const addToLevel = ({ level: number, round, outcome, clocks }: EventOf<'run-ended'>) => {
     const level = tally.levelOf(number);
@@ -119,20 +119,20 @@ export function createTally(model: 'replay' | 'live'): Tally {
   };
   const addPlace = (place: string, { level, round, outcome, clocks }: EventOf<'run-ended'>) => {
     const key = JSON.stringify([level, place]);
-    const one = tally.places.get(key) ?? { place, level, n: 0, passed: 0, startup: createColumn(), wave: createColumn() };
-    tally.places.set(key, one);
-    one.n += 1;
+    const row = tally.places.get(key) ?? { place, level, n: 0, passed: 0, startup: createColumn(), wave: createColumn() };
+    tally.places.set(key, row);
+    row.n += 1;
     if (outcome.status !== 'passed') return;
-    one.passed += 1;
-    one.startup.push(clocks.startup);
-    one.wave.push(round);
+    row.passed += 1;
+    row.startup.push(clocks.startup);
+    row.wave.push(round);
   };
   const addFindings = (run: EventOf<'run-ended'>) => {
-    told = true;
+    sawAnyRun = true;
     if (isGap(run.leftovers)) someUnknown = true;
     else known.push(...run.leftovers);
     if (isGap(run.planted)) unlooked ??= run.planted;
-    else for (const one of run.planted) if (planted.length < MOST_TOLD) planted.push({ run: run.run, ...one });
+    else for (const file of run.planted) if (planted.length < MOST_TOLD) planted.push({ run: run.run, ...file });
     if (run.bundle !== undefined && tally.bundles.length < MOST_TOLD) tally.bundles.push({ run: run.run, file: run.bundle });
   };
   const addCounts = (run: EventOf<'run-ended'>, passed: boolean) => {
@@ -163,18 +163,24 @@ export function createTally(model: 'replay' | 'live'): Tally {
     sync: { gap: 'not-reached' },
     // Known leftovers are reported; the result is a gap only if there are none and some run's leftovers are unknown.
     leftovers() {
-      if (!told) return { gap: 'not-reached' };
+      if (!sawAnyRun) return { gap: 'not-reached' };
       return known.length === 0 && someUnknown ? { gap: 'not-reported' } : known;
     },
     // As above: report what was found; "none" only if every run was checked.
-    planted: () => (planted.length > 0 ? planted : !told ? { gap: 'not-reached' } : (unlooked ?? planted)),
+    planted: () => (planted.length > 0 ? planted : !sawAnyRun ? { gap: 'not-reached' } : (unlooked ?? planted)),
     failures: [],
     bundles: [],
     levels: new Map(),
     levelOf(level) {
-      const one = tally.levels.get(level) ?? { n: 0, passed: 0, startup: createColumn(), wave: createColumn(), perMinute: createColumn() };
-      tally.levels.set(level, one);
-      return one;
+      const found = tally.levels.get(level) ?? {
+        n: 0,
+        passed: 0,
+        startup: createColumn(),
+        wave: createColumn(),
+        perMinute: createColumn(),
+      };
+      tally.levels.set(level, found);
+      return found;
     },
     places: new Map(),
     rounds: [],

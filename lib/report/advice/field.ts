@@ -63,7 +63,7 @@ function leftKinds({ leftovers }: ModeReport): string {
 /** The task of the row with the shortest total. All rows of a match usually have the same task. */
 function shortestTask(rows: readonly ModeReport[]): string | undefined {
   const timed = rows.flatMap(({ task, phasesMs: { total } }) => (total === undefined || isGap(total) ? [] : [{ task, ms: total.median }]));
-  return (timed.toSorted((one, other) => one.ms - other.ms)[0] ?? rows[0])?.task;
+  return (timed.toSorted((row, other) => row.ms - other.ms)[0] ?? rows[0])?.task;
 }
 
 /** The rows with the most common combination of state and options; on a tie, the combination that comes first in the table. */

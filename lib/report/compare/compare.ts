@@ -34,7 +34,7 @@ export function compare(base: Side, next: Side, failOver?: number): ComparisonDo
   const notCompared = pairs.flatMap(({ base: { entry }, why }) => (why === undefined ? [] : [{ entry, why }]));
   const compared = pairs.filter(({ why }) => why === undefined);
   if (compared.length === 0) {
-    const why = notCompared.map((one) => `${one.entry}: ${one.why}`).join('; ');
+    const why = notCompared.map((row) => `${row.entry}: ${row.why}`).join('; ');
     throw refusal(`the two matches have no row in common that could be compared${why === '' ? '' : ` (${why})`}`);
   }
   const around = differences(
@@ -42,7 +42,7 @@ export function compare(base: Side, next: Side, failOver?: number): ComparisonDo
     next.report,
     compared.map((pair) => pair.base.entry),
   );
-  const blocking = around.filter(({ of, blocks }) => of === 'match' && blocks);
+  const blocking = around.filter(({ of: subject, blocks }) => subject === 'match' && blocks);
   const rows = compared.map((pair) => evidenceOf(pair.base, pair.next, base, next, around));
   const judged = judge(rows, failOver);
   const same = base.report.match.id === next.report.match.id;
@@ -111,7 +111,7 @@ function evidenceOf(base: ModeReport, next: ModeReport, baseSide: Side, nextSide
     const ratios = (side: Side) => ratiosOf(side.tallyOf(entry), side.tallyOf(reference.entry), SERIES[name]);
     return { paired: false, base: ratios(baseSide), next: ratios(nextSide) };
   };
-  const differing = around.filter(({ of, blocks }) => blocks && (of === entry || of === reference?.entry));
+  const differing = around.filter(({ of: subject, blocks }) => blocks && (subject === entry || subject === reference?.entry));
   return {
     entry,
     standIn: base.standIn,
@@ -119,7 +119,9 @@ function evidenceOf(base: ModeReport, next: ModeReport, baseSide: Side, nextSide
     speed: { startup: speed('startup'), total: speed('total') },
     unprepared: next.n === 0 && base.n > 0 && next.failures.some(({ outcome }) => !isInterrupted(outcome)),
     blocked:
-      differing.length === 0 ? undefined : differing.map(({ of, what }) => `${of === entry ? '' : `${of}'s `}${what} differs`).join(', '),
+      differing.length === 0
+        ? undefined
+        : differing.map(({ of: subject, what }) => `${subject === entry ? '' : `${subject}'s `}${what} differs`).join(', '),
   };
 }
 

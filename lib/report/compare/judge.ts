@@ -158,7 +158,7 @@ function tooFewRounds(n: { base: number; new: number }, samples: Samples | Gap, 
 /** True if the smallest possible two-sided p of two samples, which occurs when they do not overlap, is below its bound. */
 function canRejectOfTwo(n: number, m: number, tests: number): boolean {
   let orders = 1;
-  for (let one = 1; one <= n; one += 1) orders *= (m + one) / one;
+  for (let k = 1; k <= n; k += 1) orders *= (m + k) / k;
   return 2 / orders < ALPHA / Math.max(1, tests);
 }
 

@@ -81,7 +81,7 @@ function inline(words: string | number, active?: RegExp): string {
   return printable(String(words))
     .trim()
     .split(' ')
-    .map((one) => (active?.test(one) ? word(one, '[]') : word(one)))
+    .map((piece) => (active?.test(piece) ? word(piece, '[]') : word(piece)))
     .join(' ');
 }
 

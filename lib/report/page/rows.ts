@@ -49,7 +49,7 @@ export function particulars(mode: ModeReport, match: Report['match']): string {
     memoryMiB === undefined ? undefined : `${memoryMiB} MiB`,
     target === undefined ? undefined : `on ${target}`,
   ]
-    .filter((one) => one !== undefined)
+    .filter((row) => row !== undefined)
     .join(', ');
 }
 

@@ -57,4 +57,4 @@ export function middle(value: Pick<Summary, 'median' | 'ci95'>, text: (value: nu
   return markup`${text(value.median)}${interval(value.ci95, text)}`;
 }
 
-export const plural = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
+export const plural = (count: number, singular: string, many = `${singular}s`): string => `${count} ${count === 1 ? singular : many}`;

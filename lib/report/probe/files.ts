@@ -45,7 +45,9 @@ export interface FilesTable {
 export function filesTable({ modes, sync }: ProbeDocument): FilesTable {
   const key = (cell: string, direction: Direction) => `${direction} ${cell}`;
   const entries = modes.map(({ entry }) => entry);
-  const rows = new Map(entries.map((entry) => [entry, new Map((sync[entry] ?? []).map((one) => [key(one.cell, one.direction), one]))]));
+  const rows = new Map(
+    entries.map((entry) => [entry, new Map((sync[entry] ?? []).map((finding) => [key(finding.cell, finding.direction), finding]))]),
+  );
   const known = new Set([...rows.values()].flatMap((row) => [...row.keys()]));
   const at: FilesTable['at'] = (entry, cell, direction) => rows.get(entry)?.get(key(cell, direction));
   return {

@@ -39,28 +39,28 @@ export function costTable({ modes }: Report): { head: string[]; rows: string[][]
 }
 
 export function renderCost(report: Report, style: Style): string {
-  const held = costTable(report);
-  if (!held) return '';
-  const [only] = held.rows;
+  const costs = costTable(report);
+  if (!costs) return '';
+  const [only] = costs.rows;
   if (report.modes.length === 1 && only) {
-    const known = held.head
+    const known = costs.head
       .slice(1)
       .flatMap((value, at) =>
         only[at + 1] === '–' ? [] : [value.endsWith('CPU s') ? `${value.slice(0, -2)} ${only[at + 1]} s` : `${value} ${only[at + 1]}`],
       );
     return [
       ...(known.length === 0 ? [] : wrap(`cost: ${known.join(', ')}`, '', '  ')),
-      ...held.dashes.flatMap((line) => wrap(line, '  ', '    ')),
+      ...costs.dashes.flatMap((line) => wrap(line, '  ', '    ')),
     ].join('\n');
   }
   const table = borderless(
-    held.head.map(style.bold),
-    held.head.map((_, at) => (at === 0 ? 'left' : 'right')),
+    costs.head.map(style.bold),
+    costs.head.map((_, at) => (at === 0 ? 'left' : 'right')),
   );
-  for (const row of held.rows) table.push(row);
+  for (const row of costs.rows) table.push(row);
   return [
     style.bold('resource usage (medians) and disk'),
     trimmed(fitted(table)),
-    ...held.dashes.flatMap((line) => wrap(line, '  ', '    ')).map(style.faint),
+    ...costs.dashes.flatMap((line) => wrap(line, '  ', '    ')).map(style.faint),
   ].join('\n');
 }

@@ -127,7 +127,7 @@ function wordsIn(text: string, width: number): string[] {
   return lines;
 }
 
-const sum = (numbers: number[]) => numbers.reduce((total, one) => total + one, 0);
+const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0);
 const longestWord = (cell: string) =>
   printable(cell)
     .split(/\s+/)
