@@ -101,8 +101,8 @@ async function viaHyperfine(field: Field, row: Row, template: Template, round: n
       cwd: '/',
       timeout: 60_000,
     });
-    const told = JSON.parse(readFileSync(results, 'utf8')) as { results: { times: number[] }[] };
-    const seconds = told.results[0]?.times[0];
+    const output = JSON.parse(readFileSync(results, 'utf8')) as { results: { times: number[] }[] };
+    const seconds = output.results[0]?.times[0];
     if (seconds === undefined || tap.requests === 0) throw new Error('hyperfine timed no run of the agent');
     return seconds * 1000;
   } finally {

@@ -58,7 +58,7 @@ function withoutIsolation({ entries }: Plan): string[] {
   return open.length === 0 ? [] : [`no isolation: ${open.join(' ')}; the agent, and the task's verifier, can do there what you can`];
 }
 
-const missingOf = ({ missing }: Plan) => missing.map((one) => `left out: ${one.entry}: ${one.reason} → ${one.hint}`);
+const missingOf = ({ missing }: Plan) => missing.map((row) => `left out: ${row.entry}: ${row.reason} → ${row.hint}`);
 
 function said({ state, task, options, required }: PlannedEntry): string[] {
   return [state.padEnd('prepared'.length), task, describeOptions(options), required ? '(required)' : ''].filter(Boolean);

@@ -135,9 +135,9 @@ async function firstReady(entries: readonly PlannedEntry[], harness: Harness, sa
 
 async function runIn(
   ready: Ready,
-  of: { task: Task; harness: Harness; what: string; settings: Settings; credential: Credential },
+  recording: { task: Task; harness: Harness; what: string; settings: Settings; credential: Credential },
 ): Promise<Outcome> {
-  const { task, harness, what, settings, credential } = of;
+  const { task, harness, what, settings, credential } = recording;
   const { outcome } = await runOnce({
     ...ready,
     ...harness,
@@ -180,7 +180,7 @@ function save(path: string, whole: string): void {
 }
 
 function sizeOf({ conversations }: Cassette): string {
-  const exchanges = conversations.flatMap((one) => one.exchanges);
+  const exchanges = conversations.flatMap((conversation) => conversation.exchanges);
   const calls = exchanges.flatMap(({ content }) => content.filter(({ type }) => type === 'tool_use'));
   const amount = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`;
   return [amount(exchanges.length, 'exchange'), amount(calls.length, 'tool call'), amount(conversations.length - 1, 'sub-agent')].join(

@@ -143,7 +143,7 @@ export function readRunSettings(args: unknown, cwd: string, registry: Registry):
       `rows are named twice: ${modes.join(' ')} here, and modes in ${name}`,
       'leave out the names here, or modes there',
     );
-  const tasks = typed.task?.map((one) => findTask(one, cwd)) ?? [file.task ?? bundledTask(USUAL_TASK)];
+  const tasks = typed.task?.map((path) => findTask(path, cwd)) ?? [file.task ?? bundledTask(USUAL_TASK)];
   const taskIds = [...new Set(tasks.map(({ id }) => id))];
   const merged = { ...OTHERWISE, ...given(file), ...given(typed) };
   const asked = onTarget(file.modes ?? modes.map((mode) => ({ name: mode })), target, registry);
@@ -197,7 +197,7 @@ function checkTogether({ concurrency, state, asked, auth, model, taskIds }: RunS
       '--auth says whose credential a live run uses, and --model replay uses none',
       'leave out one of them',
     );
-  const states = asked.length > 0 ? asked.map((one) => one.state ?? state) : [state];
+  const states = asked.length > 0 ? asked.map((row) => row.state ?? state) : [state];
   if (concurrency > 1 && states.includes('cold'))
     throw new CagematchError(
       'bad-input',
