@@ -150,13 +150,13 @@ const WHY: Record<Gap['gap'], string> = {
 };
 
 /** Explains the dashes in a table: for each cause, which values of which rows. */
-export function whyDashes(cells: { row: string; value: string; held: unknown }[]): string[] {
+export function whyDashes(cells: { row: string; value: string; content: unknown }[]): string[] {
   const causes = new Map<Gap['gap'], Map<string, string[]>>();
-  for (const { row, value, held } of cells) {
-    if (!isGap(held)) continue;
-    const values = causes.get(held.gap) ?? new Map<string, string[]>();
+  for (const { row, value, content } of cells) {
+    if (!isGap(content)) continue;
+    const values = causes.get(content.gap) ?? new Map<string, string[]>();
     values.set(row, [...(values.get(row) ?? []), value]);
-    causes.set(held.gap, values);
+    causes.set(content.gap, values);
   }
   return [...causes].map(([cause, rows]) => {
     const alike = new Map<string, string[]>();

@@ -6,12 +6,12 @@ import { borderless, fitted, type Style, trimmed, wrap } from './lines.js';
 
 const VALUES = ['peak memory', 'CPU s', 'machine CPU s', 'image', 'sandbox'] as const;
 
-type Cost = Record<(typeof VALUES)[number], { shown: string; held: unknown }>;
+type Cost = Record<(typeof VALUES)[number], { shown: string; content: unknown }>;
 
 function costOf({ cost, machine }: ModeReport): Cost {
-  const shown = <V>(held: V, show: (value: Exclude<V, { gap: unknown }>) => string) => ({
-    held,
-    shown: isGap(held) ? '–' : show(held as Exclude<V, { gap: unknown }>),
+  const shown = <V>(content: V, show: (value: Exclude<V, { gap: unknown }>) => string) => ({
+    content,
+    shown: isGap(content) ? '–' : show(content as Exclude<V, { gap: unknown }>),
   });
   return {
     'peak memory': shown(cost.memoryPeakBytes, ({ median }) => bytes(median)),
@@ -29,8 +29,8 @@ const valuesOf = (modes: Report['modes']) => VALUES.filter((value) => value !== 
 export function costTable({ modes }: Report): { head: string[]; rows: string[][]; dashes: string[] } | undefined {
   const costs = modes.filter((mode) => mode.passed > 0).map((mode) => ({ name: nameOf(mode), cost: costOf(mode) }));
   const values = valuesOf(modes);
-  const cells = costs.flatMap(({ name, cost }) => values.map((value) => ({ row: name, value, held: cost[value].held })));
-  if (cells.every(({ held }) => isGap(held) && held.gap === 'not-captured')) return undefined;
+  const cells = costs.flatMap(({ name, cost }) => values.map((value) => ({ row: name, value, content: cost[value].content })));
+  if (cells.every(({ content }) => isGap(content) && content.gap === 'not-captured')) return undefined;
   return {
     head: ['mode', ...values],
     rows: costs.map(({ name, cost }) => [name, ...values.map((value) => cost[value].shown)]),
