@@ -74,7 +74,7 @@ function withoutPieces(text: string): string {
     if (places === undefined) continue;
     let found = { from: at, to: at, shape: '' };
     for (const place of places) {
-      const piece = around(text, at, place, done);
+      const piece = boundsOf(text, at, place, done);
       if (piece.to - piece.from > found.to - found.from) found = piece;
     }
     if (found.to - found.from < PIECE) continue;
@@ -85,7 +85,7 @@ function withoutPieces(text: string): string {
 }
 
 /** The longest match of text and shape around one step, starting no earlier than `least`. */
-function around(text: string, at: number, place: { shape: string; at: number }, least: number) {
+function boundsOf(text: string, at: number, place: { shape: string; at: number }, least: number) {
   const { shape } = place;
   const shift = at - place.at;
   let from = at;
