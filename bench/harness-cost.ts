@@ -7,7 +7,7 @@ import { median } from 'simple-statistics';
 import { which } from '../lib/os/exec.js';
 import { own } from '../lib/os/own.js';
 import { makeFolder, removeFolder } from '../lib/os/owner.js';
-import { furnish, workspaceUser } from '../lib/sandbox/run-folders.js';
+import { createRunDirs, workspaceUser } from '../lib/sandbox/run-folders.js';
 import { bundledTask } from '../lib/task/bundled.js';
 import { type Field, fieldEnv, openField, type Row } from './field.js';
 import { recordArgv } from './recorded-argv.js';
@@ -89,7 +89,7 @@ async function viaHyperfine(field: Field, row: Row, template: Template, round: n
   const tap = field.gateway.openTap();
   try {
     const user = row.mode.owner?.(row.ctx) ?? workspaceUser(row.ctx.uid);
-    const host = furnish(folder, user, row.ctx, row.mode);
+    const host = createRunDirs(folder, user, row.ctx, row.mode);
     field.task.seed(host.workspace);
     own(host.workspace, user, row.ctx.uid);
     const name = `cagematch-${field.matchId}-theirs-${round}`;

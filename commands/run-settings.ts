@@ -101,7 +101,7 @@ const typedSchema = z.object({
   dryRun: z.boolean(),
 });
 
-export interface RunSettings {
+export interface RunOptions {
   /** Empty: everything that is ready. */
   asked: Asked[];
   required: string[];
@@ -133,7 +133,7 @@ export interface RunSettings {
  * @param args as returned by yargs
  * @throws `bad-input` with the first error
  */
-export function readRunSettings(args: unknown, cwd: string, registry: Registry): RunSettings {
+export function readRunSettings(args: unknown, cwd: string, registry: Registry): RunOptions {
   const { modes, file: name, auth, allowHost, json, publish, out, dryRun, target, ...typed } = readSettings(typedSchema, args);
   for (const mode of [...modes, ...(typed.require ?? [])]) parseWanted(registry, mode);
   const file = name === undefined ? {} : readMatchFile(name, cwd, registry);
@@ -148,7 +148,7 @@ export function readRunSettings(args: unknown, cwd: string, registry: Registry):
   const merged = { ...OTHERWISE, ...given(file), ...given(typed) };
   const asked = onTarget(file.modes ?? modes.map((mode) => ({ name: mode })), target, registry);
   const isUsed = asked.length === 0 || merged.require.length > 0 || asked.some((row) => row.task === undefined);
-  const settings: RunSettings = {
+  const settings: RunOptions = {
     asked,
     required: [...merged.require],
     runs: merged.runs === 'auto' ? MOST_ROUNDS : merged.runs,
@@ -183,7 +183,7 @@ function onTarget(asked: Asked[], target: string | undefined, registry: Registry
   );
 }
 
-function checkTogether({ concurrency, state, asked, auth, model, taskIds }: RunSettings): void {
+function checkTogether({ concurrency, state, asked, auth, model, taskIds }: RunOptions): void {
   const labels = new Map<string, string>();
   for (const id of taskIds) {
     const other = labels.get(taskLabel(undefined, id));

@@ -18,7 +18,7 @@ import { createFold, type Fold } from '../lib/report/fold.js';
 import { createProgress, type Progress } from '../lib/report/terminal/progress.js';
 import { withHarness } from '../lib/sandbox/harness.js';
 import { loadModes, parseWanted, type Registry } from '../lib/sandbox/registry.js';
-import type { PlannedEntry } from '../lib/sandbox/row.js';
+import type { PlannedRow } from '../lib/sandbox/row.js';
 import { readOwnInputs } from '../lib/sandbox/settings.js';
 import { isBundled } from '../lib/task/bundled.js';
 import type { FolderTask } from '../lib/task/folder.js';
@@ -29,7 +29,7 @@ import { EXIT, type Io } from './io.js';
 import { chooseModel } from './model.js';
 import { checkWritable, publish } from './publish.js';
 import { checkPublishable } from './results-page.js';
-import { builder, type RunSettings, readRunSettings } from './run-settings.js';
+import { builder, type RunOptions, readRunSettings } from './run-settings.js';
 
 export { builder };
 
@@ -40,7 +40,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
 
 /** @param finish called with the match instead of printing its report; returns the exit code */
 export async function runAs(
-  settings: RunSettings,
+  settings: RunOptions,
   registry: Registry,
   io: Io,
   finish?: (report: Report, fold: Fold, folder: string) => number,
@@ -145,7 +145,7 @@ export async function runAs(
 }
 
 /** @throws `bad-input` if the report could not be written to where it is wanted */
-function checkTargets(settings: RunSettings, io: Io): void {
+function checkTargets(settings: RunOptions, io: Io): void {
   if (settings.json !== undefined && settings.json !== '-') checkWritable(resolve(io.cwd, settings.json));
   if (settings.publish) checkPublishable(settings, MATCH_REGION, io.cwd);
 }
@@ -159,7 +159,7 @@ async function lookAndWarn(cores: number, progress: Pick<Progress, 'say'>): Retu
 }
 
 /** Settings that an administrator made for the agent apply only in rows whose sandbox reads this machine's files. */
-function warnOfManagedSettings(record: Recorder, entries: readonly PlannedEntry[], platform: NodeJS.Platform): void {
+function warnOfManagedSettings(record: Recorder, entries: readonly PlannedRow[], platform: NodeJS.Platform): void {
   const managed = managedSettings(platform);
   const reached = entries.filter(({ isolation }) => isolation === 'none' || isolation === 'os-sandbox').map(({ entry }) => entry);
   if (managed !== undefined && reached.length > 0)

@@ -2,8 +2,8 @@
 import type { Mode } from '../contract.js';
 import { messageOf } from '../errors.js';
 import type { Disk, Gap, Guest } from '../record/types.js';
-import type { Ready } from '../sandbox/prepare.js';
-import { furnish, specFor, workspaceUser } from '../sandbox/run-folders.js';
+import type { PreparedRow } from '../sandbox/prepare.js';
+import { createRunDirs, specFor, workspaceUser } from '../sandbox/run-folders.js';
 import { withRunFolder, withSandbox } from '../sandbox/with-sandbox.js';
 import type { Task } from '../task/task.js';
 import { lookInside } from './guest.js';
@@ -11,7 +11,7 @@ import { lookInside } from './guest.js';
 /** Timeout for the launch and the inspection together, in ms. */
 const APPRAISE_MS = 60_000;
 
-type Row = Pick<Ready, 'ctx' | 'reach' | 'gatewayPort'> & { mode: Mode };
+type Row = Pick<PreparedRow, 'ctx' | 'reach' | 'gatewayPort'> & { mode: Mode };
 
 interface Appraisal {
   disk: Disk;
@@ -42,7 +42,7 @@ export async function appraise(
 async function inSandbox(folder: string, row: Row, match: Parameters<typeof appraise>[1]): Promise<Appraisal> {
   const { mode, ctx } = row;
   const user = mode.owner?.(ctx) ?? workspaceUser(ctx.uid);
-  const host = furnish(folder, user, ctx, mode);
+  const host = createRunDirs(folder, user, ctx, mode);
   const spec = specFor({ ...row, ...match }, host, user);
   const limits = { signal: match.signal, timeoutMs: APPRAISE_MS };
   const used = await withSandbox({ mode, ctx, spec }, limits, async (sandbox) => {

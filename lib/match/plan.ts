@@ -6,7 +6,7 @@ import type { Recorder } from '../record/write.js';
 import type { Detected } from '../sandbox/detect.js';
 import { isolationOf, isStandIn } from '../sandbox/detect.js';
 import { entryName, parseWanted, type Registry, taskLabel, type Wanted } from '../sandbox/registry.js';
-import type { PlannedEntry } from '../sandbox/row.js';
+import type { PlannedRow } from '../sandbox/row.js';
 
 /** A requested row; omitted settings are taken from the match. */
 export interface Asked {
@@ -23,7 +23,7 @@ export type Deliver = (typeof DELIVER)[number];
 export const DELIVER = ['gateway', 'env', 'file', 'runtime-proxy', 'remote-secret', 'all'] as const;
 
 export interface Plan {
-  entries: PlannedEntry[];
+  entries: PlannedRow[];
   /** Requested rows that cannot run, each with its reason. */
   missing: { entry: string; mode: string; reason: string; hint: string; required: boolean }[];
 }
@@ -228,7 +228,7 @@ interface OpenHost {
 export function withoutOpenHost(plan: Plan, { model, allowed, named, isBundled }: OpenHost): Plan {
   const open = plan.entries.filter(({ isolation, task }) => isolation === 'none' && !allowed && (model === 'live' || !isBundled(task)));
   const hint = '--allow-host';
-  const reasonFor = ({ task }: PlannedEntry) =>
+  const reasonFor = ({ task }: PlannedRow) =>
     model === 'live'
       ? 'a live agent would run here with no walls at all'
       : `the task ${task} is not one of cagematch's own: its cassette and its verifier would run here with no walls at all`;

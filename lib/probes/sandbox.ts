@@ -7,12 +7,12 @@ import { parseJson } from '../json.js';
 import { own } from '../os/own.js';
 import { packageRoot } from '../package.js';
 import type { Outcome } from '../record/types.js';
-import type { Ready } from '../sandbox/prepare.js';
-import { furnish, workspaceUser } from '../sandbox/run-folders.js';
+import type { PreparedRow } from '../sandbox/prepare.js';
+import { createRunDirs, workspaceUser } from '../sandbox/run-folders.js';
 import { withRunFolder, withSandbox } from '../sandbox/with-sandbox.js';
 
 /** A row that is ready to be probed. */
-export interface Subject extends Ready {
+export interface Subject extends PreparedRow {
   /** A name for a sandbox of this row, unique on this machine. */
   nameOf(tail: string): string;
   signal: AbortSignal;
@@ -81,8 +81,8 @@ export async function inSandbox<T>(
   const { ctx } = subject;
   const { value, left } = await withRunFolder('probe', async (folder) => {
     const user = mode.owner?.(ctx) ?? workspaceUser(ctx.uid);
-    const brought = bring(folder, scripts, setting.scripts ?? {});
-    const host = furnish(folder, user, ctx, mode);
+    const brought = stageFiles(folder, scripts, setting.scripts ?? {});
+    const host = createRunDirs(folder, user, ctx, mode);
     await setting.seed?.(host.workspace);
     own(host.workspace, user, ctx.uid);
     const layout = mode.layout(ctx, host);
@@ -128,7 +128,7 @@ function sharesFiles(layout: Layout, host: HostPaths): boolean {
 }
 
 /** Copies the scripts to where every runtime can read them. @returns their folder */
-function bring(folder: string, scripts: readonly string[], more: Record<string, string>): string {
+function stageFiles(folder: string, scripts: readonly string[], more: Record<string, string>): string {
   const brought = join(folder, 'scripts');
   mkdirSync(brought);
   for (const name of scripts) copyFileSync(join(GUEST, name), join(brought, name));

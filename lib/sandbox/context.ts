@@ -6,7 +6,7 @@ import { thisOwner } from '../os/owner.js';
 import { agentVersion, packageRoot } from '../package.js';
 import { agentBinary } from '../task/agent.js';
 
-export interface Surroundings {
+export interface HarnessEnv {
   env: Env;
   platform: NodeJS.Platform;
   uid: number | undefined;
@@ -43,24 +43,24 @@ export function createKeeper(): Keeper {
 
 /** What a mode receives with each call; `env` is reduced to what the mode's clients may see. */
 export function contextFor(
-  around: Surroundings,
+  harness: HarnessEnv,
   keeper: Keeper,
   mode: Pick<Mode, 'id' | 'inputs' | 'clientVariables'>,
   options: { variant?: string | undefined; options?: EntryOptions; facts?: Facts } = {},
 ): Context {
   return {
-    env: clientEnv(around.env, mode),
-    platform: around.platform,
-    uid: around.uid,
+    env: clientEnv(harness.env, mode),
+    platform: harness.platform,
+    uid: harness.uid,
     packageRoot,
     agentVersion,
-    agentBinary: agentBinary(around.platform),
-    labels: { match: around.match, mode: mode.id, owner: thisOwner() },
+    agentBinary: agentBinary(harness.platform),
+    labels: { match: harness.match, mode: mode.id, owner: thisOwner() },
     variant: options.variant,
     options: options.options ?? {},
     facts: options.facts ?? {},
-    signal: around.signal,
-    say: around.say,
+    signal: harness.signal,
+    say: harness.say,
     keep: (key, open) => keeper.keep(`${mode.id}:${options.variant ?? ''} ${key}`, open),
   };
 }

@@ -19,7 +19,7 @@ export function workspaceUser(uid: number | undefined): { uid: number; gid: numb
 }
 
 /** Creates the run's folders: a workspace, and for a mode with the agent's home on this host, a home identical to the image's. */
-export function furnish(folder: string, user: { uid: number; gid: number }, ctx: Context, mode: Pick<Mode, 'layout'>): HostPaths {
+export function createRunDirs(folder: string, user: { uid: number; gid: number }, ctx: Context, mode: Pick<Mode, 'layout'>): HostPaths {
   const workspace = join(folder, 'workspace');
   const home = join(folder, 'home');
   const tmp = join(folder, 'tmp');
@@ -36,14 +36,14 @@ export function ownerFor(user: Owner, uid: number | undefined): Owner | undefine
   return uid === 0 ? user : undefined;
 }
 
-export interface LaidOut {
+export interface LaunchPlan {
   spec: LaunchSpec;
   command: Command;
   /** A line of output that begins with the mark is ours, not the agent's. */
   mark: string;
 }
 
-interface Given {
+interface LaunchInput {
   mode: Mode;
   ctx: Context;
   reach: Reach;
@@ -64,7 +64,7 @@ export function valuesOf(layout: Layout, nonce?: string): Values {
 const INSIDE = { script: '/tmp/cagematch/inside.mjs', cassette: '/tmp/cagematch/cassette.json' };
 
 /** How the run's agent reaches the gateway. */
-export interface Entrance {
+export interface ModelAccess {
   delivery: Delivery;
   /** Prefix of the API's paths. */
   path: string;
@@ -73,17 +73,17 @@ export interface Entrance {
 }
 
 /** The launch and the agent's command. The command is part of the launch if the sandbox runs only one. */
-export function layOut(given: Given, host: HostPaths, user: { uid: number; gid: number }, entrance: Entrance): LaidOut {
-  const { command, mark } = commandFor(given, given.mode.layout(given.ctx, host), entrance);
+export function buildLaunchPlan(given: LaunchInput, host: HostPaths, user: { uid: number; gid: number }, access: ModelAccess): LaunchPlan {
+  const { command, mark } = commandFor(given, given.mode.layout(given.ctx, host), access);
   return {
-    spec: { ...specFor(given, host, user, entrance), ...(given.mode.oneShot ? { command } : { secretEnv: command.secretEnv }) },
+    spec: { ...specFor(given, host, user, access), ...(given.mode.oneShot ? { command } : { secretEnv: command.secretEnv }) },
     command,
     mark,
   };
 }
 
 /** The command that starts the agent. @param layout with the home of this run's agent */
-export function commandFor(given: Given, layout: Layout, { delivery, path }: Entrance): Pick<LaidOut, 'command' | 'mark'> {
+export function commandFor(given: LaunchInput, layout: Layout, { delivery, path }: ModelAccess): Pick<LaunchPlan, 'command' | 'mark'> {
   const { reach, gatewayPort, task } = given;
   const mark = `@${given.name}`;
   const command = agentCommand({
@@ -97,14 +97,14 @@ export function commandFor(given: Given, layout: Layout, { delivery, path }: Ent
   return { command, mark };
 }
 
-/** The launch spec of an idle sandbox. @param entrance that of the run it is for, if known */
-export function specFor(given: Given, host: HostPaths, user: { uid: number; gid: number }, entrance?: Entrance): LaunchSpec {
+/** The launch spec of an idle sandbox. @param access that of the run it is for, if known */
+export function specFor(given: LaunchInput, host: HostPaths, user: { uid: number; gid: number }, access?: ModelAccess): LaunchSpec {
   const { gatewayPort } = given;
   return {
     name: given.name,
     host,
     user,
-    files: given.reach.via === 'inside' ? inside(given, host, entrance) : [],
+    files: given.reach.via === 'inside' ? inside(given, host, access) : [],
     ...(gatewayPort === undefined ? {} : { gatewayPort }),
   };
 }
@@ -113,9 +113,9 @@ export function specFor(given: Given, host: HostPaths, user: { uid: number; gid:
  * The files for a guest that cannot reach this host. The scripts need only Node, which cannot read YAML, so the guest gets the cassette
  * as JSON, with the run's values; or in live mode the API's base URL, and the name of the variable that contains the agent's credential.
  */
-function inside(given: Given, host: HostPaths, entrance: Entrance | undefined): LaunchSpec['files'] {
+function inside(given: LaunchInput, host: HostPaths, access: ModelAccess | undefined): LaunchSpec['files'] {
   const { task, mode, ctx, nonce } = given;
-  const { upstream, delivery } = entrance ?? {};
+  const { upstream, delivery } = access ?? {};
   const live = upstream !== undefined && delivery?.how === 'env';
   if (!live && task.cassette === undefined) return [];
   const cassette = join(dirname(host.workspace), 'cassette.json');

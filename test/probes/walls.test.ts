@@ -15,7 +15,7 @@ import { type Wall, wallSchema } from '../../lib/record/probe.js';
 import { contextFor, createKeeper, type Keeper } from '../../lib/sandbox/context.js';
 import { detectAll } from '../../lib/sandbox/detect.js';
 import { loadModes } from '../../lib/sandbox/registry.js';
-import type { PlannedEntry } from '../../lib/sandbox/row.js';
+import type { PlannedRow } from '../../lib/sandbox/row.js';
 import { quoted, writeProgram } from '../support/fake-commands.js';
 import { machineEnv } from '../support/machine-env.js';
 import { modeContext } from '../support/mode-context.js';
@@ -57,7 +57,7 @@ async function probed(id: string, { env, facts, reachable, signal }: Given, tell
   await adapter.prepare(ctx);
   const reach = await adapter.reach(ctx);
   const gatewayPort = reach.via === 'address' ? await serve(reach.listen).finally(() => reach.release?.()) : undefined;
-  const entry = { entry: id, mode: id, variant: undefined, adapter, isolation: adapter.isolation } as unknown as PlannedEntry;
+  const entry = { entry: id, mode: id, variant: undefined, adapter, isolation: adapter.isolation } as unknown as PlannedRow;
   const nameOf = (tail: string) => `cagematch-${match}-${tail}`;
   const subject = { entry, ctx, reach, gatewayPort, nameOf, signal, timeoutMs: 60_000 };
   await probeWalls(subject, { reach: reachable }, tell, { most: MOST });

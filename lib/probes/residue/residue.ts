@@ -12,8 +12,8 @@ import { parseJson } from '../../json.js';
 import type { Gateway } from '../../model/gateway.js';
 import { pour, succeeded, whyFailed } from '../../os/exec.js';
 import type { Sweep } from '../../record/probe.js';
-import { authOf, openEntrance } from '../../sandbox/model-access.js';
-import type { PlannedEntry } from '../../sandbox/row.js';
+import { authOf, openModelAccess } from '../../sandbox/model-access.js';
+import type { PlannedRow } from '../../sandbox/row.js';
 import { commandFor } from '../../sandbox/run-folders.js';
 import type { Task } from '../../task/task.js';
 import { inSandbox, type OpenSandbox, type Setting, type Subject } from '../sandbox.js';
@@ -25,7 +25,7 @@ export interface ResidueSettings {
   gateway: Gateway;
   task: Task;
   /** The row's context; `more` is added to the user's environment. */
-  contextOf(entry: PlannedEntry, more: Env): Context;
+  contextOf(entry: PlannedRow, more: Env): Context;
   /** Folder of this probe's own record. */
   folder: string;
 }
@@ -87,7 +87,7 @@ async function sweep(subject: Subject, settings: ResidueSettings, path: AuthPath
   const ctx = settings.contextOf(subject.entry, { [variableOf(credential)]: secret });
   const row: Subject = { ...subject, ctx };
   const admitted = { mode, reach: row.reach, gateway, deliver: path, credential };
-  const { tap, entrance } = openEntrance(admitted, task.id);
+  const { tap, access } = openModelAccess(admitted, task.id);
   const watch = watchProcesses(needles, ctx.uid, ctx.platform);
   const found: Swept['found'] = new Map();
   const note = (entry: Finding) => found.set(entry.place, entry);
@@ -98,7 +98,7 @@ async function sweep(subject: Subject, settings: ResidueSettings, path: AuthPath
       tail,
       seed: (workspace) => void task.seed(workspace),
       command: ({ layout, script }) => {
-        const { command, mark } = commandFor({ ...row, mode, task, name: row.nameOf(tail) }, layout, entrance);
+        const { command, mark } = commandFor({ ...row, mode, task, name: row.nameOf(tail) }, layout, access);
         return lookCommand(plant.command?.(command, secret) ?? command, script(SCRIPT), {
           mark,
           needles: needles.map(({ shape, bytes }) => [shape, [...bytes.toString()].reverse().join('')]),
