@@ -60,8 +60,8 @@ async function detect(options: Options, cwd: string): Promise<Verdict> {
     const whole = timed([CLI, 'detect'], cwd);
     if (round > 0) all.push(whole);
     for (const [mode, times] of alone) {
-      const one = timed([CLI, 'detect', mode], cwd);
-      if (round > 0) times.push(one);
+      const run = timed([CLI, 'detect', mode], cwd);
+      if (round > 0) times.push(run);
     }
   }
   const [slowest, times] = [...alone].reduce((a, b) => (median(b[1]) > median(a[1]) ? b : a));

@@ -38,7 +38,7 @@ export const phases: Benchmark = {
     const env = fieldEnv();
     const entries = await detectedEntries(env);
     const common = { kind: 'harness killed', run: 1, delayMs: 0, lastsMs: 0, fromRequest: 0, seed: options.seed ?? 1 } as const;
-    const other = (entry: string) => (entry !== 'host' ? 'host' : (entries.find((one) => one !== 'host') ?? 'host@other'));
+    const other = (entry: string) => (entry !== 'host' ? 'host' : (entries.find((candidate) => candidate !== 'host') ?? 'host@other'));
     const draws = entries.flatMap((entry) =>
       MOMENTS.map((moment): Omit<Draw, 'index'> => ({ ...common, entry, other: other(entry), moment })),
     );
@@ -72,7 +72,7 @@ async function playAll(draws: Draw[], env: Env, options: Options, whole: (episod
 
 function verdicts(played: Episode[]): Verdict[] {
   const n = played.length;
-  const sum = (of: (episode: Episode) => number) => played.reduce((total, episode) => total + of(episode), 0);
+  const sum = (count: (episode: Episode) => number) => played.reduce((total, episode) => total + count(episode), 0);
   return [
     { name: 'faults that struck', value: played.filter(({ struck }) => struck !== undefined).length, n, unit: '' },
     { name: 'things left after clean', value: sum(({ left }) => left.length), n, limit: 0, unit: '' },

@@ -14,10 +14,10 @@ import { killAll } from '../lib/os/children.js';
 import { packageRoot } from '../lib/package.js';
 import { newMatchId } from '../lib/record/match-id.js';
 import type { Clocks, State } from '../lib/record/types.js';
-import { contextFor, createKeeper, type Keeper, type Surroundings } from '../lib/sandbox/context.js';
+import { contextFor, createKeeper, type HarnessEnv, type Keeper } from '../lib/sandbox/context.js';
 import { detectAll } from '../lib/sandbox/detect.js';
 import { loadModes, parseWanted } from '../lib/sandbox/registry.js';
-import type { PlannedEntry } from '../lib/sandbox/row.js';
+import type { PlannedRow } from '../lib/sandbox/row.js';
 import { loadInputs } from '../lib/sandbox/settings.js';
 import type { Task } from '../lib/task/task.js';
 
@@ -34,7 +34,7 @@ export interface Row {
 export interface Field {
   matchId: string;
   task: Task;
-  around: Surroundings;
+  around: HarnessEnv;
   keeper: Keeper;
   gateway: Gateway;
   /** Folder for files that a benchmark writes; removed when the field is closed. */
@@ -42,8 +42,8 @@ export interface Field {
   /** @throws if the runtime is not ready here */
   row(entry: string): Promise<Row>;
   /** Plans rows as for a match. @throws if a runtime is not ready here */
-  plan(asked: readonly Asked[]): Promise<PlannedEntry[]>;
-  contextOf(entry: PlannedEntry): Context;
+  plan(asked: readonly Asked[]): Promise<PlannedRow[]>;
+  contextOf(entry: PlannedRow): Context;
   /** Executes one run as a match does. @param at filled with the run's moments @throws if the run does not pass */
   run(row: Row, name: string, at?: Moments): Promise<Clocks>;
   close(): Promise<void>;
@@ -66,7 +66,7 @@ export function openField(task: Task & { cassette: string }, env: Env = fieldEnv
   const matchId = newMatchId();
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
-  const around: Surroundings = {
+  const around: HarnessEnv = {
     env,
     platform: process.platform,
     uid: process.getuid?.(),

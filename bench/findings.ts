@@ -87,8 +87,8 @@ function falsePairs(comparisons: Report['comparisons']): string[] {
   ]);
 }
 
-export function pairOf({ comparisons }: Pick<Report, 'comparisons'>, one: string, other: string) {
-  return comparisons.find(({ a, b }) => (a === one && b === other) || (a === other && b === one));
+export function pairOf({ comparisons }: Pick<Report, 'comparisons'>, row: string, other: string) {
+  return comparisons.find(({ a, b }) => (a === row && b === other) || (a === other && b === row));
 }
 
 /**
@@ -194,8 +194,8 @@ function keep(all: Sample[], options: Options): void {
   const file = join(packageRoot, 'bench/samples/findings.csv');
   if (!existsSync(join(packageRoot, 'bench/findings.ts'))) return;
   mkdirSync(dirname(file), { recursive: true });
-  const lines = all.map(({ seeds: [first, last], ...one }) =>
-    [one.scenario, one.rounds, one.matches, first, last, one.false, one.startup, one.total].join(','),
+  const lines = all.map(({ seeds: [first, last], ...view }) =>
+    [view.scenario, view.rounds, view.matches, first, last, view.false, view.startup, view.total].join(','),
   );
   writeFileSync(file, `scenario,rounds,matches,first_seed,last_seed,false,startup,total\n${lines.join('\n')}\n`);
   options.say(`samples: ${file}`);

@@ -55,7 +55,7 @@ function judgeAll(options: Options, slower: number): Sample[] {
 
 function shareOf(name: string, all: readonly Sample[], failOver: number, bound: Pick<Verdict, 'limit' | 'sense'>): Verdict {
   const failing = all.filter(({ failed }) => (failed[failOver]?.length ?? 0) > 0);
-  const others = failing.filter(({ failed }) => failed[failOver]?.every((one) => !one.startsWith(`${CHANGED} `))).length;
+  const others = failing.filter(({ failed }) => failed[failOver]?.every((change) => !change.startsWith(`${CHANGED} `))).length;
   const note = bound.sense === 'least' ? `of these ${others} name another row only` : undefined;
   return { name, value: (failing.length / all.length) * 100, n: all.length, unit: ' %', ...bound, ...(note === undefined ? {} : { note }) };
 }

@@ -7,7 +7,7 @@ import { median } from 'simple-statistics';
 import { own } from '../lib/os/own.js';
 import { makeFolder, removeFolder } from '../lib/os/owner.js';
 import { which } from '../lib/os/path-search.js';
-import { furnish, workspaceUser } from '../lib/sandbox/run-folders.js';
+import { createRunDirs, workspaceUser } from '../lib/sandbox/run-folders.js';
 import { bundledTask } from '../lib/task/bundled.js';
 import { type Field, fieldEnv, openField, type Row } from './field.js';
 import { recordArgv } from './recorded-argv.js';
@@ -89,7 +89,7 @@ async function viaHyperfine(field: Field, row: Row, template: Template, round: n
   const tap = field.gateway.openTap();
   try {
     const user = row.mode.owner?.(row.ctx) ?? workspaceUser(row.ctx.uid);
-    const host = furnish(folder, user, row.ctx, row.mode);
+    const host = createRunDirs(folder, user, row.ctx, row.mode);
     field.task.seed(host.workspace);
     own(host.workspace, user, row.ctx.uid);
     const name = `cagematch-${field.matchId}-theirs-${round}`;
@@ -101,8 +101,8 @@ async function viaHyperfine(field: Field, row: Row, template: Template, round: n
       cwd: '/',
       timeout: 60_000,
     });
-    const told = JSON.parse(readFileSync(results, 'utf8')) as { results: { times: number[] }[] };
-    const seconds = told.results[0]?.times[0];
+    const output = JSON.parse(readFileSync(results, 'utf8')) as { results: { times: number[] }[] };
+    const seconds = output.results[0]?.times[0];
     if (seconds === undefined || tap.requests === 0) throw new Error('hyperfine timed no run of the agent');
     return seconds * 1000;
   } finally {

@@ -47,7 +47,7 @@ export const benchmark: Benchmark = {
       return { user: (mark.user - before.user) / 1000, system: (mark.system - before.system) / 1000 };
     });
     const both = each.map(({ user, system }) => user + system);
-    const mean = (times: number[]) => times.reduce((sum, one) => sum + one, 0) / times.length;
+    const mean = (times: number[]) => times.reduce((sum, time) => sum + time, 0) / times.length;
     const { median, ci95 } = medianOf(both);
     const share = `user ${short(mean(each.map(({ user }) => user)))}, system ${short(mean(each.map(({ system }) => system)))}`;
     return [

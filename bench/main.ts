@@ -42,7 +42,7 @@ async function main(): Promise<number> {
   const [name = ''] = positionals;
   const load = BENCHMARKS[name];
   if (!load) {
-    for (const [known, one] of Object.entries(BENCHMARKS)) console.log(`${known.padEnd(14)} ${(await one()).benchmark.about}`);
+    for (const [known, load] of Object.entries(BENCHMARKS)) console.log(`${known.padEnd(14)} ${(await load()).benchmark.about}`);
     if (name !== '') console.error(`✖ no benchmark is named ${name}`);
     return name === '' ? 0 : 2;
   }

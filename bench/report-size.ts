@@ -39,14 +39,14 @@ export const benchmark: Benchmark = {
           options.say(`${size} events: ${short(cost.seconds)} s, ${short(cost.peakMiB)} MB`);
           measured.push(cost);
         }
-      const of = (size: number, what: keyof Cost) => median((costs.get(size) ?? []).map((cost) => cost[what]));
+      const medianCost = (size: number, what: keyof Cost) => median((costs.get(size) ?? []).map((cost) => cost[what]));
       const every = (what: keyof Cost) =>
         Object.fromEntries([...costs].map(([size, measured]) => [String(size), measured.map((cost) => cost[what])]));
-      const sizes = (what: keyof Cost) => SIZES.map((size) => `${size / 1000}k ${short(of(size, what))}`).join(', ');
+      const sizes = (what: keyof Cost) => SIZES.map((size) => `${size / 1000}k ${short(medianCost(size, what))}`).join(', ');
       return [
         {
           name: 'report of 1,000,000 events, time',
-          value: of(1_000_000, 'seconds'),
+          value: medianCost(1_000_000, 'seconds'),
           n,
           limit: 5,
           unit: ' s',
@@ -55,7 +55,7 @@ export const benchmark: Benchmark = {
         },
         {
           name: 'report of 1,000,000 events, peak memory',
-          value: of(1_000_000, 'peakMiB'),
+          value: medianCost(1_000_000, 'peakMiB'),
           n,
           limit: 400,
           unit: ' MB',
@@ -63,7 +63,7 @@ export const benchmark: Benchmark = {
         },
         {
           name: 'peak memory at 1,000,000 / at 250,000',
-          value: of(1_000_000, 'peakMiB') / of(250_000, 'peakMiB'),
+          value: medianCost(1_000_000, 'peakMiB') / medianCost(250_000, 'peakMiB'),
           n,
           // Memory should grow only by the samples of four times as many runs.
           limit: 1.5,

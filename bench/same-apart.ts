@@ -38,7 +38,7 @@ export const apart: Benchmark = {
     try {
       // Both sides use the wrapper, so that both have its overhead of a few milliseconds.
       const untouched = await playMatch(10, 1, wrapped(join(field.folder, 'even'), 0));
-      const startupMs = median(untouched.modes.flatMap(({ startupMs: one }) => ('gap' in one ? [] : [one.median])));
+      const startupMs = median(untouched.modes.flatMap(({ startupMs: value }) => ('gap' in value ? [] : [value.median])));
       options.say(`startup is ${short(startupMs)} ms: ${short(startupMs / 10)} ms are added to ${ROWS[1]}`);
       const all = await playMatches(options, 20, wrapped(join(field.folder, 'slower'), startupMs / 10));
       const limit = (LEAST_APART / MATCHES) * all.length;
@@ -50,12 +50,14 @@ export const apart: Benchmark = {
 };
 
 function verdictOf(reports: Report[]) {
-  const comparisons = reports.map(({ comparisons: [one] }) => one);
-  const told = comparisons.filter((one) => one?.separable === true).length;
-  const inTotal = comparisons.filter((one) => one && 'separable' in one.total && one.total.separable === true).length;
-  const ratios = comparisons.flatMap((one) => (one ? [one.ratio] : []));
+  const comparisons = reports.map(({ comparisons: [comparison] }) => comparison);
+  const separable = comparisons.filter((comparison) => comparison?.separable === true).length;
+  const inTotal = comparisons.filter(
+    (comparison) => comparison && 'separable' in comparison.total && comparison.total.separable === true,
+  ).length;
+  const ratios = comparisons.flatMap((comparison) => (comparison ? [comparison.ratio] : []));
   const note = `startup; by total ${inTotal}; median ratio a/b ${short(median(ratios))}, from ${short(Math.min(...ratios))} to ${short(Math.max(...ratios))}`;
-  return { value: told, n: reports.length, unit: '', note, samples: { ratios } };
+  return { value: separable, n: reports.length, unit: '', note, samples: { ratios } };
 }
 
 async function playMatches(options: Options, rounds: number, env: Env): Promise<Report[]> {
@@ -64,11 +66,11 @@ async function playMatches(options: Options, rounds: number, env: Env): Promise<
   for (let match = 1; match <= count; match += 1) {
     const report = await playMatch(rounds, match, env);
     reports.push(report);
-    const [one] = report.comparisons;
-    if (!one) throw new Error('a match compares nothing: too few runs passed');
-    const interval = 'gap' in one.ci95 ? '–' : one.ci95.map(short).join('–');
+    const [comparison] = report.comparisons;
+    if (!comparison) throw new Error('a match compares nothing: too few runs passed');
+    const interval = 'gap' in comparison.ci95 ? '–' : comparison.ci95.map(short).join('–');
     options.say(
-      `match ${match} of ${count}: ratio ${short(one.ratio)} [${interval}] n=${one.n} ${one.separable === true ? 'apart' : 'not apart'}`,
+      `match ${match} of ${count}: ratio ${short(comparison.ratio)} [${interval}] n=${comparison.n} ${comparison.separable === true ? 'apart' : 'not apart'}`,
     );
   }
   return reports;
@@ -84,7 +86,7 @@ async function playMatch(runs: number, seed: number, env: Env): Promise<Report> 
     // Disk usage is not measured: it would need one more run in every match.
     const entries = (await field.plan(ROWS.map((name) => ({ name, task: task.id })))).map((entry) => ({
       ...entry,
-      adapter: (({ disk: _, ...mode }) => mode)(entry.adapter),
+      adapter: (({ disk, ...mode }) => mode)(entry.adapter),
     }));
     record.emit({
       type: 'match-started',
@@ -103,7 +105,7 @@ async function playMatch(runs: number, seed: number, env: Env): Promise<Report> 
       versions: { cagematch: '0', agent: '0', node: process.version },
       host: takeFingerprint(around.platform),
     });
-    for (const { adapter: _adapter, runtimeState: _state, ...entry } of entries) record.emit({ type: 'entered', ...entry });
+    for (const { adapter, runtimeState, ...entry } of entries) record.emit({ type: 'entered', ...entry });
     await runMatch({
       entries,
       contextOf: field.contextOf,

@@ -66,32 +66,39 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const { detected, contextOf } = await survey(io, settings.modes);
   const broom = openBroom(io, settings);
   const seen = new Set<string>();
-  for (const one of detected) {
-    if (one.detection.status !== 'ready') {
+  for (const found of detected) {
+    const { mode, detection } = found;
+    if (detection.status !== 'ready') {
       // A user who named the mode would take silence to mean that nothing is left.
-      if (settings.modes.length > 0) broom.fail(one.mode.id, new CagematchError('not-ready', one.detection.reason, one.detection.hint));
+      if (settings.modes.length > 0) broom.fail(mode.id, new CagematchError('not-ready', detection.reason, detection.hint));
       continue;
     }
     // A variant may have a store of its own.
-    for (const variant of [undefined, ...(one.detection.variants ?? []).map(({ id }) => id)]) {
-      const ctx = contextOf(one, variant);
-      try {
-        for (const { listed, foreign } of await leftOf(one.mode, ctx, settings.images)) {
-          const key = `${one.mode.id} ${listed.kind} ${listed.id}`;
-          if (seen.has(key)) continue;
-          seen.add(key).add(pidOf(listed.id));
-          const whose = listed.kind === 'image' ? 'of another version' : `match ${listed.labels.match ?? 'unknown'}`;
-          const what = `${listed.kind} ${listed.id} (${one.mode.id}, ${whose})`;
-          await broom[foreign ? 'sweepForeign' : 'sweep'](what, () => one.mode.reap(ctx, listed));
-        }
-      } catch (error) {
-        broom.fail(one.mode.id, error);
-      }
-    }
+    for (const variant of [undefined, ...(detection.variants ?? []).map(({ id }) => id)])
+      await sweepMode(mode, contextOf(found, variant), settings.images, broom, seen);
   }
   if (settings.modes.length === 0) await sweepMachine(io, broom, seen);
   if (broom.found === 0 && broom.failed === 0) io.out('nothing of ours is left\n');
   return broom.failed > 0 ? EXIT.failed : EXIT.done;
+}
+
+/**
+ * Removes what one store of a mode still holds.
+ * @param seen what was swept already, possibly from another store; what is swept here is added
+ */
+async function sweepMode(mode: Mode, ctx: Context, images: boolean, broom: Broom, seen: Set<string>): Promise<void> {
+  try {
+    for (const { listed, foreign } of await leftOf(mode, ctx, images)) {
+      const key = `${mode.id} ${listed.kind} ${listed.id}`;
+      if (seen.has(key)) continue;
+      seen.add(key).add(pidOf(listed.id));
+      const origin = listed.kind === 'image' ? 'of another version' : `match ${listed.labels.match ?? 'unknown'}`;
+      const what = `${listed.kind} ${listed.id} (${mode.id}, ${origin})`;
+      await broom[foreign ? 'sweepForeign' : 'sweep'](what, () => mode.reap(ctx, listed));
+    }
+  } catch (error) {
+    broom.fail(mode.id, error);
+  }
 }
 
 interface Left {

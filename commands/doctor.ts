@@ -56,7 +56,7 @@ export async function handler(_args: unknown, io: Io): Promise<number> {
     tell({ ...finding, ...(hint === undefined || steps.length > 0 ? {} : { hint }) });
     for (const { done, ...step } of steps) tell({ ...step, good: done, indent: '    ' });
   }
-  return findings.some((one) => one.needed && !one.good) ? EXIT.failed : EXIT.done;
+  return findings.some((finding) => finding.needed && !finding.good) ? EXIT.failed : EXIT.done;
 }
 
 function nodeVersion(): Finding {
@@ -132,13 +132,13 @@ function results(io: Io): Finding {
 
 async function credentials(io: Io): Promise<Finding[]> {
   const found = await findCredentials(io);
-  const told = (good: boolean, { text, hint }: Problem): Finding => ({ good, needed: false, text, hint });
+  const findingOf = (good: boolean, { text, hint }: Problem): Finding => ({ good, needed: false, text, hint });
   const [first] = takenOf(found);
   const text = first
     ? `a live run would use ${first.where} (${payerOf(first)})${hasExpired(first) ? ', which has expired' : ''}`
     : 'no credential that can be used: matches are replayed, which needs none';
-  const about = told(!(first && hasExpired(first)), { text, hint: 'claude /login, or claude setup-token' });
-  return [...(conflictOf(found) ? [] : [about]), ...complaintsOf(found).map((one) => told(false, one))];
+  const about = findingOf(!(first && hasExpired(first)), { text, hint: 'claude /login, or claude setup-token' });
+  return [...(conflictOf(found) ? [] : [about]), ...complaintsOf(found).map((problem) => findingOf(false, problem))];
 }
 
 async function runtimes(io: Io): Promise<Finding[]> {

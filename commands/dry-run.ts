@@ -3,13 +3,13 @@ import type { EntryOptions } from '../lib/contract.js';
 import { cellsOf, levelsUpTo } from '../lib/match/burst.js';
 import type { Plan } from '../lib/match/plan.js';
 import { rounds } from '../lib/sandbox/rounds.js';
-import type { PlannedEntry } from '../lib/sandbox/row.js';
+import type { PlannedRow } from '../lib/sandbox/row.js';
 import type { ChosenModel } from './model.js';
 import type { ProbeRunSettings } from './probe-settings.js';
-import type { RunSettings } from './run-settings.js';
+import type { RunOptions } from './run-settings.js';
 
 /** Plain lines for a person, with a newline at the end. */
-export function describePlan(plan: Plan, seed: number, settings: RunSettings, model: Pick<ChosenModel, 'name' | 'why'>): string {
+export function describePlan(plan: Plan, seed: number, settings: RunOptions, model: Pick<ChosenModel, 'name' | 'why'>): string {
   const { runs, warmup, until, concurrency } = settings;
   const names = plan.entries.map((entry) => entry.entry);
   // Same shuffling as in the match: every row at every level is one turn of a round.
@@ -46,7 +46,7 @@ export function describeProbe(plan: Plan, seed: number, settings: ProbeRunSettin
   ].join('\n')}\n`;
 }
 
-function rowsOf({ entries }: Plan, more: (entry: PlannedEntry) => string[]): string[] {
+function rowsOf({ entries }: Plan, more: (entry: PlannedRow) => string[]): string[] {
   const widths = { entry: widest(entries.map(({ entry }) => entry)), isolation: widest(entries.map(({ isolation }) => isolation)) };
   return entries.map((entry) =>
     ['row', entry.entry.padEnd(widths.entry), entry.isolation.padEnd(widths.isolation), ...more(entry)].join(' ').trimEnd(),
@@ -58,9 +58,9 @@ function withoutIsolation({ entries }: Plan): string[] {
   return open.length === 0 ? [] : [`no isolation: ${open.join(' ')}; the agent, and the task's verifier, can do there what you can`];
 }
 
-const missingOf = ({ missing }: Plan) => missing.map((one) => `left out: ${one.entry}: ${one.reason} → ${one.hint}`);
+const missingOf = ({ missing }: Plan) => missing.map((row) => `left out: ${row.entry}: ${row.reason} → ${row.hint}`);
 
-function said({ state, task, options, required }: PlannedEntry): string[] {
+function said({ state, task, options, required }: PlannedRow): string[] {
   return [state.padEnd('prepared'.length), task, describeOptions(options), required ? '(required)' : ''].filter(Boolean);
 }
 

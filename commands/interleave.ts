@@ -6,7 +6,7 @@ import { compareInterleaved, type Interleaving, type Twin } from '../lib/report/
 import { entryName, loadModes, parseWanted, type Registry } from '../lib/sandbox/registry.js';
 import type { Io } from './io.js';
 import { runAs } from './run.js';
-import { type RunSettings, readRunSettings } from './run-settings.js';
+import { type RunOptions, readRunSettings } from './run-settings.js';
 
 export interface InterleaveSettings {
   base: string;
@@ -44,7 +44,7 @@ const given = (typed: Record<string, string | undefined>) =>
 interface Version {
   /** The file name as typed. */
   name: string;
-  settings: RunSettings;
+  settings: RunOptions;
 }
 
 /** Settings of the whole match that have to be equal in both files. */
@@ -56,13 +56,13 @@ const SHARED = {
   model: 'model',
   concurrency: 'concurrency',
   timeoutMs: 'timeout',
-} as const satisfies Partial<Record<keyof RunSettings, string>>;
+} as const satisfies Partial<Record<keyof RunOptions, string>>;
 
 /**
  * Combines the rows that both files have, under labels for their version.
  * @throws `bad-input` if the two cannot be run in one match
  */
-function together(base: Version, next: Version, registry: Registry): { run: RunSettings; interleaving: Interleaving } {
+function together(base: Version, next: Version, registry: Registry): { run: RunOptions; interleaving: Interleaving } {
   for (const { name, settings } of [base, next])
     if (settings.asked.length === 0)
       throw new CagematchError('bad-input', `${name} names no rows, and --run runs the rows of two match files`, 'modes: [host, docker]');

@@ -152,7 +152,7 @@ function optionNames(cli: Argv): string[] {
  * @param options the options that the command has
  */
 function badUsage(message: string, argv: string[], options: string[]): CagematchError {
-  const commands = COMMANDS.map((one) => one.command.split(' ')[0] ?? '');
+  const commands = COMMANDS.map((candidate) => candidate.command.split(' ')[0] ?? '');
   const command = commands.find((name) => name === argv[0]);
   const unknown = /^Unknown arguments?: ([^, ]+)/.exec(message)?.[1];
   if (unknown === undefined)

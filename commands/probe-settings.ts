@@ -65,7 +65,7 @@ export interface ProbeRunSettings {
 export function readProbeSettings(args: unknown, registry: Registry): ProbeRunSettings {
   const { require: required, only, reach, timeout, seed, json, ...typed } = readSettings(typedSchema, args);
   for (const name of [...typed.modes, ...required]) parseWanted(registry, name);
-  for (const one of reach) parseTarget(one);
+  for (const target of reach) parseTarget(target);
   return { ...typed, required, seed, json, only: whatToTry(only), reach: [...new Set(reach)], timeoutMs: timeout * 1000 };
 }
 

@@ -97,7 +97,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
 
 /** Required rows have to be probed completely; without required rows, at least one row has to be. Findings are not failures. */
 function exitCode({ modes, brokeOff }: ProbeDocument): number {
-  const isWhole = ({ entry }: { entry: string }) => brokeOff.every((one) => one.entry !== entry);
+  const isWhole = ({ entry }: { entry: string }) => brokeOff.every((failure) => failure.entry !== entry);
   const required = modes.filter((mode) => mode.required);
   return (required.length > 0 ? required.every(isWhole) : modes.some(isWhole)) ? EXIT.done : EXIT.failed;
 }

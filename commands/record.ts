@@ -17,9 +17,9 @@ import { printable } from '../lib/os/printable.js';
 import type { Outcome, RowEvent } from '../lib/record/types.js';
 import { createProgress } from '../lib/report/terminal/progress.js';
 import { type Harness, withHarness } from '../lib/sandbox/harness.js';
-import { makeReady, type Ready } from '../lib/sandbox/prepare.js';
+import { makeReady, type PreparedRow } from '../lib/sandbox/prepare.js';
 import { loadModes, parseWanted } from '../lib/sandbox/registry.js';
-import { type PlannedEntry, sandboxName } from '../lib/sandbox/row.js';
+import { type PlannedRow, sandboxName } from '../lib/sandbox/row.js';
 import { readOwnInputs } from '../lib/sandbox/settings.js';
 import { sweep } from '../lib/sandbox/sweep.js';
 import { findTask } from '../lib/task/bundled.js';
@@ -117,7 +117,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
 }
 
 /** @throws `not-ready` with the reason why the last of the entries could not be prepared */
-async function firstReady(entries: readonly PlannedEntry[], harness: Harness, say: (line: string) => void): Promise<Ready> {
+async function firstReady(entries: readonly PlannedRow[], harness: Harness, say: (line: string) => void): Promise<PreparedRow> {
   let why: Outcome | undefined;
   const record = {
     emit(event: RowEvent) {
@@ -134,10 +134,10 @@ async function firstReady(entries: readonly PlannedEntry[], harness: Harness, sa
 }
 
 async function runIn(
-  ready: Ready,
-  of: { task: Task; harness: Harness; what: string; settings: Settings; credential: Credential },
+  ready: PreparedRow,
+  recording: { task: Task; harness: Harness; what: string; settings: Settings; credential: Credential },
 ): Promise<Outcome> {
-  const { task, harness, what, settings, credential } = of;
+  const { task, harness, what, settings, credential } = recording;
   const { outcome } = await runOnce({
     ...ready,
     ...harness,
@@ -180,7 +180,7 @@ function save(path: string, whole: string): void {
 }
 
 function sizeOf({ conversations }: Cassette): string {
-  const exchanges = conversations.flatMap((one) => one.exchanges);
+  const exchanges = conversations.flatMap((conversation) => conversation.exchanges);
   const calls = exchanges.flatMap(({ content }) => content.filter(({ type }) => type === 'tool_use'));
   const amount = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`;
   return [amount(exchanges.length, 'exchange'), amount(calls.length, 'tool call'), amount(conversations.length - 1, 'sub-agent')].join(

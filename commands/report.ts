@@ -112,22 +112,22 @@ async function publishFound(found: Found, out: string, io: Io): Promise<number> 
 }
 
 function notOfAProbe(name: string, format: string): CagematchError {
-  const has = NAMES.filter((one) => 'probe' in FORMATS[one]);
+  const has = NAMES.filter((name) => 'probe' in FORMATS[name]);
   return new CagematchError('bad-input', `${name} is a probe: it has no runs, and so no ${format}`, `--format ${has.join(' | ')}`);
 }
 
 /** Buffers writes, because a system call for every line would take longer than everything else. */
 function inPieces(out: (text: string) => void) {
-  let held = '';
+  let buffer = '';
   return {
     write(text: string) {
-      held += text;
-      if (held.length < 1 << 16) return;
-      out(held);
-      held = '';
+      buffer += text;
+      if (buffer.length < 1 << 16) return;
+      out(buffer);
+      buffer = '';
     },
     end() {
-      if (held !== '') out(held);
+      if (buffer !== '') out(buffer);
     },
   };
 }

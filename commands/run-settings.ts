@@ -101,7 +101,7 @@ const typedSchema = z.object({
   dryRun: z.boolean(),
 });
 
-export interface RunSettings {
+export interface RunOptions {
   /** Empty: everything that is ready. */
   asked: Asked[];
   required: string[];
@@ -133,7 +133,7 @@ export interface RunSettings {
  * @param args as returned by yargs
  * @throws `bad-input` with the first error
  */
-export function readRunSettings(args: unknown, cwd: string, registry: Registry): RunSettings {
+export function readRunSettings(args: unknown, cwd: string, registry: Registry): RunOptions {
   const { modes, file: name, auth, allowHost, json, publish, out, dryRun, target, ...typed } = readSettings(typedSchema, args);
   for (const mode of [...modes, ...(typed.require ?? [])]) parseWanted(registry, mode);
   const file = name === undefined ? {} : readMatchFile(name, cwd, registry);
@@ -143,12 +143,12 @@ export function readRunSettings(args: unknown, cwd: string, registry: Registry):
       `rows are named twice: ${modes.join(' ')} here, and modes in ${name}`,
       'leave out the names here, or modes there',
     );
-  const tasks = typed.task?.map((one) => findTask(one, cwd)) ?? [file.task ?? bundledTask(USUAL_TASK)];
+  const tasks = typed.task?.map((path) => findTask(path, cwd)) ?? [file.task ?? bundledTask(USUAL_TASK)];
   const taskIds = [...new Set(tasks.map(({ id }) => id))];
   const merged = { ...OTHERWISE, ...given(file), ...given(typed) };
   const asked = onTarget(file.modes ?? modes.map((mode) => ({ name: mode })), target, registry);
   const isUsed = asked.length === 0 || merged.require.length > 0 || asked.some((row) => row.task === undefined);
-  const settings: RunSettings = {
+  const settings: RunOptions = {
     asked,
     required: [...merged.require],
     runs: merged.runs === 'auto' ? MOST_ROUNDS : merged.runs,
@@ -183,7 +183,7 @@ function onTarget(asked: Asked[], target: string | undefined, registry: Registry
   );
 }
 
-function checkTogether({ concurrency, state, asked, auth, model, taskIds }: RunSettings): void {
+function checkTogether({ concurrency, state, asked, auth, model, taskIds }: RunOptions): void {
   const labels = new Map<string, string>();
   for (const id of taskIds) {
     const other = labels.get(taskLabel(undefined, id));
@@ -197,7 +197,7 @@ function checkTogether({ concurrency, state, asked, auth, model, taskIds }: RunS
       '--auth says whose credential a live run uses, and --model replay uses none',
       'leave out one of them',
     );
-  const states = asked.length > 0 ? asked.map((one) => one.state ?? state) : [state];
+  const states = asked.length > 0 ? asked.map((row) => row.state ?? state) : [state];
   if (concurrency > 1 && states.includes('cold'))
     throw new CagematchError(
       'bad-input',

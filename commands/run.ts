@@ -10,14 +10,15 @@ import { liveAnswer, replayAnswer } from '../lib/model/answers.js';
 import { type Cassette, readCassette } from '../lib/model/cassette.js';
 import { agentVersion, packageRoot, version } from '../lib/package.js';
 import { SCHEMA_VERSION } from '../lib/record/types.js';
-import { openRecord } from '../lib/record/write.js';
+import { openRecord, type Recorder } from '../lib/record/write.js';
 import { busyParts } from '../lib/report/circumstances.js';
 import type { Report } from '../lib/report/document.js';
 import { MATCH_REGION } from '../lib/report/export/markdown.js';
 import { createFold, type Fold } from '../lib/report/fold.js';
-import { createProgress } from '../lib/report/terminal/progress.js';
+import { createProgress, type Progress } from '../lib/report/terminal/progress.js';
 import { withHarness } from '../lib/sandbox/harness.js';
 import { loadModes, parseWanted, type Registry } from '../lib/sandbox/registry.js';
+import type { PlannedRow } from '../lib/sandbox/row.js';
 import { readOwnInputs } from '../lib/sandbox/settings.js';
 import { isBundled } from '../lib/task/bundled.js';
 import type { FolderTask } from '../lib/task/folder.js';
@@ -28,7 +29,7 @@ import { EXIT, type Io } from './io.js';
 import { chooseModel } from './model.js';
 import { checkWritable, publish } from './publish.js';
 import { checkPublishable } from './results-page.js';
-import { builder, type RunSettings, readRunSettings } from './run-settings.js';
+import { builder, type RunOptions, readRunSettings } from './run-settings.js';
 
 export { builder };
 
@@ -39,7 +40,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
 
 /** @param finish called with the match instead of printing its report; returns the exit code */
 export async function runAs(
-  settings: RunSettings,
+  settings: RunOptions,
   registry: Registry,
   io: Io,
   finish?: (report: Report, fold: Fold, folder: string) => number,
@@ -75,8 +76,7 @@ export async function runAs(
       io.out(describePlan(plan, seed, settings, model));
       return EXIT.done;
     }
-    if (settings.json !== undefined && settings.json !== '-') checkWritable(resolve(io.cwd, settings.json));
-    if (settings.publish) checkPublishable(settings, MATCH_REGION, io.cwd);
+    checkTargets(settings, io);
     const folder = join(resolve(io.cwd, settings.out), matchId);
     const host = takeFingerprint(io.platform);
     const fold = createFold({ runs: true });
@@ -88,9 +88,7 @@ export async function runAs(
       onFailure: harness.stop,
     });
     // A single run is only a test: nothing is compared.
-    const quiet = settings.runs > 1 && !signal.aborted ? await lookBefore(host.cores) : undefined;
-    const busy = quiet ? busyParts(quiet) : [];
-    if (busy.length > 0) progress.say(`warning: this machine is busy: ${busy.join(', ')}`);
+    const quiet = settings.runs > 1 && !signal.aborted ? await lookAndWarn(host.cores, progress) : undefined;
     record.emit({
       type: 'match-started',
       schemaVersion: SCHEMA_VERSION,
@@ -111,10 +109,7 @@ export async function runAs(
       ...(quiet ? { quiet } : {}),
     });
     for (const { text, hint } of model.warnings) record.emit({ type: 'warning', code: 'credential', message: `${text}; ${hint}` });
-    const managed = managedSettings(io.platform);
-    const reached = plan.entries.filter(({ isolation }) => isolation === 'none' || isolation === 'os-sandbox').map(({ entry }) => entry);
-    if (managed !== undefined && reached.length > 0)
-      record.emit({ type: 'warning', code: 'managed-settings', message: `${managed} in ${reached.join(', ')}, and not in the other rows` });
+    warnOfManagedSettings(record, plan.entries, io.platform);
     recordRows(record, plan, detected);
     await runMatch({
       entries: plan.entries,
@@ -147,6 +142,28 @@ export async function runAs(
     if (failure) throw failure;
     return interrupted() ? EXIT.interrupted : (finished ?? exitCode(report));
   });
+}
+
+/** @throws `bad-input` if the report could not be written to where it is wanted */
+function checkTargets(settings: RunOptions, io: Io): void {
+  if (settings.json !== undefined && settings.json !== '-') checkWritable(resolve(io.cwd, settings.json));
+  if (settings.publish) checkPublishable(settings, MATCH_REGION, io.cwd);
+}
+
+/** Measures what this machine does before the match, and warns if it is busy. */
+async function lookAndWarn(cores: number, progress: Pick<Progress, 'say'>): ReturnType<typeof lookBefore> {
+  const quiet = await lookBefore(cores);
+  const busy = quiet ? busyParts(quiet) : [];
+  if (busy.length > 0) progress.say(`warning: this machine is busy: ${busy.join(', ')}`);
+  return quiet;
+}
+
+/** Settings that an administrator made for the agent apply only in rows whose sandbox reads this machine's files. */
+function warnOfManagedSettings(record: Recorder, entries: readonly PlannedRow[], platform: NodeJS.Platform): void {
+  const managed = managedSettings(platform);
+  const reached = entries.filter(({ isolation }) => isolation === 'none' || isolation === 'os-sandbox').map(({ entry }) => entry);
+  if (managed !== undefined && reached.length > 0)
+    record.emit({ type: 'warning', code: 'managed-settings', message: `${managed} in ${reached.join(', ')}, and not in the other rows` });
 }
 
 /** Required rows have to pass completely, at every level of a burst; without required rows, every row that was run has to. */

@@ -68,7 +68,7 @@ function describe(found: Found, github: GitHubCredential | undefined) {
 }
 
 function shown(candidate: Candidate) {
-  const { secret, expiresAt, problem: _problem, command: _command, ...rest } = candidate;
+  const { secret, expiresAt, problem, command, ...rest } = candidate;
   return {
     ...rest,
     payer: payerOf(candidate),
@@ -81,7 +81,7 @@ function shown(candidate: Candidate) {
 function render(found: Found, github: GitHubCredential | undefined): string {
   const [first, ...others] = takenOf(found);
   const rows = first
-    ? [...about(first), ...others.map((one) => ['also', `${one.where}: ${KINDS[one.kind]}`])]
+    ? [...about(first), ...others.map((candidate) => ['also', `${candidate.where}: ${KINDS[candidate.kind]}`])]
     : [['found', 'no credential that the agent could use'], ...found.looked.map((place) => ['looked', place])];
   if (github) rows.push(['github', `${mask(github.secret)} (${github.where})`]);
   const lines = rows.map(([name = '', value = '']) => wrap(value, `${name.padEnd(8)} `, ' '.repeat(9)));
@@ -102,7 +102,7 @@ const KINDS: Record<Candidate['kind'], string> = {
 };
 
 function about({ kind, source, where, secret, expiresAt, plan, scopes }: Candidate): string[][] {
-  const told = (value: string | undefined) => value || 'not told by its source';
+  const shownOr = (value: string | undefined) => value || 'not told by its source';
   return [
     ['kind', KINDS[kind]],
     ['from', `${source}: ${where}`],
@@ -110,9 +110,9 @@ function about({ kind, source, where, secret, expiresAt, plan, scopes }: Candida
     ...(kind !== 'oauth'
       ? []
       : [
-          ['expires', told(expiresAt && `${expiresAt.toISOString()} (${distance(expiresAt.getTime() - Date.now())})`)],
-          ['plan', told(plan)],
-          ['scopes', told(scopes?.join(' '))],
+          ['expires', shownOr(expiresAt && `${expiresAt.toISOString()} (${distance(expiresAt.getTime() - Date.now())})`)],
+          ['plan', shownOr(plan)],
+          ['scopes', shownOr(scopes?.join(' '))],
         ]),
   ];
 }

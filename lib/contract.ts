@@ -174,7 +174,7 @@ export interface GuestScript {
   repeatable: boolean;
 }
 
-export type GuestAnswer =
+type GuestAnswer =
   | { type: 'ran'; code: number; stdout: string; stderr: string }
   /** The guest did not answer within the time limit; it may answer next time. */
   | { type: 'late'; reason: string }

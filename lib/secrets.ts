@@ -10,7 +10,7 @@ const PIECE = 20;
 const STEP = PIECE / 2;
 
 /** Maps every shape of a secret to the name that replaces it. */
-const held = new Map<string, string>();
+const secretsByValue = new Map<string, string>();
 /** Matches the shapes that are shorter than a piece; these are redacted only as a whole. */
 let short: RegExp | undefined;
 /** Maps each step of characters to the shapes that contain it, and its position in them. */
@@ -24,11 +24,11 @@ export function keepSecret(secret: string, name: string): void {
   // The name may end up in the middle of JSON.
   const plain = name.replace(/[^\w ./:-]/g, '?');
   for (const shape of shapesOf(secret)) {
-    if (!held.has(shape) && shape.length >= PIECE) index(shape);
-    held.set(shape, plain);
+    if (!secretsByValue.has(shape) && shape.length >= PIECE) index(shape);
+    secretsByValue.set(shape, plain);
   }
   // The longest first, since one shape can be a prefix of another.
-  const whole = [...held.keys()]
+  const whole = [...secretsByValue.keys()]
     .filter((shape) => shape.length < PIECE)
     .sort((a, b) => b.length - a.length)
     .map((shape) => shape.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
@@ -47,7 +47,7 @@ function index(shape: string): void {
 /** @returns the text with `[redacted NAME]` in place of every secret, or piece of one, in any shape; unchanged if there is none */
 export function redact(text: string): string {
   const rest = steps.size === 0 ? text : withoutPieces(text);
-  return short === undefined ? rest : rest.replace(short, (shape) => `[redacted ${held.get(shape)}]`);
+  return short === undefined ? rest : rest.replace(short, (shape) => `[redacted ${secretsByValue.get(shape)}]`);
 }
 
 /**
@@ -55,7 +55,7 @@ export function redact(text: string): string {
  * begin in the middle of an escape sequence.
  */
 export function redactWithin<T>(value: T): T {
-  if (held.size === 0) return value;
+  if (secretsByValue.size === 0) return value;
   return within(value) as T;
 }
 
@@ -63,7 +63,7 @@ function within(value: unknown): unknown {
   if (typeof value === 'string') return redact(value);
   if (value === null || typeof value !== 'object') return value;
   if (Array.isArray(value)) return value.map(within);
-  return Object.fromEntries(Object.entries(value).map(([name, one]) => [redact(name), within(one)]));
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [redact(name), within(inner)]));
 }
 
 function withoutPieces(text: string): string {
@@ -74,18 +74,18 @@ function withoutPieces(text: string): string {
     if (places === undefined) continue;
     let found = { from: at, to: at, shape: '' };
     for (const place of places) {
-      const piece = around(text, at, place, done);
+      const piece = boundsOf(text, at, place, done);
       if (piece.to - piece.from > found.to - found.from) found = piece;
     }
     if (found.to - found.from < PIECE) continue;
-    clean += `${text.slice(done, found.from)}[redacted ${held.get(found.shape)}]`;
+    clean += `${text.slice(done, found.from)}[redacted ${secretsByValue.get(found.shape)}]`;
     done = found.to;
   }
   return done === 0 ? text : clean + text.slice(done);
 }
 
 /** The longest match of text and shape around one step, starting no earlier than `least`. */
-function around(text: string, at: number, place: { shape: string; at: number }, least: number) {
+function boundsOf(text: string, at: number, place: { shape: string; at: number }, least: number) {
   const { shape } = place;
   const shift = at - place.at;
   let from = at;

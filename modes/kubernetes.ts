@@ -106,9 +106,9 @@ export default defineMode<KubeHandle, KubeState>({
   walls(ctx) {
     // No promises on these: the cluster's API may answer anonymous requests, the node sets the process limit, and the model runs inside.
     const {
-      'guest-api': _api,
-      'fork-limit': _forks,
-      'gateway-port': _gateway,
+      'guest-api': guestApi,
+      'fork-limit': forkLimit,
+      'gateway-port': gatewayPort,
       ...walls
     } = containerWalls({ limits: true, network: 'behind' });
     const kind = ctx.variant === undefined ? undefined : runtimeNamed(ctx.variant, ctx.state?.otherNames);

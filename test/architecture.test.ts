@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { packageRoot } from '../lib/package.js';
+import { exemptNames, readTexts } from './support/exempt-names.js';
 import { readSources, violations } from './support/imports.js';
 
 /** Where git may work: it seeds folders that were made a moment ago, and that no agent has had. */
@@ -61,6 +62,38 @@ test('nothing here starts git: in a checkout that an agent could write, git woul
     .flatMap(({ path, literals }) => literals.filter(starts).map((literal) => `${path}: ${literal}`));
   // It is only looked for: the server that takes a push has a repository of its own, without hooks and without a checkout.
   expect(found).toEqual(['lib/probes/walls/foreign.ts: git']);
+});
+
+test('no name begins with `_`, which linters would take for unused on purpose, but of parameters before one that is used', () => {
+  const texts = readTexts(packageRoot, ['cli.ts', 'commands', 'lib', 'modes', 'bench', 'test', 'vitest.config.ts']);
+  expect(texts.size).toBeGreaterThan(300);
+  expect([...texts].flatMap(([file, text]) => exemptNames(file, text).map((name) => `${file}: ${name}`))).toEqual([]);
+});
+
+describe('a name that begins with `_` is found where it is', () => {
+  test.each([
+    ['a variable', 'const _a = 1; let [, _b] = [1]; const { c: _c, ..._rest } = {};', ['_a', '_b', '_c', '_rest']],
+    [
+      'a function, a class or a type',
+      'function _f() {} class _C {} type _T<_P> = 1; interface _I {} enum _E { a }',
+      ['_f', '_C', '_T', '_P', '_I', '_E'],
+    ],
+    ['an import', "import _d, { e as _e } from './x.js'; import * as _all from './x.js';", ['_d', '_e', '_all']],
+    [
+      'the last parameter, or one before others like it',
+      'f((_a, _b) => 1); function g(a, _c = 1) {} f(function (..._d) {});',
+      ['_a', '_b', '_c', '_d'],
+    ],
+    ['a part of a parameter', 'f(({ a: _a, ...rest }, b) => 1); f(([_c], d) => 1);', ['_a', '_c']],
+    ['what was caught', 'try {} catch (_error) {}', ['_error']],
+  ])('%s', (_, text, names) => {
+    expect(exemptNames('x.ts', text)).toEqual(names);
+  });
+
+  test('and not where a parameter follows that is used, in what only describes a function, or in a member', () => {
+    const text = 'f((_, at) => at); f((_a, _b, { c }) => c); type F = (_a: string) => void; a._b = { _c: 1 };';
+    expect(exemptNames('x.ts', text)).toEqual([]);
+  });
 });
 
 describe('each rule can fail', () => {

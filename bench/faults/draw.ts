@@ -79,7 +79,7 @@ export function drawFault(seed: number, index: number, entries: readonly string[
     index,
     kind,
     entry,
-    other: entry === 'host' ? (entries.find((one) => one !== 'host') ?? 'host') : 'host',
+    other: entry === 'host' ? (entries.find((candidate) => candidate !== 'host') ?? 'host') : 'host',
     moment,
     run: whole(1, 2),
     delayMs: moment === 'start' ? whole(0, 1500) : moment === 'collect' || moment === 'destroy' ? whole(0, 250) : whole(0, 900),

@@ -50,7 +50,7 @@ export async function playEpisode(draw: Draw, env: Env): Promise<Episode> {
   const [tmp, out, home] = ['tmp', 'out', 'home'].map((name) => join(place, name)) as [string, string, string];
   // Rootless Podman runs as another user, who must be able to enter the folder.
   chmodSync(place, 0o755);
-  for (const one of [tmp, out, home]) mkdirSync(one);
+  for (const folder of [tmp, out, home]) mkdirSync(folder);
   chmodSync(tmp, 0o1777);
   const undo: (() => Promise<unknown>)[] = [];
   try {
@@ -122,7 +122,7 @@ export async function playEpisode(draw: Draw, env: Env): Promise<Episode> {
       ...judge(seen),
     };
   } finally {
-    for (const one of undo.reverse()) await one().catch(() => {});
+    for (const step of undo.reverse()) await step().catch(() => {});
     rmSync(place, { recursive: true, force: true });
   }
 }
@@ -180,7 +180,7 @@ async function prepare(
       },
     };
   }
-  const fault = MODEL_FAULTS.find((one) => kind === `model ${one}`) ?? '500';
+  const fault = MODEL_FAULTS.find((status) => kind === `model ${status}`) ?? '500';
   const upstream = await openUpstream(readCassette(bundledTask('hello').cassette), fault, draw.fromRequest);
   undo.push(upstream.close);
   return {

@@ -46,7 +46,7 @@ function lost({ events, ended, reported }: Seen): string[] {
   const started = events.flatMap((event) => (event.type === 'run-started' ? [event.run] : []));
   const over = events.some((event) => event.type === 'match-ended');
   for (const run of over ? started : started.slice(0, -1))
-    if (!ended.some((one) => one.run === run)) complaints.push(`${run} had ended, and is not in the record`);
+    if (!ended.some((end) => end.run === run)) complaints.push(`${run} had ended, and is not in the record`);
   if (!events.some((event) => event.type === 'match-started')) return complaints;
   const report = reportedRuns(reported);
   if (!report) return [...complaints, `the record cannot be read: ${reported.stderr.trim().slice(0, 300)}`];

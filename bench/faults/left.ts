@@ -26,10 +26,10 @@ function processes({ match, pid, tmp }: Mark): string[] {
       if (words.join('') === '') return [];
       const environ = readFileSync(`/proc/${name}/environ`, 'latin1').split('\0');
       const ours = environ.some(
-        (one) =>
-          one.startsWith(`CAGEMATCH_OWNER=${pid}:`) ||
-          (match !== undefined && one === `CAGEMATCH_MATCH=${match}`) ||
-          one === `TMPDIR=${tmp}`,
+        (found) =>
+          found.startsWith(`CAGEMATCH_OWNER=${pid}:`) ||
+          (match !== undefined && found === `CAGEMATCH_MATCH=${match}`) ||
+          found === `TMPDIR=${tmp}`,
       );
       const named = match !== undefined && words.some((word) => word.includes(`cagematch-${match}`));
       return ours || named ? [`process ${name}: ${words.slice(0, 6).join(' ').slice(0, 120)} (${cwdOf(name)})`] : [];
@@ -60,7 +60,7 @@ function mounts({ match, tmp }: Mark): string[] {
 
 function cgroups({ match }: Mark): string[] {
   if (match === undefined) return [];
-  const hierarchies = readdirSync('/sys/fs/cgroup', { withFileTypes: true }).filter((one) => one.isDirectory());
+  const hierarchies = readdirSync('/sys/fs/cgroup', { withFileTypes: true }).filter((found) => found.isDirectory());
   return hierarchies.flatMap(({ name }) =>
     readdirSync(`/sys/fs/cgroup/${name}`)
       .filter((group) => group.includes(match))
@@ -99,8 +99,8 @@ async function sandboxes({ match }: Mark, env: Env): Promise<string[]> {
     : LISTS;
   const listed = await Promise.all(
     lists.map(async ({ kind, argv, ...own }) => {
-      const told = await capture(argv, { env: own.env ?? env, cwd: '/', timeoutMs: 20_000 });
-      return told.stdout
+      const result = await capture(argv, { env: own.env ?? env, cwd: '/', timeoutMs: 20_000 });
+      return result.stdout
         .split('\n')
         .filter((line) => line.includes(match))
         .map((line) => `${kind}: ${line.split(' ')[0]}`);

@@ -49,7 +49,8 @@ export async function killAgent(target: Target): Promise<Struck> {
   if (entry === 'native') return killFirst(below(pid).reverse(), isAgent);
   const name = sandboxOf(target);
   if (name === undefined) return undefined;
-  if (entry.startsWith('incus')) return killFirst(commandLines(), (one) => isAgent(one) && cgroupOf(one.pid).includes(name));
+  if (entry.startsWith('incus'))
+    return killFirst(commandLines(), (candidate) => isAgent(candidate) && cgroupOf(candidate.pid).includes(name));
   const runtime = runtimeOf(entry, env);
   const asked = await capture([...runtime.argv, 'inspect', '--format', '{{.State.Pid}}', name], {
     env: runtime.env,
@@ -77,23 +78,23 @@ function sandboxOf({ pid, match }: Target): string | undefined {
 
 /** A process and all its descendants. */
 function below(root: number): { pid: number; argv: string[] }[] {
-  const all = new Map(commandLines().map((one) => [one.pid, one]));
+  const all = new Map(commandLines().map((candidate) => [candidate.pid, candidate]));
   const found: { pid: number; argv: string[] }[] = [];
   const open = [root];
   for (let pid = open.shift(); pid !== undefined; pid = open.shift()) {
-    const one = all.get(pid);
-    if (one) found.push(one);
+    const victim = all.get(pid);
+    if (victim) found.push(victim);
     open.push(...childrenOf([pid]));
   }
   return found;
 }
 
-function killFirst(among: { pid: number; argv: string[] }[], wanted: (one: { pid: number; argv: string[] }) => boolean): Struck {
-  const one = among.find(wanted);
-  if (!one) return undefined;
+function killFirst(among: { pid: number; argv: string[] }[], wanted: (candidate: { pid: number; argv: string[] }) => boolean): Struck {
+  const found = among.find(wanted);
+  if (!found) return undefined;
   try {
-    process.kill(one.pid, 'SIGKILL');
-    return `kill -9 ${one.pid} (${one.argv.slice(0, 4).join(' ').slice(0, 80)})`;
+    process.kill(found.pid, 'SIGKILL');
+    return `kill -9 ${found.pid} (${found.argv.slice(0, 4).join(' ').slice(0, 80)})`;
   } catch {
     return undefined; // The process is already gone.
   }

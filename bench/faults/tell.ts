@@ -27,19 +27,19 @@ export function storyOf(episode: Episode, whole: boolean): string {
 export function tableOf(played: Episode[]): string[] {
   const kinds = [...new Set(played.map(({ draw }) => draw.kind))].sort();
   const rows = kinds.map((kind) => {
-    const of = played.filter(({ draw }) => draw.kind === kind);
+    const ofKind = played.filter(({ draw }) => draw.kind === kind);
     const causes = new Map<string, number>();
-    for (const { outcome } of of.flatMap(({ ended }) => ended)) {
+    for (const { outcome } of ofKind.flatMap(({ ended }) => ended)) {
       const word = outcome.status === 'passed' ? 'passed' : outcome.cause;
       causes.set(word, (causes.get(word) ?? 0) + 1);
     }
-    const told = [...causes].sort((a, b) => b[1] - a[1]).map(([cause, count]) => `${cause} ${count}`);
-    const sum = (count: (episode: Episode) => number) => of.reduce((total, episode) => total + count(episode), 0);
+    const counts = [...causes].sort((a, b) => b[1] - a[1]).map(([cause, count]) => `${cause} ${count}`);
+    const sum = (count: (episode: Episode) => number) => ofKind.reduce((total, episode) => total + count(episode), 0);
     const cells = [
       kind,
-      of.length,
-      of.filter(({ struck }) => struck !== undefined).length,
-      told.join(', ') || '–',
+      ofKind.length,
+      ofKind.filter(({ struck }) => struck !== undefined).length,
+      counts.join(', ') || '–',
       sum(({ before }) => before.length),
       sum(({ left }) => left.length),
       sum(({ lost }) => lost.length),

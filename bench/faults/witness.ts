@@ -82,6 +82,8 @@ export function watchRecord(out: string, over: Promise<unknown>): Witness {
 function hasCome(events: MatchEvent[], which: Moment, entry: string, run: number): boolean {
   if (which === 'prepare') return events.some((event) => event.type === 'entered');
   const started = events.filter((event) => event.type === 'run-started' && event.entry === entry);
-  const one = started[run - 1];
-  return one?.type === 'run-started' && events.some((event) => event.type === 'phase' && event.run === one.run && event.phase === which);
+  const child = started[run - 1];
+  return (
+    child?.type === 'run-started' && events.some((event) => event.type === 'phase' && event.run === child.run && event.phase === which)
+  );
 }

@@ -31,7 +31,7 @@ export async function chooseCredential(found: Found, wish: Wish, env: Env): Prom
     text: `the token in ${candidate.where} expires in ${Math.ceil(left / 60_000)} min, perhaps within the match`,
     hint: renew,
   };
-  const credential = await held(candidate, env);
+  const credential = await resolveCredential(candidate, env);
   keepSecret(credential.secret, credential.where);
   return { credential, warnings: [...found.warnings, ...(left < NEAR_MS ? [near] : [])] };
 }
@@ -55,7 +55,7 @@ export function complaintsOf(found: Found): Problem[] {
 export function conflictOf(found: Found): { first: Candidate; plan: Candidate } | undefined {
   const taken = takenOf(found);
   const [first] = taken;
-  const plan = taken.find((one) => payerOf(one) === 'plan');
+  const plan = taken.find((candidate) => payerOf(candidate) === 'plan');
   return first && plan && first !== plan ? { first, plan } : undefined;
 }
 
@@ -69,8 +69,8 @@ function pick(found: Found, wish: Wish): Candidate {
   const taken = takenOf(found);
   if (wish !== undefined) {
     const payer = wish === 'plan' ? 'plan' : 'api';
-    const one = taken.find((candidate) => payerOf(candidate) === payer);
-    if (one) return one;
+    const chosen = taken.find((candidate) => payerOf(candidate) === payer);
+    if (chosen) return chosen;
     const what = wish === 'plan' ? "a plan's token" : 'an API key';
     throw refusal(unread(found) ?? { text: `--auth ${wish} needs ${what}, and none was found in ${found.looked.join(', ')}`, hint: SETUP });
   }
@@ -90,7 +90,7 @@ function unread({ candidates }: Found): Problem | undefined {
   return candidates.find((candidate) => !isTaken(candidate))?.problem;
 }
 
-async function held(candidate: Candidate, env: Env): Promise<Credential> {
+async function resolveCredential(candidate: Candidate, env: Env): Promise<Credential> {
   const { kind, secret, command, where } = candidate;
   if (kind === 'cloud') throw new Error('a cloud holds no credential');
   if (secret !== undefined) return { ...candidate, kind, secret };

@@ -8,7 +8,7 @@ import { parseJson } from '../json.js';
 import { type Candidate, malformed, type Problem } from './credential.js';
 import { LEGACY_KEY, LOGIN, readKeychain, serviceOf } from './keychain.js';
 
-export interface Surroundings {
+export interface CredentialSources {
   /** The shell's environment merged with .env; the shell takes precedence. */
   env: Env;
   platform: NodeJS.Platform;
@@ -36,12 +36,12 @@ const AFTER = { CLAUDE_CODE_OAUTH_TOKEN: 'oauth' } as const;
  * Searches in the agent's own order: cloud, ANTHROPIC_AUTH_TOKEN, ANTHROPIC_API_KEY, apiKeyHelper, CLAUDE_CODE_OAUTH_TOKEN, login (observed
  * with 2.1: only `x-api-key` is sent if both a key and a plan's token are set).
  */
-export async function findCredentials(around: Surroundings): Promise<Found> {
-  const { env, platform } = around;
+export async function findCredentials(sources: CredentialSources): Promise<Found> {
+  const { env, platform } = sources;
   const folder = configFolder(env);
   const found: Found = { candidates: [], warnings: [], looked: [] };
-  found.candidates.push(...clouds(around), ...given(around, BEFORE, found));
-  found.candidates.push(...helper(join(folder, 'settings.json'), found), ...given(around, AFTER, found));
+  found.candidates.push(...clouds(sources), ...given(sources, BEFORE, found));
+  found.candidates.push(...helper(join(folder, 'settings.json'), found), ...given(sources, AFTER, found));
   found.looked.push(`${[...Object.keys(AFTER), ...Object.keys(BEFORE)].join(', ')} in the environment and .env`);
   if (platform === 'darwin') {
     for (const name of [LOGIN, LEGACY_KEY]) {
@@ -61,28 +61,28 @@ function configFolder(env: Env): string {
   return env.CLAUDE_CONFIG_DIR || join(env.HOME || homedir(), '.claude');
 }
 
-function originOf(name: string, { dotenv }: Surroundings): 'environment' | '.env' {
+function originOf(name: string, { dotenv }: CredentialSources): 'environment' | '.env' {
   return dotenv?.has(name) ? '.env' : 'environment';
 }
 
-function clouds(around: Surroundings): Candidate[] {
-  return CLOUDS.filter((name) => /^(1|true|yes|on)$/i.test(around.env[name] ?? '')).map((name) => ({
+function clouds(sources: CredentialSources): Candidate[] {
+  return CLOUDS.filter((name) => /^(1|true|yes|on)$/i.test(sources.env[name] ?? '')).map((name) => ({
     kind: 'cloud',
-    source: originOf(name, around),
+    source: originOf(name, sources),
     where: name,
   }));
 }
 
-function given(around: Surroundings, names: Partial<Record<string, 'auth-token' | 'api-key' | 'oauth'>>, found: Found): Candidate[] {
+function given(sources: CredentialSources, names: Partial<Record<string, 'auth-token' | 'api-key' | 'oauth'>>, found: Found): Candidate[] {
   return Object.entries(names).flatMap(([name, kind]): Candidate[] => {
-    const secret = around.env[name];
+    const secret = sources.env[name];
     if (secret === undefined || kind === undefined) return [];
     if (secret === '') {
       found.warnings.push({ text: `${name} is set, and empty: it counts as unset`, hint: `unset ${name}` });
       return [];
     }
     const problem = malformed(secret, name);
-    return [{ kind, source: originOf(name, around), where: name, secret, ...(problem ? { problem } : {}) }];
+    return [{ kind, source: originOf(name, sources), where: name, secret, ...(problem ? { problem } : {}) }];
   });
 }
 
@@ -102,12 +102,12 @@ function helper(path: string, found: Found): Candidate[] {
 }
 
 async function fromKeychain(name: string, service: string, env: Env): Promise<Candidate[]> {
-  const held = await readKeychain(service, env);
-  if (held === undefined) return [];
+  const stored = await readKeychain(service, env);
+  if (stored === undefined) return [];
   const at = { source: 'keychain', where: service } as const;
-  if ('problem' in held) return [{ kind: name === LOGIN ? 'oauth' : 'api-key', ...at, problem: held.problem }];
-  if (name === LOGIN) return login(held.text, { ...at, called: `the Keychain item "${service}"` });
-  return held.text === '' ? [] : [{ kind: 'api-key', ...at, secret: held.text }];
+  if ('problem' in stored) return [{ kind: name === LOGIN ? 'oauth' : 'api-key', ...at, problem: stored.problem }];
+  if (name === LOGIN) return login(stored.text, { ...at, called: `the Keychain item "${service}"` });
+  return stored.text === '' ? [] : [{ kind: 'api-key', ...at, secret: stored.text }];
 }
 
 function fromFile(path: string, found: Found): Candidate[] {

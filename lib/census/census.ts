@@ -42,7 +42,7 @@ export interface Audit {
   /** Called before a launch: the last census is no longer valid. */
   launching(): void;
   /** Never throws. Retries for about a second before reporting a leftover, since many resources disappear shortly after their sandbox. */
-  after(before: Census | undefined, subject: Subject, of: Of): Promise<Leftovers>;
+  after(before: Census | undefined, subject: Subject, run: Of): Promise<Leftovers>;
 }
 
 /** Delays before each retry, in ms. */
@@ -85,13 +85,13 @@ export function openAudit(
     launching() {
       last = undefined;
     },
-    async after(before, subject, of) {
+    async after(before, subject, run) {
       for (let look = 0; ; look += 1) {
         const machine = readMachine(subject, before?.machine);
         const runtime = await askRuntime(subject);
-        const listed = runtime === 'unasked' ? await askList(subject, of) : [];
-        const left = [...judge(before, { machine, runtime }, subject.ctx, of), ...(listed ?? [])];
-        const found = merged([...left, ...portsOf(left, subject)], of);
+        const listed = runtime === 'unasked' ? await askList(subject, run) : [];
+        const left = [...judge(before, { machine, runtime }, subject.ctx, run), ...(listed ?? [])];
+        const found = merged([...left, ...portsOf(left, subject)], run);
         const pauseMs = pausesMs[look];
         if (found.length > 0 && pauseMs !== undefined) {
           await new Promise((resolve) => setTimeout(resolve, pauseMs));
@@ -132,27 +132,27 @@ async function askList({ mode, ctx }: Subject, { name, also, staysUp }: Of): Pro
  * A thing is certainly ours if it has the sandbox's name or id, lies below the run's folder, or, when no other run of ours executes, has
  * the match's label. A thing without any mark counts only if no other process could have created it. Every thing must be new.
  */
-function judge(before: Census | undefined, now: Census, ctx: Context, of: Of): Leftover[] {
+function judge(before: Census | undefined, now: Census, ctx: Context, run: Of): Leftover[] {
   const runtimeThings = now.runtime instanceof Map ? [...now.runtime.values()] : [];
   const machineThings = [...(now.machine?.things.values() ?? [])];
-  const named = ofSandbox(of);
-  const whole = of.alone ? [`cagematch.match=${ctx.labels.match}`, ctx.labels.owner] : [];
+  const named = ofSandbox(run);
+  const whole = run.alone ? [`cagematch.match=${ctx.labels.match}`, ctx.labels.owner] : [];
   const oldRuntime = before?.runtime instanceof Map ? before.runtime : undefined;
   const ours = (thing: Thing) => named(thing) || thing.marks.some((mark) => whole.includes(mark));
-  const strangers = of.alone ? (now.machine?.others ?? []).filter((thing) => !ours(thing)) : [];
-  const quiet = of.alone && now.machine !== undefined && strangers.length === 0 && nobodyCameOrWent(oldRuntime, runtimeThings, ours);
+  const strangers = run.alone ? (now.machine?.others ?? []).filter((thing) => !ours(thing)) : [];
+  const quiet = run.alone && now.machine !== undefined && strangers.length === 0 && nobodyCameOrWent(oldRuntime, runtimeThings, ours);
   const left: Leftover[] = [];
   const pick = (things: Thing[], old: Map<string, Thing> | undefined) => {
     for (const thing of things) {
-      if (thing.kind === 'folder' && thing.id === of.folder) continue;
+      if (thing.kind === 'folder' && thing.id === run.folder) continue;
       // A thing with the name of a sandbox that should be gone need not be new: the sandbox may have been idle before.
-      const isNew = !old?.has(keyOf(thing)) || (!of.staysUp && named(thing));
+      const isNew = !old?.has(keyOf(thing)) || (!run.staysUp && named(thing));
       const unmarked = thing.marks.length === 0 && quiet && old !== undefined;
       if (isNew && (ours(thing) || unmarked)) left.push({ kind: thing.kind, id: thing.id });
     }
   };
   // Without a census from before, a sandbox that stays up cannot be distinguished from a leftover.
-  if (oldRuntime || !of.staysUp) pick(runtimeThings, oldRuntime);
+  if (oldRuntime || !run.staysUp) pick(runtimeThings, oldRuntime);
   if (before?.machine) pick(machineThings, before.machine.things);
   return left;
 }
@@ -167,20 +167,20 @@ function nobodyCameOrWent(old: Map<string, Thing> | undefined, now: Thing[], our
 }
 
 /** Matches things that have the sandbox's name or id, or lie below the run's folder. */
-function ofSandbox(of: Of): (thing: Thing) => boolean {
+function ofSandbox(run: Of): (thing: Thing) => boolean {
   // Match whole names: docker-1 must not match docker-10.
-  const names = [of.name, ...(of.also === undefined ? [] : [of.also])].map((one) => one.replace(/[^a-zA-Z0-9]/g, '\\$&'));
+  const names = [run.name, ...(run.also === undefined ? [] : [run.also])].map((name) => name.replace(/[^a-zA-Z0-9]/g, '\\$&'));
   const name = new RegExp(`(?<![a-z0-9])(${names.join('|')})(?![a-z0-9])`, 'i');
   const bears = (word: string) =>
-    name.test(word) || (of.id !== undefined && word.includes(of.id)) || (of.folder !== undefined && word.includes(`${of.folder}/`));
+    name.test(word) || (run.id !== undefined && word.includes(run.id)) || (run.folder !== undefined && word.includes(`${run.folder}/`));
   return ({ id, marks }) => bears(id) || marks.some(bears);
 }
 
 /** Removes duplicates; if the sandbox itself still exists, its parts are not listed separately. */
-function merged(all: Leftover[], of: Of): Leftover[] {
-  const standing = all.some(({ kind, id }) => SANDBOXES.includes(kind) && id === of.name);
+function merged(all: Leftover[], run: Of): Leftover[] {
+  const standing = all.some(({ kind, id }) => SANDBOXES.includes(kind) && id === run.name);
   const kept = standing ? all.filter(({ kind }) => !PARTS.includes(kind)) : all;
-  return [...new Map(kept.map((one) => [keyOf(one), one])).values()];
+  return [...new Map(kept.map((leftover) => [keyOf(leftover), leftover])).values()];
 }
 
 function inTime<T>(work: Promise<T>): Promise<T> {

@@ -118,16 +118,18 @@ function namespaces({ run }: Places): Thing[] {
 /** Lists the cgroups of the unified hierarchy, or of one v1 hierarchy: a sandbox has its folder in each. */
 function cgroups(root: string): Thing[] {
   const unified = existsSync(join(root, 'cgroup.controllers'));
-  const base = unified ? root : ['pids', 'memory', 'systemd'].map((one) => join(root, one)).find((one) => existsSync(one));
+  const base = unified
+    ? root
+    : ['pids', 'memory', 'systemd'].map((controller) => join(root, controller)).find((controller) => existsSync(controller));
   const found: Thing[] = [];
   const open = base === undefined ? [] : [base];
   for (let folder = open.pop(); folder !== undefined && found.length < MOST; folder = open.pop()) {
     // A folder without subfolders need not be read: it has many files.
     if ((statSync(folder, { throwIfNoEntry: false })?.nlink ?? 0) <= 2) continue;
-    for (const one of dirents(folder)) {
-      if (!one.isDirectory()) continue;
-      const id = join(folder, one.name);
-      found.push({ kind: 'cgroup', id, marks: named(one.name) });
+    for (const entry of dirents(folder)) {
+      if (!entry.isDirectory()) continue;
+      const id = join(folder, entry.name);
+      found.push({ kind: 'cgroup', id, marks: named(entry.name) });
       open.push(id);
     }
   }

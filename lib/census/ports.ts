@@ -10,12 +10,13 @@ interface Listener {
 
 const LISTENS = '0A';
 
+/** The TCP ports on which these processes listen. @param proc root of the proc file system, usually `/proc` */
 export function portsOf(proc: string, pids: readonly number[]): Leftover[] {
-  const held = new Set(pids.flatMap((pid) => socketsOf(proc, pid)));
-  return held.size === 0
+  const inodes = new Set(pids.flatMap((pid) => socketsOf(proc, pid)));
+  return inodes.size === 0
     ? []
     : listeners(proc)
-        .filter(({ inode }) => held.has(inode))
+        .filter(({ inode }) => inodes.has(inode))
         .map(({ id }) => ({ kind: 'port', id }));
 }
 

@@ -32,41 +32,41 @@ export interface Searched {
 
 /** Searches the folders. It only reads, and within limits, so it is safe where other users may write. */
 export function searchFolders(folders: readonly string[], look: Look): Searched {
-  const so: Searched = { files: 0, read: 0, bytes: 0, hits: [], left: false };
-  for (const folder of folders) walk(folder, 0, look, so);
-  return so;
+  const searched: Searched = { files: 0, read: 0, bytes: 0, hits: [], left: false };
+  for (const folder of folders) walk(folder, 0, look, searched);
+  return searched;
 }
 
-function walk(path: string, depth: number, look: Look, so: Searched): void {
+function walk(path: string, depth: number, look: Look, searched: Searched): void {
   if (look.skip?.includes(path)) return;
-  if (depth > DEEPEST || so.files > MOST_FILES) {
-    so.left = true;
+  if (depth > DEEPEST || searched.files > MOST_FILES) {
+    searched.left = true;
     return;
   }
-  for (const one of attempt(() => readdirSync(path, { withFileTypes: true })) ?? []) {
-    if (look.wanted?.(one.name, path) === false) continue;
-    const below = `${path}/${one.name}`;
-    if (one.isDirectory()) walk(below, depth + 1, look, so);
-    if (one.isFile()) lookAt(below, look, so);
+  for (const entry of attempt(() => readdirSync(path, { withFileTypes: true })) ?? []) {
+    if (look.wanted?.(entry.name, path) === false) continue;
+    const below = `${path}/${entry.name}`;
+    if (entry.isDirectory()) walk(below, depth + 1, look, searched);
+    if (entry.isFile()) lookAt(below, look, searched);
   }
 }
 
-function lookAt(path: string, look: Look, so: Searched): void {
-  so.files += 1;
+function lookAt(path: string, look: Look, searched: Searched): void {
+  searched.files += 1;
   const stats = attempt(() => lstatSync(path));
   if (!stats || stats.ctimeMs < look.sinceMs) return;
-  if (so.bytes + stats.size > MOST_BYTES) {
-    so.left = true;
+  if (searched.bytes + stats.size > MOST_BYTES) {
+    searched.left = true;
     return;
   }
   const file = attempt(() => openSync(path, AS_FILE));
   if (file === undefined) return;
-  so.read += 1;
+  searched.read += 1;
   const seeker = createSeeker(look.needles);
   const chunk = Buffer.allocUnsafe(Math.min(CHUNK, Math.max(stats.size, 4096)));
   try {
-    for (let read = readSync(file, chunk); read > 0 && so.bytes <= MOST_BYTES; read = readSync(file, chunk)) {
-      so.bytes += read;
+    for (let read = readSync(file, chunk); read > 0 && searched.bytes <= MOST_BYTES; read = readSync(file, chunk)) {
+      searched.bytes += read;
       seeker.push(chunk.subarray(0, read));
     }
   } catch {
@@ -74,7 +74,7 @@ function lookAt(path: string, look: Look, so: Searched): void {
   } finally {
     closeSync(file);
   }
-  for (const shape of seeker.found()) so.hits.push({ where: path, shape });
+  for (const shape of seeker.found()) searched.hits.push({ where: path, shape });
 }
 
 /** Undefined if the file is gone or may not be read. */

@@ -34,6 +34,7 @@ export interface Seeker {
   found(): string[];
 }
 
+/** Searches a stream chunk by chunk; a needle that is split between chunks is found too. */
 export function createSeeker(needles: readonly Needle[]): Seeker {
   const longest = Math.max(...needles.map(({ bytes }) => bytes.length), 1);
   const seen = new Set<string>();

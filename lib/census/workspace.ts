@@ -1,6 +1,6 @@
 // Finds what a run has left in its workspace: files owned neither by the user inside nor by the caller, and the credential.
 import { join, relative } from 'node:path';
-import { type Held, hold } from '../os/safe-dir.js';
+import { type OpenDir, withOpenDir } from '../os/safe-dir.js';
 import type { Leftover } from '../record/types.js';
 import { needlesOf } from './search.js';
 import { searchFolders } from './search-files.js';
@@ -27,7 +27,7 @@ export function foreignFiles(workspace: string, owners: readonly (number | undef
   const found: Leftover[] = [];
   let more = 0;
   let seen = 0;
-  const walk = (folder: Held, path: string, depth: number): void => {
+  const walk = (folder: OpenDir, path: string, depth: number): void => {
     for (const name of folder.names(MOST_SEEN - seen)) {
       seen += 1;
       const stat = folder.look(name);
@@ -40,6 +40,6 @@ export function foreignFiles(workspace: string, owners: readonly (number | undef
       if (stat.isDirectory() && depth < MOST_DEPTH && seen < MOST_SEEN) folder.folder(name, (inner) => walk(inner, below, depth + 1));
     }
   };
-  hold(workspace, (top) => walk(top, '', 0));
+  withOpenDir(workspace, (top) => walk(top, '', 0));
   return more === 0 ? found : [...found, { kind: 'foreign-file', id: `and ${more} more` }];
 }

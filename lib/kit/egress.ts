@@ -4,7 +4,7 @@ import { CagematchError } from '../errors.js';
 
 export type EgressKind = 'gateway' | 'internet' | 'domains';
 
-export function egressKind(egress: Egress): EgressKind {
+function egressKind(egress: Egress): EgressKind {
   return typeof egress === 'string' ? egress : 'domains';
 }
 

@@ -6,7 +6,7 @@ import { stream } from '../os/stream.js';
 export type Moment = 'start' | 'ended' | 'gone';
 
 /** One event, parsed from a line of the stream. */
-export interface Told {
+export interface LifecycleEvent {
   moment: Moment;
   /** Name of the sandbox. */
   name: string;
@@ -31,7 +31,7 @@ interface EventSource {
   argv(): [string, ...string[]];
   env: Env;
   /** Parses a line; undefined if the line reports none of the moments. */
-  read(line: string): Told | undefined;
+  read(line: string): LifecycleEvent | undefined;
 }
 
 /** Starts one client process that serves all runs of the match; later calls share it. */
@@ -48,12 +48,12 @@ export function watchMoments(ctx: Context, source: EventSource): Promise<Moments
     };
     void (async () => {
       for await (const event of child) {
-        const told = event.type === 'line' && event.stream === 'stdout' ? source.read(event.text) : undefined;
-        if (!told) continue;
-        const mark = `${told.moment} ${told.name}`;
-        const atMs = Math.min(event.atMs, told.stampMs ?? event.atMs);
+        const reported = event.type === 'line' && event.stream === 'stdout' ? source.read(event.text) : undefined;
+        if (!reported) continue;
+        const mark = `${reported.moment} ${reported.name}`;
+        const atMs = Math.min(event.atMs, reported.stampMs ?? event.atMs);
         seen.set(mark, atMs);
-        if (told.id !== undefined) ids.set(told.name, told.id);
+        if (reported.id !== undefined) ids.set(reported.name, reported.id);
         tell(mark, atMs);
       }
       over = true;

@@ -12,16 +12,16 @@ export function versionIn(text: string | undefined): string | undefined {
 }
 
 /** Cached versions by path: several modes depend on the same programs, and no program changes during one command. */
-const told = new Map<string, Promise<string | undefined>>();
+const versionCache = new Map<string, Promise<string | undefined>>();
 
 /** Undefined if the program is missing or prints no version. @param program a name on PATH, or a path */
 export async function programVersion(program: string, ctx: Context): Promise<string | undefined> {
   if (!isAbsolute(program)) return askVersion(program, ctx);
-  const asking = told.get(program) ?? askVersion(program, ctx);
-  told.set(program, asking);
+  const asking = versionCache.get(program) ?? askVersion(program, ctx);
+  versionCache.set(program, asking);
   const version = await asking;
   // A query that was cut short is not cached.
-  if (version === undefined) told.delete(program);
+  if (version === undefined) versionCache.delete(program);
   return version;
 }
 

@@ -2,8 +2,8 @@
 import type { Mode } from '../contract.js';
 import { messageOf } from '../errors.js';
 import type { Disk, Gap, Guest } from '../record/types.js';
-import type { Ready } from '../sandbox/prepare.js';
-import { furnish, specFor, workspaceUser } from '../sandbox/run-folders.js';
+import type { PreparedRow } from '../sandbox/prepare.js';
+import { createRunDirs, specFor, workspaceUser } from '../sandbox/run-folders.js';
 import { withRunFolder, withSandbox } from '../sandbox/with-sandbox.js';
 import type { Task } from '../task/task.js';
 import { lookInside } from './guest.js';
@@ -11,7 +11,7 @@ import { lookInside } from './guest.js';
 /** Timeout for the launch and the inspection together, in ms. */
 const APPRAISE_MS = 60_000;
 
-type Row = Pick<Ready, 'ctx' | 'reach' | 'gatewayPort'> & { mode: Mode };
+type Row = Pick<PreparedRow, 'ctx' | 'reach' | 'gatewayPort'> & { mode: Mode };
 
 interface Appraisal {
   disk: Disk;
@@ -24,14 +24,14 @@ interface Appraisal {
  * @param name unique on this machine; used as the sandbox's name
  */
 export async function appraise(
-  one: Row,
+  row: Row,
   match: { task: Task; name: string; signal: AbortSignal; lookInside: boolean },
 ): Promise<Appraisal & { problem?: string }> {
-  const { mode } = one;
+  const { mode } = row;
   if (!mode.disk && !(match.lookInside && isProcess(mode)))
     return { disk: nothing(whyNot(mode)), guest: { gap: mode.elsewhere ? 'other-machine' : 'not-captured' } };
   try {
-    return (await withRunFolder('disk', (folder) => inSandbox(folder, one, match))).value;
+    return (await withRunFolder('disk', (folder) => inSandbox(folder, row, match))).value;
   } catch (error) {
     const gap = { gap: 'not-reported' } as const;
     return { disk: nothing(mode.disk ? gap : whyNot(mode)), guest: gap, problem: messageOf(error) };
@@ -39,11 +39,11 @@ export async function appraise(
 }
 
 /** @throws any error from the mode, or the reason why the sandbox may still exist */
-async function inSandbox(folder: string, one: Row, match: Parameters<typeof appraise>[1]): Promise<Appraisal> {
-  const { mode, ctx } = one;
+async function inSandbox(folder: string, row: Row, match: Parameters<typeof appraise>[1]): Promise<Appraisal> {
+  const { mode, ctx } = row;
   const user = mode.owner?.(ctx) ?? workspaceUser(ctx.uid);
-  const host = furnish(folder, user, ctx, mode);
-  const spec = specFor({ ...one, ...match }, host, user);
+  const host = createRunDirs(folder, user, ctx, mode);
+  const spec = specFor({ ...row, ...match }, host, user);
   const limits = { signal: match.signal, timeoutMs: APPRAISE_MS };
   const used = await withSandbox({ mode, ctx, spec }, limits, async (sandbox) => {
     // Measure the disk first: the look inside may write to it.

@@ -18,6 +18,7 @@ export function levelsUpTo(highest: number): number[] {
   return [...levels, highest];
 }
 
+/** Each row at each level of a burst, from one run at a time up to `concurrency`; a name is `docker`, or `docker*4` at level 4. */
 export function cellsOf(entries: readonly string[], concurrency: number): Cell[] {
   return entries.flatMap((entry) =>
     levelsUpTo(concurrency).map((level) => ({ entry, level, name: level === 1 ? entry : `${entry}*${level}` })),
@@ -40,7 +41,7 @@ export interface InStep {
 export async function runWave(
   level: number,
   clock: Clock,
-  runOne: (member: number, so: InStep) => Promise<RunResult>,
+  runOne: (member: number, barrier: InStep) => Promise<RunResult>,
 ): Promise<{ wallMs: number; passed: number }> {
   const begunMs = clock();
   const start = openGate(level);
@@ -57,11 +58,11 @@ export async function runWave(
       return { passed, fromMs: at.launchCalled, toMs: at.gone ?? (passed ? at.collected : undefined) ?? clock() };
     }),
   );
-  const fromMs = Math.min(...members.map((one) => one.fromMs ?? Number.POSITIVE_INFINITY));
-  const toMs = Math.max(...members.map((one) => one.toMs));
+  const fromMs = Math.min(...members.map((member) => member.fromMs ?? Number.POSITIVE_INFINITY));
+  const toMs = Math.max(...members.map((member) => member.toMs));
   return {
     wallMs: roundMs(Math.max(0, toMs - (Number.isFinite(fromMs) ? fromMs : begunMs))),
-    passed: members.filter((one) => one.passed).length,
+    passed: members.filter((member) => member.passed).length,
   };
 }
 

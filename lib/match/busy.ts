@@ -93,7 +93,7 @@ export async function lookBefore(cores: number, lookMs = 1000, counters: Counter
   await new Promise((resolve) => setTimeout(resolve, lookMs));
   const seen = end();
   if (isGap(seen) || isGap(seen.otherMs)) return undefined;
-  const share = (ms: number, of: number) => Math.round(Math.min(1, ms / of) * 1000) / 1000;
+  const share = (ms: number, total: number) => Math.round(Math.min(1, ms / total) * 1000) / 1000;
   const capacityMs = seen.wallMs * cores;
   return {
     lookMs: Math.round(seen.wallMs),

@@ -5,14 +5,14 @@ import type { Outcome } from '../record/types.js';
 import { blamed, failureOf, INTERRUPTED } from '../sandbox/failure.js';
 import { unlessAborted } from '../sandbox/time-limits.js';
 import type { Moments } from './measure.js';
-import type { RunSettings } from './run-settings.js';
+import type { RunRequest } from './run-settings.js';
 
 /**
  * Removes and rebuilds the image. A mode that cannot evict an image gets no `image` clock either. Never throws.
  * @returns the failure, if there is no image afterwards
  */
 export async function imageAnew(
-  settings: Pick<RunSettings, 'mode' | 'ctx' | 'signal' | 'clock' | 'onImage'>,
+  settings: Pick<RunRequest, 'mode' | 'ctx' | 'signal' | 'clock' | 'onImage'>,
   at: Moments,
 ): Promise<Outcome | undefined> {
   const { mode, ctx, signal } = settings;

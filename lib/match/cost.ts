@@ -18,6 +18,7 @@ export interface Meter {
   cost(): Cost | Gap;
 }
 
+/** Measures the CPU time (ms) and the peak memory (bytes) of a sandbox's processes; what the platform or the mode cannot report is a gap. */
 export function openMeter(mode: Pick<Mode, 'processes' | 'elsewhere'>, ctx: Context): Meter {
   let why = whyNot(mode, ctx);
   let sandbox: Handle | undefined;
@@ -71,8 +72,8 @@ export function openMeter(mode: Pick<Mode, 'processes' | 'elsewhere'>, ctx: Cont
       const known = before.filter(([root]) => tree.has(root)).map(([, then]) => cpuOf(then));
       return {
         memoryPeakBytes: memoryPeak(peaksOf(tree, before), largest),
-        cpuUserMs: Math.max(0, after.userMs - sum(known.map((one) => one.userMs))),
-        cpuSystemMs: Math.max(0, after.systemMs - sum(known.map((one) => one.systemMs))),
+        cpuUserMs: Math.max(0, after.userMs - sum(known.map((known) => known.userMs))),
+        cpuSystemMs: Math.max(0, after.systemMs - sum(known.map((known) => known.systemMs))),
       };
     },
   };
@@ -91,7 +92,7 @@ interface Cpu {
 
 function cpuOf(tree: Tree): Cpu {
   const used = [...tree.values()];
-  return { userMs: sum(used.map((one) => one.cpuUserMs)), systemMs: sum(used.map((one) => one.cpuSystemMs)) };
+  return { userMs: sum(used.map((usage) => usage.cpuUserMs)), systemMs: sum(used.map((usage) => usage.cpuSystemMs)) };
 }
 
 /** A process that existed before the run counts with its peak if that has risen since, and otherwise with its current memory. */
@@ -118,5 +119,5 @@ function memoryPeak(peaks: Map<number, number>, largest: { pid: number; memoryPe
 }
 
 function sum(numbers: number[]): number {
-  return numbers.reduce((total, one) => total + one, 0);
+  return numbers.reduce((total, number) => total + number, 0);
 }

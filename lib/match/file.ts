@@ -113,14 +113,14 @@ export function readMatchFile(name: string, cwd: string, registry: Registry): Ma
   }
   const { modes, task, ...settings } = read.data;
   const from = dirname(resolve(cwd, name));
-  const taskAt = (place: string, one: string) => atPlace(`${name}: ${place}`, () => findTask(one, from));
+  const taskAt = (place: string, task: string) => atPlace(`${name}: ${place}`, () => findTask(task, from));
   for (const [index, required] of (settings.require ?? []).entries())
     atPlace(`${name}: require[${index}]`, () => parseWanted(registry, required));
   const given = { ...settings, ...(task === undefined ? {} : { task: taskAt('task', task) }) };
   if (modes === undefined) return given;
   const rowTasks = modes.map((row, index) => (row.task === undefined ? undefined : taskAt(`modes[${index}].task`, row.task)));
   const asked = toAsked(name, modes, registry).map((row, index) => ({ ...row, task: rowTasks[index]?.id }));
-  return { ...given, modes: asked, rowTasks: rowTasks.filter((one) => one !== undefined) };
+  return { ...given, modes: asked, rowTasks: rowTasks.filter((task) => task !== undefined) };
 }
 
 function readText(name: string, cwd: string): string {
@@ -163,7 +163,7 @@ function toAsked(name: string, rows: Row[], registry: Registry): Asked[] {
   const seen = new Set<string>();
   return rows.map((row, index) => {
     const place = `${name}: modes[${index}]`;
-    const { mode: given, label, memory: memoryMiB, state, task: _task, deliver, ...others } = row;
+    const { mode: given, label, memory: memoryMiB, state, task, deliver, ...others } = row;
     const wanted = atPlace(place, () => {
       if (label !== undefined && given.includes('@'))
         throw new CagematchError('bad-input', `${given} has a label already`, `leave out label: ${label}`);
@@ -178,7 +178,7 @@ function toAsked(name: string, rows: Row[], registry: Registry): Asked[] {
     const options: EntryOptions = { ...others, ...(memoryMiB === undefined ? {} : { memoryMiB }) };
     for (const option of Object.keys(options) as (keyof EntryOptions)[]) {
       const known = mode.options ?? [];
-      const spelt = (one: keyof EntryOptions) => (one === 'memoryMiB' ? 'memory' : one);
+      const spelt = (option: keyof EntryOptions) => (option === 'memoryMiB' ? 'memory' : option);
       if (!known.includes(option))
         throw new CagematchError(
           'bad-input',

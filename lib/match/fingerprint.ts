@@ -4,6 +4,7 @@ import { cpus, loadavg, release, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Fingerprint } from '../record/types.js';
 
+/** This machine's hardware and system; memory in GiB, to one decimal place. */
 export function takeFingerprint(platform: NodeJS.Platform): Fingerprint {
   const processors = cpus();
   return {
@@ -19,9 +20,9 @@ export function takeFingerprint(platform: NodeJS.Platform): Fingerprint {
 
 /** Load averages over 1, 5 and 15 minutes; undefined on platforms without them. */
 export function readLoad(platform: NodeJS.Platform): [number, number, number] | undefined {
-  const [one = 0, five = 0, fifteen = 0] = loadavg();
+  const [oneMinute = 0, five = 0, fifteen = 0] = loadavg();
   const rounded = (load: number) => Math.round(load * 100) / 100;
-  return platform === 'win32' ? undefined : [rounded(one), rounded(five), rounded(fifteen)];
+  return platform === 'win32' ? undefined : [rounded(oneMinute), rounded(five), rounded(fifteen)];
 }
 
 /**
@@ -54,7 +55,7 @@ function looseRef(folder: string, ref: string): string {
 function packedRef(folder: string, ref: string): string {
   const line = read(join(folder, 'packed-refs'))
     .split('\n')
-    .find((one) => one.endsWith(` ${ref}`));
+    .find((line) => line.endsWith(` ${ref}`));
   return line?.split(' ')[0] ?? '';
 }
 

@@ -33,8 +33,7 @@ export async function follow(
 ): Promise<{ end: ExecEnd; endedAtMs: number; live: Sync['live'] }> {
   const { at, tap, transcript, meter } = watched;
   let live: Sync['live'] = { gap: 'not-reached' };
-  // Number of requests in progress; overlapping requests are counted once in the model time.
-  let waiting = 0;
+  const onModelMark = createModelMarks(at, tap);
   for await (const event of stream) {
     if (event.type !== 'line') {
       const { atMs, ...end } = event;
@@ -46,24 +45,7 @@ export async function follow(
         at.firstProcess ??= event.atMs;
         meter.begin();
       }
-      if (!watched.inside) continue;
-      if (what === 'request') {
-        at.firstRequest ??= event.atMs;
-        tap.requests += 1;
-        tap.credential ??= readCredential(rest.join(' '));
-      }
-      if (what === 'diverged') tap.diverged ??= oneLine(rest.join(' '));
-      if (what === 'asked') {
-        waiting += 1;
-        tap.waitingSinceMs ??= event.atMs;
-      }
-      if (what === 'answered' && waiting > 0) {
-        waiting -= 1;
-        if (waiting === 0 && tap.waitingSinceMs !== undefined) {
-          tap.modelMs += event.atMs - tap.waitingSinceMs;
-          delete tap.waitingSinceMs;
-        }
-      }
+      if (watched.inside) onModelMark(what, rest.join(' '), event.atMs);
       continue;
     }
     if (tap.requests > 0) meter.look();
@@ -74,6 +56,30 @@ export async function follow(
     }
   }
   return { end: { type: 'lost', reason: 'the stream broke off' }, endedAtMs: watched.clock(), live };
+}
+
+/** Returns a function that records a marked line of a model that runs next to the agent. */
+function createModelMarks(at: Moments, tap: Tap): (what: string, text: string, atMs: number) => void {
+  // Number of requests in progress; overlapping requests are counted once in the model time.
+  let waiting = 0;
+  return (what, text, atMs) => {
+    if (what === 'request') {
+      at.firstRequest ??= atMs;
+      tap.requests += 1;
+      tap.credential ??= readCredential(text);
+    }
+    if (what === 'diverged') tap.diverged ??= oneLine(text);
+    if (what === 'asked') {
+      waiting += 1;
+      tap.waitingSinceMs ??= atMs;
+    }
+    if (what === 'answered' && waiting > 0) {
+      waiting -= 1;
+      if (waiting > 0 || tap.waitingSinceMs === undefined) return;
+      tap.modelMs += atMs - tap.waitingSinceMs;
+      delete tap.waitingSinceMs;
+    }
+  };
 }
 
 /** The header values that `presentedCredential` uses. */

@@ -38,9 +38,9 @@ export function createLevels(highest: number, room: () => Room, onLeftOut: (leve
         return 'run';
       }
       if (!begun) return 'later';
-      for (const one of levelsUpTo(highest).filter((other) => other >= level && !judged.has(other))) {
-        judged.set(one, false);
-        onLeftOut(one, whyNoRoom(one, taken, free) ?? 'a lower level has no room');
+      for (const lower of levelsUpTo(highest).filter((other) => other >= level && !judged.has(other))) {
+        judged.set(lower, false);
+        onLeftOut(lower, whyNoRoom(lower, taken, free) ?? 'a lower level has no room');
       }
       return 'left out';
     },

@@ -10,9 +10,9 @@ import { isGap } from '../record/types.js';
 import type { Recorder } from '../record/write.js';
 import { folderBytes } from '../sandbox/drop-folder.js';
 import { warnOfOrphans } from '../sandbox/orphans.js';
-import { makeReady, type Ready } from '../sandbox/prepare.js';
+import { makeReady, type PreparedRow } from '../sandbox/prepare.js';
 import { rounds } from '../sandbox/rounds.js';
-import { type PlannedEntry, sandboxName } from '../sandbox/row.js';
+import { type PlannedRow, sandboxName } from '../sandbox/row.js';
 import { sweep } from '../sandbox/sweep.js';
 import { stopper } from '../sandbox/time-limits.js';
 import type { Task } from '../task/task.js';
@@ -21,16 +21,16 @@ import { type Cell, cellsOf, type InStep, runWave, tailOf } from './burst.js';
 import { type Room, roomHere } from './capacity.js';
 import { createLevels, type Levels } from './levels.js';
 import { runOnce } from './run.js';
-import type { RunResult, RunSettings } from './run-settings.js';
+import type { RunRequest, RunResult } from './run-settings.js';
 import { FEWEST_ROUNDS, type Startups, tooWide } from './settle.js';
 import { createPool, type Pool, runWarm } from './warm.js';
 
 export interface MatchSettings {
-  entries: PlannedEntry[];
-  contextOf(entry: PlannedEntry): Context;
+  entries: PlannedRow[];
+  contextOf(entry: PlannedRow): Context;
   record: Recorder;
   gateway: Gateway;
-  taskOf(entry: PlannedEntry): Task;
+  taskOf(entry: PlannedRow): Task;
   model: 'replay' | 'live';
   /** Base URL of the live API, for guests that call it directly. */
   upstream?: string;
@@ -60,7 +60,7 @@ export interface MatchSettings {
 type Settled = MatchSettings & Required<Pick<MatchSettings, 'audit' | 'credential'>>;
 
 /** A row that is ready, and what is learned about it during the match. */
-interface Row extends Ready {
+interface Row extends PreparedRow {
   /** Its idle sandboxes between runs; undefined unless the row is warm. */
   pool: Pool | undefined;
   levels: Levels;
@@ -73,7 +73,7 @@ export async function runMatch(given: MatchSettings): Promise<void> {
   // All rows share one audit: the census after a run is also the census before the next.
   const settings: Settled = { ...given, audit: given.audit ?? openAudit(), credential: given.credential ?? canary() };
   const { signal } = settings;
-  const begun: { entry: PlannedEntry; ctx: Context }[] = [];
+  const begun: { entry: PlannedRow; ctx: Context }[] = [];
   const rows = new Map<string, Row>();
   const contexts = new Map(settings.entries.map((entry) => [entry, settings.contextOf(entry)]));
   await warnOfOrphans(
@@ -115,14 +115,14 @@ async function appraiseAll(settings: Settled, rows: ReadonlyMap<string, Row>): P
 }
 
 /** Returns the check for free room. Sandboxes on other machines use no memory of this one. */
-async function roomFor({ concurrency, room = roomHere }: Settled, { entry, ctx }: Ready): Promise<() => Room> {
+async function roomFor({ concurrency, room = roomHere }: Settled, { entry, ctx }: PreparedRow): Promise<() => Room> {
   const { elsewhere, room: ask, title } = entry.adapter;
   if (!elsewhere || concurrency === 1) return room;
   const memoryBytes = (await ask?.(ctx).catch(() => undefined)) ?? Number.POSITIVE_INFINITY;
   return () => ({ ...room(), memoryBytes, memoryAt: `on ${title}` });
 }
 
-function toRow(settings: Settled, ready: Ready, room: () => Room): Row {
+function toRow(settings: Settled, ready: PreparedRow, room: () => Room): Row {
   const { entry } = ready;
   const levels = createLevels(settings.concurrency, room, (level, reason) =>
     settings.record.emit({ type: 'level-left-out', entry: entry.entry, level, reason }),
@@ -214,8 +214,8 @@ async function runCell(settings: Settled, row: Row, cell: Cell, turn: { round: n
   const { record, signal, concurrency } = settings;
   const { entry, level } = cell;
   const startups: number[] = [];
-  const wave = await runWave(level, monotonic, async (member, so) => {
-    const result = await recordRun(settings, row, { ...turn, level, member }, so);
+  const wave = await runWave(level, monotonic, async (member, barrier) => {
+    const result = await recordRun(settings, row, { ...turn, level, member }, barrier);
     if (result.outcome.status === 'passed' && !isGap(result.clocks.startup)) startups.push(result.clocks.startup);
     return result;
   });
@@ -230,7 +230,7 @@ async function recordRun(
   settings: Settled,
   row: Row,
   turn: { round: number; warmup: boolean; level: number; member: number },
-  so: InStep,
+  barrier: InStep,
 ): Promise<RunResult> {
   const { record } = settings;
   const { entry } = row;
@@ -240,7 +240,7 @@ async function recordRun(
   const common = { run, entry: entry.entry, round, warmup, level };
   record.emit({ type: 'run-started', ...common });
   let bundle: string | undefined;
-  const given: RunSettings = {
+  const given: RunRequest = {
     mode: entry.adapter,
     state: entry.state,
     ctx: row.ctx,
@@ -272,7 +272,7 @@ async function recordRun(
     },
     alone: level === 1,
     audit: settings.audit,
-    ...so,
+    ...barrier,
   };
   const result = row.pool ? await runWarm(given, row.pool, member - 1) : await runOnce(given);
   if (!isGap(result.cost) && !isGap(result.cost.memoryPeakBytes))

@@ -6,7 +6,7 @@ import type { Recorder } from '../record/write.js';
 import type { Detected } from '../sandbox/detect.js';
 import { isolationOf, isStandIn } from '../sandbox/detect.js';
 import { entryName, parseWanted, type Registry, taskLabel, type Wanted } from '../sandbox/registry.js';
-import type { PlannedEntry } from '../sandbox/row.js';
+import type { PlannedRow } from '../sandbox/row.js';
 
 /** A requested row; omitted settings are taken from the match. */
 export interface Asked {
@@ -23,7 +23,7 @@ export type Deliver = (typeof DELIVER)[number];
 export const DELIVER = ['gateway', 'env', 'file', 'runtime-proxy', 'remote-secret', 'all'] as const;
 
 export interface Plan {
-  entries: PlannedEntry[];
+  entries: PlannedRow[];
   /** Requested rows that cannot run, each with its reason. */
   missing: { entry: string; mode: string; reason: string; hint: string; required: boolean }[];
 }
@@ -57,8 +57,8 @@ export function planMatch(
     asked.length > 0 ? asked.map(({ name, ...more }) => ({ ...parseWanted(registry, name), ...more })) : everythingReady(detected);
   const all: typeof first = [...first, ...needed.filter((need) => !first.some((row) => meets(row, need)))];
   const candidates = all
-    .flatMap((one) => spread(one, one.deliver ?? otherwise.deliver))
-    .flatMap((one) => withEachTask(one, otherwise.taskIds ?? [otherwise.task]));
+    .flatMap((wanted) => spread(wanted, wanted.deliver ?? otherwise.deliver))
+    .flatMap((wanted) => withEachTask(wanted, otherwise.taskIds ?? [otherwise.task]));
   const plan: Plan = { entries: [], missing: [] };
   const order = [...registry.keys()];
   const seen = new Set<string>();
@@ -66,8 +66,8 @@ export function planMatch(
     if (seen.has(candidate.entry)) continue;
     seen.add(candidate.entry);
     const { entry, variant, label } = candidate;
-    const { detection, runtimeState } = detected.find((one) => one.mode.id === candidate.mode.id) ?? {};
-    const known = detection?.status === 'ready' ? detection.variants?.find((one) => one.id === variant) : undefined;
+    const { detection, runtimeState } = detected.find((found) => found.mode.id === candidate.mode.id) ?? {};
+    const known = detection?.status === 'ready' ? detection.variants?.find((known) => known.id === variant) : undefined;
     const mode = asFound(candidate.mode, detection, known);
     const isRequired = needed.some((need) => meets(candidate, need));
     const state = candidate.state ?? otherwise.state;
@@ -191,10 +191,10 @@ function whyNotDelivered(mode: Mode, deliver: AuthPath): Without | undefined {
 
 /** @throws `not-ready` that names every missing required runtime, with the first one's reason and hint */
 export function checkRequired(plan: Plan): void {
-  const missing = plan.missing.filter((one) => one.required);
+  const missing = plan.missing.filter((row) => row.required);
   const [first, ...others] = missing;
   if (!first) return;
-  const also = others.map((one) => `; ${one.entry}: ${one.reason}`).join('');
+  const also = others.map((row) => `; ${row.entry}: ${row.reason}`).join('');
   throw new CagematchError('not-ready', `required but not ready: ${first.entry}: ${first.reason}${also}`, first.hint);
 }
 
@@ -228,7 +228,7 @@ interface OpenHost {
 export function withoutOpenHost(plan: Plan, { model, allowed, named, isBundled }: OpenHost): Plan {
   const open = plan.entries.filter(({ isolation, task }) => isolation === 'none' && !allowed && (model === 'live' || !isBundled(task)));
   const hint = '--allow-host';
-  const reasonFor = ({ task }: PlannedEntry) =>
+  const reasonFor = ({ task }: PlannedRow) =>
     model === 'live'
       ? 'a live agent would run here with no walls at all'
       : `the task ${task} is not one of cagematch's own: its cassette and its verifier would run here with no walls at all`;
@@ -245,20 +245,20 @@ export function withoutOpenHost(plan: Plan, { model, allowed, named, isBundled }
 
 /** Everything without a row: requested rows that are missing, and every other mode that is not ready. */
 function leftOut(plan: Plan, detected: readonly Detected[]) {
-  const named = plan.missing.map((one) => {
-    const found = detected.find(({ mode }) => mode.id === one.mode);
+  const named = plan.missing.map((row) => {
+    const found = detected.find(({ mode }) => mode.id === row.mode);
     const status = found?.detection.status ?? 'absent';
     return {
-      entry: one.entry,
+      entry: row.entry,
       letter: found?.mode.letter ?? '?',
-      title: found?.mode.title ?? one.entry,
+      title: found?.mode.title ?? row.entry,
       status: status === 'ready' ? 'unconfigured' : status,
-      reason: one.reason,
-      hint: one.hint,
+      reason: row.reason,
+      hint: row.hint,
     };
   });
   const others = detected.flatMap(({ mode, detection }) =>
-    detection.status === 'ready' || named.some((one) => one.entry === mode.id)
+    detection.status === 'ready' || named.some((row) => row.entry === mode.id)
       ? []
       : [
           {
@@ -285,7 +285,6 @@ export function recordRows(record: Recorder<RowEvent>, plan: Plan, detected: rea
       isolation: isolationOf({ mode, detection }),
       detection,
     });
-  for (const { adapter: _adapter, runtimeState: _state, deliverAsked: _asked, ...entry } of plan.entries)
-    record.emit({ type: 'entered', ...entry });
-  for (const one of leftOut(plan, detected)) record.emit({ type: 'left-out', ...one });
+  for (const { adapter, runtimeState, deliverAsked, ...entry } of plan.entries) record.emit({ type: 'entered', ...entry });
+  for (const row of leftOut(plan, detected)) record.emit({ type: 'left-out', ...row });
 }

@@ -3,13 +3,13 @@ import type { Audit, Leftovers } from '../census/census.js';
 import type { Clock } from '../clock.js';
 import type { Context, Mode } from '../contract.js';
 import type { Auth, Clocks, Conditions, Cost, Gap, Outcome, Planted, State, Sync } from '../record/types.js';
-import type { Admission } from '../sandbox/model-access.js';
+import type { ModelAccessRequest } from '../sandbox/model-access.js';
 import type { Task } from '../task/task.js';
 import type { Moments } from './measure.js';
 
 type Phase = 'prepare' | 'launch' | 'work' | 'collect' | 'destroy' | 'verify';
 
-export interface RunSettings extends Admission {
+export interface RunRequest extends ModelAccessRequest {
   mode: Mode;
   state: State;
   ctx: Context;

@@ -9,8 +9,8 @@ import type { Tap } from '../model/gateway.js';
 import type { Leftover, Outcome, Sync } from '../record/types.js';
 import { blamed, failureOf } from '../sandbox/failure.js';
 import { commitsOf } from '../sandbox/git-return.js';
-import { authOf, openEntrance, wayOf } from '../sandbox/model-access.js';
-import { furnish, type LaidOut, layOut, ownerFor, valuesOf, workspaceUser } from '../sandbox/run-folders.js';
+import { authOf, deliveryOf, openModelAccess } from '../sandbox/model-access.js';
+import { buildLaunchPlan, createRunDirs, type LaunchPlan, ownerFor, valuesOf, workspaceUser } from '../sandbox/run-folders.js';
 import type { Stopper } from '../sandbox/time-limits.js';
 import { withRunFolder, withSandbox } from '../sandbox/with-sandbox.js';
 import { agentFailure, startTranscript } from '../task/transcript.js';
@@ -20,12 +20,12 @@ import { imageAnew } from './cold.js';
 import { openMeter } from './cost.js';
 import { follow, type Watched } from './follow.js';
 import { type Moments, measure } from './measure.js';
-import type { RunResult, RunSettings } from './run-settings.js';
+import type { RunRequest, RunResult } from './run-settings.js';
 import { verifierName, verifyInside } from './verify.js';
 import { asSeeded, hasArrived, isRepository, judged, plantedIn } from './workspace.js';
 
 /** Runs the task once in its own sandbox. Never throws: any failure becomes a result. */
-export async function runOnce(settings: RunSettings): Promise<RunResult> {
+export async function runOnce(settings: RunRequest): Promise<RunResult> {
   const at = settings.at ?? {};
   if (settings.state === 'cold') {
     settings.onPhase('prepare');
@@ -47,33 +47,33 @@ export function withMore(others: RunResult['leftovers'], more: Leftover[]): RunR
 }
 
 /** The result of a run that ended before its clock started. */
-export function unlaunched(settings: RunSettings, at: Moments, outcome: Outcome): RunResult {
+export function unlaunched(settings: RunRequest, at: Moments, outcome: Outcome): RunResult {
   const gap = { gap: 'not-reached' } as const;
   return {
     outcome,
     clocks: measure(at, settings.state),
     cost: gap,
     conditions: gap,
-    auth: { path: wayOf(settings), delivered: gap },
+    auth: { path: deliveryOf(settings), delivered: gap },
     sync: { in: gap, out: gap, live: gap },
     leftovers: [],
     planted: gap,
   };
 }
 
-async function runIn(folder: string, settings: RunSettings, at: Moments): Promise<RunResult> {
+async function runIn(folder: string, settings: RunRequest, at: Moments): Promise<RunResult> {
   const { mode, task, gateway } = settings;
-  const { tap, entrance } = openEntrance(settings, task.id);
+  const { tap, access } = openModelAccess(settings, task.id);
   // Stops the run's own clients, after the check for leftovers.
   const over = new AbortController();
   const audit = settings.audit ?? openAudit();
   let before: Census | undefined;
   try {
     const user = mode.owner?.(settings.ctx) ?? workspaceUser(settings.ctx.uid);
-    const host = furnish(folder, user, settings.ctx, mode);
+    const host = createRunDirs(folder, user, settings.ctx, mode);
     const { nonce } = task.seed(host.workspace, ownerFor(user, settings.ctx.uid));
     tap.values = valuesOf(mode.layout(settings.ctx, host), nonce);
-    const plan = layOut({ ...settings, nonce }, host, user, entrance);
+    const plan = buildLaunchPlan({ ...settings, nonce }, host, user, access);
     const watched = watch(settings, at, tap, host.workspace);
     before = await audit.before(settings);
     await settings.together?.();
@@ -85,7 +85,7 @@ async function runIn(folder: string, settings: RunSettings, at: Moments): Promis
     await settings.allOver?.();
     const own = leftInWorkspace(host.workspace, [user.uid, settings.ctx.uid], settings.credential.secret);
     const result = {
-      ...told(settings, watched, { ...work, conditions: seen }, nonce),
+      ...buildResult(settings, watched, { ...work, conditions: seen }, nonce),
       ...(work.place === undefined ? {} : { place: work.place }),
     };
     const { outcome, leftovers: more } = await verifyInside(settings, { ...result, workspace: host.workspace, nonce, user });
@@ -106,15 +106,16 @@ async function runIn(folder: string, settings: RunSettings, at: Moments): Promis
   }
 }
 
-export function watch(settings: RunSettings, at: Moments, tap: Tap, workspace: string): Watched {
+/** What a run observes while its agent works; `at` and `tap` are filled as it goes. */
+export function watch(settings: RunRequest, at: Moments, tap: Tap, workspace: string): Watched {
   const meter = openMeter(settings.mode, settings.ctx);
   const inside = settings.reach.via === 'inside';
   return { at, tap, transcript: startTranscript(), workspace: asSeeded(workspace), clock: settings.clock ?? monotonic, meter, inside };
 }
 
 /** The result of a run that got as far as starting the agent, or trying to. */
-export function told(
-  settings: RunSettings,
+export function buildResult(
+  settings: RunRequest,
   watched: Watched,
   work: Work & Pick<RunResult, 'conditions'>,
   nonce: string,
@@ -157,7 +158,7 @@ interface Attempt extends Work {
 }
 
 /** Runs the four phases. */
-async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched, over: AbortController): Promise<Attempt> {
+async function attempt(settings: RunRequest, plan: LaunchPlan, watched: Watched, over: AbortController): Promise<Attempt> {
   const { at, clock } = watched;
   const work: Work = { failure: undefined, live: { gap: 'not-reached' }, phase: 'launch' };
   settings.onPhase('launch');
@@ -187,7 +188,7 @@ async function attempt(settings: RunSettings, plan: LaidOut, watched: Watched, o
 }
 
 /** The reason why a run was cut short, if it was. If the agent had already failed before the timeout, that failure is kept. */
-export function cutShort(settings: RunSettings, work: Work, { tap, clock }: Watched, reason: Outcome | undefined): Outcome | undefined {
+export function cutShort(settings: RunRequest, work: Work, { tap, clock }: Watched, reason: Outcome | undefined): Outcome | undefined {
   if (reason?.status !== 'failed') return undefined;
   if (work.failure && reason.cause === 'timeout') return work.failure;
   return atBound(reason, { phase: work.phase, tap, boundMs: settings.timeoutMs, nowMs: clock() });
@@ -199,8 +200,8 @@ export function cutShort(settings: RunSettings, work: Work, { tap, clock }: Watc
  */
 export async function workIn(
   { handle, process }: Launched,
-  settings: RunSettings,
-  plan: Pick<LaidOut, 'command' | 'mark'>,
+  settings: RunRequest,
+  plan: Pick<LaunchPlan, 'command' | 'mark'>,
   watched: Watched,
   { stop, work }: { stop: Stopper; work: Work },
 ): Promise<void> {
@@ -229,11 +230,11 @@ export async function workIn(
 
 /** Finds what exists after a run and did not before, whatever `destroy` reported. */
 export async function leftovers(
-  settings: RunSettings & { audit: Audit },
+  settings: RunRequest & { audit: Audit },
   before: Census | undefined,
-  of: { name: string; also?: string; folder?: string; id?: string | undefined; undestroyed?: string; staysUp?: boolean },
+  target: { name: string; also?: string; folder?: string; id?: string | undefined; undestroyed?: string; staysUp?: boolean },
 ): Promise<RunResult['leftovers']> {
-  const { undestroyed, staysUp = false, ...whose } = of;
+  const { undestroyed, staysUp = false, ...whose } = target;
   const left = await settings.audit.after(before, settings, { ...whose, staysUp, alone: settings.alone ?? true });
-  return 'gap' in left && undestroyed !== undefined ? [{ kind: 'sandbox', id: of.name }] : left;
+  return 'gap' in left && undestroyed !== undefined ? [{ kind: 'sandbox', id: target.name }] : left;
 }

@@ -5,14 +5,14 @@ import type { Command, Context, ExecStream, HostPaths, LaunchSpec, Layout, Mode 
 import { CagematchError, messageOf } from '../errors.js';
 import type { Owner } from '../os/own.js';
 import { oneLine } from '../os/printable.js';
-import { hold } from '../os/safe-dir.js';
+import { withOpenDir } from '../os/safe-dir.js';
 import type { Leftover, Outcome } from '../record/types.js';
 import { blamed, failureOf } from '../sandbox/failure.js';
-import { furnish } from '../sandbox/run-folders.js';
+import { createRunDirs } from '../sandbox/run-folders.js';
 import { whyLeft, withRunFolder, withSandbox } from '../sandbox/with-sandbox.js';
 import type { Verifier } from '../task/task.js';
 import { filesOf, writeTree } from '../task/tree.js';
-import type { RunSettings } from './run-settings.js';
+import type { RunRequest } from './run-settings.js';
 
 const PASSED: Outcome = { status: 'passed' };
 
@@ -37,7 +37,7 @@ export interface Verdict {
  * @param run the outcome from the judge, and the workspace as it came back
  */
 export async function verifyInside(
-  settings: Pick<RunSettings, 'mode' | 'ctx' | 'task' | 'name' | 'signal' | 'timeoutMs' | 'onPhase'>,
+  settings: Pick<RunRequest, 'mode' | 'ctx' | 'task' | 'name' | 'signal' | 'timeoutMs' | 'onPhase'>,
   run: { outcome: Outcome; workspace: string; nonce: string; user: Owner },
 ): Promise<Verdict> {
   const { verifier } = settings.task;
@@ -45,7 +45,7 @@ export async function verifyInside(
   settings.onPhase('verify');
   try {
     const { value, left } = await withRunFolder('verify', async (folder) => {
-      const { spec, command } = layOut(settings, verifier, run, folder);
+      const { spec, command } = planVerifier(settings, verifier, run, folder);
       return inSandbox(settings, spec, command);
     });
     return { ...value, leftovers: [...value.leftovers, ...left] };
@@ -54,7 +54,7 @@ export async function verifyInside(
   }
 }
 
-function layOut(
+function planVerifier(
   settings: { mode: Mode; ctx: Context; name: string },
   verifier: Verifier,
   run: { workspace: string; nonce: string; user: Owner },
@@ -63,8 +63,8 @@ function layOut(
   const { mode, ctx } = settings;
   const brought = join(folder, 'verify');
   mkdirSync(brought);
-  hold(brought, (held) => writeTree(verifier.files, held));
-  const host: HostPaths = { ...furnish(folder, run.user, ctx, mode), workspace: run.workspace };
+  withOpenDir(brought, (dir) => writeTree(verifier.files, dir));
+  const host: HostPaths = { ...createRunDirs(folder, run.user, ctx, mode), workspace: run.workspace };
   const layout = mode.layout(ctx, host);
   // If the guest uses the host's home, it shares all other host paths too.
   const shares = layout.home === host.home;

@@ -5,21 +5,21 @@ import { leftInWorkspace } from '../census/workspace.js';
 import type { Command, Context, Handle, HostPaths, Layout } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import { makeFolder } from '../os/owner.js';
-import { hold, type Identity, identify } from '../os/safe-dir.js';
+import { type Identity, identify, withOpenDir } from '../os/safe-dir.js';
 import type { Leftover } from '../record/types.js';
 import { dropFolder } from '../sandbox/drop-folder.js';
 import { failureOf } from '../sandbox/failure.js';
-import { openEntrance } from '../sandbox/model-access.js';
-import { commandFor, furnish, ownerFor, specFor, valuesOf, workspaceUser } from '../sandbox/run-folders.js';
+import { openModelAccess } from '../sandbox/model-access.js';
+import { commandFor, createRunDirs, ownerFor, specFor, valuesOf, workspaceUser } from '../sandbox/run-folders.js';
 import { stopper } from '../sandbox/time-limits.js';
 import { type OpeningSandbox, openSandbox, whyLeft } from '../sandbox/with-sandbox.js';
 import { watchMachine } from './busy.js';
-import { cutShort, leftovers, told, unlaunched, type Work, watch, withMore, workIn } from './run.js';
-import type { RunResult, RunSettings } from './run-settings.js';
+import { buildResult, cutShort, leftovers, unlaunched, type Work, watch, withMore, workIn } from './run.js';
+import type { RunRequest, RunResult } from './run-settings.js';
 import { verifierName, verifyInside } from './verify.js';
 
 /** What a sandbox needs in order to serve many runs. */
-type Ground = Pick<RunSettings, 'mode' | 'ctx' | 'reach' | 'gatewayPort' | 'task' | 'onFolder'>;
+type PoolNeeds = Pick<RunRequest, 'mode' | 'ctx' | 'reach' | 'gatewayPort' | 'task' | 'onFolder'>;
 
 interface Idle {
   name: string;
@@ -55,45 +55,45 @@ interface Dropped {
 }
 
 /** @param nameOf returns a sandbox's name for the suffix that distinguishes it from the row's others */
-export function createPool(ground: Ground, nameOf: (tail: string) => string): Pool {
+export function createPool(needs: PoolNeeds, nameOf: (tail: string) => string): Pool {
   const places = new Map<number, { name: string; folder: string; opening: OpeningSandbox; idle: Promise<Idle> }>();
   let launched = 0;
   const pool: Pool = {
     take(place) {
-      let one = places.get(place);
-      if (!one) {
+      let slot = places.get(place);
+      if (!slot) {
         launched += 1;
-        one = open(ground, nameOf(`idle${launched}`));
-        one.idle.catch(() => {});
-        places.set(place, one);
+        slot = open(needs, nameOf(`idle${launched}`));
+        slot.idle.catch(() => {});
+        places.set(place, slot);
       }
-      return one.idle;
+      return slot.idle;
     },
     async drop(place) {
-      const one = places.get(place);
-      if (!one) return { folder: [] };
+      const slot = places.get(place);
+      if (!slot) return { folder: [] };
       places.delete(place);
-      const { name, folder, opening } = one;
+      const { name, folder, opening } = slot;
       const undestroyed = whyLeft((await opening.close()).destroyed);
-      return { name, ...(undestroyed === undefined ? {} : { undestroyed }), folder: dropFolder(folder, ground) };
+      return { name, ...(undestroyed === undefined ? {} : { undestroyed }), folder: dropFolder(folder, needs) };
     },
     close: (from = 0) => Promise.all([...places.keys()].filter((place) => place >= from).map((place) => pool.drop(place))),
   };
   return pool;
 }
 
-function open(ground: Ground, name: string) {
-  const { mode, ctx } = ground;
+function open(needs: PoolNeeds, name: string) {
+  const { mode, ctx } = needs;
   const folder = makeFolder('warm');
   let host: HostPaths;
   const user = mode.owner?.(ctx) ?? workspaceUser(ctx.uid);
   try {
-    host = furnish(folder, user, ctx, mode);
+    host = createRunDirs(folder, user, ctx, mode);
   } catch (error) {
     dropFolder(folder);
     throw error;
   }
-  const opening = openSandbox({ mode, ctx, spec: specFor({ ...ground, name }, host, user) });
+  const opening = openSandbox({ mode, ctx, spec: specFor({ ...needs, name }, host, user) });
   const idle = opening.launched.then(
     (sandbox): Idle => ({ name, ...sandbox, host, workspace: identify(host.workspace), user, layout: mode.layout(ctx, host), used: 0 }),
   );
@@ -101,22 +101,22 @@ function open(ground: Ground, name: string) {
 }
 
 /** Runs the task once in the pool's sandbox. Never throws. The sandbox is destroyed if the run failed or left anything behind. */
-export async function runWarm(settings: RunSettings, pool: Pool, place: number): Promise<RunResult> {
+export async function runWarm(settings: RunRequest, pool: Pool, place: number): Promise<RunResult> {
   const at = settings.at ?? {};
-  const { tap, entrance } = openEntrance(settings, settings.task.id);
+  const { tap, access } = openModelAccess(settings, settings.task.id);
   const work: Work = { failure: undefined, live: { gap: 'not-reached' }, phase: 'work' };
   const audit = settings.audit ?? openAudit();
   const audited = { ...settings, audit };
   let result: RunResult;
   let before: Census | undefined;
-  let of: { name: string; also: string; id: string | undefined; folder: string } | undefined;
+  let target: { name: string; also: string; id: string | undefined; folder: string } | undefined;
   try {
     const { idle, layout, nonce } = await madeReady(settings, pool, place);
-    of = { name: idle.name, also: verifierName(settings.name), id: idle.handle.id, folder: dirname(idle.host.workspace) };
+    target = { name: idle.name, also: verifierName(settings.name), id: idle.handle.id, folder: dirname(idle.host.workspace) };
     before = await audit.before(settings, { fresh: idle.used === 1 });
     const watched = watch(settings, at, tap, idle.host.workspace);
     tap.values = valuesOf(layout, nonce);
-    const plan = commandFor(settings, layout, entrance);
+    const plan = commandFor(settings, layout, access);
     watched.meter.launched(idle.handle);
     await watched.meter.baseline();
     await settings.together?.();
@@ -134,10 +134,10 @@ export async function runWarm(settings: RunSettings, pool: Pool, place: number):
     const seen = conditions();
     await settings.allOver?.();
     const own = leftInWorkspace(idle.host.workspace, [idle.user.uid, settings.ctx.uid], settings.credential.secret);
-    const verdict = told(settings, watched, { ...work, conditions: seen }, nonce);
+    const verdict = buildResult(settings, watched, { ...work, conditions: seen }, nonce);
     const { user, host } = idle;
     const { outcome, leftovers: more } = await verifyInside(settings, { ...verdict, workspace: host.workspace, nonce, user });
-    const left = outcome.status === 'passed' ? await leftovers(audited, before, { ...of, staysUp: true }) : [];
+    const left = outcome.status === 'passed' ? await leftovers(audited, before, { ...target, staysUp: true }) : [];
     result = { ...verdict, outcome, leftovers: withMore(left, [...own, ...more]) };
   } catch (error) {
     result = unlaunched(settings, at, error instanceof Unready ? error.outcome : failureOf(error));
@@ -151,7 +151,7 @@ export async function runWarm(settings: RunSettings, pool: Pool, place: number):
   const found = withMore(result.leftovers, dropped.folder);
   if (result.outcome.status === 'passed') return { ...result, leftovers: found };
   const { name = settings.name, undestroyed } = dropped;
-  const left = await leftovers(audited, before, { name, ...of, ...(undestroyed === undefined ? {} : { undestroyed }) });
+  const left = await leftovers(audited, before, { name, ...target, ...(undestroyed === undefined ? {} : { undestroyed }) });
   return { ...result, leftovers: withMore(left, 'gap' in found ? [] : found) };
 }
 
@@ -167,7 +167,7 @@ class Unready extends Error {
  * cannot be reset is replaced, once.
  * @throws Unready
  */
-async function madeReady(settings: RunSettings, pool: Pool, place: number): Promise<{ idle: Idle; layout: Layout; nonce: string }> {
+async function madeReady(settings: RunRequest, pool: Pool, place: number): Promise<{ idle: Idle; layout: Layout; nonce: string }> {
   const stop = stopper(settings.signal, settings.timeoutMs);
   const fresh = async () => {
     for (let replaced = false; ; replaced = true) {
@@ -202,21 +202,21 @@ rm -rf "$2"
 mkdir -p "$2/home" "$2/tmp"
 cp -a "$3/." "$2/home"`;
 
-async function refresh(settings: RunSettings, idle: Idle): Promise<{ layout: Layout; nonce: string }> {
+async function refresh(settings: RunRequest, idle: Idle): Promise<{ layout: Layout; nonce: string }> {
   const { layout } = idle;
   const base = `${layout.tmp ?? '/tmp'}/cagematch-run`;
   idle.used += 1;
   await inside(settings, idle, ['/bin/sh', '-c', REFRESH, 'sh', layout.workspace, base, layout.home]);
   // Use the folder itself, not whatever may have replaced it: agents were here, and their processes may still be running.
-  const seeded = hold(idle.workspace, (held) => {
-    if (held.names(1).length > 0) return undefined;
-    return settings.task.seed(held.path, ownerFor(idle.user, settings.ctx.uid));
+  const seeded = withOpenDir(idle.workspace, (dir) => {
+    if (dir.names(1).length > 0) return undefined;
+    return settings.task.seed(dir.path, ownerFor(idle.user, settings.ctx.uid));
   });
   if (!seeded) throw new CagematchError('launch-failed', 'the workspace of the sandbox that idles could not be emptied');
   return { layout: { ...layout, home: `${base}/home`, ...(layout.tmp === undefined ? {} : { tmp: `${base}/tmp` }) }, nonce: seeded.nonce };
 }
 
-async function inside(settings: RunSettings, idle: Idle, argv: Command['argv']): Promise<void> {
+async function inside(settings: RunRequest, idle: Idle, argv: Command['argv']): Promise<void> {
   const { layout } = idle;
   const env = { HOME: layout.home, LANG: 'C.UTF-8', ...(layout.path === undefined ? {} : { PATH: layout.path }) };
   let words = '';

@@ -1,7 +1,7 @@
 // A run's workspace on this host. After an agent has used it, files are read only through the same folder that was created for the run.
 import type { Mode } from '../contract.js';
 import { CagematchError } from '../errors.js';
-import { hold, type Identity, identify } from '../os/safe-dir.js';
+import { type Identity, identify, withOpenDir } from '../os/safe-dir.js';
 import type { Gap, Planted, Sync } from '../record/types.js';
 import { failureOf } from '../sandbox/failure.js';
 import { lookForPlanted, plantedSince, type Snapshot } from '../task/planted.js';
@@ -16,23 +16,23 @@ export interface Workspace extends Identity {
 /** Records the workspace before the launch, once it contains the seed. */
 export function asSeeded(path: string): Workspace {
   const folder = identify(path);
-  return { ...folder, seeded: hold(folder, lookForPlanted) };
+  return { ...folder, seeded: withOpenDir(folder, lookForPlanted) };
 }
 
 /** Checks whether the agent's file is already on this host. */
 export function hasArrived(task: Task, workspace: Workspace): Sync['live'] {
   if (!task.arrived) return { gap: 'not-exercised' };
-  return hold(workspace, ({ path }) => task.arrived?.(path)) ? 'yes' : 'no';
+  return withOpenDir(workspace, ({ path }) => task.arrived?.(path)) ? 'yes' : 'no';
 }
 
 /** Checks whether the workspace has become a git repository. Git itself is not run: an agent could have configured it. */
 export function isRepository(workspace: Workspace): boolean {
-  return hold(workspace, (held) => held.look('.git')?.isDirectory()) === true;
+  return withOpenDir(workspace, (dir) => dir.look('.git')?.isDirectory()) === true;
 }
 
 /** Judges the workspace. An agent that shares this host's files may have replaced the folder; a replaced folder is not read. */
 export function judged(task: Task, workspace: Workspace, nonce: string, transcript: Transcript): ReturnType<Task['judge']> {
-  const verdict = hold(workspace, ({ path }) => task.judge(path, nonce, transcript));
+  const verdict = withOpenDir(workspace, ({ path }) => task.judge(path, nonce, transcript));
   if (verdict) return verdict;
   const replaced = new CagematchError('collect-failed', 'the workspace is not the folder any more that was made for the run');
   return { outcome: failureOf(replaced), sync: { in: { gap: 'not-reached' }, out: 'no' } };
@@ -41,6 +41,6 @@ export function judged(task: Task, workspace: Workspace, nonce: string, transcri
 /** @param collected whether the workspace has been copied out; before that, a copied workspace is not on this host */
 export function plantedIn(workspace: Workspace, mode: Pick<Mode, 'workspace'>, collected: boolean): Planted[] | Gap {
   if (mode.workspace === 'copy' && !collected) return { gap: 'not-reached' };
-  const now = hold(workspace, lookForPlanted);
+  const now = withOpenDir(workspace, lookForPlanted);
   return workspace.seeded && now ? plantedSince(workspace.seeded, now) : { gap: 'vanished' };
 }

@@ -53,7 +53,7 @@ export function liveAnswer(upstream: string, credential: Credential, env: Env = 
     bodyTimeout: 0,
   });
   const base = upstream.replace(/\/+$/, '');
-  const answer: Answer = async (req, res, of, asked) => {
+  const answer: Answer = async (req, res, conversation, asked) => {
     const { body } = asked;
     const url = new URL(`${base}${req.url}`);
     const hungUp = new AbortController();
@@ -93,7 +93,7 @@ export function liveAnswer(upstream: string, credential: Credential, env: Env = 
       brokeOff = error as Error;
     } finally {
       asked.pause();
-      tape?.hear({ path: req.url ?? '/', headers: req.headers, body, status, answerHeaders, answer: Buffer.concat(copy) }, of);
+      tape?.hear({ path: req.url ?? '/', headers: req.headers, body, status, answerHeaders, answer: Buffer.concat(copy) }, conversation);
     }
     const wrong = await watch.end();
     if (brokeOff) throw new Error(`its answer broke off (${messageOf(brokeOff)})`, { cause: brokeOff });

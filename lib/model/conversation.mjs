@@ -143,14 +143,14 @@ function toldBy(exchanges, index) {
 function difference({ results: expected }, got) {
   if (expected === undefined) return undefined;
   if (expected.length !== got.length) return `${expected.length} tool results were expected, ${got.length} came`;
-  for (const [index, one] of expected.entries()) {
+  for (const [index, exchange] of expected.entries()) {
     const came = /** @type {Result} */ (got[index]);
     const which = expected.length === 1 ? '' : `tool result ${index + 1} of ${expected.length}: `;
-    if (one.tool !== came.tool) return `${which}one of ${one.tool} was expected, one of ${nameOf(came.tool)} came`;
-    if (one.outcome === came.outcome) continue;
-    return one.outcome === 'ok'
-      ? `${which}${one.tool} was to succeed, and failed: ${quoted(came.text)}`
-      : `${which}${one.tool} was to fail (${quoted(one.text)}), and succeeded`;
+    if (exchange.tool !== came.tool) return `${which}one of ${exchange.tool} was expected, one of ${nameOf(came.tool)} came`;
+    if (exchange.outcome === came.outcome) continue;
+    return exchange.outcome === 'ok'
+      ? `${which}${exchange.tool} was to succeed, and failed: ${quoted(came.text)}`
+      : `${which}${exchange.tool} was to fail (${quoted(exchange.text)}), and succeeded`;
   }
   return undefined;
 }

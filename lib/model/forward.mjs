@@ -65,7 +65,7 @@ export function whyUnreachable(url, error) {
   const text = `${url.origin} does not answer: ${error instanceof Error ? error.message.split('\n', 1)[0] : error}`;
   const code = error instanceof Error ? /** @type {NodeJS.ErrnoException} */ (error).code : undefined;
   const cause = error instanceof Error ? /** @type {NodeJS.ErrnoException | undefined} */ (error.cause)?.code : undefined;
-  if (![code, cause].some((one) => one !== undefined && UNKNOWN_AUTHORITY.includes(one)))
+  if (![code, cause].some((known) => known !== undefined && UNKNOWN_AUTHORITY.includes(known)))
     return { text, hopeless: code?.startsWith('ERR_TLS_') === true || code?.startsWith('CERT_') === true };
   // Node 24 adds advice about one of its flags (`; … --use-system-ca`), which the user cannot pass to the Node that runs here.
   return {
@@ -86,7 +86,9 @@ function without(headers) {
  */
 export function proxyFor(url, env) {
   const direct = (env.no_proxy || env.NO_PROXY || '').split(/[\s,]+/).filter(Boolean);
-  const isDirect = direct.some((one) => one === '*' || url.hostname === one || url.hostname.endsWith(`.${one.replace(/^\*?\./, '')}`));
+  const isDirect = direct.some(
+    (pattern) => pattern === '*' || url.hostname === pattern || url.hostname.endsWith(`.${pattern.replace(/^\*?\./, '')}`),
+  );
   return isDirect ? undefined : namedProxy(url.protocol, env);
 }
 
@@ -99,7 +101,7 @@ export function proxyFor(url, env) {
  */
 export function namedProxy(protocol, env) {
   const names = protocol === 'https:' ? ['https_proxy', 'HTTPS_PROXY'] : ['http_proxy', 'HTTP_PROXY'];
-  const name = names.find((one) => env[one]);
+  const name = names.find((variable) => env[variable]);
   if (name === undefined) return undefined;
   /** @type {URL} */
   let url;

@@ -14,7 +14,7 @@ import { presentedCredential, readBody, refuseRoute, routeOf, sameSecret, sendEr
  * Answers a request whose token and route have been checked, and whose body has been read. If it resolves to a string, that describes what
  * was wrong with the answer despite its successful status. `close` ends its open connections together with the gateway.
  */
-export type Answer = ((req: IncomingMessage, res: ServerResponse, of: Asking, asked: Asked) => Promise<unknown>) & {
+export type Answer = ((req: IncomingMessage, res: ServerResponse, conversation: Asking, asked: Asked) => Promise<unknown>) & {
   close?(): Promise<void>;
 };
 /** The part of a tap that answers need, or may add to. */

@@ -119,8 +119,8 @@ export function stepsOf(messages) {
  * @returns {string[]}
  */
 export function rolledIds(messages) {
-  const told = messages.flatMap(partsOf).flatMap(({ type, content }) => (type === 'tool_result' ? [textOf(content)] : []));
-  return [...new Set(told.flatMap((text) => [...text.matchAll(/\b(?:agentId|with ID): ([\w-]{6,})/g)].map(([, id = '']) => id)))];
+  const results = messages.flatMap(partsOf).flatMap(({ type, content }) => (type === 'tool_result' ? [textOf(content)] : []));
+  return [...new Set(results.flatMap((text) => [...text.matchAll(/\b(?:agentId|with ID): ([\w-]{6,})/g)].map(([, id = '']) => id)))];
 }
 
 /**

@@ -58,7 +58,7 @@ const DECODERS: Record<string, (bytes: Buffer) => Buffer> = {
 
 /** Those of the encodings accepted by the agent that can be decoded here. */
 export function readableEncodings(accepted: string): string {
-  const readable = accepted.split(',').filter((one) => Object.hasOwn(DECODERS, one.split(';')[0]?.trim() ?? ''));
+  const readable = accepted.split(',').filter((encoding) => Object.hasOwn(DECODERS, encoding.split(';')[0]?.trim() ?? ''));
   return readable.join(',').trim() || 'identity';
 }
 
@@ -90,23 +90,31 @@ function assembled(stream: string): z.infer<typeof messageSchema> | undefined {
   let message: z.infer<typeof messageSchema> | undefined;
   const inputs = new Map<number, string>();
   for (const chunk of stream.split(/\r?\n\r?\n/)) {
-    const data = chunk.split(/\r?\n/).flatMap((line) => (line.startsWith('data:') ? [line.slice(5).trimStart()] : []));
-    const json = data.length === 0 ? undefined : parseJson(data.join('\n'));
+    const json = dataOf(chunk);
     if ((json as { type?: unknown } | undefined)?.type === 'error') return undefined;
     const event = eventSchema.safeParse(json).data;
     if (event?.type === 'message_start') message = { ...event.message, content: [...event.message.content] };
     if (!event || !message) continue;
     if (event.type === 'content_block_start') message.content[event.index] = { ...event.content_block };
-    if (event.type === 'content_block_delta') {
-      const block = message.content[event.index];
-      if (block && event.delta.text !== undefined) block.text = `${block.text ?? ''}${event.delta.text}`;
-      const json = event.delta.partial_json;
-      if (json !== undefined) inputs.set(event.index, `${inputs.get(event.index) ?? ''}${json}`);
-    }
+    if (event.type === 'content_block_delta') append(event, message.content[event.index], inputs);
     if (event.type === 'message_delta') message.stop_reason = event.delta.stop_reason;
     if (event.type === 'message_stop') return withInputs(message, inputs);
   }
   return undefined;
+}
+
+/** The JSON value in the data lines of one server-sent event; undefined if there is none. */
+function dataOf(chunk: string): unknown {
+  const data = chunk.split(/\r?\n/).flatMap((line) => (line.startsWith('data:') ? [line.slice(5).trimStart()] : []));
+  return data.length === 0 ? undefined : parseJson(data.join('\n'));
+}
+
+type Delta = Extract<z.infer<typeof eventSchema>, { type: 'content_block_delta' }>;
+
+/** Adds a piece of text to its block, and a piece of a tool's input to `inputs`, where it is kept as text until it is complete. */
+function append({ index, delta }: Delta, block: RawBlock | undefined, inputs: Map<number, string>): void {
+  if (block && delta.text !== undefined) block.text = `${block.text ?? ''}${delta.text}`;
+  if (delta.partial_json !== undefined) inputs.set(index, `${inputs.get(index) ?? ''}${delta.partial_json}`);
 }
 
 function withInputs<T extends { content: RawBlock[] }>(message: T, inputs: ReadonlyMap<number, string>): T | undefined {

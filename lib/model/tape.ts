@@ -32,7 +32,7 @@ interface Talk {
 }
 
 export interface Tape {
-  hear(heard: Heard, of: Asking): void;
+  hear(heard: Heard, asking: Asking): void;
   /** @throws `record-failed` if nothing was recorded, or an answer in the middle is missing */
   toCassette(task: { id: string; prompt: string }): { cassette: Cassette; warnings: string[] };
 }
@@ -42,21 +42,22 @@ const requestSchema = z.looseObject({
   system: z.unknown().optional(),
 });
 
+/** Collects the exchanges of a live run, by conversation. Failed requests are left out, since the agent repeats them. */
 export function createTape(): Tape {
   const talks: Talk[] = [];
   const known: [Name, string][] = [];
   let agent = 'unknown';
 
   return {
-    hear(heard, of) {
+    hear(heard, asking) {
       const request = requestOf(heard);
       const spoken =
         request && spokenIn(heard.answer, header(heard.answerHeaders, 'content-encoding'), header(heard.answerHeaders, 'content-type'));
       // A failed request is retried by the agent, and is not part of the conversation.
       if (!request || !spoken || heard.status !== 200) return;
-      if (of.token !== undefined) keepSecret(of.token, 'token of the run');
+      if (asking.token !== undefined) keepSecret(asking.token, 'token of the run');
       agent = /claude-cli\/(\S+)/.exec(header(heard.headers, 'user-agent'))?.[1] ?? agent;
-      known.push(...knownOf(heard, request, of));
+      known.push(...knownOf(heard, request, asking));
       const { talk, from } = talkOf(talks, request.messages, heard.headers['x-claude-code-agent-id'] as string | undefined);
       const steps = stepsOf(request.messages.slice(from));
       const news = steps.at(-1)?.news ?? { results: [], notified: 0 };
@@ -89,7 +90,7 @@ function header(headers: IncomingHttpHeaders, name: string): string {
 
 /** The values that are specific to this run. A folder may have two paths: ours, and the one that the agent sees behind links. */
 function knownOf(heard: Heard, request: z.infer<typeof requestSchema>, { values = {} }: Asking): [Name, string][] {
-  const folders = [values.cwd, folderOf(request, values.cwd)].filter((one) => one !== undefined);
+  const folders = [values.cwd, folderOf(request, values.cwd)].filter((folder) => folder !== undefined);
   const { home, tmp, nonce } = values;
   const session = header(heard.headers, 'x-claude-code-session-id');
   return [
@@ -133,13 +134,13 @@ function cleaner(known: readonly [Name, string][], ids: readonly string[]): (tex
 
 function exchangesOf(talk: Talk, clean: (text: string) => string): Cassette['conversations'][number]['exchanges'] {
   return Array.from({ length: Math.max(...talk.exchanges.keys()) + 1 }, (_, index) => {
-    const one = talk.exchanges.get(index);
-    if (!one)
+    const exchange = talk.exchanges.get(index);
+    if (!exchange)
       throw new CagematchError(
         'record-failed',
         `${talk.subAgent === undefined ? 'the agent' : 'a sub-agent'} got no whole answer to request ${index + 1}`,
       );
-    const { results, notified, content, stop } = one;
+    const { results, notified, content, stop } = exchange;
     return {
       ...(results.length === 0 ? {} : { results: results.map((result) => ({ ...result, text: beginning(clean(result.text), 160) })) }),
       ...(notified === 0 ? {} : { notified }),
@@ -151,7 +152,7 @@ function exchangesOf(talk: Talk, clean: (text: string) => string): Cassette['con
 
 /** The first non-blank line, up to the given length, without a truncated placeholder at its end. */
 function beginning(text: string, most: number): string {
-  const line = text.split('\n').find((one) => one.trim() !== '') ?? '';
+  const line = text.split('\n').find((candidate) => candidate.trim() !== '') ?? '';
   return line
     .trim()
     .slice(0, most)
@@ -167,10 +168,12 @@ function openings(asked: string[]): string[] {
 }
 
 function warningsOf(talks: readonly Talk[], opens: readonly string[]): string[] {
-  const leftOut = new Set(talks.flatMap(({ exchanges }) => [...exchanges.values()].flatMap((one) => one.leftOut)));
-  const twice = opens.filter((one, index) => index > 0 && opens.indexOf(one, 1) !== index);
+  const leftOut = new Set(talks.flatMap(({ exchanges }) => [...exchanges.values()].flatMap((exchange) => exchange.leftOut)));
+  const twice = opens.filter((open, index) => index > 0 && opens.indexOf(open, 1) !== index);
   return [
     ...(leftOut.size === 0 ? [] : [`left out, since a replay has no form for it: ${[...leftOut].join(', ')}`]),
-    ...twice.map((one) => `several sub-agents were given the same words, and will all be answered as the first: ${beginning(one, 80)}`),
+    ...twice.map(
+      (opening) => `several sub-agents were given the same words, and will all be answered as the first: ${beginning(opening, 80)}`,
+    ),
   ];
 }

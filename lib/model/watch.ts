@@ -74,7 +74,7 @@ function watchStream() {
     hear(chunk: Buffer): void {
       const lines = (line + decoder.write(chunk)).split(/\r?\n/);
       line = (lines.pop() ?? '').slice(0, MOST_KEPT);
-      for (const one of lines) read(one);
+      for (const line of lines) read(line);
     },
     isWhole: () => last === 'message_stop',
     end(): string | undefined {
@@ -89,5 +89,5 @@ function watchStream() {
 
 function errorIn(data: string): string {
   const { error } = (parseJson(data) ?? {}) as { error?: { type?: unknown; message?: unknown } };
-  return [error?.type, error?.message].filter((one) => typeof one === 'string').join(': ') || 'without a reason';
+  return [error?.type, error?.message].filter((part) => typeof part === 'string').join(': ') || 'without a reason';
 }

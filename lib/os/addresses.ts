@@ -25,7 +25,9 @@ export function refuseExposed(address: string, where: { interfaces?: typeof netw
   const refuse = (why: string) => new CagematchError('bad-input', `the gateway does not listen on ${address}: ${why}`, hint);
   if (isIP(address) === 0) throw refuse('that is no IP address');
   if (/^[0.:]+$/.test(address) || /^::ffff:/i.test(address)) throw refuse('that is every interface of this machine');
-  const named = Object.entries((where.interfaces ?? networkInterfaces)()).find(([, all]) => all?.some((one) => one.address === address));
+  const named = Object.entries((where.interfaces ?? networkInterfaces)()).find(([, all]) =>
+    all?.some((candidate) => candidate.address === address),
+  );
   // Nobody can connect to an address that this machine does not have; the kernel refuses to listen on it.
   if (!named || named[1]?.every(({ internal }) => internal)) return;
   const folder = where.folder ?? '/sys/class/net';

@@ -19,7 +19,7 @@ export interface SpawnOptions {
 }
 
 /** How a child ended. `missing`: there is no such program. */
-export type ChildEnd = ExecEnd & { missing?: boolean };
+type ChildEnd = ExecEnd & { missing?: boolean };
 
 /** A child whose output has to be read. */
 export interface Child {

@@ -32,6 +32,7 @@ export function identifier(pid: number, place: Place = thisPlace()): string {
   return [pid, place.boot, start, place.pidNamespace ?? '', place.host].join(SEPARATOR);
 }
 
+/** Whether the harness with that identifier still runs; `foreign` if that cannot be seen from here, as on another machine. */
 export function stateOf(owner: string, place: Place = thisPlace()): OwnerState {
   const [pid = '', boot, start, pidNamespace, host] = owner.split(SEPARATOR);
   // 0 and negative numbers would address whole process groups. No version of cagematch has written such an identifier.
@@ -86,6 +87,7 @@ function statFields(pid: number, proc: string): string[] | undefined {
 
 let known: Place | undefined;
 
+/** Read once per process. */
 export function thisPlace(): Place {
   known ??= { pidNamespace: pidNamespaceOf('self'), boot: bootId(), host: hostId(), proc: '/proc' };
   return known;
@@ -113,9 +115,9 @@ function bootId(): string {
   return read('/proc/sys/kernel/random/boot_id')?.trim() ?? `boot-${Math.round((Date.now() / 1000 - uptime()) / 60)}`;
 }
 
-function sameBoot(one: string, other: string): boolean {
-  const [a, b] = [MINUTES.exec(one)?.[1], MINUTES.exec(other)?.[1]];
-  return a === undefined || b === undefined ? one === other : Math.abs(Number(a) - Number(b)) <= 2;
+function sameBoot(boot: string, other: string): boolean {
+  const [a, b] = [MINUTES.exec(boot)?.[1], MINUTES.exec(other)?.[1]];
+  return a === undefined || b === undefined ? boot === other : Math.abs(Number(a) - Number(b)) <= 2;
 }
 
 function read(path: string): string | undefined {

@@ -83,7 +83,7 @@ export function realTemporaryFolder(named: string | undefined): string | undefin
  * with ENOENT, as `/proc` does.
  */
 export function makeFolders(path: string): void {
-  const found = (one: string) => statSync(one, { throwIfNoEntry: false });
+  const found = (path: string) => statSync(path, { throwIfNoEntry: false });
   if (found(path)?.isDirectory()) return;
   // If a file is in the way, mkdir reports ENOTDIR in every version of Node.
   if (!found(dirname(path))) makeFolders(dirname(path));

@@ -54,9 +54,9 @@ export function childrenOf(pids: Iterable<number>, proc = '/proc'): number[] {
 
 /** True if the process is one of the roots or below one. Undefined if it or an ancestor is gone, so that this cannot be determined. */
 export function isBelow(pid: number, roots: readonly number[], proc = '/proc'): boolean | undefined {
-  for (let one = pid; one !== 1; one = parentOf(one, proc)) {
-    if (roots.includes(one)) return true;
-    if (one === 0) return undefined;
+  for (let ancestor = pid; ancestor !== 1; ancestor = parentOf(ancestor, proc)) {
+    if (roots.includes(ancestor)) return true;
+    if (ancestor === 0) return undefined;
   }
   return roots.includes(1);
 }

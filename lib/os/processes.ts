@@ -28,7 +28,7 @@ type List = (ctx: Context) => Promise<Listed[]>;
 export async function listMarkedProcesses(ctx: Context): Promise<Listed[]> {
   const listed = await listProcesses(ctx);
   const known = new Set(listed.map(pidOf));
-  return [...listed, ...listMarked(ctx.labels.mode).filter((one) => !known.has(pidOf(one)))];
+  return [...listed, ...listMarked(ctx.labels.mode).filter((resource) => !known.has(pidOf(resource)))];
 }
 
 /** Every process of the context's mode that still has its environment, as `<sandbox> pid <pid>`. */
@@ -58,7 +58,7 @@ export async function listOrphans(platform: NodeJS.Platform, env: Env): Promise<
     const { [NAMES.owner]: owner, [SANDBOX]: sandbox, TMPDIR: folder } = own;
     if (owner === undefined || !ownerDead(owner)) return [];
     const folders = folder === undefined ? left : [folder, ...left];
-    const ours = sandbox !== undefined || (session !== undefined && folders.some((one) => sessionsIn(one).has(session)));
+    const ours = sandbox !== undefined || (session !== undefined && folders.some((folder) => sessionsIn(folder).has(session)));
     return ours ? [{ id: `client pid ${pid}`, kind: 'process', labels: { owner }, state: 'running' as const }] : [];
   });
 }

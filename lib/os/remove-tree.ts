@@ -1,7 +1,7 @@
 // Removes folder trees that strangers had access to: nothing beyond a link or a mount is removed, whatever the strangers do meanwhile.
 import { randomUUID } from 'node:crypto';
 import { closeSync, lstatSync, openSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
-import { AS_FOLDER, type Held, heldBy, type Name, under } from './safe-dir.js';
+import { AS_FOLDER, heldBy, type Name, type OpenDir, under } from './safe-dir.js';
 
 /** How many times a folder is emptied if somebody keeps adding new files to it meanwhile. */
 const TURNS = 3;
@@ -32,7 +32,7 @@ export function removeTree(folder: string, last?: string): void {
 }
 
 /** @returns whether nothing but `last` was left */
-function empty(top: Held, last: string | undefined): boolean {
+function empty(top: OpenDir, last: string | undefined): boolean {
   const isLast = (name: Name) => last !== undefined && Buffer.from(last).equals(Buffer.from(name));
   const names: Name[] = top.names().filter((name) => !isLast(name));
   if (names.length === 0) return true;
@@ -40,10 +40,10 @@ function empty(top: Held, last: string | undefined): boolean {
     if (drop(top, name)) continue;
     // A folder that has meanwhile been replaced by a link is not entered; the next turn handles the link.
     top.folder(name, (inner) => {
-      for (const one of inner.names()) {
-        if (drop(inner, one) || dropFolder(inner, one)) continue;
+      for (const name of inner.names()) {
+        if (drop(inner, name) || dropFolder(inner, name)) continue;
         const raised = `.${randomUUID()}`;
-        renameSync(under(inner.path, one), under(top.path, raised));
+        renameSync(under(inner.path, name), under(top.path, raised));
         names.push(raised);
       }
     });
@@ -53,12 +53,12 @@ function empty(top: Held, last: string | undefined): boolean {
 }
 
 /** Removes anything but a folder. @returns whether it is gone */
-function drop(from: Held, name: Name): boolean {
+function drop(from: OpenDir, name: Name): boolean {
   return went(() => unlinkSync(under(from.path, name)), ['EISDIR', 'EPERM']);
 }
 
 /** Removes an empty folder. @returns whether it is gone */
-function dropFolder(from: Held, name: Name): boolean {
+function dropFolder(from: OpenDir, name: Name): boolean {
   return went(() => rmdirSync(under(from.path, name)), ['ENOTEMPTY', 'EEXIST', 'ENOTDIR']);
 }
 

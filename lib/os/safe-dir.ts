@@ -31,7 +31,7 @@ export const AS_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_N
 export type Name = string | Buffer;
 
 /** An open folder. All operations apply to the folder that was opened, even if it has been renamed meanwhile. */
-export interface Held {
+export interface OpenDir {
   /** A path that leads into the folder as long as it is held. */
   path: string;
   stats(): Stats;
@@ -42,7 +42,7 @@ export interface Held {
   /** Target of a link, as bytes; undefined if there is no link of that name. */
   linkOf(name: Name): Buffer | undefined;
   /** Opens a subfolder for as long as `act` takes; undefined if there is no folder of that name, or it is a link. */
-  folder<T>(name: Name, act: (held: Held) => T): T | undefined;
+  folder<T>(name: Name, act: (dir: OpenDir) => T): T | undefined;
   /** Opens a file in the folder for as long as `act` takes; undefined if it is anything but a plain file. */
   file<T>(name: Name, act: (descriptor: number, stats: Stats) => T): T | undefined;
 }
@@ -54,22 +54,23 @@ export interface Identity {
   ino: number;
 }
 
+/** @throws the system's error if there is no such folder. A link is identified itself, not its target. */
 export function identify(folder: string): Identity {
   const { dev, ino } = lstatSync(folder);
   return { path: folder, dev, ino };
 }
 
 /** @returns undefined if there is no such folder, or another one has taken its place */
-export function hold<T>(folder: string | Identity, act: (held: Held) => T): T | undefined {
+export function withOpenDir<T>(folder: string | Identity, act: (dir: OpenDir) => T): T | undefined {
   const path = typeof folder === 'string' ? folder : folder.path;
-  return holdAt(path, (held) => {
-    if (typeof folder === 'string') return { value: act(held) };
-    const { dev, ino } = held.stats();
-    return dev === folder.dev && ino === folder.ino ? { value: act(held) } : undefined;
+  return withOpenDirAt(path, (dir) => {
+    if (typeof folder === 'string') return { value: act(dir) };
+    const { dev, ino } = dir.stats();
+    return dev === folder.dev && ino === folder.ino ? { value: act(dir) } : undefined;
   })?.value;
 }
 
-function holdAt<T>(path: string | Buffer, act: (held: Held) => T): T | undefined {
+function withOpenDirAt<T>(path: string | Buffer, act: (dir: OpenDir) => T): T | undefined {
   return opened(path, AS_FOLDER, (descriptor) => act(heldBy(descriptor, path)));
 }
 
@@ -89,7 +90,7 @@ function opened<T>(path: string | Buffer, flags: number, act: (descriptor: numbe
 }
 
 /** Wraps a folder that is already open. @param found the path by which it was found */
-export function heldBy(descriptor: number, found: string | Buffer): Held {
+export function heldBy(descriptor: number, found: string | Buffer): OpenDir {
   // The trailing dot is needed because `/proc/self/fd/<n>` is itself a link.
   const path: string | Buffer = BY_DESCRIPTOR ? `/proc/self/fd/${descriptor}/.` : found;
   const at = (name: Name) => under(path, name);
@@ -99,7 +100,7 @@ export function heldBy(descriptor: number, found: string | Buffer): Held {
     names: (most) => (most === undefined ? readdirSync(path, { encoding: 'buffer' }) : someNames(path, most)),
     look: (name) => attempt(() => lstatSync(at(name), { throwIfNoEntry: false })),
     linkOf: (name) => attempt(() => readlinkSync(at(name), { encoding: 'buffer' })),
-    folder: (name, act) => holdAt(at(name), act),
+    folder: (name, act) => withOpenDirAt(at(name), act),
     file: (name, act) =>
       opened(at(name), AS_FILE, (own) => {
         const stats = fstatSync(own);
@@ -113,8 +114,8 @@ function someNames(path: string | Buffer, most: number): Buffer[] {
   const listing = opendirSync(path.toString(), { encoding: 'buffer' as BufferEncoding });
   try {
     const names: Buffer[] = [];
-    for (let one = listing.readSync(); one !== null && names.length < most; one = listing.readSync())
-      names.push(one.name as unknown as Buffer);
+    for (let entry = listing.readSync(); entry !== null && names.length < most; entry = listing.readSync())
+      names.push(entry.name as unknown as Buffer);
     return names;
   } finally {
     listing.closeSync();
@@ -154,10 +155,10 @@ export function readBounded(descriptor: number, most: number): Buffer | undefine
  * has a second hard link, since it could then be a file of this host that somebody has linked into the folder.
  */
 export function readOwnText(folder: string, name: string, most: number): string | undefined {
-  return hold(folder, (held) => readOwn(held, name, most)?.toString('utf8'));
+  return withOpenDir(folder, (dir) => readOwn(dir, name, most)?.toString('utf8'));
 }
 
 /** Like `readOwnText`, but in a folder that is already open, and as bytes. */
-export function readOwn(held: Held, name: Name, most: number): Buffer | undefined {
-  return held.file(name, (descriptor, stats) => (stats.nlink > 1 ? undefined : readBounded(descriptor, most)));
+export function readOwn(dir: OpenDir, name: Name, most: number): Buffer | undefined {
+  return dir.file(name, (descriptor, stats) => (stats.nlink > 1 ? undefined : readBounded(descriptor, most)));
 }

@@ -46,7 +46,7 @@ export function stream(argv: readonly [string, ...string[]], options: SpawnOptio
     child[name]?.setEncoding('utf8').on('data', split.push);
     return split;
   });
-  const ended = child.ended.then(async ({ missing: _missing, ...end }) => {
+  const ended = child.ended.then(async ({ missing, ...end }) => {
     const atMs = monotonic();
     void (async () => {
       if (child.pid !== undefined) await drained(child, () => paused);

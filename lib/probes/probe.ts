@@ -5,7 +5,7 @@ import type { Gateway } from '../model/gateway.js';
 import type { ProbeName, UnstampedProbe } from '../record/probe.js';
 import type { Recorder } from '../record/write.js';
 import { makeReady } from '../sandbox/prepare.js';
-import { type PlannedEntry, sandboxName } from '../sandbox/row.js';
+import { type PlannedRow, sandboxName } from '../sandbox/row.js';
 import { sweep } from '../sandbox/sweep.js';
 import type { Task } from '../task/task.js';
 import { probeResidue } from './residue/residue.js';
@@ -17,9 +17,9 @@ import { probeWalls } from './walls/walls.js';
 const INTERRUPTED = 'interrupted';
 
 export interface ProbeSettings {
-  entries: PlannedEntry[];
+  entries: PlannedRow[];
   /** @param more added to the user's environment */
-  contextOf(entry: PlannedEntry, more?: Env): Context;
+  contextOf(entry: PlannedRow, more?: Env): Context;
   /** The caller's complete environment. */
   env: Env;
   record: Recorder<UnstampedProbe>;
@@ -43,7 +43,7 @@ export interface ProbeSettings {
 /** Never throws because of a row: a failed probe is reported as an event. */
 export async function runProbe(settings: ProbeSettings): Promise<void> {
   const { record, signal } = settings;
-  const begun: { entry: PlannedEntry; ctx: Context }[] = [];
+  const begun: { entry: PlannedRow; ctx: Context }[] = [];
   const subjects: Subject[] = [];
   for (const entry of settings.entries) {
     if (signal.aborted) break;

@@ -7,12 +7,12 @@ import { parseJson } from '../json.js';
 import { own } from '../os/own.js';
 import { packageRoot } from '../package.js';
 import type { Outcome } from '../record/types.js';
-import type { Ready } from '../sandbox/prepare.js';
-import { furnish, workspaceUser } from '../sandbox/run-folders.js';
+import type { PreparedRow } from '../sandbox/prepare.js';
+import { createRunDirs, workspaceUser } from '../sandbox/run-folders.js';
 import { withRunFolder, withSandbox } from '../sandbox/with-sandbox.js';
 
 /** A row that is ready to be probed. */
-export interface Subject extends Ready {
+export interface Subject extends PreparedRow {
   /** A name for a sandbox of this row, unique on this machine. */
   nameOf(tail: string): string;
   signal: AbortSignal;
@@ -34,7 +34,7 @@ export interface Setting {
 }
 
 /** A line that a guest script printed, parsed as JSON. `atMs` is its arrival on the clock of `lib/clock.ts`. */
-interface Told<T> {
+interface GuestLine<T> {
   value: T;
   atMs: number;
 }
@@ -57,7 +57,7 @@ export interface OpenSandbox {
    * Runs a guest script with Node, with its argument as JSON in argv, and yields what it prints: one JSON document per line.
    * @throws `launch-failed` with the script's last message if it does not exit with 0, or if the probe was interrupted
    */
-  ask<T = unknown>(script: string, argument: unknown, options?: { env?: Env; cwd?: string }): AsyncGenerator<Told<T>>;
+  ask<T = unknown>(script: string, argument: unknown, options?: { env?: Env; cwd?: string }): AsyncGenerator<GuestLine<T>>;
   /** Copies the workspace out; for `bind` there is nothing to do. */
   collect(): Promise<void>;
 }
@@ -81,8 +81,8 @@ export async function inSandbox<T>(
   const { ctx } = subject;
   const { value, left } = await withRunFolder('probe', async (folder) => {
     const user = mode.owner?.(ctx) ?? workspaceUser(ctx.uid);
-    const brought = bring(folder, scripts, setting.scripts ?? {});
-    const host = furnish(folder, user, ctx, mode);
+    const brought = stageFiles(folder, scripts, setting.scripts ?? {});
+    const host = createRunDirs(folder, user, ctx, mode);
     await setting.seed?.(host.workspace);
     own(host.workspace, user, ctx.uid);
     const layout = mode.layout(ctx, host);
@@ -128,7 +128,7 @@ function sharesFiles(layout: Layout, host: HostPaths): boolean {
 }
 
 /** Copies the scripts to where every runtime can read them. @returns their folder */
-function bring(folder: string, scripts: readonly string[], more: Record<string, string>): string {
+function stageFiles(folder: string, scripts: readonly string[], more: Record<string, string>): string {
   const brought = join(folder, 'scripts');
   mkdirSync(brought);
   for (const name of scripts) copyFileSync(join(GUEST, name), join(brought, name));
@@ -147,7 +147,7 @@ function command(layout: Layout, argv: [string, ...string[]], options: { env?: E
   return { argv, env, secretEnv: {}, cwd: options.cwd ?? layout.workspace };
 }
 
-async function* answers<T>(stream: ExecStream): AsyncGenerator<Told<T>> {
+async function* answers<T>(stream: ExecStream): AsyncGenerator<GuestLine<T>> {
   let words = '';
   for await (const event of stream) {
     if (event.type === 'line') {

@@ -11,9 +11,9 @@ type Pair = { a: string; b: string; n: number; separable: boolean; equal: boolea
 /** Pairs with enough passed rounds to be judged. */
 function pairsOf({ comparisons }: Pick<Report, 'comparisons'>, what: (typeof MEASURES)[number]): Pair[] {
   return comparisons.flatMap(({ a, b, n, total, ...ofStartup }) => {
-    const held = what === 'startup' ? ofStartup : total;
-    if (isGap(held) || isGap(held.separable)) return [];
-    return [{ a, b, n, separable: held.separable, equal: held.equal === true }];
+    const comparison = what === 'startup' ? ofStartup : total;
+    if (isGap(comparison) || isGap(comparison.separable)) return [];
+    return [{ a, b, n, separable: comparison.separable, equal: comparison.equal === true }];
   });
 }
 

@@ -52,6 +52,7 @@ export function roughly(ms: number): string {
   return ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : ms < 120_000 ? `${Math.round(ms / 1000)} s` : `${Math.round(ms / 60_000)} min`;
 }
 
+/** In binary units, with two significant digits below ten: `1.5 GiB`, `23 MiB`. */
 export function bytes(amount: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   const power = amount < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(amount) / 10));
@@ -68,12 +69,13 @@ export function middle(summary: Pick<Summary, 'median' | 'ci95'> | Gap, show = (
 
 /** A ratio to the baseline with its interval. The interval is omitted if both bounds equal the median (the baseline's own ratio). */
 export function pairedRatio(value: Pick<Summary, 'median' | 'ci95'> | Gap): string {
-  const digits = (one: number) => one.toFixed(2);
+  const digits = (amount: number) => amount.toFixed(2);
   if (isGap(value) || isGap(value.ci95)) return middle(value, digits);
   const [low, high] = value.ci95;
   return low === value.median && high === value.median ? digits(value.median) : middle(value, digits);
 }
 
+/** A ratio or its median with two decimals; `–` for a gap. */
 export const ratio = (value: number | Gap | { median: number }) =>
   isGap(value) ? '–' : (typeof value === 'number' ? value : value.median).toFixed(2);
 
@@ -149,13 +151,13 @@ const WHY: Record<Gap['gap'], string> = {
 };
 
 /** Explains the dashes in a table: for each cause, which values of which rows. */
-export function whyDashes(cells: { row: string; value: string; held: unknown }[]): string[] {
+export function whyDashes(cells: { row: string; value: string; content: unknown }[]): string[] {
   const causes = new Map<Gap['gap'], Map<string, string[]>>();
-  for (const { row, value, held } of cells) {
-    if (!isGap(held)) continue;
-    const values = causes.get(held.gap) ?? new Map<string, string[]>();
+  for (const { row, value, content } of cells) {
+    if (!isGap(content)) continue;
+    const values = causes.get(content.gap) ?? new Map<string, string[]>();
     values.set(row, [...(values.get(row) ?? []), value]);
-    causes.set(held.gap, values);
+    causes.set(content.gap, values);
   }
   return [...causes].map(([cause, rows]) => {
     const alike = new Map<string, string[]>();

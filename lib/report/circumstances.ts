@@ -58,7 +58,7 @@ function during({ modes }: Report): string[] {
   const all = modes.flatMap(({ machine }) => machine?.disturbed ?? []);
   const judged = modes.reduce((sum, { machine }) => sum + (machine?.judged ?? 0), 0);
   return (['steal', 'other'] as const).flatMap((cause) => {
-    const runs = all.filter((one) => one.cause === cause);
+    const runs = all.filter((run) => run.cause === cause);
     if (runs.length === 0) return [];
     const named = runs.slice(0, MOST_NAMED).map(({ run, share }) => `${run} ${percent(share)}`);
     const more = runs.length > MOST_NAMED ? [`${runs.length - MOST_NAMED} more`] : [];

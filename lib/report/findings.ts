@@ -57,7 +57,7 @@ export type View = Record<string, unknown>;
 
 export function viewOfMatch(report: Report): View {
   const pairs: Record<string, Record<string, unknown>> = {};
-  for (const one of report.comparisons) pairs[one.a] = { ...pairs[one.a], [one.b]: { ...one, median: one.ratio } };
+  for (const pair of report.comparisons) pairs[pair.a] = { ...pairs[pair.a], [pair.b]: { ...pair, median: pair.ratio } };
   const levels = report.burst.flatMap((burst) => burst.levels.filter(({ level }) => level > 1));
   const counted = [...report.modes, ...levels];
   return {
@@ -79,8 +79,8 @@ export function viewOfMatch(report: Report): View {
 }
 
 export function viewOfProbe(document: ProbeDocument): View {
-  const each = <T, R>(of: Record<string, readonly T[]>, make: (all: readonly T[]) => R) =>
-    Object.fromEntries(Object.entries(of).map(([entry, all]) => [entry, make(all)]));
+  const each = <T, R>(lists: Record<string, readonly T[]>, make: (all: readonly T[]) => R) =>
+    Object.fromEntries(Object.entries(lists).map(([entry, all]) => [entry, make(all)]));
   return {
     kind: 'probe',
     id: document.probe.id,
@@ -104,7 +104,9 @@ export function viewOfProbe(document: ProbeDocument): View {
       ),
     ),
     tax: each(document.tax, (all) =>
-      Object.fromEntries(all.map((one) => [one.probe, 'ratio' in one ? { ...one, median: one.ratio } : { gap: one.gap }])),
+      Object.fromEntries(
+        all.map((result) => [result.probe, 'ratio' in result ? { ...result, median: result.ratio } : { gap: result.gap }]),
+      ),
     ),
   };
 }

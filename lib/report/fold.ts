@@ -112,7 +112,7 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
         drift: driftOf(rows.filter(({ standIn }) => !standIn).map(({ tally }) => tally)),
         burst: inBurst.map(({ entry, tally }) => burstOf(entry, tally, levelsLeftOut.get(entry) ?? [], seed)),
         places: rows.flatMap(({ entry, tally }) => placesOf(entry, tally, seed)),
-        gaps: modes.flatMap(({ entry, detection: _detection, options: _options, failures: _failures, bundles: _bundles, ...values }) =>
+        gaps: modes.flatMap(({ entry, detection, options, failures, bundles, ...values }) =>
           gapsIn(values).map(({ value, gap }) => ({ entry, value, gap })),
         ),
         warnings: [...warnings, ...modelWarnings(modes, model)],
@@ -130,7 +130,7 @@ function matchOf(
   rounds: number,
   baseline: string | undefined,
 ): Report['match'] {
-  const { match: id, versions, load, atMs: _atMs, type: _type, schemaVersion: _schemaVersion, ...rest } = started;
+  const { match: id, versions, load, atMs, type, schemaVersion, ...rest } = started;
   return {
     id,
     ...rest,

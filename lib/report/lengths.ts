@@ -36,7 +36,7 @@ interface Line {
  */
 export function testLengths(rows: readonly LengthRow[], baseline: string | undefined, family: Family): (() => Lengths) | undefined {
   const sandboxes = sandboxesOf(rows);
-  const base = sandboxes.find((one) => [...one.rows.values()].some(({ entry }) => entry === baseline));
+  const base = sandboxes.find((sandbox) => [...sandbox.rows.values()].some(({ entry }) => entry === baseline));
   if (!base) return undefined;
   const tasks = [...base.rows.keys()];
   const fitted = sandboxes.map((sandbox) => ({ sandbox, lines: linesOf(sandbox, base, tasks) })).filter(({ lines }) => lines.size > 0);
@@ -148,13 +148,13 @@ function compareLines(fitted: readonly Fitted[], base: Sandbox, family: Family):
     const ps = adjusted();
     return pairs.map(({ a, b, both }, index) => {
       const separable = (p: number) => (canReject(both.length, family.tests) ? p < ALPHA : TOO_FEW);
-      const held = (values: number[], p: number) => ({ difference: middleOf(values), p, separable: separable(p) });
-      const intercept = held(
-        both.map((one) => one.intercept),
+      const compare = (values: number[], p: number) => ({ difference: middleOf(values), p, separable: separable(p) });
+      const intercept = compare(
+        both.map((fit) => fit.intercept),
         ps[2 * index] as number,
       );
-      const slope = held(
-        both.map((one) => one.slope),
+      const slope = compare(
+        both.map((fit) => fit.slope),
         ps[2 * index + 1] as number,
       );
       const areOpposed = intercept.difference.median * slope.difference.median < 0;
@@ -183,14 +183,14 @@ const LONGEST_MS = 1e9;
 function crossing(both: readonly Line[]): Paired | Gap {
   const at = (work: number) => middleOf(both.map(({ intercept, slope }) => intercept + slope * work));
   const sign = Math.sign(at(0).median);
-  const rootOf = (value: (one: Paired) => number) => bisect((work) => sign * value(at(work)) > 0);
+  const rootOf = (value: (paired: Paired) => number) => bisect((work) => sign * value(at(work)) > 0);
   const bound = (end: 0 | 1) => rootOf(({ median, ci95 }) => (isGap(ci95) ? median : (ci95[end] as number)));
-  const median = rootOf((one) => one.median);
-  const [one, other] = [bound(0), bound(1)];
+  const median = rootOf((paired) => paired.median);
+  const [first, other] = [bound(0), bound(1)];
   if (median === undefined) return NO_CROSSING;
   return {
     median,
-    ci95: one === undefined || other === undefined ? { gap: 'not-applicable' } : [Math.min(one, other), Math.max(one, other)],
+    ci95: first === undefined || other === undefined ? { gap: 'not-applicable' } : [Math.min(first, other), Math.max(first, other)],
   };
 }
 

@@ -37,7 +37,7 @@ export function driftOf(tallies: readonly Tally[]): Report['drift'] {
       else paces.set(round, [ms / middle]);
     }
   }
-  const rounds = [...paces].sort(([a], [b]) => a - b).map(([, pace]) => pace.reduce((sum, one) => sum + one, 0) / pace.length);
+  const rounds = [...paces].sort(([a], [b]) => a - b).map(([, pace]) => pace.reduce((sum, value) => sum + value, 0) / pace.length);
   const n = rounds.length;
   if (n < FEWEST_ROUNDS) return { gap: 'too-few-runs' };
   const [first, second] = [rounds.slice(0, Math.floor(n / 2)), rounds.slice(Math.floor(n / 2))];
@@ -68,11 +68,11 @@ function correlation(values: readonly number[]): number {
 export function resolutionOf(comparisons: Report['comparisons'], tests: number): Report['resolution'] {
   const real = comparisons.filter(({ standIn }) => !standIn);
   const totals = real.flatMap(({ n, total }) => (isGap(total) ? [] : [{ n, noise: total.noise }]));
-  const of = (held: { n: number; noise: number | Gap }[]) => {
-    const known = held.flatMap(({ n, noise }) => (isGap(noise) ? [] : [{ n, noise }]));
+  const medianPace = (rows: { n: number; noise: number | Gap }[]) => {
+    const known = rows.flatMap(({ n, noise }) => (isGap(noise) ? [] : [{ n, noise }]));
     if (known.length === 0) return { gap: 'too-few-runs' } as const;
-    const n = Math.floor(median(known.map((one) => one.n)));
-    const noise = median(known.map((one) => one.noise));
+    const n = Math.floor(median(known.map((row) => row.n)));
+    const noise = median(known.map((row) => row.noise));
     const alpha = ALPHA / tests;
     return {
       n,
@@ -81,5 +81,5 @@ export function resolutionOf(comparisons: Report['comparisons'], tests: number):
       runsForFivePercent: pairsNeeded(noise, 1 + MARGIN, alpha),
     };
   };
-  return { tests, fewestPairs: fewestPairs(tests), startup: of(real), total: of(totals) };
+  return { tests, fewestPairs: fewestPairs(tests), startup: medianPace(real), total: medianPace(totals) };
 }

@@ -16,7 +16,7 @@ import type { Paired, Report } from './document.js';
 import { combined, type Tally } from './tally.js';
 
 type Comparison = Report['comparisons'][number];
-type Held = Exclude<Comparison['total'], Gap>;
+type TestResult = Exclude<Comparison['total'], Gap>;
 
 /** One number for each passed run of a row, NaN if it has none. */
 export type Series = (tally: Tally) => Float64Array;
@@ -60,6 +60,7 @@ export function pairedRatio(ratios: readonly number[], why: Gap = { gap: 'not-re
   return { median: estimate, ci95 };
 }
 
+/** Median of the differences (ms) with its interval. @param why the result if there are no differences */
 export function pairedDifference(differences: readonly number[], why: Gap = { gap: 'not-reached' }): Paired | Gap {
   if (differences.length === 0) return why;
   const { estimate, ci95 } = differenceEstimate(differences);
@@ -109,12 +110,12 @@ export function testPairs(rows: readonly PairedRow[], report: Family): () => Com
   );
   const judges = [false, true].map((standIn) => {
     const tests = tested.filter((pair) => pair.standIn === standIn).flatMap((pair) => [pair.startup, pair.total]);
-    const measured = tests.filter((one): one is Test => !isGap(one));
+    const measured = tests.filter((test): test is Test => !isGap(test));
     return judgeIn(measured, standIn ? createFamily() : report);
   });
   return () => {
     const families = judges.map((judge) => judge());
-    const heldOf = (one: Test) => families.map((family) => family.get(one)).find((held) => held !== undefined) as Held;
+    const heldOf = (test: Test) => families.map((family) => family.get(test)).find((result) => result !== undefined) as TestResult;
     return tested.map(({ a, b, standIn, startup: ofStartup, total }) => ({
       a: a.entry,
       b: b.entry,
@@ -126,18 +127,18 @@ export function testPairs(rows: readonly PairedRow[], report: Family): () => Com
   };
 }
 
-function judgeIn(tests: readonly Test[], family: Family): () => Map<Test, Held> {
+function judgeIn(tests: readonly Test[], family: Family): () => Map<Test, TestResult> {
   const adjusted = family.add(tests.map(({ p }) => p));
   const equal = holm(tests.map(({ pEqual }) => pEqual));
   return () => {
     const different = adjusted();
-    const entries = tests.map((one, place): [Test, Held] => {
-      const { n, ratio, differenceMs, noise } = one;
+    const entries = tests.map((test, place): [Test, TestResult] => {
+      const { n, ratio, differenceMs, noise } = test;
       const known = canReject(n, family.tests);
       const decided = (p: number) => (known ? p < ALPHA : ({ gap: 'too-few-runs' } as const));
       const p = different[place] as number;
       return [
-        one,
+        test,
         { ratio: ratio.median, ci95: ratio.ci95, differenceMs, p, separable: decided(p), equal: decided(equal[place] as number), noise },
       ];
     });

@@ -5,6 +5,7 @@ import { ofWaves, type Tally } from './tally.js';
 
 type Place = Report['places'][number];
 
+/** The row's runs by level and machine. @param seed of the bootstrap that estimates the intervals */
 export function placesOf(entry: string, tally: Tally, seed: number): Place[] {
   return [...tally.places.values()]
     .toSorted((a, b) => a.level - b.level || a.place.localeCompare(b.place))
@@ -42,5 +43,5 @@ export function placeLines(report: Report): string[] {
 }
 
 function placesAt({ places }: Report, entry: string): Set<string> {
-  return new Set(places.filter((one) => one.entry === entry).map(({ place }) => place));
+  return new Set(places.filter((candidate) => candidate.entry === entry).map(({ place }) => place));
 }

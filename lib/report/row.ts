@@ -7,7 +7,7 @@ import type { ModeReport, Summary } from './document.js';
 import { pairedDifference, pairedRatio, pairUp, type Series, startup, withoutModel, workWithoutModel } from './pairs.js';
 import { CLOCKS, combined, measured, type Quantity, type Tally } from './tally.js';
 
-interface Surroundings {
+interface RowContext {
   seed: number;
   /** Tally of the row that this one is compared with; its own if it is the baseline. */
   baseline: Tally | undefined;
@@ -21,8 +21,8 @@ interface Surroundings {
 const NO_BASELINE: Gap = { gap: 'no-baseline' };
 const NOT_CAPTURED: Gap = { gap: 'not-captured' };
 
-export function rowOf(entry: Entry, tally: Tally, around: Surroundings): ModeReport {
-  const { seed, baseline, detection, prepared, unprepared, appraised, cores } = around;
+export function rowOf(entry: Entry, tally: Tally, context: RowContext): ModeReport {
+  const { seed, baseline, detection, prepared, unprepared, appraised, cores } = context;
   const { disk, guest } = appraised ?? {};
   const machine = machineOf(tally, cores);
   const summaryOf = (values: Float64Array, ...from: Quantity[]) => summarize(measured(values), seed, tally.why(...from));

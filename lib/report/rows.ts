@@ -19,7 +19,7 @@ export function createRows() {
 }
 
 /** An event's payload, without `type` and `atMs`. */
-export function without<E extends MatchEvent>({ type: _type, atMs: _atMs, ...rest }: E): Omit<E, 'type' | 'atMs'> {
+export function without<E extends MatchEvent>({ type, atMs, ...rest }: E): Omit<E, 'type' | 'atMs'> {
   return rest;
 }
 

@@ -17,6 +17,7 @@ export interface Segments {
 
 export const SEGMENTS = ['runtime', 'boot', 'work', 'end'] as const satisfies (keyof Segments)[];
 
+/** Medians in ms of the parts of a run, in their order in time. */
 export function segmentsOf(mode: ModeReport): Segments {
   const median = (summary: Summary | Gap | undefined) => (summary === undefined ? NOT_REACHED : isGap(summary) ? summary : summary.median);
   return {

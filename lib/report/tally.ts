@@ -21,21 +21,21 @@ interface Column {
 }
 
 function createColumn(): Column {
-  let held = new Float64Array(16);
+  let numbers = new Float64Array(16);
   let length = 0;
   let why: Gap | undefined;
   return {
     push(value) {
-      if (length === held.length) {
+      if (length === numbers.length) {
         const wider = new Float64Array(length * 2);
-        wider.set(held);
-        held = wider;
+        wider.set(numbers);
+        numbers = wider;
       }
       if (isGap(value)) why ??= value;
-      held[length] = isGap(value) ? Number.NaN : value;
+      numbers[length] = isGap(value) ? Number.NaN : value;
       length += 1;
     },
-    values: () => held.subarray(0, length),
+    values: () => numbers.subarray(0, length),
     why: () => why,
   };
 }
@@ -107,17 +107,51 @@ export function createTally(model: 'replay' | 'live'): Tally {
   let someUnknown = false;
   const planted: Exclude<ModeReport['planted'], Gap> = [];
   let unlooked: Gap | undefined;
-  let told = false;
+  let sawAnyRun = false;
   let passedAuth = false;
+  const addToLevel = ({ level: number, round, outcome, clocks }: EventOf<'run-ended'>) => {
+    const level = tally.levelOf(number);
+    level.n += 1;
+    if (outcome.status !== 'passed') return;
+    level.passed += 1;
+    level.startup.push(clocks.startup);
+    level.wave.push(round);
+  };
   const addPlace = (place: string, { level, round, outcome, clocks }: EventOf<'run-ended'>) => {
     const key = JSON.stringify([level, place]);
-    const one = tally.places.get(key) ?? { place, level, n: 0, passed: 0, startup: createColumn(), wave: createColumn() };
-    tally.places.set(key, one);
-    one.n += 1;
+    const row = tally.places.get(key) ?? { place, level, n: 0, passed: 0, startup: createColumn(), wave: createColumn() };
+    tally.places.set(key, row);
+    row.n += 1;
     if (outcome.status !== 'passed') return;
-    one.passed += 1;
-    one.startup.push(clocks.startup);
-    one.wave.push(round);
+    row.passed += 1;
+    row.startup.push(clocks.startup);
+    row.wave.push(round);
+  };
+  const addFindings = (run: EventOf<'run-ended'>) => {
+    sawAnyRun = true;
+    if (isGap(run.leftovers)) someUnknown = true;
+    else known.push(...run.leftovers);
+    if (isGap(run.planted)) unlooked ??= run.planted;
+    else for (const file of run.planted) if (planted.length < MOST_TOLD) planted.push({ run: run.run, ...file });
+    if (run.bundle !== undefined && tally.bundles.length < MOST_TOLD) tally.bundles.push({ run: run.run, file: run.bundle });
+  };
+  const addCounts = (run: EventOf<'run-ended'>, passed: boolean) => {
+    tally.n += 1;
+    if (run.outcome.status === 'failed' && run.outcome.cause === 'interrupted') tally.interrupted += 1;
+    if (!isGap(run.leftovers) && run.leftovers.length > 0) tally.leftoverRuns += 1;
+    if (passed || !passedAuth) tally.auth = run.auth;
+    passedAuth ||= passed;
+    tally.sync = worse(tally.sync, run.sync);
+  };
+  const addNumbers = (run: EventOf<'run-ended'>) => {
+    tally.passed += 1;
+    if (!indexes.has(run.round)) indexes.set(run.round, tally.rounds.length);
+    tally.rounds.push(run.round);
+    tally.names.push(run.run);
+    for (const name of CLOCKS) columns[name].push(run.clocks[name]);
+    for (const name of COSTS) columns[name].push(isGap(run.cost) ? run.cost : run.cost[name]);
+    const { conditions = { gap: 'not-captured' } } = run;
+    for (const name of MACHINE_NAMES) columns[name].push(isGap(conditions) ? conditions : conditions[MACHINE[name]]);
   };
   const tally: Tally = {
     modelIsApart: model === 'live',
@@ -129,18 +163,24 @@ export function createTally(model: 'replay' | 'live'): Tally {
     sync: { gap: 'not-reached' },
     // Known leftovers are reported; the result is a gap only if there are none and some run's leftovers are unknown.
     leftovers() {
-      if (!told) return { gap: 'not-reached' };
+      if (!sawAnyRun) return { gap: 'not-reached' };
       return known.length === 0 && someUnknown ? { gap: 'not-reported' } : known;
     },
     // As above: report what was found; "none" only if every run was checked.
-    planted: () => (planted.length > 0 ? planted : !told ? { gap: 'not-reached' } : (unlooked ?? planted)),
+    planted: () => (planted.length > 0 ? planted : !sawAnyRun ? { gap: 'not-reached' } : (unlooked ?? planted)),
     failures: [],
     bundles: [],
     levels: new Map(),
     levelOf(level) {
-      const one = tally.levels.get(level) ?? { n: 0, passed: 0, startup: createColumn(), wave: createColumn(), perMinute: createColumn() };
-      tally.levels.set(level, one);
-      return one;
+      const found = tally.levels.get(level) ?? {
+        n: 0,
+        passed: 0,
+        startup: createColumn(),
+        wave: createColumn(),
+        perMinute: createColumn(),
+      };
+      tally.levels.set(level, found);
+      return found;
     },
     places: new Map(),
     rounds: [],
@@ -154,36 +194,14 @@ export function createTally(model: 'replay' | 'live'): Tally {
         return;
       }
       const passed = run.outcome.status === 'passed';
-      const level = tally.levelOf(run.level);
-      level.n += 1;
-      if (passed) level.passed += 1;
-      if (passed) level.startup.push(run.clocks.startup);
-      if (passed) level.wave.push(run.round);
+      addToLevel(run);
       if (run.place !== undefined) addPlace(run.place, run);
       // Failures and leftovers of all levels are included: unlike times, they are not distorted by concurrent runs.
       if (!passed) tally.failures.push({ run: run.run, outcome: run.outcome });
-      told = true;
-      if (isGap(run.leftovers)) someUnknown = true;
-      else known.push(...run.leftovers);
-      if (isGap(run.planted)) unlooked ??= run.planted;
-      else for (const one of run.planted) if (planted.length < MOST_TOLD) planted.push({ run: run.run, ...one });
-      if (run.bundle !== undefined && tally.bundles.length < MOST_TOLD) tally.bundles.push({ run: run.run, file: run.bundle });
+      addFindings(run);
       if (run.level > 1) return;
-      tally.n += 1;
-      if (run.outcome.status === 'failed' && run.outcome.cause === 'interrupted') tally.interrupted += 1;
-      if (!isGap(run.leftovers) && run.leftovers.length > 0) tally.leftoverRuns += 1;
-      if (passed || !passedAuth) tally.auth = run.auth;
-      passedAuth ||= passed;
-      tally.sync = worse(tally.sync, run.sync);
-      if (!passed) return;
-      tally.passed += 1;
-      if (!indexes.has(run.round)) indexes.set(run.round, tally.rounds.length);
-      tally.rounds.push(run.round);
-      tally.names.push(run.run);
-      for (const name of CLOCKS) columns[name].push(run.clocks[name]);
-      for (const name of COSTS) columns[name].push(isGap(run.cost) ? run.cost : run.cost[name]);
-      const { conditions = { gap: 'not-captured' } } = run;
-      for (const name of MACHINE_NAMES) columns[name].push(isGap(conditions) ? conditions : conditions[MACHINE[name]]);
+      addCounts(run, passed);
+      if (passed) addNumbers(run);
     },
     addWave(wave) {
       if (!wave.warmup && wave.wallMs > 0) tally.levelOf(wave.level).perMinute.push((wave.passed / wave.wallMs) * 60_000);
@@ -202,6 +220,7 @@ function worse(before: ModeReport['sync'], run: EventOf<'run-ended'>['sync']): M
   return { in: worst('in'), out: worst('out'), live: worst('live') };
 }
 
+/** The values without gaps. */
 export const measured = (values: ArrayLike<number>): Float64Array => Float64Array.from(values).filter((value) => !Number.isNaN(value));
 
 /** Combines two numbers per run into one: NaN if either is. */

@@ -6,7 +6,7 @@ import { thisOwner } from '../os/owner.js';
 import { agentVersion, packageRoot } from '../package.js';
 import { agentBinary } from '../task/agent.js';
 
-export interface Surroundings {
+export interface HarnessEnv {
   env: Env;
   platform: NodeJS.Platform;
   uid: number | undefined;
@@ -22,6 +22,7 @@ export interface Keeper {
   closeAll(): Promise<void>;
 }
 
+/** Keeps what is opened under a key until the keeper is closed. What failed to open is opened anew when it is next asked for. */
 export function createKeeper(): Keeper {
   const kept = new Map<string, Promise<Closable>>();
   return {
@@ -40,28 +41,29 @@ export function createKeeper(): Keeper {
   };
 }
 
+/** What a mode receives with each call; `env` is reduced to what the mode's clients may see. */
 export function contextFor(
-  around: Surroundings,
+  harness: HarnessEnv,
   keeper: Keeper,
   mode: Pick<Mode, 'id' | 'inputs' | 'clientVariables'>,
   options: { variant?: string | undefined; options?: EntryOptions; state?: unknown; session?: string } = {},
 ): Context {
   return {
-    env: clientEnv(around.env, mode),
-    platform: around.platform,
-    uid: around.uid,
+    env: clientEnv(harness.env, mode),
+    platform: harness.platform,
+    uid: harness.uid,
     packageRoot,
     agentVersion,
-    agentBinary: agentBinary(around.platform),
+    agentBinary: agentBinary(harness.platform),
     labels: {
-      ...{ match: around.match, mode: mode.id, owner: thisOwner() },
+      ...{ match: harness.match, mode: mode.id, owner: thisOwner() },
       ...(options.session === undefined ? {} : { session: options.session }),
     },
     variant: options.variant,
     options: options.options ?? {},
     state: options.state,
-    signal: around.signal,
-    say: around.say,
+    signal: harness.signal,
+    say: harness.say,
     keep: (key, open) => keeper.keep(`${mode.id}:${options.variant ?? ''} ${key}`, open),
   };
 }

@@ -1,7 +1,7 @@
 // Removes a run's folder, and reports what is left if that fails.
 
 import { removeFolder } from '../os/owner.js';
-import { type Held, hold } from '../os/safe-dir.js';
+import { type OpenDir, withOpenDir } from '../os/safe-dir.js';
 import type { Leftover } from '../record/types.js';
 
 /** The folder and its disk usage if it could not be removed: files that another user created inside may be inaccessible to us. */
@@ -25,15 +25,15 @@ const DEEPEST = 64;
 
 /** Disk usage of a folder, in bytes. Links are not followed; unreadable items are not counted. */
 export function folderBytes(folder: string): number {
-  return hold(folder, (held) => bytesIn(held, DEEPEST)) ?? 0;
+  return withOpenDir(folder, (dir) => bytesIn(dir, DEEPEST)) ?? 0;
 }
 
-function bytesIn(held: Held, depth: number): number {
-  let sum = held.stats().blocks * BLOCK;
-  for (const name of held.names()) {
-    const stats = held.look(name);
+function bytesIn(dir: OpenDir, depth: number): number {
+  let sum = dir.stats().blocks * BLOCK;
+  for (const name of dir.names()) {
+    const stats = dir.look(name);
     if (!stats?.isDirectory()) sum += (stats?.blocks ?? 0) * BLOCK;
-    else if (depth > 0) sum += held.folder(name, (inner) => bytesIn(inner, depth - 1)) ?? 0;
+    else if (depth > 0) sum += dir.folder(name, (inner) => bytesIn(inner, depth - 1)) ?? 0;
   }
   return sum;
 }

@@ -4,10 +4,10 @@ import { type Answer, createGateway, type Gateway } from '../model/gateway.js';
 import { inScope, killScope } from '../os/children.js';
 import { makeClientsFolder, removeFolder } from '../os/owner.js';
 import { newMatchId } from '../record/match-id.js';
-import { contextFor, createKeeper, type Surroundings } from './context.js';
+import { contextFor, createKeeper, type HarnessEnv } from './context.js';
 import { type Detected, detectAll } from './detect.js';
 import { onInterrupt } from './interrupts.js';
-import type { PlannedEntry } from './row.js';
+import type { PlannedRow } from './row.js';
 import { readOwnInputs } from './settings.js';
 
 export interface Harness {
@@ -25,7 +25,7 @@ export interface Harness {
   stop(): void;
   detect(modes: Iterable<Mode>): Promise<Detected[]>;
   /** @param more variables to add to the user's environment */
-  contextOf(entry: PlannedEntry, more?: Env): Context;
+  contextOf(entry: PlannedRow, more?: Env): Context;
 }
 
 /** The opener of a harness: a command or a server. */
@@ -67,7 +67,7 @@ async function open(caller: Caller, progress: Progress, answer: Answer, work: (h
   const signal = AbortSignal.any([interrupt.signal, stop.signal]);
   const id = newMatchId();
   const { platform, uid } = caller;
-  const around: Surroundings = { env: { ...caller.env, TMPDIR: clients }, platform, uid, match: id, signal, say: progress.say };
+  const harnessEnv: HarnessEnv = { env: { ...caller.env, TMPDIR: clients }, platform, uid, match: id, signal, say: progress.say };
   const keeper = createKeeper();
   const gateway = createGateway(answer, { port: gatewayPort });
   try {
@@ -79,11 +79,11 @@ async function open(caller: Caller, progress: Progress, answer: Answer, work: (h
       interrupted: () => interrupt.signal.aborted,
       sandboxesGone: () => interrupt.sandboxesGone(),
       stop: () => stop.abort(),
-      detect: (modes) => detectAll(modes, (mode) => contextFor(around, keeper, mode)),
+      detect: (modes) => detectAll(modes, (mode) => contextFor(harnessEnv, keeper, mode)),
       contextOf({ adapter, variant, options, runtimeState: state, standIn }, more) {
         // Costs computed from a stand-in's times are not findings either, so the line is marked.
         const say = standIn ? (line: string) => progress.say(`${line} (stand-in)`) : progress.say;
-        return contextFor({ ...around, say, env: { ...around.env, ...more } }, keeper, adapter, { variant, options, state });
+        return contextFor({ ...harnessEnv, say, env: { ...harnessEnv.env, ...more } }, keeper, adapter, { variant, options, state });
       },
     });
   } finally {

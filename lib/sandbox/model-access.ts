@@ -5,10 +5,10 @@ import { asFile, asProxied, asToken, asVariable } from '../auth/deliver.js';
 import type { AuthPath, Mode, Reach } from '../contract.js';
 import type { Gateway, Tap } from '../model/gateway.js';
 import type { Auth } from '../record/types.js';
-import type { Entrance } from './run-folders.js';
+import type { ModelAccess } from './run-folders.js';
 
 /** The inputs that determine a run's access to the model. */
-export interface Admission {
+export interface ModelAccessRequest {
   mode: Pick<Mode, 'auth'>;
   reach: Reach;
   gateway: Gateway;
@@ -26,20 +26,20 @@ export interface Admission {
  * goes in, or a placeholder that the runtime's own proxy replaces.
  * @param task the task's id
  */
-export function openEntrance(given: Admission, task: string): { tap: Tap; entrance: Entrance } {
+export function openModelAccess(given: ModelAccessRequest, task: string): { tap: Tap; access: ModelAccess } {
   const { gateway, reach, deliver, credential } = given;
   if (given.upstream !== undefined) {
     const delivery = deliver === 'runtime-proxy' ? asProxied() : asVariable(credential);
-    return { tap: gateway.openTap(task), entrance: { delivery, path: '', upstream: given.upstream } };
+    return { tap: gateway.openTap(task), access: { delivery, path: '', upstream: given.upstream } };
   }
   const own = reach.via === 'address' && (deliver === 'env' || deliver === 'file');
   const tap = own ? gateway.openTap(task, credential.secret) : gateway.openTap(task);
   const delivery = !own ? asToken(tap.token) : deliver === 'env' ? asVariable(credential) : asFile(credential);
-  return { tap, entrance: { delivery, path: tap.path } };
+  return { tap, access: { delivery, path: tap.path } };
 }
 
 /** The delivery that was actually used. */
-export function wayOf({ mode, reach, deliver }: Pick<Admission, 'mode' | 'reach' | 'deliver'>): Auth['path'] {
+export function deliveryOf({ mode, reach, deliver }: Pick<ModelAccessRequest, 'mode' | 'reach' | 'deliver'>): Auth['path'] {
   // A guest that cannot reach the gateway cannot have used the `gateway` delivery.
   return reach.via === 'inside' && deliver === 'gateway' ? (mode.auth.find((path) => path !== 'gateway') ?? 'env') : deliver;
 }
@@ -48,8 +48,8 @@ export function wayOf({ mode, reach, deliver }: Pick<Admission, 'mode' | 'reach'
  * Whether the credential was delivered, by the fingerprint of the one that arrived at the gateway or, if the guest calls the API directly,
  * of the one that its agent presented on the way. If the replay runs beside the agent, the delivery was not exercised at all.
  */
-export function authOf(given: Pick<Admission, 'mode' | 'reach' | 'deliver' | 'upstream'>, tap: Tap): Auth {
-  const path = wayOf(given);
+export function authOf(given: Pick<ModelAccessRequest, 'mode' | 'reach' | 'deliver' | 'upstream'>, tap: Tap): Auth {
+  const path = deliveryOf(given);
   if (given.reach.via === 'inside' && given.upstream === undefined) return { path, delivered: { gap: 'not-exercised' } };
   if (!tap.credential) return { path, delivered: tap.stranger ? 'no' : { gap: 'not-reached' } };
   return { path, delivered: 'yes', header: `${tap.credential.header}${tap.credential.oauth ? ' (oauth)' : ''}` };

@@ -31,7 +31,7 @@ export async function warnOfOrphans(
   record: Pick<Recorder<RowEvent>, 'emit'>,
   knowsSession: KnowsSession = NO_SESSIONS,
 ): Promise<void> {
-  const told = new Set<string>();
+  const reported = new Set<string>();
   // Each variant is queried, since it can have a store of its own.
   const stores = [...new Map(rows.map((row) => [entryName(row.mode.id, row.ctx.variant), row])).values()];
   const found = await Promise.all(
@@ -41,9 +41,9 @@ export async function warnOfOrphans(
     })),
   );
   for (const { mode, left } of found) {
-    const ids = left.map(({ kind, id }) => `${kind} ${id}`).filter((id) => !told.has(`${mode.id} ${id}`));
+    const ids = left.map(({ kind, id }) => `${kind} ${id}`).filter((id) => !reported.has(`${mode.id} ${id}`));
     if (ids.length === 0) continue;
-    for (const id of ids) told.add(`${mode.id} ${id}`);
+    for (const id of ids) reported.add(`${mode.id} ${id}`);
     const named = [...ids.slice(0, NAMED), ...(ids.length > NAMED ? [`${ids.length - NAMED} more`] : [])].join(', ');
     const message = `${mode.id}: ended matches have left ${named}; npx cagematch clean ${mode.id} removes what is left`;
     record.emit({ type: 'warning', code: 'orphans', message });

@@ -7,11 +7,11 @@ import type { Gateway } from '../model/gateway.js';
 import type { RowEvent } from '../record/types.js';
 import type { Recorder } from '../record/write.js';
 import { failureOf, INTERRUPTED } from './failure.js';
-import type { PlannedEntry } from './row.js';
+import type { PlannedRow } from './row.js';
 import { unlessAborted } from './time-limits.js';
 
-export interface Ready {
-  entry: PlannedEntry;
+export interface PreparedRow {
+  entry: PlannedRow;
   ctx: Context;
   reach: Reach;
   gatewayPort: number | undefined;
@@ -33,7 +33,7 @@ export interface Shared {
 }
 
 /** Makes a row ready. Undefined if that is impossible; the record then contains the reason. */
-export async function makeReady(entry: PlannedEntry, ctx: Context, match: Shared): Promise<Ready | undefined> {
+export async function makeReady(entry: PlannedRow, ctx: Context, match: Shared): Promise<PreparedRow | undefined> {
   const { record, gateway, signal } = match;
   try {
     checkState(entry, match);
@@ -60,7 +60,7 @@ const LEAVING: AuthPath[] = ['env', 'runtime-proxy', 'remote-secret'];
  * A guest that cannot reach the gateway needs the credential itself, which is never delivered unless the user asked for that.
  * @throws `not-ready` with the delivery that would work
  */
-function checkLeaving({ adapter, deliver, deliverAsked, state }: PlannedEntry): void {
+function checkLeaving({ adapter, deliver, deliverAsked, state }: PlannedRow): void {
   const why = 'its guests cannot reach the gateway';
   if (state === 'warm') throw new CagematchError('not-ready', `${why}, and one that idles has no credential yet`, '--state prepared');
   // A credential that was stored with the runtime before the match cannot be chosen by this match.
@@ -79,7 +79,7 @@ function checkLeaving({ adapter, deliver, deliverAsked, state }: PlannedEntry): 
   );
 }
 
-async function reachPrepared(entry: PlannedEntry, ctx: Context, match: Shared): Promise<Reach> {
+async function reachPrepared(entry: PlannedRow, ctx: Context, match: Shared): Promise<Reach> {
   const startedMs = performance.now();
   const made = await unlessAborted(entry.adapter.prepare(ctx), match.signal);
   match.record.emit({ type: 'prepared', entry: entry.entry, imageMs: Math.round(performance.now() - startedMs), ...made });
@@ -87,7 +87,7 @@ async function reachPrepared(entry: PlannedEntry, ctx: Context, match: Shared): 
 }
 
 /** Every run builds the image anyway, so it is built here only if the way to the gateway cannot be determined without it. */
-async function reachCold(entry: PlannedEntry, ctx: Context, match: Shared): Promise<Reach> {
+async function reachCold(entry: PlannedRow, ctx: Context, match: Shared): Promise<Reach> {
   try {
     return await unlessAborted(entry.adapter.reach(ctx), match.signal, release);
   } catch {
@@ -97,7 +97,7 @@ async function reachCold(entry: PlannedEntry, ctx: Context, match: Shared): Prom
 }
 
 /** @throws `bad-input` for settings that a row of that state, or with that credential, cannot have */
-function checkState(entry: PlannedEntry, match: Shared): void {
+function checkState(entry: PlannedRow, match: Shared): void {
   if (entry.state === 'warm' && entry.workspace === 'copy') {
     throw new CagematchError('bad-input', 'a workspace that is copied in cannot be made fresh in a sandbox that idles', '--state prepared');
   }

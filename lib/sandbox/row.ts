@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { AuthPath, Mode } from '../contract.js';
 import type { Entry } from '../record/types.js';
 
-export interface PlannedEntry extends Entry {
+export interface PlannedRow extends Entry {
   deliver: AuthPath;
   /** The user asked for that delivery, so a credential may leave this machine that way. */
   deliverAsked?: boolean;
@@ -13,7 +13,7 @@ export interface PlannedEntry extends Entry {
 }
 
 /** A name that every runtime accepts: letters, digits and dashes, a letter first, at most 63 long with the verifier's suffix (`-v`). */
-export function sandboxName(matchId: string, entry: PlannedEntry, turn: string): string {
+export function sandboxName(matchId: string, entry: PlannedRow, turn: string): string {
   const tail = turn.replace(/[^a-z0-9]+/g, '-');
   const clean = entry.entry.toLowerCase().replace(/[^a-z0-9-]+/g, '-');
   const room = 61 - `cagematch-${matchId}--${tail}`.length;

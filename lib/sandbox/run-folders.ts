@@ -19,11 +19,11 @@ export function workspaceUser(uid: number | undefined): { uid: number; gid: numb
 }
 
 /** Creates the run's folders: a workspace, and for a mode with the agent's home on this host, a home identical to the image's. */
-export function furnish(folder: string, user: { uid: number; gid: number }, ctx: Context, mode: Pick<Mode, 'layout'>): HostPaths {
+export function createRunDirs(folder: string, user: { uid: number; gid: number }, ctx: Context, mode: Pick<Mode, 'layout'>): HostPaths {
   const workspace = join(folder, 'workspace');
   const home = join(folder, 'home');
   const tmp = join(folder, 'tmp');
-  for (const one of [workspace, tmp]) mkdirSync(one);
+  for (const folder of [workspace, tmp]) mkdirSync(folder);
   const folders = [ctx.agentBinary, process.execPath].flatMap((binary) => (binary === undefined ? [] : [dirname(binary)]));
   const host = { workspace, home, tmp, path: [...folders, ctx.env.PATH ?? ''].join(delimiter) };
   if (mode.layout(ctx, host).home === home) copyTree(join(packageRoot, 'lib/task/home'), home);
@@ -36,14 +36,14 @@ export function ownerFor(user: Owner, uid: number | undefined): Owner | undefine
   return uid === 0 ? user : undefined;
 }
 
-export interface LaidOut {
+export interface LaunchPlan {
   spec: LaunchSpec;
   command: Command;
   /** A line of output that begins with the mark is ours, not the agent's. */
   mark: string;
 }
 
-interface Given {
+interface LaunchInput {
   mode: Mode;
   ctx: Context;
   reach: Reach;
@@ -64,7 +64,7 @@ export function valuesOf(layout: Layout, nonce?: string): Values {
 const INSIDE = { script: '/tmp/cagematch/inside.mjs', cassette: '/tmp/cagematch/cassette.json' };
 
 /** How the run's agent reaches the gateway. */
-export interface Entrance {
+export interface ModelAccess {
   delivery: Delivery;
   /** Prefix of the API's paths. */
   path: string;
@@ -72,17 +72,18 @@ export interface Entrance {
   upstream?: string;
 }
 
-export function layOut(given: Given, host: HostPaths, user: { uid: number; gid: number }, entrance: Entrance): LaidOut {
-  const { command, mark } = commandFor(given, given.mode.layout(given.ctx, host), entrance);
+/** The launch and the agent's command. The command is part of the launch if the sandbox runs only one. */
+export function buildLaunchPlan(given: LaunchInput, host: HostPaths, user: { uid: number; gid: number }, access: ModelAccess): LaunchPlan {
+  const { command, mark } = commandFor(given, given.mode.layout(given.ctx, host), access);
   return {
-    spec: { ...specFor(given, host, user, entrance), ...(given.mode.oneShot ? { command } : { secretEnv: command.secretEnv }) },
+    spec: { ...specFor(given, host, user, access), ...(given.mode.oneShot ? { command } : { secretEnv: command.secretEnv }) },
     command,
     mark,
   };
 }
 
 /** The command that starts the agent. @param layout with the home of this run's agent */
-export function commandFor(given: Given, layout: Layout, { delivery, path }: Entrance): Pick<LaidOut, 'command' | 'mark'> {
+export function commandFor(given: LaunchInput, layout: Layout, { delivery, path }: ModelAccess): Pick<LaunchPlan, 'command' | 'mark'> {
   const { reach, gatewayPort, task } = given;
   const mark = `@${given.name}`;
   const command = agentCommand({
@@ -96,14 +97,14 @@ export function commandFor(given: Given, layout: Layout, { delivery, path }: Ent
   return { command, mark };
 }
 
-/** The launch spec of an idle sandbox. @param entrance that of the run it is for, if known */
-export function specFor(given: Given, host: HostPaths, user: { uid: number; gid: number }, entrance?: Entrance): LaunchSpec {
+/** The launch spec of an idle sandbox. @param access that of the run it is for, if known */
+export function specFor(given: LaunchInput, host: HostPaths, user: { uid: number; gid: number }, access?: ModelAccess): LaunchSpec {
   const { gatewayPort } = given;
   return {
     name: given.name,
     host,
     user,
-    files: given.reach.via === 'inside' ? inside(given, host, entrance) : [],
+    files: given.reach.via === 'inside' ? inside(given, host, access) : [],
     ...(gatewayPort === undefined ? {} : { gatewayPort }),
   };
 }
@@ -112,16 +113,16 @@ export function specFor(given: Given, host: HostPaths, user: { uid: number; gid:
  * The files for a guest that cannot reach this host. The scripts need only Node, which cannot read YAML, so the guest gets the cassette
  * as JSON, with the run's values; or in live mode the API's base URL, and the name of the variable that contains the agent's credential.
  */
-function inside(given: Given, host: HostPaths, entrance: Entrance | undefined): LaunchSpec['files'] {
+function inside(given: LaunchInput, host: HostPaths, access: ModelAccess | undefined): LaunchSpec['files'] {
   const { task, mode, ctx, nonce } = given;
-  const { upstream, delivery } = entrance ?? {};
+  const { upstream, delivery } = access ?? {};
   const live = upstream !== undefined && delivery?.how === 'env';
   if (!live && task.cassette === undefined) return [];
   const cassette = join(dirname(host.workspace), 'cassette.json');
-  const told = live
+  const env = live
     ? { upstream, variable: delivery.variable }
     : { ...readCassette(task.cassette ?? ''), values: valuesOf(mode.layout(ctx, host), nonce) };
-  writeFileSync(cassette, JSON.stringify(told));
+  writeFileSync(cassette, JSON.stringify(env));
   const scripts = ['inside.mjs', 'replay.mjs', 'conversation.mjs', 'request.mjs', 'placeholders.mjs', ...(live ? ['forward.mjs'] : [])];
   return [
     ...scripts.map((name) => ({ path: join(dirname(INSIDE.script), name), source: join(packageRoot, 'lib/model', name) })),
@@ -132,6 +133,6 @@ function inside(given: Given, host: HostPaths, entrance: Entrance | undefined): 
 /** Copies a folder. `cpSync` checks every file against every parent, which took 4 ms of each run for two small files. */
 function copyTree(from: string, to: string): void {
   mkdirSync(to);
-  for (const one of readdirSync(from, { withFileTypes: true }))
-    (one.isDirectory() ? copyTree : copyFileSync)(join(from, one.name), join(to, one.name));
+  for (const entry of readdirSync(from, { withFileTypes: true }))
+    (entry.isDirectory() ? copyTree : copyFileSync)(join(from, entry.name), join(to, entry.name));
 }

@@ -3,11 +3,11 @@ import type { Context } from '../contract.js';
 import { messageOf } from '../errors.js';
 import type { RowEvent } from '../record/types.js';
 import type { Recorder } from '../record/write.js';
-import type { PlannedEntry } from './row.js';
+import type { PlannedRow } from './row.js';
 
 /** Removes what an interrupted launch may have left behind. Never throws; records what was removed, or why that failed. */
 export async function sweep(
-  begun: readonly { entry: PlannedEntry; ctx: Context }[],
+  begun: readonly { entry: PlannedRow; ctx: Context }[],
   matchId: string,
   record: Pick<Recorder<RowEvent>, 'emit'>,
 ): Promise<void> {

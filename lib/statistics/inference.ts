@@ -122,16 +122,17 @@ export function fisher(first: Share, second: Share, side: Side = 'two-sided'): n
   const seen = chance(first.passed);
   let sum = 0;
   for (let own = least; own <= most; own += 1) {
-    const one = chance(own);
+    const probability = chance(own);
     // Two-sided: outcomes at most as likely as the observed one; the factor allows for rounding errors.
-    if (side === 'two-sided' ? one <= seen * (1 + 1e-7) : side === 'greater' ? own >= first.passed : own <= first.passed) sum += one;
+    if (side === 'two-sided' ? probability <= seen * (1 + 1e-7) : side === 'greater' ? own >= first.passed : own <= first.passed)
+      sum += probability;
   }
   return Math.min(1, sum);
 }
 
 function logFactorials(n: number): Float64Array {
   const logs = new Float64Array(n + 1);
-  for (let one = 1; one <= n; one += 1) logs[one] = (logs[one - 1] as number) + Math.log(one);
+  for (let k = 1; k <= n; k += 1) logs[k] = (logs[k - 1] as number) + Math.log(k);
   return logs;
 }
 

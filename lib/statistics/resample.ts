@@ -36,7 +36,7 @@ function resample(count: number, seed: number): Draws {
   const upper = new Uint32Array(RESAMPLES);
   const times = new Uint32Array(count);
   const [low, high] = [Math.floor((count - 1) / 2), Math.floor(count / 2)];
-  for (let one = 0; one < RESAMPLES; one += 1) {
+  for (let resample = 0; resample < RESAMPLES; resample += 1) {
     times.fill(0);
     for (let drawn = 0; drawn < count; drawn += 1) {
       const rank = uniformInt(random, 0, count - 1);
@@ -51,8 +51,8 @@ function resample(count: number, seed: number): Draws {
       }
       return rank;
     };
-    lower[one] = upTo(low);
-    upper[one] = upTo(high);
+    lower[resample] = upTo(low);
+    upper[resample] = upTo(high);
   }
   return { lower, upper };
 }

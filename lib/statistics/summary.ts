@@ -166,7 +166,7 @@ export function fences(samples: ArrayLike<number>): Interval | undefined {
 
 function resampledMedians(sorted: number[], seed: number): Float64Array {
   const { lower, upper } = drawMedians(sorted.length, seed);
-  return Float64Array.from(lower, (rank, one) => ((sorted[rank] as number) + (sorted[upper[one] as number] as number)) / 2);
+  return Float64Array.from(lower, (rank, index) => ((sorted[rank] as number) + (sorted[upper[index] as number] as number)) / 2);
 }
 
 /** The interval that contains the middle 95 %. */

@@ -1,5 +1,5 @@
 // The evidence for verdicts: files on this host, what the agent wrote, and what its commands printed.
-import { type Held, hold, readOwn } from '../os/safe-dir.js';
+import { type OpenDir, readOwn, withOpenDir } from '../os/safe-dir.js';
 import type { Sync } from '../record/types.js';
 import type { Transcript } from './transcript.js';
 
@@ -8,18 +8,18 @@ const MOST_BYTES = 4 * 1024 * 1024;
 
 /** @param path in the workspace; every folder on the way must be a real folder, not a link */
 export function isThere(workspace: string, path: string): boolean {
-  return reach(workspace, path, (held, name) => held.look(name)?.isFile()) === true;
+  return reach(workspace, path, (dir, name) => dir.look(name)?.isFile()) === true;
 }
 
 /** The text of a file; only if it is a regular file with a single hard link. */
 export function textOf(workspace: string, path: string): string | undefined {
-  return reach(workspace, path, (held, name) => readOwn(held, name, MOST_BYTES)?.toString('utf8'));
+  return reach(workspace, path, (dir, name) => readOwn(dir, name, MOST_BYTES)?.toString('utf8'));
 }
 
-function reach<T>(workspace: string, path: string, act: (held: Held, name: string) => T): T | undefined {
-  const enter = (held: Held, [name = '', ...rest]: string[]): T | undefined =>
-    rest.length === 0 ? act(held, name) : held.folder(name, (inner) => enter(inner, rest));
-  return hold(workspace, (held) => enter(held, path.split('/')));
+function reach<T>(workspace: string, path: string, act: (dir: OpenDir, name: string) => T): T | undefined {
+  const enter = (dir: OpenDir, [name = '', ...rest]: string[]): T | undefined =>
+    rest.length === 0 ? act(dir, name) : dir.folder(name, (inner) => enter(inner, rest));
+  return withOpenDir(workspace, (dir) => enter(dir, path.split('/')));
 }
 
 /** The agent's last Write call for this path. The agent uses paths as seen inside the sandbox. */

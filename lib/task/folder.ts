@@ -6,7 +6,7 @@ import type { z } from 'zod';
 import { CagematchError, messageOf, nearest } from '../errors.js';
 import type { Cassette } from '../model/cassette.js';
 import { MOST_TYPED, readPlainFile } from '../os/plain-files.js';
-import { hold } from '../os/safe-dir.js';
+import { withOpenDir } from '../os/safe-dir.js';
 import { createJudge } from './judge.js';
 import { keysAt, NONCE, TAKES, type TaskFile, taskSchema, VERIFY } from './schema.js';
 import type { Task, Verifier } from './task.js';
@@ -54,8 +54,8 @@ export function readTask(folder: string, name: string): FolderTask {
       const nonce = randomBytes(12).toString('hex');
       const bytes = Buffer.from(`${nonce}\n`);
       const whole = nonceFile === undefined ? seed : (withFile(seed, nonceFile, { bytes, executable: false }) ?? seed);
-      const written = hold(workspace, (held) => {
-        writeTree(whole, held, owner);
+      const written = withOpenDir(workspace, (dir) => {
+        writeTree(whole, dir, owner);
         return true;
       });
       if (!written) throw new Error('the workspace to be seeded is no folder');
@@ -143,7 +143,7 @@ function mistake(place: string, content: unknown, given: z.core.$ZodIssue | unde
 }
 
 function nestedIn({ path, errors }: Extract<z.core.$ZodIssue, { code: 'invalid_union' }>): z.core.$ZodIssue | undefined {
-  const further = errors.flat().find((one) => one.path.length > 0 || one.code === 'unrecognized_keys');
+  const further = errors.flat().find((issue) => issue.path.length > 0 || issue.code === 'unrecognized_keys');
   return further && { ...further, path: [...path, ...further.path] };
 }
 

@@ -31,27 +31,39 @@ const failed = (cause: Cause, message: string): Outcome => ({ status: 'failed', 
  */
 export function createJudge(expected: Expectations, seeded: ReadonlySet<string>): Pick<Task, 'judge' | 'arrived'> {
   const fresh = [...expected.written, ...expected.files.map(({ path }) => path).filter((path) => !seeded.has(path))];
-  const told = expected.printed.some((one) => (typeof one === 'string' ? one : one.matches).includes(NONCE));
+  const printsNonce = expected.printed.some((expectation) =>
+    (typeof expectation === 'string' ? expectation : expectation.matches).includes(NONCE),
+  );
   return {
     judge(workspace, nonce, transcript) {
       const seen: Seen = { workspace, nonce, transcript };
       const [first] = faults(seen, expected, seeded);
       return {
         outcome: first ?? { status: 'passed' },
-        sync: { in: told ? cameIn(transcript, nonce) : { gap: 'not-exercised' }, out: cameOut(seen, expected, fresh) },
+        sync: { in: printsNonce ? cameIn(transcript, nonce) : { gap: 'not-exercised' }, out: cameOut(seen, expected, fresh) },
       };
     },
     ...(fresh.length > 0 ? { arrived: (workspace) => fresh.every((path) => isThere(workspace, path)) } : {}),
   };
 }
 
+/** Every expectation that was not met, written files first. */
 function* faults(seen: Seen, expected: Expectations, seeded: ReadonlySet<string>): Generator<Outcome> {
-  for (const path of expected.written) {
+  yield* writtenFaults(seen, expected.written);
+  yield* fileFaults(seen, expected.files, seeded);
+  yield* printedFaults(seen, expected.printed);
+}
+
+function* writtenFaults(seen: Seen, paths: Expectations['written']): Generator<Outcome> {
+  for (const path of paths) {
     const written = lastWritten(seen.transcript, path);
     if (!written) yield failed('agent', `the agent never wrote ${path}`);
     else if (textOf(seen.workspace, path) !== written.content) yield notAsWritten(seen, path, written);
   }
-  for (const { path, matches, not, otherwise } of expected.files) {
+}
+
+function* fileFaults(seen: Seen, files: Expectations['files'], seeded: ReadonlySet<string>): Generator<Outcome> {
+  for (const { path, matches, not, otherwise } of files) {
     const text = textOf(seen.workspace, path);
     const written = lastWritten(seen.transcript, path);
     if (text === undefined && !written && !seeded.has(path)) yield failed('agent', `the agent never wrote ${path}`);
@@ -60,15 +72,18 @@ function* faults(seen: Seen, expected: Expectations, seeded: ReadonlySet<string>
       yield failed('verifier', otherwise ?? `${path} does not match ${matches}`);
     else if (not !== undefined && fits(not, text, seen, true)) yield failed('verifier', otherwise ?? `${path} matches ${not}`);
   }
+}
+
+function* printedFaults(seen: Seen, expectations: Expectations['printed']): Generator<Outcome> {
   const outputs = printed(seen.transcript);
-  for (const one of expected.printed) {
-    if (typeof one === 'string') {
-      const words = one === NONCE ? 'the nonce' : one;
-      if (!outputs.some((text) => text.includes(one.replaceAll(NONCE, seen.nonce))))
+  for (const expectation of expectations) {
+    if (typeof expectation === 'string') {
+      const words = expectation === NONCE ? 'the nonce' : expectation;
+      if (!outputs.some((text) => text.includes(expectation.replaceAll(NONCE, seen.nonce))))
         yield failed('verifier', `no tool output holds ${words}`);
       continue;
     }
-    const { matches, times = 1, otherwise = `no tool output matches ${matches}` } = one;
+    const { matches, times = 1, otherwise = `no tool output matches ${matches}` } = expectation;
     const found = outputs.filter((text) => fits(matches, text, seen)).length;
     if (found < times) yield failed('verifier', times === 1 ? otherwise : `${otherwise}: seen ${found} of ${times} times`);
   }

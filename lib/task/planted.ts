@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { parseJson } from '../json.js';
 import { spelledOut } from '../os/printable.js';
-import { type Held, readBounded } from '../os/safe-dir.js';
+import { type OpenDir, readBounded } from '../os/safe-dir.js';
 import type { Planted } from '../record/types.js';
 import { PLACES, type Place } from './self-running.js';
 
@@ -28,7 +28,7 @@ const MOST_LETTERS = 1000;
 const MORE: Mark = { mark: 'more' };
 
 /** Takes a snapshot. Follows no links, and never blocks on a pipe. */
-export function lookForPlanted(workspace: Held): Snapshot {
+export function lookForPlanted(workspace: OpenDir): Snapshot {
   const seen = new Map<string, Mark>();
   for (const place of PLACES) reach(workspace, place.path.split('/'), '', place, seen);
   return seen;
@@ -36,27 +36,27 @@ export function lookForPlanted(workspace: Held): Snapshot {
 
 /** The differences, sorted by path. */
 export function plantedSince(before: Snapshot, after: Snapshot): Planted[] {
-  const told: Planted[] = [];
+  const changes: Planted[] = [];
   for (const path of [...new Set([...before.keys(), ...after.keys()])].toSorted()) {
     const [was, is] = [before.get(path), after.get(path)];
     const how = is === undefined ? 'removed' : was === undefined ? 'added' : was.mark !== is.mark || is === MORE ? 'changed' : undefined;
     if (how === undefined) continue;
-    if (told.length === MOST_TOLD) return [...told, { path: '...', how: 'changed' }];
-    told.push({ path: shown(path), how, ...(is?.link === undefined ? {} : { link: shown(is.link) }) });
+    if (changes.length === MOST_TOLD) return [...changes, { path: '...', how: 'changed' }];
+    changes.push({ path: shown(path), how, ...(is?.link === undefined ? {} : { link: shown(is.link) }) });
   }
-  return told;
+  return changes;
 }
 
-function reach(held: Held, [name = '', ...rest]: string[], above: string, place: Place, seen: Map<string, Mark>): void {
+function reach(dir: OpenDir, [name = '', ...rest]: string[], above: string, place: Place, seen: Map<string, Mark>): void {
   const path = below(above, name);
-  const stats = held.look(name);
+  const stats = dir.look(name);
   if (stats === undefined) return;
   if (stats.isDirectory()) {
-    held.folder(name, (inner) => {
+    dir.folder(name, (inner) => {
       if (rest.length > 0) reach(inner, rest, path, place, seen);
       else if (place.kind === 'tree') walk(inner, { path, depth: 0, place, left: { files: MOST_FILES } }, seen);
     });
-  } else if (rest.length === 0 || stats.isSymbolicLink()) note(held, Buffer.from(name), path, stats, place, seen);
+  } else if (rest.length === 0 || stats.isSymbolicLink()) note(dir, Buffer.from(name), path, stats, place, seen);
 }
 
 interface Walk {
@@ -66,9 +66,9 @@ interface Walk {
   left: { files: number };
 }
 
-function walk(held: Held, at: Walk, seen: Map<string, Mark>): void {
+function walk(dir: OpenDir, at: Walk, seen: Map<string, Mark>): void {
   const { place, left } = at;
-  for (const bytes of held.names(left.files + 1)) {
+  for (const bytes of dir.names(left.files + 1)) {
     const name = bytes.toString('latin1');
     const path = below(at.path, name);
     left.files -= 1;
@@ -76,21 +76,21 @@ function walk(held: Held, at: Walk, seen: Map<string, Mark>): void {
       seen.set(`${at.path}/...`, MORE);
       return;
     }
-    const stats = held.look(bytes);
+    const stats = dir.look(bytes);
     if (stats?.isDirectory()) {
-      if (!place.skipped?.includes(name)) held.folder(bytes, (inner) => walk(inner, { ...at, path, depth: at.depth + 1 }, seen));
+      if (!place.skipped?.includes(name)) dir.folder(bytes, (inner) => walk(inner, { ...at, path, depth: at.depth + 1 }, seen));
     } else if (stats && (stats.isSymbolicLink() || (place.wanted?.(path.slice(place.path.length + 1)) ?? true)))
-      note(held, bytes, path, stats, place, seen);
+      note(dir, bytes, path, stats, place, seen);
   }
 }
 
-function note(held: Held, name: Buffer, path: string, stats: Stats, place: Place, seen: Map<string, Mark>): void {
+function note(dir: OpenDir, name: Buffer, path: string, stats: Stats, place: Place, seen: Map<string, Mark>): void {
   if (stats.isSymbolicLink()) {
-    const link = held.linkOf(name)?.toString('latin1') ?? '';
+    const link = dir.linkOf(name)?.toString('latin1') ?? '';
     seen.set(path, { mark: `link ${link}`, link });
     return;
   }
-  const mark = stats.isFile() ? markOf(held, name, stats, place) : 'no file';
+  const mark = stats.isFile() ? markOf(dir, name, stats, place) : 'no file';
   if (mark !== undefined) seen.set(path, { mark });
 }
 
@@ -98,12 +98,12 @@ function note(held: Held, name: Buffer, path: string, stats: Stats, place: Place
  * Undefined for a file that executes nothing: an empty file (some sandboxes leave these where they forbid writing), or one without the
  * keys.
  */
-function markOf(held: Held, name: Buffer, stats: Stats, place: Place): string | undefined {
+function markOf(dir: OpenDir, name: Buffer, stats: Stats, place: Place): string | undefined {
   if (stats.size === 0) return undefined;
   const unread = `${stats.ino} ${stats.size} ${stats.mtimeMs}`;
   // A file with a second hard link may be a file of this host.
   if (stats.nlink > 1) return unread;
-  const content = held.file(name, (descriptor, { nlink }) => (nlink > 1 ? undefined : readBounded(descriptor, MOST_BYTES)));
+  const content = dir.file(name, (descriptor, { nlink }) => (nlink > 1 ? undefined : readBounded(descriptor, MOST_BYTES)));
   if (content === undefined) return unread;
   const runs = place.kind === 'keys' ? valuesOf(content, place.keys) : content;
   if (runs === undefined) return undefined;

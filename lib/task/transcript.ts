@@ -81,6 +81,29 @@ export function startTranscript(): Transcript & { read(line: string, stream: 'st
   };
   const keepWrite = keeper<Transcript['writes'][number]>(({ path, content }) => path.length + content.length);
   const keepOutput = keeper<Transcript['toolOutputs'][number]>(({ tool, text }) => tool.length + text.length);
+  const keepCalls = (transcript: Transcript, received: z.infer<typeof blocks>) => {
+    for (const block of received) {
+      if (block.type !== 'tool_use' || block.id === undefined || block.name === undefined) continue;
+      const { file_path: path, content } = block.input ?? {};
+      if (block.name !== 'Write' || typeof path !== 'string' || typeof content !== 'string') {
+        note(block.id, { tool: block.name });
+        continue;
+      }
+      const write = { path, content };
+      note(block.id, { tool: block.name, write: new WeakRef(write) });
+      keepWrite(transcript.writes, write);
+    }
+  };
+  const keepResults = (transcript: Transcript, received: z.infer<typeof blocks>) => {
+    for (const block of received) {
+      if (block.type !== 'tool_result') continue;
+      const call = calls.get(keyOf(block.tool_use_id ?? ''));
+      const output = { tool: call?.tool ?? 'unknown', text: plain(block.content), isError: block.is_error === true };
+      keepOutput(transcript.toolOutputs, output);
+      const refused = output.isError ? call?.write?.deref() : undefined;
+      if (refused) refused.refusal = redact(output.text).slice(0, LAST_WORDS);
+    }
+  };
   return {
     writes: [],
     toolOutputs: [],
@@ -101,33 +124,8 @@ export function startTranscript(): Transcript & { read(line: string, stream: 'st
       if (!parsed.success) return { result: false };
       const event = parsed.data;
       if (event.type === 'system' && event.claude_code_version !== undefined) this.agentVersion = oneLine(event.claude_code_version, 100);
-      if (event.type === 'assistant') {
-        for (const block of event.message.content) {
-          if (block.type !== 'tool_use' || block.id === undefined || block.name === undefined) continue;
-          const { file_path: path, content } = block.input ?? {};
-          if (block.name !== 'Write' || typeof path !== 'string' || typeof content !== 'string') {
-            note(block.id, { tool: block.name });
-            continue;
-          }
-          const write = { path, content };
-          note(block.id, { tool: block.name, write: new WeakRef(write) });
-          keepWrite(this.writes, write);
-        }
-      }
-      if (event.type === 'user' && typeof event.message.content !== 'string') {
-        for (const block of event.message.content) {
-          if (block.type !== 'tool_result') continue;
-          const call = calls.get(keyOf(block.tool_use_id ?? ''));
-          const output = {
-            tool: call?.tool ?? 'unknown',
-            text: plain(block.content),
-            isError: block.is_error === true,
-          };
-          keepOutput(this.toolOutputs, output);
-          const refused = output.isError ? call?.write?.deref() : undefined;
-          if (refused) refused.refusal = redact(output.text).slice(0, LAST_WORDS);
-        }
-      }
+      if (event.type === 'assistant') keepCalls(this, event.message.content);
+      if (event.type === 'user' && typeof event.message.content !== 'string') keepResults(this, event.message.content);
       if (event.type === 'result') {
         this.result = {
           isError: event.is_error,

@@ -3,7 +3,7 @@ import { closeSync, constants, fchownSync, lchownSync, mkdirSync, openSync, writ
 import { join } from 'node:path';
 import { CagematchError } from '../errors.js';
 import type { Owner } from '../os/own.js';
-import { type Held, hold, readBounded } from '../os/safe-dir.js';
+import { type OpenDir, readBounded, withOpenDir } from '../os/safe-dir.js';
 
 export interface TreeFile {
   bytes: Buffer;
@@ -31,21 +31,21 @@ export const EMPTY: Tree = { files: new Map(), folders: new Map() };
 export function readTree(folder: string, name: string, most: Bounds): Tree | undefined {
   const left = { ...most };
   const tooMuch = refusal(`${name} holds more than ${most.files} files or ${most.bytes / 1024 ** 2} MiB`, `du -a ${name}`);
-  return hold(folder, (held) => readHeld(held, name, left, tooMuch));
+  return withOpenDir(folder, (dir) => readHeld(dir, name, left, tooMuch));
 }
 
 /** @param left the rest of the limits */
-function readHeld(held: Held, place: string, left: Bounds, tooMuch: CagematchError): Tree {
+function readHeld(dir: OpenDir, place: string, left: Bounds, tooMuch: CagematchError): Tree {
   const tree = { files: new Map<string, TreeFile>(), folders: new Map<string, Tree>() };
-  const names = held.names().map((bytes) => ({ bytes, name: bytes.toString('utf8') }));
+  const names = dir.names().map((bytes) => ({ bytes, name: bytes.toString('utf8') }));
   for (const { bytes, name } of names.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     const path = `${place}/${name}`;
     if (!Buffer.from(name).equals(bytes)) throw refusal(`${path} has a name that is not UTF-8`, 'give it another name');
     if (/[\r\n]/.test(name)) throw refusal(`${place} has a file with a line break in its name`, 'give it another name');
-    const stats = held.look(bytes);
+    const stats = dir.look(bytes);
     if (stats?.isSymbolicLink()) throw refusal(`${path} is a symbolic link`, 'put the file itself there');
     if (stats?.isDirectory()) {
-      const inner = held.folder(bytes, (below) => readHeld(below, path, left, tooMuch));
+      const inner = dir.folder(bytes, (below) => readHeld(below, path, left, tooMuch));
       if (!inner) throw refusal(`${path} cannot be read`, `check ${path}`);
       tree.folders.set(name, inner);
       continue;
@@ -53,7 +53,7 @@ function readHeld(held: Held, place: string, left: Bounds, tooMuch: CagematchErr
     if (!stats?.isFile()) throw refusal(`${path} is neither a file nor a folder`, `remove ${path}`);
     left.files -= 1;
     if (left.files < 0 || stats.size > left.bytes) throw tooMuch;
-    const content = held.file(bytes, (descriptor) => ({ bytes: readBounded(descriptor, left.bytes) }));
+    const content = dir.file(bytes, (descriptor) => ({ bytes: readBounded(descriptor, left.bytes) }));
     if (!content) throw refusal(`${path} cannot be read`, `check ${path}`);
     if (!content.bytes) throw tooMuch;
     left.bytes -= content.bytes.length;
@@ -93,9 +93,9 @@ const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | con
  * Writes new files only, and enters folders only through open file descriptors: processes that an agent left running may replace a folder
  * that was just created with a link to anywhere on this host.
  */
-export function writeTree(tree: Tree, held: Held, owner?: Owner): void {
+export function writeTree(tree: Tree, dir: OpenDir, owner?: Owner): void {
   for (const [name, { bytes, executable }] of tree.files) {
-    const descriptor = openSync(join(held.path, name), NEW_FILE, executable ? 0o777 : 0o666);
+    const descriptor = openSync(join(dir.path, name), NEW_FILE, executable ? 0o777 : 0o666);
     try {
       writeFileSync(descriptor, bytes);
       if (owner) fchownSync(descriptor, owner.uid, owner.gid);
@@ -104,8 +104,8 @@ export function writeTree(tree: Tree, held: Held, owner?: Owner): void {
     }
   }
   for (const [name, inner] of tree.folders) {
-    mkdirSync(join(held.path, name));
-    const written = held.folder(name, (made) => {
+    mkdirSync(join(dir.path, name));
+    const written = dir.folder(name, (made) => {
       writeTree(inner, made, owner);
       if (owner) lchownSync(made.path, owner.uid, owner.gid);
       return true;

@@ -119,7 +119,7 @@ async function whyLost(ctx: KubeContext, { name }: KubeHandle, words: string): P
 }
 
 /** The pod of a Sandbox has the same name as the Sandbox. */
-export function podOf(ctx: KubeContext, { pod, name }: KubeHandle): string {
+function podOf(ctx: KubeContext, { pod, name }: KubeHandle): string {
   return pod ?? (ctx.variant === AGENT_SANDBOX ? name : `job/${name}`);
 }
 

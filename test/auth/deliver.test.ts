@@ -7,7 +7,7 @@ import type { Credential } from '../../lib/auth/credential.js';
 import { asFile, asToken, asVariable, canary } from '../../lib/auth/deliver.js';
 import { planMatch } from '../../lib/match/plan.js';
 import { createGateway } from '../../lib/model/gateway.js';
-import { openEntrance } from '../../lib/sandbox/model-access.js';
+import { openModelAccess } from '../../lib/sandbox/model-access.js';
 import { loadModes } from '../../lib/sandbox/registry.js';
 import { agentCommand } from '../../lib/task/agent.js';
 import { writeProgram } from '../support/fake-commands.js';
@@ -106,19 +106,19 @@ describe('the gateway', () => {
     const reach = { via: 'address' as const, listen: '127.0.0.1', url: (port: number) => `http://127.0.0.1:${port}` };
     const port = await gateway.listen('127.0.0.1');
     const admitted = { mode: { auth: ['gateway'] as ['gateway'] }, reach, gateway, deliver, credential: LOGIN };
-    const { tap, entrance } = openEntrance(admitted, 'hello');
-    const ask = (token: string, path = entrance.path) =>
+    const { tap, access } = openModelAccess(admitted, 'hello');
+    const ask = (token: string, path = access.path) =>
       fetch(`http://127.0.0.1:${port}${path}/v1/messages?beta=true`, {
         method: 'POST',
         headers: { authorization: `Bearer ${token}` },
         body: '{}',
       });
-    return { gateway, admitted, tap, entrance, ask };
+    return { gateway, admitted, tap, access, ask };
   }
 
   test('gives a guest a token of its own, and knows the run by it', async () => {
-    const { tap, entrance, ask } = await opened('gateway');
-    expect(entrance).toMatchObject({ delivery: asToken(tap.token), path: '' });
+    const { tap, access, ask } = await opened('gateway');
+    expect(access).toMatchObject({ delivery: asToken(tap.token), path: '' });
     expect(tap.token).not.toBe(LOGIN.secret);
     expect((await ask(LOGIN.secret)).status).toBe(401);
     expect(await (await ask(tap.token)).text()).toBe('reached /v1/messages?beta=true');
@@ -126,13 +126,13 @@ describe('the gateway', () => {
 
   test('knows a run by its path where several runs bear the one credential', async () => {
     const { gateway, admitted, tap, ask } = await opened('env');
-    const second = openEntrance(admitted, 'hello');
+    const second = openModelAccess(admitted, 'hello');
     expect(await (await ask(LOGIN.secret)).text()).toBe('reached /v1/messages?beta=true');
     expect([tap.requests, second.tap.requests]).toEqual([1, 0]);
-    await ask(LOGIN.secret, second.entrance.path);
+    await ask(LOGIN.secret, second.access.path);
     expect([tap.requests, second.tap.requests]).toEqual([1, 1]);
     gateway.closeTap(second.tap);
-    expect((await ask(LOGIN.secret, second.entrance.path)).status).toBe(401);
+    expect((await ask(LOGIN.secret, second.access.path)).status).toBe(401);
     expect((await ask(LOGIN.secret, '')).status).toBe(401);
   });
 

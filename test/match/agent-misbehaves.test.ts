@@ -10,7 +10,7 @@ import { newMatchId } from '../../lib/record/match-id.js';
 import { type EventOf, eventSchema, isGap, type MatchEvent } from '../../lib/record/types.js';
 import { openRecord } from '../../lib/record/write.js';
 import { parseEvents } from '../../lib/report/report.js';
-import type { PlannedEntry } from '../../lib/sandbox/row.js';
+import type { PlannedRow } from '../../lib/sandbox/row.js';
 import { bundledTask } from '../../lib/task/bundled.js';
 import host from '../../modes/host.js';
 import * as says from '../support/agent-lines.js';
@@ -36,7 +36,7 @@ async function match(
   const gateway = createGateway(replayAnswer(readCassette(bundledTask('hello').cassette)));
   onTestFinished(() => gateway.close());
   const named = rows.map((row, index) => ({ ...row, name: row.name ?? `row-${index}` }));
-  const entries: PlannedEntry[] = named.map(({ name }) => ({
+  const entries: PlannedRow[] = named.map(({ name }) => ({
     entry: name,
     mode: host.id,
     variant: name,

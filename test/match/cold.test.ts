@@ -67,7 +67,7 @@ describe('a cold run', () => {
     const calls: string[] = [];
     const part: Part = {
       mode: (real) => {
-        const { evict: _evict, ...others } = imaged(calls)?.(real) ?? {};
+        const { evict, ...others } = imaged(calls)?.(real) ?? {};
         return others;
       },
     };

@@ -16,7 +16,7 @@ import { type Sweep, sweepSchema } from '../../lib/record/probe.js';
 import { contextFor, createKeeper, type Keeper } from '../../lib/sandbox/context.js';
 import { detectAll } from '../../lib/sandbox/detect.js';
 import { loadModes } from '../../lib/sandbox/registry.js';
-import type { PlannedEntry } from '../../lib/sandbox/row.js';
+import type { PlannedRow } from '../../lib/sandbox/row.js';
 import { bundledTask } from '../../lib/task/bundled.js';
 import { machineEnv } from '../support/machine-env.js';
 
@@ -57,7 +57,7 @@ async function swept(
   keepers.push(keeper);
   const match = `r${process.pid}x${keepers.length}`;
   const { runtimeState: state } = found;
-  const contextOf = (_entry: PlannedEntry, more = {}) =>
+  const contextOf = (_entry: PlannedRow, more = {}) =>
     contextFor(
       { env: { ...env, ...more }, platform: process.platform, uid: process.getuid?.(), match, signal, say() {} },
       keeper,
@@ -69,7 +69,7 @@ async function swept(
     );
   const folder = folderFor('residue');
   writeFileSync(join(folder, 'probe.jsonl'), '{"type":"probe-started"}\n');
-  const entry = { entry: id, mode: name, variant, adapter, isolation: adapter.isolation } as unknown as PlannedEntry;
+  const entry = { entry: id, mode: name, variant, adapter, isolation: adapter.isolation } as unknown as PlannedRow;
   const ctx = contextOf(entry);
   await adapter.prepare(ctx);
   const reach = await adapter.reach(ctx);

@@ -9,7 +9,7 @@ import { KINDS } from '../../lib/probes/tax/kinds.js';
 import { type Loops, probeTax } from '../../lib/probes/tax/tax.js';
 import type { Work } from '../../lib/record/probe.js';
 import { isGap } from '../../lib/record/types.js';
-import type { PlannedEntry } from '../../lib/sandbox/row.js';
+import type { PlannedRow } from '../../lib/sandbox/row.js';
 import host from '../../modes/host.js';
 import { modeContext } from '../support/mode-context.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -31,7 +31,7 @@ async function taxed(rows: Record<string, Partial<Mode>>, loops: Partial<Loops> 
   const subjects = Object.entries(rows).map(([entry, change]): Subject => {
     const adapter: Mode = { ...host, ...change };
     return {
-      entry: { entry, adapter } as PlannedEntry,
+      entry: { entry, adapter } as PlannedRow,
       ctx: modeContext(host.id, { env: { PATH }, platform: process.platform, uid: process.getuid?.() }),
       reach: { via: 'inside' },
       gatewayPort: undefined,

@@ -9,13 +9,13 @@ import type { Env, Mode } from '../../lib/contract.js';
 import { WALLS } from '../../lib/kit/walls.js';
 import { which } from '../../lib/os/path-search.js';
 import { childrenOf, commandLines } from '../../lib/os/process-tree.js';
-import { type HostSide, JUDGES, sameKernel, socketPaths, type Told } from '../../lib/probes/walls/judge.js';
+import { type HostSide, JUDGES, sameKernel, socketPaths, type WallObservation } from '../../lib/probes/walls/judge.js';
 import { probeWalls } from '../../lib/probes/walls/walls.js';
 import { type Wall, wallSchema } from '../../lib/record/probe.js';
 import { contextFor, createKeeper, type Keeper } from '../../lib/sandbox/context.js';
 import { detectAll } from '../../lib/sandbox/detect.js';
 import { loadModes } from '../../lib/sandbox/registry.js';
-import type { PlannedEntry } from '../../lib/sandbox/row.js';
+import type { PlannedRow } from '../../lib/sandbox/row.js';
 import { quoted, writeProgram } from '../support/fake-commands.js';
 import { machineEnv } from '../support/machine-env.js';
 import { modeContext } from '../support/mode-context.js';
@@ -58,7 +58,7 @@ async function probed(id: string, { env, state, reachable, signal }: Given, tell
   await adapter.prepare(ctx);
   const reach = await adapter.reach(ctx);
   const gatewayPort = reach.via === 'address' ? await serve(reach.listen).finally(() => reach.release?.()) : undefined;
-  const entry = { entry: id, mode: id, variant: undefined, adapter, isolation: adapter.isolation } as unknown as PlannedEntry;
+  const entry = { entry: id, mode: id, variant: undefined, adapter, isolation: adapter.isolation } as unknown as PlannedRow;
   const nameOf = (tail: string) => `cagematch-${match}-${tail}`;
   const subject = { entry, ctx, reach, gatewayPort, nameOf, signal, timeoutMs: 60_000 };
   await probeWalls(subject, { reach: reachable }, tell, { most: MOST });
@@ -307,7 +307,7 @@ describe('the host judges', () => {
     uidMap: undefined,
     sameKernel: true,
   } as unknown as HostSide;
-  const told = (seen: Record<string, unknown>): Told => ({ observed: 'gap', evidence: 'not compared', seen });
+  const told = (seen: Record<string, unknown>): WallObservation => ({ observed: 'gap', evidence: 'not compared', seen });
 
   test('a kernel by its boot id, and by its build where a runtime shows another id', () => {
     expect(sameKernel({ bootId: own, release: 'x', version: 'y' })).toBe(true);
@@ -332,19 +332,19 @@ describe('the host judges', () => {
   });
 
   test('nothing, where the guest was not heard: it is not known to have another kernel', () => {
-    const silent: Told = { observed: 'gap', evidence: 'the guest told nothing of it' };
+    const silent: WallObservation = { observed: 'gap', evidence: 'the guest told nothing of it' };
     for (const wall of ['host-kernel', 'root-on-host'] as const)
       expect(JUDGES[wall]?.(silent, { ...host, sameKernel: false })).toEqual(silent);
   });
 
   test('a socket that is not there is no wall where this host has none either', () => {
-    const nothing: Told = { observed: 'closed', evidence: 'nothing at /var/run/docker.sock', seen: { reached: false } };
+    const nothing: WallObservation = { observed: 'closed', evidence: 'nothing at /var/run/docker.sock', seen: { reached: false } };
     expect(JUDGES['docker-socket']?.(nothing, host)).toMatchObject({ observed: 'closed' });
     expect(JUDGES['docker-socket']?.(nothing, { ...host, sockets: {} })).toMatchObject({ observed: 'gap' });
   });
 
   test('a file that was said to be written is looked for on this host', () => {
-    const said: Told = { observed: 'closed', evidence: '.mcp.json: written' };
+    const said: WallObservation = { observed: 'closed', evidence: '.mcp.json: written' };
     const planted = { nonce: 'nonce' } as HostSide['planted'];
     expect(JUDGES['write-mcp-json']?.(said, { ...host, planted })).toMatchObject({
       observed: 'closed',

@@ -2,7 +2,7 @@
 import { chmodSync, linkSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { hold } from '../../lib/os/safe-dir.js';
+import { withOpenDir } from '../../lib/os/safe-dir.js';
 import type { Planted } from '../../lib/record/types.js';
 import { createCsv } from '../../lib/report/export/csv.js';
 import { renderMarkdown } from '../../lib/report/export/markdown.js';
@@ -25,7 +25,7 @@ function toldOf(before: Record<string, string>, act: (put: (path: string, text?:
   };
   for (const [path, text] of Object.entries(before)) put(path, text);
   const look = () => {
-    const seen = hold(workspace, lookForPlanted);
+    const seen = withOpenDir(workspace, lookForPlanted);
     if (!seen) throw new Error('no workspace');
     return seen;
   };

@@ -101,7 +101,7 @@ describe('the text of the page', () => {
   });
 
   test('a match of which nothing is left but its record is a page too', () => {
-    const { endedAt: _endedAt, baseline: _baseline, ...match } = sampleReport(3).match;
+    const { endedAt, baseline, ...match } = sampleReport(3).match;
     const nothing: Report = {
       ...sampleReport(3),
       match: { ...match, how: 'crashed', rounds: 0, load: {} },

@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { asSeeded, judged, plantedIn } from '../../lib/match/workspace.js';
 import { leftFolders } from '../../lib/os/owner.js';
 import { removeTree } from '../../lib/os/remove-tree.js';
-import { hold, identify } from '../../lib/os/safe-dir.js';
+import { identify, withOpenDir } from '../../lib/os/safe-dir.js';
 import { folderBytes } from '../../lib/sandbox/drop-folder.js';
 import { bundledTask } from '../../lib/task/bundled.js';
 import { lookForPlanted } from '../../lib/task/planted.js';
@@ -155,7 +155,7 @@ describe('a folder that becomes a link to the outside while', () => {
       },
       inPlaceOf(name, linkOutside(below)),
       (workspace) => {
-        const marks = [...(hold(workspace, lookForPlanted)?.values() ?? [])].map(({ mark }) => mark);
+        const marks = [...(withOpenDir(workspace, lookForPlanted)?.values() ?? [])].map(({ mark }) => mark);
         for (const mark of marks) expect(mark).not.toContain(secret);
       },
     );
@@ -227,7 +227,7 @@ describe('a workspace that is not the folder any more that was made for the run'
       },
       (workspace) => {
         const identity = identifyNow(workspace);
-        hold(identity, (held) => task.seed(held.path));
+        withOpenDir(identity, (held) => task.seed(held.path));
       },
     );
   });
@@ -252,7 +252,7 @@ describe('a workspace that is not the folder any more that was made for the run'
       },
       (workspace) => {
         try {
-          hold(workspace, (held) => writeTree(tree, held, owner));
+          withOpenDir(workspace, (held) => writeTree(tree, held, owner));
         } catch {
           // It may come to no end; it may not be led outside.
         }

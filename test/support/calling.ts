@@ -40,7 +40,7 @@ export function specOf(name: string): LaunchSpec & { close(): void } {
 
 export async function readAll(stream: ExecStream): Promise<{ stdout: string[]; stderr: string[]; end: Omit<ExecEvent, 'atMs'> }> {
   const lines = { stdout: [] as string[], stderr: [] as string[] };
-  for await (const { atMs: _, ...event } of stream) {
+  for await (const { atMs, ...event } of stream) {
     if (event.type !== 'line') return { ...lines, end: event };
     lines[event.stream].push(event.text);
   }

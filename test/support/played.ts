@@ -10,7 +10,7 @@ import { readCassette } from '../../lib/model/cassette.js';
 import { createGateway } from '../../lib/model/gateway.js';
 import { type EventOf, eventSchema, type MatchEvent } from '../../lib/record/types.js';
 import { openRecord } from '../../lib/record/write.js';
-import type { PlannedEntry } from '../../lib/sandbox/row.js';
+import type { PlannedRow } from '../../lib/sandbox/row.js';
 import { bundledTask } from '../../lib/task/bundled.js';
 import host from '../../modes/host.js';
 import * as says from './agent-lines.js';
@@ -79,7 +79,7 @@ async function* play(agent: Agent, part: Part): AsyncGenerator<ExecEvent> {
   yield { type: 'exit', code: 0, atMs: monotonic() };
 }
 
-export const entryOf = (mode: Mode, change: Partial<PlannedEntry> = {}): PlannedEntry => ({
+export const entryOf = (mode: Mode, change: Partial<PlannedRow> = {}): PlannedRow => ({
   entry: 'played',
   mode: mode.id,
   letter: '-',
@@ -97,7 +97,7 @@ export const entryOf = (mode: Mode, change: Partial<PlannedEntry> = {}): Planned
   ...change,
 });
 
-export async function playMatch(entries: PlannedEntry[], change: Partial<MatchSettings> & { onEvent?(event: MatchEvent): void } = {}) {
+export async function playMatch(entries: PlannedRow[], change: Partial<MatchSettings> & { onEvent?(event: MatchEvent): void } = {}) {
   const task = bundledTask('hello');
   const gateway = createGateway(replayAnswer(readCassette(task.cassette)));
   onTestFinished(() => gateway.close());

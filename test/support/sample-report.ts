@@ -64,7 +64,7 @@ export function sampleReport(n = 10, { burst = true } = {}): Report {
   const vm = unprepared('incus:vm');
   host.cost.imageBytes = gap('not-applicable');
   host.cost.sandboxBytes = gap('not-applicable');
-  const { image: _image, ...hostRow } = host;
+  const { image, ...hostRow } = host;
   Object.assign(fly, {
     standIn: true,
     workspace: 'copy',

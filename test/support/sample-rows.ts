@@ -126,7 +126,7 @@ export function unprepared(entry: string): ModeReport {
     exit: 1,
     teardown: 1,
   });
-  const { image: _image, ...rest } = known;
+  const { image, ...rest } = known;
   return {
     ...rest,
     n: 0,

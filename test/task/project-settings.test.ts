@@ -42,7 +42,7 @@ test('the real agent keeps to our address and starts nothing of the workspace, i
     }),
   );
   hostileTask(join(place.cwd, 'hostile'), `http://127.0.0.1:${port}`);
-  const { PATH = '', HOME: _home, ...env } = machineEnv;
+  const { PATH = '', HOME, ...env } = machineEnv;
   const at = { cwd: place.cwd, env: { ...env, PATH } };
   const { stdout, stderr } = await cagematch(
     ownHouse,

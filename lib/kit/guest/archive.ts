@@ -149,25 +149,31 @@ function createJudge(): (entry: ReadEntry) => string | undefined {
     }
     // The root's own key is the empty string.
     if (key === '' || folders.has(key)) return 'takes the place of a folder';
-    switch (entry.type) {
-      case 'File':
-      case 'OldFile':
-      case 'ContiguousFile':
-        files.add(key);
-        return undefined;
-      case 'SymbolicLink':
-        links.add(key);
-        return staysInside(parts, entry.linkpath ?? '') ? undefined : 'is a link that leaves the workspace';
-      case 'Link': {
-        const target = within(entry.linkpath ?? '');
-        if (!target || !files.has(keyOf(target))) return 'is a hard link to no file of the archive';
-        files.add(key);
-        return undefined;
-      }
-      default:
-        return `is no file, folder or link (${entry.type})`;
-    }
+    return leafFault(entry, parts, files, links);
   };
+}
+
+/** Like the judge, for an entry that is not a folder. Its key is added to `files` or `links`. */
+function leafFault(entry: ReadEntry, parts: string[], files: Set<string>, links: Set<string>): string | undefined {
+  const key = keyOf(parts);
+  switch (entry.type) {
+    case 'File':
+    case 'OldFile':
+    case 'ContiguousFile':
+      files.add(key);
+      return undefined;
+    case 'SymbolicLink':
+      links.add(key);
+      return staysInside(parts, entry.linkpath ?? '') ? undefined : 'is a link that leaves the workspace';
+    case 'Link': {
+      const target = within(entry.linkpath ?? '');
+      if (!target || !files.has(keyOf(target))) return 'is a hard link to no file of the archive';
+      files.add(key);
+      return undefined;
+    }
+    default:
+      return `is no file, folder or link (${entry.type})`;
+  }
 }
 
 /** A path's components below the root; undefined if the path would leave the root on any operating system. */

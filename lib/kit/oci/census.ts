@@ -19,8 +19,8 @@ type Labels = Record<string, string> | string | null | undefined;
 export async function clientCensus(client: Client): Promise<Thing[]> {
   const ask = async (...args: string[]) => {
     const call = { env: client.env, cwd: '/', timeoutMs: QUICK_MS, code: 'not-ready' as const };
-    const told = await output([...client.argv, ...args], call);
-    return told.split('\n').filter(Boolean);
+    const text = await output([...client.argv, ...args], call);
+    return text.split('\n').filter(Boolean);
   };
   const [containers, volumes, networks, images] = await Promise.all([
     ask('ps', '--all', '--no-trunc', '--format', '{{.ID}} {{.Names}} {{json .Labels}}'),
@@ -59,16 +59,16 @@ export async function socketCensus(socketPath: string): Promise<Thing[] | undefi
   ]);
   if (!Array.isArray(containers) || !volumes || !Array.isArray(networks) || !Array.isArray(images)) return undefined;
   return [
-    ...containers.map((one) =>
+    ...containers.map((item) =>
       container(
-        one.Id,
-        (one.Names ?? []).map((name) => name.replace(/^\//, '')),
-        one.Labels,
+        item.Id,
+        (item.Names ?? []).map((name) => name.replace(/^\//, '')),
+        item.Labels,
       ),
     ),
-    ...(volumes.Volumes ?? []).map((one) => volume(one.Name, one.Labels)),
-    ...networks.map((one) => network(one.Id, one.Name, one.Labels)),
-    ...images.map((one) => image(one.Id, [...(one.RepoTags ?? []), ...(one.RepoDigests ?? [])])),
+    ...(volumes.Volumes ?? []).map((found) => volume(found.Name, found.Labels)),
+    ...networks.map((found) => network(found.Id, found.Name, found.Labels)),
+    ...images.map((found) => image(found.Id, [...(found.RepoTags ?? []), ...(found.RepoDigests ?? [])])),
   ];
 }
 

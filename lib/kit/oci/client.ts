@@ -152,6 +152,7 @@ export function terminalInContainer(client: Client, { name }: OciHandle, command
   return { argv: [...client.argv, ...terminalArgs(name, command)], env, cwd };
 }
 
+/** Runs a command in the container. Whatever outlives its client is killed. */
 export function execInContainer(client: Client, ctx: Context, handle: OciHandle, command: Command): ExecStream {
   const argv: [string, ...string[]] = [...client.argv, ...execArgs(handle.name, command)];
   const child = noteClient(handle.name, stream(argv, { ...withSecrets(client, command), signal: ctx.signal }));
@@ -231,6 +232,7 @@ export async function reapOurs(client: Client, { kind, id }: Listed): Promise<vo
   await output([...client.argv, kind, 'rm', id], call);
 }
 
+/** Containers with our label, running or not. @throws `not-ready` if the client does not answer */
 export async function listContainers(client: Client): Promise<Listed[]> {
   const ids = await labelled(client, ['ps', '--all', '--quiet', '--no-trunc']);
   // One by one, since a client that cannot find one of several may report none of them.

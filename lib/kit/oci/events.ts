@@ -2,7 +2,7 @@
 import { monotonic } from '../../clock.js';
 import type { Context } from '../../contract.js';
 import { parseJson } from '../../json.js';
-import { type Moment, type Moments, type Told, watchMoments } from '../lifecycle-events.js';
+import { type LifecycleEvent, type Moment, type Moments, watchMoments } from '../lifecycle-events.js';
 import { type Client, labelFilter } from './args.js';
 
 const MOMENTS: Record<string, Moment> = { start: 'start', die: 'ended', died: 'ended', destroy: 'gone', remove: 'gone' };
@@ -27,7 +27,7 @@ export function watchEvents(client: Client, ctx: Context): Promise<Moments> {
 }
 
 /** Parses an event line in either of the two formats. @param late use the runtime's own timestamp, converted to our clock */
-function readEvent(line: string, late: boolean): Told | undefined {
+function readEvent(line: string, late: boolean): LifecycleEvent | undefined {
   const event = parseJson<Record<string, unknown> & { Actor?: { ID?: string; Attributes?: { name?: string } } }>(line);
   const moment = MOMENTS[String(event?.Action ?? event?.status ?? event?.Status ?? '')];
   const name = event?.Actor?.Attributes?.name ?? event?.Name ?? event?.name;

@@ -28,7 +28,7 @@ function shapesIn(pour) {
 
 /** @type {{environ: {where: string, shape: string}[], files: {where: string, shape: string}[]}} */
 const hits = { environ: [], files: [] };
-const so = { files: 0, read: 0, bytes: 0, left: false, processes: 0 };
+const searched = { files: 0, read: 0, bytes: 0, left: false, processes: 0 };
 
 /** Its own environment, which the agent was started with too; and those of all processes if none belong to anything else. */
 function lookAtEnvironments() {
@@ -36,7 +36,7 @@ function lookAtEnvironments() {
     if (!/^\d+$/.test(name) && name !== 'self') continue;
     try {
       const text = readFileSync(`/proc/${name}/environ`);
-      so.processes += 1;
+      searched.processes += 1;
       for (const shape of shapesIn((take) => take(text)))
         hits.environ.push({ where: name === 'self' ? 'what the agent was started with' : `pid ${name}`, shape });
     } catch {
@@ -64,10 +64,10 @@ function look(path) {
     }
     if (stats.isDirectory()) look(below);
     if (!stats.isFile()) continue;
-    so.files += 1;
+    searched.files += 1;
     if (stats.ctimeMs < sinceMs) continue;
-    if (so.files > MOST_FILES || so.bytes + stats.size > MOST_BYTES) {
-      so.left = true;
+    if (searched.files > MOST_FILES || searched.bytes + stats.size > MOST_BYTES) {
+      searched.left = true;
       continue;
     }
     lookAtFile(below);
@@ -83,11 +83,11 @@ function lookAtFile(path) {
     return;
   }
   try {
-    so.read += 1;
+    searched.read += 1;
     const chunk = Buffer.allocUnsafe(1024 * 1024);
     const shapes = shapesIn((take) => {
       for (let read = readSync(file, chunk); read > 0; read = readSync(file, chunk)) {
-        so.bytes += read;
+        searched.bytes += read;
         take(Buffer.from(chunk.subarray(0, read)));
       }
     });
@@ -102,7 +102,7 @@ function lookAtFile(path) {
 say('looking');
 lookAtEnvironments();
 for (const folder of folders) look(folder);
-say(`looked ${JSON.stringify({ hits, so })}`);
+say(`looked ${JSON.stringify({ hits, so: searched })}`);
 // The runtime forgets a sandbox once its one command has ended, so wait here while the host queries the runtime about it.
 if (waitFor !== undefined) {
   const until = Date.now() + 30_000;

@@ -74,10 +74,10 @@ async function run({ go, waitMs }) {
   const open = openBoth('.', 'inside');
   console.log(JSON.stringify({ ready: true }));
   while (!existsSync(go) && performance.now() < untilMs) await new Promise((resolve) => setTimeout(resolve, 3));
-  const told = existsSync(go);
+  const signalled = existsSync(go);
   const ended = open.act();
   const texts = Object.fromEntries(Object.keys(BOTH).map((cell) => [cell, textsIn(bothFolder(cell))]));
-  console.log(JSON.stringify({ told, ended, texts }));
+  console.log(JSON.stringify({ told: signalled, ended, texts }));
 }
 
 if (process.argv[1]?.endsWith('sync-both.mjs')) await run(JSON.parse(process.argv[2] ?? '{}'));

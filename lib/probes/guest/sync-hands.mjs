@@ -5,7 +5,7 @@ import { look } from './sync-look.mjs';
 /** @type {{ pairs: { direction: string, cell: string }[] }} */
 const { pairs } = JSON.parse(process.argv[2] ?? '{}');
 for (const { direction, cell } of pairs) {
-  const kind = KINDS.find((one) => one.cell === cell);
+  const kind = KINDS.find((candidate) => candidate.cell === cell);
   const folder = folderOf(direction, cell);
   try {
     kind?.change(inFolder(folder));

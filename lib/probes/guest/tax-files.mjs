@@ -109,7 +109,7 @@ function randomWrite(folder) {
   const next = numbers(1);
   return {
     act() {
-      for (let one = 0; one < BLOCKS; one += 1) whole(writeSync(file, block, 0, BLOCK_BYTES, place(next)), BLOCK_BYTES);
+      for (let count = 0; count < BLOCKS; count += 1) whole(writeSync(file, block, 0, BLOCK_BYTES, place(next)), BLOCK_BYTES);
       fdatasyncSync(file);
     },
     close: () => closeSync(file),
@@ -123,7 +123,7 @@ function randomRead(folder) {
   const next = numbers(1);
   return {
     act() {
-      for (let one = 0; one < BLOCKS; one += 1) whole(readSync(file, block, 0, BLOCK_BYTES, place(next)), BLOCK_BYTES);
+      for (let count = 0; count < BLOCKS; count += 1) whole(readSync(file, block, 0, BLOCK_BYTES, place(next)), BLOCK_BYTES);
     },
     close: () => closeSync(file),
   };

@@ -37,10 +37,10 @@ const { Bench } = await import(new URL('tinybench.mjs', import.meta.url).href);
 /** @type {Record<string, Prepare>} */
 const loops = { ...programLoops, ...fileLoops, ...machineLoops };
 
-for (const kind of kinds) console.log(JSON.stringify({ probe: kind, ...(await told(kind)) }));
+for (const kind of kinds) console.log(JSON.stringify({ probe: kind, ...(await run(kind)) }));
 
 /** @param {string} kind */
-async function told(kind) {
+async function run(kind) {
   const where = kind.startsWith('tmp-') ? tmp : process.cwd();
   /** @type {string | undefined} */
   let folder;

@@ -160,9 +160,9 @@ function ask(path, question) {
 async function sshAgent(planted) {
   const paths = [...new Set([process.env.SSH_AUTH_SOCK, planted].filter((path) => typeof path === 'string'))];
   if (planted === null) return gap('no socket could be planted');
-  const told = await answering(paths, '\0\0\0\x01\x0b');
+  const reply = await answering(paths, '\0\0\0\x01\x0b');
   const variable = process.env.SSH_AUTH_SOCK === undefined ? 'SSH_AUTH_SOCK is not set' : 'SSH_AUTH_SOCK is set';
-  return { ...told, evidence: `${told.evidence}; ${variable}` };
+  return { ...reply, evidence: `${reply.evidence}; ${variable}` };
 }
 
 /** The host checks afterwards whether the files exist. @param {string[]} paths @param {string} words */

@@ -36,10 +36,10 @@ function forks(most) {
 /** @param {number} mostMiB */
 async function memory(mostMiB) {
   const tried = await run([process.execPath, fileURLToPath(import.meta.url), 'allocate', String(mostMiB)], { timeoutMs: 40_000 });
-  const held = Number(tried.stdout.trim().split('\n').at(-1) || 0);
-  if (tried.timedOut) return gap(`${held} of ${mostMiB} MiB were allocated when the time ran out`);
-  if (tried.code === 0 && held >= mostMiB) return open(`${held} MiB held, no limit met`);
-  return closed(`after ${held} MiB: ${tried.signal === null ? `refused (exit ${tried.code})` : `killed by ${tried.signal}`}`);
+  const started = Number(tried.stdout.trim().split('\n').at(-1) || 0);
+  if (tried.timedOut) return gap(`${started} of ${mostMiB} MiB were allocated when the time ran out`);
+  if (tried.code === 0 && started >= mostMiB) return open(`${started} MiB held, no limit met`);
+  return closed(`after ${started} MiB: ${tried.signal === null ? `refused (exit ${tried.code})` : `killed by ${tried.signal}`}`);
 }
 
 /** @param {number} mostMiB */
@@ -50,11 +50,11 @@ function allocate(mostMiB) {
   } catch {
     // Not Linux, or not permitted.
   }
-  const held = [];
+  const blocks = [];
   for (let mib = 0; mib < mostMiB; ) {
     const step = Math.min(STEP_MIB, mostMiB - mib);
     // Touch every page: memory that is merely reserved does not count.
-    held.push(Buffer.alloc(step * 1024 * 1024, 1));
+    blocks.push(Buffer.alloc(step * 1024 * 1024, 1));
     mib += step;
     console.log(mib);
   }

@@ -90,8 +90,8 @@ async function tcp(targets, nonce) {
         : { reached: false, words: `${name}: ${direct}, by proxy: ${asked}` };
     }),
   );
-  const reached = tried.filter((one) => one.reached);
-  const words = (reached.length > 0 ? reached : tried).map((one) => one.words).join('; ');
+  const reached = tried.filter((attempt) => attempt.reached);
+  const words = (reached.length > 0 ? reached : tried).map((attempt) => attempt.words).join('; ');
   return reached.length > 0 ? open(words) : closed(words);
 }
 
@@ -154,10 +154,10 @@ const QUESTION = Buffer.from('2b2b010000010000000000000570726f626507696e76616c69
 function udp({ host, port }, nonce, dns) {
   return new Promise((resolve) => {
     const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
-    const end = (/** @type {import('./walls-try.mjs').Told} */ told) => {
+    const end = (/** @type {import('./walls-try.mjs').Told} */ outcome) => {
       clearTimeout(timer);
       socket.close();
-      resolve(told);
+      resolve(outcome);
     };
     const timer = setTimeout(() => end(closed(`${host}:${port}: no answer in time`)), PATIENCE_MS);
     socket.once('error', (error) => end(closed(`${host}:${port}: ${why(error)}`)));

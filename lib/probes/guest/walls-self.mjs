@@ -23,18 +23,18 @@ export function aboutItself(given) {
     },
     'root-on-host': () => gap('not compared', { uidMap: text('/proc/self/uid_map') }),
     capabilities() {
-      const of = status();
-      if (!of) return gap('no /proc/self/status here');
-      const [effective, bounding] = [of.CapEff, of.CapBnd].map((bits) => names(bits ?? '0'));
-      const evidence = `effective: ${some(effective ?? [])}; bounding: ${some(bounding ?? [])}; no-new-privileges ${of.NoNewPrivs === undefined ? 'not reported' : of.NoNewPrivs === '1' ? 'on' : 'off'}`;
-      const gainable = of.NoNewPrivs !== '1' && bounding?.length;
+      const fields = status();
+      if (!fields) return gap('no /proc/self/status here');
+      const [effective, bounding] = [fields.CapEff, fields.CapBnd].map((bits) => names(bits ?? '0'));
+      const evidence = `effective: ${some(effective ?? [])}; bounding: ${some(bounding ?? [])}; no-new-privileges ${fields.NoNewPrivs === undefined ? 'not reported' : fields.NoNewPrivs === '1' ? 'on' : 'off'}`;
+      const gainable = fields.NoNewPrivs !== '1' && bounding?.length;
       return effective?.length || gainable ? open(evidence) : closed(evidence);
     },
     seccomp() {
-      const of = status();
-      if (of?.Seccomp === undefined) return gap('this kernel tells nothing of it in /proc/self/status');
-      const filters = of.Seccomp_filters === undefined ? '' : `, filters: ${of.Seccomp_filters}`;
-      return of.Seccomp === '0' ? open(`Seccomp: 0${filters}`) : closed(`Seccomp: ${of.Seccomp}${filters}`);
+      const fields = status();
+      if (fields?.Seccomp === undefined) return gap('this kernel tells nothing of it in /proc/self/status');
+      const filters = fields.Seccomp_filters === undefined ? '' : `, filters: ${fields.Seccomp_filters}`;
+      return fields.Seccomp === '0' ? open(`Seccomp: 0${filters}`) : closed(`Seccomp: ${fields.Seccomp}${filters}`);
     },
     'new-privileges': newPrivileges,
     'user-namespaces': userNamespaces,
@@ -57,8 +57,8 @@ function text(path) {
 
 /** @returns {Record<string, string> | undefined} */
 function status() {
-  const told = text('/proc/self/status');
-  return told === undefined ? undefined : Object.fromEntries(told.split('\n').map((line) => line.split(/:\s*/, 2)));
+  const lines = text('/proc/self/status');
+  return lines === undefined ? undefined : Object.fromEntries(lines.split('\n').map((line) => line.split(/:\s*/, 2)));
 }
 
 /** @param {string} bits in hexadecimal */
@@ -80,15 +80,15 @@ function some(all) {
 const SETUID = ['su', 'sudo', 'passwd', 'mount', 'newgrp', 'chsh'].flatMap((name) => ['/usr/bin/', '/bin/'].map((folder) => folder + name));
 
 async function newPrivileges() {
-  const told = status()?.NoNewPrivs;
+  const flag = status()?.NoNewPrivs;
   const there = [...new Set(SETUID.filter(isSetuid).map((path) => path.split('/').at(-1)))];
-  const words = `NoNewPrivs: ${told ?? 'not reported'}; setuid programs there: ${there.join(' ') || 'none'}`;
-  if (told === '1') return closed(words);
+  const words = `NoNewPrivs: ${flag ?? 'not reported'}; setuid programs there: ${there.join(' ') || 'none'}`;
+  if (flag === '1') return closed(words);
   // passwd reads the caller's line of /etc/shadow, which only a setuid program can.
   const tried = there.includes('passwd') && process.getuid?.() !== 0 ? await run(['passwd', '-S'], { timeoutMs: 2000 }) : undefined;
   const evidence =
     tried === undefined ? words : `${words}; passwd -S ${tried.code === 0 ? 'read a file of root' : `did not: ${tried.words}`}`;
-  if (told === '0' || tried?.code === 0) return open(evidence);
+  if (flag === '0' || tried?.code === 0) return open(evidence);
   return tried === undefined ? gap(evidence) : closed(evidence);
 }
 
@@ -221,8 +221,8 @@ function mayRead(path) {
 /** Sockets are created and closed; nothing is sent. */
 async function rawSockets() {
   if (process.platform !== 'linux') return gap('not tried: AF_PACKET is Linux’ own');
-  const perl = (/** @type {string} */ of) => run(['perl', '-e', `socket(S, ${of}) or die "$!\\n"`], { timeoutMs: 3000 });
-  const python = (/** @type {string} */ of) => run(['python3', '-c', `import socket; socket.socket(${of})`], { timeoutMs: 3000 });
+  const perl = (/** @type {string} */ family) => run(['perl', '-e', `socket(S, ${family}) or die "$!\\n"`], { timeoutMs: 3000 });
+  const python = (/** @type {string} */ family) => run(['python3', '-c', `import socket; socket.socket(${family})`], { timeoutMs: 3000 });
   for (const by of [perl, python]) {
     const [link, icmp] = await Promise.all([by('17, 3, 0'), by('2, 3, 1')]);
     if (link.missing) continue;

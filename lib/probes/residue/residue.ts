@@ -12,8 +12,8 @@ import { parseJson } from '../../json.js';
 import type { Gateway } from '../../model/gateway.js';
 import { pour, succeeded, whyFailed } from '../../os/capture.js';
 import type { Sweep } from '../../record/probe.js';
-import { authOf, openEntrance } from '../../sandbox/model-access.js';
-import type { PlannedEntry } from '../../sandbox/row.js';
+import { authOf, openModelAccess } from '../../sandbox/model-access.js';
+import type { PlannedRow } from '../../sandbox/row.js';
 import { commandFor } from '../../sandbox/run-folders.js';
 import type { Task } from '../../task/task.js';
 import { inSandbox, type OpenSandbox, type Setting, type Subject } from '../sandbox.js';
@@ -25,7 +25,7 @@ export interface ResidueSettings {
   gateway: Gateway;
   task: Task;
   /** The row's context; `more` is added to the user's environment. */
-  contextOf(entry: PlannedEntry, more: Env): Context;
+  contextOf(entry: PlannedRow, more: Env): Context;
   /** Folder of this probe's own record. */
   folder: string;
 }
@@ -58,7 +58,7 @@ export async function probeResidue(
 ): Promise<void> {
   const swept: Swept[] = [];
   try {
-    for (const path of subject.entry.adapter.auth.filter((one) => more.paths?.includes(one) ?? true)) {
+    for (const path of subject.entry.adapter.auth.filter((method) => more.paths?.includes(method) ?? true)) {
       if (subject.signal.aborted) return;
       if (subject.reach.via === 'inside') swept.push({ path, delivered: { gap: 'not-exercised' }, found: new Map(), needles: [] });
       else swept.push(await sweep(subject, settings, path, more));
@@ -87,10 +87,10 @@ async function sweep(subject: Subject, settings: ResidueSettings, path: AuthPath
   const ctx = settings.contextOf(subject.entry, { [variableOf(credential)]: secret });
   const row: Subject = { ...subject, ctx };
   const admitted = { mode, reach: row.reach, gateway, deliver: path, credential };
-  const { tap, entrance } = openEntrance(admitted, task.id);
+  const { tap, access } = openModelAccess(admitted, task.id);
   const watch = watchProcesses(needles, ctx.uid, ctx.platform);
   const found: Swept['found'] = new Map();
-  const note = (one: Finding) => found.set(one.place, one);
+  const note = (entry: Finding) => found.set(entry.place, entry);
   const tail = `residue-${path}`;
   try {
     plant.before?.(secret);
@@ -98,7 +98,7 @@ async function sweep(subject: Subject, settings: ResidueSettings, path: AuthPath
       tail,
       seed: (workspace) => void task.seed(workspace),
       command: ({ layout, script }) => {
-        const { command, mark } = commandFor({ ...row, mode, task, name: row.nameOf(tail) }, layout, entrance);
+        const { command, mark } = commandFor({ ...row, mode, task, name: row.nameOf(tail) }, layout, access);
         return lookCommand(plant.command?.(command, secret) ?? command, script(SCRIPT), {
           mark,
           needles: needles.map(({ shape, bytes }) => [shape, [...bytes.toString()].reverse().join('')]),
@@ -109,7 +109,7 @@ async function sweep(subject: Subject, settings: ResidueSettings, path: AuthPath
       ...(plant.spec ? { spec: plant.spec } : {}),
     };
     await inSandbox(row, [SCRIPT], setting, async (sandbox) => {
-      for (const one of await whileItRuns(row, sandbox, needles, watch)) note(one);
+      for (const entry of await whileItRuns(row, sandbox, needles, watch)) note(entry);
       await sandbox.collect();
       const { workspace } = sandbox.host;
       note(searched('workspace', searchFolders([workspace], { needles, sinceMs })));
@@ -117,11 +117,11 @@ async function sweep(subject: Subject, settings: ResidueSettings, path: AuthPath
     });
   } finally {
     gateway.closeTap(tap);
-    for (const one of watch.stop()) note(one);
+    for (const entry of watch.stop()) note(entry);
   }
   plant.after?.(secret);
-  const told = await follow('image', mode.traces?.(ctx, { name: row.nameOf(tail) }) ?? [], [needles]);
-  for (const one of told ?? []) note(one);
+  const findings = await follow('image', mode.traces?.(ctx, { name: row.nameOf(tail) }) ?? [], [needles]);
+  for (const entry of findings ?? []) note(entry);
   note(searched('host-files', searchFolders(hostFolders(ctx), { needles, sinceMs, skip: [folder], wanted: isHostState(ctx) })));
   note(searched('record', searchFolders([folder], { needles, sinceMs })));
   const { delivered } = authOf(admitted, tap);
@@ -132,18 +132,18 @@ async function sweep(subject: Subject, settings: ResidueSettings, path: AuthPath
 async function lookInLayers({ entry, ctx, nameOf }: Subject, swept: readonly Swept[]): Promise<void> {
   const own = swept.filter(({ needles }) => needles.length > 0);
   const traces = entry.adapter.traces?.(ctx, { name: nameOf('residue') }) ?? [];
-  const told = await follow(
+  const findings = await follow(
     'layers',
     traces,
     own.map(({ needles }) => needles),
   );
-  for (const [index, one] of (told ?? []).entries()) own[index]?.found.set('layers', one);
+  for (const [index, entry] of (findings ?? []).entries()) own[index]?.found.set('layers', entry);
 }
 
 /** Folders on this host; files in them that changed since the start are searched, whoever changed them. */
 function hostFolders({ env }: Context): string[] {
   const folders = [tmpdir(), '/tmp', '/var/tmp', '/dev/shm', '/run', '/var/log', ...(env.HOME ? [env.HOME] : [])];
-  return [...new Set(folders)].filter((one, _, all) => !all.some((other) => other !== one && one.startsWith(`${other}/`)));
+  return [...new Set(folders)].filter((folder, _, all) => !all.some((other) => other !== folder && folder.startsWith(`${other}/`)));
 }
 
 /** A home may contain millions of files: what programs store there themselves is in dot folders, and caches are skipped. */
@@ -180,7 +180,7 @@ async function whileItRuns(row: Subject, sandbox: OpenSandbox, needles: readonly
   const output = createSeeker(needles);
   const findings: Finding[] = [];
   let lines = 0;
-  let told = false;
+  let reported = false;
   for await (const event of sandbox.begun ?? []) {
     if (event.type !== 'line') break;
     lines += 1;
@@ -189,11 +189,11 @@ async function whileItRuns(row: Subject, sandbox: OpenSandbox, needles: readonly
     if (event.stream !== 'stdout' || mark !== `@${sandbox.handle.name}`) continue;
     if (what === 'first-process') watch.inside((await mode.processes?.(sandbox.ctx, sandbox.handle).catch(() => [])) ?? []);
     if (what !== 'looked') continue;
-    told = true;
+    reported = true;
     findings.push(...insideOf(rest));
     const traces = mode.traces?.(sandbox.ctx, sandbox.handle) ?? [];
-    for (const of of ['inspect', 'logs'] as const) {
-      findings.push(...((await follow(of, traces, [needles])) ?? []));
+    for (const source of ['inspect', 'logs'] as const) {
+      findings.push(...((await follow(source, traces, [needles])) ?? []));
     }
     if (mode.oneShot) writeFileSync(join(sandbox.host.workspace, GO), '', { flag: 'wx' });
   }
@@ -201,25 +201,29 @@ async function whileItRuns(row: Subject, sandbox: OpenSandbox, needles: readonly
   const silent = ['guest-environ', 'guest-files'] as const;
   return [
     finding('output', hits, `${lines} lines`),
-    ...(told ? findings : [...findings, ...silent.map((place) => unseen(place, 'the look inside told nothing'))]),
+    ...(reported ? findings : [...findings, ...silent.map((place) => unseen(place, 'the look inside told nothing'))]),
   ];
 }
 
 function insideOf(text: string): Finding[] {
   const read = lookedSchema.safeParse(parseJson(text));
   if (!read.success) return [];
-  const { hits, so } = read.data;
+  const { hits, so: totals } = read.data;
   return [
-    so.processes === 0
+    totals.processes === 0
       ? unseen('guest-environ', 'there is no /proc inside')
-      : finding('guest-environ', hits.environ, `${so.processes} processes`),
-    searched('guest-files', { ...so, hits: hits.files }),
+      : finding('guest-environ', hits.environ, `${totals.processes} processes`),
+    searched('guest-files', { ...totals, hits: hits.files }),
   ];
 }
 
 /** One finding per secret; undefined if the runtime has no such trace. */
-async function follow(of: Trace['of'], traces: readonly Trace[], secrets: readonly (readonly Needle[])[]): Promise<Finding[] | undefined> {
-  const asked = traces.filter((trace) => trace.of === of);
+async function follow(
+  source: Trace['of'],
+  traces: readonly Trace[],
+  secrets: readonly (readonly Needle[])[],
+): Promise<Finding[] | undefined> {
+  const asked = traces.filter((trace) => trace.of === source);
   if (asked.length === 0 || secrets.length === 0) return undefined;
   const hits = secrets.map((): Finding['hits'] => []);
   let bytes = 0;
@@ -238,5 +242,5 @@ async function follow(of: Trace['of'], traces: readonly Trace[], secrets: readon
     for (const [index, seeker] of seekers.entries()) hits[index]?.push(...seeker.found().map((shape) => ({ where, shape })));
   }
   const looked = `${asked.map(({ query }) => query).join(', ')}: ${Math.round(bytes / 1024)} KiB`;
-  return hits.map((own) => (silent !== undefined && own.length === 0 ? unseen(of, silent) : finding(of, own, looked)));
+  return hits.map((own) => (silent !== undefined && own.length === 0 ? unseen(source, silent) : finding(source, own, looked)));
 }

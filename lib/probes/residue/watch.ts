@@ -14,6 +14,7 @@ export interface Watch {
   stop(): Finding[];
 }
 
+/** Searches the command lines and environments in /proc repeatedly until `stop`. @param uid of the caller, undefined if there is none */
 export function watchProcesses(needles: readonly Needle[], uid: number | undefined, platform: NodeJS.Platform): Watch {
   if (platform !== 'linux')
     return { inside() {}, stop: () => (['argv', 'others-environ'] as const).map((place) => unseen(place, 'this platform has no /proc')) };

@@ -14,7 +14,7 @@ interface Conflict {
   texts: Texts;
   /** How the guest's change ends in that case: `done`, or an error code. */
   guest: string;
-  says: string;
+  meaning: string;
   /** Whether each side's change is still present. */
   kept(texts: Texts): { host: boolean; guest: boolean };
 }
@@ -23,42 +23,42 @@ const CONFLICTS: Record<string, Conflict> = {
   append: {
     texts: { file: 'start\noutside\ninside\n' },
     guest: 'done',
-    says: 'both lines are kept',
+    meaning: 'both lines are kept',
     kept: ({ file = '' }) => ({ host: file.includes('outside'), guest: file.includes('inside') }),
   },
   modify: {
     texts: { file: 'outside inside\n' },
     guest: 'done',
-    says: 'both wrote to parts of the one file, and both parts are kept',
+    meaning: 'both wrote to parts of the one file, and both parts are kept',
     kept: ({ file = '' }) => ({ host: file.startsWith('outside'), guest: file.includes('inside') }),
   },
   'replace-by-rename': {
     texts: { file: 'inside' },
     guest: 'done',
-    says: "the later one, the guest's, stands; the host's is lost",
+    meaning: "the later one, the guest's, stands; the host's is lost",
     kept: ({ file }) => ({ host: file === 'outside', guest: file === 'inside' }),
   },
   delete: {
     texts: {},
     guest: 'done',
-    says: "the host's removal stands; what the guest wrote to the file that it had open is lost",
+    meaning: "the host's removal stands; what the guest wrote to the file that it had open is lost",
     kept: ({ file }) => ({ host: file === undefined, guest: file?.includes('inside') === true }),
   },
   rename: {
     texts: { 'by-outside': 'start' },
     guest: 'ENOENT',
-    says: "the host's name stands; the guest is told ENOENT",
+    meaning: "the host's name stands; the guest is told ENOENT",
     kept: (texts) => ({ host: 'by-outside' in texts, guest: 'by-inside' in texts }),
   },
   create: {
     texts: { file: 'outside' },
     guest: 'EEXIST',
-    says: "the host's file stands; the guest is told EEXIST",
+    meaning: "the host's file stands; the guest is told EEXIST",
     kept: ({ file }) => ({ host: file === 'outside', guest: file === 'inside' }),
   },
 };
 
-interface Told {
+interface GuestReport {
   ready?: boolean;
   /** True if the guest saw that the host was done. */
   told?: boolean;
@@ -74,8 +74,8 @@ export async function probeBoth(sandbox: OpenSandbox, ledger: Ledger, boundMs: n
   const { workspace } = sandbox.host;
   const go = 'sync/go';
   const host = openBoth(workspace, 'outside');
-  let guest: Told = {};
-  for await (const { value } of sandbox.ask<Told>('sync-both.mjs', { go, waitMs })) {
+  let guest: GuestReport = {};
+  for await (const { value } of sandbox.ask<GuestReport>('sync-both.mjs', { go, waitMs })) {
     if (value.ready) {
       host.act(() => rmSync(join(workspace, bothFolder('delete'), 'file')));
       for (const cell of Object.keys(BOTH)) give(join(workspace, bothFolder(cell)), sandbox.user);
@@ -101,14 +101,14 @@ export async function probeBoth(sandbox: OpenSandbox, ledger: Ledger, boundMs: n
 function weigh(conflict: Conflict, { ended, inside, live, after }: { ended: string; inside: Texts; live: Texts; after: Texts }): Finding {
   const wanted = conflict.texts;
   if ([inside, live, after].every((texts) => same(texts, wanted)) && ended === conflict.guest)
-    return { verdict: 'same', detail: conflict.says };
+    return { verdict: 'same', detail: conflict.meaning };
   const kept = conflict.kept(after);
   const due = conflict.kept(wanted);
   const lost = [
     ...(due.host && !kept.host ? ["the host's change"] : []),
     ...((due.guest || (ended === 'done' && conflict.guest !== 'done')) && !kept.guest ? ["the guest's change"] : []),
   ];
-  const seen = `inside ${told(inside)}, on the host ${told(live)}, after collect ${told(after)}`;
+  const seen = `inside ${describe(inside)}, on the host ${describe(live)}, after collect ${describe(after)}`;
   const guest = ended === conflict.guest ? '' : `; the guest's change ended with ${ended}, not ${conflict.guest}`;
   return {
     verdict: lost.length > 0 ? 'lost' : 'differs',
@@ -116,15 +116,15 @@ function weigh(conflict: Conflict, { ended, inside, live, after }: { ended: stri
   };
 }
 
-function same(one: Texts, other: Texts): boolean {
-  return JSON.stringify(sorted(one)) === JSON.stringify(sorted(other));
+function same(texts: Texts, other: Texts): boolean {
+  return JSON.stringify(sorted(texts)) === JSON.stringify(sorted(other));
 }
 
 function sorted(texts: Texts): [string, string][] {
   return Object.entries(texts).sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-function told(texts: Texts): string {
+function describe(texts: Texts): string {
   const words = sorted(texts).map(([name, text]) => `${name}=${JSON.stringify(text)}`);
   return words.length === 0 ? 'nothing' : words.join(' ');
 }

@@ -17,7 +17,7 @@ interface Counted {
   more: number;
 }
 
-interface Told {
+interface GuestReport {
   many?: Counted;
   made?: Counted;
   big?: string;
@@ -60,21 +60,21 @@ export async function probeBulk(
   { bulk, hash }: BulkSeed,
   ledger: Ledger,
 ): Promise<(collect: { ms?: number }) => Promise<void>> {
-  const told: Told = {};
+  const reports: GuestReport = {};
   const bigBytes = 'made' in hash ? bulk.bigBytes : 0;
-  for await (const { value } of ask<Told>('sync-bulk.mjs', { files: bulk.files, bigBytes })) {
-    Object.assign(told, value);
+  for await (const { value } of ask<GuestReport>('sync-bulk.mjs', { files: bulk.files, bigBytes })) {
+    Object.assign(reports, value);
     // Free the half gigabyte as soon as possible.
     if (value.big !== undefined) rmSync(join(workspace, bigFile('in')), { force: true });
   }
-  ledger.say({ direction: 'in', cell: BULK.many }, counted(told.many, bulk.files, 'inside'));
+  ledger.say({ direction: 'in', cell: BULK.many }, counted(reports.many, bulk.files, 'inside'));
   if ('gap' in hash) {
     for (const direction of ['in', 'out'] as const) ledger.say({ direction, cell: BULK.big }, { verdict: 'gap', detail: hash.gap });
-  } else ledger.say({ direction: 'in', cell: BULK.big }, sameHash(hash.made, told.big, 'inside'));
+  } else ledger.say({ direction: 'in', cell: BULK.big }, sameHash(hash.made, reports.big, 'inside'));
   return async ({ ms }) => {
     const latency = ms === undefined ? {} : { latencyMs: ms };
     const many = await checkMany(join(workspace, manyFolder('out')), bulk.files);
-    const asMade = counted(told.made, bulk.files, 'even inside');
+    const asMade = counted(reports.made, bulk.files, 'even inside');
     ledger.say(
       { direction: 'out', cell: BULK.many },
       { ...(asMade.verdict === 'same' ? counted(many, bulk.files, 'on the host') : asMade), ...latency },
@@ -84,9 +84,9 @@ export async function probeBulk(
     const seen = await hashBig(path, bulk.bigBytes);
     rmSync(path, { force: true });
     const finding: Finding =
-      told.bigMade === undefined
-        ? { verdict: 'lost', detail: `it could not be made inside: ${told.bigFailed ?? 'no word'}` }
-        : { ...sameHash(told.bigMade, seen ?? 'none', 'on the host'), ...latency };
+      reports.bigMade === undefined
+        ? { verdict: 'lost', detail: `it could not be made inside: ${reports.bigFailed ?? 'no word'}` }
+        : { ...sameHash(reports.bigMade, seen ?? 'none', 'on the host'), ...latency };
     ledger.say({ direction: 'out', cell: BULK.big }, finding);
   };
 }

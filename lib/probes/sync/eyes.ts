@@ -76,7 +76,7 @@ export function openEyes(
     events: (pair) => events.get(key(pair)) ?? [],
     refused: () => refused,
     vainBefore({ roundMs }) {
-      const vain = begun.findLast((one) => roundMs !== undefined && one < roundMs);
+      const vain = begun.findLast((startedMs) => roundMs !== undefined && startedMs < roundMs);
       return vain === undefined ? undefined : vain + ahead;
     },
     user: () => user,
@@ -85,9 +85,9 @@ export function openEyes(
   };
 }
 
-function add<T>(to: Map<string, T[]>, pair: Partial<Pair>, one: T): void {
+function add<T>(to: Map<string, T[]>, pair: Partial<Pair>, value: T): void {
   const name = key(pair);
-  to.set(name, [...(to.get(name) ?? []), one]);
+  to.set(name, [...(to.get(name) ?? []), value]);
 }
 
 function key({ cell, direction }: Partial<Pair>): string {

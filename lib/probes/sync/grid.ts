@@ -77,8 +77,8 @@ export function openLedger(tell: (cell: SyncCell) => void) {
   return {
     say,
     /** Reports the remaining cells, or those selected by `of`, as gaps. */
-    close(why: unknown, of: (pair: Pair) => boolean = () => true) {
-      for (const pair of [...open.values()].filter(of))
+    close(why: unknown, matches: (pair: Pair) => boolean = () => true) {
+      for (const pair of [...open.values()].filter(matches))
         say(pair, { verdict: 'gap', detail: messageOf(why) || 'it broke off without a word' });
     },
   };

@@ -30,7 +30,10 @@ export function judge(kind: Kind, views: Views): Finding {
   const made = viewOf(kind, views.made);
   const seen = viewOf(kind, views.seen);
   if (!kind.made(views.made))
-    return { verdict: 'differs', detail: `not as it was meant, even ${views.makers}: ${told(made)}; ${views.seers}: ${told(seen)}` };
+    return {
+      verdict: 'differs',
+      detail: `not as it was meant, even ${views.makers}: ${describe(made)}; ${views.seers}: ${describe(seen)}`,
+    };
   if (same(made, seen)) return { verdict: 'same', ...remark(kind, views) };
   const detail = differences(made, seen, views);
   const unseen = same(viewOf(kind, views.before), seen) && (kind.compares === 'content' || views.live === true);
@@ -86,9 +89,9 @@ function octal(mode: number): string {
   return mode.toString(8).padStart(3, '0');
 }
 
-function same(one: View, other: View): boolean {
-  const paths = Object.keys(one);
-  return paths.length === Object.keys(other).length && paths.every((path) => one[path] === other[path]);
+function same(view: View, other: View): boolean {
+  const paths = Object.keys(view);
+  return paths.length === Object.keys(other).length && paths.every((path) => view[path] === other[path]);
 }
 
 /** Describes the first few differences. */
@@ -101,7 +104,7 @@ function differences(made: View, seen: View, { makers, seers }: Views): string {
   return [...some, ...(paths.length > 3 ? [`${paths.length - 3} more`] : [])].join('; ');
 }
 
-function told(view: View): string {
+function describe(view: View): string {
   const paths = Object.keys(view).slice(0, 3);
   return paths.length === 0 ? 'nothing there' : paths.map((path) => `${short(path)}: ${words(view, path)}`).join(', ');
 }

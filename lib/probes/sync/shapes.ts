@@ -20,7 +20,7 @@ export interface ShapesSeed {
   failed: Map<string, string>;
 }
 
-interface Told {
+interface GuestReport {
   shape: string;
   answers?: Record<string, { failed?: string; text: string }>;
   look?: Look;
@@ -158,12 +158,12 @@ export async function probeShapes(
   ledger: Ledger,
 ): Promise<(collect: { ms?: number }) => void> {
   const shapes = SHAPES.filter(({ shape }) => !seed.failed.has(shape));
-  const changed = new Map<string, Told>();
+  const changed = new Map<string, GuestReport>();
   const clean = (text: string) => text.replaceAll(dirname(workspace), '…');
   for (const [shape, detail] of seed.failed)
     for (const direction of ['in', 'out'] as const)
       ledger.say({ direction, cell: shape }, { verdict: 'gap', detail: `the host could not make it: ${clean(detail)}` });
-  for await (const { value } of ask<Told>('sync-git.mjs', { shapes })) {
+  for await (const { value } of ask<GuestReport>('sync-git.mjs', { shapes })) {
     if (value.made) changed.set(value.shape, value);
     else ledger.say({ direction: 'in', cell: value.shape }, cleaned(judgeIn(value, seed), clean));
   }
@@ -177,7 +177,7 @@ export async function probeShapes(
   };
 }
 
-function judgeIn({ shape, answers = {}, look: seen = {} }: Told, seed: ShapesSeed): Finding {
+function judgeIn({ shape, answers = {}, look: seen = {} }: GuestReport, seed: ShapesSeed): Finding {
   const wanted = seed.answers.get(shape);
   if (!wanted) return compareTrees(seed.looks.get(shape) ?? {}, seen, 'on the host', 'inside');
   const words = Object.entries(wanted).flatMap(([question, text]) => {
@@ -189,13 +189,13 @@ function judgeIn({ shape, answers = {}, look: seen = {} }: Told, seed: ShapesSee
 }
 
 /** @param head the commit that the host reads from git's files; undefined if these are outside the workspace */
-function judgeOut(told: Told | undefined, seen: Look, head: string | undefined): Finding {
-  if (!told?.made) return { verdict: 'gap', detail: 'the guest said nothing about it' };
-  if (told.failed !== undefined) return { verdict: 'differs', detail: `no commit inside: ${told.failed}` };
-  const finding = compareTrees(told.made, seen, 'inside', 'on the host');
-  if (finding.verdict !== 'same' || !told.head) return finding;
+function judgeOut(report: GuestReport | undefined, seen: Look, head: string | undefined): Finding {
+  if (!report?.made) return { verdict: 'gap', detail: 'the guest said nothing about it' };
+  if (report.failed !== undefined) return { verdict: 'differs', detail: `no commit inside: ${report.failed}` };
+  const finding = compareTrees(report.made, seen, 'inside', 'on the host');
+  if (finding.verdict !== 'same' || !report.head) return finding;
   if (head === undefined) return { verdict: 'same', detail: 'the commit made inside is in the repository outside of the workspace' };
-  if (head !== told.head) return { verdict: 'differs', detail: `HEAD is ${told.head} inside, ${head} on the host` };
+  if (head !== report.head) return { verdict: 'differs', detail: `HEAD is ${report.head} inside, ${head} on the host` };
   return { verdict: 'same', detail: 'HEAD on the host is the commit made inside' };
 }
 

@@ -47,12 +47,12 @@ export async function probeSync(subject: Subject, tell: (cell: SyncCell) => void
   };
   const failures: unknown[] = [];
   /** A part that fails does not prevent the others: only its own cells become gaps. */
-  const attempt = async <T>(of: (pair: Pair) => boolean, work: () => Promise<T>): Promise<T | undefined> => {
+  const attempt = async <T>(matches: (pair: Pair) => boolean, work: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await work();
     } catch (error) {
       failures.push(error);
-      ledger.close(error, of);
+      ledger.close(error, matches);
       return undefined;
     }
   };

@@ -27,7 +27,7 @@ export async function openForeign(ctx: Context, nonce: string, repositories: str
   const missing = ['ip', 'unshare', 'nsenter', 'git'].filter((program) => which(program, ctx.env) === undefined);
   if (missing.length > 0) return { cause: `a network of its own needs ${missing.join(', ')} on PATH` };
   let network: string | undefined;
-  for (const one of NETWORKS) if (network === undefined && (await unused(ctx, `${one}.2`))) network = one;
+  for (const candidate of NETWORKS) if (network === undefined && (await unused(ctx, `${candidate}.2`))) network = candidate;
   if (network === undefined) return { cause: 'this machine has routes to every network that could stand for a foreign one' };
   const tag = randomBytes(3).toString('hex');
   const [here, there] = [`cmw${tag}h`, `cmw${tag}n`];

@@ -36,7 +36,7 @@ export async function openGround(subject: Subject, ctx: Context, planted: Plante
     git: null,
     untried: {},
     close: async () => {
-      for (const one of opened.splice(0).reverse()) await one.close();
+      for (const resource of opened.splice(0).reverse()) await resource.close();
     },
   };
   const { reach, gatewayPort } = subject;

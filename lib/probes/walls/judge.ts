@@ -10,7 +10,7 @@ import type { Wall } from '../../record/probe.js';
 import type { Planted } from './planted.js';
 
 /** What the guest reported for one wall. */
-export interface Told {
+export interface WallObservation {
   observed: Wall['observed'];
   evidence: string;
   seen?: Record<string, unknown> | undefined;
@@ -28,14 +28,14 @@ export interface HostSide {
   sameKernel: boolean;
 }
 
-type Judge = (told: Told, host: HostSide) => Told;
+type Judge = (observation: WallObservation, host: HostSide) => WallObservation;
 
 /** For walls without a judge, the guest's own report is used. */
 export const JUDGES: Partial<Record<WallName, Judge>> = {
-  'host-kernel'(told, host) {
-    const { seen } = told;
+  'host-kernel'(observation, host) {
+    const { seen } = observation;
     // A guest that reported nothing is not evidence of another kernel.
-    if (seen === undefined) return told;
+    if (seen === undefined) return observation;
     const words = `${seen.release} ${seen.version}`;
     const own = bootId();
     const id =
@@ -48,9 +48,9 @@ export const JUDGES: Partial<Record<WallName, Judge>> = {
             : 'another boot id';
     return host.sameKernel ? opened(`${words}, as on this host; ${id}`) : shut(`${words}; ${id}; this host: ${release()} ${version()}`);
   },
-  'root-on-host'(told, host) {
-    const { seen } = told;
-    if (seen === undefined) return told;
+  'root-on-host'(observation, host) {
+    const { seen } = observation;
+    if (seen === undefined) return observation;
     const map = host.uidMap ?? (host.sameKernel && typeof seen.uidMap === 'string' ? seen.uidMap : undefined);
     if (map === undefined)
       return host.sameKernel
@@ -63,26 +63,28 @@ export const JUDGES: Partial<Record<WallName, Judge>> = {
       ? opened(`map of user ids, read ${by}: ${listed(map)}`)
       : shut(`uid 0 inside is uid ${outside}, read ${by}: ${listed(map)}`);
   },
-  'docker-socket': (told, host) => socket(told, host, 'docker-socket'),
-  'podman-socket': (told, host) => socket(told, host, 'podman-socket'),
-  'incus-socket': (told, host) => socket(told, host, 'incus-socket'),
-  'host-files-writable'(told, { planted }) {
-    if (told.observed === 'gap') return told;
+  'docker-socket': (observation, host) => socket(observation, host, 'docker-socket'),
+  'podman-socket': (observation, host) => socket(observation, host, 'podman-socket'),
+  'incus-socket': (observation, host) => socket(observation, host, 'incus-socket'),
+  'host-files-writable'(observation, { planted }) {
+    if (observation.observed === 'gap') return observation;
     const changed = planted.writable.filter((path) => read(path).includes(planted.nonce));
-    return changed.length > 0 ? opened(`changed on this host: ${changed.join(' ')}`) : shut(`unchanged on this host; ${told.evidence}`);
+    return changed.length > 0
+      ? opened(`changed on this host: ${changed.join(' ')}`)
+      : shut(`unchanged on this host; ${observation.evidence}`);
   },
-  'git-push-network': (told, { planted }) => push(told, planted.repositories.network),
-  'git-push-file': (told, { planted }) => push(told, planted.repositories.file),
-  'write-git-hooks': (told, host) => written(told, host, ['.git/hooks/pre-commit']),
-  'new-git-hooks': (told, host) => written(told, host, ['without-repository/.git/hooks/pre-commit']),
-  'write-git-config': (told, host) => written(told, host, ['.git/config']),
-  'write-claude-folder': (told, host) => written(told, host, ['.claude/settings.json', '.claude/commands/probe.md']),
-  'write-vscode-folder': (told, host) => written(told, host, ['.vscode/tasks.json']),
-  'write-mcp-json': (told, host) => written(told, host, ['.mcp.json']),
+  'git-push-network': (observation, { planted }) => push(observation, planted.repositories.network),
+  'git-push-file': (observation, { planted }) => push(observation, planted.repositories.file),
+  'write-git-hooks': (observation, host) => written(observation, host, ['.git/hooks/pre-commit']),
+  'new-git-hooks': (observation, host) => written(observation, host, ['without-repository/.git/hooks/pre-commit']),
+  'write-git-config': (observation, host) => written(observation, host, ['.git/config']),
+  'write-claude-folder': (observation, host) => written(observation, host, ['.claude/settings.json', '.claude/commands/probe.md']),
+  'write-vscode-folder': (observation, host) => written(observation, host, ['.vscode/tasks.json']),
+  'write-mcp-json': (observation, host) => written(observation, host, ['.mcp.json']),
 };
 
-const opened = (evidence: string): Told => ({ observed: 'open', evidence });
-const shut = (evidence: string): Told => ({ observed: 'closed', evidence });
+const opened = (evidence: string): WallObservation => ({ observed: 'open', evidence });
+const shut = (evidence: string): WallObservation => ({ observed: 'closed', evidence });
 
 /**
  * True if the guest runs on this host's kernel. A boot id identifies one boot of one kernel; some runtimes show a different id, so the
@@ -104,25 +106,25 @@ function mapped(line: string): number[] {
 }
 
 /** A socket that does not answer proves little if this host has no such socket, so that case is a gap. */
-function socket(told: Told, host: HostSide, wall: string): Told {
-  if (told.observed !== 'closed' || told.seen?.reached === true) return told;
+function socket(observation: WallObservation, host: HostSide, wall: string): WallObservation {
+  if (observation.observed !== 'closed' || observation.seen?.reached === true) return observation;
   const there = host.sockets[wall] ?? [];
   if (there.length === 0)
-    return { observed: 'gap', evidence: `this host has no such socket that could be reached; inside: ${told.evidence}` };
-  return shut(`${told.evidence}; on this host: ${there.join(' ')}`);
+    return { observed: 'gap', evidence: `this host has no such socket that could be reached; inside: ${observation.evidence}` };
+  return shut(`${observation.evidence}; on this host: ${there.join(' ')}`);
 }
 
 /** The ref is read as a plain file: the host must not run git where an agent could write. */
-function push(told: Told, repository: string): Told {
+function push(observation: WallObservation, repository: string): WallObservation {
   const arrived = existsSync(join(repository, 'refs/heads/pushed'));
-  if (arrived) return opened(`a commit arrived; ${told.evidence}`);
-  return told.observed === 'gap' ? told : shut(`nothing arrived; ${told.evidence}`);
+  if (arrived) return opened(`a commit arrived; ${observation.evidence}`);
+  return observation.observed === 'gap' ? observation : shut(`nothing arrived; ${observation.evidence}`);
 }
 
-function written(told: Told, { workspace, planted }: HostSide, paths: string[]): Told {
+function written(observation: WallObservation, { workspace, planted }: HostSide, paths: string[]): WallObservation {
   const found = paths.filter((path) => read(join(workspace, path)).includes(planted.nonce));
-  if (found.length > 0) return opened(`on this host after collect: ${found.join(' ')}; inside: ${told.evidence}`);
-  return told.observed === 'gap' ? told : shut(`not on this host after collect; inside: ${told.evidence}`);
+  if (found.length > 0) return opened(`on this host after collect: ${found.join(' ')}; inside: ${observation.evidence}`);
+  return observation.observed === 'gap' ? observation : shut(`not on this host after collect; inside: ${observation.evidence}`);
 }
 
 function read(path: string): string {
@@ -146,17 +148,21 @@ export function uidMapOf(token: string): string | undefined {
 
 /** By wall: paths of the runtimes' control sockets, at the well-known places and wherever the caller's environment points. */
 export function socketPaths(env: Env, uid: number | undefined): Record<string, string[]> {
-  const runtime = [env.XDG_RUNTIME_DIR, uid === undefined ? undefined : `/run/user/${uid}`].filter((one) => one !== undefined);
-  const told = (url: string | undefined) => (url?.startsWith('unix://') ? [url.slice('unix://'.length)] : []);
+  const runtime = [env.XDG_RUNTIME_DIR, uid === undefined ? undefined : `/run/user/${uid}`].filter((folder) => folder !== undefined);
+  const socketOf = (url: string | undefined) => (url?.startsWith('unix://') ? [url.slice('unix://'.length)] : []);
   const all = {
     'docker-socket': [
       '/var/run/docker.sock',
       '/run/docker.sock',
       '/run/containerd/containerd.sock',
-      ...told(env.DOCKER_HOST),
-      ...runtime.map((one) => `${one}/docker.sock`),
+      ...socketOf(env.DOCKER_HOST),
+      ...runtime.map((folder) => `${folder}/docker.sock`),
     ],
-    'podman-socket': ['/run/podman/podman.sock', ...told(env.CONTAINER_HOST), ...runtime.map((one) => `${one}/podman/podman.sock`)],
+    'podman-socket': [
+      '/run/podman/podman.sock',
+      ...socketOf(env.CONTAINER_HOST),
+      ...runtime.map((folder) => `${folder}/podman/podman.sock`),
+    ],
     'incus-socket': [
       '/run/incus/unix.socket',
       '/var/lib/incus/unix.socket',

@@ -27,8 +27,8 @@ export async function outwardAddress(ctx: Context): Promise<string | undefined> 
     (all ?? []).filter(({ internal, family }) => !internal && family === 'IPv4').map(({ address }) => ({ name, address })),
   );
   if (ctx.platform !== 'linux') return own[0]?.address;
-  const told = await ip(ctx, ['-4', 'route', 'show', 'default']);
-  const device = / dev (\S+)/.exec(told ?? '')?.[1];
+  const routes = await ip(ctx, ['-4', 'route', 'show', 'default']);
+  const device = / dev (\S+)/.exec(routes ?? '')?.[1];
   return own.find(({ name }) => name === device)?.address;
 }
 

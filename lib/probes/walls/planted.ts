@@ -47,7 +47,7 @@ export async function plant(env: Env): Promise<Planted> {
   };
   const undo: (() => void | Promise<void>)[] = [() => removeFolder(folder)];
   const close = async () => {
-    for (const one of undo.splice(0).reverse()) await one();
+    for (const step of undo.splice(0).reverse()) await step();
   };
   try {
     // Only isolation should hide these files, not their mode.
@@ -70,7 +70,7 @@ export async function plant(env: Env): Promise<Planted> {
     });
     undo.push(() => end(process_));
     await process_.spawned;
-    const digest = (one: string) => createHash('sha256').update(one).digest('hex');
+    const digest = (text: string) => createHash('sha256').update(text).digest('hex');
     return {
       env: { ...env, ...planted, ...(agent ? { SSH_AUTH_SOCK: agent.path } : {}) },
       folder,
@@ -87,7 +87,7 @@ export async function plant(env: Env): Promise<Planted> {
         marker: digest(marker),
       },
       nonce: `cagematch-nonce-${randomBytes(8).toString('hex')}`,
-      redact: (text) => secrets.reduce((words, one) => words.replaceAll(one, '[planted]'), text),
+      redact: (text) => secrets.reduce((words, secret) => words.replaceAll(secret, '[planted]'), text),
       close,
     };
   } catch (error) {
@@ -164,6 +164,7 @@ const OF_ROOT = ['/etc/shadow', '/etc/gshadow', '/etc/ssh/ssh_host_ed25519_key',
 const PLACES = ['.ssh', '.aws', '.azure', '.config/gcloud', '.config/gh', '.kube', '.gnupg', '.docker', '.claude'];
 const PLACE_FILES = ['.netrc', '.git-credentials', '.npmrc', '.pypirc', '.claude.json'];
 
+/** The files that usually only root may read, of those that exist here and are not empty. */
 export function filesOfRoot(): Known[] {
   return OF_ROOT.flatMap(known);
 }
@@ -182,7 +183,7 @@ function placesBelow(home: string): Known[] {
   const inFolder = (folder: string) => {
     try {
       return readdirSync(join(home, folder), { withFileTypes: true })
-        .filter((one) => one.isFile())
+        .filter((entry) => entry.isFile())
         .slice(0, 3)
         .map(({ name }) => join(home, folder, name));
     } catch {

@@ -11,7 +11,7 @@ import { oneLine } from '../../os/printable.js';
 import type { Wall } from '../../record/probe.js';
 import { inSandbox, type OpenSandbox, type Setting, type Subject } from '../sandbox.js';
 import { type Ground, openGround } from './ground.js';
-import { type HostSide, JUDGES, sameKernel, socketPaths, type Told, uidMapOf } from './judge.js';
+import { type HostSide, JUDGES, sameKernel, socketPaths, uidMapOf, type WallObservation } from './judge.js';
 import { credentialPlaces, filesOfRoot, type Planted, plant } from './planted.js';
 import { type NamedTarget, parseTarget } from './target.js';
 
@@ -58,12 +58,12 @@ export async function probeWalls(
     const declared: Record<string, 'open' | 'closed'> = subject.entry.adapter.walls?.(row.ctx) ?? {};
     const setting: Setting = { tail: 'walls', seed: seedRepository, ...(more.spec ? { spec: more.spec } : {}) };
     const most = more.most ?? mostOf(row.ctx);
-    const told = await inSandbox(row, SCRIPTS, setting, (sandbox) => {
+    const outcome = await inSandbox(row, SCRIPTS, setting, (sandbox) => {
       ground = openGround(row, sandbox.ctx, planted);
       return tryAll(row, sandbox, planted, ground, { reach, most, env: settings.env ?? row.ctx.env });
     });
-    for (const wall of [...Object.keys(WALLS), ...reach.map((one) => one.wall)]) {
-      const { observed, evidence } = told.get(wall) ?? { observed: 'gap', evidence: 'the guest told nothing of it' };
+    for (const wall of [...Object.keys(WALLS), ...reach.map((target) => target.wall)]) {
+      const { observed, evidence } = outcome.get(wall) ?? { observed: 'gap', evidence: 'the guest told nothing of it' };
       const promise = declared[wall];
       tell({
         wall,
@@ -79,7 +79,7 @@ export async function probeWalls(
   }
 }
 
-type Tries = Map<string, Told>;
+type Tries = Map<string, WallObservation>;
 
 async function tryAll(
   row: Subject,
@@ -88,7 +88,7 @@ async function tryAll(
   opening: Promise<Ground>,
   { reach, most, env }: { reach: NamedTarget[]; most: Most; env: Env },
 ): Promise<Tries> {
-  const told: Tries = new Map();
+  const tries: Tries = new Map();
   const sockets = socketPaths(env, row.ctx.uid);
   const host: HostSide = {
     planted,
@@ -100,20 +100,20 @@ async function tryAll(
   const ground = await opening;
   const token = randomBytes(8).toString('hex');
   const argument = { token, ...questions(row.ctx, planted, ground, sockets, reach) };
-  await listen(sandbox, 'walls.mjs', argument, told, () => {
+  await listen(sandbox, 'walls.mjs', argument, tries, () => {
     host.uidMap ??= uidMapOf(token);
   });
   // Release the taken addresses as soon as possible.
   await ground.close();
-  for (const [wall, cause] of Object.entries(ground.untried)) told.set(wall, { observed: 'gap', evidence: cause });
-  await tryLimits(sandbox, told, most);
+  for (const [wall, cause] of Object.entries(ground.untried)) tries.set(wall, { observed: 'gap', evidence: cause });
+  await tryLimits(sandbox, tries, most);
   await sandbox.collect();
-  host.sameKernel = sameKernel(told.get('host-kernel')?.seen);
+  host.sameKernel = sameKernel(tries.get('host-kernel')?.seen);
   for (const [wall, judge] of Object.entries(JUDGES)) {
-    const one = told.get(wall);
-    if (one) told.set(wall, judge(one, host));
+    const attempt = tries.get(wall);
+    if (attempt) tries.set(wall, judge(attempt, host));
   }
-  return told;
+  return tries;
 }
 
 /** The guest's complete input. It contains no secret, because it is passed in argv. */
@@ -144,19 +144,19 @@ function questions(ctx: Context, planted: Planted, ground: Ground, sockets: Reco
 }
 
 /** Reads a script's results. If walls.mjs fails, missing walls become gaps. @throws if another script fails, or nothing was reported */
-async function listen(sandbox: OpenSandbox, script: string, argument: unknown, told: Tries, onLine: () => void = () => {}): Promise<void> {
+async function listen(sandbox: OpenSandbox, script: string, argument: unknown, tries: Tries, onLine: () => void = () => {}): Promise<void> {
   try {
     for await (const { value } of sandbox.ask(script, argument)) {
       onLine();
       const line = lineSchema.safeParse(value);
       if (!line.success) continue;
-      const { wall, ...one } = line.data;
-      told.set(wall, one);
+      const { wall, ...attempt } = line.data;
+      tries.set(wall, attempt);
     }
   } catch (error) {
-    if (told.size === 0) throw error;
+    if (tries.size === 0) throw error;
     for (const wall of Object.keys(WALLS))
-      if (script === 'walls.mjs' && !LIMITS.has(wall) && !told.has(wall)) told.set(wall, { observed: 'gap', evidence: messageOf(error) });
+      if (script === 'walls.mjs' && !LIMITS.has(wall) && !tries.has(wall)) tries.set(wall, { observed: 'gap', evidence: messageOf(error) });
     if (script !== 'walls.mjs') throw error;
   }
 }
@@ -168,20 +168,20 @@ function mostOf(ctx: Context): Most {
 }
 
 /** Run last and separately: exceeding a limit may end everything inside. */
-async function tryLimits(sandbox: OpenSandbox, told: Tries, { processes, memoryMiB: wantedMiB }: Most): Promise<void> {
+async function tryLimits(sandbox: OpenSandbox, tries: Tries, { processes, memoryMiB: wantedMiB }: Most): Promise<void> {
   const freeMiB = Math.floor(freemem() / 2 ** 20);
   const tooMuch = wantedMiB > MOST_MIB || wantedMiB > freeMiB / 2;
   try {
     const memoryMiB = tooMuch ? null : wantedMiB;
-    await listen(sandbox, 'walls-limits.mjs', { processes, memoryMiB, wholeMs: LIMIT_MS }, told);
+    await listen(sandbox, 'walls-limits.mjs', { processes, memoryMiB, wholeMs: LIMIT_MS }, tries);
   } catch (error) {
-    const [met, ...untried] = [...LIMITS].filter((wall) => !told.has(wall));
+    const [met, ...untried] = [...LIMITS].filter((wall) => !tries.has(wall));
     if (met !== undefined)
-      told.set(met, { observed: 'closed', evidence: `the sandbox itself was ended while it was tried: ${messageOf(error)}` });
-    for (const wall of untried) told.set(wall, { observed: 'gap', evidence: `not tried: the try of ${met} had ended the sandbox` });
+      tries.set(met, { observed: 'closed', evidence: `the sandbox itself was ended while it was tried: ${messageOf(error)}` });
+    for (const wall of untried) tries.set(wall, { observed: 'gap', evidence: `not tried: the try of ${met} had ended the sandbox` });
   }
   if (tooMuch)
-    told.set('memory-limit', {
+    tries.set('memory-limit', {
       observed: 'gap',
       evidence: `not tried: ${wantedMiB} MiB would be too much, with ${freeMiB} MiB free on this host (at most half of that, and ${MOST_MIB} MiB)`,
     });

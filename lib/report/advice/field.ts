@@ -47,6 +47,7 @@ const OTHER_CONDITIONS = 'another state or other options';
 /** Number of runs that were not interrupted. An interrupted run counts neither for its row nor against it. */
 export const completed = ({ n, interrupted }: Pick<ModeReport, 'n' | 'interrupted'>): number => n - interrupted;
 
+/** Why no recommendation may name the row; undefined if one may. */
 export function whyNoCandidate(row: ModeReport): string | undefined {
   const n = completed(row);
   if (row.passed === 0) return 'no run passed';
@@ -62,7 +63,7 @@ function leftKinds({ leftovers }: ModeReport): string {
 /** The task of the row with the shortest total. All rows of a match usually have the same task. */
 function shortestTask(rows: readonly ModeReport[]): string | undefined {
   const timed = rows.flatMap(({ task, phasesMs: { total } }) => (total === undefined || isGap(total) ? [] : [{ task, ms: total.median }]));
-  return (timed.toSorted((one, other) => one.ms - other.ms)[0] ?? rows[0])?.task;
+  return (timed.toSorted((row, other) => row.ms - other.ms)[0] ?? rows[0])?.task;
 }
 
 /** The rows with the most common combination of state and options; on a tie, the combination that comes first in the table. */
@@ -99,6 +100,7 @@ export function tooFewToDiffer(n: number, needed: number): string {
   return `n=${n}: no difference between this many rows can be significant below n=${needed}; rerun with --runs ${Math.max(needed, DECISIVE_RUNS)}`;
 }
 
+/** The number of paired rounds of the two rows that share the fewest; Infinity for fewer than two rows. */
 export function pairsInCommon(rows: readonly ModeReport[], scale: Scale): number {
   return Math.min(...rows.flatMap((a, index) => rows.slice(index + 1).map((b) => scale.pairs(a.entry, b.entry))));
 }

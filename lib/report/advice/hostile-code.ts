@@ -18,17 +18,17 @@ interface Observed {
 export function hostileCode({ report, candidates, leftOut, probes }: Field): Advice {
   const observed = candidates.flatMap((row) => observe(row, probes));
   if (observed.length < 2) {
-    const missing = candidates.filter((row) => !observed.some((one) => one.row === row)).map(({ entry }) => entry);
+    const missing = candidates.filter((row) => !observed.some((seen) => seen.row === row)).map(({ entry }) => entry);
     return { why: `no probe of this runtime version has run the isolation checks of ${listed(missing)}: ${COMMAND}` };
   }
   const most = Math.max(...observed.map(closedIn));
-  const best = observed.filter((one) => closedIn(one) === most);
-  const others = observed.filter((one) => !best.includes(one));
-  const unprobed = candidates.filter((row) => !observed.some((one) => one.row === row));
+  const best = observed.filter((seen) => closedIn(seen) === most);
+  const others = observed.filter((seen) => !best.includes(seen));
+  const unprobed = candidates.filter((row) => !observed.some((seen) => seen.row === row));
   const left = [...leftOut, ...unprobed.map((row) => `${called(row, report)} (not probed: ${COMMAND})`)];
   const name = ({ row }: Observed) => called(row, report);
   const among = best.length === 1 ? 'passes the most isolation checks' : 'pass the most isolation checks, equally many';
-  const each = best.map((one) => `${best.length === 1 ? '' : `${name(one)}: `}${wallsOf(one)}`);
+  const each = best.map((winner) => `${best.length === 1 ? '' : `${name(winner)}: `}${wallsOf(winner)}`);
   return {
     sentence: `Hostile code: ${listed(best.map(name))} ${among} (each counts as one): ${each.join('; ')}${closedByOthers(best, others, name)}; as observed by ${listed([...new Set(best.map(({ probe }) => `probe ${probe}`))])}${footing(
       best.map(({ row }) => row),
@@ -41,7 +41,7 @@ export function hostileCode({ report, candidates, leftOut, probes }: Field): Adv
 
 function observe(row: ModeReport, probes: Field['probes']): Observed[] {
   for (const { probe, modes, walls } of probes) {
-    const probed = modes.find((one) => isSameSandbox(one, row));
+    const probed = modes.find((mode) => isSameSandbox(mode, row));
     const seen = probed === undefined ? undefined : walls[probed.entry];
     if (seen === undefined || seen.length === 0) continue;
     return [{ row, walls: new Map(seen.map((wall) => [wall.wall, wall])), probe: probe.id }];
@@ -53,26 +53,26 @@ function observe(row: ModeReport, probes: Field['probes']): Observed[] {
 function isSameSandbox(probed: ProbedMode, row: ModeReport): boolean {
   if (probed.standIn || probed.mode !== row.mode || probed.variant !== row.variant) return false;
   if (JSON.stringify(Object.entries(probed.options).toSorted()) !== JSON.stringify(Object.entries(row.options).toSorted())) return false;
-  const [one, other] = [probed.detection, row.detection];
-  if (one.status !== 'ready' || other.status !== 'ready' || one.version !== other.version) return false;
-  return Object.entries(one.facts).every(([name, value]) => other.facts[name] === undefined || other.facts[name] === value);
+  const [own, other] = [probed.detection, row.detection];
+  if (own.status !== 'ready' || other.status !== 'ready' || own.version !== other.version) return false;
+  return Object.entries(own.facts).every(([name, value]) => other.facts[name] === undefined || other.facts[name] === value);
 }
 
 const withState = ({ walls }: Observed, state: Wall['observed']) =>
   [...walls.values()].filter(({ observed }) => observed === state).map(({ wall }) => wall);
 
-const closedIn = (one: Observed): number => withState(one, 'closed').length;
+const closedIn = (observed: Observed): number => withState(observed, 'closed').length;
 
 /** `33 of 40; open: host-kernel, fork-limit; not observed: podman-socket; the runtime ignores limits` */
-function wallsOf(one: Observed): string {
-  const open = [...one.walls.values()].filter(({ observed }) => observed === 'open');
-  const unknown = withState(one, 'gap');
+function wallsOf(probed: Observed): string {
+  const open = [...probed.walls.values()].filter(({ observed }) => observed === 'open');
+  const unknown = withState(probed, 'gap');
   const names = open.map(({ wall, declared }) => (declared === 'closed' ? `${wall} (declared closed)` : wall));
   return [
-    `${closedIn(one)} of ${one.walls.size}`,
+    `${closedIn(probed)} of ${probed.walls.size}`,
     ...(names.length === 0 ? [] : [`open: ${names.join(', ')}`]),
     ...(unknown.length === 0 ? [] : [`not observed: ${unknown.join(', ')}`]),
-    ...weaknessesOf(one.row),
+    ...weaknessesOf(probed.row),
   ].join('; ');
 }
 
@@ -94,8 +94,8 @@ function weaknessesOf({ detection, variant }: ModeReport): string[] {
 }
 
 /** Walls that a named row leaves open and another row closes. They may matter more to a reader than the count. */
-function closedByOthers(best: Observed[], others: Observed[], name: (one: Observed) => string): string {
-  const open = [...new Set(best.flatMap((one) => withState(one, 'open')))];
+function closedByOthers(best: Observed[], others: Observed[], name: (observed: Observed) => string): string {
+  const open = [...new Set(best.flatMap((winner) => withState(winner, 'open')))];
   const byRows = new Map<string, string[]>();
   for (const wall of open) {
     const closers = others.filter(({ walls }) => walls.get(wall)?.observed === 'closed').map(name);

@@ -25,7 +25,7 @@ export function longTasks({ report }: Pick<Field, 'report'>): Advice {
   const n = Math.min(...pairs.map((pair) => pair.n));
   const needed = report.resolution.fewestPairs;
   if (n < needed) return { why: tooFewToDiffer(n, needed) };
-  const best = bestOf(candidates, (one, other) => hasLowerSlope(one, other, pairs));
+  const best = bestOf(candidates, (row, other) => hasLowerSlope(row, other, pairs));
   if (best.length === candidates.length)
     return { why: `no significant difference in slope between ${listed(candidates.map(({ sandbox }) => sandbox))} at n=${n}` };
   const fewest = Math.min(...isolated.flatMap(({ rows }) => rows.map(completed)));
@@ -48,10 +48,10 @@ function pairsAmong(fits: readonly Fit[], { comparisons }: Lengths) {
   return comparisons.filter(({ a, b }) => names.has(a) && names.has(b));
 }
 
-function hasLowerSlope(one: Fit, other: Fit, pairs: Lengths['comparisons']): boolean {
+function hasLowerSlope(row: Fit, other: Fit, pairs: Lengths['comparisons']): boolean {
   return pairs.some(({ a, b, slope }) => {
     if (isGap(slope.separable) || !slope.separable) return false;
-    if (a === one.sandbox && b === other.sandbox) return slope.difference.median < 0;
-    return a === other.sandbox && b === one.sandbox && slope.difference.median > 0;
+    if (a === row.sandbox && b === other.sandbox) return slope.difference.median < 0;
+    return a === other.sandbox && b === row.sandbox && slope.difference.median > 0;
   });
 }

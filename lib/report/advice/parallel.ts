@@ -41,17 +41,18 @@ function inWords({ row, level, perMinute }: Peak): string {
 }
 
 function peakOf(row: ModeReport, burst: Report['burst']): Peak[] {
-  const levels = burst.find((one) => one.entry === row.entry)?.levels ?? [];
+  const levels = burst.find((candidate) => candidate.entry === row.entry)?.levels ?? [];
   const known = levels.flatMap((level) => (isGap(level.runsPerMinute) ? [] : [{ row, level, perMinute: level.runsPerMinute }]));
-  const [best] = known.sort((one, other) => other.perMinute.median - one.perMinute.median);
+  const [best] = known.sort((level, other) => other.perMinute.median - level.perMinute.median);
   return best ? [best] : [];
 }
 
 /** Whether the first row's throughput is significantly higher. Waves of two rows are not paired, so their ranks are compared. */
-function comparison(peaks: readonly Peak[]): (one: Peak, other: Peak) => boolean {
+function comparison(peaks: readonly Peak[]): (peak: Peak, other: Peak) => boolean {
   const pairs = peaks.flatMap((a, index) => peaks.slice(index + 1).map((b) => ({ a, b })));
   const adjusted = holm(pairs.map(({ a, b }) => rankSum(a.perMinute.samples, b.perMinute.samples)));
   const differing = pairs.filter((_, index) => (adjusted[index] as number) < ALPHA);
-  return (one, other) =>
-    one.perMinute.median > other.perMinute.median && differing.some(({ a, b }) => (a === one && b === other) || (a === other && b === one));
+  return (peak, other) =>
+    peak.perMinute.median > other.perMinute.median &&
+    differing.some(({ a, b }) => (a === peak && b === other) || (a === other && b === peak));
 }

@@ -59,21 +59,21 @@ function comparable(rows: readonly ModeReport[], scale: Scale): readonly ModeRep
       );
 }
 
-type PassesMore = (one: ModeReport, other: ModeReport) => boolean;
+type PassesMore = (row: ModeReport, other: ModeReport) => boolean;
 
-function dominates(one: ModeReport, other: ModeReport, scale: Scale, passesMore: PassesMore): boolean {
-  const times = TIMES.map((time) => scale.verdict(time, one.entry, other.entry));
-  const [sync, otherSync] = [syncRank(one), syncRank(other)];
+function dominates(row: ModeReport, other: ModeReport, scale: Scale, passesMore: PassesMore): boolean {
+  const times = TIMES.map((time) => scale.verdict(time, row.entry, other.entry));
+  const [sync, otherSync] = [syncRank(row), syncRank(other)];
   if (times.some((time) => time !== 'less' && time !== 'same') || sync === undefined || otherSync === undefined) return false;
-  const isolation = STRENGTH[one.isolation] - STRENGTH[other.isolation];
+  const isolation = STRENGTH[row.isolation] - STRENGTH[other.isolation];
   const isNowhereWorse =
-    isolation >= 0 && sync >= otherSync && shareOf(one) >= shareOf(other) && leftoverShare(one) <= leftoverShare(other);
+    isolation >= 0 && sync >= otherSync && shareOf(row) >= shareOf(other) && leftoverShare(row) <= leftoverShare(other);
   const isSomewhereBetter =
     isolation > 0 ||
     sync > otherSync ||
     times.includes('less') ||
-    passesMore(one, other) ||
-    (leftoverShare(one) === 0 && leftoverShare(other) === 1);
+    passesMore(row, other) ||
+    (leftoverShare(row) === 0 && leftoverShare(other) === 1);
   return isNowhereWorse && isSomewhereBetter;
 }
 
@@ -86,8 +86,8 @@ function successes(rows: readonly ModeReport[]): PassesMore {
   const share = (row: ModeReport) => ({ passed: row.passed, n: completed(row) });
   const adjusted = holm(pairs.map(({ a, b }) => fisher(share(a), share(b))));
   const differing = pairs.filter((_, index) => (adjusted[index] as number) < ALPHA);
-  return (one, other) =>
-    shareOf(one) > shareOf(other) && differing.some(({ a, b }) => (a === one && b === other) || (a === other && b === one));
+  return (row, other) =>
+    shareOf(row) > shareOf(other) && differing.some(({ a, b }) => (a === row && b === other) || (a === other && b === row));
 }
 
 /** 2 if files appear at once (live), 1 if they appear later, 0 if they do not get in or out. Undefined if not observed. */

@@ -35,7 +35,7 @@ export function recommend(report: Omit<Report, 'recommendation'>, probes: readon
 }
 
 /** Returns the report with its recommendation recomputed using the probes. */
-export function withProbes({ recommendation: _without, ...report }: Report, probes: readonly ProbeDocument[]): Report {
+export function withProbes({ recommendation, ...report }: Report, probes: readonly ProbeDocument[]): Report {
   return { ...report, recommendation: recommend(report, probes) };
 }
 

@@ -44,10 +44,10 @@ function verdictOf({ ratio, separable, equal }: Pick<Comparison, 'ratio' | 'sepa
   return equal === true ? 'same' : 'unresolved';
 }
 
-const turned = (one: Verdict): Verdict => (one === 'less' ? 'more' : one === 'more' ? 'less' : one);
+const turned = (verdict: Verdict): Verdict => (verdict === 'less' ? 'more' : verdict === 'more' ? 'less' : verdict);
 
 /** Rows that no other row is significantly below, in input order. The true best is among them unless a difference is a false positive. */
-export function bestOf<T>(rows: readonly T[], isLess: (one: T, other: T) => boolean): T[] {
+export function bestOf<T>(rows: readonly T[], isLess: (row: T, other: T) => boolean): T[] {
   return rows.filter((row) => !rows.some((other) => other !== row && isLess(other, row)));
 }
 

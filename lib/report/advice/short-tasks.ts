@@ -12,7 +12,7 @@ export function shortTasks(field: Field): Advice {
   const few = whyNoDifference(timed, field);
   if (few !== undefined) return { why: few };
   const n = pairsInCommon(timed, scale);
-  const best = bestOf(timed, (one, other) => scale.verdict('total', one.entry, other.entry) === 'less');
+  const best = bestOf(timed, (row, other) => scale.verdict('total', row.entry, other.entry) === 'less');
   if (best.length === timed.length)
     return { why: `no significant difference in total between ${listed(timed.map((row) => called(row, report)))} at n=${n}` };
   const base = compared.find((row) => row.isolation === 'none');

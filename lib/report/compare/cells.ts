@@ -35,9 +35,9 @@ export function missingLines({ notCompared, onlyIn }: ComparisonDocument): strin
 }
 
 /** Shortens digests; the JSON contains them in full. */
-export function differenceWords({ of, what, base, new: next }: Difference): string {
+export function differenceWords({ of: subject, what, base, new: next }: Difference): string {
   const short = (value: string) => value.replace(/^(?:sha256:)?([0-9a-f]{12})[0-9a-f]{28,52}$/, '$1');
-  return `${of === 'match' ? '' : `${of} `}${what}: ${short(base)} → ${short(next)}`;
+  return `${subject === 'match' ? '' : `${subject} `}${what}: ${short(base)} → ${short(next)}`;
 }
 
 function times({ base, new: next, change, ci95 }: Exclude<Control, { gap: string }>): string {

@@ -34,16 +34,16 @@ export function compare(base: Side, next: Side, failOver?: number): ComparisonDo
   const notCompared = pairs.flatMap(({ base: { entry }, why }) => (why === undefined ? [] : [{ entry, why }]));
   const compared = pairs.filter(({ why }) => why === undefined);
   if (compared.length === 0) {
-    const why = notCompared.map((one) => `${one.entry}: ${one.why}`).join('; ');
+    const why = notCompared.map((row) => `${row.entry}: ${row.why}`).join('; ');
     throw refusal(`the two matches have no row in common that could be compared${why === '' ? '' : ` (${why})`}`);
   }
-  const around = differences(
+  const conditions = differences(
     base.report,
     next.report,
     compared.map((pair) => pair.base.entry),
   );
-  const blocking = around.filter(({ of, blocks }) => of === 'match' && blocks);
-  const rows = compared.map((pair) => evidenceOf(pair.base, pair.next, base, next, around));
+  const blocking = conditions.filter(({ of: subject, blocks }) => subject === 'match' && blocks);
+  const rows = compared.map((pair) => evidenceOf(pair.base, pair.next, base, next, conditions));
   const judged = judge(rows, failOver);
   const same = base.report.match.id === next.report.match.id;
   const regressions = same || blocking.length > 0 ? [] : judged.regressions;
@@ -60,7 +60,7 @@ export function compare(base: Side, next: Side, failOver?: number): ComparisonDo
     state: base.report.match.state,
     model: base.report.match.model,
     ...(baseline === undefined ? {} : { baseline, control: controlOf(baseline, base, next) }),
-    differences: around,
+    differences: conditions,
     rows: judged.rows,
     notCompared,
     onlyIn,
@@ -101,7 +101,7 @@ function referenceOf(mode: ModeReport, { report }: Side): ModeReport | undefined
   return report.modes.find((other) => other.mode === baseline.mode && other.variant === baseline.variant && other.task === mode.task);
 }
 
-function evidenceOf(base: ModeReport, next: ModeReport, baseSide: Side, nextSide: Side, around: readonly Difference[]): Evidence {
+function evidenceOf(base: ModeReport, next: ModeReport, baseSide: Side, nextSide: Side, conditions: readonly Difference[]): Evidence {
   const { entry } = base;
   const [reference, other] = [referenceOf(base, baseSide), referenceOf(next, nextSide)];
   const speed = (name: Measure): Samples | Gap => {
@@ -111,7 +111,7 @@ function evidenceOf(base: ModeReport, next: ModeReport, baseSide: Side, nextSide
     const ratios = (side: Side) => ratiosOf(side.tallyOf(entry), side.tallyOf(reference.entry), SERIES[name]);
     return { paired: false, base: ratios(baseSide), next: ratios(nextSide) };
   };
-  const differing = around.filter(({ of, blocks }) => blocks && (of === entry || of === reference?.entry));
+  const differing = conditions.filter(({ of: subject, blocks }) => blocks && (subject === entry || subject === reference?.entry));
   return {
     entry,
     standIn: base.standIn,
@@ -119,7 +119,9 @@ function evidenceOf(base: ModeReport, next: ModeReport, baseSide: Side, nextSide
     speed: { startup: speed('startup'), total: speed('total') },
     unprepared: next.n === 0 && base.n > 0 && next.failures.some(({ outcome }) => !isInterrupted(outcome)),
     blocked:
-      differing.length === 0 ? undefined : differing.map(({ of, what }) => `${of === entry ? '' : `${of}'s `}${what} differs`).join(', '),
+      differing.length === 0
+        ? undefined
+        : differing.map(({ of: subject, what }) => `${subject === entry ? '' : `${subject}'s `}${what} differs`).join(', '),
   };
 }
 
@@ -143,6 +145,7 @@ function controlOf(entry: string, base: Side, next: Side): NonNullable<Compariso
   return { entry, startup: change('startup'), total: change('total') };
 }
 
+/** Passes among the runs that were not interrupted. */
 export function passesOf({ n, passed, failures }: ModeReport): Evidence['passes']['base'] {
   const cutShort = failures.filter(({ outcome }) => isInterrupted(outcome)).length;
   return { passed, n: Math.max(passed, n - cutShort) };

@@ -53,7 +53,7 @@ export function compareInterleaved(match: Side, { from, twins, onlyIn }: Interle
 
 function whyAbsent(entry: string, { report }: Side): string {
   const [name] = entry.split('@');
-  return report.absent.find((one) => one.entry.split('@')[0] === name)?.reason ?? 'it has no row in the match';
+  return report.absent.find((row) => row.entry.split('@')[0] === name)?.reason ?? 'it has no row in the match';
 }
 
 function evidenceOf(twin: Twin, a: ModeReport, b: ModeReport, { tallyOf }: Side): Evidence {

@@ -136,24 +136,29 @@ function unmeasured(measures: ComparedRow['measures'], row: Evidence, tests: num
     const measure = measures[name];
     if (isGap(measure)) {
       if (measure.gap === 'not-applicable') continue;
-      if (measure.gap === 'no-baseline') return 'no baseline row in both matches to hold its speed against';
-      const missing = row.passes.new.passed === 0 ? 'NEW' : row.passes.base.passed === 0 ? 'BASE' : undefined;
-      return missing === undefined ? `no ${name} in the rounds of both` : `no run of it passed in ${missing}`;
+      return whyAbsent(name, measure, row.passes);
     }
-    if (!isGap(measure.direction)) continue;
-    const { n } = measure;
-    const rounds = n.base === n.new ? `${n.base}` : `${n.base} and ${n.new}`;
-    const samples = row.speed[name];
-    const paired = !isGap(samples) && samples.paired;
-    return `${rounds} rounds are too few, at least ${enoughFor(tests, paired)}${paired ? '' : ' in each'} are needed`;
+    if (isGap(measure.direction)) return tooFewRounds(measure.n, row.speed[name], tests);
   }
   return undefined;
+}
+
+function whyAbsent(name: Measure, { gap }: Gap, passes: Evidence['passes']): string {
+  if (gap === 'no-baseline') return 'no baseline row in both matches to hold its speed against';
+  const missing = passes.new.passed === 0 ? 'NEW' : passes.base.passed === 0 ? 'BASE' : undefined;
+  return missing === undefined ? `no ${name} in the rounds of both` : `no run of it passed in ${missing}`;
+}
+
+function tooFewRounds(n: { base: number; new: number }, samples: Samples | Gap, tests: number): string {
+  const rounds = n.base === n.new ? `${n.base}` : `${n.base} and ${n.new}`;
+  const paired = !isGap(samples) && samples.paired;
+  return `${rounds} rounds are too few, at least ${enoughFor(tests, paired)}${paired ? '' : ' in each'} are needed`;
 }
 
 /** True if the smallest possible two-sided p of two samples, which occurs when they do not overlap, is below its bound. */
 function canRejectOfTwo(n: number, m: number, tests: number): boolean {
   let orders = 1;
-  for (let one = 1; one <= n; one += 1) orders *= (m + one) / one;
+  for (let k = 1; k <= n; k += 1) orders *= (m + k) / k;
   return 2 / orders < ALPHA / Math.max(1, tests);
 }
 

@@ -38,7 +38,7 @@ function openQuestions({ rows, notCompared, onlyIn }: Findings): string[] {
   return [...new Set(because.map(({ why }) => why))].map(
     (why) =>
       `${because
-        .filter((one) => one.why === why)
+        .filter((row) => row.why === why)
         .map(({ entry }) => entry)
         .join(', ')} (${why})`,
   );

@@ -40,14 +40,14 @@ function rowValues(a: ModeReport, b: ModeReport): [Values, Values] {
   const byContent = a.content !== undefined && b.content !== undefined;
   // Properties of each sandbox from inside. Records from before these were captured are compared without them.
   const bothLooked = [a, b].every(({ guest }) => guest !== undefined && !isGap(guest));
-  const of = ({ detection, image, content, state, guest }: ModeReport): Values => {
+  const valuesOf = ({ detection, image, content, state, guest }: ModeReport): Values => {
     const found = detection.status === 'ready' ? { version: detection.version, ...detection.facts } : { detection: detection.status };
     const ready = bothLooked && guest !== undefined && !isGap(guest) ? { ...found, ...insideValues(guest) } : found;
     // In the cold state the image is rebuilt in every run, and its id changes each time.
     if (byContent) return { ...ready, 'image content': content };
     return state === 'cold' ? ready : { ...ready, image };
   };
-  return [of(a), of(b)];
+  return [valuesOf(a), valuesOf(b)];
 }
 
 /** The user is left out: which account is free on a machine does not affect any number. */
@@ -63,11 +63,11 @@ const insideValues = ({ nodeVersion, gitVersion, libc, os, memoryBytes, pids }: 
     }).map(([what, value]) => [what, isGap(value) ? undefined : value]),
   );
 
-function between(of: string, base: Values, next: Values): Difference[] {
+function between(subject: string, base: Values, next: Values): Difference[] {
   // A value that only one of the two records contains may or may not be the same; this cannot be decided.
   const shown = (value: Values[string]) => (value === undefined ? 'not recorded' : String(value));
   return [...new Set([...Object.keys(base), ...Object.keys(next)])].flatMap((what) => {
     const [a, b] = [shown(base[what]), shown(next[what])];
-    return a === b ? [] : [{ of, what, base: a, new: b, blocks: !SHOWN_ONLY.has(what) }];
+    return a === b ? [] : [{ of: subject, what, base: a, new: b, blocks: !SHOWN_ONLY.has(what) }];
   });
 }

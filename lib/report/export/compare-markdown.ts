@@ -16,7 +16,7 @@ import { bullets, code, type Markdown, markdown, document as page, section, tabl
 export function renderComparisonMarkdown(document: ComparisonDocument): string {
   const { differences, warnings, sentence } = document;
   const pace = paceSentence(document);
-  const differing = (blocks: boolean) => differences.filter((one) => one.blocks === blocks).map(differenceWords);
+  const differing = (blocks: boolean) => differences.filter((difference) => difference.blocks === blocks).map(differenceWords);
   return `${page([
     markdown`**${sentence}**`,
     '',

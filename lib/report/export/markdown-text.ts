@@ -81,7 +81,7 @@ function inline(words: string | number, active?: RegExp): string {
   return printable(String(words))
     .trim()
     .split(' ')
-    .map((one) => (active?.test(one) ? word(one, '[]') : word(one)))
+    .map((piece) => (active?.test(piece) ? word(piece, '[]') : word(piece)))
     .join(' ');
 }
 
@@ -97,20 +97,23 @@ function word(text: string, always = ''): string {
     return `${codeText(text.slice(0, end))}${text.slice(end)}`;
   }
   return text.replace(/[\\`*<~&[\]]|_+/g, (sign, at: number) => {
-    const before = text[at - 1] ?? '';
-    const after = text[at + sign.length] ?? '';
     if (sign === '<') return '&lt;';
-    if (always.includes(sign)) return `\\${sign}`;
-    // `~/.ssh`: a tilde here cannot open a strikethrough.
-    if (sign === '~') return at === 0 && after === '/' ? sign : '\\~';
     if (sign === '&') return /^&#?\w{1,32};/.test(text.slice(at, at + 36)) ? '&amp;' : sign;
-    // An interval, `[5–7]`: brackets become a link only through what follows them immediately.
-    if (sign === '[') return at === 0 && /[\p{L}\p{N}]/u.test(after) ? sign : '\\[';
-    if (sign === ']') return /^[.,;)]?$/.test(text.slice(at + 1, at + 3)) ? sign : '\\]';
-    // Underscores within a word have no other meaning.
-    if (sign[0] === '_') return /[\p{L}\p{N}]/u.test(before) && /[\p{L}\p{N}]/u.test(after) ? sign : sign.replaceAll('_', '\\_');
-    return `\\${sign}`;
+    return !always.includes(sign) && isHarmless(sign, text, at) ? sign : sign.replace(/./g, '\\$&');
   });
+}
+
+/** Whether a sign of Markdown has no meaning at this place of a word. */
+function isHarmless(sign: string, text: string, at: number): boolean {
+  const isLetter = (character: string) => /[\p{L}\p{N}]/u.test(character);
+  const after = text[at + sign.length] ?? '';
+  // `~/.ssh`: a tilde here cannot open a strikethrough.
+  if (sign === '~') return at === 0 && after === '/';
+  // An interval, `[5–7]`: brackets become a link only through what follows them immediately.
+  if (sign === '[') return at === 0 && isLetter(after);
+  if (sign === ']') return /^[.,;)]?$/.test(text.slice(at + 1, at + 3));
+  // Underscores within a word have no other meaning.
+  return sign[0] === '_' && isLetter(text[at - 1] ?? '') && isLetter(after);
 }
 
 function isActive(text: string): boolean {

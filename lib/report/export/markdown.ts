@@ -38,7 +38,7 @@ export function renderMarkdown(report: Report): string {
     ...section('Startup outliers (included in all statistics):', bullets(outlierLines(report))),
     ...section(
       'Not here:',
-      bullets(report.absent.map((one) => markdown`${one.letter} ${code(one.entry)}: ${one.reason} → ${code(one.hint)}`)),
+      bullets(report.absent.map((row) => markdown`${row.letter} ${code(row.entry)}: ${row.reason} → ${code(row.hint)}`)),
     ),
     ...section('Warnings:', bullets(report.warnings.map((warning) => warning.message))),
     '',
@@ -124,19 +124,19 @@ const clockCells = (mode: ModeReport, name: ClockName) =>
 const capitalized = (words: string) => words.charAt(0).toUpperCase() + words.slice(1);
 
 function lengths(report: Report): Words[] {
-  const held = lengthsTable(report);
-  return held ? ['', `Tasks of several lengths: ${held.note}.`, '', table(held.head, held.rows)] : [];
+  const content = lengthsTable(report);
+  return content ? ['', `Tasks of several lengths: ${content.note}.`, '', table(content.head, content.rows)] : [];
 }
 
 function cost(report: Report): Words[] {
-  const held = costTable(report);
-  if (!held) return [];
+  const content = costTable(report);
+  if (!content) return [];
   return [
     '',
     'Cost of a run (medians), and of image and sandbox on disk:',
     '',
-    table(held.head, held.rows),
-    ...section('', bullets(held.dashes)),
+    table(content.head, content.rows),
+    ...section('', bullets(content.dashes)),
   ];
 }
 
@@ -148,10 +148,10 @@ function burst(report: Report): Words[] {
 }
 
 function places(report: Report): Words[] {
-  const held = placesTable(report);
+  const content = placesTable(report);
   const lines = bullets(placeLines(report));
-  return held
-    ? ['', 'Where the runs were:', '', table(held.head, held.rows), ...section('', lines)]
+  return content
+    ? ['', 'Where the runs were:', '', table(content.head, content.rows), ...section('', lines)]
     : section('Where the runs were:', lines);
 }
 

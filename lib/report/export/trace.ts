@@ -63,7 +63,7 @@ export function createTrace(write: (text: string) => void): Exporter {
     for (const [index, { phase, atMs }] of phases.entries())
       slice(pid, phaseThread(lane), phase, 'phase', atMs, phases[index + 1]?.atMs ?? endMs);
     if (!ended) return;
-    const since = (phase: string) => phases.find((one) => one.phase === phase)?.atMs;
+    const since = (phase: string) => phases.find((candidate) => candidate.phase === phase)?.atMs;
     let fromMs = started.atMs;
     for (const clock of clockSlices(ended.clocks, since('launch') ?? started.atMs, since('collect'), since('destroy'))) {
       // Times observed through two pipes may overlap slightly; slices of one thread must not.

@@ -57,7 +57,7 @@ export function fingerprint({ host, versions, more, modes }: Conditions, rows: R
 <div class="cards"><table class="list"><colgroup><col class="c-name"><col class="c-mid"><col class="c-long"><col></colgroup><thead><tr><th scope="col">mode</th><th scope="col">runtime</th><th scope="col">image</th><th scope="col">facts</th></tr></thead>
 <tbody>${modes.map(
     (mode) =>
-      markup`<tr><th scope="row">${rows.link(mode.entry)}</th><td data-head="runtime">${runtime(mode)}</td><td data-head="image">${mode.image === undefined ? markup`<span class="gap">none recorded</span>` : markup`<code>${mode.image}</code>`}</td><td data-head="facts">${told(mode)}</td></tr>`,
+      markup`<tr><th scope="row">${rows.link(mode.entry)}</th><td data-head="runtime">${runtime(mode)}</td><td data-head="image">${mode.image === undefined ? markup`<span class="gap">none recorded</span>` : markup`<code>${mode.image}</code>`}</td><td data-head="facts">${detectionCell(mode)}</td></tr>`,
   )}</tbody></table></div></section>`;
 }
 
@@ -65,14 +65,14 @@ const unknown = markup`<span class="gap">not recorded</span>`;
 
 /** Averages over 1, 5 and 15 minutes. */
 function loadText(load: [number, number, number] | undefined): Markup | string {
-  return load === undefined ? unknown : load.map((one) => one.toFixed(2)).join(' ');
+  return load === undefined ? unknown : load.map((average) => average.toFixed(2)).join(' ');
 }
 
 function runtime({ title, detection }: Conditions['modes'][number]): string {
   return detection.status === 'ready' ? `${title} ${detection.version}` : `${title}: ${detection.status}, ${detection.reason}`;
 }
 
-function told({ detection }: Conditions['modes'][number]): Markup | undefined {
+function detectionCell({ detection }: Conditions['modes'][number]): Markup | undefined {
   if (detection.status !== 'ready') return undefined;
   const facts = Object.entries(detection.facts);
   if (facts.length === 0) return markup`<span class="gap">none told</span>`;

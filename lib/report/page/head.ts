@@ -56,10 +56,10 @@ ${profiles.length === 0 ? markup`<p>The numbers of this match recommend nothing.
 <ul class="plain">
 ${pareto.length === 0 ? undefined : markup`<li>Pareto-optimal (${CRITERIA}): ${listed(pareto.map(rows.link))}.</li>`}
 ${dominated.map(({ entry, by }) => markup`<li>${rows.link(entry)} is dominated by ${rows.link(by)}.</li>`)}
-${breakEven.map((one) =>
-  one.kind === 'negligible'
-    ? markup`<li>${rows.link(one.entry)}: extra start and end drop below 5 % of the task from ${length(one)} of ${rows.link(one.against)}’s work on.</li>`
-    : markup`<li>${rows.link(one.entry)} overtakes ${rows.link(one.against)} on tasks longer than ${length(one)}.</li>`,
+${breakEven.map((line) =>
+  line.kind === 'negligible'
+    ? markup`<li>${rows.link(line.entry)}: extra start and end drop below 5 % of the task from ${length(line)} of ${rows.link(line.against)}’s work on.</li>`
+    : markup`<li>${rows.link(line.entry)} overtakes ${rows.link(line.against)} on tasks longer than ${length(line)}.</li>`,
 )}</ul></section>`;
 }
 

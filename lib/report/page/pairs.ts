@@ -39,8 +39,8 @@ function matrix(report: Report, rows: Rows): Markup {
   const cell = (left: string, top: string) => {
     const pair = comparisons.find(({ a, b }) => a === left && b === top);
     if (!pair) return markup`<td></td>`;
-    const told = pair.separable === true;
-    return markup`<td class="${told ? '' : 'alike'}"><b>${number(pair.ratio)}</b>${isGap(pair.ci95) ? undefined : markup`<small>[${number(pair.ci95[0])}–${number(pair.ci95[1])}]</small>`}${told ? undefined : markup`<small>${pair.separable === false ? `not separable at n=${pair.n}` : `too few: n=${pair.n}`}</small>`}</td>`;
+    const separable = pair.separable === true;
+    return markup`<td class="${separable ? '' : 'alike'}"><b>${number(pair.ratio)}</b>${isGap(pair.ci95) ? undefined : markup`<small>[${number(pair.ci95[0])}–${number(pair.ci95[1])}]</small>`}${separable ? undefined : markup`<small>${pair.separable === false ? `not separable at n=${pair.n}` : `too few: n=${pair.n}`}</small>`}</td>`;
   };
   return markup`<figure><figcaption>Startup of the row over startup of the column, paired by round: median of the rounds’ ratios [95 % interval]. Dashed: no significant difference, adjusted over all pairs.</figcaption>
 <div class="scroll" tabindex="0" role="group" aria-label="Ratios of startups"><table class="matrix"><thead><tr><th scope="col">row ÷ column</th>${tops.map((entry) => markup`<th scope="col">${rows.name(entry)}</th>`)}</tr></thead>

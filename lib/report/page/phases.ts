@@ -12,7 +12,7 @@ interface PartOfRun {
   id: string;
   name: string;
   what: string;
-  of(mode: ModeReport): number | Gap;
+  durationOf(mode: ModeReport): number | Gap;
 }
 
 const phase = (mode: ModeReport, name: string): Summary | Gap => mode.phasesMs[name] ?? { gap: 'not-captured' };
@@ -27,23 +27,23 @@ const PARTS: PartOfRun[] = [
     id: 'start',
     name: 'runtime start',
     what: 'launch → first process',
-    of: (mode) => (isSplit(mode) ? medianOf(phase(mode, 'firstProcess')) : NOT_SPLIT),
+    durationOf: (mode) => (isSplit(mode) ? medianOf(phase(mode, 'firstProcess')) : NOT_SPLIT),
   },
   {
     id: 'boot',
     name: 'agent boot',
     what: 'first process → first request',
-    of: (mode) => (isSplit(mode) ? medianOf(mode.bootMs) : NOT_SPLIT),
+    durationOf: (mode) => (isSplit(mode) ? medianOf(mode.bootMs) : NOT_SPLIT),
   },
   {
     id: 'unsplit',
     name: 'startup, not split',
     what: 'launch → first request',
-    of: (mode) => (isSplit(mode) ? { gap: 'not-applicable' } : medianOf(mode.startupMs)),
+    durationOf: (mode) => (isSplit(mode) ? { gap: 'not-applicable' } : medianOf(mode.startupMs)),
   },
-  { id: 'work', name: 'work', what: 'first request → result', of: (mode) => medianOf(phase(mode, 'work')) },
-  { id: 'end', name: 'end', what: 'exit + teardown', of: endOf },
-  { id: 'collect', name: 'collect', what: 'workspace back', of: (mode) => medianOf(phase(mode, 'collect')) },
+  { id: 'work', name: 'work', what: 'first request → result', durationOf: (mode) => medianOf(phase(mode, 'work')) },
+  { id: 'end', name: 'end', what: 'exit + teardown', durationOf: endOf },
+  { id: 'collect', name: 'collect', what: 'workspace back', durationOf: (mode) => medianOf(phase(mode, 'collect')) },
 ];
 
 /** A one-shot container is removed during exit, an instance during teardown, so only the sum of both is comparable. */
@@ -56,7 +56,7 @@ function endOf(mode: ModeReport): number | Gap {
 
 const partsOf = (mode: ModeReport) =>
   PARTS.flatMap((part) => {
-    const ms = part.of(mode);
+    const ms = part.durationOf(mode);
     return isGap(ms) ? [] : [{ ...part, ms }];
   });
 const sumOf = (mode: ModeReport) => partsOf(mode).reduce((sum, { ms }) => sum + ms, 0);
@@ -78,7 +78,7 @@ export function phasesFigure(report: Report, rows: Rows): Markup {
 <details><summary>The same in numbers</summary><div class="scroll"><table class="dense"><thead><tr><th scope="col">mode</th>${used.map(({ name }) => markup`<th scope="col" class="num">${name}</th>`)}<th scope="col" class="num">sum of parts</th><th scope="col" class="num">total</th><th scope="col" class="num">of it model</th></tr></thead>
 <tbody>${report.modes.map(
     (mode) =>
-      markup`<tr><th scope="row">${rows.name(mode.entry)}</th>${used.map((part) => markup`<td class="num">${orGap(part.of(mode), time.text)}</td>`)}<td class="num">${partsOf(mode).length === 0 ? '' : time.text(sumOf(mode))}</td><td class="num">${orGap(phase(mode, 'total'), (total) => middle(total, time.text))}</td><td class="num">${orGap(phase(mode, 'model'), (model) => middle(model, time.text))}</td></tr>`,
+      markup`<tr><th scope="row">${rows.name(mode.entry)}</th>${used.map((part) => markup`<td class="num">${orGap(part.durationOf(mode), time.text)}</td>`)}<td class="num">${partsOf(mode).length === 0 ? '' : time.text(sumOf(mode))}</td><td class="num">${orGap(phase(mode, 'total'), (total) => middle(total, time.text))}</td><td class="num">${orGap(phase(mode, 'model'), (model) => middle(model, time.text))}</td></tr>`,
   )}</tbody></table></div></details></figure>
 ${imageFigure(report, rows)}</section>`;
 
@@ -107,7 +107,7 @@ function imageFigure(report: Report, rows: Rows): Markup | undefined {
     return isGap(perRun) ? mode.imageMs : perRun;
   };
   const values = report.modes.map((mode) => ({ entry: mode.entry, standIn: mode.standIn, value: value(mode) }));
-  const known = values.flatMap((one) => (isGap(one.value) ? [] : [one.value]));
+  const known = values.flatMap((entry) => (isGap(entry.value) ? [] : [entry.value]));
   if (known.length === 0) return undefined;
   const time = times(Math.max(...known));
   return markup`<figure><figcaption>Image or template: ${cold ? 'absent at the start of a run, made within it (median); elsewhere' : ''} made or found once, before the first round. In none of the bars above; its own scale, in ${time.unit}.</figcaption>

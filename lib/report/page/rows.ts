@@ -50,7 +50,7 @@ export function particulars(mode: ModeReport, match: Report['match']): string {
     target === undefined ? undefined : `on ${target}`,
     egress === undefined ? undefined : `egress: ${[egress].flat().join(' ')}`,
   ]
-    .filter((one) => one !== undefined)
+    .filter((row) => row !== undefined)
     .join(', ');
 }
 

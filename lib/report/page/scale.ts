@@ -15,7 +15,7 @@ export function scaleFromZero(values: readonly number[], ticks = 6): Scale {
   const top = values.reduce((most, value) => Math.max(most, value), 0) || 1;
   const rough = top / ticks;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * (STEPS.find((one) => one * power >= rough * 0.999) ?? 10);
+  const step = power * (STEPS.find((factor) => factor * power >= rough * 0.999) ?? 10);
   const count = Math.ceil(top / step - 1e-9);
   const max = count * step;
   return {

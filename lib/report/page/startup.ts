@@ -42,7 +42,7 @@ export function startupFigure(report: Report, rows: Rows): Markup {
     const step = stepOf(samples);
     const dots = samples.map((ms, index) => {
       const y = samples.length === 1 ? HEIGHT / 2 : 7 + (index / (samples.length - 1)) * (HEIGHT - 14);
-      const found = far.findIndex((one) => one.ms === ms);
+      const found = far.findIndex((outlier) => outlier.ms === ms);
       if (found === -1 && index % step !== 0) return undefined;
       if (found === -1)
         return markup`<circle class="dot" cx="${at(ms)}" cy="${y.toFixed(1)}" r="2.8"><title>${time.text(ms)} ${time.unit}</title></circle>`;

@@ -24,7 +24,7 @@ export function summaryTable(report: Report, rows: Rows): Markup {
     {
       head: `× ${baselineName(report) ?? 'baseline'}`,
       number: true,
-      cell: (mode) => orGap(mode.startupRatio, (value) => middle(value, (one) => one.toFixed(2))),
+      cell: (mode) => orGap(mode.startupRatio, (value) => middle(value, (number) => number.toFixed(2))),
     },
     { head: 'overhead ×', number: true, cell: (mode) => overhead(mode) },
     { head: 'passed', number: true, cell: passed },
@@ -55,7 +55,7 @@ const aside = (words: string) => (words === '' ? undefined : markup`<small>${wor
 
 function overhead({ taxRatio, taxMs }: ModeReport): Markup {
   return orGap(taxRatio, (value) => {
-    const whole = middle(value, (one) => one.toFixed(2));
+    const whole = middle(value, (number) => number.toFixed(2));
     return isGap(taxMs)
       ? whole
       : markup`${whole}<small>${signed(times(Math.abs(taxMs.median)).text(taxMs.median), taxMs.median)} ${times(Math.abs(taxMs.median)).unit}</small>`;

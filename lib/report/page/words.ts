@@ -37,6 +37,7 @@ export function times(mostMs: number): { unit: 'ms' | 's'; text(ms: number): str
 }
 
 const MEBI = 1024 ** 2;
+/** In KiB, MiB or GiB; never in bytes. */
 export function bytes(value: number): string {
   if (value >= 1000 * MEBI) return `${(value / 1024 / MEBI).toFixed(2)} GiB`;
   if (value >= MEBI / 10) return `${(value / MEBI).toFixed(value < 9.95 * MEBI ? 1 : 0)} MiB`;
@@ -56,4 +57,4 @@ export function middle(value: Pick<Summary, 'median' | 'ci95'>, text: (value: nu
   return markup`${text(value.median)}${interval(value.ci95, text)}`;
 }
 
-export const plural = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
+export const plural = (count: number, singular: string, many = `${singular}s`): string => `${count} ${count === 1 ? singular : many}`;

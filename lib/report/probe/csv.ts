@@ -59,14 +59,14 @@ function findingsOf({ sync, walls, residue, tax, brokeOff }: ProbeDocument, entr
         }),
       ),
     ),
-    ...(tax[entry] ?? []).map((one): Finding => {
-      if (!isRatio(one)) return { what: 'tax', name: one.probe, gap: one.gap, detail: one.detail };
-      const { probe, ratio, ci95, n } = one;
+    ...(tax[entry] ?? []).map((result): Finding => {
+      if (!isRatio(result)) return { what: 'tax', name: result.probe, gap: result.gap, detail: result.detail };
+      const { probe, ratio, ci95, n } = result;
       const interval = isGap(ci95) ? { gap: ci95.gap } : { ratio_low: ci95[0], ratio_high: ci95[1] };
       return { what: 'tax', name: probe, ratio, n, ...interval };
     }),
     ...brokeOff
-      .filter((one) => one.entry === entry)
+      .filter((failure) => failure.entry === entry)
       .map(({ what, reason }): Finding => ({ what, name: 'broke off', gap: 'not-reached', detail: reason })),
   ];
 }

@@ -45,7 +45,9 @@ export interface FilesTable {
 export function filesTable({ modes, sync }: ProbeDocument): FilesTable {
   const key = (cell: string, direction: Direction) => `${direction} ${cell}`;
   const entries = modes.map(({ entry }) => entry);
-  const rows = new Map(entries.map((entry) => [entry, new Map((sync[entry] ?? []).map((one) => [key(one.cell, one.direction), one]))]));
+  const rows = new Map(
+    entries.map((entry) => [entry, new Map((sync[entry] ?? []).map((finding) => [key(finding.cell, finding.direction), finding]))]),
+  );
   const known = new Set([...rows.values()].flatMap((row) => [...row.keys()]));
   const at: FilesTable['at'] = (entry, cell, direction) => rows.get(entry)?.get(key(cell, direction));
   return {
@@ -104,7 +106,7 @@ export function filesNotes({ modes, sync }: ProbeDocument): FilesNote[] {
     ),
   );
   const together = (notes: FilesNote[], join: 'entries' | 'cells' | 'directions') =>
-    alike(notes, ({ [join]: _joined, ...rest }) => rest).map(
+    alike(notes, ({ [join]: joined, ...rest }) => rest).map(
       (same) => ({ ...same[0], [join]: same.flatMap((note) => note[join]) }) as FilesNote,
     );
   const joined = (['entries', 'directions', 'cells'] as const).reduce(together, single as FilesNote[]);

@@ -91,9 +91,9 @@ export function createProbeFold(): ProbeFold {
   };
 }
 
-function add<T>(lists: Map<string, T[]>, entry: string, one: T): void {
+function add<T>(lists: Map<string, T[]>, entry: string, item: T): void {
   const list = lists.get(entry) ?? [];
-  list.push(one);
+  list.push(item);
   lists.set(entry, list);
 }
 

@@ -19,14 +19,14 @@ export function renderProbeMarkdown(document: ProbeDocument): string {
   return page([
     markdown`Probe ${code(probe.id)}: ${openingOf(document)}${rounds === '' ? '' : `; ${rounds}`}.`,
     ...(early === undefined ? [] : ['', `${early}.`]),
-    ...section('Broke off:', bullets(document.brokeOff.map((one) => `${name(one.entry)}: ${brokeOffText(one)}`))),
+    ...section('Broke off:', bullets(document.brokeOff.map((failure) => `${name(failure.entry)}: ${brokeOffText(failure)}`))),
     ...(probe.only.includes('sync') ? files(document) : []),
     ...(probe.only.includes('walls') ? walls(document) : []),
     ...(probe.only.includes('residue') ? residue(document) : []),
     ...(probe.only.includes('tax') ? work(document) : []),
     ...section(
       'Not here:',
-      bullets(document.absent.map((one) => markdown`${one.letter} ${code(one.entry)}: ${one.reason} → ${code(one.hint)}`)),
+      bullets(document.absent.map((row) => markdown`${row.letter} ${code(row.entry)}: ${row.reason} → ${code(row.hint)}`)),
     ),
     ...section('Warnings:', bullets(document.warnings.map(({ message }) => message))),
     '',

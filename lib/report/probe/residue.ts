@@ -61,7 +61,7 @@ export function residueNotes({ modes, residue }: ProbeDocument): ResidueNote[] {
   );
   const notes = alike(single, ({ verdict, way, place, detail }) => [verdict, way, place, verdict === 'gap' ? detail : '']).map(
     (same): ResidueNote => {
-      const [{ entry: _first, ...note }] = same;
+      const [{ entry, ...note }] = same;
       return { ...note, entries: same.map(({ entry }) => entry), agreed: same.every(({ detail }) => detail === note.detail) };
     },
   );

@@ -45,7 +45,7 @@ function brokeOff({ brokeOff: broken, probe }: ProbeDocument, rows: Rows, origin
   // A page may contain parts of several probes, more than one of which may have broken off.
   const id = origin === undefined ? 'broke-off' : `broke-off-of-${probe.only.join('-')}`;
   return markup`<section aria-labelledby="${id}"><h2 id="${id}">Broke off</h2>${origin === undefined ? undefined : markup`<p class="note">${origin}</p>`}<ul class="plain">${broken.map(
-    (one) => markup`<li>${rows.name(one.entry)}: <span class="bad">✗</span> ${brokeOffText(one)}</li>`,
+    (failure) => markup`<li>${rows.name(failure.entry)}: <span class="bad">✗</span> ${brokeOffText(failure)}</li>`,
   )}</ul></section>`;
 }
 
@@ -55,8 +55,8 @@ const mark = (seen: Seen): Markup => markup`<span class="${TONE[seen] ?? 'quiet'
 
 function marks(table: FilesTable, entry: string, cell: string): Markup {
   const seen = DIRECTIONS.map((direction) => ({ direction, seen: table.seen(entry, cell, direction) }));
-  const spoken = seen.flatMap(({ direction, seen: one }) => (one === 'none' ? [] : [`${direction} ${WORDS[one]}`])).join(', ');
-  return markup`<td><span class="marks" role="img" aria-label="${spoken}" title="${spoken}">${seen.map((one) => mark(one.seen))}</span></td>`;
+  const spoken = seen.flatMap(({ direction, seen: mark }) => (mark === 'none' ? [] : [`${direction} ${WORDS[mark]}`])).join(', ');
+  return markup`<td><span class="marks" role="img" aria-label="${spoken}" title="${spoken}">${seen.map((observation) => mark(observation.seen))}</span></td>`;
 }
 
 const shown = (value: number | Gap): Markup => (isGap(value) ? markup`<td>–</td>` : markup`<td>${value.toFixed(value < 10 ? 1 : 0)}</td>`);

@@ -195,7 +195,9 @@ function renderWork(document: ProbeDocument, style: Style): string[] {
 
 function renderBrokeOff(document: ProbeDocument, style: Style): string {
   const name = namesOf(document);
-  const lines = document.brokeOff.flatMap((one) => wrap(`${name(one.entry)}: ${brokeOffText(one)}`, '  ', '    ').map(style.bad));
+  const lines = document.brokeOff.flatMap((failure) =>
+    wrap(`${name(failure.entry)}: ${brokeOffText(failure)}`, '  ', '    ').map(style.bad),
+  );
   return lines.length === 0 ? '' : [style.bold('broke off'), ...lines].join('\n');
 }
 

@@ -12,7 +12,7 @@ export interface WallsTable {
 
 export function wallsTable({ modes, walls }: ProbeDocument): WallsTable {
   const entries = modes.map(({ entry }) => entry);
-  const rows = new Map(entries.map((entry) => [entry, new Map((walls[entry] ?? []).map((one) => [one.wall, one]))]));
+  const rows = new Map(entries.map((entry) => [entry, new Map((walls[entry] ?? []).map((wall) => [wall.wall, wall]))]));
   return {
     entries,
     walls: [...new Set(entries.flatMap((entry) => (walls[entry] ?? []).map(({ wall }) => wall)))],
@@ -25,8 +25,8 @@ export const isBroken = ({ declared, observed }: Wall): boolean => declared !== 
 
 /** Number of walls as declared, of those declared and observed. */
 export function keptOf(walls: readonly Wall[]): string {
-  const told = walls.filter(({ declared, observed }) => declared !== undefined && observed !== 'gap');
-  return told.length === 0 ? '–' : `${told.filter((wall) => !isBroken(wall)).length}/${told.length}`;
+  const compared = walls.filter(({ declared, observed }) => declared !== undefined && observed !== 'gap');
+  return compared.length === 0 ? '–' : `${compared.filter((wall) => !isBroken(wall)).length}/${compared.length}`;
 }
 
 /** Number of walls that were observed as closed, of all that were tried. */
@@ -62,21 +62,21 @@ export function wallNotes(document: ProbeDocument): WallNote[] {
   const { modes, walls } = document;
   const order = wallsTable(document).walls;
   const single = modes.flatMap(({ entry, isolation }) =>
-    (walls[entry] ?? []).flatMap((one) => {
-      const kind = kindOf(one, isolation === 'none');
-      return kind === undefined ? [] : [{ kind, entry, one }];
+    (walls[entry] ?? []).flatMap((wall) => {
+      const kind = kindOf(wall, isolation === 'none');
+      return kind === undefined ? [] : [{ kind, entry, one: wall }];
     }),
   );
-  const notes = alike(single, ({ kind, one }) => [kind, one.wall, one.declared, one.observed]).map((same): WallNote => {
-    const [{ kind, one }] = same;
+  const notes = alike(single, ({ kind, one: wall }) => [kind, wall.wall, wall.declared, wall.observed]).map((same): WallNote => {
+    const [{ kind, one: wall }] = same;
     return {
       kind,
-      wall: one.wall,
+      wall: wall.wall,
       entries: same.map(({ entry }) => entry),
-      declared: one.declared,
-      observed: one.observed,
-      evidence: one.evidence,
-      agreed: same.every((other) => other.one.evidence === one.evidence),
+      declared: wall.declared,
+      observed: wall.observed,
+      evidence: wall.evidence,
+      agreed: same.every((other) => other.one.evidence === wall.evidence),
     };
   });
   return notes.sort((a, b) => KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) || order.indexOf(a.wall) - order.indexOf(b.wall));

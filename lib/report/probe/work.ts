@@ -17,10 +17,10 @@ export interface WorkTable {
 
 export function workTable({ probe, modes, tax }: ProbeDocument): WorkTable {
   const entries = modes.map(({ entry }) => entry).filter((entry) => entry !== probe.baseline);
-  const rows = new Map(entries.map((entry) => [entry, new Map((tax[entry] ?? []).map((one) => [one.probe, one]))]));
+  const rows = new Map(entries.map((entry) => [entry, new Map((tax[entry] ?? []).map((result) => [result.probe, result]))]));
   return {
     entries,
-    kinds: [...new Set(modes.flatMap(({ entry }) => (tax[entry] ?? []).map((one) => one.probe)))],
+    kinds: [...new Set(modes.flatMap(({ entry }) => (tax[entry] ?? []).map((result) => result.probe)))],
     at: (entry, kind) => rows.get(entry)?.get(kind),
   };
 }
@@ -72,7 +72,7 @@ export function workNotes(document: ProbeDocument): WorkNote[] {
 
 /** Numbers of rounds behind the ratios, least and most: `n=6`, `n=4 to 6`; '' if there is no ratio. */
 export function roundsText({ tax }: ProbeDocument): string {
-  const counts = Object.values(tax).flatMap((row) => row.flatMap((one) => (isRatio(one) ? [one.n] : [])));
+  const counts = Object.values(tax).flatMap((row) => row.flatMap((result) => (isRatio(result) ? [result.n] : [])));
   if (counts.length === 0) return '';
   const [least, most] = [Math.min(...counts), Math.max(...counts)];
   return least === most ? `n=${least}` : `n=${least} to ${most}`;

@@ -10,18 +10,18 @@ type Burst = Report['burst'][number];
 export function burstTable(report: Report): { levels: number[]; rows: { entry: string; value: string; cells: string[] }[] } {
   const { burst } = report;
   const name = namesOf(report);
-  const levels = [...new Set(burst.flatMap((one) => one.levels.map(({ level }) => level)))].sort((a, b) => a - b);
-  const rows = burst.flatMap((one) => {
+  const levels = [...new Set(burst.flatMap((row) => row.levels.map(({ level }) => level)))].sort((a, b) => a - b);
+  const rows = burst.flatMap((row) => {
     const line = (value: string, show: (level: Burst['levels'][number]) => string) => ({
-      entry: name(one.entry),
+      entry: name(row.entry),
       value,
       cells: levels.map((level) => {
-        const held = one.levels.find((candidate) => candidate.level === level);
-        return held ? show(held) : '–';
+        const found = row.levels.find((candidate) => candidate.level === level);
+        return found ? show(found) : '–';
       }),
     });
-    const failed = one.levels.some(({ n, passed }) => passed < n);
-    const p95 = one.levels.some(({ startupMs }) => !isGap(startupMs) && !isGap(startupMs.p95));
+    const failed = row.levels.some(({ n, passed }) => passed < n);
+    const p95 = row.levels.some(({ startupMs }) => !isGap(startupMs) && !isGap(startupMs.p95));
     return [
       line('runs/min', ({ runsPerMinute }) => middle(runsPerMinute, rate)),
       line('startup ms', ({ startupMs }) => whole(startupMs)),
@@ -35,7 +35,7 @@ export function burstTable(report: Report): { levels: number[]; rows: { entry: s
 /** Where each row stops scaling, and the levels that the machine had no room for. */
 export function burstLines(report: Report): string[] {
   const name = namesOf(report);
-  return report.burst.flatMap((one) => [`${name(one.entry)}: ${stops(one)}`, ...leftOut(name(one.entry), one)]);
+  return report.burst.flatMap((row) => [`${name(row.entry)}: ${stops(row)}`, ...leftOut(name(row.entry), row)]);
 }
 
 function stops({ levels, stopsAt }: Burst): string {

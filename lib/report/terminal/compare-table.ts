@@ -17,7 +17,7 @@ export function renderComparison(document: ComparisonDocument, style: Style = pl
   const { differences, warnings } = document;
   const block = (title: string, lines: string[]) => (lines.length === 0 ? [] : [[style.bold(title), ...lines].join('\n')]);
   const indented = (lines: string[]) => lines.flatMap((line) => wrap(line, '  ', '      '));
-  const differing = (blocks: boolean) => indented(differences.filter((one) => one.blocks === blocks).map(differenceWords));
+  const differing = (blocks: boolean) => indented(differences.filter((difference) => difference.blocks === blocks).map(differenceWords));
   const verdict = { regression: style.bad, none: style.good, 'cannot-say': style.bold }[document.verdict];
   const pace = paceSentence(document);
   return `${[

@@ -6,12 +6,12 @@ import { borderless, fitted, type Style, trimmed, wrap } from './lines.js';
 
 const VALUES = ['peak memory', 'CPU s', 'machine CPU s', 'image', 'sandbox'] as const;
 
-type Cost = Record<(typeof VALUES)[number], { shown: string; held: unknown }>;
+type Cost = Record<(typeof VALUES)[number], { shown: string; content: unknown }>;
 
 function costOf({ cost, machine }: ModeReport): Cost {
-  const shown = <V>(held: V, show: (value: Exclude<V, { gap: unknown }>) => string) => ({
-    held,
-    shown: isGap(held) ? '–' : show(held as Exclude<V, { gap: unknown }>),
+  const shown = <V>(content: V, show: (value: Exclude<V, { gap: unknown }>) => string) => ({
+    content,
+    shown: isGap(content) ? '–' : show(content as Exclude<V, { gap: unknown }>),
   });
   return {
     'peak memory': shown(cost.memoryPeakBytes, ({ median }) => bytes(median)),
@@ -29,8 +29,8 @@ const valuesOf = (modes: Report['modes']) => VALUES.filter((value) => value !== 
 export function costTable({ modes }: Report): { head: string[]; rows: string[][]; dashes: string[] } | undefined {
   const costs = modes.filter((mode) => mode.passed > 0).map((mode) => ({ name: nameOf(mode), cost: costOf(mode) }));
   const values = valuesOf(modes);
-  const cells = costs.flatMap(({ name, cost }) => values.map((value) => ({ row: name, value, held: cost[value].held })));
-  if (cells.every(({ held }) => isGap(held) && held.gap === 'not-captured')) return undefined;
+  const cells = costs.flatMap(({ name, cost }) => values.map((value) => ({ row: name, value, content: cost[value].content })));
+  if (cells.every(({ content }) => isGap(content) && content.gap === 'not-captured')) return undefined;
   return {
     head: ['mode', ...values],
     rows: costs.map(({ name, cost }) => [name, ...values.map((value) => cost[value].shown)]),
@@ -39,28 +39,28 @@ export function costTable({ modes }: Report): { head: string[]; rows: string[][]
 }
 
 export function renderCost(report: Report, style: Style): string {
-  const held = costTable(report);
-  if (!held) return '';
-  const [only] = held.rows;
+  const costs = costTable(report);
+  if (!costs) return '';
+  const [only] = costs.rows;
   if (report.modes.length === 1 && only) {
-    const known = held.head
+    const known = costs.head
       .slice(1)
       .flatMap((value, at) =>
         only[at + 1] === '–' ? [] : [value.endsWith('CPU s') ? `${value.slice(0, -2)} ${only[at + 1]} s` : `${value} ${only[at + 1]}`],
       );
     return [
       ...(known.length === 0 ? [] : wrap(`cost: ${known.join(', ')}`, '', '  ')),
-      ...held.dashes.flatMap((line) => wrap(line, '  ', '    ')),
+      ...costs.dashes.flatMap((line) => wrap(line, '  ', '    ')),
     ].join('\n');
   }
   const table = borderless(
-    held.head.map(style.bold),
-    held.head.map((_, at) => (at === 0 ? 'left' : 'right')),
+    costs.head.map(style.bold),
+    costs.head.map((_, at) => (at === 0 ? 'left' : 'right')),
   );
-  for (const row of held.rows) table.push(row);
+  for (const row of costs.rows) table.push(row);
   return [
     style.bold('resource usage (medians) and disk'),
     trimmed(fitted(table)),
-    ...held.dashes.flatMap((line) => wrap(line, '  ', '    ')).map(style.faint),
+    ...costs.dashes.flatMap((line) => wrap(line, '  ', '    ')).map(style.faint),
   ].join('\n');
 }

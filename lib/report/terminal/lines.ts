@@ -84,6 +84,7 @@ export const borderless = (head: string[], aligned: ('left' | 'right')[]): Table
 /** The table's text; its last column is not padded with blanks. */
 export const trimmed = (table: Table): string => table.toString();
 
+/** Width of the printed table in columns of the terminal. */
 export function widthOf(table: Table): number {
   const widths = table.widths();
   return sum(widths) + 2 * (widths.length - 1);
@@ -135,7 +136,7 @@ function wordsIn(text: string, width: number): string[] {
   return lines;
 }
 
-const sum = (numbers: number[]) => numbers.reduce((total, one) => total + one, 0);
+const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0);
 const longestWord = (cell: string) =>
   printable(cell)
     .split(/\s+/)

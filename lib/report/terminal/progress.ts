@@ -33,7 +33,7 @@ export function createProgress(write: (text: string) => void, live: boolean, col
   let round = 0;
   let wave = { slot: '', started: 0, ended: 0 };
   const failures = new Map<string, number>();
-  const counted = { runs: 0, passed: 0, told: 0 };
+  const counted = { runs: 0, passed: 0, reported: 0 };
 
   const where = () => {
     if (!match) return '';
@@ -50,8 +50,8 @@ export function createProgress(write: (text: string) => void, live: boolean, col
     if (live || !match || round <= match.warmup) return;
     const done = round - match.warmup;
     const milestone = Math.floor((MILESTONES * done) / match.runs);
-    if (milestone === counted.told) return;
-    counted.told = milestone;
+    if (milestone === counted.reported) return;
+    counted.reported = milestone;
     screen.line(`${where()}: ${counted.passed} of ${counted.runs} runs passed so far${done < match.runs ? left() : ''}`);
   };
 

@@ -20,7 +20,7 @@ export function recommendationLines(report: Report): string[] {
     ...negligible(breakEven.filter(({ kind }) => kind === 'negligible')),
     ...breakEven
       .filter(({ kind }) => kind === 'overtakes')
-      .map((one) => `${one.entry} overtakes ${one.against} on tasks longer than ${lengthOf(one)}.`),
+      .map((breakEven) => `${breakEven.entry} overtakes ${breakEven.against} on tasks longer than ${lengthOf(breakEven)}.`),
     // If every row has too few runs, one line below the table states it for all of them.
     ...(coverage(report) === undefined ? silence(silent) : []),
   ];
@@ -35,7 +35,9 @@ const CUT_SHORT = { interrupted: 'was interrupted', failed: 'failed before its e
 
 function negligible(lengths: readonly BreakEven[]): string[] {
   if (lengths.length === 0) return [];
-  return [`Task length at which extra start and end drop below 5 %: ${lengths.map((one) => `${one.entry} ${lengthOf(one)}`).join(', ')}.`];
+  return [
+    `Task length at which extra start and end drop below 5 %: ${lengths.map((length) => `${length.entry} ${lengthOf(length)}`).join(', ')}.`,
+  ];
 }
 
 const lengthOf = ({ workMs, ci95 }: BreakEven) => middle({ median: workMs, ci95 }, roughly);

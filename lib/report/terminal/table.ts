@@ -135,9 +135,9 @@ function renderFailures(report: Report, style: Style): string {
 
 export function renderAbsent(report: Pick<Report, 'absent'>, style: Style): string {
   if (report.absent.length === 0) return '';
-  const lines = report.absent.flatMap((one) => [
-    ...wrap(`${one.letter} ${one.entry}: ${one.reason}`, '  ', '      '),
-    ...wrap(one.hint, '      → ', '        '),
+  const lines = report.absent.flatMap((row) => [
+    ...wrap(`${row.letter} ${row.entry}: ${row.reason}`, '  ', '      '),
+    ...wrap(row.hint, '      → ', '        '),
   ]);
   return [style.bold('unavailable runtimes, and how to enable them'), ...lines].join('\n');
 }

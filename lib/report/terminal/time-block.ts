@@ -98,6 +98,6 @@ export function barsOf(rows: Segments[], room: number): { bars: string[]; cellMs
 /** Rounds up to a number that is easy to count in: 1, 2, 2.5, 4, 5 or 8 times a power of ten. */
 function roundUp(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value));
-  const step = [1, 2, 2.5, 4, 5, 8, 10].find((one) => one * power >= value) ?? 10;
+  const step = [1, 2, 2.5, 4, 5, 8, 10].find((factor) => factor * power >= value) ?? 10;
   return Math.max(1, step * power);
 }

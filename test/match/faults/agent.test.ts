@@ -5,7 +5,7 @@ import { monotonic } from '../../../lib/clock.js';
 import type { Mode } from '../../../lib/contract.js';
 import type { MatchEvent } from '../../../lib/record/types.js';
 import { plain, renderTable } from '../../../lib/report/terminal/table.js';
-import type { PlannedEntry } from '../../../lib/sandbox/row.js';
+import type { PlannedRow } from '../../../lib/sandbox/row.js';
 import { bundledTask } from '../../../lib/task/bundled.js';
 import * as says from '../../support/agent-lines.js';
 import { doesTheTask, print } from '../../support/agent-scripts.js';
@@ -36,7 +36,7 @@ let turns = 0;
 async function runOf(entry: string, script: string, options: { timeoutMs?: number } = {}) {
   turns += 1;
   // All are of one match, so each sandbox needs a name of its own.
-  const [planned] = (await field.plan([{ name: `${entry}@turn${turns}` }])) as [PlannedEntry];
+  const [planned] = (await field.plan([{ name: `${entry}@turn${turns}` }])) as [PlannedRow];
   const { events, runs } = await playMatch([{ ...planned, adapter: withAgent(planned.adapter, script) }], {
     contextOf: field.contextOf,
     matchId: field.matchId,

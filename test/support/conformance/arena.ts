@@ -160,7 +160,7 @@ export async function read(stream: ExecStream, onLine?: (line: string) => unknow
       told[event.stream].push(event.text);
       if (event.stream === 'stdout') onLine?.(event.text);
     } else {
-      const { atMs: _, ...end } = event;
+      const { atMs, ...end } = event;
       told.end = end;
     }
   }

@@ -33,7 +33,7 @@ export const HOST_ONLY: Env = {
 export const HOST_ONLY_MARK = 'host-only-9d1f';
 
 /** Every sandbox of the suite is labelled as one that a session keeps. */
-export const SESSION = 's-conformance';
+const SESSION = 's-conformance';
 
 export function contextOf(target: Pick<Target, 'mode' | 'env' | 'variant' | 'runtimeState'>, match: string, keeper = createKeeper()) {
   const said: string[] = [];
@@ -78,7 +78,7 @@ export async function findTargets(): Promise<Targets> {
 }
 
 /** The rig's cluster, as a user would reach it who has chosen it among the client's remotes; undefined where there is none. */
-export function clusterEnv({ INCUS_DIR: _local, ...env }: Env): Env | undefined {
+export function clusterEnv({ INCUS_DIR, ...env }: Env): Env | undefined {
   const client = env.CAGEMATCH_RIG_CLUSTER;
   // The client takes the caller's proxy for a server that it reaches over TLS.
   return client === undefined ? undefined : { ...env, INCUS_CONF: client, INCUS_REMOTE: 'cagematch-cluster', NO_PROXY: '169.254.79.0/24' };

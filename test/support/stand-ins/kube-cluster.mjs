@@ -138,7 +138,7 @@ function shown({ standIn, ...pod }) {
   const scheduled = (/** @type {object} */ more) => [{ type: 'PodScheduled', status: 'True', ...more }];
   /** @param {object} state @param {string} is @param {object} more */
   const told = (state, is, more = {}) => {
-    const { command: _, ...container } = pod.spec.containers[0];
+    const { command, ...container } = pod.spec.containers[0];
     const imageID = is === 'Running' ? `${REGISTRY}cagematch-runner@sha256:${'0'.repeat(64)}` : '';
     const containerStatuses = [
       { name: 'agent', image: container.image, imageID, ready: is === 'Running', restartCount: 0, state, lastState: {} },

@@ -170,7 +170,7 @@ export function whyRefused(object) {
  * What a namespace that enforces the standard "restricted" says of a pod, or nothing.
  * @param {z.infer<typeof podSpec>} spec
  */
-export function violation({ securityContext: pod = {}, containers, restartPolicy: _ }) {
+export function violation({ securityContext: pod = {}, containers }) {
   const wrong = containers.flatMap(({ name, securityContext: own = {} }) => [
     ...(own.allowPrivilegeEscalation === false ? [] : [`allowPrivilegeEscalation != false (container "${name}")`]),
     ...(own.capabilities?.drop?.includes('ALL') ? [] : [`unrestricted capabilities (container "${name}" must set drop=["ALL"])`]),

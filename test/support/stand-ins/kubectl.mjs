@@ -262,8 +262,8 @@ async function main(args) {
   }
 }
 
-/** @param {unknown} _ */
-const done = (_) => 0;
+/** @type {(shown: unknown) => number} */
+const done = () => 0;
 
 noteArgv();
 try {
