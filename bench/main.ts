@@ -10,7 +10,6 @@ import { type Benchmark, lineOf, type Options, type Verdict } from './verdict.js
 /** Loaded only on demand, so that the imports of other benchmarks do not affect this process. */
 const BENCHMARKS: Record<string, () => Promise<{ benchmark: Benchmark }>> = {
   'harness-cost': () => import('./harness-cost.js'),
-  'harness-cpu': () => import('./harness-cpu.js'),
   same: async () => ({ benchmark: (await import('./same-apart.js')).same }),
   apart: async () => ({ benchmark: (await import('./same-apart.js')).apart }),
   gate: () => import('./gate.js'),

@@ -1,4 +1,4 @@
-// Durations of the harness's individual steps: where to look when `harness-cpu` or `report-size` has grown.
+// Durations of the harness's individual steps: where to look when `harness-cost` or `report-size` has grown.
 import { rmSync } from 'node:fs';
 import { Bench } from 'tinybench';
 import { makeFolder } from '../lib/os/owner.js';
