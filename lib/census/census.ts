@@ -1,5 +1,6 @@
 // Finds what a run has left behind: things that exist after it, did not exist before, and are ours. Something that may belong to another
 // process is never attributed to us.
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Context, Listed, Mode, Thing } from '../contract.js';
 import type { Leftover } from '../record/types.js';
 import { keyOf, type Machine, type Reading, thisMachine } from './machine.js';
@@ -94,7 +95,7 @@ export function openAudit(
         const found = merged([...left, ...portsOf(left, subject)], run);
         const pauseMs = pausesMs[look];
         if (found.length > 0 && pauseMs !== undefined) {
-          await new Promise((resolve) => setTimeout(resolve, pauseMs));
+          await pause(pauseMs);
           continue;
         }
         last = { key: `${subject.mode.id} ${subject.ctx.variant ?? ''}`, census: Promise.resolve({ machine, runtime }) };

@@ -1,5 +1,7 @@
 // Measures other load on this machine (CPU time, stolen time and time spent waiting for a CPU) around a run and before a match.
+
 import { readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Conditions, type Cost, type Gap, isGap, type Quiet } from '../record/types.js';
 
 /** Length of the kernel's CPU accounting tick, in ms. */
@@ -90,7 +92,7 @@ export function withoutSandbox(conditions: Conditions | Gap, cost: Cost | Gap, a
  */
 export async function lookBefore(cores: number, lookMs = 1000, counters: Counters = PROC): Promise<Quiet | undefined> {
   const end = watchMachine(counters);
-  await new Promise((resolve) => setTimeout(resolve, lookMs));
+  await pause(lookMs);
   const seen = end();
   if (isGap(seen) || isGap(seen.otherMs)) return undefined;
   const share = (ms: number, total: number) => Math.round(Math.min(1, ms / total) * 1000) / 1000;

@@ -1,5 +1,7 @@
 // Finds processes on this host that carry our labels in their environment; modes without a daemon list their sandboxes this way.
+
 import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Context, Env, Labels, Listed } from '../contract.js';
 import { capture } from './capture.js';
 import { sessionOf } from './harness-id.js';
@@ -103,7 +105,7 @@ export async function killSandbox(ctx: Context, sandbox: string, list: List = li
     const left = (await list(ctx)).filter((listed) => listed.id.startsWith(`${sandbox} pid `));
     if (left.length === 0) return true;
     for (const listed of left) killListed(listed);
-    await new Promise((resolve) => setTimeout(resolve, 10 * (pass + 1)));
+    await pause(10 * (pass + 1));
   }
   return false;
 }

@@ -1,4 +1,5 @@
 // Time limits for operations of a runtime: a run's own limit, the user's Ctrl-C, and a limit for a single call.
+import { setTimeout as pause } from 'node:timers/promises';
 import { CagematchError } from '../errors.js';
 import type { Outcome } from '../record/types.js';
 import { blamed, INTERRUPTED } from './failure.js';
@@ -69,11 +70,7 @@ export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, un
   } finally {
     signal.removeEventListener('abort', stop);
   }
-  const late = await Promise.race([work.then((result) => ({ result })).catch(() => undefined), pause(GRACE_MS)]);
+  const late = await Promise.race([work.then((result) => ({ result })).catch(() => undefined), pause(GRACE_MS, undefined, { ref: false })]);
   if (late && undo) await undo(late.result);
   throw signal.reason;
-}
-
-function pause(ms: number): Promise<undefined> {
-  return new Promise((resolve) => setTimeout(() => resolve(undefined), ms).unref());
 }

@@ -1,4 +1,5 @@
 // Client for a JSON API over HTTP that keeps to its rate limit and waits when the answer is "too many requests".
+import { setTimeout as sleep } from 'node:timers/promises';
 import { monotonic } from '../../lib/clock.js';
 import type { Closable } from '../../lib/contract.js';
 import { oneLine } from '../../lib/os/printable.js';
@@ -165,15 +166,4 @@ function whyUnreachable(error: unknown): string {
 }
 
 /** Resolves early when the signal is aborted: the call itself then ends at once. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (ms <= 0 || signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end, { once: true });
-  });
-}
+const pause = (ms: number, signal: AbortSignal) => sleep(Math.max(0, ms), undefined, { signal }).catch(() => {});

@@ -1,5 +1,7 @@
 // The incus command line, and the facts about its server that all parts of this mode use.
+
 import { hostname } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
 import { capture, output, succeeded, whyFailed } from '../../lib/os/capture.js';
@@ -70,7 +72,7 @@ export async function agentUp(ctx: IncusContext, name: string): Promise<void> {
     const tried = await incus(ctx, ['exec', name, '--', 'true'], QUICK_MS);
     if (succeeded(tried)) return;
     if (Date.now() > deadline) throw new CagematchError('launch-failed', `${name} boots, but takes no commands: ${whyFailed(tried)}`);
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await pause(250);
   }
 }
 

@@ -1,5 +1,7 @@
 // Lists our resources on the cluster and removes them.
+
 import { hostname } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Listed } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
 import { succeeded } from '../../lib/os/capture.js';
@@ -74,6 +76,6 @@ export async function remove(match: KubeContext, name: string): Promise<void> {
         hint,
       );
     }
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await pause(100);
   }
 }

@@ -1,5 +1,7 @@
 // One sandbox: created, watched until it runs, connected to, and diagnosed when it is lost.
+
 import { createHash } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Command, Env, Handle, TerminalCall } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
 import { parseJson } from '../../lib/json.js';
@@ -114,7 +116,7 @@ async function whyLost(ctx: KubeContext, { name }: KubeHandle, words: string): P
     const why = pod && trouble(ctx, pod);
     if (why) return why.message;
     if (Date.now() > deadline || ctx.signal.aborted) return words;
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await pause(250);
   }
 }
 

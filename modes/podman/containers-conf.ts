@@ -2,6 +2,8 @@
 // maps each name to a list of program paths.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse } from 'smol-toml';
+import { z } from 'zod';
 import type { Context } from '../../lib/contract.js';
 
 /** Candidate program paths by runtime name; the first that exists is used. */
@@ -41,18 +43,13 @@ function read(file: string): string {
   }
 }
 
-/** Parses only the parts of TOML that this table uses: names, lists of strings, comments. */
-function runtimesIn(text: string): Map<string, string[]> {
-  const lines = text.split('\n').filter((line) => !/^\s*#/.test(line));
-  const header = /^\s*\[\s*[\w".-]+(\s*\.\s*[\w".-]+)*\s*\]\s*(#.*)?$/;
-  const from = lines.findIndex((line) => /^\s*\[\s*engine\s*\.\s*runtimes\s*\]/.test(line));
-  if (from === -1) return new Map();
-  const rest = lines.slice(from + 1);
-  const to = rest.findIndex((line) => header.test(line));
-  const table = rest.slice(0, to === -1 ? undefined : to).join('\n');
-  return new Map([...table.matchAll(/^\s*"?([\w.-]+)"?\s*=\s*\[([^\]]*)\]/gm)].map(([, name = '', list = '']) => [name, strings(list)]));
-}
+const settingsSchema = z.object({ engine: z.object({ runtimes: z.record(z.string(), z.array(z.string())) }) });
 
-function strings(list: string): string[] {
-  return [...list.matchAll(/"([^"\n]*)"|'([^'\n]*)'/g)].map(([, double, single]) => double ?? single ?? '');
+/** Empty for a file that Podman could not read either, or that names no runtimes. */
+function runtimesIn(text: string): [string, string[]][] {
+  try {
+    return Object.entries(settingsSchema.parse(parse(text)).engine.runtimes);
+  } catch {
+    return [];
+  }
 }

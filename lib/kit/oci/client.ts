@@ -1,5 +1,7 @@
 // Drives a client with the common container command line: launches, uses, removes and lists sandboxes. Independent of any one runtime.
+
 import { basename } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Command, Context, ExecEvent, ExecStream, Handle, Launched, LaunchSpec, Listed, TerminalCall, Trace } from '../../contract.js';
 import { CagematchError } from '../../errors.js';
 import { capture, output, succeeded, whyFailed } from '../../os/capture.js';
@@ -259,8 +261,4 @@ async function inspectOne(client: Client, kind: string, id: string): Promise<Lis
     return [{ id: name, kind, labels: readLabels(JSON.parse(all) ?? undefined), state: STATES[state] ?? 'unknown' }];
   if (/no such|not found|does not exist/i.test(inspected.stderr)) return [];
   throw new CagematchError('not-ready', `${id} cannot be inspected: ${whyFailed(inspected)}`);
-}
-
-function pause(ms: number): Promise<undefined> {
-  return new Promise((resolve) => setTimeout(() => resolve(undefined), ms));
 }

@@ -1,4 +1,5 @@
 // Waits for the other side to see something, within a time limit.
+import { setTimeout as pause } from 'node:timers/promises';
 import { monotonic } from '../../clock.js';
 import type { Finding } from './grid.js';
 
@@ -15,7 +16,7 @@ export async function until<T>(look: () => T | undefined, boundMs: number): Prom
     const late = monotonic() >= endMs;
     const found = look();
     if (found !== undefined || late) return found;
-    await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+    await pause(EVERY_MS);
   }
 }
 

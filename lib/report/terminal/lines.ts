@@ -1,5 +1,6 @@
 // Elements of terminal output: the width, the styles, tables without borders, wrapped text.
 import CliTable from 'cli-table3';
+import stringWidth from 'string-width';
 import { printable, STYLES } from '../../os/printable.js';
 
 export const WIDTH = 100;
@@ -119,18 +120,32 @@ function narrowed(widths: number[]): number[] {
 /** Splits a cell into as many lines as necessary, each with the complete style. */
 function inLines(cell: string, width: number, betweenWords: boolean): string {
   const [, on = '', text = cell, off = ''] = styled.has(cell) ? (STYLED.exec(cell) ?? []) : [];
-  const lines = betweenWords ? wordsIn(text, width) : (text.match(new RegExp(`.{1,${width}}`, 'gs')) ?? []);
+  const lines = betweenWords ? wordsIn(text, width) : piecesIn(text, width);
   return lines.map((line) => `${on}${line}${off}`).join('\n');
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what a style is made of
 const STYLED = /^(\u001b\[\d+m)(.*)(\u001b\[\d+m)$/s;
 
+/** Pieces that are at most so many columns wide; a character of two columns is never cut. */
+function piecesIn(text: string, width: number): string[] {
+  const pieces: string[] = [];
+  let piece = '';
+  for (const character of text) {
+    if (piece !== '' && stringWidth(piece + character) > width) {
+      pieces.push(piece);
+      piece = '';
+    }
+    piece += character;
+  }
+  return piece === '' ? pieces : [...pieces, piece];
+}
+
 function wordsIn(text: string, width: number): string[] {
   const lines = [''];
   for (const [at, word] of text.split(/\s+/).entries()) {
     const last = lines.at(-1) ?? '';
-    if (at > 0 && last.length + 1 + word.length > width) lines.push(word);
+    if (at > 0 && stringWidth(last) + 1 + stringWidth(word) > width) lines.push(word);
     else lines[lines.length - 1] = at === 0 ? word : `${last} ${word}`;
   }
   return lines;
@@ -140,8 +155,8 @@ const sum = (numbers: number[]) => numbers.reduce((total, number) => total + num
 const longestWord = (cell: string) =>
   printable(cell)
     .split(/\s+/)
-    .reduce((most, word) => Math.max(most, word.length), 0);
-const longestLine = (cell: string) => cell.split('\n').reduce((most, line) => Math.max(most, printable(line).length), 0);
+    .reduce((most, word) => Math.max(most, stringWidth(word)), 0);
+const longestLine = (cell: string) => cell.split('\n').reduce((most, line) => Math.max(most, stringWidth(printable(line))), 0);
 
 /** Breaks a text into lines of at most 100 columns; a longer word gets a line of its own. */
 export function wrap(text: string, first: string, rest: string): string[] {
@@ -149,7 +164,7 @@ export function wrap(text: string, first: string, rest: string): string[] {
   let line = first;
   let empty = true;
   for (const word of printable(text).split(/\s+/)) {
-    if (!empty && line.length + 1 + word.length > WIDTH) {
+    if (!empty && stringWidth(line) + 1 + stringWidth(word) > WIDTH) {
       lines.push(line);
       line = rest;
       empty = true;
