@@ -21,6 +21,22 @@ const ALONE = hasBubblewrap ? ['test/modes/conformance.test.ts', 'test/modes/inc
 /** Files that replace a module of Node's: what they load must be loaded anew, and no other file may get it. */
 const ISOLATED = ['test/sandbox/hostile-moments.test.ts'];
 
+/**
+ * Files that exercise runtimes or stand-ins of them: they hold our calls of other programs rather than what differs between versions of
+ * Node, so CI leaves them out on all Nodes but one.
+ */
+const RUNTIMES = [
+  'test/modes/{docker-sandbox*,evict,fly*,incus,krun,kubernetes,live-inside,options,stand-in-matches,stand-ins}.test.ts',
+  'test/kit/{moments,oci-client}.test.ts',
+  'test/census/leftovers.test.ts',
+  'test/match/faults/*.test.ts',
+  'test/model/{live-login,recording}.test.ts',
+  'test/probes/{probe-command,residue,sync,tax,walls}.test.ts',
+  'test/sandbox/{clean,hostile-workspace,interrupt}.test.ts',
+  'test/task/{project-settings,refactor}.test.ts',
+  ...(hasBubblewrap ? [] : ['test/modes/{conformance,incus-cluster}.test.ts']),
+];
+
 export default defineConfig({
   test: {
     // For two cores. Stand-ins mostly wait for other processes; real runtimes are timed.
@@ -36,7 +52,16 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'together', include: ['test/**/*.test.ts'], exclude: [...ALONE, ...ISOLATED], sequence: { groupOrder: 0 } },
+        test: {
+          name: 'together',
+          include: ['test/**/*.test.ts'],
+          exclude: [...ALONE, ...ISOLATED, ...RUNTIMES],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: { name: 'runtimes', include: RUNTIMES, sequence: { groupOrder: 0 } },
       },
       {
         extends: true,
