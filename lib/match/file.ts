@@ -50,6 +50,7 @@ const TAKES: Record<string, { words: string; example: string }> = {
   cpus: { words: 'a number above 0', example: 'cpus: 1.5' },
   memory: { words: 'a size with its unit, in whole MiB', example: 'memory: 2g' },
   target: { words: 'the name of a member', example: 'target: m2' },
+  egress: { words: 'gateway, internet, or a list of domains', example: 'egress: [example.com]' },
 };
 
 function words(choices: readonly string[]): string {

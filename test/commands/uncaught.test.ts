@@ -14,7 +14,7 @@ export default defineMode({
   summary: 'is broken', oneShot: false,
   detect: () => new Promise(() => { const fault = new Error('the shed holds ' + process.env.CLAUDE_CODE_OAUTH_TOKEN + '\\nand more'); ${how} }),
   prepare: never, reach: never, layout: (_ctx, host) => host, launch: never, exec: () => { throw new Error('not reached'); },
-  collect: never, destroy: never, list: async () => [], reap: never, shell: () => ['/bin/sh'],
+  collect: never, destroy: never, list: async () => [], reap: never, terminal: never,
 });
 `;
 

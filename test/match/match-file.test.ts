@@ -186,12 +186,17 @@ describe('a mistake is told with its place and what to write instead:', () => {
     [
       'an option that a mode does not know',
       'modes: [{mode: incus, network: host}]',
-      'match.yaml: modes[0]: incus knows no option network → options of incus: tmpfs cpus memory target',
+      'match.yaml: modes[0]: incus knows no option network → options of incus: tmpfs cpus memory target egress',
     ],
     [
-      'an option of a mode without any',
+      'an option that only other modes know',
       'modes: [{mode: host, memory: 2g}]',
-      'match.yaml: modes[0]: host knows no option memory → host has no options',
+      'match.yaml: modes[0]: host knows no option memory → options of host: egress',
+    ],
+    [
+      'an egress that is neither a word for it nor a list of domains',
+      'modes: [{mode: host, egress: [https://example.com]}]',
+      'match.yaml: modes[0].egress[0] takes gateway, internet, or a list of domains → egress: [example.com]',
     ],
     ['a list', '- docker\n- host\n', 'match.yaml: a match file is made of keys → modes: [host, docker]'],
     ['nothing', '', 'match.yaml: a match file is made of keys → modes: [host, docker]'],
