@@ -1,7 +1,7 @@
 // A sandbox for probes: opened with a workspace and our own scripts, queried by running those inside, and always destroyed.
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Command, Context, Env, ExecStream, Handle, HostPaths, LaunchSpec, Layout } from '../contract.js';
+import type { Command, Context, Env, ExecStream, HostPaths, LaunchSpec, Layout } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import { parseJson } from '../json.js';
 import { own } from '../os/own.js';
@@ -9,7 +9,7 @@ import { packageRoot } from '../package.js';
 import type { Outcome } from '../record/types.js';
 import type { PreparedRow } from '../sandbox/prepare.js';
 import { createRunDirs, workspaceUser } from '../sandbox/run-folders.js';
-import { withRunFolder, withSandbox } from '../sandbox/with-sandbox.js';
+import { type OpenSandbox, withRunFolder, withSandbox } from '../sandbox/with-sandbox.js';
 
 /** A row that is ready to be probed. */
 export interface Subject extends PreparedRow {
@@ -28,7 +28,7 @@ export interface Setting {
   /** Scripts to copy in besides the probe's own, as name → path on this host. */
   scripts?: Record<string, string>;
   /** A command to start when the sandbox opens: in the runtime's one-shot form if it has one, otherwise by exec. */
-  command?(at: Pick<OpenSandbox, 'layout' | 'script'>): Command;
+  command?(at: Pick<ProbeSandbox, 'layout' | 'script'>): Command;
   /** Changes what is launched, for tests that plant a fault. */
   spec?(spec: LaunchSpec): LaunchSpec;
 }
@@ -39,11 +39,7 @@ interface GuestLine<T> {
   atMs: number;
 }
 
-export interface OpenSandbox {
-  /** The handle that the launch returned. */
-  handle: Handle;
-  /** The row's context, with a signal that ends everything still running when the sandbox is closed. */
-  ctx: Context;
+export interface ProbeSandbox extends Pick<OpenSandbox, 'handle' | 'ctx'> {
   /** The stream of the command that the sandbox was opened with. */
   begun: ExecStream | undefined;
   host: HostPaths;
@@ -75,7 +71,7 @@ export async function inSandbox<T>(
   subject: Subject,
   scripts: readonly string[],
   setting: Setting,
-  act: (sandbox: OpenSandbox) => Promise<T>,
+  act: (sandbox: ProbeSandbox) => Promise<T>,
 ): Promise<T> {
   const { adapter: mode } = subject.entry;
   const { ctx } = subject;
@@ -99,7 +95,7 @@ export async function inSandbox<T>(
     const oneShot = mode.oneShot && begin ? { ...plain, command: begin } : plain;
     const spec = setting.spec?.(oneShot) ?? oneShot;
     const used = await withSandbox({ mode, ctx, spec }, subject, ({ handle, process, ctx }) => {
-      const run: OpenSandbox['run'] = (argv, options = {}) => mode.exec(ctx, handle, command(layout, argv, options));
+      const run: ProbeSandbox['run'] = (argv, options = {}) => mode.exec(ctx, handle, command(layout, argv, options));
       return act({
         handle,
         ctx,

@@ -16,7 +16,7 @@ import { authOf, openModelAccess } from '../../sandbox/model-access.js';
 import type { PlannedRow } from '../../sandbox/row.js';
 import { commandFor } from '../../sandbox/run-folders.js';
 import type { Task } from '../../task/task.js';
-import { inSandbox, type OpenSandbox, type Setting, type Subject } from '../sandbox.js';
+import { inSandbox, type ProbeSandbox, type Setting, type Subject } from '../sandbox.js';
 import { type Finding, finding, searched, unseen } from './finding.js';
 import { PLACES, type PlaceName } from './list.js';
 import { type Watch, watchProcesses } from './watch.js';
@@ -175,7 +175,7 @@ const lookedSchema = z.strictObject({
 });
 
 /** Reads the sandbox's output to its end; when the search inside is done, queries the runtime's traces of the sandbox. */
-async function whileItRuns(row: Subject, sandbox: OpenSandbox, needles: readonly Needle[], watch: Watch): Promise<Finding[]> {
+async function whileItRuns(row: Subject, sandbox: ProbeSandbox, needles: readonly Needle[], watch: Watch): Promise<Finding[]> {
   const { adapter: mode } = row.entry;
   const output = createSeeker(needles);
   const findings: Finding[] = [];

@@ -2,7 +2,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BOTH, bothFolder, openBoth, textsIn } from '../guest/sync-both.mjs';
-import type { OpenSandbox } from '../sandbox.js';
+import type { ProbeSandbox } from '../sandbox.js';
 import type { Finding, Ledger } from './grid.js';
 import { give } from './seed.js';
 import { until } from './wait.js';
@@ -70,7 +70,7 @@ interface GuestReport {
  * @param waitMs how long the guest waits for the host to be done, in ms; it may be unable to see that
  * @returns a function that judges the state after collect
  */
-export async function probeBoth(sandbox: OpenSandbox, ledger: Ledger, boundMs: number, waitMs: number): Promise<() => void> {
+export async function probeBoth(sandbox: ProbeSandbox, ledger: Ledger, boundMs: number, waitMs: number): Promise<() => void> {
   const { workspace } = sandbox.host;
   const go = 'sync/go';
   const host = openBoth(workspace, 'outside');

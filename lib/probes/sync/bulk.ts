@@ -3,7 +3,7 @@ import { rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../../errors.js';
 import { bigFile, checkMany, hashBig, makeBig, makeMany, manyFolder } from '../guest/sync-bulk.mjs';
-import type { OpenSandbox } from '../sandbox.js';
+import type { ProbeSandbox } from '../sandbox.js';
 import { BULK, type Finding, type Ledger } from './grid.js';
 
 export interface Bulk {
@@ -56,7 +56,7 @@ async function seedBig(workspace: string, { bigBytes }: Bulk): Promise<BulkSeed[
 
 /** @returns a function that judges the state after collect and removes the big file */
 export async function probeBulk(
-  { ask, host: { workspace } }: OpenSandbox,
+  { ask, host: { workspace } }: ProbeSandbox,
   { bulk, hash }: BulkSeed,
   ledger: Ledger,
 ): Promise<(collect: { ms?: number }) => Promise<void>> {

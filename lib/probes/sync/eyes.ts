@@ -1,7 +1,7 @@
 // The host's end of a guest script that watches folders of the workspace: what it saw, when, and when it looked without seeing a change.
 import { monotonic } from '../../clock.js';
 import type { Look } from '../guest/sync-look.mjs';
-import type { OpenSandbox } from '../sandbox.js';
+import type { ProbeSandbox } from '../sandbox.js';
 import type { Pair } from './grid.js';
 
 export interface Glance {
@@ -42,7 +42,7 @@ export interface Eyes {
 
 /** Starts the watcher and records its reports as they arrive. It ends when the file OVER exists, or on its own after `lifeMs`. */
 export function openEyes(
-  sandbox: Pick<OpenSandbox, 'ask'>,
+  sandbox: Pick<ProbeSandbox, 'ask'>,
   given: { once: Pair[]; watched: Pair[]; events: Pair[]; lifeMs: number },
 ): Eyes {
   const glances = new Map<string, Glance[]>();

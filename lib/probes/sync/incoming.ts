@@ -5,7 +5,7 @@ import { monotonic } from '../../clock.js';
 import { messageOf } from '../../errors.js';
 import { folderOf, inFolder, OVER } from '../guest/sync-kinds.mjs';
 import { type Look, look } from '../guest/sync-look.mjs';
-import type { OpenSandbox } from '../sandbox.js';
+import type { ProbeSandbox } from '../sandbox.js';
 import { type Eyes, type Glance, openEyes } from './eyes.js';
 import { type Finding, kindsOf, type Ledger } from './grid.js';
 import { agrees, judge, type Kind } from './judge.js';
@@ -29,7 +29,7 @@ interface Change {
 }
 
 /** @param boundMs how long to wait for a change, in ms */
-export async function probeIncoming(sandbox: OpenSandbox, seeded: Seeded, ledger: Ledger, boundMs: number): Promise<void> {
+export async function probeIncoming(sandbox: ProbeSandbox, seeded: Seeded, ledger: Ledger, boundMs: number): Promise<void> {
   const { workspace } = sandbox.host;
   const [once, watched] = (['in', 'in-live'] as const).map((direction) => kindsOf(direction).map(({ cell }) => ({ direction, cell })));
   const eyes = openEyes(sandbox, {
@@ -51,7 +51,7 @@ export async function probeIncoming(sandbox: OpenSandbox, seeded: Seeded, ledger
 
 /** Makes the changes one by one and waits for each; once a change fails to arrive, the remaining ones are awaited together. */
 async function changeLive(
-  { host: { workspace }, user }: OpenSandbox,
+  { host: { workspace }, user }: ProbeSandbox,
   seeded: Seeded,
   eyes: Eyes,
   ledger: Ledger,

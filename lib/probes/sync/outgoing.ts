@@ -5,7 +5,7 @@ import { monotonic } from '../../clock.js';
 import { messageOf } from '../../errors.js';
 import { folderOf } from '../guest/sync-kinds.mjs';
 import { type Look, look } from '../guest/sync-look.mjs';
-import type { OpenSandbox } from '../sandbox.js';
+import type { ProbeSandbox } from '../sandbox.js';
 import { type Finding, kindsOf, type Ledger, type Pair } from './grid.js';
 import { agrees, judge, type Kind } from './judge.js';
 import type { Seeded } from './seed.js';
@@ -21,7 +21,7 @@ interface Did extends Pair {
 
 /** @returns a function that judges the state after collect */
 export async function probeOutgoing(
-  sandbox: OpenSandbox,
+  sandbox: ProbeSandbox,
   seeded: Seeded,
   ledger: Ledger,
   boundMs: number,

@@ -7,7 +7,7 @@ import { capture, output, succeeded } from '../../os/capture.js';
 import { own } from '../../os/own.js';
 import { QUESTIONS } from '../guest/sync-git.mjs';
 import { type Look, look, readText } from '../guest/sync-look.mjs';
-import type { OpenSandbox } from '../sandbox.js';
+import type { ProbeSandbox } from '../sandbox.js';
 import { type Finding, type Ledger, SHAPES } from './grid.js';
 
 type Answers = Record<string, string>;
@@ -153,7 +153,7 @@ function write(folder: string, files: Record<string, string>): void {
 
 /** @returns a function that judges the state after collect: from here on, git does not run on the host */
 export async function probeShapes(
-  { ask, host: { workspace } }: OpenSandbox,
+  { ask, host: { workspace } }: ProbeSandbox,
   seed: ShapesSeed,
   ledger: Ledger,
 ): Promise<(collect: { ms?: number }) => void> {

@@ -5,7 +5,7 @@ import { CagematchError, messageOf } from '../../errors.js';
 import type { SyncCell } from '../../record/probe.js';
 import { workspaceUser } from '../../sandbox/run-folders.js';
 import { folderOf, KINDS } from '../guest/sync-kinds.mjs';
-import { inSandbox, type OpenSandbox, type Subject } from '../sandbox.js';
+import { inSandbox, type ProbeSandbox, type Subject } from '../sandbox.js';
 import { probeBoth } from './both.js';
 import { type BulkSeed, probeBulk, seedBulk } from './bulk.js';
 import { BULK, GRID, openLedger, type Pair, SHAPES } from './grid.js';
@@ -97,7 +97,7 @@ const MAX_REFUSED = 12;
  * Collect may refuse the whole workspace because of one entry, such as a link out of the workspace. That cell is then lost, and the rest
  * is collected without it.
  */
-async function collect(sandbox: OpenSandbox): Promise<{ ms: number; lost(pair: Pair): string | undefined }> {
+async function collect(sandbox: ProbeSandbox): Promise<{ ms: number; lost(pair: Pair): string | undefined }> {
   const refused = new Map<string, string>();
   for (;;) {
     const startedMs = monotonic();

@@ -9,7 +9,7 @@ import { messageOf } from '../../errors.js';
 import { WALLS, type WallName } from '../../kit/walls.js';
 import { oneLine } from '../../os/printable.js';
 import type { Wall } from '../../record/probe.js';
-import { inSandbox, type OpenSandbox, type Setting, type Subject } from '../sandbox.js';
+import { inSandbox, type ProbeSandbox, type Setting, type Subject } from '../sandbox.js';
 import { type Ground, openGround } from './ground.js';
 import { type HostSide, JUDGES, sameKernel, socketPaths, uidMapOf, type WallObservation } from './judge.js';
 import { credentialPlaces, filesOfRoot, type Planted, plant } from './planted.js';
@@ -83,7 +83,7 @@ type Tries = Map<string, WallObservation>;
 
 async function tryAll(
   row: Subject,
-  sandbox: OpenSandbox,
+  sandbox: ProbeSandbox,
   planted: Planted,
   opening: Promise<Ground>,
   { reach, most, env }: { reach: NamedTarget[]; most: Most; env: Env },
@@ -144,7 +144,13 @@ function questions(ctx: Context, planted: Planted, ground: Ground, sockets: Reco
 }
 
 /** Reads a script's results. If walls.mjs fails, missing walls become gaps. @throws if another script fails, or nothing was reported */
-async function listen(sandbox: OpenSandbox, script: string, argument: unknown, tries: Tries, onLine: () => void = () => {}): Promise<void> {
+async function listen(
+  sandbox: ProbeSandbox,
+  script: string,
+  argument: unknown,
+  tries: Tries,
+  onLine: () => void = () => {},
+): Promise<void> {
   try {
     for await (const { value } of sandbox.ask(script, argument)) {
       onLine();
@@ -168,7 +174,7 @@ function mostOf(ctx: Context): Most {
 }
 
 /** Run last and separately: exceeding a limit may end everything inside. */
-async function tryLimits(sandbox: OpenSandbox, tries: Tries, { processes, memoryMiB: wantedMiB }: Most): Promise<void> {
+async function tryLimits(sandbox: ProbeSandbox, tries: Tries, { processes, memoryMiB: wantedMiB }: Most): Promise<void> {
   const freeMiB = Math.floor(freemem() / 2 ** 20);
   const tooMuch = wantedMiB > MOST_MIB || wantedMiB > freeMiB / 2;
   try {
