@@ -198,7 +198,7 @@ let watching: NodeJS.Timeout | undefined;
 export function watchArgv(secret: string): { stop(): string[] } {
   const seen = new Set<string>();
   watched.set(secret, seen);
-  if (process.platform === 'linux') watching ??= setInterval(lookForWatched, 15);
+  if (process.platform === 'linux') watching ??= setInterval(lookForWatched, 40);
   return {
     stop() {
       if (process.platform === 'linux') lookForWatched();
