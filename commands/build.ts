@@ -1,20 +1,16 @@
 // `cagematch build`: builds the image or template of one mode, or of every mode that is ready.
-import type { Argv } from 'yargs';
-import { z } from 'zod';
 import { CagematchError } from '../lib/errors.js';
 import { EXIT, type Io } from './io.js';
-import { readSettings } from './settings.js';
+import { argument, flag, readSettings } from './options.js';
 import { survey } from './survey.js';
 
-export const builder = (argv: Argv) =>
-  argv
-    .positional('mode', { describe: 'mode or variant to build; default: all that are ready', type: 'string' })
-    .option('force', { describe: 'rebuild without a cache', boolean: true, default: false });
-
-const settingsSchema = z.object({ mode: z.string().optional(), force: z.boolean() });
+export const options = {
+  mode: argument('mode or variant to build; default: all that are ready'),
+  force: flag('rebuild without a cache'),
+};
 
 export async function handler(args: unknown, io: Io): Promise<number> {
-  const settings = readSettings(settingsSchema, args);
+  const settings = readSettings(options, args);
   const { detected, wanted, contextOf, keeper } = await survey(io, settings.mode === undefined ? [] : [settings.mode]);
   const variant = wanted[0]?.variant;
   try {

@@ -1,6 +1,4 @@
 // `cagematch clean`: removes what crashed matches left behind, found by label and owner; never what a live match uses or may use.
-import type { Argv } from 'yargs';
-import { z } from 'zod';
 import type { Context, Listed, Mode } from '../lib/contract.js';
 import { CagematchError, messageOf } from '../lib/errors.js';
 import { capture, succeeded, whyFailed } from '../lib/os/capture.js';
@@ -13,21 +11,15 @@ import { killListed, listOrphans } from '../lib/os/processes.js';
 import { leftAtHome } from '../lib/probes/walls/planted.js';
 import { NO_SESSIONS } from '../lib/sandbox/orphans.js';
 import { EXIT, type Io } from './io.js';
-import { readSettings } from './settings.js';
+import { flag, readSettings, remaining } from './options.js';
 import { survey } from './survey.js';
 
-export const builder = (argv: Argv) =>
-  argv
-    .positional('modes', { describe: 'modes to clean; default: all', type: 'string', array: true })
-    .option('images', { describe: 'also remove runner images of other versions', boolean: true, default: false })
-    .option('all', {
-      describe: 'also remove what belongs to another machine or PID namespace, even if a match may still use it',
-      boolean: true,
-      default: false,
-    })
-    .option('dry-run', { describe: 'only print what would be removed', boolean: true, default: false });
-
-const settingsSchema = z.object({ modes: z.array(z.string()).default([]), images: z.boolean(), all: z.boolean(), dryRun: z.boolean() });
+export const options = {
+  modes: remaining('modes to clean; default: all'),
+  images: flag('also remove runner images of other versions'),
+  all: flag('also remove what belongs to another machine or PID namespace, even if a match may still use it'),
+  dryRun: flag('only print what would be removed'),
+};
 
 /** Prints a line for each leftover. One that cannot be removed is printed too, and sweeping continues. */
 function openBroom(io: Io, { dryRun, all }: { dryRun: boolean; all: boolean }) {
@@ -62,7 +54,7 @@ function openBroom(io: Io, { dryRun, all }: { dryRun: boolean; all: boolean }) {
 type Broom = ReturnType<typeof openBroom>;
 
 export async function handler(args: unknown, io: Io): Promise<number> {
-  const settings = readSettings(settingsSchema, args);
+  const settings = readSettings(options, args);
   const { detected, contextOf } = await survey(io, settings.modes);
   const broom = openBroom(io, settings);
   const seen = new Set<string>();

@@ -1,7 +1,6 @@
 // `cagematch compare`: has a runtime, or cagematch itself, become slower?
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Argv } from 'yargs';
 import { z } from 'zod';
 import { CagematchError, messageOf } from '../lib/errors.js';
 import { jsonDocument } from '../lib/json.js';
@@ -14,61 +13,42 @@ import { renderComparison } from '../lib/report/terminal/compare-table.js';
 import { coloured, plain } from '../lib/report/terminal/table.js';
 import { interleave } from './interleave.js';
 import { EXIT, type Io, wantsColour } from './io.js';
+import { argument, choice, flag, readSettings, required, type SettingsOf, text, withDefault } from './options.js';
 import { checkWritable } from './publish.js';
 import { findRecord, finishedFold } from './records.js';
-import { readSettings } from './settings.js';
-
-export const builder = (argv: Argv) =>
-  argv
-    .positional('base', {
-      describe: "a match's id, its folder, its events.jsonl, or its report as .json; with --run a match file",
-      type: 'string',
-    })
-    .positional('new', { describe: 'the newer version', type: 'string' })
-    .option('run', {
-      describe: 'run the rows that two match files share, both versions in the same rounds, and compare them pair by pair',
-      boolean: true,
-      default: false,
-    })
-    .option('runs', { describe: 'with --run: rounds; default: what the files say, at least 12', requiresArg: true, string: true })
-    .option('seed', { describe: 'with --run: seed of the order within the rounds', requiresArg: true, string: true })
-    .option('allow-host', { describe: 'with --run and a live model: allow unsandboxed runs on the host', boolean: true, default: false })
-    .option('dry-run', { describe: 'with --run: print what would run, and stop', boolean: true, default: false })
-    .option('fail-over', {
-      describe:
-        'exit 1 when a row is significantly slower, against the baseline, by more than this many percent, or passes less often; 4 when that cannot be said',
-      requiresArg: true,
-      string: true,
-    })
-    .option('format', { describe: 'output format', choices: ['table', 'markdown'] as const, default: 'table' as const })
-    .option('json', { describe: 'the comparison as JSON to FILE, or - for stdout', requiresArg: true, string: true })
-    .option('out', { describe: 'folder with the match records', default: 'results', requiresArg: true, string: true });
 
 const PERCENT = '--fail-over takes a percentage such as 5 or 2.5';
-const settingsSchema = z.object({
-  base: z.string(),
-  new: z.string(),
-  run: z.boolean(),
-  runs: z.string('--runs is given more than once').optional(),
-  seed: z.string('--seed is given more than once').optional(),
-  allowHost: z.boolean(),
-  dryRun: z.boolean(),
-  failOver: z
-    .string(PERCENT)
-    .regex(/^\d{1,6}(\.\d+)?%?$/, PERCENT)
-    .transform((text) => Number.parseFloat(text))
-    .optional(),
-  format: z.enum(['table', 'markdown'], '--format is given more than once'),
-  json: z.string('--json takes one FILE, or -').optional(),
-  out: z.string(),
-});
+
+export const options = {
+  base: required(argument("a match's id, its folder, its events.jsonl, or its report as .json; with --run a match file")),
+  new: required(argument('the newer version')),
+  run: flag('run the rows that two match files share, both versions in the same rounds, and compare them pair by pair'),
+  runs: text('with --run: rounds; default: what the files say, at least 12'),
+  seed: text('with --run: seed of the order within the rounds'),
+  allowHost: flag('with --run and a live model: allow unsandboxed runs on the host'),
+  dryRun: flag('with --run: print what would run, and stop'),
+  failOver: {
+    ...text(
+      'exit 1 when a row is significantly slower, against the baseline, by more than this many percent, or passes less often; 4 when that cannot be said',
+    ),
+    schema: z
+      .string(PERCENT)
+      .regex(/^\d{1,6}(\.\d+)?%?$/, PERCENT)
+      .transform((text) => Number.parseFloat(text))
+      .optional(),
+  },
+  format: withDefault(choice('output format', ['table', 'markdown']), 'table'),
+  json: { ...text('the comparison as JSON to FILE, or - for stdout'), schema: z.string('--json takes one FILE, or -').optional() },
+  out: { ...text('folder with the match records', { default: 'results' }), schema: z.string() },
+};
+export type CompareSettings = SettingsOf<typeof options>;
 
 export async function handler(args: unknown, io: Io): Promise<number> {
-  const settings = readSettings(settingsSchema, args);
+  const settings = readSettings(options, args);
   const file = settings.json === undefined || settings.json === '-' ? undefined : resolve(io.cwd, settings.json);
   if (file !== undefined) checkWritable(file);
   const finish = (document: ComparisonDocument) => print(document, settings, file, io);
-  if (settings.run) return interleave(settings, settings.failOver, io, finish);
+  if (settings.run) return interleave(settings, io, finish);
   const typed = (['runs', 'seed'] as const).find((name) => settings[name] !== undefined);
   if (typed) throw new CagematchError('bad-input', `--${typed} is for matches that are run here`, 'cagematch compare --run A.yaml B.yaml');
   const base = await sideOf(settings.base, settings.out, io.cwd);
@@ -76,7 +56,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   return finish(compare(base, next, settings.failOver));
 }
 
-function print(document: ComparisonDocument, settings: z.infer<typeof settingsSchema>, file: string | undefined, io: Io): number {
+function print(document: ComparisonDocument, settings: CompareSettings, file: string | undefined, io: Io): number {
   const json = jsonDocument(document);
   if (file !== undefined) writeFileSync(file, json);
   if (settings.json === '-') io.document(json);

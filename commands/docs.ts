@@ -1,27 +1,23 @@
 // `cagematch docs`: regenerates the parts of documents about modes, schemas and committed records; --check only compares.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Argv } from 'yargs';
-import { z } from 'zod';
 import { packageRoot } from '../lib/package.js';
 import { envExample, RUNTIMES_PAGE, RUNTIMES_REGION, runtimesTable } from '../lib/report/docs.js';
 import { replaceRegion } from '../lib/report/export/markdown.js';
 import { loadModes } from '../lib/sandbox/registry.js';
 import { OWN_INPUTS } from '../lib/sandbox/settings.js';
 import { EXIT, type Io } from './io.js';
+import { flag, readSettings } from './options.js';
 import { resultDocuments } from './result-documents.js';
 import { schemaFiles } from './schemas.js';
-import { readSettings } from './settings.js';
 
-export const builder = (argv: Argv) =>
-  argv
-    .option('check', { describe: 'write nothing; fail when a document has drifted', boolean: true, default: false })
-    .option('results', { describe: 'the documents with numbers, from their records', boolean: true, default: false });
-
-const settingsSchema = z.object({ check: z.boolean(), results: z.boolean() });
+export const options = {
+  check: flag('write nothing; fail when a document has drifted'),
+  results: flag('the documents with numbers, from their records'),
+};
 
 export async function handler(args: unknown, io: Io): Promise<number> {
-  const { check, results } = readSettings(settingsSchema, args);
+  const { check, results } = readSettings(options, args);
   const documents = results ? await resultDocuments(packageRoot) : await codeDocuments();
   const script = results ? 'docs:results' : 'docs';
   let drifted = 0;

@@ -2,7 +2,6 @@
 import { accessSync, constants, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
-import type { Argv } from 'yargs';
 import { complaintsOf, conflictOf, takenOf } from '../lib/auth/choose.js';
 import { hasExpired, type Problem, payerOf } from '../lib/auth/credential.js';
 import { findCredentials } from '../lib/auth/find.js';
@@ -19,7 +18,7 @@ import { managedSettings } from '../lib/task/managed-settings.js';
 import { EXIT, type Io, wantsColour } from './io.js';
 import { survey } from './survey.js';
 
-export const builder = (argv: Argv) => argv;
+export const options = {};
 
 /** `needed`: nothing can run at all without it. */
 interface Finding {

@@ -8,9 +8,9 @@ import { oneLine, terminalText } from '../lib/os/printable.js';
 import { version } from '../lib/package.js';
 import { redact } from '../lib/secrets.js';
 import { EXIT, type Io } from './io.js';
+import type { Declared } from './options.js';
 
-interface CommandModule {
-  builder(argv: Argv): Argv;
+interface CommandModule extends Declared {
   handler(args: unknown, io: Io): Promise<number>;
 }
 
@@ -89,15 +89,15 @@ async function dispatch(argv: string[], world: World): Promise<number> {
     .wrap(argv.some((word) => word.includes('help')) ? 100 : null)
     .epilogue(`modes: ${modeNames().join(' ')}`)
     .exitProcess(false)
+    // The message is null for what a handler threw.
     .fail((message, error) => {
-      if (error && !isUsage(error)) throw error;
-      throw badUsage(message, argv, optionNames(cli));
+      throw message ? badUsage(message, argv, optionNames(cli)) : error;
     });
   for (const { command, describe, load } of COMMANDS) {
     cli.command({
       command,
       describe,
-      builder: (async (inner: Argv) => (await load()).builder(inner)) as never,
+      builder: async (inner: Argv) => (await import('./options.js')).addOptions(inner, await load()),
       handler: async (args) => {
         code = await (await load()).handler(args, await makeIo(world));
       },

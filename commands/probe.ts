@@ -17,11 +17,11 @@ import { loadModes, parseWanted } from '../lib/sandbox/registry.js';
 import { bundledTask } from '../lib/task/bundled.js';
 import { describeProbe } from './dry-run.js';
 import { EXIT, type Io } from './io.js';
-import { builder, readProbeSettings } from './probe-settings.js';
+import { options, readProbeSettings } from './probe-settings.js';
 import { checkWritable, publishProbe } from './publish.js';
 import { checkPublishable } from './results-page.js';
 
-export { builder };
+export { options };
 
 /** Events that have to survive a crash of the machine, not only of cagematch. */
 const DURABLE: ReadonlySet<string> = new Set<ProbeEvent['type']>(['probe-started', 'probing', 'broke-off', 'probe-ended']);

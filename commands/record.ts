@@ -1,8 +1,6 @@
 // `cagematch record`: one live run, saved as a cassette that replays it in every runtime.
 import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { Argv } from 'yargs';
-import { z } from 'zod';
 import { AUTHS } from '../lib/auth/choose.js';
 import type { Credential } from '../lib/auth/credential.js';
 import { CagematchError, messageOf } from '../lib/errors.js';
@@ -27,32 +25,22 @@ import { cassettePath } from '../lib/task/folder.js';
 import type { Task } from '../lib/task/task.js';
 import { EXIT, type Io } from './io.js';
 import { chooseModel } from './model.js';
+import { argument, choice, flag, readSettings, required, type SettingsOf, text, wholeNumber } from './options.js';
 import { checkWritable } from './publish.js';
-import { once, readSettings, text, wholeNumber } from './settings.js';
 
-export const builder = (argv: Argv) =>
-  argv
-    .positional('mode', { describe: 'mode to record in; default: the first sandboxed mode that is ready', type: 'string' })
-    .option('task', { describe: 'task name or folder', demandOption: true, ...text })
-    .option('out', { describe: "where to write the cassette; default: the task's own folder", ...text })
-    .option('force', { describe: 'overwrite an existing cassette', boolean: true, default: false })
-    .option('auth', { describe: 'which credential to use; default: the only one found', choices: AUTHS })
-    .option('allow-host', { describe: 'allow the agent to run unsandboxed, in the mode host', boolean: true, default: false })
-    .option('timeout', { describe: 'seconds for the run; default: 600', ...text });
-
-const settingsSchema = z.object({
-  mode: z.string().optional(),
-  task: once('task'),
-  out: once('out').optional(),
-  force: z.boolean(),
-  auth: z.enum(AUTHS, '--auth is given more than once').optional(),
-  allowHost: z.boolean(),
-  timeout: wholeNumber('--timeout', ...BOUNDS.timeout).default(600),
-});
-type Settings = z.infer<typeof settingsSchema>;
+export const options = {
+  mode: argument('mode to record in; default: the first sandboxed mode that is ready'),
+  task: required(text('task name or folder')),
+  out: text("where to write the cassette; default: the task's own folder"),
+  force: flag('overwrite an existing cassette'),
+  auth: choice('which credential to use; default: the only one found', AUTHS),
+  allowHost: flag('allow the agent to run unsandboxed, in the mode host'),
+  timeout: wholeNumber('seconds for the run; default: 600', BOUNDS.timeout),
+};
+type Settings = SettingsOf<typeof options>;
 
 export async function handler(args: unknown, io: Io): Promise<number> {
-  const settings = readSettings(settingsSchema, args);
+  const settings = readSettings(options, args);
   const registry = await loadModes();
   const asked = settings.mode === undefined ? [] : [settings.mode];
   const modes = asked.length > 0 ? asked.map((name) => parseWanted(registry, name).mode) : registry.values();
@@ -146,7 +134,7 @@ async function runIn(
     task,
     deliver: 'gateway',
     credential,
-    timeoutMs: settings.timeout * 1000,
+    timeoutMs: (settings.timeout ?? 600) * 1000,
     name: sandboxName(harness.id, ready.entry, what),
     onPhase: () => {},
   });

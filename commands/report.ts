@@ -1,6 +1,5 @@
 // `cagematch report`: shows a past match or probe again, from its record alone.
 import { dirname } from 'node:path';
-import type { Argv } from 'yargs';
 import { z } from 'zod';
 import { CagematchError } from '../lib/errors.js';
 import { jsonDocument } from '../lib/json.js';
@@ -20,9 +19,9 @@ import { PROBE_REGION, renderProbeMarkdown } from '../lib/report/probe/markdown.
 import { renderProbe } from '../lib/report/probe/terminal.js';
 import { coloured, plain, renderTable } from '../lib/report/terminal/table.js';
 import { EXIT, type Io, wantsColour } from './io.js';
+import { argument, flag, readSettings, text } from './options.js';
 import { type Found, findRecord, finishedFold, readFound, readProbe } from './records.js';
 import { checkPublishable, matchCandidate, probeCandidate, publishResult } from './results-page.js';
-import { readSettings } from './settings.js';
 
 /** Made from the whole match, or from its events as they are read, however many there are. `probe`: present if a probe has this format. */
 type Format = { probe?(document: ProbeDocument, io: Io): string } & (
@@ -61,27 +60,23 @@ const FORMATS = {
 
 const NAMES = Object.keys(FORMATS) as (keyof typeof FORMATS)[];
 
-export const builder = (argv: Argv) =>
-  argv
-    .positional('match', { describe: 'id, folder or record of a match or probe; default: the newest match', type: 'string' })
-    .option('format', {
+export const options = {
+  match: argument('id, folder or record of a match or probe; default: the newest match'),
+  format: {
+    yargs: {
       describe: 'output format; svg: one picture, for a README; hyperfine: for its plotting scripts; trace: for ui.perfetto.dev',
       choices: NAMES,
-      default: 'table' as const,
-    })
-    .option('publish', { describe: 'also write RESULTS.md, if the match or probe qualifies', boolean: true, default: false })
-    .option('out', { describe: 'folder with the match records', default: 'results', requiresArg: true, string: true })
-    .example('$0 report --format csv > runs.csv', 'one line a run');
-
-const settingsSchema = z.object({
-  match: z.string().optional(),
-  format: z.enum(NAMES),
-  publish: z.boolean().default(false),
-  out: z.string(),
-});
+      default: 'table',
+    },
+    schema: z.enum(NAMES),
+  },
+  publish: flag('also write RESULTS.md, if the match or probe qualifies'),
+  out: { ...text('folder with the match records', { default: 'results' }), schema: z.string() },
+};
+export const example = ['$0 report --format csv > runs.csv', 'one line a run'] as const;
 
 export async function handler(args: unknown, io: Io): Promise<number> {
-  const settings = readSettings(settingsSchema, args);
+  const settings = readSettings(options, args);
   const found = findRecord(settings.match, settings.out, io.cwd);
   if (settings.publish) return publishFound(found, settings.out, io);
   const format: Format = FORMATS[settings.format];

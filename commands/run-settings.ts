@@ -1,7 +1,6 @@
 // The settings of a match: the command line takes precedence over a match file, which takes precedence over the defaults.
-import type { Argv } from 'yargs';
 import { z } from 'zod';
-import { AUTHS, type Wish } from '../lib/auth/choose.js';
+import { AUTHS } from '../lib/auth/choose.js';
 import { CagematchError } from '../lib/errors.js';
 import { BOUNDS, type MatchFile, MODELS, readMatchFile } from '../lib/match/file.js';
 import { type Asked, DELIVER, type Deliver } from '../lib/match/plan.js';
@@ -9,7 +8,7 @@ import { type State, stateSchema } from '../lib/record/types.js';
 import { parseWanted, type Registry, taskLabel } from '../lib/sandbox/registry.js';
 import { bundledNames, bundledTask, byId, findTask } from '../lib/task/bundled.js';
 import type { FolderTask } from '../lib/task/folder.js';
-import { namesOf, once, readSettings, text, wanted, wholeNumber, wholeNumberOr } from './settings.js';
+import { choice, flag, list, readSettings, type SettingsOf, text, wanted, wholeNumber, wholeNumberOr, withDefault } from './options.js';
 
 /** Defaults. They are not passed to yargs, because values that yargs fills in look as if they had been typed. */
 const OTHERWISE = {
@@ -32,76 +31,47 @@ const usualWarmup = ({ runs, state }: Pick<MatchFile, 'runs' | 'state'>) => (run
 /** Maximum number of rounds of `--runs auto`. */
 const MOST_ROUNDS = 50;
 
-export const builder = (argv: Argv) =>
-  argv
-    .positional('modes', wanted)
-    .option('file', { alias: 'f', describe: 'match file (YAML): rows with options, and settings; flags win over it', ...text })
-    .option('runs', {
-      describe: `number of rounds, each of which runs every mode once; default: ${OTHERWISE.runs}; auto: stop when every startup ratio is within ±5 %, at most ${MOST_ROUNDS}`,
-      ...text,
-    })
-    .option('warmup', {
-      describe: 'rounds to run first and leave out of the statistics; default: 1, or 0 with --runs 1 or --state cold',
-      ...text,
-    })
-    .option('seed', { describe: 'seed of the order within the rounds; default: a fresh one', ...text })
-    .option('state', {
-      describe: `prepared: fresh sandbox, image cached; warm: reuse an idle sandbox; cold: rebuild the image first; default: ${OTHERWISE.state}`,
-      choices: stateSchema.options,
-    })
-    .option('concurrency', {
-      describe: `run every mode 1, 2, 4 … N times in parallel; default: ${OTHERWISE.concurrency}`,
-      ...text,
-    })
-    .option('model', { describe: `what answers the agent; default: ${OTHERWISE.model}`, choices: MODELS })
-    .option('auth', { describe: 'which credential a live run uses; default: the only one found', choices: AUTHS })
-    .option('deliver', {
-      describe:
-        'how the credential is delivered to the sandbox; all: one row per method; default: gateway. Guests that cannot reach the gateway need this for --model live',
-      choices: DELIVER,
-    })
-    .option('allow-host', {
-      describe: 'allow unsandboxed runs on the host with a live model or with a task of your own',
-      boolean: true,
-      default: false,
-    })
-    .option('timeout', { describe: `seconds for one run; default: ${OTHERWISE.timeout}`, ...text })
-    .option('task', {
-      describe: `what the agent does: ${bundledNames().join(', ')}, or a folder with a task.yaml; repeat it to run every row with each task; default: ${USUAL_TASK}`,
-      ...text,
-    })
-    .option('target', { describe: 'which machine of the runtime to use, such as a cluster member; default: in turn', ...text })
-    .option('require', { describe: 'modes that must be available and pass, comma-separated', ...text })
-    .option('json', { describe: 'the report as JSON to FILE, or - for stdout', ...text })
-    .option('publish', { describe: 'also write RESULTS.md, if the match qualifies', boolean: true, default: false })
-    .option('out', { describe: 'folder for the match record', default: 'results', ...text })
-    .option('dry-run', { describe: 'print what would run, and stop', boolean: true, default: false });
+export const options = {
+  modes: wanted,
+  file: text('match file (YAML): rows with options, and settings; flags win over it', { alias: 'f' }),
+  runs: wholeNumberOr(
+    'auto',
+    `number of rounds, each of which runs every mode once; default: ${OTHERWISE.runs}; auto: stop when every startup ratio is within ±5 %, at most ${MOST_ROUNDS}`,
+    BOUNDS.runs,
+  ),
+  warmup: wholeNumber('rounds to run first and leave out of the statistics; default: 1, or 0 with --runs 1 or --state cold', BOUNDS.warmup),
+  seed: wholeNumber('seed of the order within the rounds; default: a fresh one', BOUNDS.seed),
+  state: choice(
+    `prepared: fresh sandbox, image cached; warm: reuse an idle sandbox; cold: rebuild the image first; default: ${OTHERWISE.state}`,
+    stateSchema.options,
+  ),
+  concurrency: wholeNumber(`run every mode 1, 2, 4 … N times in parallel; default: ${OTHERWISE.concurrency}`, BOUNDS.concurrency),
+  model: choice(`what answers the agent; default: ${OTHERWISE.model}`, MODELS),
+  auth: choice('which credential a live run uses; default: the only one found', AUTHS),
+  deliver: choice(
+    'how the credential is delivered to the sandbox; all: one row per method; default: gateway. Guests that cannot reach the gateway need this for --model live',
+    DELIVER,
+  ),
+  allowHost: flag('allow unsandboxed runs on the host with a live model or with a task of your own'),
+  timeout: wholeNumber(`seconds for one run; default: ${OTHERWISE.timeout}`, BOUNDS.timeout),
+  task: {
+    ...text(
+      `what the agent does: ${bundledNames().join(', ')}, or a folder with a task.yaml; repeat it to run every row with each task; default: ${USUAL_TASK}`,
+    ),
+    schema: z.union([z.string().transform((name) => [name]), z.array(z.string())]).optional(),
+  },
+  target: text('which machine of the runtime to use, such as a cluster member; default: in turn'),
+  require: list('modes that must be available and pass, comma-separated'),
+  json: text('the report as JSON to FILE, or - for stdout'),
+  publish: flag('also write RESULTS.md, if the match qualifies'),
+  out: withDefault(text('folder for the match record'), 'results'),
+  dryRun: flag('print what would run, and stop'),
+};
 
-const bounded = (name: keyof typeof BOUNDS) => wholeNumber(`--${name}`, BOUNDS[name][0], BOUNDS[name][1]);
+/** Settings that a match file cannot have. */
+type TypedOnly = Pick<SettingsOf<typeof options>, 'auth' | 'allowHost' | 'json' | 'publish' | 'out' | 'dryRun'>;
 
-const typedSchema = z.object({
-  modes: z.array(z.string()).default([]),
-  file: once('file').optional(),
-  runs: wholeNumberOr('auto', '--runs', ...BOUNDS.runs).optional(),
-  warmup: bounded('warmup').optional(),
-  seed: bounded('seed').optional(),
-  state: z.enum(stateSchema.options, '--state is given more than once').optional(),
-  concurrency: bounded('concurrency').optional(),
-  model: z.enum(MODELS, '--model is given more than once').optional(),
-  auth: z.enum(AUTHS, '--auth is given more than once').optional(),
-  deliver: z.enum(DELIVER, '--deliver is given more than once').optional(),
-  allowHost: z.boolean(),
-  timeout: bounded('timeout').optional(),
-  task: z.union([z.string().transform((name) => [name]), z.array(z.string())]).optional(),
-  target: once('target').optional(),
-  require: once('require').transform(namesOf).optional(),
-  json: once('json').optional(),
-  publish: z.boolean(),
-  out: once('out'),
-  dryRun: z.boolean(),
-});
-
-export interface RunOptions {
+export interface RunOptions extends TypedOnly {
   /** Empty: everything that is ready. */
   asked: Asked[];
   required: string[];
@@ -118,15 +88,9 @@ export interface RunOptions {
   /** Tasks of all rows, by id. */
   tasks: ReadonlyMap<string, FolderTask>;
   model: (typeof MODELS)[number];
-  auth: Wish;
   deliver: Deliver | undefined;
   concurrency: number;
   timeoutMs: number;
-  allowHost: boolean;
-  json: string | undefined;
-  publish: boolean;
-  out: string;
-  dryRun: boolean;
 }
 
 /**
@@ -134,7 +98,7 @@ export interface RunOptions {
  * @throws `bad-input` with the first error
  */
 export function readRunSettings(args: unknown, cwd: string, registry: Registry): RunOptions {
-  const { modes, file: name, auth, allowHost, json, publish, out, dryRun, target, ...typed } = readSettings(typedSchema, args);
+  const { modes, file: name, auth, allowHost, json, publish, out, dryRun, target, ...typed } = readSettings(options, args);
   for (const mode of [...modes, ...(typed.require ?? [])]) parseWanted(registry, mode);
   const file = name === undefined ? {} : readMatchFile(name, cwd, registry);
   if (name !== undefined && file.modes && modes.length > 0)

@@ -29,9 +29,9 @@ import { EXIT, type Io } from './io.js';
 import { chooseModel } from './model.js';
 import { checkWritable, publish } from './publish.js';
 import { checkPublishable } from './results-page.js';
-import { builder, type RunOptions, readRunSettings } from './run-settings.js';
+import { options, type RunOptions, readRunSettings } from './run-settings.js';
 
-export { builder };
+export { options };
 
 export async function handler(args: unknown, io: Io): Promise<number> {
   const registry = await loadModes();

@@ -1,5 +1,4 @@
 // `cagematch token`: the credential that a live run would use, shown masked, or pushed to a runtime that stores its own.
-import type { Argv } from 'yargs';
 import { z } from 'zod';
 import { AUTHS, chooseCredential, complaintsOf, takenOf } from '../lib/auth/choose.js';
 import { type Candidate, type Credential, hasExpired, mask, payerOf } from '../lib/auth/credential.js';
@@ -11,35 +10,27 @@ import { jsonDocument } from '../lib/json.js';
 import { printable } from '../lib/os/printable.js';
 import { wrap } from '../lib/report/terminal/lines.js';
 import { EXIT, type Io } from './io.js';
-import { readSettings } from './settings.js';
+import { argument, choice, flag, readSettings } from './options.js';
 import { survey } from './survey.js';
 
-export const builder = (argv: Argv) =>
-  argv
-    .positional('action', {
-      describe: 'show the credential, or push it to a mode that stores secrets',
-      choices: ['show', 'push'] as const,
-      default: 'show' as const,
-    })
-    .positional('mode', { describe: 'push: the mode to push to', type: 'string' })
-    .option('auth', { describe: 'which credential, if there are several', choices: AUTHS })
-    .option('json', { describe: 'as JSON, masked', boolean: true })
-    .option('token-only', { describe: 'only the secret, for a pipe', boolean: true })
-    .option('export', { describe: 'an export line for eval in a shell, including the secret', boolean: true })
-    .conflicts('json', ['token-only', 'export'])
-    .conflicts('token-only', 'export');
+/** A flag without a default, which yargs would take for typed and report as a conflict. */
+const exclusive = (describe: string, conflicts: string[]) => flag(describe, { default: undefined, conflicts });
 
-const settingsSchema = z.object({
-  action: z.enum(['show', 'push']),
-  mode: z.string().optional(),
-  auth: z.enum(AUTHS, '--auth is given more than once').optional(),
-  json: z.boolean().default(false),
-  tokenOnly: z.boolean().default(false),
-  export: z.boolean().default(false),
-});
+export const options = {
+  action: {
+    yargs: { describe: 'show the credential, or push it to a mode that stores secrets', choices: ['show', 'push'], default: 'show' },
+    schema: z.enum(['show', 'push']),
+    positional: true as const,
+  },
+  mode: argument('push: the mode to push to'),
+  auth: choice('which credential, if there are several', AUTHS),
+  json: exclusive('as JSON, masked', ['token-only', 'export']),
+  tokenOnly: exclusive('only the secret, for a pipe', ['export']),
+  export: exclusive('an export line for eval in a shell, including the secret', []),
+};
 
 export async function handler(args: unknown, io: Io): Promise<number> {
-  const settings = readSettings(settingsSchema, args);
+  const settings = readSettings(options, args);
   const found = await findCredentials(io);
   if (settings.action === 'push' || settings.tokenOnly || settings.export) {
     const { credential, warnings } = await chooseCredential(found, settings.auth, io.env);
