@@ -218,9 +218,9 @@ describe('of what a guest packs', () => {
   });
 
   it.each([
-    ['a size that is no number', 'many', /tells no size/],
-    ['a size below nothing', '-1', /tells no size/],
-    ['no end at all', '1e400', /tells no size/],
+    ['a size that is no number', 'many', /reported no valid size/],
+    ['a size below nothing', '-1', /reported no valid size/],
+    ['no end at all', '1e400', /reported no valid size/],
   ])('%s is refused', async (_what, size, why) => {
     const taken = copyOut(
       guest(() => `${size}\n${'0'.repeat(64)}\n${chunk}`),
@@ -236,7 +236,7 @@ describe('of what a guest packs', () => {
       '/workspace',
       '/tmp/archive',
     );
-    await expect(taken).rejects.toMatchObject({ message: expect.stringMatching(/more .* than it was asked for/) });
+    await expect(taken).rejects.toMatchObject({ message: expect.stringMatching(/more .* than was requested/) });
   });
 
   it('a byte that was changed on the way is noticed', async () => {

@@ -7,8 +7,8 @@ import { thrownBy } from '../support/thrown.js';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-const there = (...names: string[]): Member[] => names.map((name) => ({ name, online: true, says: 'Online: Fully operational' }));
-const offline = (name: string): Member => ({ name, online: false, says: 'Offline: No heartbeat for 20 s' });
+const there = (...names: string[]): Member[] => names.map((name) => ({ name, online: true, status: 'Online: Fully operational' }));
+const offline = (name: string): Member => ({ name, online: false, status: 'Offline: No heartbeat for 20 s' });
 
 async function watching(first: Member[]) {
   const answers: (Member[] | Error)[] = [first];
@@ -93,7 +93,7 @@ describe('a sandbox whose member', () => {
     const { members, says } = await watching(there('m1', 'm2'));
     members.place('a', 'm2');
     await says(there('m1'));
-    expect(members.whyLost('a')).toBe('member m2 is lost: it is no member any more');
+    expect(members.whyLost('a')).toBe('member m2 is lost: it is no longer a member');
   });
 
   test('comes back is not lost any more', async () => {

@@ -193,7 +193,9 @@ describe.skipIf(!ready.includes('docker'))('what Docker keeps', () => {
         // The image that is looked at is one with the secret in a layer and in its settings.
         traces: (ctx, handle) =>
           (docker.traces?.(ctx, handle) ?? []).map((trace) =>
-            trace.of === 'image' || trace.of === 'layers' ? { ...trace, argv: [trace.argv[0], ...trace.argv.slice(1, -1), image] } : trace,
+            trace.source === 'image' || trace.source === 'layers'
+              ? { ...trace, argv: [trace.argv[0], ...trace.argv.slice(1, -1), image] }
+              : trace,
           ),
         async launch(ctx, spec) {
           const secret = spec.command?.env.LEAK ?? '';
