@@ -207,14 +207,14 @@ describe('of what a guest packs', () => {
   const chunk = Buffer.alloc(512 * 1024).toString('base64');
 
   it('no more is taken than the bound, however long it goes on', async () => {
-    let asked = 0;
+    let requests = 0;
     const endless = guest((at) => {
-      asked += 1;
+      requests += 1;
       return at === 0 ? `${5 * 1024 * 1024}\n${'0'.repeat(64)}\n${chunk}` : chunk;
     });
     const taken = copyOut(endless, '/workspace', '/tmp/archive', { most: 4 * 1024 * 1024 });
     await expect(taken).rejects.toMatchObject({ code: 'collect-failed', message: expect.stringMatching(/4194304 are taken at the most/) });
-    expect(asked).toBe(1);
+    expect(requests).toBe(1);
   });
 
   it.each([

@@ -9,7 +9,7 @@ import { packageRoot } from '../../lib/package.js';
 import type { Report } from '../../lib/report/document.js';
 import dockerSandbox from '../../modes/docker-sandbox.js';
 import { withShellAgent } from '../support/agent-scripts.js';
-import { contextOf } from '../support/calling.js';
+import { contextOf } from '../support/call-mode.js';
 import { cagematch, ownHouse, standSomewhere } from '../support/house.js';
 import { standIn } from '../support/stand-ins/docker-sandbox.js';
 
