@@ -253,7 +253,7 @@ export interface PreparedImage {
 
 /** A command that prints what a runtime has recorded about a sandbox. `layers`: the bytes of the image itself. */
 export interface Trace {
-  of: 'inspect' | 'logs' | 'image' | 'layers';
+  source: 'inspect' | 'logs' | 'image' | 'layers';
   /** A short description of the query. */
   query: string;
   argv: [string, ...string[]];

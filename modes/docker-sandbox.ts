@@ -6,8 +6,8 @@ import { execOver, shellOver } from '../lib/kit/guest/exec.js';
 import { copyOut, MADE } from '../lib/kit/guest/shell.js';
 import { promise, type WallPromises } from '../lib/kit/walls.js';
 import { makeFolder, removeFolder } from '../lib/os/owner.js';
-import { bring, takeIn } from './docker-sandbox/brought.js';
 import { client, createMs, must, type SandboxState } from './docker-sandbox/client.js';
+import { copyInCommand, fillFolder } from './docker-sandbox/copy-in.js';
 import { detect, setup } from './docker-sandbox/ready.js';
 import {
   CLONE,
@@ -88,12 +88,12 @@ export default defineMode<SandboxHandle, SandboxState>({
     const cli = await client(ctx);
     const mine = { ...ctx, signal: await untilGone(ctx, spec.name) };
     const clone = ctx.variant === CLONE ? cloneOf(spec) : undefined;
-    const brought = realOf(await bring(ctx, spec, { workspace: clone?.over ?? false }));
+    const folder = realOf(await fillFolder(ctx, spec, { workspace: clone?.over ?? false }));
     const workspace = clone?.repository ?? realOf(spec.host.workspace);
     // The files are handed in through a folder beside the workspace: not every client has `cp`, and nothing here depends on stdin.
-    await create(mine, cli, spec.name, [workspace, `${brought}:ro`], 'launch-failed', clone ? ['--clone'] : []);
+    await create(mine, cli, spec.name, [workspace, `${folder}:ro`], 'launch-failed', clone ? ['--clone'] : []);
     // A sandbox may have stopped on its own after it was created; the first command starts it again.
-    await must(mine, cli, ['exec', spec.name, ...takeIn(brought, HOME, workspace, spec)], createMs(ctx), 'launch-failed');
+    await must(mine, cli, ['exec', spec.name, ...copyInCommand(folder, HOME, workspace, spec)], createMs(ctx), 'launch-failed');
     if (clone === undefined) return { handle: { name: spec.name } };
     const { repository, ownGit } = clone;
     // Without a repository of its own, the workspace has the one commit that the runtime cloned.

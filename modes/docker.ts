@@ -92,14 +92,14 @@ export default defineMode<OciHandle, DockerState>({
   async detect(ctx) {
     // The versions of the usual OCI runtimes are queried in parallel with the daemon, not after it.
     const usual = which('docker', ctx.env) === undefined ? Promise.resolve(new Map()) : versionsOnPath(USUAL, ctx);
-    const asked = await capture(['docker', 'info', '--format', '{{json .}}'], { env: ctx.env, signal: ctx.signal, timeoutMs: 10_000 });
-    if (asked.failure === 'missing') return { status: 'absent', reason: 'no docker command on PATH', hint: installHint(ctx.platform) };
-    const info = parseJson<Info>(asked.stdout);
+    const result = await capture(['docker', 'info', '--format', '{{json .}}'], { env: ctx.env, signal: ctx.signal, timeoutMs: 10_000 });
+    if (result.failure === 'missing') return { status: 'absent', reason: 'no docker command on PATH', hint: installHint(ctx.platform) };
+    const info = parseJson<Info>(result.stdout);
     if (!info?.ServerVersion) {
-      if (speaksAsPodman(info, asked.stdout + asked.stderr)) return reallyPodman();
+      if (speaksAsPodman(info, result.stdout + result.stderr)) return reallyPodman();
       return {
         status: 'broken',
-        reason: `the Docker daemon does not answer: ${info?.ServerErrors?.[0] ?? whyFailed(asked)}`,
+        reason: `the Docker daemon does not answer: ${info?.ServerErrors?.[0] ?? whyFailed(result)}`,
         hint: startHint(ctx.platform),
       };
     }
@@ -117,9 +117,9 @@ export default defineMode<OciHandle, DockerState>({
       desktop: isDesktop(info),
       hostNetwork: registeredWith('--network=host'),
       ignoresLimits: registeredWith('--ignore-cgroups'),
-      otherNames: otherNames(runtimes.map(([id, runtime]) => [id, wordsOf(runtime)])),
+      otherNames: otherNames(runtimes.map(([id, runtime]) => [id, namesOf(runtime)])),
     };
-    const byDefault = knownRuntime(...wordsOf(info.Runtimes?.[info.DefaultRuntime ?? '']), info.DefaultRuntime)?.isolation;
+    const byDefault = knownRuntime(...namesOf(info.Runtimes?.[info.DefaultRuntime ?? '']), info.DefaultRuntime)?.isolation;
     return {
       status: 'ready',
       version: info.ServerVersion,
@@ -137,7 +137,7 @@ export default defineMode<OciHandle, DockerState>({
       state,
       variants: runtimes
         .filter(([id]) => id !== info.DefaultRuntime)
-        .map(([id, runtime]): Variant => runtimeVariant(id, ...wordsOf(runtime)))
+        .map(([id, runtime]): Variant => runtimeVariant(id, ...namesOf(runtime)))
         .concat(unlisted(info, ctx)),
     };
   },
@@ -226,7 +226,7 @@ function runtimesOf(info: Info): [id: string, Registered][] {
 }
 
 /** What identifies a runtime better than the name it was registered under. */
-function wordsOf({ path, runtimeType }: Registered = {}): string[] {
+function namesOf({ path, runtimeType }: Registered = {}): string[] {
   return [runtimeType, path].flatMap((word) => (word ? [basename(word)] : []));
 }
 
@@ -250,18 +250,18 @@ async function versions(info: Info, usual: Map<string, string>, ctx: Context): P
   };
   // With Docker Desktop the runtimes are inside its virtual machine, not on this machine.
   const others = isDesktop(info) ? [] : runtimesOf(info).filter(([id]) => id !== 'runc');
-  const asked = others.map(async ([id, registered]) => {
+  const queries = others.map(async ([id, registered]) => {
     const named = programOf(registered);
     const program = named === undefined || named.includes('/') ? named : which(named, ctx.env);
     if (program !== undefined) found[id] = usual.get(program) ?? (await programVersion(program, ctx));
   });
-  await Promise.all(asked);
+  await Promise.all(queries);
   return versionFacts(found);
 }
 
 /** The version of a package, or the commit it was built from. */
-function commit(told: { ID?: string } | undefined): string | undefined {
-  return versionIn(told?.ID) ?? /^[0-9a-f]{7,}$/.exec(told?.ID ?? '')?.[0];
+function commit(component: { ID?: string } | undefined): string | undefined {
+  return versionIn(component?.ID) ?? /^[0-9a-f]{7,}$/.exec(component?.ID ?? '')?.[0];
 }
 
 /** A census follows every run: over the daemon's own socket it takes a few ms, while every question through the client would take 20 ms. */
@@ -270,7 +270,7 @@ async function askDaemon(ctx: Context) {
   return socket === undefined ? undefined : socketCensus(socket);
 }
 
-/** The socket that the client uses as well; undefined if only the client knows it. */
+/** The socket that the client uses as well; undefined if only the client can determine it. */
 function socketOf({ env, platform }: Context): string | undefined {
   if (platform === 'win32') return undefined;
   const { host } = endpointOf(env);
@@ -278,9 +278,9 @@ function socketOf({ env, platform }: Context): string | undefined {
 }
 
 interface Endpoint {
-  /** The address of the daemon; undefined if only the client knows it. */
+  /** The address of the daemon; undefined if only the client can determine it. */
   host: string | undefined;
-  /** The setting that the address comes from; `hint` says how to change it. */
+  /** The setting that the address comes from; `hint` is how to change it. */
   by: string;
   hint: string;
 }
@@ -336,7 +336,7 @@ function checkOptions(ctx: DockerContext): void {
   if (isAmong(ctx, 'hostNetwork') && network !== undefined && network !== 'host')
     throw new CagematchError(
       'not-ready',
-      `${runtimeOf(ctx)} is registered with --network=host and knows no other network`,
+      `${runtimeOf(ctx)} is registered with --network=host and supports no other network`,
       'network: host',
     );
   if (isAmong(ctx, 'ignoresLimits') && (cpus !== undefined || memoryMiB !== undefined))
@@ -350,11 +350,11 @@ function checkOptions(ctx: DockerContext): void {
 /** The gateway is reached at the bridge's own address, which belongs to this host. */
 async function bridgeReach(ctx: Context, network = 'bridge'): Promise<Reach> {
   const format = '{{(index .IPAM.Config 0).Gateway}}';
-  const asked = await capture(['docker', 'network', 'inspect', network, '--format', format], { env: ctx.env, timeoutMs: 10_000 });
-  const told = asked.stdout.trim();
-  if (told === '' && network !== 'bridge')
-    throw new CagematchError('not-ready', `Docker tells no address of this host on the network ${network}`, 'docker network ls');
-  const gateway = told || '172.17.0.1';
+  const inspected = await capture(['docker', 'network', 'inspect', network, '--format', format], { env: ctx.env, timeoutMs: 10_000 });
+  const address = inspected.stdout.trim();
+  if (address === '' && network !== 'bridge')
+    throw new CagematchError('not-ready', `Docker reports no address of this host on the network ${network}`, 'docker network ls');
+  const gateway = address || '172.17.0.1';
   return { via: 'address', listen: gateway, url: (port) => `http://${gateway}:${port}` };
 }
 

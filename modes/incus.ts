@@ -25,8 +25,8 @@ import {
   terminal,
   watchLifecycle,
 } from './incus/instance.js';
+import { census, disk, list, serves, traces } from './incus/listing.js';
 import { detect, setup } from './incus/server.js';
-import { census, disk, list, serves, traces } from './incus/telling.js';
 import { bringToMembers, buildTemplate, checkImage, contentOf, evict, fingerprint, ownImage, template } from './incus/template.js';
 
 const COPY_MS = 120_000;

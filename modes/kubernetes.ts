@@ -8,7 +8,7 @@ import { copyOut, MADE } from '../lib/kit/guest/shell.js';
 import { containerWalls, IMAGE_LAYOUT } from '../lib/kit/oci/args.js';
 import { requireInside, runtimeNamed } from '../lib/kit/oci/runtimes.js';
 import { imageOf, type KubeState, kubectl } from './kubernetes/client.js';
-import { list, remove, written } from './kubernetes/listing.js';
+import { list, remove, resources } from './kubernetes/listing.js';
 import { connectionTo, digestOf, type KubeHandle, kinds, selector, shellOf, terminal, up } from './kubernetes/pod.js';
 import { imageIn } from './kubernetes/pod-status.js';
 import { detect } from './kubernetes/ready.js';
@@ -87,7 +87,7 @@ export default defineMode<KubeHandle, KubeState>({
   // All resources of a sandbox are removed together: a Job without its pod, or a pod without its secret, is useless.
   reap: (ctx, listed) => remove(ctx, listed.id.split(' ', 1)[0] ?? ''),
   async census(ctx) {
-    const all = await written(ctx, [...kinds(ctx), ...(ctx.state?.sandboxApi === undefined ? [] : ['services'])]);
+    const all = await resources(ctx, [...kinds(ctx), ...(ctx.state?.sandboxApi === undefined ? [] : ['services'])]);
     // A cluster has other users, so an unlabelled resource is never attributed to this match.
     return all.map(({ kind, name, labels, sandbox }) => ({
       ...{ kind, id: name },
@@ -96,12 +96,12 @@ export default defineMode<KubeHandle, KubeState>({
   },
   traces: (ctx, handle) => [
     {
-      of: 'inspect',
+      source: 'inspect',
       query: 'kubectl get',
       argv: kubectl(ctx, 'get', kinds(ctx).join(','), selector(handle.name), '-o', 'json'),
       env: ctx.env,
     },
-    { of: 'logs', query: 'kubectl logs', argv: kubectl(ctx, 'logs', selector(handle.name)), env: ctx.env },
+    { source: 'logs', query: 'kubectl logs', argv: kubectl(ctx, 'logs', selector(handle.name)), env: ctx.env },
   ],
   walls(ctx) {
     // No promises on these: the cluster's API may answer anonymous requests, the node sets the process limit, and the model runs inside.

@@ -101,26 +101,26 @@ export default defineMode<OciHandle, PodmanState>({
     const account = ctx.uid === 0 ? rootlessAccount(ctx) : undefined;
     // All of them in parallel, so that detection takes only as long as the slowest.
     const found = which('podman', ctx.env) === undefined ? [] : otherRuntimes(ctx);
-    const [asked, rootless, ...versions] = await Promise.all([
+    const [answer, rootless, ...versions] = await Promise.all([
       ask(client(ctx), ctx),
       account && storageOf(clientOf(ctx, account), ctx),
       ...found.map(({ program }) => programVersion(program, ctx)),
     ]);
-    if ('problem' in asked) return asked.problem;
-    const { info } = asked;
+    if ('problem' in answer) return answer.problem;
+    const { info } = answer;
     const { ociRuntime, conmon } = info.host ?? {};
     const others = info.host?.serviceIsRemote ? [] : found.filter(({ id }) => id !== ociRuntime?.name);
-    const words = new Map(found.map(({ id, program }) => [id, [basename(program)]]));
+    const programNames = new Map(found.map(({ id, program }) => [id, [basename(program)]]));
     const state: PodmanState = {
       runtime: ociRuntime?.name ?? 'unknown',
       rootless: info.host?.security?.rootless ?? false,
       remote: info.host?.serviceIsRemote ?? false,
       cgroup: info.host?.cgroupVersion ?? 'unknown',
       rootlessNetwork: info.host?.rootlessNetworkCmd ?? 'slirp4netns',
-      otherNames: otherNames(info.host?.serviceIsRemote ? [] : words),
+      otherNames: otherNames(info.host?.serviceIsRemote ? [] : programNames),
       versions: Object.fromEntries(found.flatMap(({ id }, index) => (versions[index] === undefined ? [] : [[id, versions[index]]]))),
     };
-    const byDefault = knownRuntime(...(words.get(ociRuntime?.name ?? '') ?? []), ociRuntime?.name)?.isolation;
+    const byDefault = knownRuntime(...(programNames.get(ociRuntime?.name ?? '') ?? []), ociRuntime?.name)?.isolation;
     return {
       status: 'ready',
       version: info.version?.Version ?? 'unknown',
@@ -251,8 +251,13 @@ async function ask(
   via: Client,
   ctx: Context,
 ): Promise<{ info: Info } | { problem: { status: 'absent' | 'broken'; reason: string; hint: string } }> {
-  const asked = await capture([...via.argv, 'info', '--format', 'json'], { env: via.env, signal: ctx.signal, timeoutMs: 10_000, cwd: '/' });
-  if (asked.failure === 'missing')
+  const result = await capture([...via.argv, 'info', '--format', 'json'], {
+    env: via.env,
+    signal: ctx.signal,
+    timeoutMs: 10_000,
+    cwd: '/',
+  });
+  if (result.failure === 'missing')
     return {
       problem: {
         status: 'absent',
@@ -260,17 +265,17 @@ async function ask(
         hint: ctx.platform === 'linux' ? 'sudo apt-get install podman' : 'brew install podman',
       },
     };
-  if (!succeeded(asked)) {
+  if (!succeeded(result)) {
     return {
       problem: {
         status: 'broken',
-        reason: `podman does not answer: ${whyFailed(asked)}`,
+        reason: `podman does not answer: ${whyFailed(result)}`,
         hint: ctx.platform === 'linux' ? 'podman info' : 'podman machine start',
       },
     };
   }
   try {
-    return { info: JSON.parse(asked.stdout) as Info };
+    return { info: JSON.parse(result.stdout) as Info };
   } catch {
     return { problem: { status: 'broken', reason: 'podman info printed no JSON', hint: 'podman info --format json' } };
   }
@@ -282,9 +287,9 @@ async function ask(
  */
 async function storageOf(via: Client, ctx: Context): Promise<string | undefined> {
   const argv: [string, ...string[]] = [...via.argv, '--log-level', 'debug', 'ps', '--quiet'];
-  const asked = await capture(argv, { env: via.env, signal: ctx.signal, timeoutMs: 10_000, cwd: '/' });
-  if (!succeeded(asked)) return undefined;
-  return /(?:Using graph driver|prior storage driver:?) (\w+)/.exec(asked.stderr)?.[1] ?? 'unknown';
+  const result = await capture(argv, { env: via.env, signal: ctx.signal, timeoutMs: 10_000, cwd: '/' });
+  if (!succeeded(result)) return undefined;
+  return /(?:Using graph driver|prior storage driver:?) (\w+)/.exec(result.stderr)?.[1] ?? 'unknown';
 }
 
 function client(ctx: PodmanContext): Client {
@@ -313,8 +318,8 @@ function otherRuntimes(ctx: Context): OtherRuntime[] {
     return program === undefined ? [] : [{ id, program, registered: true }];
   });
   const onPath = OCI_RUNTIMES.flatMap(({ name: id, programs = [] }) => {
-    const program = programs.map((one) => which(one, ctx.env)).find((path) => path !== undefined);
-    return program === undefined || registered.some((one) => one.id === id) ? [] : [{ id, program, registered: false }];
+    const program = programs.map((candidate) => which(candidate, ctx.env)).find((path) => path !== undefined);
+    return program === undefined || registered.some((other) => other.id === id) ? [] : [{ id, program, registered: false }];
   });
   return [...registered, ...onPath];
 }
@@ -377,7 +382,7 @@ function rootlessAccount(ctx: Context): Account | undefined {
   if (name === undefined || ctx.platform !== 'linux') return undefined;
   const line = readFileSync('/etc/passwd', 'utf8')
     .split('\n')
-    .find((one) => one.startsWith(`${name}:`));
+    .find((entry) => entry.startsWith(`${name}:`));
   const [, , uid, gid, , home] = line?.split(':') ?? [];
   return uid === undefined || gid === undefined || home === undefined ? undefined : { uid: Number(uid), gid: Number(gid), home };
 }
@@ -429,12 +434,12 @@ async function bridgeReach(ctx: Context, network = 'podman'): Promise<Reach> {
   // The bridge is the same under any OCI runtime, so the keeper uses Podman's default.
   const via: Client = { argv: ['podman'], env: ctx.env };
   const call = { env: via.env, timeoutMs: 30_000, cwd: '/', code: 'launch-failed' as const };
-  const asked = await capture([...via.argv, 'network', 'inspect', network, '--format', '{{(index .Subnets 0).Gateway}}'], call);
-  const gateway = asked.stdout.trim();
+  const result = await capture([...via.argv, 'network', 'inspect', network, '--format', '{{(index .Subnets 0).Gateway}}'], call);
+  const gateway = result.stdout.trim();
   if (gateway === '')
     throw new CagematchError(
       'not-ready',
-      `Podman tells no address of this host on the network ${network}: ${whyFailed(asked)}`,
+      `Podman reports no address of this host on the network ${network}: ${whyFailed(result)}`,
       'podman network ls',
     );
   const keeper = `cagematch-keeper-${ctx.labels.match}-${ctx.variant ?? 'default'}`;

@@ -177,8 +177,8 @@ describe('each rule can fail', () => {
       "import './match.js'; export const exec = 1;",
       'a circle: lib/match/match.ts → lib/match/run.ts → lib/match/match.ts',
     ],
-  ])('%s', (_, path, text, said) => {
-    expect(planted({ [path]: text })).toContain(said);
+  ])('%s', (_, path, text, problem) => {
+    expect(planted({ [path]: text })).toContain(problem);
   });
 
   test('a file for everybody that one mode alone imports', () => {
@@ -189,8 +189,8 @@ describe('each rule can fail', () => {
   });
 
   test('a report that leads to what runs things, over whatever way', () => {
-    const said = planted({ 'lib/record/types.ts': "export * from '../clock.js';", 'lib/clock.ts': "import './os/exec.js';" });
-    expect(said).toContain(
+    const problems = planted({ 'lib/record/types.ts': "export * from '../clock.js';", 'lib/clock.ts': "import './os/exec.js';" });
+    expect(problems).toContain(
       'lib/report/table.ts leads to lib/os/exec.ts: lib/report/table.ts → lib/record/types.ts → lib/clock.ts → lib/os/exec.ts',
     );
   });

@@ -94,11 +94,11 @@ async function resolveCredential(candidate: Candidate, env: Env): Promise<Creden
   const { kind, secret, command, where } = candidate;
   if (kind === 'cloud') throw new Error('a cloud holds no credential');
   if (secret !== undefined) return { ...candidate, kind, secret };
-  const asked = await capture(['/bin/sh', '-c', command ?? ''], { env, timeoutMs: 30_000 });
-  const key = asked.stdout.trim();
-  if (!succeeded(asked) || key === '') {
+  const result = await capture(['/bin/sh', '-c', command ?? ''], { env, timeoutMs: 30_000 });
+  const key = result.stdout.trim();
+  if (!succeeded(result) || key === '') {
     // Its output may contain the key, so leave it out of the message.
-    const how = asked.failure || !succeeded(asked) ? whyFailed({ ...asked, stdout: '', stderr: '' }) : 'it printed nothing';
+    const how = result.failure || !succeeded(result) ? whyFailed({ ...result, stdout: '', stderr: '' }) : 'it printed nothing';
     throw refusal({ text: `${where} gave no key: ${how}`, hint: 'run the command by hand' });
   }
   const problem = malformed(key, `what ${where} printed`);

@@ -16,7 +16,7 @@ export async function findGitHub(env: Env): Promise<GitHubCredential | undefined
     if (secret) return { where: name, secret };
   }
   if (which('gh', env) === undefined) return undefined;
-  const asked = await capture(['gh', 'auth', 'token'], { env, timeoutMs: 10_000 });
-  const secret = asked.stdout.trim();
-  return succeeded(asked) && secret !== '' ? { where: 'gh auth', secret } : undefined;
+  const result = await capture(['gh', 'auth', 'token'], { env, timeoutMs: 10_000 });
+  const secret = result.stdout.trim();
+  return succeeded(result) && secret !== '' ? { where: 'gh auth', secret } : undefined;
 }

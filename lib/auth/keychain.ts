@@ -26,14 +26,14 @@ const DENIED = 128;
  */
 export async function readKeychain(service: string, env: Env): Promise<{ text: string } | { problem: Problem } | undefined> {
   const account = env.USER || userInfo().username;
-  const asked = await capture(['security', 'find-generic-password', '-a', account, '-w', '-s', service], { env, timeoutMs: 10_000 });
-  const code = asked.end.type === 'exit' ? asked.end.code : undefined;
-  if (code === 0) return { text: asked.stdout.replace(/\n$/, '') };
-  if (code === NOT_FOUND || asked.failure === 'missing') return undefined;
+  const result = await capture(['security', 'find-generic-password', '-a', account, '-w', '-s', service], { env, timeoutMs: 10_000 });
+  const code = result.end.type === 'exit' ? result.end.code : undefined;
+  if (code === 0) return { text: result.stdout.replace(/\n$/, '') };
+  if (code === NOT_FOUND || result.failure === 'missing') return undefined;
   const named = `the Keychain item "${service}"`;
-  if (code === LOCKED || /interaction is not allowed/i.test(asked.stderr))
+  if (code === LOCKED || /interaction is not allowed/i.test(result.stderr))
     return { problem: { text: `${named} cannot be read: the Keychain is locked`, hint: 'security unlock-keychain' } };
-  if (code === DENIED || /denied|cancell?ed/i.test(asked.stderr))
+  if (code === DENIED || /denied|cancell?ed/i.test(result.stderr))
     return { problem: { text: `${named} cannot be read: access was denied`, hint: 'try again and choose Always Allow' } };
-  return { problem: { text: `${named} cannot be read: ${whyFailed(asked)}`, hint: 'claude setup-token prints a token for .env' } };
+  return { problem: { text: `${named} cannot be read: ${whyFailed(result)}`, hint: 'claude setup-token prints a token for .env' } };
 }

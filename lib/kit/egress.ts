@@ -8,7 +8,7 @@ function egressKind(egress: Egress): EgressKind {
   return typeof egress === 'string' ? egress : 'domains';
 }
 
-const WORDS: Record<EgressKind, string> = {
+const REFUSALS: Record<EgressKind, string> = {
   gateway: 'cannot keep a sandbox from the internet',
   internet: 'gives a sandbox no way to the internet',
   domains: 'cannot limit a sandbox to some domains',
@@ -23,5 +23,5 @@ export function requireEgress({ options: { egress } }: Pick<Context, 'options'>,
   if (egress === undefined || able.includes(egressKind(egress))) return;
   const hint =
     able.length === 0 ? 'leave out egress' : `egress: ${able.map((kind) => (kind === 'domains' ? '[example.com]' : kind)).join(' | ')}`;
-  throw new CagematchError('not-ready', `${title} ${WORDS[egressKind(egress)]}`, hint);
+  throw new CagematchError('not-ready', `${title} ${REFUSALS[egressKind(egress)]}`, hint);
 }

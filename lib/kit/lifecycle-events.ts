@@ -42,7 +42,7 @@ export function watchMoments(ctx: Context, source: EventSource): Promise<Moments
     const ids = new Map<string, string>();
     const waiting = new Map<string, Set<(atMs: number | undefined) => void>>();
     let over = false;
-    const tell = (mark: string, atMs: number | undefined) => {
+    const notify = (mark: string, atMs: number | undefined) => {
       for (const resolve of waiting.get(mark) ?? []) resolve(atMs);
       waiting.delete(mark);
     };
@@ -54,10 +54,10 @@ export function watchMoments(ctx: Context, source: EventSource): Promise<Moments
         const atMs = Math.min(event.atMs, reported.stampMs ?? event.atMs);
         seen.set(mark, atMs);
         if (reported.id !== undefined) ids.set(reported.name, reported.id);
-        tell(mark, atMs);
+        notify(mark, atMs);
       }
       over = true;
-      for (const mark of [...waiting.keys()]) tell(mark, undefined);
+      for (const mark of [...waiting.keys()]) notify(mark, undefined);
     })();
     return {
       until(moment, name, boundMs) {

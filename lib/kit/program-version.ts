@@ -26,8 +26,8 @@ export async function programVersion(program: string, ctx: Context): Promise<str
 }
 
 async function askVersion(program: string, ctx: Context): Promise<string | undefined> {
-  const asked = await capture([program, '--version'], { env: ctx.env, signal: ctx.signal, timeoutMs: QUICK_MS, cwd: '/' });
-  return succeeded(asked) ? versionIn(asked.stdout) : undefined;
+  const result = await capture([program, '--version'], { env: ctx.env, signal: ctx.signal, timeoutMs: QUICK_MS, cwd: '/' });
+  return succeeded(result) ? versionIn(result.stdout) : undefined;
 }
 
 /** Versions of those programs that are on PATH, by path; queried concurrently. */

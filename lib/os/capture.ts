@@ -91,8 +91,8 @@ export function whyFailed(result: Captured): string {
   if (result.failure === 'missing') return 'not found on PATH';
   if (result.failure === 'timeout') return 'no answer in time';
   // A client's last line may merely point to its help.
-  const words = (result.stderr.trim() || result.stdout.trim()).split('\n').filter((line) => !/^\s*$|^(Run|See) '.*--help'/.test(line));
-  const last = oneLine(words.at(-1) ?? '');
+  const lines = (result.stderr.trim() || result.stdout.trim()).split('\n').filter((line) => !/^\s*$|^(Run|See) '.*--help'/.test(line));
+  const last = oneLine(lines.at(-1) ?? '');
   if (last !== '') return last;
   if (result.end.type === 'exit') return `exit code ${result.end.code}`;
   return result.end.type === 'signal' ? `killed by ${result.end.name}` : result.end.reason;

@@ -79,10 +79,10 @@ export function stream(argv: readonly [string, ...string[]], options: SpawnOptio
  *   many commands end with 1 too
  */
 export async function* clientEnd(child: ExecStream, daemonLost?: RegExp): AsyncGenerator<ExecEvent> {
-  let words = '';
+  let lastLine = '';
   for await (const event of child) {
-    if (event.type === 'line' && event.stream === 'stderr') words = event.text;
-    if (event.type === 'exit' && event.code === 1 && daemonLost?.test(words)) yield { type: 'lost', reason: words, atMs: event.atMs };
+    if (event.type === 'line' && event.stream === 'stderr') lastLine = event.text;
+    if (event.type === 'exit' && event.code === 1 && daemonLost?.test(lastLine)) yield { type: 'lost', reason: lastLine, atMs: event.atMs };
     else if (event.type === 'signal') yield { type: 'lost', reason: `the runtime's client was killed by ${event.name}`, atMs: event.atMs };
     else yield event;
   }

@@ -22,32 +22,32 @@ const RESTART: Record<Cli, string> = { sbx: 'sbx daemon restart', 'docker sandbo
 const HYPERVISOR = 'Enable-WindowsOptionalFeature -Online -FeatureName HypervisorPlatform -All (as administrator)';
 
 /** What error messages of the client mean. Matched only against the output of failed calls. */
-const TROUBLES: { said: RegExp; status: Unready['status']; reason: string; hint: Record<Cli, string> }[] = [
+const TROUBLES: { pattern: RegExp; status: Unready['status']; reason: string; hint: Record<Cli, string> }[] = [
   {
-    said: /not (authenticated|signed in|logged in)|please sign in|no valid user session|session (has expired|could not be refreshed)/i,
+    pattern: /not (authenticated|signed in|logged in)|please sign in|no valid user session|session (has expired|could not be refreshed)/i,
     status: 'unconfigured',
     reason: 'not signed in to Docker',
     hint: { sbx: 'sbx login', 'docker sandbox': 'docker login' },
   },
   {
-    said: /policy has not been initialized|sbx policy init/i,
+    pattern: /policy has not been initialized|sbx policy init/i,
     status: 'unconfigured',
     reason: 'the global network policy is not initialised',
     hint: { sbx: 'sbx policy init balanced', 'docker sandbox': 'docker sandbox reset' },
   },
   {
-    said: /hypervisor ?platform|WHPX|WinHv/i,
+    pattern: /hypervisor ?platform|WHPX|WinHv/i,
     status: 'unconfigured',
     reason: 'the Windows Hypervisor Platform is off',
     hint: { sbx: HYPERVISOR, 'docker sandbox': HYPERVISOR },
   },
   ...(['absent', 'closed'] as const).map((kvm) => ({
-    said: kvm === 'absent' ? /\bkvm\b.*(no such|not (found|available|supported|present|enabled))/i : /\bkvm\b/i,
+    pattern: kvm === 'absent' ? /\bkvm\b.*(no such|not (found|available|supported|present|enabled))/i : /\bkvm\b/i,
     status: 'unconfigured' as const,
     ...kvmTrouble(kvm),
   })),
   {
-    said: /daemon|sandboxd|connection refused|\.sock\b/i,
+    pattern: /daemon|sandboxd|connection refused|\.sock\b/i,
     status: 'broken',
     reason: 'the sandbox daemon does not answer',
     hint: RESTART,
@@ -74,8 +74,8 @@ const NEEDS: Partial<Record<NodeJS.Platform, Need>> = {
 
 export function diagnose(ctx: Context, cli: Cli, result: Captured): Unready | undefined {
   if (succeeded(result)) return undefined;
-  const words = `${result.stderr}\n${result.stdout}`;
-  const trouble = TROUBLES.find(({ said }) => said.test(words));
+  const printed = `${result.stderr}\n${result.stdout}`;
+  const trouble = TROUBLES.find(({ pattern }) => pattern.test(printed));
   if (trouble) {
     const reason = trouble.status === 'broken' ? `${trouble.reason}: ${whyFailed(result)}` : trouble.reason;
     return { status: trouble.status, reason, hint: trouble.hint[cli] };

@@ -87,7 +87,7 @@ export function lackOfKvm({ kvm }: Pick<Machine, 'kvm'>): Lack | undefined {
 
 /** Compares versions component by component; a version that is not numeric sorts before all others. */
 function isBefore(version: string, first: string): boolean {
-  const [a, b] = [version, first].map((one) => one.split('.').map(Number));
+  const [a, b] = [version, first].map((dotted) => dotted.split('.').map(Number));
   for (const [at, wanted] of (b ?? []).entries()) {
     const found = a?.[at] ?? 0;
     if (Number.isNaN(found) || found !== wanted) return !(found > wanted);

@@ -38,7 +38,7 @@ export async function setup(ctx: Context): Promise<SetupStep[]> {
   if ('cli' in found && found.cli !== 'sbx') return [REPLACED, CREDENTIALS];
   const here = 'cli' in found;
   const lack = lackHere(ctx);
-  const asked = here
+  const results = here
     ? await Promise.all(
         [
           ['ls', '--json'],
@@ -47,7 +47,7 @@ export async function setup(ctx: Context): Promise<SetupStep[]> {
         ].map((args) => sandbox(ctx, 'sbx', args, DETECT_MS)),
       )
     : [];
-  const [listed, policy, templates] = asked;
+  const [listed, policy, templates] = results;
   /** False if the client reports that exactly this step is missing; undefined if it fails before it gets that far. */
   const done = (result: Captured | undefined, hint: string) =>
     result === undefined ? undefined : succeeded(result) || (diagnose(ctx, 'sbx', result)?.hint === hint ? false : undefined);
@@ -83,7 +83,7 @@ const REPLACED: SetupStep = {
 
 /** Cagematch does not store a credential there, so it has nothing to check. */
 const CREDENTIALS: SetupStep = {
-  text: 'credentials: a match that is replayed needs none. Live, an API key stays on this host, where the proxy of sbx puts it into requests (--deliver runtime-proxy); a subscription does not go that way: sbx knows no CLAUDE_CODE_OAUTH_TOKEN, and `/login` is by hand in each sandbox. --deliver env hands its token to the guest itself',
+  text: 'credentials: a match that is replayed needs none. Live, an API key stays on this host, where the proxy of sbx puts it into requests (--deliver runtime-proxy); a subscription does not go that way: sbx does not support CLAUDE_CODE_OAUTH_TOKEN, and `/login` is by hand in each sandbox. --deliver env hands its token to the guest itself',
   done: undefined,
   hint: 'sbx secret set anthropic (asks for the key, or reads it from stdin)',
 };

@@ -29,9 +29,9 @@ function writeFolder(git: string, folder: string, seen: { whole: boolean }): str
     .sort((a, b) => Buffer.compare(Buffer.from(sortedBy(a)), Buffer.from(sortedBy(b))))
     .flatMap((entry) => {
       const path = join(folder, entry.name);
-      const held = entry.name.toLowerCase() === '.git' ? undefined : idOf(git, path, entry, seen);
-      if (held === undefined) seen.whole = false;
-      return held === undefined ? [] : [Buffer.concat([Buffer.from(`${held.mode} ${entry.name}\0`), Buffer.from(held.id, 'hex')])];
+      const object = entry.name.toLowerCase() === '.git' ? undefined : idOf(git, path, entry, seen);
+      if (object === undefined) seen.whole = false;
+      return object === undefined ? [] : [Buffer.concat([Buffer.from(`${object.mode} ${entry.name}\0`), Buffer.from(object.id, 'hex')])];
     });
   return lines.length === 0 ? undefined : writeObject(git, 'tree', Buffer.concat(lines));
 }

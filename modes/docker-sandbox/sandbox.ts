@@ -45,13 +45,13 @@ export async function create(
   name: string,
   folders: string[],
   code: CagematchError['code'],
-  more: string[] = [],
+  extraFlags: string[] = [],
 ): Promise<void> {
   const template = ctx.env.CAGEMATCH_SANDBOX_TEMPLATE;
   keepLabels(ctx, name);
   const { cpus, memoryMiB } = ctx.options;
   const flags = [
-    ...['--quiet', '--name', name, ...more],
+    ...['--quiet', '--name', name, ...extraFlags],
     ...(template === undefined ? [] : ['--template', template]),
     ...(cpus === undefined ? [] : ['--cpus', `${cpus}`]),
     ...(memoryMiB === undefined ? [] : ['--memory', `${memoryMiB}m`]),
@@ -102,7 +102,7 @@ export function cloneOf(spec: LaunchSpec): { repository: string; ownGit: boolean
   return { repository, ownGit, over: !whole };
 }
 
-/** The clone that a sandbox works on; a sandbox that another process has launched is asked for it. */
+/** The clone that a sandbox works on; for a sandbox that another process has launched, the client is queried. */
 export async function cloneIn(ctx: SandboxContext, { name, clone }: SandboxHandle): Promise<SandboxHandle['clone']> {
   if (clone !== undefined || ctx.variant !== CLONE) return clone;
   const listed = readList((await sandbox(ctx, await client(ctx), ['ls', '--json'], QUICK_MS)).stdout);
@@ -143,20 +143,20 @@ export async function connect(ctx: SandboxContext, { name }: Handle): Promise<Co
   const cli = await client(ctx);
   return {
     argv: (command, withStdin, names) =>
-      argvOf(cli, ['exec', ...(withStdin ? ['--interactive'] : []), ...names.flatMap((one) => ['--env', one]), name, ...command]),
+      argvOf(cli, ['exec', ...(withStdin ? ['--interactive'] : []), ...names.flatMap((variable) => ['--env', variable]), name, ...command]),
     env: envOf(ctx),
     signal: await untilGone(ctx, name),
     secret: 'handed-on',
     added: /^(ERROR: )?.*exit(ed with)? (code|status):? \d+$/i,
-    whyLost: (words) => whyLost(ctx, cli, name, words),
+    whyLost: (lastMessage) => whyLost(ctx, cli, name, lastMessage),
   };
 }
 
-async function whyLost(ctx: Context, cli: Cli, name: string, words: string): Promise<string> {
+async function whyLost(ctx: Context, cli: Cli, name: string, lastMessage: string): Promise<string> {
   const listed = await sandbox(ctx, cli, ['ls', '--json'], QUICK_MS);
   const all = readList(listed.stdout);
-  if (all && !all.some((one) => one.name === name)) return `the sandbox is gone: ${words}`;
-  return diagnose(ctx, cli, listed)?.reason ?? words;
+  if (all && !all.some((shown) => shown.name === name)) return `the sandbox is gone: ${lastMessage}`;
+  return diagnose(ctx, cli, listed)?.reason ?? lastMessage;
 }
 
 /** Runs `rm` until the sandbox is no longer listed. The older client does not prompt and has no --force. */
@@ -168,7 +168,7 @@ export async function remove(match: SandboxContext, cli: Cli, name: string): Pro
     const leftMs = Math.min(QUICK_MS, Math.max(1000, deadline - Date.now()));
     const removal = await sandbox(ctx, cli, ['rm', ...(cli === 'sbx' ? ['--force'] : []), name], leftMs);
     const left = readList((await sandbox(ctx, cli, ['ls', '--json'], leftMs)).stdout);
-    if (left && !left.some((one) => one.name === name)) break;
+    if (left && !left.some((shown) => shown.name === name)) break;
     if (Date.now() > deadline) {
       const why = diagnose(ctx, cli, removal)?.reason ?? whyFailed(removal);
       throw new CagematchError('destroy-failed', `${name} may still be there: ${why}`, `${cli} rm ${name}`);

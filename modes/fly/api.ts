@@ -88,20 +88,20 @@ export function isFull(answer: Answer): boolean {
 const FULL = /insufficient (resources|capacity|memory|cpus)|no capacity|at capacity|could not reserve resource|over the allowed quota/i;
 
 export function diagnose(app: string, answer: Answer): { broken: boolean; reason: string; hint: string } {
-  const words = whyRefused(answer);
-  if (words === NO_TOKEN) return { broken: false, reason: words, hint: tokenHint(app) };
+  const message = whyRefused(answer);
+  if (message === NO_TOKEN) return { broken: false, reason: message, hint: tokenHint(app) };
   if (answer.status === undefined)
-    return { broken: true, reason: `the Machines API does not answer: ${words}`, hint: 'check the network, or FLY_FLAPS_BASE_URL' };
-  if (answer.status === 401) return { broken: false, reason: `Fly.io refuses the token (${words})`, hint: tokenHint(app) };
-  if (answer.status === 403 || (answer.status === 404 && !/machine|manifest|image/i.test(words)))
+    return { broken: true, reason: `the Machines API does not answer: ${message}`, hint: 'check the network, or FLY_FLAPS_BASE_URL' };
+  if (answer.status === 401) return { broken: false, reason: `Fly.io refuses the token (${message})`, hint: tokenHint(app) };
+  if (answer.status === 403 || (answer.status === 404 && !/machine|manifest|image/i.test(message)))
     return {
       broken: false,
-      reason: `the token sees no Fly.io app ${app} (${words})`,
+      reason: `the token sees no Fly.io app ${app} (${message})`,
       hint: createHint(app),
     };
   return {
     broken: true,
-    reason: `the Machines API does not answer as it should: ${words}`,
+    reason: `the Machines API does not answer as it should: ${message}`,
     hint: 'see status.flyio.net',
   };
 }
@@ -112,10 +112,11 @@ export function askForApp(ctx: Context, repeatable = true): Promise<Answer> {
 }
 
 export function whyNoMachine(ctx: Context, answer: Answer): CagematchError {
-  const words = whyRefused(answer);
-  if (/manifest|unable to (resolve|pull)|image .*not found/i.test(words))
-    return new CagematchError('image-unavailable', `Fly.io cannot get ${imageOf(ctx)} (${words})`, 'npm run fly:build');
-  if (/\bregion\b/i.test(words)) return new CagematchError('launch-failed', `Fly.io refuses the region (${words})`, 'fly platform regions');
+  const message = whyRefused(answer);
+  if (/manifest|unable to (resolve|pull)|image .*not found/i.test(message))
+    return new CagematchError('image-unavailable', `Fly.io cannot get ${imageOf(ctx)} (${message})`, 'npm run fly:build');
+  if (/\bregion\b/i.test(message))
+    return new CagematchError('launch-failed', `Fly.io refuses the region (${message})`, 'fly platform regions');
   const trouble = diagnose(appOf(ctx) ?? '', answer);
   return new CagematchError('launch-failed', trouble.reason, trouble.hint);
 }

@@ -8,7 +8,7 @@ import { createServerClock, type ServerClock } from './server-clock.js';
 /** The largest response body that is read, in bytes. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 /** How often one call may be rejected for its rate before that becomes its answer. */
-const MAX_TURNED_AWAY = 8;
+const MAX_REJECTIONS = 8;
 /** The longest single wait that the server may impose on a call. */
 const MAX_WAIT_MS = 30_000;
 /** We stay a little below the allowed rate, because the network can bring two calls closer together. */
@@ -34,7 +34,7 @@ export interface Call {
 
 export type Answer =
   | { status: number; body: unknown; headers: Headers }
-  /** There was no response; `reason` says why. */
+  /** There was no response; `reason` is the cause. */
   | { status: undefined; reason: string };
 
 export interface HttpApi extends Closable {
@@ -62,9 +62,9 @@ export function openHttpApi(base: string, authorization: string): HttpApi {
         redirect: 'error',
         signal: AbortSignal.any([signal, AbortSignal.timeout(call.timeoutMs)]),
       });
-      clock.heard(response.headers.get('date'), sentMs, monotonic());
-      const said = await readBounded(response);
-      const text = token === '' ? said : said.replaceAll(token, '…');
+      clock.observe(response.headers.get('date'), sentMs, monotonic());
+      const raw = await readBounded(response);
+      const text = token === '' ? raw : raw.replaceAll(token, '…');
       return { status: response.status, body: parse(text), headers: response.headers };
     } catch (error) {
       return { status: undefined, reason: whyUnreachable(error) };
@@ -75,17 +75,17 @@ export function openHttpApi(base: string, authorization: string): HttpApi {
     clock,
     async call(call) {
       const signal = call.signal ? AbortSignal.any([closed.signal, call.signal]) : closed.signal;
-      let unheard = 0;
-      for (let turnedAway = 0; ; ) {
+      let retries = 0;
+      for (let rejections = 0; ; ) {
         await pause(pacer.reserve(call.pace), signal);
         const answer = await once(call, signal);
         if (signal.aborted) return answer;
-        if (answer.status === 429 && turnedAway < MAX_TURNED_AWAY) {
-          turnedAway += 1;
+        if (answer.status === 429 && rejections < MAX_REJECTIONS) {
+          rejections += 1;
           await pause(Math.min(retryAfterMs(answer.headers) ?? 1000, MAX_WAIT_MS), signal);
-        } else if (call.repeatable && unheard < 2 && (answer.status === undefined || [500, 502, 503, 504].includes(answer.status))) {
-          unheard += 1;
-          await pause(500 * unheard, signal);
+        } else if (call.repeatable && retries < 2 && (answer.status === undefined || [500, 502, 503, 504].includes(answer.status))) {
+          retries += 1;
+          await pause(500 * retries, signal);
         } else return answer;
       }
     },
@@ -102,18 +102,18 @@ export function mayBeDone(answer: Answer): boolean {
   return answer.status === undefined || answer.status === 408 || answer.status >= 500;
 }
 
-/** One line that says why a call failed, with the server's message if it sent one. */
+/** One line on why a call failed, with the server's message if it sent one. */
 export function whyRefused(answer: Answer): string {
   if (answer.status === undefined) return answer.reason;
   const { body } = answer;
-  const words =
+  const message =
     typeof body === 'string'
       ? body
       : body !== null && typeof body === 'object'
         ? ('error' in body && body.error) || ('message' in body && body.message)
         : undefined;
-  const said = typeof words === 'string' ? `: ${oneLine(words.trim().split('\n', 1)[0] ?? '')}` : '';
-  return `HTTP ${answer.status}${said}`;
+  const detail = typeof message === 'string' ? `: ${oneLine(message.trim().split('\n', 1)[0] ?? '')}` : '';
+  return `HTTP ${answer.status}${detail}`;
 }
 
 /** How long each call has to wait for its turn. Per key, one timestamp records when the allowance is full again. */
@@ -132,9 +132,9 @@ export function createPacer(now: () => number = () => performance.now()) {
 }
 
 function retryAfterMs(headers: Headers): number | undefined {
-  const said = headers.get('retry-after');
-  if (said === null) return undefined;
-  const ms = /^\d+$/.test(said) ? Number(said) * 1000 : Date.parse(said) - Date.now();
+  const value = headers.get('retry-after');
+  if (value === null) return undefined;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
   return Number.isNaN(ms) ? undefined : Math.max(ms, 0);
 }
 

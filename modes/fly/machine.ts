@@ -89,7 +89,7 @@ export async function stampOf(ctx: Context, id: string, status: string): Promise
 
 async function stampIn(ctx: Context, answer: Answer, status: string): Promise<number | undefined> {
   if (answer.status !== 200) return undefined;
-  const event = (answer.body as Machine).events?.find((one) => one.status === status);
+  const event = (answer.body as Machine).events?.find((item) => item.status === status);
   return event?.timestamp === undefined ? undefined : (await client(ctx)).clock.latest(event.timestamp);
 }
 

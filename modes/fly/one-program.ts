@@ -24,17 +24,17 @@ export async function oneProgram(
   ctx: Context,
   missing: { code: CagematchError['code']; hint: string },
 ): Promise<string> {
-  const asked = await Promise.all(
+  const candidates = await Promise.all(
     placesOf(names, ctx).map(async (path) => {
       const { stdout } = await capture([path, 'version'], { env: ctx.env, signal: ctx.signal, timeoutMs: QUICK_MS });
       return { path, version: version.exec(stdout)?.[1] };
     }),
   );
-  const right = asked.filter((one) => one.version !== undefined);
+  const right = candidates.filter((candidate) => candidate.version !== undefined);
   const [first] = right;
   if (first === undefined) throw new CagematchError(missing.code, `no ${names[0]} command on PATH`, missing.hint);
-  const other = right.find((one) => one.version !== first.version);
+  const other = right.find((candidate) => candidate.version !== first.version);
   if (other === undefined) return first.path;
-  const both = [first, other].map((one) => `${one.path} (${one.version})`).join(' and ');
+  const both = [first, other].map((candidate) => `${candidate.path} (${candidate.version})`).join(' and ');
   throw new CagematchError(missing.code, `PATH has ${names[0]} twice: ${both}`, `take the older off PATH: ${first.path} or ${other.path}`);
 }

@@ -6,7 +6,7 @@ const STEP_MS = 1000;
 
 export interface ServerClock {
   /** @param date the header @param sentMs and @param receivedMs on the clock of `lib/clock.ts` */
-  heard(date: string | null, sentMs: number, receivedMs: number): void;
+  observe(date: string | null, sentMs: number, receivedMs: number): void;
   /** How far the server's clock is ahead of this machine's, and the uncertainty of that value; undefined before the first response. */
   ahead(): { ms: number; withinMs: number } | undefined;
   /** The latest moment, on the clock of `lib/clock.ts`, that a timestamp of the server (ms since 1970) can mean. */
@@ -18,10 +18,10 @@ export function createServerClock(wallMs: () => number = Date.now, clock = monot
   let least = Number.NEGATIVE_INFINITY;
   let most = Number.POSITIVE_INFINITY;
   return {
-    heard(date, sentMs, receivedMs) {
-      const toldMs = Date.parse(date ?? '');
-      if (Number.isNaN(toldMs)) return;
-      const [low, high] = [toldMs - receivedMs, toldMs + STEP_MS - sentMs];
+    observe(date, sentMs, receivedMs) {
+      const serverMs = Date.parse(date ?? '');
+      if (Number.isNaN(serverMs)) return;
+      const [low, high] = [serverMs - receivedMs, serverMs + STEP_MS - sentMs];
       // A value that contradicts all earlier ones means that a clock was set.
       const anew = low > most || high < least;
       least = anew ? low : Math.max(least, low);

@@ -10,10 +10,10 @@ export async function setup(ctx: Context): Promise<SetupStep[]> {
   const { status } = await askForApp(ctx, false);
   // A response of "forbidden" or "not found" means that the token itself was accepted.
   const taken = status === 200 || status === 403 || status === 404;
-  const token = !ctx.env.FLY_API_TOKEN ? 'not set' : status === 401 ? 'refused' : taken ? 'taken' : 'not asked: no answer';
+  const token = !ctx.env.FLY_API_TOKEN ? 'not set' : status === 401 ? 'refused' : taken ? 'taken' : 'not checked: no answer';
   return [
     {
-      text: "Fly's command line is on PATH (it builds and pushes; machines need it not)",
+      text: "Fly's command line is on PATH (it builds and pushes; machines do not need it)",
       done: placesOf(CLI, ctx).length > 0,
       hint: INSTALL,
     },
@@ -22,7 +22,7 @@ export async function setup(ctx: Context): Promise<SetupStep[]> {
     { text: 'the app is there', done: taken ? status === 200 : undefined, hint: createHint(app ?? 'NAME') },
     {
       text: `FLY_API_TOKEN: ${token}`,
-      done: token === 'not asked: no answer' ? undefined : taken,
+      done: token === 'not checked: no answer' ? undefined : taken,
       hint: `${tokenHint(app ?? 'NAME')}, and put it into .env as FLY_API_TOKEN`,
     },
     { text: `the image is in its registry: ${label(ctx)}`, done: undefined, hint: 'npm run fly:build' },

@@ -82,7 +82,7 @@ export async function remove(ctx: IncusContext, name: string): Promise<boolean> 
   const left = await incus(ctx, ['query', `/1.0/instances/${name}`], QUICK_MS);
   if (succeeded(left)) throw new CagematchError('destroy-failed', `${name} is still listed: ${whyFailed(removal)}`);
   if (!/not found/i.test(left.stderr))
-    throw new CagematchError('destroy-failed', `whether ${name} is gone cannot be told: ${whyFailed(left)}`);
+    throw new CagematchError('destroy-failed', `cannot determine whether ${name} is gone: ${whyFailed(left)}`);
   return succeeded(removal);
 }
 

@@ -7,18 +7,18 @@ import { type Member, type Members, watchMembers } from './members.js';
 
 /** @throws `not-ready` if the daemon does not list the members */
 export async function askMembers(ctx: IncusContext, timeoutMs: number): Promise<Member[]> {
-  const asked = await incus(ctx, ['query', '/1.0/cluster/members?recursion=1'], timeoutMs);
-  const members = parseJson<{ server_name: string; status: string; message: string }[]>(asked.stdout);
-  if (!Array.isArray(members)) throw new CagematchError('not-ready', `the cluster does not say who is in it: ${whyFailed(asked)}`);
-  return members.map(({ server_name: name, status, message }) => ({ name, online: status === 'Online', says: `${status}: ${message}` }));
+  const result = await incus(ctx, ['query', '/1.0/cluster/members?recursion=1'], timeoutMs);
+  const members = parseJson<{ server_name: string; status: string; message: string }[]>(result.stdout);
+  if (!Array.isArray(members)) throw new CagematchError('not-ready', `the cluster does not list its members: ${whyFailed(result)}`);
+  return members.map(({ server_name: name, status, message }) => ({ name, online: status === 'Online', status: `${status}: ${message}` }));
 }
 
 /** A server without a cluster is its own only member. */
 async function askServer(ctx: IncusContext): Promise<Member[]> {
-  const asked = await incus(ctx, ['query', '/1.0'], QUICK_MS);
-  const server = parseJson<Server>(asked.stdout);
-  if (!server) throw new CagematchError('not-ready', `the Incus server does not answer any more: ${whyFailed(asked)}`);
-  return [{ name: server.environment?.server_name ?? '', online: true, says: '' }];
+  const result = await incus(ctx, ['query', '/1.0'], QUICK_MS);
+  const server = parseJson<Server>(result.stdout);
+  if (!server) throw new CagematchError('not-ready', `the Incus server does not answer any more: ${whyFailed(result)}`);
+  return [{ name: server.environment?.server_name ?? '', online: true, status: '' }];
 }
 
 /** Undefined if sandboxes run on this machine. */

@@ -98,8 +98,8 @@ export const LINK = 'cagematch-link';
 
 /** The network devices that instances have from their default profile. */
 async function profileNics(ctx: IncusContext): Promise<string[]> {
-  const told = await must(ctx, ['query', '/1.0/profiles/default'], QUICK_MS, { code: 'not-ready' });
-  const { devices: all = {} } = parseJson<{ devices?: Record<string, Device> }>(told) ?? {};
+  const profile = await must(ctx, ['query', '/1.0/profiles/default'], QUICK_MS, { code: 'not-ready' });
+  const { devices: all = {} } = parseJson<{ devices?: Record<string, Device> }>(profile) ?? {};
   return Object.entries(all).flatMap(([name, { type }]) => (type === 'nic' ? [name] : []));
 }
 

@@ -8,7 +8,7 @@ export interface Member {
   name: string;
   online: boolean;
   /** The status that the runtime reports for the member. */
-  says: string;
+  status: string;
 }
 
 export interface Members extends Closable {
@@ -45,7 +45,7 @@ const SUSPECT_MS = 30_000;
 export async function watchMembers(ask: () => Promise<Member[]>): Promise<Members> {
   let members = await ask();
   let silent = 0;
-  let unheard: string | undefined;
+  let queryFailure: string | undefined;
   let closed = false;
   const placed = new Map<string, string>();
   const turns = new Map<string, number>();
@@ -53,9 +53,9 @@ export async function watchMembers(ask: () => Promise<Member[]>): Promise<Member
   const waiting = new Set<() => void>();
 
   const whyGone = (name: string): string | undefined => {
-    if (unheard !== undefined) return unheard;
-    const member = members.find((one) => one.name === name);
-    return member?.online ? undefined : `member ${name} is lost: ${member?.says ?? 'it is no member any more'}`;
+    if (queryFailure !== undefined) return queryFailure;
+    const member = members.find((other) => other.name === name);
+    return member?.online ? undefined : `member ${name} is lost: ${member?.status ?? 'it is no longer a member'}`;
   };
   const whyLost = (sandbox: string) => {
     const name = placed.get(sandbox);
@@ -65,13 +65,13 @@ export async function watchMembers(ask: () => Promise<Member[]>): Promise<Member
     try {
       members = await ask();
       silent = 0;
-      unheard = undefined;
+      queryFailure = undefined;
     } catch (error) {
       silent += 1;
-      if (silent >= MAX_SILENT) unheard = messageOf(error);
+      if (silent >= MAX_SILENT) queryFailure = messageOf(error);
     }
     if (closed) return;
-    for (const tell of waiting) tell();
+    for (const notify of waiting) notify();
     next();
   };
   let timer: NodeJS.Timeout | undefined;
@@ -83,14 +83,14 @@ export async function watchMembers(ask: () => Promise<Member[]>): Promise<Member
   return {
     place(sandbox, target) {
       const online = members.map(({ name }) => name).filter((name) => whyGone(name) === undefined);
-      const held = (name: string) => [...placed.values()].filter((one) => one === name).length;
+      const load = (name: string) => [...placed.values()].filter((member) => member === name).length;
       const before = (name: string) => turns.get(name) ?? 0;
       const isSuspect = (name: string) => Number((suspected.get(name) ?? 0) > Date.now());
       const [next] = online.toSorted(
-        (a, b) => isSuspect(a) - isSuspect(b) || held(a) - held(b) || before(a) - before(b) || a.localeCompare(b),
+        (a, b) => isSuspect(a) - isSuspect(b) || load(a) - load(b) || before(a) - before(b) || a.localeCompare(b),
       );
       const name = target ?? next;
-      if (name === undefined) throw new CagematchError('launch-failed', unheard ?? 'no member is online');
+      if (name === undefined) throw new CagematchError('launch-failed', queryFailure ?? 'no member is online');
       const why = whyGone(name);
       if (why !== undefined)
         throw new CagematchError('launch-failed', why, online.length > 0 ? `target: ${online.join(' | ')}` : undefined);
@@ -105,13 +105,13 @@ export async function watchMembers(ask: () => Promise<Member[]>): Promise<Member
     whyLost,
     lost(sandbox) {
       return new Promise((resolve) => {
-        const tell = () => {
+        const notify = () => {
           const why = whyLost(sandbox);
           if (why !== undefined) resolve(why);
-          if (why !== undefined || !placed.has(sandbox)) waiting.delete(tell);
+          if (why !== undefined || !placed.has(sandbox)) waiting.delete(notify);
         };
-        waiting.add(tell);
-        tell();
+        waiting.add(notify);
+        notify();
       });
     },
     suspect(sandbox) {

@@ -15,11 +15,11 @@ const ASK_MS = 4000;
 const OCI = 'instance_oci_entrypoint';
 
 export async function detect(ctx: IncusContext): Promise<Detection<IncusState>> {
-  const asked = await incus(ctx, ['query', '/1.0'], ASK_MS, '', ctx.signal);
-  if (asked.failure === 'missing')
+  const result = await incus(ctx, ['query', '/1.0'], ASK_MS, '', ctx.signal);
+  if (result.failure === 'missing')
     return { status: 'absent', reason: 'no incus command on PATH', hint: INSTALL[ctx.platform] ?? INSTALL.linux };
-  const server = parseJson<Server>(asked.stdout);
-  if (!server) return { status: 'broken', ...diagnose(ctx, asked) };
+  const server = parseJson<Server>(result.stdout);
+  if (!server) return { status: 'broken', ...diagnose(ctx, result) };
   const remote = isRemote(ctx, server);
   if (server.auth !== 'trusted') return { status: 'unconfigured', ...distrust(ctx, server) };
   if (ctx.platform !== 'linux' && ownImage(ctx) === undefined) return { status: 'unconfigured', ...IMAGELESS };
@@ -73,20 +73,20 @@ const INSTALL: Partial<Record<NodeJS.Platform, string>> & { linux: string } = {
 
 /** Incus itself runs on Linux only; its client runs anywhere. */
 export async function setup(ctx: IncusContext): Promise<SetupStep[]> {
-  const asked = await incus(ctx, ['query', '/1.0'], ASK_MS, '', ctx.signal);
-  const server = parseJson<Server>(asked.stdout);
+  const result = await incus(ctx, ['query', '/1.0'], ASK_MS, '', ctx.signal);
+  const server = parseJson<Server>(result.stdout);
   const answers = server !== undefined;
   const { [ctx.platform]: vm } = LINUX_FOR;
   return [
-    { text: 'the incus client', done: asked.failure !== 'missing', hint: INSTALL[ctx.platform] ?? INSTALL.linux },
-    vm ? { ...vm, done: answers } : { text: 'a server that answers', done: answers, hint: diagnose(ctx, asked).hint },
+    { text: 'the incus client', done: result.failure !== 'missing', hint: INSTALL[ctx.platform] ?? INSTALL.linux },
+    vm ? { ...vm, done: answers } : { text: 'a server that answers', done: answers, hint: diagnose(ctx, result).hint },
     { text: 'the server trusts you', done: server?.auth === 'trusted', hint: server ? distrust(ctx, server).hint : 'after that' },
     ...(ctx.platform === 'linux' ? [] : [{ text: IMAGELESS.reason, done: ownImage(ctx) !== undefined, hint: IMAGELESS.hint }]),
     ...(which('coi', ctx.env) === undefined
       ? []
       : [
           {
-            text: 'coi (Code on Incus, said koi) is here too: it wraps this same Incus, for work at a terminal; cagematch drives incus itself, and leaves its coi-… containers alone',
+            text: 'coi (Code on Incus, pronounced koi) is here too: it wraps this same Incus, for work at a terminal; cagematch drives incus itself, and leaves its coi-… containers alone',
             done: undefined,
             hint: 'coi list --all',
           },
@@ -96,7 +96,7 @@ export async function setup(ctx: IncusContext): Promise<SetupStep[]> {
 
 const LINUX_FOR: Partial<Record<NodeJS.Platform, { text: string; hint: string }>> = {
   darwin: {
-    text: 'a Linux for the server, in a Lima VM: Colima makes one with Incus in it, and tells the client of it',
+    text: 'a Linux for the server, in a Lima VM: Colima creates one with Incus in it and registers it with the client',
     hint: 'brew install colima && colima start --runtime incus (a VM of your own: limactl start, then incus remote add NAME TOKEN)',
   },
   win32: {
@@ -106,15 +106,15 @@ const LINUX_FOR: Partial<Record<NodeJS.Platform, { text: string; hint: string }>
 };
 
 /** Turns the client's error message into a reason and a command to type. */
-function diagnose(ctx: IncusContext, asked: Captured): { reason: string; hint: string } {
-  const words = whyFailed(asked);
+function diagnose(ctx: IncusContext, result: Captured): { reason: string; hint: string } {
+  const message = whyFailed(result);
   const remote = ctx.env.INCUS_REMOTE;
-  if (/remote .*doesn't exist/i.test(words)) return { reason: `the Incus client has no remote ${remote}`, hint: 'incus remote list' };
+  if (/remote .*doesn't exist/i.test(message)) return { reason: `the Incus client has no remote ${remote}`, hint: 'incus remote list' };
   const hint =
     ctx.platform === 'darwin'
       ? 'colima start --runtime incus, or limactl start NAME for a Lima VM of your own'
       : remote
         ? `incus remote list; incus query ${remote}:/1.0`
         : 'sudo systemctl start incus (without systemd: sudo rig/up incus)';
-  return { reason: `the Incus daemon does not answer: ${words}`, hint };
+  return { reason: `the Incus daemon does not answer: ${message}`, hint };
 }

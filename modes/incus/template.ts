@@ -36,16 +36,16 @@ function homeFile(ctx: IncusContext, file: string): string {
 
 /**
  * Undefined if there is no such image.
- * @throws `not-ready` if the daemon gives no clear answer: an image that may exist must not be built again
+ * @throws `not-ready` if the daemon does not answer clearly: an image that may exist must not be built again
  */
 export async function fingerprint(ctx: IncusContext, alias: string): Promise<{ image: string } | undefined> {
   // The image is on a different server from the one that we query.
   if (alias.includes(':')) return undefined;
-  const asked = await incus(ctx, ['query', `/1.0/images/aliases/${alias}`], QUICK_MS);
-  const target = parseJson<{ target?: string }>(asked.stdout)?.target;
-  if (succeeded(asked) && target !== undefined) return { image: target };
-  if (/not found/i.test(asked.stderr)) return undefined;
-  throw new CagematchError('not-ready', `whether ${alias} is there cannot be told: ${whyFailed(asked)}`);
+  const result = await incus(ctx, ['query', `/1.0/images/aliases/${alias}`], QUICK_MS);
+  const target = parseJson<{ target?: string }>(result.stdout)?.target;
+  if (succeeded(result) && target !== undefined) return { image: target };
+  if (/not found/i.test(result.stderr)) return undefined;
+  throw new CagematchError('not-ready', `cannot determine whether ${alias} exists: ${whyFailed(result)}`);
 }
 
 /**
@@ -53,8 +53,8 @@ export async function fingerprint(ctx: IncusContext, alias: string): Promise<{ i
  * (the serial of an official image, the recipe of the rig's) and gets this machine's Node. Undefined if it has no such properties.
  */
 export async function contentOf(ctx: IncusContext, alias: string, image: string): Promise<string | undefined> {
-  const asked = await incus(ctx, ['query', `/1.0/images/${image}`], QUICK_MS);
-  const properties = Object.entries(parseJson<{ properties?: Record<string, string> }>(asked.stdout)?.properties ?? {});
+  const result = await incus(ctx, ['query', `/1.0/images/${image}`], QUICK_MS);
+  const properties = Object.entries(parseJson<{ properties?: Record<string, string> }>(result.stdout)?.properties ?? {});
   if (properties.length === 0) return undefined;
   const made = JSON.stringify([alias, process.version, properties.sort(([a], [b]) => (a < b ? -1 : 1))]);
   return createHash('sha256').update(made).digest('hex');

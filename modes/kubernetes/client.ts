@@ -67,15 +67,15 @@ export async function must(
 
 /** Turns the client's error message into a reason and a command to type. */
 export function diagnose(ctx: Context, result: Captured): { reason: string; hint: string } {
-  const words = whyFailed(result);
+  const message = whyFailed(result);
   const cluster = clientOf(ctx);
   if (result.failure === 'missing') return { reason: 'no kubectl command on PATH', hint: INSTALL };
-  if (/namespaces? "[^"]*" not found/.test(words))
+  if (/namespaces? "[^"]*" not found/.test(message))
     return { reason: `the cluster has no namespace ${namespaceOf(ctx)}`, hint: `${cluster} create namespace ${namespaceOf(ctx)}` };
-  if (/forbidden/i.test(words)) return { reason: words, hint: `${cluster} auth can-i --list --namespace=${namespaceOf(ctx)}` };
-  if (/unauthorized|logged in|credentials|Username|Password|certificate/i.test(words))
-    return { reason: `the cluster refuses kubectl's credentials: ${words}`, hint: `${cluster} auth whoami` };
-  if (result.failure === 'timeout' || /refused|no such host|timeout|deadline|unable to connect|EOF/i.test(words))
-    return { reason: `the cluster does not answer: ${words}`, hint: `${cluster} cluster-info` };
-  return { reason: `kubectl: ${words}`, hint: `${cluster} --namespace=${namespaceOf(ctx)} get events` };
+  if (/forbidden/i.test(message)) return { reason: message, hint: `${cluster} auth can-i --list --namespace=${namespaceOf(ctx)}` };
+  if (/unauthorized|logged in|credentials|Username|Password|certificate/i.test(message))
+    return { reason: `the cluster refuses kubectl's credentials: ${message}`, hint: `${cluster} auth whoami` };
+  if (result.failure === 'timeout' || /refused|no such host|timeout|deadline|unable to connect|EOF/i.test(message))
+    return { reason: `the cluster does not answer: ${message}`, hint: `${cluster} cluster-info` };
+  return { reason: `kubectl: ${message}`, hint: `${cluster} --namespace=${namespaceOf(ctx)} get events` };
 }

@@ -10,7 +10,7 @@ import { kinds, selector } from './pod.js';
 
 const GONE_MS = 25_000;
 
-interface Written {
+interface Resource {
   kind: string;
   name: string;
   sandbox: string;
@@ -28,8 +28,8 @@ const COLUMNS = ['.kind', '.metadata.name', '.metadata.labels.cagematch\\.sandbo
   .map((path) => `{${path}}{"\\t"}`)
   .join('');
 
-export async function written(ctx: KubeContext, types: string[], ...more: string[]): Promise<Written[]> {
-  const args = ['get', types.join(','), ...more, `--output=jsonpath={range .items[*]}${COLUMNS}{"\\n"}{end}`];
+export async function resources(ctx: KubeContext, types: string[], ...extraArgs: string[]): Promise<Resource[]> {
+  const args = ['get', types.join(','), ...extraArgs, `--output=jsonpath={range .items[*]}${COLUMNS}{"\\n"}{end}`];
   const lines = (await must(ctx, 'not-ready', args)).split('\n').filter(Boolean);
   return lines.map((line) => {
     const [kind = '', name = '', sandbox = '', host = '', match, mode, owner, session, phase = '', node = ''] = line.split('\t');
@@ -40,7 +40,7 @@ export async function written(ctx: KubeContext, types: string[], ...more: string
 
 /** Skips resources created by another machine: whether its harness is alive cannot be determined from here. */
 export async function list(ctx: KubeContext): Promise<Listed[]> {
-  const all = await written(ctx, kinds(ctx), `--selector=cagematch.mode=${ctx.labels.mode},cagematch.sandbox`);
+  const all = await resources(ctx, kinds(ctx), `--selector=cagematch.mode=${ctx.labels.mode},cagematch.sandbox`);
   return all
     .filter(({ host }) => host === hostname())
     .map(({ kind, name, sandbox, labels, phase, node }) => ({
@@ -68,7 +68,7 @@ export async function remove(match: KubeContext, name: string): Promise<void> {
     if (succeeded(left) && left.stdout.trim() === '') return;
     if (Date.now() > deadline || removal.failure === 'missing') {
       const what = left.stdout.trim().split('\n')[0] || name;
-      const why = [removal, left].find((one) => !succeeded(one));
+      const why = [removal, left].find((result) => !succeeded(result));
       const hint = kubectl(ctx, 'delete', what, '--grace-period=0', '--force').join(' ');
       throw new CagematchError(
         'destroy-failed',

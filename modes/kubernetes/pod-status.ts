@@ -94,7 +94,7 @@ function whyNodeLost(status: NonNullable<Pod['status']>, disrupted: Condition | 
   return undefined;
 }
 
-function trouble(what: string, words: string | undefined, hint?: string, code: CagematchError['code'] = 'launch-failed'): CagematchError {
-  const lines = (words ?? '').split('\n').map((line) => line.trim());
-  return new CagematchError(code, words ? `${what}: ${lines.filter((line) => line !== '').join(' ')}` : what, hint);
+function trouble(what: string, details: string | undefined, hint?: string, code: CagematchError['code'] = 'launch-failed'): CagematchError {
+  const lines = (details ?? '').split('\n').map((line) => line.trim());
+  return new CagematchError(code, details ? `${what}: ${lines.filter((line) => line !== '').join(' ')}` : what, hint);
 }

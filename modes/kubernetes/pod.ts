@@ -60,11 +60,11 @@ async function running(ctx: KubeContext, name: string, startedMs: number): Promi
   // A pod that has a node may wait long for the image to be pulled, but waiting is pointless if the node lacks the runtime or a volume.
   const look = async () => (seen?.spec.nodeName === undefined || NEVER.test(await lastWarning(ctx, seen.metadata.name))) && giveUp();
   const timers = [setTimeout(look, waitMs), setTimeout(giveUp, waitMs + startedMs)];
-  let [words, text] = ['', ''];
+  let [lastMessage, text] = ['', ''];
   try {
     for await (const event of watching) {
       if (event.type !== 'line') break;
-      if (event.stream === 'stderr') words = event.text;
+      if (event.stream === 'stderr') lastMessage = event.text;
       else text += event.text;
       // The output is a sequence of objects, each spread over several lines.
       if (event.stream === 'stderr' || event.text !== '}') continue;
@@ -79,16 +79,16 @@ async function running(ctx: KubeContext, name: string, startedMs: number): Promi
     for (const timer of timers) clearTimeout(timer);
     watching.kill();
   }
-  throw await whyNotRunning(ctx, name, seen, late ? '' : words);
+  throw await whyNotRunning(ctx, name, seen, late ? '' : lastMessage);
 }
 
 const NEVER = /^Failed(CreatePodSandBox|Mount|AttachVolume): /;
 
 /** The most recent warning event that the cluster has for an object; empty if there is none. */
 async function lastWarning(ctx: KubeContext, name: string): Promise<string> {
-  const of = `--field-selector=type=Warning,involvedObject.name=${name}`;
+  const fieldSelector = `--field-selector=type=Warning,involvedObject.name=${name}`;
   const line = '--output=jsonpath={range .items[*]}{.reason}: {.message}{"\\n"}{end}';
-  const events = await ask(ctx, kubectl(ctx, 'get', 'events', of, '--sort-by=.metadata.creationTimestamp', line));
+  const events = await ask(ctx, kubectl(ctx, 'get', 'events', fieldSelector, '--sort-by=.metadata.creationTimestamp', line));
   return events.stdout.trim().split('\n').at(-1) ?? '';
 }
 
@@ -96,26 +96,26 @@ function trouble(ctx: KubeContext, pod: Pod): CagematchError | undefined {
   return troubleOf(pod, { image: imageOf(ctx), options: ctx.options }, clientOf(ctx));
 }
 
-async function whyNotRunning(ctx: KubeContext, name: string, seen: Pod | undefined, words: string): Promise<CagematchError> {
+async function whyNotRunning(ctx: KubeContext, name: string, seen: Pod | undefined, lastMessage: string): Promise<CagematchError> {
   const unscheduled = seen && whyUnscheduled(seen);
   if (unscheduled)
     return new CagematchError('launch-failed', unscheduled, 'CAGEMATCH_KUBE_WAIT=300, for an autoscaler; else memory: 1g, cpus: 1');
-  const said = (await lastWarning(ctx, seen?.metadata.name ?? name)) || words || 'the cluster says nothing of it';
-  const message = seen ? `the pod does not start: ${said}` : `the cluster makes no pod: ${said}`;
+  const reason = (await lastWarning(ctx, seen?.metadata.name ?? name)) || lastMessage || 'the cluster reported no reason';
+  const message = seen ? `the pod does not start: ${reason}` : `the cluster makes no pod: ${reason}`;
   return new CagematchError('launch-failed', message, `${clientOf(ctx)} --namespace=${namespaceOf(ctx)} get events`);
 }
 
 /** Why the pod can no longer be reached. Its status is updated a moment after the cause. */
-async function whyLost(ctx: KubeContext, { name }: KubeHandle, words: string): Promise<string> {
+async function whyLost(ctx: KubeContext, { name }: KubeHandle, lastMessage: string): Promise<string> {
   const deadline = Date.now() + SETTLE_MS;
   for (;;) {
-    const asked = await ask(ctx, kubectl(ctx, 'get', 'jobs,pods', selector(name), '--output=json'));
-    const found = parseJson<{ items?: Pod[] }>(asked.stdout)?.items;
+    const result = await ask(ctx, kubectl(ctx, 'get', 'jobs,pods', selector(name), '--output=json'));
+    const found = parseJson<{ items?: Pod[] }>(result.stdout)?.items;
     const pod = found?.find(({ kind }) => kind === 'Pod');
     if (found && !pod) return ['the pod is gone', ...found.flatMap((job) => whyJobFailed(job) ?? [])].join(': ');
     const why = pod && trouble(ctx, pod);
     if (why) return why.message;
-    if (Date.now() > deadline || ctx.signal.aborted) return words;
+    if (Date.now() > deadline || ctx.signal.aborted) return lastMessage;
     await pause(250);
   }
 }
@@ -134,7 +134,7 @@ export function connectionTo(ctx: KubeContext, handle: KubeHandle): Connection {
     signal: ctx.signal,
     secret: (name, value) => (handle.mounted?.[name] === digestOf(value) ? `${SECRETS}/${name}` : undefined),
     added: /^command terminated with exit code \d+$/,
-    whyLost: (words) => whyLost(ctx, handle, `the connection was lost: ${words}`),
+    whyLost: (lastMessage) => whyLost(ctx, handle, `the connection was lost: ${lastMessage}`),
   };
 }
 

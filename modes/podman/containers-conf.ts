@@ -16,13 +16,13 @@ function settingsFiles({ env, uid }: Context): string[] {
   const override = env.CONTAINERS_CONF_OVERRIDE ? [env.CONTAINERS_CONF_OVERRIDE] : [];
   if (env.CONTAINERS_CONF) return [env.CONTAINERS_CONF, ...override];
   const own = env.XDG_CONFIG_HOME || (env.HOME && join(env.HOME, '.config'));
-  const system = ['/usr/share/containers/containers.conf', ...withMore('/etc/containers')];
-  return [...system, ...(uid === 0 || !own ? [] : withMore(join(own, 'containers'))), ...override];
+  const system = ['/usr/share/containers/containers.conf', ...withDropIns('/etc/containers')];
+  return [...system, ...(uid === 0 || !own ? [] : withDropIns(join(own, 'containers'))), ...override];
 }
 
-function withMore(folder: string): string[] {
-  const more = join(folder, 'containers.conf.d');
-  return [join(folder, 'containers.conf'), ...names(more).map((name) => join(more, name))];
+function withDropIns(folder: string): string[] {
+  const dropIns = join(folder, 'containers.conf.d');
+  return [join(folder, 'containers.conf'), ...names(dropIns).map((name) => join(dropIns, name))];
 }
 
 function names(folder: string): string[] {

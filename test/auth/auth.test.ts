@@ -8,10 +8,10 @@ import { isTaken, mask } from '../../lib/auth/credential.js';
 import { findCredentials } from '../../lib/auth/find.js';
 import { findGitHub } from '../../lib/auth/github.js';
 import type { Env } from '../../lib/contract.js';
-import { fakeCommands, saying } from '../support/fake-commands.js';
+import { fakeCommands, printing } from '../support/fake-commands.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
-const blob = (token: string, more: object = {}) => JSON.stringify({ claudeAiOauth: { accessToken: token, ...more } });
+const blob = (token: string, rest: object = {}) => JSON.stringify({ claudeAiOauth: { accessToken: token, ...rest } });
 
 /** A home with a login in it, or with whatever text is given. */
 function home(text: string | undefined = blob('from-file')): Env {
@@ -48,7 +48,7 @@ describe('what is found', () => {
 
   test("stands in the agent's own order, a cloud first and a login last", async () => {
     const PATH = fakeCommands({
-      security: `case "$*" in *-credentials) ${saying({ stdout: blob('from-keychain') })};; *) echo legacy;; esac`,
+      security: `case "$*" in *-credentials) ${printing({ stdout: blob('from-keychain') })};; *) echo legacy;; esac`,
     });
     const { candidates } = await find({ ...everything(), PATH }, 'darwin');
     expect(candidates.map(({ kind, source, secret }) => [kind, source, secret])).toEqual([
@@ -101,8 +101,8 @@ describe('which one a live run uses', () => {
   test.each([
     ['an API key', KEY, 'ANTHROPIC_API_KEY'],
     ['a bearer token', { ANTHROPIC_AUTH_TOKEN: 'bearer' }, 'ANTHROPIC_AUTH_TOKEN'],
-  ])('none where %s would beat the plan, until somebody says which', async (_what, more, name) => {
-    const env: Env = { ...home(), ...more };
+  ])('none where %s would beat the plan, until somebody says which', async (_what, variables, name) => {
+    const env: Env = { ...home(), ...variables };
     await expect(choose(env)).rejects.toMatchObject({
       code: 'bad-input',
       message: `${name} would win over the plan's token in ${env.HOME}/.claude/.credentials.json, and bill the API`,
@@ -143,10 +143,10 @@ describe('which one a live run uses', () => {
     ['fails', 'echo sk-secret; echo sk-secret >&2; exit 3', /gave no key: exit code 3$/],
     ['prints nothing', 'true', /gave no key: it printed nothing$/],
     ['prints two lines', 'echo sk-secret; echo sk-secret', /printed holds a line break$/],
-  ])('a helper that %s is told of without what it printed', async (_what, command, said) => {
+  ])('a helper that %s is told of without what it printed', async (_what, command, message) => {
     const env = { ...home('{}'), PATH: '/usr/bin:/bin' };
     settings(env, JSON.stringify({ apiKeyHelper: command }));
-    await expect(choose(env)).rejects.toMatchObject({ message: expect.stringMatching(said), hint: 'run the command by hand' });
+    await expect(choose(env)).rejects.toMatchObject({ message: expect.stringMatching(message), hint: 'run the command by hand' });
     await expect(choose(env)).rejects.not.toThrow(/sk-secret/);
   });
 
@@ -188,7 +188,7 @@ describe('GitHub', () => {
   });
 
   test('a gh that is logged out, or not there, gives none', async () => {
-    const PATH = fakeCommands({ gh: saying({ stderr: 'no oauth token found for github.com', code: 1 }) });
+    const PATH = fakeCommands({ gh: printing({ stderr: 'no oauth token found for github.com', code: 1 }) });
     expect(await findGitHub({ PATH })).toBeUndefined();
     expect(await findGitHub({ PATH: '/nonexistent' })).toBeUndefined();
   });
@@ -198,7 +198,7 @@ describe('the Keychain', () => {
   /** A `security` that notes how it was called. */
   function keychain(answer: { stdout?: string; stderr?: string; code?: number }) {
     const notes = join(temporaryFolder(), 'args');
-    const PATH = fakeCommands({ security: `for arg in "$@"; do echo "$arg" >> ${notes}; done\n${saying(answer)}` });
+    const PATH = fakeCommands({ security: `for arg in "$@"; do echo "$arg" >> ${notes}; done\n${printing(answer)}` });
     return { PATH, args: () => readFileSync(notes, 'utf8').trim().split('\n') };
   }
 
@@ -239,7 +239,7 @@ describe('the Keychain', () => {
     ['fails', { stderr: 'security: SecKeychainSearchCopyNext: something else', code: 50 }, 'claude setup-token prints a token for .env'],
     ['holds no JSON', { stdout: 'a password' }, 'claude /login writes it anew'],
   ])('that %s is passed over for the file, and told', async (_what, answer, hint) => {
-    const PATH = fakeCommands({ security: `case "$*" in *-credentials) ${saying(answer).replaceAll('\n', '; ')};; *) exit 44;; esac` });
+    const PATH = fakeCommands({ security: `case "$*" in *-credentials) ${printing(answer).replaceAll('\n', '; ')};; *) exit 44;; esac` });
     const env = { ...home(), PATH };
     expect(await credentialOf(env, 'darwin')).toMatchObject({ secret: 'from-file', source: 'file' });
     const { candidates } = await find(env, 'darwin');
@@ -252,7 +252,7 @@ describe('the Keychain', () => {
 
   test('that holds other things and no login is nobody’s mistake', async () => {
     const PATH = fakeCommands({
-      security: `case "$*" in *-credentials) ${saying({ stdout: JSON.stringify({ mcpOAuth: {} }) })};; *) exit 44;; esac`,
+      security: `case "$*" in *-credentials) ${printing({ stdout: JSON.stringify({ mcpOAuth: {} }) })};; *) exit 44;; esac`,
     });
     const { candidates } = await find({ ...home('{}'), PATH }, 'darwin');
     expect(candidates).toEqual([]);
@@ -290,10 +290,10 @@ describe("the agent's file", () => {
     ['is null', 'null', /is not JSON that could hold a login$/],
     ['holds an empty token', blob(''), /holds a login that is not whole \(accessToken\)$/],
     ['holds a login of another shape', '{"claudeAiOauth":"sk-secret"}', /holds a login that is not whole \(claudeAiOauth\)$/],
-  ])('that %s counts as none, and is told with where to get another', async (_what, text, said) => {
+  ])('that %s counts as none, and is told with where to get another', async (_what, text, message) => {
     const { candidates } = await find(home(text));
     expect(candidates.filter(isTaken)).toEqual([]);
-    expect(candidates).toMatchObject([{ problem: { text: expect.stringMatching(said), hint: 'claude /login writes it anew' } }]);
+    expect(candidates).toMatchObject([{ problem: { text: expect.stringMatching(message), hint: 'claude /login writes it anew' } }]);
     expect(JSON.stringify(candidates)).not.toContain('sk-secret');
   });
 

@@ -28,7 +28,7 @@ const KEY: Credential = { kind: 'api-key', source: 'environment', where: 'ANTHRO
 async function started(delivery: ReturnType<typeof asFile>, options: { memory?: boolean } = {}) {
   const folder = temporaryFolder();
   const [home, memory, bin] = ['home', 'memory', 'bin'].map((name) => join(folder, name)) as [string, string, string];
-  for (const one of [home, memory, bin]) mkdirSync(one);
+  for (const folder of [home, memory, bin]) mkdirSync(folder);
   writeProgram(
     join(bin, 'claude'),
     '#!/bin/sh\nenv >"$HOME/env"; cat >"$HOME/stdin"; printf "%s\\n" "$@" >"$HOME/argv"; umask >"$HOME/umask"\n',

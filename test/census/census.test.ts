@@ -51,7 +51,7 @@ type Machine = ReturnType<typeof aMachine>;
 /** What is left of one run. `during`: what happens between the two censuses. */
 async function left(
   during: (machine: Machine, things: Thing[]) => void,
-  of: Partial<Of> = {},
+  overrides: Partial<Of> = {},
   first: (machine: Machine, things: Thing[]) => void = () => {},
 ) {
   const made = aMachine();
@@ -64,7 +64,7 @@ async function left(
   audit.launching();
   during(made, things);
   const folder = made.at('tmp/cagematch-run-x');
-  return audit.after(before, { mode, ctx }, { name: NAME, id: ID, folder, alone: true, staysUp: false, ...of });
+  return audit.after(before, { mode, ctx }, { name: NAME, id: ID, folder, alone: true, staysUp: false, ...overrides });
 }
 
 const kinds = (found: Awaited<ReturnType<typeof left>>) => ('gap' in found ? found : found.map(({ kind }) => kind));
@@ -120,10 +120,10 @@ describe('what bears nobody’s mark is left over when nobody else was about:', 
   ])('%s', async (_, during, kind) => {
     expect(kinds(await left(during))).toEqual([kind]);
     expect(kinds(await left(during, { alone: false })), 'in a wave').toEqual([]);
-    const besides = (more: (machine: Machine, things: Thing[]) => void) =>
+    const besides = (also: (machine: Machine, things: Thing[]) => void) =>
       left((made, things) => {
         during(made, things);
-        more(made, things);
+        also(made, things);
       });
     expect(kinds(await besides((_m, things) => things.push(thing('container', 'their', 'their')))), 'a container came').toEqual([]);
     expect(kinds(await besides((_m, things) => things.shift())), 'a container went').toEqual([]);
@@ -190,12 +190,12 @@ it('what goes a moment later is not left over', async () => {
 });
 
 it('a census after a run serves as the one before the next of the same row, until something is launched', async () => {
-  let asked = 0;
+  let calls = 0;
   const mode: Mode = {
     ...host,
     async census() {
-      asked += 1;
-      return [thing('volume', `${asked}`, 'named')];
+      calls += 1;
+      return [thing('volume', `${calls}`, 'named')];
     },
   };
   const ctx = modeContext('host');
@@ -207,9 +207,9 @@ it('a census after a run serves as the one before the next of the same row, unti
   };
   await run();
   await run();
-  expect(asked).toBe(3);
+  expect(calls).toBe(3);
   await audit.before({ mode: { ...mode, id: 'other' }, ctx });
-  expect(asked).toBe(4);
+  expect(calls).toBe(4);
 });
 
 describe('what could not be looked at is a gap, never none:', () => {

@@ -14,11 +14,11 @@ import { loadModes } from '../../lib/sandbox/registry.js';
 import host from '../../modes/host.js';
 import { contextOf, findTargets } from '../support/conformance/targets.js';
 import { modeContext } from '../support/mode-context.js';
-import { entryOf, PASSED, type Part, playedMode, playMatch } from '../support/played.js';
+import { entryOf, PASSED, type Part, runScriptedMatch, scriptedMode } from '../support/scripted-match.js';
 import { openStandIn } from '../support/stand-ins/stand-in.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
-type Run = Awaited<ReturnType<typeof playMatch>>['runs'][number] | undefined;
+type Run = Awaited<ReturnType<typeof runScriptedMatch>>['runs'][number] | undefined;
 const leftOf = (run: Run): Leftover[] => (run === undefined || isGap(run.leftovers) ? [] : run.leftovers);
 const kindsOf = (run: Run) =>
   isGap(run?.leftovers)
@@ -39,7 +39,7 @@ async function daemon(ctx: Context, sandbox: string, command: Command, argv: [st
 const careless = (): Partial<Mode> => ({ destroy: async () => ({}), list: async () => [] });
 
 async function played(part: Part) {
-  const match = await playMatch([entryOf(playedMode([], part))], { runs: 2 });
+  const match = await runScriptedMatch([entryOf(scriptedMode([], part))], { runs: 2 });
   return { ...match, kinds: match.runs.map(kindsOf), outcomes: match.runs.map(({ outcome }) => outcome) };
 }
 
@@ -123,7 +123,7 @@ describe('on the host itself, a run that leaves', () => {
 
 /** A mode whose runs make something beside the sandbox, and forget it. The agent is played; the container runtime is not. */
 function leaky(mode: Mode, ctx: Context, leak: (sandbox: string) => Promise<unknown>): Mode {
-  return playedMode([], {
+  return scriptedMode([], {
     mode: (real) => ({
       isolation: mode.isolation,
       census: () => mode.census?.(ctx) as never,
@@ -149,7 +149,7 @@ describe.each(['docker', 'podman'])('beside a container of %s (stand-in), a run 
     // Other matches of this machine do not matter here: the stand-in's store is the test's own.
     const nothing = temporaryFolder();
     const audit = openAudit(() => machineAt({ proc: nothing, cgroup: nothing, run: nothing, tmp: () => nothing }), [0, 0]);
-    const { runs } = await playMatch([entryOf(adapter)], { runs: 2, audit });
+    const { runs } = await runScriptedMatch([entryOf(adapter)], { runs: 2, audit });
     expect(runs.map(({ outcome }) => outcome)).toEqual([PASSED, PASSED]);
     return runs.map(kindsOf);
   }
@@ -212,9 +212,11 @@ describe.each(containers.length > 0 ? containers : [undefined])('beside a real c
       ...modeContext('host', { env: { PATH: process.env.PATH ?? '' }, uid: process.getuid?.() }),
       labels: ctx.labels,
     });
-    const { runs } = await playMatch([entryOf(adapter)], { runs: 2, matchId: match, contextOf: contextOfPlayed }).finally(async () => {
-      for (const argv of made) await client(...argv);
-    });
+    const { runs } = await runScriptedMatch([entryOf(adapter)], { runs: 2, matchId: match, contextOf: contextOfPlayed }).finally(
+      async () => {
+        for (const argv of made) await client(...argv);
+      },
+    );
     expect(runs.map(kindsOf)).toEqual([['container', 'network'], []]);
   });
 });

@@ -19,7 +19,7 @@ function barePath(): string {
   const folder = join(place.cwd, 'bin');
   mkdirSync(folder, { recursive: true });
   for (const program of ['sh', 'env', 'cat', 'ls', 'uname', 'ps', 'git', 'bash', 'rg', 'sleep', 'true']) {
-    const real = ['/usr/bin', '/bin'].map((one) => join(one, program)).find(existsSync);
+    const real = ['/usr/bin', '/bin'].map((folder) => join(folder, program)).find(existsSync);
     if (real) link(join(folder, program), real);
   }
   return [folder, dirname(process.execPath).startsWith('/usr') ? nodeOnly() : dirname(process.execPath)].join(delimiter);
@@ -138,9 +138,9 @@ describe('bad input gets one clear line, a hint, exit 2, and loses nothing', () 
     [['build', 'hots'], /✖ unknown mode: hots\nhint: did you mean host\?/],
     [['token', 'push', 'host'], /✖|no credential/],
     [[], /✖ name a command\nhint: cagematch --help/],
-  ])('%j', async (args, said) => {
+  ])('%j', async (args, message) => {
     const { exitCode, stdout, stderr } = await run(args);
-    expect(stderr).toMatch(said);
+    expect(stderr).toMatch(message);
     if (args[0] !== 'token') expect(exitCode).toBe(2);
     expect(stdout).toBe('');
     expect(existsSync(join(place.cwd, 'results'))).toBe(false);
@@ -375,7 +375,7 @@ describe('token', () => {
       warnings: [{ hint: expect.stringContaining('--auth') }],
       github: { where: 'GH_TOKEN' },
     });
-    for (const one of Object.values(env)) expect(stdout + json.stdout).not.toContain(one);
+    for (const value of Object.values(env)) expect(stdout + json.stdout).not.toContain(value);
   });
 
   it('where a key would beat the plan, nothing is handed out and nothing goes live until --auth says which', async () => {

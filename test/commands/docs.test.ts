@@ -103,7 +103,7 @@ describe('the JSON Schemas', () => {
   test.each(Object.entries(schemaFiles()))('%s is what the code checks (npm run docs writes it), and is in the package', (path, text) => {
     expect(read(path)).toBe(text);
     const { files } = JSON.parse(read('package.json')) as { files: string[] };
-    expect(files.some((one) => path.startsWith(`${one}/`))).toBe(true);
+    expect(files.some((folder) => path.startsWith(`${folder}/`))).toBe(true);
   });
 
   test.each(Object.entries(documents))(
@@ -111,8 +111,8 @@ describe('the JSON Schemas', () => {
     (path, written) => {
       const validate = validatorOf(path);
       expect(written.length).toBeGreaterThan(0);
-      for (const one of written) {
-        const document = JSON.parse(JSON.stringify(one));
+      for (const example of written) {
+        const document = JSON.parse(JSON.stringify(example));
         expect(validate(document), JSON.stringify(validate.errors)).toBe(true);
         expect(validate({ ...document, surprise: 1 })).toBe(false);
         const [first] = Object.keys(document);

@@ -207,20 +207,20 @@ describe('of what a guest packs', () => {
   const chunk = Buffer.alloc(512 * 1024).toString('base64');
 
   it('no more is taken than the bound, however long it goes on', async () => {
-    let asked = 0;
+    let requests = 0;
     const endless = guest((at) => {
-      asked += 1;
+      requests += 1;
       return at === 0 ? `${5 * 1024 * 1024}\n${'0'.repeat(64)}\n${chunk}` : chunk;
     });
     const taken = copyOut(endless, '/workspace', '/tmp/archive', { most: 4 * 1024 * 1024 });
     await expect(taken).rejects.toMatchObject({ code: 'collect-failed', message: expect.stringMatching(/4194304 are taken at the most/) });
-    expect(asked).toBe(1);
+    expect(requests).toBe(1);
   });
 
   it.each([
-    ['a size that is no number', 'many', /tells no size/],
-    ['a size below nothing', '-1', /tells no size/],
-    ['no end at all', '1e400', /tells no size/],
+    ['a size that is no number', 'many', /reported no valid size/],
+    ['a size below nothing', '-1', /reported no valid size/],
+    ['no end at all', '1e400', /reported no valid size/],
   ])('%s is refused', async (_what, size, why) => {
     const taken = copyOut(
       guest(() => `${size}\n${'0'.repeat(64)}\n${chunk}`),
@@ -236,7 +236,7 @@ describe('of what a guest packs', () => {
       '/workspace',
       '/tmp/archive',
     );
-    await expect(taken).rejects.toMatchObject({ message: expect.stringMatching(/more .* than it was asked for/) });
+    await expect(taken).rejects.toMatchObject({ message: expect.stringMatching(/more .* than was requested/) });
   });
 
   it('a byte that was changed on the way is noticed', async () => {

@@ -64,7 +64,7 @@ test('an instance runs since the daemon said so, and is gone since then, not sin
   const { launch, plan, ctx: own, target } = await open('incus', {});
   // Until the listener is there, nothing is told.
   let box = await launch(plan('box-0'));
-  for (let more = 1; box.runningAtMs === undefined && more < 20; more += 1) box = await launch(plan(`box-${more}`));
+  for (let attempt = 1; box.runningAtMs === undefined && attempt < 20; attempt += 1) box = await launch(plan(`box-${attempt}`));
   expect(box.runningAtMs).toBeLessThanOrEqual(performance.now());
   const { goneAtMs } = await target.mode.destroy(own, box.handle);
   expect(goneAtMs).toBeGreaterThan(box.runningAtMs ?? Number.POSITIVE_INFINITY);

@@ -8,7 +8,7 @@ import type { Command } from '../../lib/contract.js';
 import { execInContainer, listContainers } from '../../lib/kit/oci/client.js';
 import { loadModes } from '../../lib/sandbox/registry.js';
 import { type Arena, openArena, read, shell } from '../support/conformance/arena.js';
-import { fakeCommands, saying } from '../support/fake-commands.js';
+import { fakeCommands, printing } from '../support/fake-commands.js';
 import { modeContext } from '../support/mode-context.js';
 import { dockerState, podmanState } from '../support/runtime-states.js';
 import { openStandIn, type StandIn } from '../support/stand-ins/stand-in.js';
@@ -107,8 +107,8 @@ esac
 test.each([
   ['read unix @->/run/docker.sock: read: connection reset by peer', 'lost'],
   ['out of ideas', 'exit'],
-])('a client that ends with code 1 and says “%s” tells of an end that is %s', async (words, type) => {
-  const PATH = fakeCommands({ docker: saying({ stderr: words, code: 1 }) });
+])('a client that ends with code 1 and says “%s” tells of an end that is %s', async (message, type) => {
+  const PATH = fakeCommands({ docker: printing({ stderr: message, code: 1 }) });
   const command = { argv: ['true'], env: {}, secretEnv: {}, cwd: '/' } as Command;
   const stream = execInContainer({ argv: ['docker'], env: { PATH } }, modeContext('docker'), { name: 'x' }, command);
   expect((await read(stream)).end).toMatchObject({ type });

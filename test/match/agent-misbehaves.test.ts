@@ -13,7 +13,7 @@ import { parseEvents } from '../../lib/report/report.js';
 import type { PlannedRow } from '../../lib/sandbox/row.js';
 import { bundledTask } from '../../lib/task/bundled.js';
 import host from '../../modes/host.js';
-import * as says from '../support/agent-lines.js';
+import * as agentLines from '../support/agent-lines.js';
 import { doesTheTask, print } from '../support/agent-scripts.js';
 import { quoted, writeProgram } from '../support/fake-commands.js';
 import { modeContext } from '../support/mode-context.js';
@@ -29,7 +29,7 @@ interface Row {
 /** Runs a match of one round with a fake agent for each row, on the real host mode. */
 async function match(
   rows: Row[],
-  options: { timeoutMs?: number; uid?: number; runs?: number; around?: (run: () => Promise<void>) => Promise<void> } = {},
+  options: { timeoutMs?: number; uid?: number; runs?: number; wrap?: (run: () => Promise<void>) => Promise<void> } = {},
 ) {
   const folder = temporaryFolder();
   const matchId = newMatchId();
@@ -59,8 +59,8 @@ async function match(
   }
   const events: MatchEvent[] = [];
   const record = openRecord(join(folder, 'record'), { onEvent: (event) => void events.push(event) });
-  const around = options.around ?? ((run) => run());
-  await around(() =>
+  const wrap = options.wrap ?? ((run) => run());
+  await wrap(() =>
     runMatch({
       entries,
       contextOf: (entry) => ({
@@ -97,7 +97,7 @@ async function match(
   return { ended, events, warnings };
 }
 
-async function one(agent: string, options: { timeoutMs?: number } = {}) {
+async function runOne(agent: string, options: { timeoutMs?: number } = {}) {
   const { ended, warnings } = await match([{ agent }], options);
   const [run] = ended;
   if (!run) throw new Error('no run ended');
@@ -106,7 +106,7 @@ async function one(agent: string, options: { timeoutMs?: number } = {}) {
 
 describe('an agent', () => {
   test('that does what it should passes: the fake ones below differ from it in one thing', async () => {
-    const run = await one(doesTheTask());
+    const run = await runOne(doesTheTask());
     expect(run).toMatchObject({
       outcome: { status: 'passed' },
       sync: { in: 'yes', out: 'yes', live: 'yes' },
@@ -118,7 +118,7 @@ describe('an agent', () => {
 
   test('that hangs ends at the bound, with all that it started', async () => {
     const pids = temporaryFolder();
-    const run = await one(`echo $$ > ${pids}/agent\nsleep 300 &\necho $! > ${pids}/child\n${print(says.init())}\nwait`, {
+    const run = await runOne(`echo $$ > ${pids}/agent\nsleep 300 &\necho $! > ${pids}/child\n${print(agentLines.init())}\nwait`, {
       timeoutMs: 1500,
     });
     expect(run.outcome).toEqual({ status: 'failed', cause: 'timeout', message: 'no end within 1.5 s', hint: '--timeout S' });
@@ -129,36 +129,41 @@ describe('an agent', () => {
 
   test('that ignores every polite signal ends at the bound too', async () => {
     const pids = temporaryFolder();
-    const run = await one(`trap '' TERM INT HUP\necho $$ > ${pids}/agent\nwhile :; do sleep 1; done`, { timeoutMs: 1000 });
+    const run = await runOne(`trap '' TERM INT HUP\necho $$ > ${pids}/agent\nwhile :; do sleep 1; done`, { timeoutMs: 1000 });
     expect(run.outcome).toMatchObject({ cause: 'timeout' });
     expect(isRunning(pidIn(join(pids, 'agent')))).toBe(false);
   });
 
   test('that ends with a code is told with it, and with its last words', async () => {
-    const run = await one(`${print(says.init())}\necho 'out of ideas' >&2\nexit 3`);
+    const run = await runOne(`${print(agentLines.init())}\necho 'out of ideas' >&2\nexit 3`);
     expect(run.outcome).toEqual({ status: 'failed', cause: 'agent', message: 'the agent ended with exit code 3: out of ideas' });
   });
 
   test('that does the task and then ends with a code has failed', async () => {
-    expect((await one(`${doesTheTask()}\nexit 3`)).outcome).toMatchObject({ cause: 'agent', message: 'the agent ended with exit code 3' });
+    expect((await runOne(`${doesTheTask()}\nexit 3`)).outcome).toMatchObject({
+      cause: 'agent',
+      message: 'the agent ended with exit code 3',
+    });
   });
 
   test('that prints garbage is told so', async () => {
-    const run = await one(`printf 'no\\037json\\n{"type":\\nat all'`);
+    const run = await runOne(`printf 'no\\037json\\n{"type":\\nat all'`);
     expect(run.outcome).toMatchObject({ cause: 'agent', message: 'the agent printed 3 lines that are no stream-json, and no result' });
   });
 
   test('that says nothing at all is told so', async () => {
-    expect((await one('exit 0')).outcome).toMatchObject({ cause: 'agent', message: 'the agent ended without a result' });
+    expect((await runOne('exit 0')).outcome).toMatchObject({ cause: 'agent', message: 'the agent ended without a result' });
   });
 
   test('that is killed is told with the signal', async () => {
-    const run = await one(`${print(says.init())}\nkill -KILL $$`);
+    const run = await runOne(`${print(agentLines.init())}\nkill -KILL $$`);
     expect(run.outcome).toEqual({ status: 'failed', cause: 'agent', message: 'the agent was killed by SIGKILL' });
   });
 
   test('that is not logged in is a matter of the credential', async () => {
-    const run = await one(`${print(says.init(), says.result({ is_error: true, result: 'Not logged in · Please run /login' }))}\nexit 1`);
+    const run = await runOne(
+      `${print(agentLines.init(), agentLines.result({ is_error: true, result: 'Not logged in · Please run /login' }))}\nexit 1`,
+    );
     expect(run.outcome).toMatchObject({ cause: 'auth', hint: 'cagematch token show' });
   });
 
@@ -172,7 +177,7 @@ describe('an agent', () => {
   });
 
   test('whose file is not what it says it wrote has lost it on the way', async () => {
-    const run = await one(doesTheTask('something else'));
+    const run = await runOne(doesTheTask('something else'));
     expect(run.outcome).toEqual({ status: 'failed', cause: 'sync', message: 'hello.mjs on the host is not what the agent wrote' });
     expect(run.sync).toEqual({ in: 'yes', out: 'no', live: 'yes' });
   });
@@ -180,7 +185,7 @@ describe('an agent', () => {
   test.runIf(process.platform === 'linux')('that leaves a daemon behind leaves none: it goes with the sandbox', async () => {
     const pids = temporaryFolder();
     const daemon = `echo $$ > ${pids}/daemon; exec sleep 300`;
-    const run = await one(
+    const run = await runOne(
       [
         `setsid sh -c ${quoted(daemon)} < /dev/null > /dev/null 2>&1 &`,
         `until [ -s ${pids}/daemon ]; do sleep 0.02; done`,
@@ -195,7 +200,7 @@ describe('an agent', () => {
   test.runIf(process.platform === 'linux')('whose daemon holds its pipes does not hold the run', async () => {
     const pids = temporaryFolder();
     const daemon = `echo $$ > ${pids}/daemon; exec sleep 300`;
-    const run = await one(
+    const run = await runOne(
       [`setsid sh -c ${quoted(daemon)} &`, `until [ -s ${pids}/daemon ]; do sleep 0.02; done`, doesTheTask()].join('\n'),
       { timeoutMs: 10_000 },
     );
@@ -214,7 +219,7 @@ describe('an agent', () => {
     const watch = setInterval(() => {
       peak = Math.max(peak, process.memoryUsage().rss);
     }, 20);
-    const run = await one(`${flood}\necho\n${doesTheTask()}`, { timeoutMs: 60_000 });
+    const run = await runOne(`${flood}\necho\n${doesTheTask()}`, { timeoutMs: 60_000 });
     clearInterval(watch);
     expect(run.outcome).toEqual({ status: 'passed' });
     expect((peak - before) / 2 ** 20).toBeLessThan(150);
@@ -260,7 +265,7 @@ describe('a match', () => {
 
   test('goes on when there is no room for a run: that is the failure of the run', async () => {
     const { ended } = await match([{ agent: doesTheTask() }, { agent: doesTheTask() }], {
-      around: (run) => {
+      wrap: (run) => {
         vi.stubEnv('TMPDIR', '/nonexistent/tmp');
         return run().finally(() => vi.unstubAllEnvs());
       },
@@ -283,7 +288,7 @@ describe('a match', () => {
     const locks = `mkdir d && : > d/file && chmod ${asRoot ? '0700' : '0000'} d`;
     const { ended } = await match(
       [{ agent: `${locks}\n${doesTheTask()}` }, { agent: doesTheTask() }],
-      asRoot ? { uid: nobody, around: asNobody } : {},
+      asRoot ? { uid: nobody, wrap: asNobody } : {},
     );
     const [locked, other] = ['row-0', 'row-1'].map((name) => ended.find((run) => run.entry === name));
     const left = isGap(locked?.leftovers) ? [] : (locked?.leftovers ?? []);

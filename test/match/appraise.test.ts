@@ -83,10 +83,10 @@ describe('the disk of a row', () => {
 
   test('is given up when the user wants out, and the sandbox is destroyed', async () => {
     const stop = new AbortController();
-    const asked = () => {
+    const interrupted = () => {
       stop.abort();
       return never();
     };
-    expect(await appraised({ disk: asked }, stop.signal)).toMatchObject({ disk: nothing, calls: WHOLE });
+    expect(await appraised({ disk: interrupted }, stop.signal)).toMatchObject({ disk: nothing, calls: WHOLE });
   });
 });

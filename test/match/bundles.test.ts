@@ -8,8 +8,8 @@ import { renderMarkdown } from '../../lib/report/export/markdown.js';
 import { renderHtml } from '../../lib/report/html.js';
 import { renderTable } from '../../lib/report/terminal/table.js';
 import { ran, row, started } from '../support/hand-made-record.js';
-import { entryOf, PASSED, playedMode, playMatch } from '../support/played.js';
 import { reportOf } from '../support/report-of.js';
+import { entryOf, PASSED, runScriptedMatch, scriptedMode } from '../support/scripted-match.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 /** Commits in the workspace as an agent would. */
@@ -19,11 +19,11 @@ const commit = ({ command: { cwd } }: { command: Command }) => {
   git('commit', '--quiet', '--allow-empty', '--message', 'made inside');
 };
 
-const copying = (more: Partial<Mode> = {}) => playedMode([], { agent: commit, mode: () => ({ workspace: 'copy', ...more }) });
+const copying = (overrides: Partial<Mode> = {}) => scriptedMode([], { agent: commit, mode: () => ({ workspace: 'copy', ...overrides }) });
 
 test('the bundle of a run is in the match’s folder, and its end says where', async () => {
   const folder = temporaryFolder();
-  const { runs } = await playMatch([entryOf(copying(), { entry: 'played:v@a' })], {
+  const { runs } = await runScriptedMatch([entryOf(copying(), { entry: 'played:v@a' })], {
     keepBundle: (run, bundle) => writeBundle(folder, run, bundle),
   });
   expect(runs).toMatchObject([{ outcome: PASSED, bundle: 'bundles/played-v-a-1.bundle' }]);
@@ -33,24 +33,24 @@ test('the bundle of a run is in the match’s folder, and its end says where', a
 });
 
 test('where nothing was committed there is none, and no guest is asked for what its mode does not copy', async () => {
-  let asked = 0;
+  let calls = 0;
   const guestShell: Mode['guestShell'] = () => async () => {
-    asked += 1;
+    calls += 1;
     return { type: 'ran', code: 0, stdout: '0', stderr: '' };
   };
-  const played = async (mode: Mode) => (await playMatch([entryOf(mode)], { keepBundle: () => 'never' })).runs[0];
-  expect(await played(playedMode([], { agent: commit, mode: () => ({ guestShell }) }))).not.toHaveProperty('bundle');
-  expect(await played(playedMode([], { mode: () => ({ workspace: 'copy', guestShell }) }))).not.toHaveProperty('bundle');
-  expect(asked).toBe(0);
+  const played = async (mode: Mode) => (await runScriptedMatch([entryOf(mode)], { keepBundle: () => 'never' })).runs[0];
+  expect(await played(scriptedMode([], { agent: commit, mode: () => ({ guestShell }) }))).not.toHaveProperty('bundle');
+  expect(await played(scriptedMode([], { mode: () => ({ workspace: 'copy', guestShell }) }))).not.toHaveProperty('bundle');
+  expect(calls).toBe(0);
   expect(await played(copying({ guestShell }))).not.toHaveProperty('bundle');
-  expect(asked).toBe(1);
+  expect(calls).toBe(1);
 });
 
 test('a bundle that cannot be had is a warning: the run has passed', async () => {
   const guestShell: Mode['guestShell'] = () => async () => ({ type: 'ran', code: 2, stdout: '', stderr: 'git: not found' });
-  const { runs, of } = await playMatch([entryOf(copying({ guestShell }))], { keepBundle: () => 'never' });
+  const { runs, eventsOf } = await runScriptedMatch([entryOf(copying({ guestShell }))], { keepBundle: () => 'never' });
   expect(runs).toMatchObject([{ outcome: PASSED }]);
-  expect(of('warning')).toMatchObject([
+  expect(eventsOf('warning')).toMatchObject([
     { code: 'no-bundle', message: 'played#1: its commits are in no bundle: in the guest: git: not found' },
   ]);
 });

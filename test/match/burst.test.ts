@@ -7,15 +7,15 @@ import { levelsUpTo } from '../../lib/match/burst.js';
 import { roomHere, whyNoRoom } from '../../lib/match/capacity.js';
 import { createLevels } from '../../lib/match/levels.js';
 import { folderBytes } from '../../lib/sandbox/drop-folder.js';
-import { entryOf, PASSED, type Part, playedMode, playMatch } from '../support/played.js';
+import { entryOf, PASSED, type Part, runScriptedMatch, scriptedMode } from '../support/scripted-match.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const GIB = 1024 ** 3;
 const LARGE = { memoryBytes: 1024 * GIB, diskBytes: 1024 * GIB };
 
-async function burst(part: Part = {}, change: Parameters<typeof playMatch>[1] = {}, state: 'prepared' | 'warm' = 'prepared') {
+async function burst(part: Part = {}, change: Parameters<typeof runScriptedMatch>[1] = {}, state: 'prepared' | 'warm' = 'prepared') {
   const calls: string[] = [];
-  const match = await playMatch([entryOf(playedMode(calls, part), { state })], { concurrency: 4, room: () => LARGE, ...change });
+  const match = await runScriptedMatch([entryOf(scriptedMode(calls, part), { state })], { concurrency: 4, room: () => LARGE, ...change });
   return {
     ...match,
     calls,
@@ -45,15 +45,15 @@ it('the ramp doubles, and ends with the level that was asked for', () => {
 
 describe('a burst', () => {
   it('runs every row at every level once a round, in an order that the seed decides', async () => {
-    const orders = async (seed: number) => (await burst({}, { runs: 2, seed })).of('round-started').map(({ order }) => order);
-    const [one, again, other] = [await orders(1), await orders(1), await orders(3)];
-    expect(one.map((order) => order.toSorted())).toEqual(Array(2).fill(['played', 'played*2', 'played*4']));
-    expect(again).toEqual(one);
-    expect(other).not.toEqual(one);
+    const orders = async (seed: number) => (await burst({}, { runs: 2, seed })).eventsOf('round-started').map(({ order }) => order);
+    const [first, again, other] = [await orders(1), await orders(1), await orders(3)];
+    expect(first.map((order) => order.toSorted())).toEqual(Array(2).fill(['played', 'played*2', 'played*4']));
+    expect(again).toEqual(first);
+    expect(other).not.toEqual(first);
   });
 
   it('gives every run of a wave a name and a sandbox of its own, and its level', async () => {
-    const { runs, names, of } = await burst();
+    const { runs, names, eventsOf } = await burst();
     expect(runs.map(({ run, level }) => `${run} ${level}`).toSorted()).toEqual([
       'played#1 1',
       'played#1*2.1 2',
@@ -64,7 +64,7 @@ describe('a burst', () => {
       'played#1*4.4 4',
     ]);
     expect(
-      of('run-started')
+      eventsOf('run-started')
         .map(({ run }) => run)
         .toSorted(),
     ).toEqual(runs.map(({ run }) => run).toSorted());
@@ -76,9 +76,9 @@ describe('a burst', () => {
 
   it('launches all runs of a wave before any of them ends', async () => {
     const four = meeting(4);
-    const { runs, of } = await burst({ agent: ({ sandbox }) => (/-1-4-\d$/.test(sandbox) ? four() : undefined) });
+    const { runs, eventsOf } = await burst({ agent: ({ sandbox }) => (/-1-4-\d$/.test(sandbox) ? four() : undefined) });
     expect(runs.every(({ outcome }) => outcome.status === 'passed')).toBe(true);
-    expect(of('wave-ended').find(({ level }) => level === 4)?.passed).toBe(4);
+    expect(eventsOf('wave-ended').find(({ level }) => level === 4)?.passed).toBe(4);
   });
 
   it('furnishes all runs of a wave before it launches the first', async () => {
@@ -96,17 +96,17 @@ describe('a burst', () => {
       }),
     });
     const wave = (level: number) => [...Array(level).fill('furnish'), ...Array(level).fill('launch')];
-    const levels = (await burst()).of('wave-ended').map(({ level }) => level);
+    const levels = (await burst()).eventsOf('wave-ended').map(({ level }) => level);
     expect(order).toEqual(levels.flatMap(wave));
   });
 
   it('tells of every wave how long it took, from the first launch to the last teardown, and how many passed', async () => {
-    const { of, runs } = await burst({
+    const { eventsOf, runs } = await burst({
       agent({ sandbox }) {
         if (/-1-4-3$/.test(sandbox)) throw new CagematchError('launch-failed', 'no');
       },
     });
-    const waves = of('wave-ended').toSorted((a, b) => a.level - b.level);
+    const waves = eventsOf('wave-ended').toSorted((a, b) => a.level - b.level);
     expect(waves.map(({ level, passed, round, warmup, entry }) => [entry, round, warmup, level, passed])).toEqual([
       ['played', 1, false, 1, 1],
       ['played', 1, false, 2, 2],
@@ -136,7 +136,7 @@ describe('a burst', () => {
   it('ends all runs of a wave when the user stops the match, with every sandbox gone', async () => {
     const stop = new AbortController();
     const four = meeting(4);
-    const { runs, names, of } = await burst(
+    const { runs, names, eventsOf } = await burst(
       {
         async agent({ sandbox }) {
           if (!/-1-4-\d$/.test(sandbox)) return;
@@ -150,7 +150,7 @@ describe('a burst', () => {
     const wave = runs.filter(({ level }) => level === 4);
     expect(wave.map(({ outcome }) => outcome)).toEqual(Array(4).fill(expect.objectContaining({ cause: 'interrupted' })));
     expect(names('destroy').toSorted()).toEqual(names('launch').toSorted());
-    expect(of('wave-ended').filter(({ level }) => level === 4)).toEqual([]);
+    expect(eventsOf('wave-ended').filter(({ level }) => level === 4)).toEqual([]);
   });
 
   it('of a warm row has as many sandboxes idle as the wave is wide, and one between the waves', async () => {
@@ -167,25 +167,25 @@ describe('a burst', () => {
   });
 
   it('is none at concurrency 1: no wave is spoken of', async () => {
-    const { of, runs } = await burst({}, { concurrency: 1 });
-    expect([of('wave-ended'), runs.map(({ run }) => run)]).toEqual([[], ['played#1']]);
+    const { eventsOf, runs } = await burst({}, { concurrency: 1 });
+    expect([eventsOf('wave-ended'), runs.map(({ run }) => run)]).toEqual([[], ['played#1']]);
   });
 });
 
 describe('a level that the machine has no room for', () => {
   it('is left out, and all higher ones with it, for lack of memory, with the numbers', async () => {
-    const { of, runs } = await burst({}, { runs: 2, concurrency: 8, room: () => ({ ...LARGE, memoryBytes: 3 * GIB }) });
-    const left = of('level-left-out');
+    const { eventsOf, runs } = await burst({}, { runs: 2, concurrency: 8, room: () => ({ ...LARGE, memoryBytes: 3 * GIB }) });
+    const left = eventsOf('level-left-out');
     expect(left.map(({ level }) => level).toSorted()).toEqual([4, 8]);
     for (const { reason } of left)
       expect(reason).toMatch(/^[48] × 1\.0 GiB of memory \(assumed\) is more than the 3\.0 GiB free here, less 20 % in reserve$/);
     expect(new Set(runs.map(({ level }) => level))).toEqual(new Set([1, 2]));
-    expect(of('round-started')[1]?.order.toSorted()).toEqual(['played', 'played*2']);
+    expect(eventsOf('round-started')[1]?.order.toSorted()).toEqual(['played', 'played*2']);
   });
 
   it('is left out for lack of disk too', async () => {
-    const { of } = await burst({}, { concurrency: 2, room: () => ({ ...LARGE, diskBytes: 1 }) });
-    expect(of('level-left-out')[0]?.reason).toMatch(/of disk/);
+    const { eventsOf } = await burst({}, { concurrency: 2, room: () => ({ ...LARGE, diskBytes: 1 }) });
+    expect(eventsOf('level-left-out')[0]?.reason).toMatch(/of disk/);
   });
 
   it('is not judged by what is assumed, as long as no run of the row has told what one takes', () => {
@@ -202,13 +202,13 @@ describe('a level that the machine has no room for', () => {
   });
 
   it('is asked about before it is run for the first time, once a row', async () => {
-    let asked = 0;
+    let calls = 0;
     const room = () => {
-      asked += 1;
+      calls += 1;
       return LARGE;
     };
     await burst({}, { runs: 3, room });
-    expect(asked).toBe(2);
+    expect(calls).toBe(2);
   });
 });
 

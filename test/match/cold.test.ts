@@ -5,7 +5,7 @@ import { CagematchError } from '../../lib/errors.js';
 import { imageAnew } from '../../lib/match/cold.js';
 import { type Moments, measure } from '../../lib/match/measure.js';
 import { modeContext } from '../support/mode-context.js';
-import { entryOf, PASSED, type Part, playedMode, playMatch } from '../support/played.js';
+import { entryOf, PASSED, type Part, runScriptedMatch, scriptedMode } from '../support/scripted-match.js';
 
 /** A mode with an image, all calls about it noted. */
 const imaged =
@@ -25,20 +25,22 @@ const imaged =
     ...change,
   });
 
-async function cold(change: Partial<Mode> = {}, match: Parameters<typeof playMatch>[1] = {}, state: 'cold' | 'prepared' = 'cold') {
+async function cold(change: Partial<Mode> = {}, match: Parameters<typeof runScriptedMatch>[1] = {}, state: 'cold' | 'prepared' = 'cold') {
   const calls: string[] = [];
-  const mode = playedMode(calls, { startupMs: () => 100, mode: (real) => imaged(calls, change)?.(real) ?? {} });
-  const done = await playMatch([entryOf(mode, { state })], match);
+  const mode = scriptedMode(calls, { startupMs: () => 100, mode: (real) => imaged(calls, change)?.(real) ?? {} });
+  const done = await runScriptedMatch([entryOf(mode, { state })], match);
   return { ...done, verbs: calls.map((call) => call.split(' ')[0]), outcomes: done.runs.map((run) => run.outcome) };
 }
 
 describe('a cold run', () => {
   it('takes the image away, makes it anew, and launches then; the row builds none before', async () => {
-    const { verbs, outcomes, of } = await cold({}, { runs: 2 });
+    const { verbs, outcomes, eventsOf } = await cold({}, { runs: 2 });
     const run = ['evict', 'rebuild', 'launch', 'agent', 'destroy'];
     expect(verbs).toEqual(['reach', ...run, ...run]);
     expect(outcomes).toEqual([PASSED, PASSED]);
-    expect(of('phase').map(({ phase }) => phase)).toEqual([...'pp'].flatMap(() => ['prepare', 'launch', 'work', 'collect', 'destroy']));
+    expect(eventsOf('phase').map(({ phase }) => phase)).toEqual(
+      [...'pp'].flatMap(() => ['prepare', 'launch', 'work', 'collect', 'destroy']),
+    );
   });
 
   it('has the making of the image in its image clock alone; taking it away is in no clock', async () => {
@@ -47,7 +49,7 @@ describe('a cold run', () => {
       nowMs += ms;
       return {};
     };
-    const mode = playedMode([], { mode: () => ({ prepare: takes(3000), evict: async () => void (await takes(500)()) }) });
+    const mode = scriptedMode([], { mode: () => ({ prepare: takes(3000), evict: async () => void (await takes(500)()) }) });
     const at: Moments = {};
     const signal = new AbortController().signal;
     expect(await imageAnew({ mode, ctx: modeContext(mode.id), signal, clock: () => nowMs }, at)).toBeUndefined();
@@ -59,8 +61,8 @@ describe('a cold run', () => {
   });
 
   it('tells the image of its first build, once', async () => {
-    const { of } = await cold({}, { runs: 2 });
-    expect(of('prepared')).toEqual([expect.objectContaining({ entry: 'played', image: 'sha256:3', imageMs: expect.any(Number) })]);
+    const { eventsOf } = await cold({}, { runs: 2 });
+    expect(eventsOf('prepared')).toEqual([expect.objectContaining({ entry: 'played', image: 'sha256:3', imageMs: expect.any(Number) })]);
   });
 
   it('prepares as ever, off the clock, where the mode has no image to take away', async () => {
@@ -71,17 +73,17 @@ describe('a cold run', () => {
         return others;
       },
     };
-    const { runs } = await playMatch([entryOf(playedMode(calls, part), { state: 'cold' })]);
+    const { runs } = await runScriptedMatch([entryOf(scriptedMode(calls, part), { state: 'cold' })]);
     expect(calls.map((call) => call.split(' ')[0])).toEqual(['reach', 'prepare', 'launch', 'agent', 'destroy']);
     expect(runs[0]?.clocks.image).toEqual({ gap: 'not-applicable' });
   });
 
   it('has an image before where the way to the gateway cannot be told without one', async () => {
-    let asked = 0;
+    let queries = 0;
     const { verbs, outcomes } = await cold({
       async reach() {
-        asked += 1;
-        if (asked === 1) throw new CagematchError('launch-failed', 'no such image');
+        queries += 1;
+        if (queries === 1) throw new CagematchError('launch-failed', 'no such image');
         return { via: 'address', listen: '127.0.0.1', url: (port) => `http://127.0.0.1:${port}` };
       },
     });
@@ -122,9 +124,9 @@ describe('a cold run', () => {
   });
 
   it('cannot be one of several at once: its row says so and is not run', async () => {
-    const { verbs, of } = await cold({}, { concurrency: 2 });
+    const { verbs, eventsOf } = await cold({}, { concurrency: 2 });
     expect(verbs).toEqual([]);
-    expect(of('unprepared')[0]?.outcome).toMatchObject({ status: 'failed', hint: '--state prepared, or --concurrency 1' });
+    expect(eventsOf('unprepared')[0]?.outcome).toMatchObject({ status: 'failed', hint: '--state prepared, or --concurrency 1' });
   });
 });
 

@@ -38,9 +38,9 @@ async function openShell(): Promise<{ pid: number; run(script: string): Promise<
 
 const BUSY = 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done';
 
-function meterOf(processes: Mode['processes'], more: { elsewhere?: true; platform?: Context['platform'] } = {}): Meter {
-  const mode = { ...(more.elsewhere ? { elsewhere: more.elsewhere } : {}), ...(processes ? { processes } : {}) };
-  const meter = openMeter(mode, modeContext('any', { platform: more.platform ?? 'linux' }));
+function meterOf(processes: Mode['processes'], overrides: { elsewhere?: true; platform?: Context['platform'] } = {}): Meter {
+  const mode = { ...(overrides.elsewhere ? { elsewhere: overrides.elsewhere } : {}), ...(processes ? { processes } : {}) };
+  const meter = openMeter(mode, modeContext('any', { platform: overrides.platform ?? 'linux' }));
   meter.launched({ name: 'a-sandbox' });
   return meter;
 }
@@ -65,8 +65,8 @@ describe('there is a gap', () => {
     ['not-attributable', 'where no process is found', async () => [], {}],
     ['not-attributable', 'where looking for them fails', () => Promise.reject(new Error('no /proc for you')), {}],
     ['vanished', 'where they were gone before they could be read', async () => [2 ** 22 + 1], {}],
-  ] as const)('%s %s', async (gap, _where, processes, more) => {
-    expect(await measured(meterOf(processes as Mode['processes'], more))).toEqual({ gap });
+  ] as const)('%s %s', async (gap, _where, processes, overrides) => {
+    expect(await measured(meterOf(processes as Mode['processes'], overrides))).toEqual({ gap });
   });
 
   test('not-reached where the agent came to no result', () => {
@@ -167,19 +167,19 @@ describe.skipIf(!onLinux)('of real processes', () => {
         .trim()
         .split('\n')
         .map((line) => eventSchema.parse(JSON.parse(line)));
-      const of = <T extends MatchEvent['type']>(type: T) =>
+      const firstOf = <T extends MatchEvent['type']>(type: T) =>
         events.find((event): event is Extract<MatchEvent, { type: T }> => event.type === type);
-      const cost = costSchema.parse(of('run-ended')?.cost);
+      const cost = costSchema.parse(firstOf('run-ended')?.cost);
       expect(cost.memoryPeakBytes).toBeGreaterThan(50e6);
       expect(cost.memoryPeakBytes).toBeLessThan(4e9);
       expect(cost.cpuUserMs).toBeGreaterThan(0);
       expect(cost.cpuUserMs).toBeLessThan(60_000);
-      expect(of('appraised')).toMatchObject({
+      expect(firstOf('appraised')).toMatchObject({
         entry: 'host',
         disk: { imageBytes: { gap: 'not-applicable' }, sandboxBytes: { gap: 'not-applicable' } },
       });
-      expect(of('match-started')?.load).toHaveLength(3);
-      expect(of('match-ended')?.load).toHaveLength(3);
+      expect(firstOf('match-started')?.load).toHaveLength(3);
+      expect(firstOf('match-ended')?.load).toHaveLength(3);
     } finally {
       close();
     }

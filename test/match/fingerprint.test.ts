@@ -92,7 +92,7 @@ describe('the commit of a checkout', () => {
 });
 
 test('the load is three numbers, and on a platform that keeps none it is left out', () => {
-  for (const one of readLoad('linux') ?? []) expect(one).toBeGreaterThanOrEqual(0);
+  for (const average of readLoad('linux') ?? []) expect(average).toBeGreaterThanOrEqual(0);
   expect(readLoad('linux')).toHaveLength(3);
   expect(readLoad('win32')).toBeUndefined();
 });

@@ -102,9 +102,9 @@ describe('cagematch compare --run', () => {
     [['a.yaml', 'task.yaml'], /✖ host has another task in each: .*hello and .*refactor\n/],
     [['a.yaml', 'none.yaml'], /✖ none\.yaml names no rows/],
     [['a.yaml', 'apart.yaml'], /✖ a\.yaml and apart\.yaml have no row in common\n/],
-  ])('refuses %j in one line', async (files, said) => {
+  ])('refuses %j in one line', async (files, message) => {
     const { exitCode, stderr, stdout } = await run(...files);
     expect([exitCode, stdout]).toEqual([2, '']);
-    expect(stderr).toMatch(said);
+    expect(stderr).toMatch(message);
   });
 });

@@ -200,9 +200,9 @@ describe('a mistake is told with its place and what to write instead:', () => {
     ],
     ['a list', '- docker\n- host\n', 'match.yaml: a match file is made of keys → modes: [host, docker]'],
     ['nothing', '', 'match.yaml: a match file is made of keys → modes: [host, docker]'],
-  ])('%s', (_, text, said) => {
-    if (typeof said === 'string') expect(mistake(text)).toBe(said);
-    else expect(mistake(text)).toMatch(said);
+  ])('%s', (_, text, message) => {
+    if (typeof message === 'string') expect(mistake(text)).toBe(message);
+    else expect(mistake(text)).toMatch(message);
   });
 
   test.each([

@@ -14,7 +14,7 @@ import { openRecord } from '../../lib/record/write.js';
 import { contextFor, createKeeper } from '../../lib/sandbox/context.js';
 import { bundledTask } from '../../lib/task/bundled.js';
 import host from '../../modes/host.js';
-import { entryOf } from '../support/played.js';
+import { entryOf } from '../support/scripted-match.js';
 
 const PHASES = ['prepare', 'reach', 'launch', 'exec', 'collect', 'destroy'] as const;
 type Step = (typeof PHASES)[number];
@@ -55,7 +55,7 @@ async function match(mode: Mode, options: { runs?: number; signal?: AbortSignal;
   const keeper = createKeeper();
   const events: MatchEvent[] = [];
   const record = openRecord(folder, { onEvent: (event) => events.push(event) });
-  const around = {
+  const base = {
     env: { PATH: process.env.PATH ?? '' },
     platform: process.platform,
     uid: process.getuid?.(),
@@ -67,7 +67,7 @@ async function match(mode: Mode, options: { runs?: number; signal?: AbortSignal;
   try {
     await runMatch({
       entries: (options.entries ?? [entry.entry]).map((name) => ({ ...entry, entry: name })),
-      contextOf: () => contextFor(around, keeper, mode),
+      contextOf: () => contextFor(base, keeper, mode),
       record,
       gateway,
       taskOf: () => task,

@@ -28,8 +28,8 @@ function detected(answers: Record<string, Detection>): Detected[] {
 const HERE = detected({ host: ready(), docker: ready(['runsc', 'kata']), podman: ready(), incus: absent });
 
 function planned(wanted: (string | Asked)[], required: string[] = [], here = HERE, otherwise?: Parameters<typeof planMatch>[4]) {
-  const asked = wanted.map((one) => (typeof one === 'string' ? { name: one } : one));
-  const plan = planMatch(registry, here, asked, required, otherwise);
+  const requested = wanted.map((item) => (typeof item === 'string' ? { name: item } : item));
+  const plan = planMatch(registry, here, requested, required, otherwise);
   return { plan, rows: plan.entries.map((entry) => entry.entry) };
 }
 
@@ -197,8 +197,8 @@ describe('rows under labels', () => {
 describe('the state of a row', () => {
   const warm = { state: 'warm', task: 'hello' } as const;
   const cold = { state: 'cold', task: 'hello' } as const;
-  const known = (id: string, more: Partial<Mode> = {}): Detected => ({
-    mode: { ...parseWanted(registry, id).mode, ...more },
+  const known = (id: string, overrides: Partial<Mode> = {}): Detected => ({
+    mode: { ...parseWanted(registry, id).mode, ...overrides },
     detection: ready(),
     runtimeState: undefined,
   });

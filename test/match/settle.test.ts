@@ -2,17 +2,17 @@
 import { describe, expect, it } from 'vitest';
 import { CagematchError } from '../../lib/errors.js';
 import { tooWide } from '../../lib/match/settle.js';
-import { entryOf, type Part, playedMode, playMatch } from '../support/played.js';
+import { entryOf, type Part, runScriptedMatch, scriptedMode } from '../support/scripted-match.js';
 
 /** Startups that no number of rounds makes precise: one half is twice the other. */
 const jumpy = (run: number) => (run % 2 === 0 ? 2000 : 1000);
 
 const steady = () => 1000;
 
-async function precise(rows: Record<string, Part>, change: Parameters<typeof playMatch>[1] = {}) {
-  const entries = Object.entries(rows).map(([entry, part]) => entryOf(playedMode([], part), { entry }));
-  const match = await playMatch(entries, { until: 'precise', runs: 9, ...change });
-  return { settled: match.of('settled'), rounds: match.of('round-started').length, ...match };
+async function precise(rows: Record<string, Part>, change: Parameters<typeof runScriptedMatch>[1] = {}) {
+  const entries = Object.entries(rows).map(([entry, part]) => entryOf(scriptedMode([], part), { entry }));
+  const match = await runScriptedMatch(entries, { until: 'precise', runs: 9, ...change });
+  return { settled: match.eventsOf('settled'), rounds: match.eventsOf('round-started').length, ...match };
 }
 
 describe('a match until precise', () => {
@@ -68,19 +68,19 @@ it('a match of a fixed count runs them all, whatever is precise, and does not sp
 });
 
 describe('too wide', () => {
-  const around = (share: number) => [0, 1, 2, 3, 4, 5].map((at) => 1000 * (1 + (at % 2 === 0 ? share : -share)));
+  const spreadBy = (share: number) => [0, 1, 2, 3, 4, 5].map((at) => 1000 * (1 + (at % 2 === 0 ? share : -share)));
   const byRound = (samples: number[]) => new Map(samples.map((ms, round) => [round, [ms]]));
   const rows = (named: Record<string, number[]>) => new Map(Object.entries(named).map(([name, samples]) => [name, byRound(samples)]));
   const alone = () => undefined;
 
   it('is an interval that reaches farther than 5 % of the median to either side, where there is nothing to compare with', () => {
-    const named = rows({ narrow: around(0.04), wide: around(0.06), lopsided: [1000, 1000, 1000, 1200, 1200, 1200] });
+    const named = rows({ narrow: spreadBy(0.04), wide: spreadBy(0.06), lopsided: [1000, 1000, 1000, 1200, 1200, 1200] });
     expect(tooWide(named, alone, 1)).toEqual(['wide', 'lopsided']);
   });
 
   it('is otherwise judged by the ratio of each round to the reference: what all rows have in common does no harm', () => {
     const drifting = [1000, 1200, 900, 1500, 800, 1100];
-    const named = rows({ host: drifting, docker: drifting.map((ms) => ms * 1.3), podman: around(0.01) });
+    const named = rows({ host: drifting, docker: drifting.map((ms) => ms * 1.3), podman: spreadBy(0.01) });
     expect(tooWide(named, () => 'host', 1)).toEqual(['podman']);
     expect(tooWide(named, alone, 1)).toEqual(['host', 'docker']);
   });
@@ -88,7 +88,7 @@ describe('too wide', () => {
   it('takes the median of a wave, and only rounds that both have', () => {
     const wave = new Map([0, 1, 2, 3, 4, 5].map((round) => [round, [900, 1000, 4000]]));
     const named = new Map<string, Map<number, number[]>>([
-      ['host', byRound(around(0))],
+      ['host', byRound(spreadBy(0))],
       ['docker', wave],
       ['seldom', new Map([[0, [1000]]])],
     ]);

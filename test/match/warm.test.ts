@@ -7,14 +7,14 @@ import { CagematchError } from '../../lib/errors.js';
 import { createPool } from '../../lib/match/warm.js';
 import { bundledTask } from '../../lib/task/bundled.js';
 import { modeContext } from '../support/mode-context.js';
-import { entryOf, PASSED, type Part, playedMode, playMatch } from '../support/played.js';
+import { entryOf, PASSED, type Part, runScriptedMatch, scriptedMode } from '../support/scripted-match.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const NEVER = { gap: 'not-applicable' };
 
-async function warm(part: Part, change: Parameters<typeof playMatch>[1] = {}) {
+async function warm(part: Part, change: Parameters<typeof runScriptedMatch>[1] = {}) {
   const calls: string[] = [];
-  const match = await playMatch([entryOf(playedMode(calls, part), { state: 'warm' })], { runs: 3, ...change });
+  const match = await runScriptedMatch([entryOf(scriptedMode(calls, part), { state: 'warm' })], { runs: 3, ...change });
   return { ...match, calls, verbs: calls.map((call) => call.split(' ')[0]), outcomes: match.runs.map((run) => run.outcome) };
 }
 
@@ -24,7 +24,7 @@ describe('a warm row', () => {
   it('launches one sandbox before its first round, works in it every time, and destroys it at the end', async () => {
     const seen: string[] = [];
     const calls: string[] = [];
-    await playMatch([entryOf(playedMode(calls), { state: 'warm' })], {
+    await runScriptedMatch([entryOf(scriptedMode(calls), { state: 'warm' })], {
       runs: 3,
       onEvent: (event) => event.type === 'round-started' && seen.push(calls.map((call) => call.split(' ')[0]).join(' ')),
     });
@@ -50,7 +50,7 @@ describe('a warm row', () => {
         seen.push([
           env.HOME ?? '',
           readFileSync(join(env.HOME ?? '', '.claude.json'), 'utf8'),
-          ...[env.HOME, env.TMPDIR, cwd].map((one) => inside(one ?? '')),
+          ...[env.HOME, env.TMPDIR, cwd].map((folder) => inside(folder ?? '')),
         ]);
         writeFileSync(join(env.HOME ?? '', '.claude.json'), '{"poisoned":true}');
         for (const place of [env.HOME, env.TMPDIR, cwd]) {
@@ -143,7 +143,7 @@ describe('a warm row', () => {
       {
         async agent({ run, ctx, sandbox, command }) {
           if (run > 1) return;
-          const stray = playedMode([]).exec(
+          const stray = scriptedMode([]).exec(
             ctx,
             { name: sandbox },
             { ...command, secretEnv: {}, argv: ['/bin/sh', '-c', 'echo up; exec sleep 100'] },
@@ -175,8 +175,8 @@ describe('a warm row', () => {
 
   it('is not made ready where the workspace is copied in', async () => {
     const calls: string[] = [];
-    const { of, runs } = await playMatch([entryOf(playedMode(calls), { state: 'warm', workspace: 'copy' })]);
-    expect(of('unprepared')[0]?.outcome).toMatchObject({ status: 'failed', hint: '--state prepared' });
+    const { eventsOf, runs } = await runScriptedMatch([entryOf(scriptedMode(calls), { state: 'warm', workspace: 'copy' })]);
+    expect(eventsOf('unprepared')[0]?.outcome).toMatchObject({ status: 'failed', hint: '--state prepared' });
     expect([runs, calls]).toEqual([[], []]);
   });
 });
@@ -190,7 +190,7 @@ function owned(name: string): boolean {
 describe('the sandboxes that idle', () => {
   it('are destroyed by name when their launch never came back', async () => {
     const calls: string[] = [];
-    const mode = playedMode(calls, { mode: () => ({ launch: () => Promise.reject(new CagematchError('launch-failed', 'no')) }) });
+    const mode = scriptedMode(calls, { mode: () => ({ launch: () => Promise.reject(new CagematchError('launch-failed', 'no')) }) });
     const ctx = modeContext(mode.id, { env: { PATH: process.env.PATH ?? '' }, uid: process.getuid?.() });
     const ground = { mode, ctx, reach: { via: 'inside' } as const, gatewayPort: undefined, task: bundledTask('hello') };
     const pool = createPool(ground, (tail) => `box-${tail}`);

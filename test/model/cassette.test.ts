@@ -81,10 +81,10 @@ describe('a cassette', () => {
     ['holds a tool without a name', holding({ content: [{ type: 'tool_use', name: '', input: {} }] }), /content\.0\.name/],
     ['holds a key that nobody reads', { ...GOOD, conversation: [] }, /broken at its top/],
     ['is null', 'null', /broken at its top/],
-  ])('that %s is refused, with the place', (_what, content, said) => {
+  ])('that %s is refused, with the place', (_what, content, message) => {
     const text = typeof content === 'string' ? content : JSON.stringify(content);
     const error = thrownBy(() => read(text));
-    expect(error).toMatchObject({ code: 'bad-input', message: expect.stringMatching(said), hint: expect.any(String) });
+    expect(error).toMatchObject({ code: 'bad-input', message: expect.stringMatching(message), hint: expect.any(String) });
     expect(error.message).toContain('cassette.yaml');
     expect(error.message).not.toContain('\n');
   });

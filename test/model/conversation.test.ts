@@ -4,7 +4,7 @@ import { type Cassette, replyTo } from '../../lib/model/conversation.mjs';
 import { abstracter, fill } from '../../lib/model/placeholders.mjs';
 import { type Message, withoutAsides } from '../../lib/model/request.mjs';
 
-const says = (text: string) => ({ type: 'text' as const, text });
+const textBlock = (text: string) => ({ type: 'text' as const, text });
 const uses = (name: string, input: Record<string, unknown> = {}) => ({ type: 'tool_use' as const, name, input });
 const result = (tool: string, outcome: 'ok' | 'error' = 'ok', text = '') => ({ tool, outcome, text });
 
@@ -18,7 +18,7 @@ const cassetteOf = (...conversations: Cassette['conversations']): Cassette => ({
 
 const asks = (text: string): Message => ({
   role: 'user',
-  content: [{ type: 'text', text: `<system-reminder>\nx\n</system-reminder>` }, says(text)],
+  content: [{ type: 'text', text: `<system-reminder>\nx\n</system-reminder>` }, textBlock(text)],
 });
 const turn = (...content: object[]): Message => ({
   role: 'assistant',
@@ -36,7 +36,7 @@ const answers = (...results: { at?: number; error?: boolean; text?: string }[]):
 });
 const news = (count = 1): Message => ({
   role: 'user',
-  content: Array.from({ length: count }, () => says('<system-reminder><task-notification>done</task-notification></system-reminder>')),
+  content: Array.from({ length: count }, () => textBlock('<system-reminder><task-notification>done</task-notification></system-reminder>')),
 });
 
 function reply(cassette: Cassette, messages: Message[], run: Parameters<typeof replyTo>[2] = {}): string {
@@ -50,10 +50,10 @@ describe('what differs', () => {
   const cassette = cassetteOf({
     exchanges: [
       { content: [uses('Bash'), uses('Edit')] },
-      { results: [result('Bash'), result('Edit', 'error', 'not found')], content: [says('fine')] },
+      { results: [result('Bash'), result('Edit', 'error', 'not found')], content: [textBlock('fine')] },
     ],
   });
-  const told = (...came: Message[]) => reply(cassette, [asks('go'), turn(uses('Bash'), uses('Edit')), ...came]);
+  const replyAfter = (...came: Message[]) => reply(cassette, [asks('go'), turn(uses('Bash'), uses('Edit')), ...came]);
 
   test.each([
     ['nothing', [answers({ text: 'a' }, { error: true })], 'fine'],
@@ -71,8 +71,8 @@ describe('what differs', () => {
     ],
     ['a tool that did not fail', [answers({}, {})], '✖ main, request 2: tool result 2 of 2: Edit was to fail ("not found"), and succeeded'],
     ['how many results there are', [answers({})], '✖ main, request 2: 2 tool results were expected, 1 came'],
-  ] as [string, Message[], string][])('%s', (_what, came, said) => {
-    expect(told(...came)).toBe(said);
+  ] as [string, Message[], string][])('%s', (_what, came, expected) => {
+    expect(replyAfter(...came)).toBe(expected);
   });
 
   test('which tool it was', () => {
@@ -81,7 +81,7 @@ describe('what differs', () => {
   });
 
   test('is told in one short line, however long it is', () => {
-    const got = told(answers({ error: true, text: `${'x'.repeat(5000)}\n\n` }, { error: true }));
+    const got = replyAfter(answers({ error: true, text: `${'x'.repeat(5000)}\n\n` }, { error: true }));
     expect(got).toMatch(/x{99}…"$/);
   });
 
@@ -98,15 +98,15 @@ describe('what differs', () => {
   });
 
   test('a retried request is answered the same', () => {
-    expect(told(answers({}, { error: true }))).toBe(told(answers({}, { error: true })));
+    expect(replyAfter(answers({}, { error: true }))).toBe(replyAfter(answers({}, { error: true })));
   });
 });
 
 describe('which agent asks', () => {
   const cassette = cassetteOf(
-    { exchanges: [{ content: [says('I am main')] }, { content: [says('main again')] }] },
-    { opens: 'Look at {{cwd}}/one', exchanges: [{ content: [says('I am one')] }] },
-    { opens: 'Look at {{cwd}}/one and two', exchanges: [{ content: [says('I am both')] }] },
+    { exchanges: [{ content: [textBlock('I am main')] }, { content: [textBlock('main again')] }] },
+    { opens: 'Look at {{cwd}}/one', exchanges: [{ content: [textBlock('I am one')] }] },
+    { opens: 'Look at {{cwd}}/one and two', exchanges: [{ content: [textBlock('I am both')] }] },
   );
   const run = { values: { cwd: '/w' } };
 
@@ -114,9 +114,9 @@ describe('which agent asks', () => {
     ['the main agent', [asks('go')], 'I am main'],
     ['a sub-agent, by its words', [asks('Look at /w/one\nand say so')], 'I am one'],
     ['the one with more of the words', [asks('Look at /w/one and two')], 'I am both'],
-    ['a fork, which has had its parent’s turns', [asks('go'), turn(says('x')), asks('Look at /w/one')], 'I am one'],
-  ] as [string, Message[], string][])('%s', (_what, messages, said) => {
-    expect(reply(cassette, messages, run)).toBe(said);
+    ['a fork, which has had its parent’s turns', [asks('go'), turn(textBlock('x')), asks('Look at /w/one')], 'I am one'],
+  ] as [string, Message[], string][])('%s', (_what, messages, expected) => {
+    expect(reply(cassette, messages, run)).toBe(expected);
   });
 
   test('one that nobody knows is told so', () => {
@@ -126,7 +126,7 @@ describe('which agent asks', () => {
   });
 
   test('one that asks for more than there is', () => {
-    expect(reply(cassette, [asks('Look at /w/one'), turn(says('I am one')), asks('and now?')], run)).toBe(
+    expect(reply(cassette, [asks('Look at /w/one'), turn(textBlock('I am one')), asks('and now?')], run)).toBe(
       '✖ sub-agent "Look at {{cwd}}/one", request 2: the cassette goes no further than request 1',
     );
   });
@@ -136,32 +136,32 @@ describe('news of what runs in the background', () => {
   const two = cassetteOf({
     exchanges: [
       { content: [uses('Agent'), uses('Agent')] },
-      { results: [result('Agent'), result('Agent')], content: [says('started')] },
-      { notified: 1, content: [says('one is done')] },
-      { notified: 1, content: [says('both are done')] },
+      { results: [result('Agent'), result('Agent')], content: [textBlock('started')] },
+      { notified: 1, content: [textBlock('one is done')] },
+      { notified: 1, content: [textBlock('both are done')] },
     ],
   });
   const together = cassetteOf({
     exchanges: [
       ...(two.conversations[0]?.exchanges.slice(0, 2) ?? []),
       { notified: 2, content: [uses('Write')] },
-      { results: [result('Write')], content: [says('end')] },
+      { results: [result('Write')], content: [textBlock('end')] },
     ],
   });
   const begun = [asks('go'), turn(uses('Agent'), uses('Agent')), answers({}, {})];
-  const started = [...begun, turn(says('started'))];
-  const waiting = [...started, news(), turn(says('(replay: the others are not done yet)'))];
+  const started = [...begun, turn(textBlock('started'))];
+  const waiting = [...started, news(), turn(textBlock('(replay: the others are not done yet)'))];
 
   test.each([
-    ['came as it was recorded', two, [...started, news(), turn(says('one is done')), news()], 'both are done'],
+    ['came as it was recorded', two, [...started, news(), turn(textBlock('one is done')), news()], 'both are done'],
     ['came at once, and was recorded apart', two, [...started, news(2)], 'both are done'],
     ['came before the agent was done itself', two, [...begun, news(2)], 'both are done'],
     ['came apart, and was recorded at once: the first', together, [...started, news()], '(replay: the others are not done yet)'],
     ['came apart, and was recorded at once: the second', together, [...waiting, news()], 'Write {}'],
     ['and the agent goes on', together, [...waiting, news(), turn(uses('Write')), answers({})], 'end'],
-    ['came after all was said', two, [...started, news(2), turn(says('both are done')), news()], 'both are done'],
-  ] as [string, Cassette, Message[], string][])('%s', (_what, cassette, messages, said) => {
-    expect(reply(cassette, messages)).toBe(said);
+    ['came after all was said', two, [...started, news(2), turn(textBlock('both are done')), news()], 'both are done'],
+  ] as [string, Cassette, Message[], string][])('%s', (_what, cassette, messages, expected) => {
+    expect(reply(cassette, messages)).toBe(expected);
   });
 });
 
@@ -210,12 +210,12 @@ describe('what differs from run to run', () => {
     expect(needs([uses('Bash', { command: 'echo {{nonce}}' })])).toBe(
       '✖ main, request 1: the cassette needs {{nonce}}, which nobody here knows',
     );
-    expect(needs([says('it is {{nonce}}')])).toBe('it is {{nonce}}');
+    expect(needs([textBlock('it is {{nonce}}')])).toBe('it is {{nonce}}');
   });
 });
 
 describe('a request that a guest has made to take long', () => {
-  const cassette = cassetteOf({ exchanges: [{ content: [says('fine')] }] });
+  const cassette = cassetteOf({ exchanges: [{ content: [textBlock('fine')] }] });
   const megabytes = (piece: string) => piece.repeat(Math.ceil(1_500_000 / piece.length));
   const took = (messages: Message[]): number => {
     const began = performance.now();

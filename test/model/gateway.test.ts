@@ -65,16 +65,16 @@ interface Raw {
 /** A request as it is, without what fetch would tidy up. */
 function raw(options: RequestOptions, write: (body: { write(chunk: Buffer): void }) => void = () => {}): Promise<Raw> {
   return new Promise((resolve, reject) => {
-    const asked = request({ host: '127.0.0.1', ...options }, (answer) => {
+    const outgoing = request({ host: '127.0.0.1', ...options }, (answer) => {
       let body = '';
       answer.setEncoding('utf8').on('data', (text: string) => {
         body += text;
       });
       answer.on('end', () => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body }));
     });
-    asked.on('error', reject);
-    write(asked);
-    asked.end();
+    outgoing.on('error', reject);
+    write(outgoing);
+    outgoing.end();
   });
 }
 
@@ -253,7 +253,7 @@ describe('replay', () => {
 
 describe('the clocks', () => {
   /** An answer that the test lets go when it wants, on a clock that the test moves. */
-  async function held() {
+  async function manualAnswers() {
     const time = { now: 0 };
     const open: (() => Promise<void>)[] = [];
     const answer: Answer = (_req, res) => {
@@ -285,7 +285,7 @@ describe('the clocks', () => {
   }
 
   test('model time is counted while a request is under way, and not between requests', async () => {
-    const { tap, ask, release } = await held();
+    const { tap, ask, release } = await manualAnswers();
     await ask(100);
     await release(0, 130);
     await ask(1000);
@@ -294,7 +294,7 @@ describe('the clocks', () => {
   });
 
   test('requests that overlap are counted once', async () => {
-    const { tap, ask, release } = await held();
+    const { tap, ask, release } = await manualAnswers();
     await ask(10);
     await ask(20);
     await release(0, 30);
@@ -306,14 +306,14 @@ describe('the clocks', () => {
   test('the way of a request’s body is the sandbox’s time, not the model’s', async () => {
     const time = { now: 0 };
     const { port, tap } = await started(undefined, { clock: () => time.now });
-    const asked = request({ host: '127.0.0.1', port, path: '/v1/messages', method: 'POST', headers: { 'x-api-key': tap.token } });
+    const outgoing = request({ host: '127.0.0.1', port, path: '/v1/messages', method: 'POST', headers: { 'x-api-key': tap.token } });
     const body = JSON.stringify(FIRST);
-    asked.write(body.slice(0, 20));
+    outgoing.write(body.slice(0, 20));
     await vi.waitFor(() => expect(tap.firstRequestAtMs).toBe(0));
     expect(tap.waitingSinceMs).toBeUndefined();
     time.now = 40;
-    asked.end(body.slice(20));
-    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    outgoing.end(body.slice(20));
+    const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
     expect(answer.statusCode).toBe(200);
     answer.resume();
     await once(answer, 'end');
@@ -330,9 +330,9 @@ describe('the clocks', () => {
     );
     const credential = { kind: 'oauth', secret: 's', source: 'environment', where: 'a test' } as const;
     const { port, tap } = await started(liveAnswer(`http://127.0.0.1:${api}`, credential), { clock: () => time.now });
-    const asked = request({ host: '127.0.0.1', port, path: '/v1/messages', method: 'POST', headers: { 'x-api-key': tap.token } });
-    asked.end('{}');
-    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    const outgoing = request({ host: '127.0.0.1', port, path: '/v1/messages', method: 'POST', headers: { 'x-api-key': tap.token } });
+    outgoing.end('{}');
+    const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
     // Nobody reads: the gateway waits for the guest.
     await vi.waitFor(() => expect(tap.waitingSinceMs).toBeUndefined());
     expect(tap.modelMs).toBe(10);
@@ -343,7 +343,7 @@ describe('the clocks', () => {
   });
 
   test('the first request is stamped when it arrives, and once', async () => {
-    const { tap, ask, release } = await held();
+    const { tap, ask, release } = await manualAnswers();
     await ask(10);
     await release(0, 20);
     await ask(500);
@@ -391,7 +391,7 @@ describe('what one run may take', () => {
     const { gateway, port, url, tap } = await started();
     const piece = Buffer.alloc(1024 * 1024, 32);
     const unfinished = Array.from({ length: 3 }, () => {
-      const asked = request({
+      const outgoing = request({
         host: '127.0.0.1',
         port,
         path: '/v1/messages',
@@ -399,14 +399,14 @@ describe('what one run may take', () => {
         headers: CREDENTIAL(tap.token),
         agent: false,
       });
-      const refused = new Promise<number | undefined>((resolve) => asked.on('response', ({ statusCode }) => resolve(statusCode)));
-      asked.on('error', () => {});
-      for (let sent = 0; sent < 30; sent += 1) asked.write(piece);
-      return { asked, refused };
+      const refused = new Promise<number | undefined>((resolve) => outgoing.on('response', ({ statusCode }) => resolve(statusCode)));
+      outgoing.on('error', () => {});
+      for (let sent = 0; sent < 30; sent += 1) outgoing.write(piece);
+      return { outgoing, refused };
     });
     expect(await Promise.race(unfinished.map(({ refused }) => refused))).toBe(413);
     expect((await post(url, gateway.openTap().token)).status).toBe(200);
-    for (const { asked } of unfinished) asked.destroy();
+    for (const { outgoing } of unfinished) outgoing.destroy();
   });
 
   test('it has sixteen connections at most: the first of more is closed', async () => {
@@ -454,9 +454,9 @@ describe('strangers', () => {
     const idle = connect(port, '127.0.0.1');
     idle.resume().on('error', () => {});
     await once(idle, 'close');
-    const asked = connect(port, '127.0.0.1');
-    asked.resume().write('POST /v1/messages HTTP/1.1\r\nHost: x\r\n\r\n');
-    await once(asked, 'close');
+    const socket = connect(port, '127.0.0.1');
+    socket.resume().write('POST /v1/messages HTTP/1.1\r\nHost: x\r\n\r\n');
+    await once(socket, 'close');
   });
 });
 
@@ -519,10 +519,10 @@ describe('its end', () => {
       arrived = resolve;
     });
     const { gateway, url, tap } = await started(async () => arrived());
-    const asked = expect(post(url, tap.token)).rejects.toThrow();
+    const rejected = expect(post(url, tap.token)).rejects.toThrow();
     await arrival;
     await gateway.close();
-    await asked;
+    await rejected;
   });
 });
 
@@ -725,11 +725,11 @@ describe('live', () => {
       res.once('close', left);
       arrived();
     });
-    const asked = request({ host: '127.0.0.1', port, path: '/v1/messages', method: 'POST', headers: { 'x-api-key': tap.token } });
-    asked.on('error', () => {});
-    asked.end('{}');
+    const outgoing = request({ host: '127.0.0.1', port, path: '/v1/messages', method: 'POST', headers: { 'x-api-key': tap.token } });
+    outgoing.on('error', () => {});
+    outgoing.end('{}');
     await arrival;
-    asked.destroy();
+    outgoing.destroy();
     await leaving;
     await vi.waitFor(() => expect(tap.modelMs).toBeGreaterThan(0));
   });

@@ -32,12 +32,12 @@ function loggedIn() {
 /** The API, which answers from the cassette of the task. */
 async function api() {
   const cassette = readCassette(bundledTask('hello').cassette);
-  const asked: { path: string; authorization: string | undefined }[] = [];
+  const requests: { path: string; authorization: string | undefined }[] = [];
   const server = createServer((req, res) => {
-    asked.push({ path: (req.url ?? '').split('?')[0] ?? '', authorization: req.headers.authorization });
+    requests.push({ path: (req.url ?? '').split('?')[0] ?? '', authorization: req.headers.authorization });
     void serveReplay(req, res, cassette);
   });
-  return { asked, url: `http://127.0.0.1:${await listening(server)}` };
+  return { requests, url: `http://127.0.0.1:${await listening(server)}` };
 }
 
 /** Of three rows, one, two and four runs at once: 63 runs where there is time for them. */
@@ -48,7 +48,7 @@ test('many runs on every way, up to four at once, leave it byte for byte as it w
   onTestFinished(place.close);
   const { home, looks } = loggedIn();
   const before = looks();
-  const { asked, url } = await api();
+  const { requests, url } = await api();
   const options = ['--deliver', 'all', '--model', 'live', '--allow-host', '--runs', `${ROUNDS}`, '--warmup', '0', '--concurrency', '4'];
   const args = ['run', 'host', ...options, '--json', '-'];
   const { stdout, stderr, exitCode } = await cagematch(ownHouse, args, { cwd: place.cwd, env: { HOME: home, CAGEMATCH_UPSTREAM: url } });
@@ -62,7 +62,7 @@ test('many runs on every way, up to four at once, leave it byte for byte as it w
   expect(runs.filter(({ outcome }) => outcome.status !== 'passed')).toEqual([]);
   expect(warnings).toContainEqual(expect.objectContaining({ code: 'credential' }));
   expect(looks()).toEqual(before);
-  expect(new Set(asked.map(({ authorization }) => authorization))).toEqual(new Set([`Bearer ${ACCESS}`]));
-  expect([...new Set(asked.map(({ path }) => path))]).toEqual(['/v1/messages']);
+  expect(new Set(requests.map(({ authorization }) => authorization))).toEqual(new Set([`Bearer ${ACCESS}`]));
+  expect([...new Set(requests.map(({ path }) => path))]).toEqual(['/v1/messages']);
   for (const secret of [ACCESS, REFRESH]) expect(stdout + stderr).not.toContain(secret);
 }, 300_000);

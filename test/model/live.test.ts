@@ -31,8 +31,8 @@ async function inFrontOf(api: RequestListener, env: (port: number) => Record<str
   const { token } = gateway.openTap();
   const ask = async (headers: Record<string, string> = {}): Promise<IncomingMessage> => {
     const bearing = { authorization: `Bearer ${token}`, ...headers };
-    const asked = request({ host: '127.0.0.1', port: front, path: '/v1/messages', method: 'POST', headers: bearing }).end('{}');
-    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    const outgoing = request({ host: '127.0.0.1', port: front, path: '/v1/messages', method: 'POST', headers: bearing }).end('{}');
+    const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
     return answer;
   };
   return { ask };
@@ -66,10 +66,10 @@ describe.each([
 ])('what the API says%s', (_when, tape) => {
   test('is passed on byte for byte, also when it is compressed', async () => {
     const sent = gzipSync('event: ping\ndata: {"type":"ping"}\n\n'.repeat(500));
-    const asked: IncomingMessage['headers'][] = [];
+    const received: IncomingMessage['headers'][] = [];
     const { ask } = await inFrontOf(
       (req, res) => {
-        asked.push(req.headers);
+        received.push(req.headers);
         res.writeHead(200, { 'content-type': 'text/event-stream', 'content-encoding': 'gzip', 'request-id': 'req_1' }).end(sent);
       },
       undefined,
@@ -80,7 +80,9 @@ describe.each([
     for await (const chunk of answer) got.push(chunk as Buffer);
     expect(Buffer.concat(got).equals(sent)).toBe(true);
     expect(answer.headers).toMatchObject({ 'content-encoding': 'gzip', 'request-id': 'req_1' });
-    expect(asked).toMatchObject([{ 'accept-encoding': 'gzip', 'anthropic-beta': 'one,two', authorization: `Bearer ${CREDENTIAL.secret}` }]);
+    expect(received).toMatchObject([
+      { 'accept-encoding': 'gzip', 'anthropic-beta': 'one,two', authorization: `Bearer ${CREDENTIAL.secret}` },
+    ]);
   });
 
   test('comes no faster than the agent reads it: the rest waits at the API', async () => {
@@ -130,8 +132,8 @@ describe('what the agent would survive without a gateway', () => {
     const port = await gateway.listen('127.0.0.1');
     const tap = gateway.openTap();
     const ask = async (): Promise<{ status: number | undefined; body: string }> => {
-      const asked = request({ host: '127.0.0.1', port, ...POST, headers: { authorization: `Bearer ${tap.token}` } }).end('{}');
-      const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+      const outgoing = request({ host: '127.0.0.1', port, ...POST, headers: { authorization: `Bearer ${tap.token}` } }).end('{}');
+      const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
       let body = '';
       for await (const part of answer) body += part;
       return { status: answer.statusCode, body };
@@ -151,14 +153,14 @@ describe('what the agent would survive without a gateway', () => {
   async function overHttp2(stream: (stream: ServerHttp2Stream, count: number) => void) {
     let count = 0;
     const server = createSecureServer({ key: file('key.pem'), cert: file('cert.pem') });
-    server.on('stream', (one) => {
+    server.on('stream', (incoming) => {
       count += 1;
-      one.on('error', () => {});
-      stream(one, count);
+      incoming.on('error', () => {});
+      stream(incoming, count);
     });
     server.on('sessionError', () => {});
     const port = await listening(server);
-    return { port, asked: () => count };
+    return { port, requestCount: () => count };
   }
 
   /** The gateway in a process that trusts the certificate, as a user's would. */
@@ -185,28 +187,28 @@ describe('what the agent would survive without a gateway', () => {
   }
 
   test.each([
-    ['a stream that HTTP/2 refuses', (one: ServerHttp2Stream) => one.close(constants.NGHTTP2_REFUSED_STREAM)],
-    ['a connection that HTTP/2 lets go', (one: ServerHttp2Stream) => one.session?.goaway(constants.NGHTTP2_NO_ERROR, 0)],
+    ['a stream that HTTP/2 refuses', (stream: ServerHttp2Stream) => stream.close(constants.NGHTTP2_REFUSED_STREAM)],
+    ['a connection that HTTP/2 lets go', (stream: ServerHttp2Stream) => stream.session?.goaway(constants.NGHTTP2_NO_ERROR, 0)],
   ])('%s is asked once more', async (_what, refuse) => {
-    const { port, asked } = await overHttp2((one, count) => {
-      if (count === 1) return void refuse(one);
-      one.respond({ ':status': 200, 'content-type': 'application/json' });
-      one.end('{}');
+    const { port, requestCount } = await overHttp2((stream, count) => {
+      if (count === 1) return void refuse(stream);
+      stream.respond({ ':status': 200, 'content-type': 'application/json' });
+      stream.end('{}');
     });
     expect(await askedFrom(port)).toMatchObject({ status: 200, body: '{}' });
-    expect(asked()).toBe(2);
+    expect(requestCount()).toBe(2);
   });
 
   test('a stream that HTTP/2 always refuses is a broken connection, after two', async () => {
-    const { port, asked } = await overHttp2((one) => one.close(constants.NGHTTP2_REFUSED_STREAM));
+    const { port, requestCount } = await overHttp2((stream) => stream.close(constants.NGHTTP2_REFUSED_STREAM));
     expect(await askedFrom(port)).toMatchObject({ error: 'ECONNRESET', trouble: expect.stringContaining('REFUSED_STREAM') });
-    expect(asked()).toBe(2);
+    expect(requestCount()).toBe(2);
   });
 
   test('an answer that HTTP/2 cuts in its middle is the model’s', async () => {
-    const { port } = await overHttp2((one) => {
-      one.respond({ ':status': 200, 'content-type': 'text/event-stream' });
-      one.write('event: message_start\ndata: {"type":"message_start"}\n\n', () => one.close(constants.NGHTTP2_INTERNAL_ERROR));
+    const { port } = await overHttp2((stream) => {
+      stream.respond({ ':status': 200, 'content-type': 'text/event-stream' });
+      stream.write('event: message_start\ndata: {"type":"message_start"}\n\n', () => stream.close(constants.NGHTTP2_INTERNAL_ERROR));
     });
     const { trouble } = await askedFrom(port);
     expect(trouble).toMatch(/broke off|ended after its event message_start/);
@@ -278,8 +280,8 @@ describe('an API behind TLS', () => {
     expect(stdout).toMatch(/host\s.*1\/1/);
     expect(exitCode).toBe(0);
     expect(seen.length).toBeGreaterThanOrEqual(3);
-    expect(new Set(seen.map((one) => one.version))).toEqual(new Set([version]));
-    expect(new Set(seen.map((one) => one.authorization))).toEqual(new Set([`Bearer ${CREDENTIAL.secret}`]));
+    expect(new Set(seen.map((item) => item.version))).toEqual(new Set([version]));
+    expect(new Set(seen.map((item) => item.authorization))).toEqual(new Set([`Bearer ${CREDENTIAL.secret}`]));
   });
 
   test('whose certificate nobody vouches for is given no credential, and the run says why', async () => {

@@ -14,7 +14,7 @@ import { bundledTask } from '../../lib/task/bundled.js';
 import { cagematch, ownHouse, standSomewhere } from '../support/house.js';
 import { machineEnv } from '../support/machine-env.js';
 import { modeContext } from '../support/mode-context.js';
-import { entryOf, PASSED, playMatch } from '../support/played.js';
+import { entryOf, PASSED, runScriptedMatch } from '../support/scripted-match.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { openUpstream, TRUSTED } from '../support/upstream.js';
 
@@ -24,10 +24,10 @@ const bundled = (id: string) => readCassette(bundledTask(id).cassette);
 type Before = Parameters<typeof openUpstream>[1];
 
 /** One recording in a folder of its own. */
-async function record(cassette: Cassette, task = 'hello', more: { before?: Before; args?: string[]; out?: string } = {}) {
+async function record(cassette: Cassette, task = 'hello', options: { before?: Before; args?: string[]; out?: string } = {}) {
   const place = standSomewhere();
   onTestFinished(place.close);
-  const upstream = await openUpstream(cassette, more.before);
+  const upstream = await openUpstream(cassette, options.before);
   const args = [
     'record',
     'host',
@@ -35,10 +35,10 @@ async function record(cassette: Cassette, task = 'hello', more: { before?: Befor
     '--task',
     task,
     '--out',
-    more.out ?? 'session.yaml',
+    options.out ?? 'session.yaml',
     '--timeout',
     '40',
-    ...(more.args ?? []),
+    ...(options.args ?? []),
   ];
   const env = { CLAUDE_CODE_OAUTH_TOKEN: SECRET, CAGEMATCH_UPSTREAM: upstream.url, HOME: temporaryFolder(), ...TRUSTED };
   const ended = await cagematch(ownHouse, args, { cwd: place.cwd, env });
@@ -59,24 +59,27 @@ function withFirst(...first: Cassette['conversations'][number]['exchanges']): Ca
 const withoutTexts = (conversations: Cassette['conversations']) =>
   conversations.map(({ exchanges, ...talk }) => ({
     ...talk,
-    exchanges: exchanges.map(({ results, ...one }) => ({ ...one, results: results?.map(({ tool, outcome }) => ({ tool, outcome })) })),
+    exchanges: exchanges.map(({ results, ...exchange }) => ({
+      ...exchange,
+      results: results?.map(({ tool, outcome }) => ({ tool, outcome })),
+    })),
   }));
 
 const bash = (command: string) => ({ type: 'tool_use' as const, name: 'Bash', input: { command, description: 'Look' } });
 
 describe('what was recorded', () => {
   test.each(['hello', 'refactor'])('is what the API said, with what the tools did, and nothing of this machine: %s', async (id) => {
-    const { stdout, stderr, exitCode, text, path, files, asked } = await record(bundled(id), id);
+    const { stdout, stderr, exitCode, text, path, files, requests } = await record(bundled(id), id);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
     expect(stdout).toMatch(/\d+ exchanges, \d+ tool calls, 0 sub-agents; recorded with the agent \S+ in host, and replayed there once\n$/);
     const { conversations, agent } = readCassette(path);
     expect(withoutTexts(conversations)).toEqual(withoutTexts(bundled(id).conversations));
     expect(agent).toBe(agentVersion);
     expect(files()).toEqual(['session.yaml']);
-    expect(new Set(asked.map(({ authorization }) => authorization))).toEqual(new Set([`Bearer ${SECRET}`]));
-    expect(new Set(asked.map(({ version }) => version))).toEqual(new Set(['2.0']));
+    expect(new Set(requests.map(({ authorization }) => authorization))).toEqual(new Set([`Bearer ${SECRET}`]));
+    expect(new Set(requests.map(({ version }) => version))).toEqual(new Set(['2.0']));
     // Of the replay that proves it, nothing reaches the API.
-    expect(asked.length).toBe(conversations[0]?.exchanges.length);
+    expect(requests.length).toBe(conversations[0]?.exchanges.length);
     for (const shape of shapesOf(SECRET)) expect(text()).not.toContain(shape);
     expect(text()).not.toMatch(/cagematch-|toolu_|msg_|\/tmp\/|[0-9a-f]{24}|[0-9a-f]{8}-[0-9a-f]{4}-/);
   });
@@ -88,10 +91,10 @@ describe('what was recorded', () => {
       "tr '\\0' '\\n' < /proc/$PPID/environ | grep ^CLAUDE_CODE_OAUTH_TOKEN | cut -d= -f2 | base64 -w0",
       'echo "$HOME $PWD $TMPDIR $(cat nonce.txt)"',
     ];
-    const said = `It is ${SECRET}, or ${Buffer.from(SECRET).toString('base64')}, or sk-ant-oat01-${'x'.repeat(30)}; {{cwd}} is no place.`;
+    const answer = `It is ${SECRET}, or ${Buffer.from(SECRET).toString('base64')}, or sk-ant-oat01-${'x'.repeat(30)}; {{cwd}} is no place.`;
     const cassette = withFirst(
       { content: print.map(bash) },
-      { content: [{ type: 'text', text: said.replace('{{cwd}}', '{{open}}cwd}}') }, bash('true')] },
+      { content: [{ type: 'text', text: answer.replace('{{cwd}}', '{{open}}cwd}}') }, bash('true')] },
     );
     const { text, exitCode, stderr, path } = await record(cassette);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
@@ -102,7 +105,7 @@ describe('what was recorded', () => {
       type: 'text',
       text: 'It is [redacted CLAUDE_CODE_OAUTH_TOKEN], or [redacted CLAUDE_CODE_OAUTH_TOKEN]A==, or [redacted credential]; {{open}}cwd}} is no place.',
     });
-    expect(exchanges[1]?.results?.map((one) => one.text)).toEqual([
+    expect(exchanges[1]?.results?.map((result) => result.text)).toEqual([
       'CLAUDE_CODE_OAUTH_TOKEN=[redacted token of the run]',
       expect.stringMatching(/^\[redacted token of the run\].{0,4}$/),
       '{{home}} {{cwd}} {{tmp}} {{nonce}}',
@@ -112,7 +115,7 @@ describe('what was recorded', () => {
   test('is one exchange where the API was busy first; an answer that broke off is none; --force overwrites', async () => {
     const over = join(temporaryFolder(), 'over.yaml');
     writeFileSync(over, 'what was there\n');
-    const { exitCode, stderr, asked } = await record(bundled('hello'), 'hello', {
+    const { exitCode, stderr, requests } = await record(bundled('hello'), 'hello', {
       out: over,
       args: ['--force'],
       before(turn, _req, res) {
@@ -127,7 +130,7 @@ describe('what was recorded', () => {
       },
     });
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
-    expect(asked.length).toBeGreaterThanOrEqual(5);
+    expect(requests.length).toBeGreaterThanOrEqual(5);
     expect(readCassette(over).conversations).toEqual(bundled('hello').conversations);
   });
 });
@@ -140,7 +143,7 @@ describe('nothing is written', () => {
     expect(first).toMatchObject({
       exitCode: 2,
       stderr: `✖ ${there} is there already\nhint: --force to overwrite it, or --out FILE for another\n`,
-      asked: [],
+      requests: [],
     });
     expect(readFileSync(there, 'utf8')).toBe('what was there\n');
   });
@@ -160,9 +163,9 @@ describe('nothing is written', () => {
       opens: 'Do it',
       exchanges: [{ content: [bash(command)] }, { content: [{ type: 'text' as const, text: 'ok' }] }],
     });
-    const [first, second] = [part('mkdir made'), part('rmdir made')].map((one) => ({
+    const [first, second] = [part('mkdir made'), part('rmdir made')].map((conversation) => ({
       ...once,
-      conversations: [...once.conversations, one],
+      conversations: [...once.conversations, conversation],
     }));
     const agents: unknown[] = [];
     const { exitCode, stderr, files } = await record(once, 'hello', {
@@ -194,7 +197,7 @@ describe('nothing is written', () => {
       env: given,
     });
     expect(exitCode).toBe(0);
-    const files = readdirSync(place.cwd, { recursive: true, withFileTypes: true }).filter((one) => one.isFile());
+    const files = readdirSync(place.cwd, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
     expect(files.map(({ name }) => name)).toContain('events.jsonl');
     const all = [stdout, stderr, ...files.map(({ parentPath, name }) => readFileSync(join(parentPath, name), 'utf8'))].join('\n');
     for (const word of [...words, 'Create a file named hello.mjs', 'Primary working directory', SECRET]) expect(all).not.toContain(word);
@@ -203,8 +206,8 @@ describe('nothing is written', () => {
 
 /** Modes of this machine that are ready, whichever way their agents reach the model; the one without walls is always there. */
 const env = machineEnv;
-const around = { env, uid: process.getuid?.(), platform: process.platform };
-const ready = (await detectAll((await loadModes()).values(), (mode) => modeContext(mode.id, around))).flatMap(
+const base = { env, uid: process.getuid?.(), platform: process.platform };
+const ready = (await detectAll((await loadModes()).values(), (mode) => modeContext(mode.id, base))).flatMap(
   ({ mode, detection, runtimeState }) => (detection.status === 'ready' ? [{ mode, runtimeState }] : []),
 );
 
@@ -216,41 +219,41 @@ async function replay(path: string, where = ready) {
   const entries = where.map(({ mode, runtimeState }) =>
     entryOf(mode, { entry: mode.id, mode: mode.id, isolation: mode.isolation, runtimeState }),
   );
-  const { runs, of } = await playMatch(entries, {
+  const { runs, eventsOf } = await runScriptedMatch(entries, {
     taskOf: () => ({ ...bundledTask('hello'), cassette: path }),
     gateway,
-    contextOf: ({ mode, runtimeState: state }) => modeContext(mode, { ...around, state }),
+    contextOf: ({ mode, runtimeState: state }) => modeContext(mode, { ...base, state }),
     timeoutMs: 60_000,
   });
   // An image that cannot be had here is no fault of the cassette.
-  const imageless = of('unprepared').filter(({ outcome }) => outcome.status === 'failed' && outcome.cause === 'image');
-  expect(of('unprepared')).toEqual(imageless);
+  const imageless = eventsOf('unprepared').filter(({ outcome }) => outcome.status === 'failed' && outcome.cause === 'image');
+  expect(eventsOf('unprepared')).toEqual(imageless);
   return runs;
 }
 
 describe('a session with sub-agents, several tools at once, errors, and one that goes on in the background', () => {
-  const agent = (prompt: string, more: object = {}) => ({
+  const agent = (prompt: string, overrides: object = {}) => ({
     type: 'tool_use' as const,
     name: 'Agent',
-    input: { description: 'a part', prompt, subagent_type: 'general-purpose', ...more },
+    input: { description: 'a part', prompt, subagent_type: 'general-purpose', ...overrides },
   });
   const write = (name: string) => ({
     type: 'tool_use' as const,
     name: 'Write',
     input: { file_path: `{{cwd}}/${name}`, content: `${name}\n` },
   });
-  const says = (text: string) => ({ type: 'text' as const, text });
+  const textBlock = (text: string) => ({ type: 'text' as const, text });
   const part = (name: string) => ({
     opens: `Write {{cwd}}/${name}`,
     exchanges: [
       { content: [write(name), bash(`test "$(cat nonce.txt)" && cat {{cwd}}/${name}`)] },
       { content: [bash('ls nothing-of-that-name')] },
-      { content: [says(`${name} is there`)] },
+      { content: [textBlock(`${name} is there`)] },
     ],
   });
   const now = { run_in_background: false };
   const main = withFirst(
-    { content: [says('Two at once.'), agent('Write {{cwd}}/one, with care', now), agent('Write {{cwd}}/two', now)] },
+    { content: [textBlock('Two at once.'), agent('Write {{cwd}}/one, with care', now), agent('Write {{cwd}}/two', now)] },
     {
       content: [
         agent('Write {{cwd}}/three'),
@@ -258,23 +261,23 @@ describe('a session with sub-agents, several tools at once, errors, and one that
         { type: 'tool_use', name: 'Read', input: { file_path: '{{cwd}}/nothing' } },
       ],
     },
-    { content: [says('The third goes on.')] },
+    { content: [textBlock('The third goes on.')] },
   );
   const session = { ...main, conversations: [...main.conversations, part('one'), part('two'), part('three')] };
 
   test('is recorded as it was, and replays in every mode that is ready here', async () => {
     // The third is answered when the main agent has said its last word: only then is there news for it.
-    let said = () => {};
+    let mainEnded = () => {};
     const last = new Promise<void>((resolve) => {
-      said = resolve;
+      mainEnded = resolve;
     });
     const agents: unknown[] = [];
-    let asked = 0;
+    let mainRequests = 0;
     const { exitCode, stdout, stderr, path } = await record(session, 'hello', {
       before(_turn, req, res) {
         const who = req.headers['x-claude-code-agent-id'];
-        if (who === undefined) asked += 1;
-        if (who === undefined && asked === 3) res.once('close', said);
+        if (who === undefined) mainRequests += 1;
+        if (who === undefined && mainRequests === 3) res.once('close', mainEnded);
         if (who !== undefined && !agents.includes(who)) agents.push(who);
         if (agents.indexOf(who) !== 2) return false;
         void last.then(() => serveReplay(req, res, session));
@@ -321,12 +324,12 @@ describe('a replay that goes another way ends, and says where', () => {
       [sub, ...[write, run, end].map(({ content }) => ({ content }))],
       /no conversation of the cassette .* "Look about"$/,
     ],
-  ] as [string, Cassette['conversations'][number]['exchanges'], RegExp][])('%s', async (_what, exchanges, said) => {
+  ] as [string, Cassette['conversations'][number]['exchanges'], RegExp][])('%s', async (_what, exchanges, message) => {
     const path = join(temporaryFolder(), 'other.yaml');
     writeFileSync(path, cassetteText({ ...bundled('hello'), conversations: [{ exchanges }] }));
     const startedMs = performance.now();
-    const [one] = await replay(path, host);
-    expect(one?.outcome).toEqual({ status: 'failed', cause: 'cassette', message: expect.stringMatching(said) });
+    const [result] = await replay(path, host);
+    expect(result?.outcome).toEqual({ status: 'failed', cause: 'cassette', message: expect.stringMatching(message) });
     expect(performance.now() - startedMs).toBeLessThan(15_000);
   });
 });

@@ -3,7 +3,7 @@ import * as zlib from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { readableEncodings, spokenIn } from '../../lib/model/spoken.js';
 
-const event = (type: string, more: object = {}) => `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`;
+const event = (type: string, fields: object = {}) => `event: ${type}\ndata: ${JSON.stringify({ type, ...fields })}\n\n`;
 const block = (index: number, content_block: object, ...deltas: object[]) =>
   [
     event('content_block_start', { index, content_block }),
@@ -28,16 +28,16 @@ const SAID = [
   { type: 'tool_use', name: 'List', input: {} },
 ];
 
-const of = (text: string, type = 'text/event-stream; charset=utf-8') => spokenIn(Buffer.from(text), '', type);
+const read = (text: string, type = 'text/event-stream; charset=utf-8') => spokenIn(Buffer.from(text), '', type);
 const { zstdCompressSync } = zlib as { zstdCompressSync?: (bytes: Buffer) => Buffer };
 
 describe('a streamed answer', () => {
   test('is put together, without thinking and without ids', () => {
-    expect(of(STREAM)).toEqual({ content: SAID, leftOut: [], model: 'claude-x' });
+    expect(read(STREAM)).toEqual({ content: SAID, leftOut: [], model: 'claude-x' });
   });
 
   test('may have its lines ended otherwise', () => {
-    expect(of(STREAM.replaceAll('\n', '\r\n'))?.content).toEqual(SAID);
+    expect(read(STREAM.replaceAll('\n', '\r\n'))?.content).toEqual(SAID);
   });
 
   test.each([
@@ -51,7 +51,7 @@ describe('a streamed answer', () => {
 
   test('has no block whose index is far beyond, nor a packed form of gigabytes', () => {
     const far = block(4e9, { type: 'text', text: 'far' });
-    expect(of(START + BLOCKS + far + end())?.content).toEqual(SAID);
+    expect(read(START + BLOCKS + far + end())?.content).toEqual(SAID);
     const filler = `: ${' '.repeat(65 * 1024 ** 2)}\n\n`;
     expect(spokenIn(zlib.gzipSync(filler + STREAM), 'gzip', 'text/event-stream')).toBeUndefined();
   });
@@ -68,7 +68,7 @@ describe('a streamed answer', () => {
     ['is none', '<<< no stream'],
     ['is nothing', ''],
   ])('that %s is none', (_what, text) => {
-    expect(of(text)).toBeUndefined();
+    expect(read(text)).toBeUndefined();
   });
 
   test.each([
@@ -76,24 +76,24 @@ describe('a streamed answer', () => {
     ['max_tokens', 'max_tokens'],
     ['end_turn', 'end_turn'],
   ])('that stops for %s', (reason, stop) => {
-    expect(of(START + BLOCKS + end(reason))?.stop).toBe(stop);
+    expect(read(START + BLOCKS + end(reason))?.stop).toBe(stop);
   });
 
   test('names the kinds of blocks that have no form here', () => {
     const other = block(0, { type: 'server_tool_use', id: 'x', name: 'web_search', input: {} }) + block(1, { type: 'text', text: 'so' });
-    expect(of(START + other + end('end_turn'))).toMatchObject({ content: [{ type: 'text', text: 'so' }], leftOut: ['server_tool_use'] });
+    expect(read(START + other + end('end_turn'))).toMatchObject({ content: [{ type: 'text', text: 'so' }], leftOut: ['server_tool_use'] });
   });
 
   test('of nothing but thinking still says something: an agent that is answered nothing asks again', () => {
     const only = START + block(0, { type: 'redacted_thinking', data: 'x' }) + end('end_turn');
-    expect(of(only)).toMatchObject({ content: [{ type: 'text' }], leftOut: [] });
+    expect(read(only)).toMatchObject({ content: [{ type: 'text' }], leftOut: [] });
   });
 });
 
 test('an answer that was not streamed is read too', () => {
   const message = { model: 'claude-x', content: [{ type: 'text', text: 'hi' }], stop_reason: 'end_turn' };
-  expect(of(JSON.stringify(message), 'application/json')).toEqual({ content: message.content, leftOut: [], model: 'claude-x' });
-  expect(of('{"type":"error"}', 'application/json')).toBeUndefined();
+  expect(read(JSON.stringify(message), 'application/json')).toEqual({ content: message.content, leftOut: [], model: 'claude-x' });
+  expect(read('{"type":"error"}', 'application/json')).toBeUndefined();
 });
 
 test('the API is asked only for what can be read here', () => {

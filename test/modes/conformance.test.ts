@@ -10,7 +10,7 @@ import { quoted } from '../../lib/kit/guest/terminal.js';
 import { capture } from '../../lib/os/capture.js';
 import { childrenOf, readTree } from '../../lib/os/process-tree.js';
 import { commitsOf } from '../../lib/sandbox/git-return.js';
-import { type Arena, type Box, openArena, read, SEED, shell, type Told, watchArgv } from '../support/conformance/arena.js';
+import { type Arena, type Box, type Output, openArena, read, SEED, shell, watchArgv } from '../support/conformance/arena.js';
 import { limitsOf } from '../support/conformance/limits.js';
 import { contextOf, findTargets, HOST_ONLY, HOST_ONLY_MARK, type Target } from '../support/conformance/targets.js';
 
@@ -88,13 +88,13 @@ function conforms(target: Target): void {
   const noOneShot = () => !mode.oneShot && 'the runtime has no one-shot form';
 
   /** A one-shot sandbox, read to its end and destroyed. */
-  async function oneShot(purpose: string, script: string): Promise<Told> {
+  async function oneShot(purpose: string, script: string): Promise<Output> {
     const box = await arena.launch(arena.plan(purpose, (layout) => shell(layout, script)));
     if (!box.process) throw new Error('launch gave no process');
-    const told = await read(box.process);
+    const output = await read(box.process);
     await mode.destroy(arena.ctx, box.handle);
     expect(await arena.listed(box.name)).toEqual([]);
-    return told;
+    return output;
   }
 
   beforeAll(async () => {
@@ -117,18 +117,18 @@ function conforms(target: Target): void {
   });
 
   row(target, 'prepare does nothing the second time', async () => {
-    arena.said.length = 0;
+    arena.messages.length = 0;
     await mode.prepare(arena.ctx);
-    expect(arena.said).toEqual([]);
+    expect(arena.messages).toEqual([]);
   });
 
   row(
     target,
     'a one-shot command prints on both streams, its last line without a newline too, and its code comes out',
     async () => {
-      const told = await oneShot('oneshot', 'echo out; echo err >&2; printf tail; exit 7');
-      expect(told).toMatchObject({ stdout: ['out', 'tail'], end: { type: 'exit', code: 7 } });
-      expect(told.stderr).toContain('err');
+      const output = await oneShot('oneshot', 'echo out; echo err >&2; printf tail; exit 7');
+      expect(output).toMatchObject({ stdout: ['out', 'tail'], end: { type: 'exit', code: 7 } });
+      expect(output.stderr).toContain('err');
     },
     noOneShot,
   );
@@ -175,11 +175,11 @@ function conforms(target: Target): void {
     target,
     'of short commands, many at once, nothing that they print is lost',
     async () => {
-      const said = { stdout: ['out'], stderr: expect.arrayContaining(['err']), end: { type: 'exit', code: 0 } };
+      const expected = { stdout: ['out'], stderr: expect.arrayContaining(['err']), end: { type: 'exit', code: 0 } };
       // A remote runtime takes one command a second.
       for (let round = 0; round < (mode.isolation === 'remote-vm' ? 1 : 3); round += 1) {
-        const told = await Promise.all(Array.from({ length: 8 }, () => arena.sh(idle, 'echo out; echo err >&2')));
-        for (const one of told) expect(one).toMatchObject(said);
+        const outputs = await Promise.all(Array.from({ length: 8 }, () => arena.sh(idle, 'echo out; echo err >&2')));
+        for (const output of outputs) expect(output).toMatchObject(expected);
       }
     },
     () => mode.isolation === 'os-sandbox' && 'each command makes its own mount points in the one workspace',
@@ -194,13 +194,13 @@ function conforms(target: Target): void {
   });
 
   row(target, 'what is set is there inside, and nothing of the host is', async () => {
-    const told = await arena.sh(idle, 'env', { env: { GIVEN: 'plain = value' }, secretEnv: { SECRET: 'hidden value' } });
-    expect(told.stdout).toContain('GIVEN=plain = value');
-    expect(told.stdout).toContain('SECRET=hidden value');
-    expect(told.stdout.filter((line) => line.includes(HOST_ONLY_MARK))).toEqual([]);
-    expect(told.stdout.filter((line) => Object.keys(HOST_ONLY).includes(line.split('=', 1)[0] ?? ''))).toEqual(
+    const output = await arena.sh(idle, 'env', { env: { GIVEN: 'plain = value' }, secretEnv: { SECRET: 'hidden value' } });
+    expect(output.stdout).toContain('GIVEN=plain = value');
+    expect(output.stdout).toContain('SECRET=hidden value');
+    expect(output.stdout.filter((line) => line.includes(HOST_ONLY_MARK))).toEqual([]);
+    expect(output.stdout.filter((line) => Object.keys(HOST_ONLY).includes(line.split('=', 1)[0] ?? ''))).toEqual(
       // srt leads its own proxy inside, and so does a runtime that puts credentials into requests.
-      told.stdout.filter(
+      output.stdout.filter(
         (line) => (mode.isolation === 'os-sandbox' || mode.auth.includes('runtime-proxy')) && line.startsWith('HTTPS_PROXY='),
       ),
     );
@@ -211,32 +211,32 @@ function conforms(target: Target): void {
     const watching = watchArgv(secret);
     // The whole answer is compared: when it is wrong, the message says how the command ended and what it said instead.
     const script = 'printf %s "$SECRET" | wc -c | tr -d " "';
-    const told = { stdout: [String(secret.length)], end: { type: 'exit', code: 0 } };
+    const expected = { stdout: [String(secret.length)], end: { type: 'exit', code: 0 } };
     if (mode.oneShot) {
       const box = await arena.launch(arena.plan('secret', (layout) => shell(layout, script, { secretEnv: { SECRET: secret } })));
-      expect(await read(box.process as never)).toMatchObject(told);
+      expect(await read(box.process as never)).toMatchObject(expected);
       await mode.destroy(arena.ctx, box.handle);
     }
-    expect(await arena.sh(idle, script, { secretEnv: { SECRET: secret } })).toMatchObject(told);
+    expect(await arena.sh(idle, script, { secretEnv: { SECRET: secret } })).toMatchObject(expected);
     expect(watching.stop()).toEqual([]);
     if (target.argvLog !== undefined && existsSync(target.argvLog)) expect(readFileSync(target.argvLog, 'utf8')).not.toContain(secret);
   });
 
   row(target, 'the workspace is inside, and is where commands start', async () => {
-    const told = await arena.sh(idle, 'cat deep/er/seed.txt; [ "$(pwd -P)" = "$(cd "$1" && pwd -P)" ] && echo here', {
+    const output = await arena.sh(idle, 'cat deep/er/seed.txt; [ "$(pwd -P)" = "$(cd "$1" && pwd -P)" ] && echo here', {
       args: [idle.layout.workspace],
     });
-    expect(told.stdout).toEqual([SEED.trim(), 'here']);
+    expect(output.stdout).toEqual([SEED.trim(), 'here']);
   });
 
   row(target, 'what is written inside is on the host after collect: the same bytes, and the owner of the workspace', async () => {
     const program =
       "const b=Buffer.alloc(100003,i=>0);for(let i=0;i<b.length;i++)b[i]=(i*31)%256;require('fs').writeFileSync('deep/made.bin',b);console.log(require('crypto').createHash('sha256').update(b).digest('hex'))";
-    const told = await arena.sh(idle, 'node -e "$1"', { args: [program] });
-    expect(told.end).toEqual({ type: 'exit', code: 0 });
+    const output = await arena.sh(idle, 'node -e "$1"', { args: [program] });
+    expect(output.end).toEqual({ type: 'exit', code: 0 });
     await mode.collect(arena.ctx, idle.handle, idle.host.workspace);
     const made = join(idle.host.workspace, 'deep/made.bin');
-    expect(createHash('sha256').update(readFileSync(made)).digest('hex')).toBe(told.stdout[0]);
+    expect(createHash('sha256').update(readFileSync(made)).digest('hex')).toBe(output.stdout[0]);
     expect({ uid: statSync(made).uid, gid: statSync(made).gid }).toEqual({ uid: arena.user.uid, gid: arena.user.gid });
   });
 
@@ -274,10 +274,10 @@ function conforms(target: Target): void {
     const count = mode.isolation === 'remote-vm' ? 1000 : 20_000;
     const program =
       "const p='x'.repeat(990);let i=0;const go=()=>{while(i<+process.argv[1])if(!process.stdout.write(String(i++).padStart(9,'0')+p+'\\n'))return process.stdout.once('drain',go)};go()";
-    const told = await arena.sh(idle, 'node -e "$1" "$2"', { args: [program, String(count)] });
-    expect(told.end).toEqual({ type: 'exit', code: 0 });
-    expect(told.stdout.length).toBe(count);
-    expect(told.stdout.findIndex((line, index) => line.length !== 999 || Number(line.slice(0, 9)) !== index)).toBe(-1);
+    const output = await arena.sh(idle, 'node -e "$1" "$2"', { args: [program, String(count)] });
+    expect(output.end).toEqual({ type: 'exit', code: 0 });
+    expect(output.stdout.length).toBe(count);
+    expect(output.stdout.findIndex((line, index) => line.length !== 999 || Number(line.slice(0, 9)) !== index)).toBe(-1);
   });
 
   row(
@@ -285,8 +285,8 @@ function conforms(target: Target): void {
     'the address that reach names answers inside',
     async () => {
       const url = arena.reach.via === 'address' ? arena.reach.url(arena.port ?? 0) : '';
-      const told = await arena.sh(idle, 'node -e "$1" "$2"', { args: [FETCH, url] });
-      expect(told).toMatchObject({ stdout: ['reached'], end: { type: 'exit', code: 0 } });
+      const output = await arena.sh(idle, 'node -e "$1" "$2"', { args: [FETCH, url] });
+      expect(output).toMatchObject({ stdout: ['reached'], end: { type: 'exit', code: 0 } });
     },
     () => arena.reach.via === 'inside' && 'the model runs inside',
   );
@@ -295,8 +295,8 @@ function conforms(target: Target): void {
     target,
     'what another account of this host keeps to itself cannot be read inside',
     async () => {
-      const told = await arena.sh(idle, 'cat "$1" 2>/dev/null; echo "not read"', { args: [PRIVATE] });
-      expect(told.stdout).toEqual(['not read']);
+      const output = await arena.sh(idle, 'cat "$1" 2>/dev/null; echo "not read"', { args: [PRIVATE] });
+      expect(output.stdout).toEqual(['not read']);
     },
     () =>
       (process.getuid?.() !== 0 && 'only root can make such a file') ||
@@ -541,7 +541,7 @@ function atWork(stream: ExecStream): { begun: Promise<unknown>; ended: Promise<u
 }
 
 /** Resolves when the command is under way. */
-function beginSleeping(arena: Arena, box: Box): Promise<{ ended: Promise<Told> }> {
+function beginSleeping(arena: Arena, box: Box): Promise<{ ended: Promise<Output> }> {
   return new Promise((resolve, reject) => {
     const ended = read(arena.stream(box, ['/bin/sh', '-c', 'echo begun; sleep 300']), (line) => line === 'begun' && resolve({ ended }));
     void ended.then(({ stderr }) => reject(new Error(`ended at once: ${stderr.join(' ')}`)));
@@ -556,7 +556,7 @@ test('every runtime that CAGEMATCH_CONFORMANCE_REQUIRE names was exercised for r
 afterAll(() => {
   const lines = targets.map(({ name, real }) => {
     const all = verdicts.get(name) ?? [];
-    const count = (verdict: Verdict) => all.filter((one) => one === verdict).length;
+    const count = (verdict: Verdict) => all.filter((other) => other === verdict).length;
     const why = imageless.get(name);
     if (why !== undefined) return `  unverified ${name.padEnd(28)} ${why}`;
     return `  ${real ? 'real      ' : 'stand-in  '} ${name.padEnd(28)} ${count('pass')} pass, ${count('fail')} fail, ${count('not-applicable')} not applicable`;

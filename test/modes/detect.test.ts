@@ -12,7 +12,7 @@ import host from '../../modes/host.js';
 import incus from '../../modes/incus.js';
 import native from '../../modes/native.js';
 import podman from '../../modes/podman.js';
-import { fakeCommands, quoted, saying } from '../support/fake-commands.js';
+import { fakeCommands, printing, quoted } from '../support/fake-commands.js';
 import { modeContext } from '../support/mode-context.js';
 import { isRunning, pidIn } from '../support/processes.js';
 import { dockerState, podmanState } from '../support/runtime-states.js';
@@ -33,7 +33,7 @@ async function ask(mode: Mode, programs: Record<string, string>, given: Partial<
   return detection;
 }
 
-const json = (value: unknown) => saying({ stdout: JSON.stringify(value) });
+const json = (value: unknown) => printing({ stdout: JSON.stringify(value) });
 
 describe('docker', () => {
   /** What `docker info --format '{{json .}}'` prints, shortened. */
@@ -59,10 +59,10 @@ describe('docker', () => {
   });
 
   test.each([
-    ['on stderr, as client 28 does', saying({ stdout: JSON.stringify(NO_DAEMON), stderr: REFUSED, code: 1 })],
-    ['among ServerErrors, as others do', saying({ stdout: JSON.stringify({ ...NO_DAEMON, ServerErrors: [REFUSED] }), code: 1 })],
-    ['with exit code 0, as old ones do', saying({ stdout: JSON.stringify({ ServerErrors: [REFUSED], ClientInfo: {} }) })],
-    ['in words alone', saying({ stderr: REFUSED, code: 1 })],
+    ['on stderr, as client 28 does', printing({ stdout: JSON.stringify(NO_DAEMON), stderr: REFUSED, code: 1 })],
+    ['among ServerErrors, as others do', printing({ stdout: JSON.stringify({ ...NO_DAEMON, ServerErrors: [REFUSED] }), code: 1 })],
+    ['with exit code 0, as old ones do', printing({ stdout: JSON.stringify({ ServerErrors: [REFUSED], ClientInfo: {} }) })],
+    ['in words alone', printing({ stderr: REFUSED, code: 1 })],
   ])('a daemon that does not run is broken, whether it is told %s', async (_how, script) => {
     const onLinux = await ask(docker, { docker: script });
     expect(onLinux).toMatchObject({ status: 'broken', hint: expect.stringContaining('systemctl start docker') });
@@ -72,7 +72,7 @@ describe('docker', () => {
 
   test('one whose socket is not for this user is broken, in its own words', async () => {
     const denied = 'permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock';
-    const found = await ask(docker, { docker: saying({ stdout: JSON.stringify({ ...NO_DAEMON, ServerErrors: [denied] }), code: 1 }) });
+    const found = await ask(docker, { docker: printing({ stdout: JSON.stringify({ ...NO_DAEMON, ServerErrors: [denied] }), code: 1 }) });
     expect(found).toMatchObject({ status: 'broken', reason: expect.stringContaining('permission denied') });
   });
 
@@ -130,7 +130,7 @@ describe('docker', () => {
 
   test('a shim on PATH is a variant on request that the daemon does not list, from version 23 on', async () => {
     const shims = { 'containerd-shim-kata-v2': 'exit 0', 'containerd-shim-kata-fc-v2': 'exit 0', 'containerd-shim-runc-v2': 'exit 0' };
-    const programs = (version: string, more = {}) => ({ docker: json({ ...INFO, ServerVersion: version, ...more }), ...shims });
+    const programs = (version: string, overrides = {}) => ({ docker: json({ ...INFO, ServerVersion: version, ...overrides }), ...shims });
     const [fc, kata] = ['io.containerd.kata-fc.v2', 'io.containerd.kata.v2'].map((id) => ({ id, isolation: 'microvm', onRequest: true }));
     expect(await ask(docker, programs('24.0.7'))).toMatchObject({ variants: [fc, kata] });
     expect(await ask(docker, programs('20.10.24+dfsg1'))).toMatchObject({ variants: [] });
@@ -167,10 +167,10 @@ describe('docker', () => {
 
   test('it says what it rests on: what the daemon tells, and what another OCI runtime says by the path that it is registered with', async () => {
     const folder = fakeCommands({
-      runsc: saying({ stdout: 'runsc version release-20240101.0\nspec: 1.1.0' }),
-      krun: saying({ stdout: 'krun version 1.15\ncommit: e6eacaf\n+SYSTEMD +LIBKRUN' }),
+      runsc: printing({ stdout: 'runsc version release-20240101.0\nspec: 1.1.0' }),
+      krun: printing({ stdout: 'krun version 1.15\ncommit: e6eacaf\n+SYSTEMD +LIBKRUN' }),
     });
-    const told = {
+    const info = {
       ...INFO,
       RuncCommit: { ID: 'v1.1.12-0-g51d5e94' },
       ContainerdCommit: { ID: 'ae07eda36dd25f8a1b98dfbf587313b99c0190bb' },
@@ -186,10 +186,10 @@ describe('docker', () => {
       },
     };
     const programs = {
-      docker: json(told),
-      crun: saying({ stdout: 'crun version 1.14.1\ncommit: de537a7' }),
-      youki: saying({ stdout: 'youki version 0.5.3\ncommit: 0.5.3-0-g4e7c2d1' }),
-      'containerd-shim-kata-v2': saying({
+      docker: json(info),
+      crun: printing({ stdout: 'crun version 1.14.1\ncommit: de537a7' }),
+      youki: printing({ stdout: 'youki version 0.5.3\ncommit: 0.5.3-0-g4e7c2d1' }),
+      'containerd-shim-kata-v2': printing({
         stdout: 'Kata Containers containerd shim (Golang): id: "io.containerd.kata.v2", version: 3.2.0, commit: e2c5d1d',
       }),
       mute: 'exit 1',
@@ -205,8 +205,8 @@ describe('docker', () => {
       krunVersion: '1.15',
       kataVersion: '3.2.0',
     });
-    const desktop = { ...programs, docker: json({ ...told, OperatingSystem: 'Docker Desktop', RuncCommit: { ID: 'N/A' } }) };
-    expect(versions(await ask(docker, desktop))).toEqual({ containerdVersion: told.ContainerdCommit.ID });
+    const desktop = { ...programs, docker: json({ ...info, OperatingSystem: 'Docker Desktop', RuncCommit: { ID: 'N/A' } }) };
+    expect(versions(await ask(docker, desktop))).toEqual({ containerdVersion: info.ContainerdCommit.ID });
   });
 
   test('another OCI runtime on PATH is asked beside the daemon, not after it', async () => {
@@ -215,7 +215,7 @@ describe('docker', () => {
       `: > ${join(meeting, name)}\nuntil [ -e ${join(meeting, other)} ]; do /bin/sleep 0.02; done\n${answer}`;
     const found = await ask(docker, {
       docker: meet('docker', 'runsc', json({ ...INFO, Runtimes: { runsc: { path: 'runsc' } } })),
-      runsc: meet('runsc', 'docker', saying({ stdout: 'runsc version 1.0' })),
+      runsc: meet('runsc', 'docker', printing({ stdout: 'runsc version 1.0' })),
     });
     expect(found).toMatchObject({ facts: { runscVersion: '1.0' } });
   });
@@ -275,9 +275,12 @@ describe('docker', () => {
     ['in its JSON', json(PODMAN)],
     [
       'in its greeting',
-      saying({ stdout: JSON.stringify(PODMAN), stderr: 'Emulate Docker CLI using podman. Create /etc/containers/nodocker to quiet msg.' }),
+      printing({
+        stdout: JSON.stringify(PODMAN),
+        stderr: 'Emulate Docker CLI using podman. Create /etc/containers/nodocker to quiet msg.',
+      }),
     ],
-    ['while it fails', saying({ stderr: 'Emulate Docker CLI using podman.\nError: cannot connect', code: 125 })],
+    ['while it fails', printing({ stderr: 'Emulate Docker CLI using podman.\nError: cannot connect', code: 125 })],
   ])('a docker command that is really Podman says so %s', async (_where, script) => {
     expect(await ask(docker, { docker: script })).toEqual({
       status: 'absent',
@@ -287,16 +290,16 @@ describe('docker', () => {
   });
 
   test('a real Docker client that was pointed at a socket of Podman is not Podman', async () => {
-    const words = 'Cannot connect to the Docker daemon at unix:///run/user/1000/podman/podman.sock. Is the docker daemon running?';
-    const script = saying({ stdout: JSON.stringify(NO_DAEMON), stderr: words, code: 1 });
-    expect(await ask(docker, { docker: script })).toMatchObject({ status: 'broken', reason: expect.stringContaining(words) });
+    const message = 'Cannot connect to the Docker daemon at unix:///run/user/1000/podman/podman.sock. Is the docker daemon running?';
+    const script = printing({ stdout: JSON.stringify(NO_DAEMON), stderr: message, code: 1 });
+    expect(await ask(docker, { docker: script })).toMatchObject({ status: 'broken', reason: expect.stringContaining(message) });
   });
 
   test('something that prints no sense is broken, in its own words', async () => {
-    const found = await ask(docker, { docker: saying({ stdout: 'segmentation fault', code: 139 }) });
+    const found = await ask(docker, { docker: printing({ stdout: 'segmentation fault', code: 139 }) });
     expect(found).toMatchObject({ status: 'broken', reason: expect.stringContaining('segmentation fault') });
     expect(await ask(docker, { docker: 'exit 0' })).toMatchObject({ status: 'broken' });
-    expect(await ask(docker, { docker: saying({ stdout: 'null' }) })).toMatchObject({ status: 'broken' });
+    expect(await ask(docker, { docker: printing({ stdout: 'null' }) })).toMatchObject({ status: 'broken' });
   });
 });
 
@@ -323,7 +326,7 @@ describe('podman', () => {
   });
 
   test('one that fails is broken, in its own words', async () => {
-    const script = saying({ stderr: 'Error: default OCI runtime "crun" not found: invalid argument', code: 125 });
+    const script = printing({ stderr: 'Error: default OCI runtime "crun" not found: invalid argument', code: 125 });
     expect(await ask(podman, { podman: script })).toMatchObject({
       status: 'broken',
       reason: 'podman does not answer: Error: default OCI runtime "crun" not found: invalid argument',
@@ -332,7 +335,7 @@ describe('podman', () => {
   });
 
   test('one that prints no JSON is broken', async () => {
-    expect(await ask(podman, { podman: saying({ stdout: 'host: {}' }) })).toMatchObject({
+    expect(await ask(podman, { podman: printing({ stdout: 'host: {}' }) })).toMatchObject({
       status: 'broken',
       reason: 'podman info printed no JSON',
     });
@@ -357,7 +360,7 @@ describe('podman', () => {
     writeFileSync(file, text);
     return { env: { CONTAINERS_CONF: file } };
   };
-  const versionOf = (name: string) => saying({ stdout: `${name} version 1.7\ncommit: 0.9` });
+  const versionOf = (name: string) => printing({ stdout: `${name} version 1.7\ncommit: 0.9` });
 
   test.each(OCI)('%s on PATH is a variant on request, with its version', async (id) => {
     const found = await ask(podman, { podman: json(INFO), [id]: versionOf(id) }, settings(''));
@@ -397,7 +400,7 @@ describe('podman', () => {
     writeFileSync(join(home, '.config/containers/containers.conf.d/10.conf'), `[engine.runtimes]\nkrun = ["${programs}/krun"]`);
     const ids = async (uid: number) => {
       const found = await ask(podman, { podman: json(INFO) }, { uid, env: { HOME: home } });
-      return found.status === 'ready' && found.variants?.map((one) => one.id).filter((one) => one === 'youki' || one === 'krun');
+      return found.status === 'ready' && found.variants?.map((item) => item.id).filter((item) => item === 'youki' || item === 'krun');
     };
     expect(await ids(1000)).toEqual(['youki', 'krun']);
     expect(await ids(0)).toEqual([]);
@@ -416,13 +419,13 @@ describe('podman', () => {
     ],
     ['strong', { versions: { strong: '2.5.2' }, otherNames: { strong: 'kata' } }, 'strong 2.5.2 has no OCI command line'],
     ['kata', { versions: { kata: '1.12.1' }, rootless: true }, 'kata makes its virtual machines as root: rootless Podman cannot use it'],
-  ])('%s is refused before anything is built, where it cannot work: %j', async (variant, state, said) => {
+  ])('%s is refused before anything is built, where it cannot work: %j', async (variant, state, message) => {
     const ctx = modeContext('podman', { variant, state: podmanState(state) });
-    await expect(podman.prepare(ctx)).rejects.toMatchObject({ code: 'not-ready', message: expect.stringContaining(said) });
+    await expect(podman.prepare(ctx)).rejects.toMatchObject({ code: 'not-ready', message: expect.stringContaining(message) });
   });
 
   test('it says what it rests on, and what its rootless user’s Podman keeps its images in', async () => {
-    const told = {
+    const info = {
       ...INFO,
       host: {
         ...INFO.host,
@@ -431,11 +434,11 @@ describe('podman', () => {
       },
     };
     const programs = {
-      podman: json(told),
-      setpriv: saying({
+      podman: json(info),
+      setpriv: printing({
         stderr: 'time="…" level=debug msg="Using graph driver "\ntime="…" level=debug msg="[graphdriver] using prior storage driver: vfs"',
       }),
-      runc: saying({ stdout: 'runc version 1.1.5+ds1' }),
+      runc: printing({ stdout: 'runc version 1.1.5+ds1' }),
     };
     const found = await ask(podman, programs, { uid: 0, env: { CAGEMATCH_ROOTLESS_USER: 'nobody' } });
     expect(found).toMatchObject({
@@ -448,13 +451,13 @@ describe('podman', () => {
     const given = { uid: 0, env: { CAGEMATCH_ROOTLESS_USER: 'nobody' } };
     const asUser = await ask(
       podman,
-      { podman: json(INFO), setpriv: saying({ stderr: 'level=debug msg="Using graph driver overlay"' }) },
+      { podman: json(INFO), setpriv: printing({ stderr: 'level=debug msg="Using graph driver overlay"' }) },
       given,
     );
     expect(asUser).toMatchObject({ facts: { rootlessStorage: 'overlay' }, variants: [{ id: 'rootless', isolation: 'container' }] });
-    const silent = await ask(podman, { podman: json(INFO), setpriv: saying({}) }, given);
+    const silent = await ask(podman, { podman: json(INFO), setpriv: printing({}) }, given);
     expect(silent).toMatchObject({ facts: { rootlessStorage: 'unknown' }, variants: [{ id: 'rootless' }] });
-    const broken = saying({ stderr: 'cannot find newuidmap', code: 125 });
+    const broken = printing({ stderr: 'cannot find newuidmap', code: 125 });
     expect(await ask(podman, { podman: json(INFO), setpriv: broken }, given)).toMatchObject({ status: 'ready', variants: [] });
     const unknown = { uid: 0, env: { CAGEMATCH_ROOTLESS_USER: 'no-such-user' } };
     expect(await ask(podman, { podman: json(INFO), setpriv: json(INFO) }, unknown)).toMatchObject({ status: 'ready', variants: [] });
@@ -466,9 +469,9 @@ describe.each([docker, podman])('a runtime of virtual machines, of $id', (mode) 
   const ELSEWHERE = { desktop: true, remote: true };
 
   test('is refused where this machine has no device for them, and goes on to its image where it has, or another has to', async () => {
-    const prepared = (more: object) =>
+    const prepared = (overrides: object) =>
       mode
-        .prepare(modeContext(mode.id, { uid: 0, variant: 'krun', state: { ...dockerState(), ...podmanState(), ...more } }))
+        .prepare(modeContext(mode.id, { uid: 0, variant: 'krun', state: { ...dockerState(), ...podmanState(), ...overrides } }))
         .catch((error) => error);
     const here = await prepared({});
     const asksForItsImage = { message: expect.stringContaining('cagematch-runner:') };
@@ -489,10 +492,10 @@ describe('incus', () => {
   });
 
   test('a server that does not run is broken, in its own words', async () => {
-    const words = "Error: The incus daemon doesn't appear to be started (socket path: /var/lib/incus/unix.socket)";
-    expect(await ask(incus, { incus: saying({ stderr: words, code: 1 }) })).toMatchObject({
+    const message = "Error: The incus daemon doesn't appear to be started (socket path: /var/lib/incus/unix.socket)";
+    expect(await ask(incus, { incus: printing({ stderr: message, code: 1 }) })).toMatchObject({
       status: 'broken',
-      reason: `the Incus daemon does not answer: ${words}`,
+      reason: `the Incus daemon does not answer: ${message}`,
       hint: expect.stringContaining('systemctl start incus'),
     });
   });
@@ -512,8 +515,8 @@ describe('incus', () => {
       facts: { driver: 'lxc', storage: 'dir', idmappedMounts: true },
       variants: [],
     });
-    const more = { ...SERVER.environment, driver_version: '5.0.2', storage: 'zfs', storage_version: '2.1.11' };
-    expect(await ask(incus, { incus: json({ ...SERVER, environment: more }) })).toMatchObject({
+    const environment = { ...SERVER.environment, driver_version: '5.0.2', storage: 'zfs', storage_version: '2.1.11' };
+    expect(await ask(incus, { incus: json({ ...SERVER, environment }) })).toMatchObject({
       facts: { driverVersion: '5.0.2', storage: 'zfs', storageVersion: '2.1.11' },
     });
     const both = { ...SERVER, environment: { ...SERVER.environment, driver: 'lxc | qemu' } };
@@ -542,8 +545,8 @@ describe('incus', () => {
   });
 
   test('a cluster of one, at its own socket, is a server like any other', async () => {
-    const one = { ...clustered, auth_user_method: 'unix' };
-    const body = `case "$2" in */members*) printf %s ${quoted(JSON.stringify(MEMBERS.slice(0, 1)))} ;; *) printf %s ${quoted(JSON.stringify(one))} ;; esac`;
+    const local = { ...clustered, auth_user_method: 'unix' };
+    const body = `case "$2" in */members*) printf %s ${quoted(JSON.stringify(MEMBERS.slice(0, 1)))} ;; *) printf %s ${quoted(JSON.stringify(local))} ;; esac`;
     const found = await ask(incus, { incus: body });
     expect(found).not.toHaveProperty('elsewhere');
     expect(found).toMatchObject({ status: 'ready', facts: expect.not.objectContaining({ members: expect.anything() }) });
@@ -570,7 +573,7 @@ describe('incus', () => {
       status: 'absent',
       hint: expect.stringContaining('colima start --runtime incus'),
     });
-    const silent = saying({ stderr: "Error: The incus daemon doesn't appear to be started", code: 1 });
+    const silent = printing({ stderr: "Error: The incus daemon doesn't appear to be started", code: 1 });
     expect(await ask(incus, { incus: silent }, { platform: 'darwin' })).toMatchObject({
       status: 'broken',
       hint: expect.stringMatching(/colima start.*limactl start/),
@@ -579,13 +582,13 @@ describe('incus', () => {
 
   test('a remote that is not there, does not answer, or does not trust this client: each with what to type', async () => {
     const env = { INCUS_REMOTE: 'far' };
-    const unknown = saying({ stderr: 'Error: The remote "far" doesn\'t exist', code: 1 });
+    const unknown = printing({ stderr: 'Error: The remote "far" doesn\'t exist', code: 1 });
     expect(await ask(incus, { incus: unknown }, { env })).toMatchObject({
       status: 'broken',
       reason: 'the Incus client has no remote far',
       hint: 'incus remote list',
     });
-    const refused = saying({ stderr: 'Error: Get "https://10.0.0.1:8443/1.0": connect: connection refused', code: 1 });
+    const refused = printing({ stderr: 'Error: Get "https://10.0.0.1:8443/1.0": connect: connection refused', code: 1 });
     expect(await ask(incus, { incus: refused }, { env })).toMatchObject({
       status: 'broken',
       hint: 'incus remote list; incus query far:/1.0',
@@ -600,7 +603,7 @@ describe('incus', () => {
 
 describe('native', () => {
   const TOOLS = { bwrap: 'exit 0', socat: 'exit 0', rg: 'exit 0' };
-  const WORKS = saying({ stdout: '0.0.78' });
+  const WORKS = printing({ stdout: '0.0.78' });
   const given = { agentBinary: '/somewhere/claude' };
 
   test('without bubblewrap and its like it is absent on Linux, with one line that installs what is missing', async () => {
@@ -615,7 +618,7 @@ describe('native', () => {
   });
 
   test('it says which bubblewrap it rests on', async () => {
-    const bwrap = saying({ stdout: 'bubblewrap 0.8.0' });
+    const bwrap = printing({ stdout: 'bubblewrap 0.8.0' });
     expect(await ask(native, { ...TOOLS, bwrap, srt: WORKS }, given)).toMatchObject({ facts: { bubblewrapVersion: '0.8.0' } });
   });
 
@@ -635,11 +638,11 @@ describe('native', () => {
   });
 
   test('an srt that cannot put up its walls is broken, in its own words', async () => {
-    const words = 'bwrap: setting up uid map: Permission denied';
-    const srt = `case $1 in --version) echo 0.0.78;; *) echo '${words}' >&2; exit 1;; esac`;
+    const message = 'bwrap: setting up uid map: Permission denied';
+    const srt = `case $1 in --version) echo 0.0.78;; *) echo '${message}' >&2; exit 1;; esac`;
     expect(await ask(native, { ...TOOLS, srt }, given)).toMatchObject({
       status: 'broken',
-      reason: `srt cannot run a command: ${words}`,
+      reason: `srt cannot run a command: ${message}`,
       hint: expect.stringContaining('apparmor_restrict_unprivileged_userns'),
     });
   });
@@ -677,12 +680,10 @@ describe('host', () => {
 
 describe('all modes together', () => {
   test('a mode that is not for this platform is absent, and is not asked', async () => {
-    const asked = vi.fn(incus.detect);
-    const [found] = await detectAll([{ ...incus, platforms: ['linux'], detect: asked }], () =>
-      modeContext('incus', { platform: 'darwin' }),
-    );
+    const detect = vi.fn(incus.detect);
+    const [found] = await detectAll([{ ...incus, platforms: ['linux'], detect }], () => modeContext('incus', { platform: 'darwin' }));
     expect(found?.detection).toEqual({ status: 'absent', reason: 'Incus does not run on darwin', hint: 'use a machine with linux' });
-    expect(asked).not.toHaveBeenCalled();
+    expect(detect).not.toHaveBeenCalled();
   });
 
   test.each([
@@ -706,7 +707,7 @@ describe('all modes together', () => {
     const meeting = temporaryFolder();
     const all = ['docker', 'podman', 'incus'];
     const arrive = (name: string, answer: string) =>
-      [`: > ${join(meeting, name)}`, ...all.map((one) => `until [ -e ${join(meeting, one)} ]; do /bin/sleep 0.02; done`), answer].join(
+      [`: > ${join(meeting, name)}`, ...all.map((other) => `until [ -e ${join(meeting, other)} ]; do /bin/sleep 0.02; done`), answer].join(
         '\n',
       );
     const PATH = fakeCommands({

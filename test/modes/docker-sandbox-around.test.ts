@@ -9,7 +9,7 @@ import { packageRoot } from '../../lib/package.js';
 import type { Report } from '../../lib/report/document.js';
 import dockerSandbox from '../../modes/docker-sandbox.js';
 import { withShellAgent } from '../support/agent-scripts.js';
-import { contextOf } from '../support/calling.js';
+import { contextOf } from '../support/call-mode.js';
 import { cagematch, ownHouse, standSomewhere } from '../support/house.js';
 import { standIn } from '../support/stand-ins/docker-sandbox.js';
 
@@ -138,7 +138,7 @@ describe('doctor', () => {
     expect(text).toContain('docker-sandbox: Docker Sandbox sbx v0.39.0-stand-in');
     expect(text).toContain('--deliver runtime-proxy');
     expect(text).toContain(
-      'a subscription does not go that way: sbx knows no CLAUDE_CODE_OAUTH_TOKEN, and `/login` is by hand in each sandbox',
+      'a subscription does not go that way: sbx does not support CLAUDE_CODE_OAUTH_TOKEN, and `/login` is by hand in each sandbox',
     );
     expect(text).toContain('→ sbx secret set anthropic');
     expect(text).not.toContain('the template is here');

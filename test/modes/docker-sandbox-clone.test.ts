@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Report } from '../../lib/report/document.js';
 import { commitsOf } from '../../lib/sandbox/git-return.js';
 import dockerSandbox from '../../modes/docker-sandbox.js';
-import { contextOf, readAll, specOf } from '../support/calling.js';
+import { contextOf, readAll, specOf } from '../support/call-mode.js';
 import { cagematch, ownHouse, standSomewhere } from '../support/house.js';
 import { standIn } from '../support/stand-ins/docker-sandbox.js';
 

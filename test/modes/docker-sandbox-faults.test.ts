@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import type { Report } from '../../lib/report/document.js';
 import dockerSandbox from '../../modes/docker-sandbox.js';
 import { withShellAgent } from '../support/agent-scripts.js';
-import { contextOf } from '../support/calling.js';
+import { contextOf } from '../support/call-mode.js';
 import { cagematch, ownHouse, standSomewhere } from '../support/house.js';
 import { standIn } from '../support/stand-ins/docker-sandbox.js';
 
@@ -25,8 +25,8 @@ async function match(cli: Cli, fault: string, timeoutS = 8, entry = 'docker-sand
   const bound = ['--runs', '1', '--timeout', `${timeoutS}`];
   const run = ['run', entry, '--model', 'replay', ...bound, '--out', join(place.cwd, 'out'), '--json', '-'];
   const { stdout, stderr, exitCode } = await cagematch(ownHouse, run, { cwd: place.cwd, env });
-  const [program = '', ...more] = cli.split(' ');
-  const left = (await execa(program, [...more, 'ls', '--quiet'], { env: stand.env, extendEnv: false })).stdout;
+  const [program = '', ...args] = cli.split(' ');
+  const left = (await execa(program, [...args, 'ls', '--quiet'], { env: stand.env, extendEnv: false })).stdout;
   const folder = join(stand.env.XDG_STATE_HOME ?? '', 'cagematch/sandboxes/docker-sandbox');
   // On a busy machine the time may be over before a sandbox was asked for.
   const labels = existsSync(folder) ? readdirSync(folder) : [];
@@ -35,7 +35,7 @@ async function match(cli: Cli, fault: string, timeoutS = 8, entry = 'docker-sand
   return { report: JSON.parse(stdout) as Report, stderr, exitCode, left: left.replace(/^(Starting|Daemon).*\n?/gm, ''), labels };
 }
 
-const blames = (cause: string, words: RegExp) => [{ outcome: { cause, message: expect.stringMatching(words) } }];
+const blames = (cause: string, message: RegExp) => [{ outcome: { cause, message: expect.stringMatching(message) } }];
 
 describe.concurrent('a client that hangs', () => {
   // First, since it takes longest: the runtime's own patience, twice.
@@ -59,9 +59,9 @@ describe.concurrent('a client that hangs', () => {
     ['docker sandbox', 'hang:exec', 'sandbox', /no end within 8 s: the runtime had not launched it/],
   ])(
     '%s, at %s: the run ends at its bound, blames the %s, and nothing is left',
-    async (cli, fault, cause, words) => {
+    async (cli, fault, cause, message) => {
       const { report, exitCode, left, labels } = await match(cli, fault);
-      expect(report.modes[0]?.failures).toMatchObject(blames(cause, words));
+      expect(report.modes[0]?.failures).toMatchObject(blames(cause, message));
       expect({ exitCode, left, labels, leftovers: report.modes[0]?.leftovers }).toEqual({
         exitCode: 1,
         left: '',

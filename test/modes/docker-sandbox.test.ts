@@ -6,7 +6,7 @@ import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Report } from '../../lib/report/document.js';
 import dockerSandbox from '../../modes/docker-sandbox.js';
-import { contextOf, readAll, specOf } from '../support/calling.js';
+import { contextOf, readAll, specOf } from '../support/call-mode.js';
 import { cagematch, ownHouse, standSomewhere } from '../support/house.js';
 import { standIn } from '../support/stand-ins/docker-sandbox.js';
 
@@ -63,8 +63,8 @@ describe.each(VARIANTS)('a match over %s', (variant) => {
     expect(ran.exitCode).toBe(0);
     // Which of the two, and that no live model was asked, is said with the row.
     const shown = await cagematch(ownHouse, ['report', '--format', 'markdown', '--out', join(place.cwd, 'out')], { cwd: place.cwd });
-    const words = `through ${variant} v[^ ]*-stand-in( \\(deprecated, replaced by sbx\\))?, the model replayed inside the guest`;
-    expect(shown.stdout).toMatch(new RegExp(`docker-sandbox \\(stand-in\\).*${words}`));
+    const circumstances = `through ${variant} v[^ ]*-stand-in( \\(deprecated, replaced by sbx\\))?, the model replayed inside the guest`;
+    expect(shown.stdout).toMatch(new RegExp(`docker-sandbox \\(stand-in\\).*${circumstances}`));
     expect(await sandboxesOf(stand, variant)).not.toContain('cagematch');
     expect(readdirSync(join(stand.env.XDG_STATE_HOME ?? '', 'cagematch/sandboxes/docker-sandbox'))).toEqual([]);
   });
@@ -128,7 +128,7 @@ describe.each(VARIANTS)('a sandbox of %s', (variant) => {
     expect(listed).toEqual([
       { id: spec.name, kind: 'sandbox', labels: { match: ctx.labels.match, mode: 'docker-sandbox' }, state: 'running' },
     ]);
-    for (const one of listed) await dockerSandbox.reap(ctx, one);
+    for (const item of listed) await dockerSandbox.reap(ctx, item);
     expect((await sandboxesOf(stand, variant)).split('\n').sort()).toEqual(['cagematch-notes', 'mine']);
   });
 
@@ -241,8 +241,8 @@ describe('detection', () => {
       'Enable-WindowsOptionalFeature -Online -FeatureName HypervisorPlatform -All (as administrator)',
     ],
     ['something new', 'broken', 'sbx ls --json'],
-  ])('understands: %s', async (words, status, hint) => {
-    expect(await detect(sbx(SBX, `echo "${words}" >&2; exit 1`))).toMatchObject({ status, hint });
+  ])('understands: %s', async (message, status, hint) => {
+    expect(await detect(sbx(SBX, `echo "${message}" >&2; exit 1`))).toMatchObject({ status, hint });
   });
 
   it('does not take a printed page for a list', async () => {
@@ -273,7 +273,7 @@ describe('a sbx that hangs', () => {
     const startedMs = performance.now();
     expect(await dockerSandbox.detect(ctx)).toEqual({ status: 'broken', reason, hint: 'sbx daemon restart' });
     expect(performance.now() - startedMs).toBeLessThan(5000);
-    for (const one of [stand, plugin]) await one.close();
+    for (const opened of [stand, plugin]) await opened.close();
   });
 });
 

@@ -16,12 +16,12 @@ import { temporaryFolder } from '../support/temporary-folder.js';
 const { targets } = await findTargets();
 const able = targets.filter(({ mode }) => mode.evict);
 
-async function takenAwayAndMadeAgain(mode: Mode, ctx: Context, said: string[]): Promise<void> {
+async function takenAwayAndMadeAgain(mode: Mode, ctx: Context, messages: string[]): Promise<void> {
   const evict = () => mode.evict?.(ctx) as Promise<void>;
   const made = async () => {
-    said.length = 0;
+    messages.length = 0;
     const { image, content } = await mode.prepare(ctx);
-    return { image, content, built: said.some((line) => line.startsWith('building')) };
+    return { image, content, built: messages.some((line) => line.startsWith('building')) };
   };
   const first = await made();
   expect(first).toMatchObject({ image: expect.stringMatching(/[0-9a-f]{12}/), content: expect.stringMatching(/^[0-9a-f]{64}$/) });
@@ -37,8 +37,8 @@ async function takenAwayAndMadeAgain(mode: Mode, ctx: Context, said: string[]): 
 
 describe.each(able.filter(({ real }) => !real))('$name', (target) => {
   test('takes its image away, and makes it again', async () => {
-    const { ctx, said, keeper } = contextOf(target, 'none');
-    await takenAwayAndMadeAgain(target.mode, { ...ctx, env: target.env }, said);
+    const { ctx, messages, keeper } = contextOf(target, 'none');
+    await takenAwayAndMadeAgain(target.mode, { ...ctx, env: target.env }, messages);
     await keeper.closeAll();
   });
 });
@@ -63,8 +63,8 @@ describe.each(quick.length > 0 ? quick : [undefined])('$name', (target) => {
     'takes its image away, and makes it again',
     async () => {
       if (!target) return;
-      const { ctx, said, keeper } = contextOf(target, 'none');
-      await takenAwayAndMadeAgain(target.mode, { ...ctx, env: target.env, packageRoot: smallPackage() }, said);
+      const { ctx, messages, keeper } = contextOf(target, 'none');
+      await takenAwayAndMadeAgain(target.mode, { ...ctx, env: target.env, packageRoot: smallPackage() }, messages);
       await keeper.closeAll();
     },
     180_000,

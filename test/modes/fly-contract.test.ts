@@ -1,7 +1,7 @@
 // Whatever the fly mode and its stand-in say to each other is in the published contract of the Machines API; what is not fails the test.
 import { afterEach, expect, it, vi } from 'vitest';
 import fly from '../../modes/fly.js';
-import { contextOf, specOf } from '../support/calling.js';
+import { contextOf, specOf } from '../support/call-mode.js';
 import { standIn } from '../support/stand-ins/fly.js';
 import type { Fate } from '../support/stand-ins/fly-api.mjs';
 
@@ -53,10 +53,10 @@ it.each<[string, (address: URL, body: Record<string, unknown> | undefined) => vo
   ],
   ['a longer wait', (to) => to.searchParams.has('timeout') && to.searchParams.set('timeout', '90'), /timeout: it must be <= 60/],
   ['another command than a list', (_, body) => body?.command && Object.assign(body, { command: 'sh' }), /command must be array/],
-])('planted: a request with %s ends the launch, and fails the test that it was sent in', async (_, change, words) => {
+])('planted: a request with %s ends the launch, and fails the test that it was sent in', async (_, change, message) => {
   plant(change);
   const { failed, closing } = await launchOnce();
-  await expect(closing).rejects.toThrow(words);
+  await expect(closing).rejects.toThrow(message);
   expect(failed).toMatchObject({ code: 'launch-failed' });
 });
 

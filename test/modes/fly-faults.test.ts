@@ -6,7 +6,7 @@ import type { Outcome } from '../../lib/record/types.js';
 import { failureOf } from '../../lib/sandbox/failure.js';
 import { agentFailure, startTranscript } from '../../lib/task/transcript.js';
 import fly from '../../modes/fly.js';
-import { contextOf, readAll, specOf } from '../support/calling.js';
+import { contextOf, readAll, specOf } from '../support/call-mode.js';
 import { standIn } from '../support/stand-ins/fly.js';
 import type { Call, Fate, Options } from '../support/stand-ins/fly-api.mjs';
 
@@ -21,7 +21,7 @@ function on(operation: string, ...fates: (Fate | undefined)[]) {
 
 interface Ordeal {
   outcome: Outcome | 'passed';
-  said: string[];
+  messages: string[];
   /** Machines that are there when it is over. */
   left: number;
   /** Regions that were asked for, in turn. */
@@ -31,8 +31,8 @@ interface Ordeal {
 /** What a match does with one run, in its order; and what it would put down. */
 async function ordeal(options: Options, env: Record<string, string> = {}): Promise<Ordeal> {
   const stand = await standIn(options);
-  const said: string[] = [];
-  const ctx = contextOf('fly', { ...stand.env, ...env }, { say: (line) => said.push(line) });
+  const messages: string[] = [];
+  const ctx = contextOf('fly', { ...stand.env, ...env }, { say: (line) => messages.push(line) });
   const spec = specOf(NAME);
   let handle: Handle = { name: spec.name };
   let outcome: Ordeal['outcome'] = 'passed';
@@ -54,7 +54,7 @@ async function ordeal(options: Options, env: Record<string, string> = {}): Promi
   spec.close();
   await ctx.close();
   await stand.close();
-  return { outcome, said, left, regions };
+  return { outcome, messages, left, regions };
 }
 
 describe.concurrent('the run passes all the same, and nothing is left, with', () => {
@@ -114,8 +114,8 @@ describe.concurrent('the sandbox is blamed in words that say why, and nothing is
       { befalls: on('Machines_wait', { refuse: { status: 401, error: 'token has expired' } }) },
       /HTTP 401/,
     ],
-  ])('%s', async (_, options, words) => {
-    const outcome = { status: 'failed', cause: 'sandbox', message: expect.stringMatching(words) };
+  ])('%s', async (_, options, message) => {
+    const outcome = { status: 'failed', cause: 'sandbox', message: expect.stringMatching(message) };
     expect(await ordeal(options)).toMatchObject({ outcome, left: 0 });
   });
 });
@@ -136,11 +136,11 @@ describe.concurrent('where a region is full', () => {
   it.each(FULL.map((fate) => [fate.refuse?.status, fate] as const))(
     '(HTTP %i) the next one is tried, and the user is told',
     async (_, fate) => {
-      const { outcome, said, regions, left } = await ordeal({ befalls: on('Machines_create', fate) }, { FLY_REGION: 'fra, ams' });
+      const { outcome, messages, regions, left } = await ordeal({ befalls: on('Machines_create', fate) }, { FLY_REGION: 'fra, ams' });
       expect(outcome).toBe('passed');
       expect(left).toBe(0);
       expect(regions).toEqual(['fra', 'ams']);
-      expect(said[0]).toMatch(/^Fly.io has no room in fra \(HTTP \d+: .*\); the next region is tried$/);
+      expect(messages[0]).toMatch(/^Fly.io has no room in fra \(HTTP \d+: .*\); the next region is tried$/);
     },
   );
 
@@ -164,8 +164,8 @@ describe.concurrent('where a region is full', () => {
 });
 
 it('an estimate of the cost is told once, with the date of its prices', async () => {
-  const { said } = await ordeal({});
-  expect(said).toEqual([
+  const { messages } = await ordeal({});
+  expect(messages).toEqual([
     expect.stringMatching(/^Fly.io: 1 machine ran \d+ s, about \$0\.0000\d+ \(estimate: list price of \d{4}-\d\d-\d\d/),
   ]);
 });

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { agentVersion } from '../../lib/package.js';
 import type { Report } from '../../lib/report/document.js';
 import fly from '../../modes/fly.js';
-import { contextOf, readAll, specOf } from '../support/calling.js';
+import { contextOf, readAll, specOf } from '../support/call-mode.js';
 import { cagematch, ownHouse, standSomewhere } from '../support/house.js';
 import { standIn } from '../support/stand-ins/fly.js';
 import type { Call, Fate } from '../support/stand-ins/fly-api.mjs';
@@ -223,8 +223,8 @@ describe('detection', () => {
   });
   afterAll(() => stand.close());
 
-  async function detect(change: Record<string, string>, more: Parameters<typeof contextOf>[2] = {}) {
-    const ctx = contextOf('fly', { ...stand.env, ...change }, more);
+  async function detect(change: Record<string, string>, overrides: Parameters<typeof contextOf>[2] = {}) {
+    const ctx = contextOf('fly', { ...stand.env, ...change }, overrides);
     try {
       return await fly.detect(ctx);
     } finally {
@@ -257,12 +257,12 @@ describe('detection', () => {
         price: expect.stringMatching(/^about \$0\.00049 a minute of 2 CPUs .*estimate.*\d{4}-\d\d/),
       },
     });
-    for (const [skewMs, words] of [
+    for (const [skewMs, expected] of [
       [-3_600_000, "3600 s behind this machine's"],
       [90_000, "90 s ahead of this machine's"],
     ] as const) {
       const other = await standIn({ skewMs });
-      expect(await detect(other.env)).toMatchObject({ facts: { clock: words } });
+      expect(await detect(other.env)).toMatchObject({ facts: { clock: expected } });
       await other.close();
     }
   });
@@ -283,16 +283,16 @@ describe('the way there', () => {
 
   async function steps(change: Record<string, string>) {
     const ctx = contextOf('fly', { ...stand.env, ...change });
-    const told = (await fly.setup?.(ctx)) ?? [];
+    const found = (await fly.setup?.(ctx)) ?? [];
     await ctx.close();
-    return told;
+    return found;
   }
 
   it('is told step by step, each with what to type, the first that is missing being that of the detection', async () => {
-    const told = await steps({ FLY_API_TOKEN: '' });
-    expect(told.map(({ done }) => done)).toEqual([true, undefined, true, undefined, false, undefined]);
-    for (const { hint } of told) expect(hint).toMatch(/^[^\n]+$/);
-    expect(told.find(({ done }) => done === false)?.hint).toContain('fly tokens create deploy -a cagematch-stand-in');
+    const listed = await steps({ FLY_API_TOKEN: '' });
+    expect(listed.map(({ done }) => done)).toEqual([true, undefined, true, undefined, false, undefined]);
+    for (const { hint } of listed) expect(hint).toMatch(/^[^\n]+$/);
+    expect(listed.find(({ done }) => done === false)?.hint).toContain('fly tokens create deploy -a cagematch-stand-in');
     const missing = async (change: Record<string, string>) =>
       (await steps(change)).filter(({ done }) => done === false).map(({ text }) => text);
     expect(await missing({ FLY_API_TOKEN: 'fo1_other' })).toEqual(['FLY_API_TOKEN: refused']);
@@ -313,7 +313,7 @@ describe('the way there', () => {
 });
 
 describe("Fly's command line", () => {
-  const said: string[] = [];
+  const messages: string[] = [];
   let stand: StandIn;
   beforeAll(async () => {
     stand = await standIn();
@@ -326,10 +326,10 @@ describe("Fly's command line", () => {
       .map((line) => JSON.parse(line));
 
   it('builds and pushes the image that machines are made from', async () => {
-    const ctx = contextOf('fly', stand.env, { say: (line) => said.push(line) });
+    const ctx = contextOf('fly', stand.env, { say: (line) => messages.push(line) });
     await fly.prepare(ctx, { rebuild: true });
     const { deploy, buildArgs } = noted().at(-1);
-    expect(said.join('\n')).toContain(`image: ${deploy}`);
+    expect(messages.join('\n')).toContain(`image: ${deploy}`);
     expect(buildArgs).toEqual([`AGENT_VERSION=${ctx.agentVersion}`]);
     const spec = specOf('cagematch-20260102-030405-abcd-fly-2');
     await fly.launch(ctx, spec);
@@ -346,8 +346,8 @@ describe("Fly's command line", () => {
 
   it('gets a secret on stdin, and stages it', async () => {
     const ctx = contextOf('fly', stand.env);
-    const words = await fly.pushSecret?.(ctx, 'CLAUDE_CODE_OAUTH_TOKEN', 's3cret');
-    expect(words).toBe(`CLAUDE_CODE_OAUTH_TOKEN is staged for ${stand.api.app}`);
+    const message = await fly.pushSecret?.(ctx, 'CLAUDE_CODE_OAUTH_TOKEN', 's3cret');
+    expect(message).toBe(`CLAUDE_CODE_OAUTH_TOKEN is staged for ${stand.api.app}`);
     const digest = createHash('sha256').update('s3cret').digest('hex');
     expect(noted().at(-1)).toEqual({ secret: 'CLAUDE_CODE_OAUTH_TOKEN', app: stand.api.app, staged: true, fromStdin: true, digest });
     expect(readFileSync(join(stand.env.CAGEMATCH_STAND_IN_STATE ?? '', 'argv.jsonl'), 'utf8')).not.toContain('s3cret');
@@ -355,9 +355,9 @@ describe("Fly's command line", () => {
 
   it('is passed over where another program bears its name, and refused where it is there in two versions', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'fly-path-'));
-    const place = (name: string, says: string) => {
+    const place = (name: string, version: string) => {
       mkdirSync(join(folder, name));
-      writeFileSync(join(folder, name, 'fly'), `#!/bin/sh\necho "${says}"\n`, { mode: 0o755 });
+      writeFileSync(join(folder, name, 'fly'), `#!/bin/sh\necho "${version}"\n`, { mode: 0o755 });
       return join(folder, name);
     };
     const [concourse, older] = [place('concourse', '7.9.1'), place('older', 'fly v0.3.9 linux/amd64')];

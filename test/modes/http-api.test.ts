@@ -45,13 +45,13 @@ it('keeps to the pace of each action, burst included, and a little below it', ()
 });
 
 it('sends a call twice only where that does no harm', async () => {
-  let asked = 0;
+  let requests = 0;
   const api = await serve((_, res) => {
-    asked += 1;
-    res.writeHead(asked === 1 ? 503 : 200).end('{}');
+    requests += 1;
+    res.writeHead(requests === 1 ? 503 : 200).end('{}');
   });
   expect(await api.call(call)).toMatchObject({ status: 503 });
-  asked = 0;
+  requests = 0;
   expect(await api.call({ ...call, repeatable: true })).toMatchObject({ status: 200 });
 });
 

@@ -12,19 +12,19 @@ import { detectAll } from '../../lib/sandbox/detect.js';
 import { loadModes } from '../../lib/sandbox/registry.js';
 import { clusterEnv } from '../support/conformance/targets.js';
 import { row, started } from '../support/hand-made-record.js';
-import { PASSED, playMatch } from '../support/played.js';
 import { reportOf } from '../support/report-of.js';
+import { PASSED, runScriptedMatch } from '../support/scripted-match.js';
 
 const env = clusterEnv(fieldEnv());
 /** Cutting a cable takes one who may. */
 const isRoot = process.getuid?.() === 0;
 
 /** A match on the cluster, whose every event is looked at as it comes. */
-async function matchOn(asked: Asked[], settings: Parameters<typeof playMatch>[1] = {}) {
+async function matchOn(requested: Asked[], settings: Parameters<typeof runScriptedMatch>[1] = {}) {
   const keeper = createKeeper();
   onTestFinished(() => keeper.closeAll());
   const match = newMatchId();
-  const around = {
+  const base = {
     env: env ?? {},
     platform: process.platform,
     uid: process.getuid?.(),
@@ -33,14 +33,14 @@ async function matchOn(asked: Asked[], settings: Parameters<typeof playMatch>[1]
     say: () => {},
   };
   const registry = await loadModes();
-  const [mode] = [registry.get('incus')].filter((one) => one !== undefined);
+  const [mode] = [registry.get('incus')].filter((candidate) => candidate !== undefined);
   if (!mode) throw new Error('there is no mode incus');
-  const detected = await detectAll([mode], (one) => contextFor(around, keeper, one));
-  const { entries, missing } = planMatch(registry, detected, asked, []);
+  const detected = await detectAll([mode], (candidate) => contextFor(base, keeper, candidate));
+  const { entries, missing } = planMatch(registry, detected, requested, []);
   expect(missing).toEqual([]);
   const contextOf = ({ adapter, variant, options, runtimeState: state }: (typeof entries)[number]): Context =>
-    contextFor(around, keeper, adapter, { variant, options, state });
-  const played = await playMatch(entries, { contextOf, matchId: match, timeoutMs: 100_000, ...settings });
+    contextFor(base, keeper, adapter, { variant, options, state });
+  const played = await runScriptedMatch(entries, { contextOf, matchId: match, timeoutMs: 100_000, ...settings });
   const [entry] = entries;
   if (!entry) throw new Error('nothing was planned');
   const ours = async () => (await entry.adapter.list(contextOf(entry))).filter(({ labels }) => labels.match === match);
@@ -79,9 +79,9 @@ test.skipIf(!env)(
 );
 
 test.skipIf(!env)('a target that is no member is refused before anything is launched, with those that there are', async () => {
-  const { runs, of } = await matchOn([{ name: 'incus@nowhere', options: { target: 'm9' } }]);
+  const { runs, eventsOf } = await matchOn([{ name: 'incus@nowhere', options: { target: 'm9' } }]);
   expect(runs).toEqual([]);
-  expect(of('unprepared')).toMatchObject([{ outcome: { message: 'the cluster has no member m9', hint: 'target: m1 | m2' } }]);
+  expect(eventsOf('unprepared')).toMatchObject([{ outcome: { message: 'the cluster has no member m9', hint: 'target: m1 | m2' } }]);
 });
 
 test.skipIf(!env || !isRoot)(
@@ -92,7 +92,7 @@ test.skipIf(!env || !isRoot)(
     onTestFinished(async () => void (await cable('up')));
     let cut: Promise<unknown> | undefined;
     let working = 0;
-    const { runs, ours, adapter, ctx, of, events } = await matchOn([{ name: 'incus' }], {
+    const { runs, ours, adapter, ctx, eventsOf, events } = await matchOn([{ name: 'incus' }], {
       runs: 2,
       concurrency: 2,
       onEvent(event) {
@@ -116,12 +116,12 @@ test.skipIf(!env || !isRoot)(
     // What cannot be removed is told, not forgotten …
     const [left] = await ours();
     expect(lost[0]?.leftovers).toMatchObject([{ kind: 'instance', id: left?.id }]);
-    expect(of('warning').map(({ message }) => message)).toContainEqual(expect.stringContaining(left?.id ?? ''));
+    expect(eventsOf('warning').map(({ message }) => message)).toContainEqual(expect.stringContaining(left?.id ?? ''));
     // … and is found when the member is back, by whoever cleans up.
     await cable('up');
     const back = expect.objectContaining({ id: left?.id, labels: expect.objectContaining({ owner: expect.any(String) }) });
     await vi.waitFor(async () => expect(await adapter.list(ctx)).toContainEqual(back), { timeout: 30_000, interval: 250 });
-    for (const one of await ours()) await adapter.reap(ctx, one);
+    for (const item of await ours()) await adapter.reap(ctx, item);
     expect(await ours()).toEqual([]);
   },
   240_000,

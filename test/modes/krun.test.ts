@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ProbeDocument } from '../../lib/report/probe/document.js';
-import { fakeCommands, saying } from '../support/fake-commands.js';
+import { fakeCommands, printing } from '../support/fake-commands.js';
 import { cagematch, ownHouse, standSomewhere } from '../support/house.js';
 import { standIn } from '../support/stand-ins/podman.js';
 import type { StandIn } from '../support/stand-ins/stand-in.js';
@@ -24,7 +24,7 @@ afterAll(async () => {
 });
 
 function run(...args: string[]) {
-  const PATH = [fakeCommands({ podman: PODMAN, krun: saying({ stdout: 'krun version 1.15' }) }), podman.env.PATH].join(delimiter);
+  const PATH = [fakeCommands({ podman: PODMAN, krun: printing({ stdout: 'krun version 1.15' }) }), podman.env.PATH].join(delimiter);
   return cagematch(ownHouse, args, { cwd: place.cwd, env: { ...podman.env, PATH } });
 }
 
@@ -47,9 +47,9 @@ test.skipIf(!hasDevice)('prepared, it runs the task as the container’s first p
 
 test.skipIf(!hasDevice)('what a probe tries by exec breaks off with the cause, and is never told as if it had been inside', async () => {
   const { stdout } = await run('probe', 'podman:krun', '--only', 'walls,tax', '--rounds', '1', '--json', '-');
-  const told = JSON.parse(stdout) as ProbeDocument;
+  const document = JSON.parse(stdout) as ProbeDocument;
   const reason = "krun runs a container's first process in its machine, and what is exec'd beside it";
-  expect(told.brokeOff).toMatchObject(['walls', 'tax'].map((what) => ({ entry: 'podman:krun', what, reason })));
-  expect(told.walls['podman:krun'] ?? []).toEqual([]);
-  expect((told.tax['podman:krun'] ?? []).filter((one) => !('gap' in one))).toEqual([]);
+  expect(document.brokeOff).toMatchObject(['walls', 'tax'].map((what) => ({ entry: 'podman:krun', what, reason })));
+  expect(document.walls['podman:krun'] ?? []).toEqual([]);
+  expect((document.tax['podman:krun'] ?? []).filter((measurement) => !('gap' in measurement))).toEqual([]);
 });

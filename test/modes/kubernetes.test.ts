@@ -8,7 +8,7 @@ import type { Context } from '../../lib/contract.js';
 import type { Report } from '../../lib/report/document.js';
 import kubernetes from '../../modes/kubernetes.js';
 import { withShellAgent } from '../support/agent-scripts.js';
-import { contextOf, readAll, specOf } from '../support/calling.js';
+import { contextOf, readAll, specOf } from '../support/call-mode.js';
 import { cagematch, ownHouse, standSomewhere } from '../support/house.js';
 import { modeContext } from '../support/mode-context.js';
 import { standIn } from '../support/stand-ins/kubernetes.js';
@@ -108,9 +108,9 @@ describe('a pod', () => {
   const NAME = 'cagematch-20260102-030405-abcd-kubernetes-1';
   let ctx: ReturnType<typeof contextOf>;
   let spec: ReturnType<typeof specOf>;
-  async function open(env: Record<string, string> = {}, more: Partial<Context> = {}) {
+  async function open(env: Record<string, string> = {}, overrides: Partial<Context> = {}) {
     stand = await standIn(env);
-    ctx = contextOf('kubernetes', stand.env, more);
+    ctx = contextOf('kubernetes', stand.env, overrides);
   }
   beforeEach(() => {
     spec = specOf(NAME);
@@ -228,7 +228,7 @@ describe('a pod', () => {
     await open();
     await kubernetes.launch(ctx, spec);
     expect((await kubernetes.list(ctx)).map(({ id }) => id.split('/')[0]).sort()).toEqual([`${NAME} job`, `${NAME} pod`]);
-    for (const [kind, file] of ['Job', 'Pod'].flatMap((one) => readdirSync(fileOf(one)).map((name) => [one, name] as const))) {
+    for (const [kind, file] of ['Job', 'Pod'].flatMap((type) => readdirSync(fileOf(type)).map((name) => [type, name] as const))) {
       const path = join(fileOf(kind), file);
       writeFileSync(path, readFileSync(path, 'utf8').replace(/"cagematch.host":"[^"]*"/g, '"cagematch.host":"elsewhere"'));
     }

@@ -58,17 +58,17 @@ async function live(stand: StandIn, args: string[], env: Record<string, string>)
     report,
     row: report.modes[0],
     exitCode,
-    said: `${stdout}${stderr}`,
+    output: `${stdout}${stderr}`,
     written: [place.cwd, stand.env.CAGEMATCH_STAND_IN_STATE ?? ''],
   };
 }
 
 /** Every file below these folders that holds the words. */
-function holding(folders: string[], words: string): string[] {
+function holding(folders: string[], text: string): string[] {
   return folders.flatMap((folder) =>
     readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .map((name) => join(folder, name))
-      .filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile() && readFileSync(file).includes(words)),
+      .filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile() && readFileSync(file).includes(text)),
   );
 }
 
@@ -81,8 +81,8 @@ test.each(MODES)(
   '%s, by way of %s: the task passes, the API sees the credential, and it is written down nowhere',
   async (mode, way, open) => {
     const { shown, url } = await openApi();
-    const { row, exitCode, said, written } = await live(await open(), [mode, '--deliver', way], { CAGEMATCH_UPSTREAM: url });
-    expect(row, said).toMatchObject({
+    const { row, exitCode, output, written } = await live(await open(), [mode, '--deliver', way], { CAGEMATCH_UPSTREAM: url });
+    expect(row, output).toMatchObject({
       n: 1,
       passed: 1,
       leftovers: [],
@@ -93,7 +93,7 @@ test.each(MODES)(
     expect(exitCode).toBe(0);
     expect(shown).toEqual([1, 2, 3].map(() => `Bearer ${TOKEN}`));
     expect(holding(written, TOKEN)).toEqual([]);
-    expect(said).not.toContain(TOKEN);
+    expect(output).not.toContain(TOKEN);
   },
 );
 
@@ -146,8 +146,8 @@ test('docker-sandbox, by way of runtime-proxy: the guest has a word for the key,
   const stand = await dockerSandbox();
   await execa('sbx', ['secret', 'set', 'anthropic'], { env: stand.env, extendEnv: false, input: key });
   const args = ['docker-sandbox', '--deliver', 'runtime-proxy'];
-  const { row, said } = await live(stand, args, { CAGEMATCH_UPSTREAM: 'http://api.localhost', CAGEMATCH_STAND_IN_PROXY: proxy });
-  expect(row, said).toMatchObject({ n: 1, passed: 1, auth: { path: 'runtime-proxy', delivered: 'yes', header: 'x-api-key' } });
+  const { row, output } = await live(stand, args, { CAGEMATCH_UPSTREAM: 'http://api.localhost', CAGEMATCH_STAND_IN_PROXY: proxy });
+  expect(row, output).toMatchObject({ n: 1, passed: 1, auth: { path: 'runtime-proxy', delivered: 'yes', header: 'x-api-key' } });
   expect(shown).toEqual([1, 2, 3].map(() => `x-api-key ${key}`));
 });
 
@@ -155,11 +155,11 @@ test('docker-sandbox, by way of env, goes through its proxy too', async () => {
   const { shown, api } = await openApi();
   const proxy = await openRuntimeProxy('unused', api);
   const args = ['docker-sandbox', '--deliver', 'env'];
-  const { row, said } = await live(await dockerSandbox(), args, {
+  const { row, output } = await live(await dockerSandbox(), args, {
     CAGEMATCH_UPSTREAM: 'http://api.localhost',
     CAGEMATCH_STAND_IN_PROXY: proxy,
   });
-  expect(row, said).toMatchObject({ passed: 1, auth: { path: 'env', delivered: 'yes' } });
+  expect(row, output).toMatchObject({ passed: 1, auth: { path: 'env', delivered: 'yes' } });
   expect(new Set(shown)).toEqual(new Set([`Bearer ${TOKEN}`]));
 });
 
@@ -211,8 +211,8 @@ describe('what passes', () => {
     const seen: unknown[] = [];
     const api = await listening(createServer((req, res) => void res.end(seen.push(req.url))));
     const front = await listening(createServer((req, res) => void serveForward(req, res, `http://127.0.0.1:${api}/base`, {})));
-    const asked = request({ host: '127.0.0.1', port: front, method, path }).end();
-    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    const outgoing = request({ host: '127.0.0.1', port: front, method, path }).end();
+    const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
     answer.resume();
     expect([answer.statusCode, seen]).toEqual([404, []]);
   });
@@ -225,9 +225,9 @@ describe('what passes', () => {
   test.each([
     ['not-a-url', /http_proxy is not the URL of a proxy/],
     ['socks5://127.0.0.1:1', /http_proxy names a SOCKS proxy, which is not supported/],
-  ])('a proxy that cannot be used is named by its variable: %s', async (http_proxy, said) => {
+  ])('a proxy that cannot be used is named by its variable: %s', async (http_proxy, message) => {
     const { status, body } = await through(() => {}, { http_proxy });
-    expect([status, body.toString()]).toEqual([502, expect.stringMatching(said)]);
+    expect([status, body.toString()]).toEqual([502, expect.stringMatching(message)]);
   });
 
   test('a proxy that refuses the way is named, and the agent gets an error of the API’s shape', async () => {

@@ -7,8 +7,8 @@ import { thrownBy } from '../support/thrown.js';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-const there = (...names: string[]): Member[] => names.map((name) => ({ name, online: true, says: 'Online: Fully operational' }));
-const offline = (name: string): Member => ({ name, online: false, says: 'Offline: No heartbeat for 20 s' });
+const there = (...names: string[]): Member[] => names.map((name) => ({ name, online: true, status: 'Online: Fully operational' }));
+const offline = (name: string): Member => ({ name, online: false, status: 'Offline: No heartbeat for 20 s' });
 
 async function watching(first: Member[]) {
   const answers: (Member[] | Error)[] = [first];
@@ -19,11 +19,11 @@ async function watching(first: Member[]) {
   });
   onTestFinished(() => members.close());
   /** The runtime says this from now on, and is asked once more. */
-  const says = async (answer: Member[] | Error, looks = 1) => {
+  const reports = async (answer: Member[] | Error, looks = 1) => {
     answers.push(answer);
     await vi.advanceTimersByTimeAsync(2000 * looks);
   };
-  return { members, says };
+  return { members, reports };
 }
 
 describe('a place for the next sandbox', () => {
@@ -64,55 +64,55 @@ describe('a place for the next sandbox', () => {
   });
 
   test('is never on a member that is offline; asking for that one says why not, and which there are', async () => {
-    const { members, says } = await watching([...there('m1'), offline('m2')]);
+    const { members, reports } = await watching([...there('m1'), offline('m2')]);
     expect(['a', 'b'].map((name) => members.place(name))).toEqual(['m1', 'm1']);
     expect(thrownBy(() => members.place('c', 'm2'))).toMatchObject({
       code: 'launch-failed',
       message: 'member m2 is lost: Offline: No heartbeat for 20 s',
       hint: 'target: m1',
     });
-    await says([offline('m1'), offline('m2')]);
+    await reports([offline('m1'), offline('m2')]);
     expect(thrownBy(() => members.place('d'))).toMatchObject({ code: 'launch-failed', message: 'no member is online' });
   });
 });
 
 describe('a sandbox whose member', () => {
   test('goes offline is lost, in the runtime’s words; those on the others are not', async () => {
-    const { members, says } = await watching(there('m1', 'm2'));
+    const { members, reports } = await watching(there('m1', 'm2'));
     const [here, gone] = [members.place('a'), members.place('b')];
-    const told = vi.fn();
-    void members.lost('b').then(told);
-    await says(there('m1', 'm2'));
-    expect([here, gone, members.whyLost('b'), told.mock.calls]).toEqual(['m1', 'm2', undefined, []]);
-    await says([...there('m1'), offline('m2')]);
-    expect(told.mock.calls).toEqual([['member m2 is lost: Offline: No heartbeat for 20 s']]);
+    const onLost = vi.fn();
+    void members.lost('b').then(onLost);
+    await reports(there('m1', 'm2'));
+    expect([here, gone, members.whyLost('b'), onLost.mock.calls]).toEqual(['m1', 'm2', undefined, []]);
+    await reports([...there('m1'), offline('m2')]);
+    expect(onLost.mock.calls).toEqual([['member m2 is lost: Offline: No heartbeat for 20 s']]);
     expect([members.whyLost('a'), members.whyLost('b')]).toEqual([undefined, 'member m2 is lost: Offline: No heartbeat for 20 s']);
   });
 
   test('was removed from the cluster is lost too', async () => {
-    const { members, says } = await watching(there('m1', 'm2'));
+    const { members, reports } = await watching(there('m1', 'm2'));
     members.place('a', 'm2');
-    await says(there('m1'));
-    expect(members.whyLost('a')).toBe('member m2 is lost: it is no member any more');
+    await reports(there('m1'));
+    expect(members.whyLost('a')).toBe('member m2 is lost: it is no longer a member');
   });
 
   test('comes back is not lost any more', async () => {
-    const { members, says } = await watching(there('m1', 'm2'));
+    const { members, reports } = await watching(there('m1', 'm2'));
     members.place('a', 'm2');
-    await says([...there('m1'), offline('m2')]);
-    await says(there('m1', 'm2'));
+    await reports([...there('m1'), offline('m2')]);
+    await reports(there('m1', 'm2'));
     expect(members.whyLost('a')).toBeUndefined();
   });
 
   test('cannot be asked after is lost when the runtime was silent three times, and not before', async () => {
-    const { members, says } = await watching(there('m1'));
+    const { members, reports } = await watching(there('m1'));
     members.place('a');
-    await says(new Error('no answer in time'), 2);
+    await reports(new Error('no answer in time'), 2);
     expect(members.whyLost('a')).toBeUndefined();
-    await says(new Error('no answer in time'));
+    await reports(new Error('no answer in time'));
     expect(members.whyLost('a')).toBe('no answer in time');
     expect(thrownBy(() => members.place('b'))).toMatchObject({ message: 'no answer in time' });
-    await says(there('m1'));
+    await reports(there('m1'));
     expect(members.place('b')).toBe('m1');
   });
 });

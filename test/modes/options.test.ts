@@ -7,9 +7,9 @@ import { runArgs } from '../../lib/kit/oci/args.js';
 import { reportSchema } from '../../lib/report/document.js';
 import { loadModes } from '../../lib/sandbox/registry.js';
 import { withShellAgent } from '../support/agent-scripts.js';
-import { contextOf, specOf } from '../support/calling.js';
+import { contextOf, specOf } from '../support/call-mode.js';
 import { openArena } from '../support/conformance/arena.js';
-import { fakeCommands, saying } from '../support/fake-commands.js';
+import { fakeCommands, printing } from '../support/fake-commands.js';
 import { cagematch, ownHouse, standSomewhere } from '../support/house.js';
 import { modeContext } from '../support/mode-context.js';
 import { dockerState, podmanState } from '../support/runtime-states.js';
@@ -65,30 +65,30 @@ async function reached({ id, options, state, variant, inspected = '' }: Way) {
   const PATH = fakeCommands({ docker: script, podman: script });
   const ctx = modeContext(id, { env: { PATH }, options, state, variant });
   const reach = await mode(id).reach(ctx);
-  const asked = () => {
+  const inspectedNetwork = () => {
     try {
       return readFileSync(join(PATH, `${id}.asked`), 'utf8');
     } catch {
       return undefined;
     }
   };
-  return reach.via === 'inside' ? 'inside' : { listen: reach.listen, url: reach.url(1), asked: asked() };
+  return reach.via === 'inside' ? 'inside' : { listen: reach.listen, url: reach.url(1), inspectedNetwork: inspectedNetwork() };
 }
 
 describe('the gateway is reached', () => {
-  const loopback = { listen: '127.0.0.1', url: 'http://127.0.0.1:1', asked: undefined };
+  const loopback = { listen: '127.0.0.1', url: 'http://127.0.0.1:1', inspectedNetwork: undefined };
   test.each<[string, Way, unknown]>([
     ['Docker, none', { id: 'docker', options: { network: 'none' } }, 'inside'],
     ['Docker, host', { id: 'docker', options: { network: 'host' } }, loopback],
     [
       'Docker, a network of the user',
       { id: 'docker', options: { network: 'mine' }, inspected: '10.9.0.1' },
-      { listen: '10.9.0.1', url: 'http://10.9.0.1:1', asked: 'mine' },
+      { listen: '10.9.0.1', url: 'http://10.9.0.1:1', inspectedNetwork: 'mine' },
     ],
     [
       'Docker, by its other name for the bridge',
       { id: 'docker', options: { network: 'default' }, inspected: '172.17.0.1' },
-      { listen: '172.17.0.1', url: 'http://172.17.0.1:1', asked: 'bridge' },
+      { listen: '172.17.0.1', url: 'http://172.17.0.1:1', inspectedNetwork: 'bridge' },
     ],
     ['Docker Desktop, none', { id: 'docker', options: { network: 'none' }, state: dockerState({ desktop: true }) }, 'inside'],
     ['Podman, none', { id: 'podman', options: { network: 'none' } }, 'inside'],
@@ -96,12 +96,12 @@ describe('the gateway is reached', () => {
     [
       'Podman, a network of the user',
       { id: 'podman', options: { network: 'mine' }, inspected: '10.9.0.1' },
-      { listen: '10.9.0.1', url: 'http://10.9.0.1:1', asked: 'mine' },
+      { listen: '10.9.0.1', url: 'http://10.9.0.1:1', inspectedNetwork: 'mine' },
     ],
     [
       'Podman, by its other name for its own network',
       { id: 'podman', options: { network: 'bridge' }, inspected: '10.88.0.1' },
-      { listen: '10.88.0.1', url: 'http://10.88.0.1:1', asked: 'podman' },
+      { listen: '10.88.0.1', url: 'http://10.88.0.1:1', inspectedNetwork: 'podman' },
     ],
     ['rootless, none', { id: 'podman', options: { network: 'none' }, state: podmanState({ rootless: true }) }, 'inside'],
     ['rootless, host', { id: 'podman', options: { network: 'host' }, state: podmanState({ rootless: true }) }, loopback],
@@ -109,7 +109,7 @@ describe('the gateway is reached', () => {
     [
       'rootless, slirp4netns',
       { id: 'podman', options: { network: 'slirp4netns' }, state: podmanState({ rootless: true, rootlessNetwork: 'pasta' }) },
-      { listen: '127.0.0.1', url: 'http://10.0.2.2:1', asked: undefined },
+      { listen: '127.0.0.1', url: 'http://10.0.2.2:1', inspectedNetwork: undefined },
     ],
   ])('%s', async (_, way, expected) => {
     expect(await reached(way)).toEqual(expected);
@@ -129,12 +129,12 @@ describe('an option that would have no effect is refused before anything is laun
   const rootless = { state: podmanState({ rootless: true, cgroup: 'v1' }) };
   const vm = { variant: 'vm' };
 
-  async function prepared(id: string, more: { variant?: string; state?: Context['state'] }, options: EntryOptions) {
+  async function prepared(id: string, overrides: { variant?: string; state?: Context['state'] }, options: EntryOptions) {
     const PATH = fakeCommands(
-      Object.fromEntries(['docker', 'podman', 'incus', 'sbx'].map((name) => [name, saying({ stdout: '{"target":"x"}' })])),
+      Object.fromEntries(['docker', 'podman', 'incus', 'sbx'].map((name) => [name, printing({ stdout: '{"target":"x"}' })])),
     );
     return mode(id)
-      .prepare(modeContext(id, { env: { PATH }, options, ...more }))
+      .prepare(modeContext(id, { env: { PATH }, options, ...overrides }))
       .then(
         () => 'taken',
         (error) => error,
@@ -168,10 +168,10 @@ describe('an option that would have no effect is refused before anything is laun
     ['three processors of Fly.io', 'fly', {}, { cpus: 3 }, /machines with 1, 2, 4, 8 processors, not 3/],
     ['an odd size of Fly.io', 'fly', {}, { memoryMiB: 1000 }, /2 shared processors 512 to 4096 MiB, in steps of 256; not 1000/],
     ['more than Fly.io gives', 'fly', {}, { cpus: 1, memoryMiB: 4096 }, /1 shared processors 256 to 2048 MiB/],
-  ])('%s (%s)', async (_, id, more, options, said) => {
-    expect(await prepared(id, more, options)).toMatchObject({
+  ])('%s (%s)', async (_, id, overrides, options, message) => {
+    expect(await prepared(id, overrides, options)).toMatchObject({
       code: 'not-ready',
-      message: expect.stringMatching(said),
+      message: expect.stringMatching(message),
       hint: expect.stringMatching(/./),
     });
   });
@@ -186,8 +186,8 @@ describe('an option that would have no effect is refused before anything is laun
     ['incus', vm, { cpus: 2, memoryMiB: 512 }],
     ['fly', {}, { cpus: 4, memoryMiB: 1024 }],
     ['fly', {}, { cpus: 1 }],
-  ])('and no other: %s %j %j', async (id, more, options) => {
-    const answer = await prepared(id, more, options);
+  ])('and no other: %s %j %j', async (id, overrides, options) => {
+    const answer = await prepared(id, overrides, options);
     expect(answer === 'taken' || !/not-ready/.test(answer.code), String(answer)).toBe(true);
   });
 });
@@ -205,9 +205,9 @@ describe('what a runtime that is not here is told', () => {
       expect(first).toContain('"--cpus","2","--memory","3072m","claude"');
       expect(second).not.toMatch(/--cpus|--memory/);
     } finally {
-      for (const one of launched) {
-        await mode('docker-sandbox').destroy(ctx, { name: one.name });
-        one.close();
+      for (const spec of launched) {
+        await mode('docker-sandbox').destroy(ctx, { name: spec.name });
+        spec.close();
       }
       await ctx.close();
       await stand.close();
@@ -217,13 +217,13 @@ describe('what a runtime that is not here is told', () => {
   test('Fly.io: a machine of that size, which the API takes', async () => {
     const stand = await openFly();
     const ctx = contextOf('fly', stand.env, { options: { cpus: 4, memoryMiB: 2048 } });
-    const one = specOf('cagematch-20260102-030405-abcd-fly-1');
+    const spec = specOf('cagematch-20260102-030405-abcd-fly-1');
     try {
-      const { handle } = await mode('fly').launch(ctx, one);
+      const { handle } = await mode('fly').launch(ctx, spec);
       expect(stand.api.machines()[0]?.config.guest).toEqual({ cpu_kind: 'shared', cpus: 4, memory_mb: 2048 });
       await mode('fly').destroy(ctx, handle);
     } finally {
-      one.close();
+      spec.close();
       await ctx.close();
       await stand.close();
     }

@@ -11,7 +11,7 @@ const pod = (status: Pod['status'] = {}, metadata = {}): Pod => ({
 const waiting = (reason: string, message?: string) =>
   pod({ phase: 'Pending', containerStatuses: [{ state: { waiting: { reason, ...(message === undefined ? {} : { message }) } } }] });
 const condition = (type: string, status: string, reason: string, message: string) => ({ conditions: [{ type, status, reason, message }] });
-const why = (one: Pod) => troubleOf(one, PLAN, 'kubectl --context=c');
+const why = (pod: Pod) => troubleOf(pod, PLAN, 'kubectl --context=c');
 
 describe('a pod that may still run has no trouble:', () => {
   test.each([
@@ -19,7 +19,7 @@ describe('a pod that may still run has no trouble:', () => {
     ['one whose container is made', waiting('ContainerCreating')],
     ['one without a node', pod({ phase: 'Pending', ...condition('PodScheduled', 'False', 'Unschedulable', 'no room') })],
     ['one that runs', pod({ phase: 'Running', containerStatuses: [{ state: { running: {} } }] })],
-  ])('%s', (_, one) => expect(why(one)).toBeUndefined());
+  ])('%s', (_, pod) => expect(why(pod)).toBeUndefined());
 });
 
 describe('a pod that will never run says why:', () => {
@@ -52,7 +52,7 @@ describe('a pod that will never run says why:', () => {
       pod({ phase: 'Failed', reason: 'UnexpectedAdmissionError', message: 'no\n devices' }),
     ],
     ['launch-failed', /being deleted$/, pod({ phase: 'Running' }, { deletionTimestamp: 'now' })],
-  ])('%s %s', (code, message, one) => expect(why(one)).toMatchObject({ code, message: expect.stringMatching(message) }));
+  ])('%s %s', (code, message, pod) => expect(why(pod)).toMatchObject({ code, message: expect.stringMatching(message) }));
 });
 
 test('whether it runs, waits for a node, or its job is over is told apart', () => {

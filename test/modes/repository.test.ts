@@ -10,11 +10,11 @@ import { temporaryFolder } from '../support/temporary-folder.js';
 async function cloned(make: (folder: string) => void) {
   const root = temporaryFolder();
   const [folder, repository, clone] = ['folder', 'repository', 'clone'].map((name) => join(root, name)) as [string, string, string];
-  for (const one of [folder, repository]) mkdirSync(one);
+  for (const path of [folder, repository]) mkdirSync(path);
   make(folder);
   const { whole } = writeRepository(folder, repository);
   const fsck = await execa('git', ['-C', repository, 'fsck', '--strict', '--full'], { reject: false });
-  expect({ code: fsck.exitCode, said: fsck.stderr }).toEqual({ code: 0, said: '' });
+  expect({ code: fsck.exitCode, stderr: fsck.stderr }).toEqual({ code: 0, stderr: '' });
   await execa('git', ['clone', '--quiet', repository, clone]);
   const { stdout } = await execa('git', ['-C', clone, 'status', '--porcelain']);
   expect(stdout).toBe('');

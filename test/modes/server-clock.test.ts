@@ -12,7 +12,7 @@ function heardAt(aheadMs: number, ...sentMs: number[]) {
     () => SECOND,
     () => 0,
   );
-  for (const ms of sentMs) clock.heard(date(SECOND + ms + 10 + aheadMs), ms, ms + 20);
+  for (const ms of sentMs) clock.observe(date(SECOND + ms + 10 + aheadMs), ms, ms + 20);
   return clock;
 }
 
@@ -38,14 +38,14 @@ it('a stamp means no later moment than it can, and none that is impossible', () 
 
 it('a clock that is set anew is believed anew', () => {
   const clock = heardAt(0, 0, 300, 600);
-  clock.heard(date(SECOND + 60_000), 900, 920);
+  clock.observe(date(SECOND + 60_000), 900, 920);
   expect(clock.ahead()?.ms).toBeGreaterThan(58_000);
 });
 
 it('a server that tells no time, or nonsense, leaves it unknown', () => {
   const clock = createServerClock();
-  clock.heard(null, 0, 1);
-  clock.heard('yesterday', 0, 1);
+  clock.observe(null, 0, 1);
+  clock.observe('yesterday', 0, 1);
   expect([clock.ahead(), clock.latest(1), describeSkew(clock)]).toEqual([undefined, undefined, undefined]);
 });
 

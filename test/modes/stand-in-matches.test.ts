@@ -23,14 +23,14 @@ let folder: string;
 /** Every stand-in's own settings, and each on PATH; they keep what they make in one folder, under names that differ. */
 beforeAll(async () => {
   for (const open of [fly, dockerSandbox, kubernetes]) opened.push(await open());
-  env = { ...Object.assign({}, ...opened.map((one) => one.env)), PATH: opened.map((one) => one.env.PATH).join(delimiter) };
+  env = { ...Object.assign({}, ...opened.map((standIn) => standIn.env)), PATH: opened.map((standIn) => standIn.env.PATH).join(delimiter) };
   writeFileSync(join(place.cwd, 'RESULTS.md'), RESULTS);
   ran = await run('run', 'fly', 'docker-sandbox', 'kubernetes', '--model', 'replay', '--runs', '1', '--json', 'report.json');
   report = JSON.parse(readFileSync(join(place.cwd, 'report.json'), 'utf8'));
   folder = join(place.cwd, 'results', report.match.id);
 });
 afterAll(async () => {
-  for (const one of opened) await one.close();
+  for (const standIn of opened) await standIn.close();
   place.close();
 });
 
@@ -89,38 +89,38 @@ test('RESULTS.md is as it was, and nothing is recommended', () => {
 });
 
 describe('as a report again,', () => {
-  const told = async (format: string) => (await run('report', report.match.id, '--format', format)).stdout;
+  const reported = async (format: string) => (await run('report', report.match.id, '--format', format)).stdout;
 
   test('the table and Markdown mark every line with a number of theirs', async () => {
     for (const format of ['table', 'markdown']) {
-      const text = await told(format);
+      const text = await reported(format);
       expect(unmarked(text)).toEqual([]);
       for (const row of ROWS) expect(text).toMatch(new RegExp(`${row}( \\(stand-in\\)|.*\\n\\(stand-in\\))`));
     }
   });
 
   test('JSON is what was printed', async () => {
-    expect(JSON.parse(await told('json'))).toEqual(report);
+    expect(JSON.parse(await reported('json'))).toEqual(report);
   });
 
   test('CSV marks every run, hyperfine every command, a trace every process and run', async () => {
-    const [head, ...lines] = (await told('csv')).trim().split('\r\n');
+    const [head, ...lines] = (await reported('csv')).trim().split('\r\n');
     const column = head?.split(',').indexOf('stand_in') ?? -1;
     expect(lines.map((line) => line.split(',')[column])).toEqual(ROWS.map(() => 'true'));
-    const { results } = JSON.parse(await told('hyperfine')) as { results: { command: string }[] };
+    const { results } = JSON.parse(await reported('hyperfine')) as { results: { command: string }[] };
     expect(results.map(({ command }) => command)).toEqual(ROWS.map((row) => `${row} (stand-in)`));
-    const { traceEvents } = JSON.parse(await told('trace')) as {
+    const { traceEvents } = JSON.parse(await reported('trace')) as {
       traceEvents: { ph: string; name: string; cat?: string; args?: { name?: string; standIn?: boolean } }[];
     };
     const processes = traceEvents.flatMap(({ ph, name, args }) => (ph === 'M' && name === 'process_name' ? [args?.name] : []));
     expect(processes.slice(1).sort()).toEqual(ROWS.map((row) => `${row} (stand-in)`));
     const runs = traceEvents.filter(({ cat }) => cat === 'run');
     expect(runs).not.toEqual([]);
-    for (const one of runs) expect(one.args).toMatchObject({ standIn: true });
+    for (const slice of runs) expect(slice.args).toMatchObject({ standIn: true });
   });
 
   test('the page tags every row that it names', async () => {
-    const page = (await told('html')).replace(/<style[\s\S]*?<\/style>/g, '');
+    const page = (await reported('html')).replace(/<style[\s\S]*?<\/style>/g, '');
     const mentions = [...page.matchAll(new RegExp(`(?<![\\w-])(${ROWS.join('|')})(?![\\w-])`, 'g'))];
     expect(mentions.length).toBeGreaterThan(10);
     const bare = mentions.filter(({ index, 0: name }) => !page.slice(index + name.length, index + name.length + 60).includes('stand-in'));

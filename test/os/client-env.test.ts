@@ -76,13 +76,13 @@ const PROGRAMS = [
   'crun',
 ];
 
-async function asked(mode: Mode, uid: number) {
+async function startedPrograms(mode: Mode, uid: number) {
   const { path, seen } = recorders(PROGRAMS);
   const env = { ...CALLER, PATH: path };
-  const around = { env, platform: 'linux' as const, uid, match: 'none', signal: new AbortController().signal, say: () => {} };
+  const base = { env, platform: 'linux' as const, uid, match: 'none', signal: new AbortController().signal, say: () => {} };
   const keeper = createKeeper();
-  await detectAll([mode], (one) => contextFor(around, keeper, one));
-  const ctx = contextFor(around, keeper, mode);
+  await detectAll([mode], (candidate) => contextFor(base, keeper, candidate));
+  const ctx = contextFor(base, keeper, mode);
   await mode.list(ctx).catch(() => {});
   await mode.census?.(ctx).catch(() => {});
   await keeper.closeAll();
@@ -91,7 +91,7 @@ async function asked(mode: Mode, uid: number) {
 
 describe.each(modes.map((mode) => ({ mode, id: mode.id })))('the programs that $id starts', ({ mode }) => {
   test('get no secret but those that the mode declares', async () => {
-    const programs = await asked(mode, 1000);
+    const programs = await startedPrograms(mode, 1000);
     for (const { program, env } of programs) {
       const secrets = SECRETS.filter((name) => env[name] !== undefined);
       const declared = [...Object.keys(mode.inputs), ...(mode.clientVariables ?? [])];
@@ -139,7 +139,7 @@ test.skipIf(process.getuid?.() !== 0)(
   async () => {
     const podman = modes.find(({ id }) => id === 'podman');
     if (!podman) throw new Error('there is no such mode');
-    const called = (await asked(podman, 0)).filter(({ program }) => program === 'setpriv');
+    const called = (await startedPrograms(podman, 0)).filter(({ program }) => program === 'setpriv');
     expect(called.length).toBeGreaterThan(0);
     for (const { env } of called) {
       expect(Object.values(env).join(' ')).not.toMatch(/secret|password/);

@@ -22,13 +22,13 @@ function ownTmpdir(): string {
 }
 
 /** A machine with these processes: by pid, the state and the start time as its `stat` file has them. */
-function machine(processes: Record<number, { state?: string; start: number }>, more: Partial<Place> = {}): Place {
+function machine(processes: Record<number, { state?: string; start: number }>, overrides: Partial<Place> = {}): Place {
   const proc = temporaryFolder();
   for (const [pid, { state = 'S', start }] of Object.entries(processes)) {
     mkdirSync(join(proc, pid));
     writeFileSync(join(proc, pid, 'stat'), `${pid} (a name) with () ${state} 1 ${pid} ${pid} ${'0 '.repeat(15)}${start} 0 0\n`);
   }
-  return { proc, boot: 'this-boot', host: 'this-host', pidNamespace: '4026531836', ...more };
+  return { proc, boot: 'this-boot', host: 'this-host', pidNamespace: '4026531836', ...overrides };
 }
 
 // Above every pid that Linux gives, so that none of this machine is asked about by accident.
@@ -70,10 +70,10 @@ describe('an owner', () => {
   });
 
   test('of another machine or PID namespace is foreign, whoever has its pid here', () => {
-    for (const more of [{ host: 'another' }, { host: 'another', boot: 'another' }, { pidNamespace: '4026532000' }]) {
-      const owner = identifier(PID, machine({ [PID]: { start: 100 } }, more));
-      expect(stateOf(owner, machine({ [PID]: { start: 100 } })), JSON.stringify(more)).toBe('foreign');
-      expect(stateOf(owner, machine({}, {})), JSON.stringify(more)).toBe('foreign');
+    for (const overrides of [{ host: 'another' }, { host: 'another', boot: 'another' }, { pidNamespace: '4026532000' }]) {
+      const owner = identifier(PID, machine({ [PID]: { start: 100 } }, overrides));
+      expect(stateOf(owner, machine({ [PID]: { start: 100 } })), JSON.stringify(overrides)).toBe('foreign');
+      expect(stateOf(owner, machine({}, {})), JSON.stringify(overrides)).toBe('foreign');
     }
   });
 

@@ -21,14 +21,14 @@ afterEach(() => {
 });
 
 /** A process group of its own, and the numbers in the first lines that it prints. */
-async function start(argv: [string, ...string[]], lines: number): Promise<{ root: number; told: number[] }> {
+async function start(argv: [string, ...string[]], lines: number): Promise<{ root: number; pids: number[] }> {
   const [program, ...args] = argv;
   const child = spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
   started.push(child);
   await once(child, 'spawn');
-  const told: number[] = [];
-  for await (const line of createInterface({ input: child.stdout })) if (told.push(Number(line)) === lines) break;
-  return { root: child.pid ?? 0, told };
+  const pids: number[] = [];
+  for await (const line of createInterface({ input: child.stdout })) if (pids.push(Number(line)) === lines) break;
+  return { root: child.pid ?? 0, pids };
 }
 
 const BUSY = 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done';
@@ -47,18 +47,18 @@ describe.skipIf(process.platform !== 'linux')('a tree of processes', () => {
   const FAMILY = 'sleep 300 & echo $!; sh -c "echo \\$\\$; sleep 300 & echo \\$!; wait" & wait';
 
   test('holds its root, what that has started, and what these have started; not what stands beside it', async () => {
-    const { root, told } = await start(['sh', '-c', FAMILY], 3);
+    const { root, pids } = await start(['sh', '-c', FAMILY], 3);
     const { root: other } = await start(['sh', '-c', 'echo $$; exec sleep 300'], 1);
-    expect([...readTree([root]).keys()].toSorted()).toEqual([root, ...told].toSorted());
-    expect([...readTree([root, other, told[0] ?? 0]).keys()].toSorted()).toEqual([root, ...told, other].toSorted());
-    expect(childrenOf([root]).toSorted()).toEqual(told.slice(0, 2).toSorted());
+    expect([...readTree([root]).keys()].toSorted()).toEqual([root, ...pids].toSorted());
+    expect([...readTree([root, other, pids[0] ?? 0]).keys()].toSorted()).toEqual([root, ...pids, other].toSorted());
+    expect(childrenOf([root]).toSorted()).toEqual(pids.slice(0, 2).toSorted());
   });
 
   test('is the same where the kernel keeps no lists of children', async () => {
-    const { root, told } = await start(['sh', '-c', FAMILY], 3);
+    const { root, pids } = await start(['sh', '-c', FAMILY], 3);
     const proc = withoutLists();
-    expect([...readTree([root], proc).keys()].toSorted()).toEqual([root, ...told].toSorted());
-    expect(childrenOf([root], proc).toSorted()).toEqual(told.slice(0, 2).toSorted());
+    expect([...readTree([root], proc).keys()].toSorted()).toEqual([root, ...pids].toSorted());
+    expect(childrenOf([root], proc).toSorted()).toEqual(pids.slice(0, 2).toSorted());
   });
 
   test('keeps the time of a child that has ended and was waited for', async () => {
@@ -69,8 +69,8 @@ describe.skipIf(process.platform !== 'linux')('a tree of processes', () => {
   });
 
   test('keeps the time of a child that has ended and is not waited for; its memory is gone', async () => {
-    const { root, told } = await start(['sh', '-c', `(${BUSY}) & echo $!; exec sleep 300`], 1);
-    const [child = 0] = told;
+    const { root, pids } = await start(['sh', '-c', `(${BUSY}) & echo $!; exec sleep 300`], 1);
+    const [child = 0] = pids;
     await vi.waitFor(() => expect(isRunning(child)).toBe(false), { timeout: 20_000 });
     const used = readTree([root]).get(child);
     expect(used?.cpuUserMs).toBeGreaterThan(0);
@@ -81,8 +81,8 @@ describe.skipIf(process.platform !== 'linux')('a tree of processes', () => {
     const program = 'let b = Buffer.alloc(96 << 20, 1); b = undefined; gc(); console.log(1); setInterval(() => {}, 1000)';
     const { root } = await start([process.execPath, '--expose-gc', '-e', program], 1);
     const { root: small } = await start(['sh', '-c', 'echo 1; exec sleep 300'], 1);
-    const held = () => Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${root}/status`, 'utf8'))?.[1]) * 1024;
-    await vi.waitFor(() => expect(held()).toBeLessThan(96 << 20));
+    const residentBytes = () => Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${root}/status`, 'utf8'))?.[1]) * 1024;
+    await vi.waitFor(() => expect(residentBytes()).toBeLessThan(96 << 20));
     const peak = readTree([root]).get(root)?.memoryPeakBytes ?? 0;
     expect(peak).toBeGreaterThan(96 << 20);
     expect(memoryPeakOf(root)).toBeGreaterThanOrEqual(peak);

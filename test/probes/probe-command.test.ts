@@ -133,10 +133,10 @@ describe('cagematch probe', () => {
     [['host', '--json', 'no/such/folder/t.json'], 'cannot be written (ENOENT)'],
     [['host', '--onyl', 'tax'], 'hint: did you mean --only?\n'],
     [['host', '--only', 'wals'], '✖ --only knows no wals\nhint: did you mean walls?\n'],
-  ])('refuses %j in one line, and tries nothing', async (args, said) => {
+  ])('refuses %j in one line, and tries nothing', async (args, message) => {
     const { exitCode, stdout, stderr } = await run(['probe', ...args]);
     expect([exitCode, stdout]).toEqual([2, '']);
-    expect(stderr).toContain(said);
+    expect(stderr).toContain(message);
     expect(existsSync(join(place.cwd, 'results'))).toBe(false);
   });
 
@@ -181,10 +181,10 @@ describe('cagematch probe', () => {
     const probing = startCagematch(house, ['probe', 'host', 'wobbly', '--only', 'walls'], { cwd: place.cwd, env: { WOBBLY: 'waits' } });
     // The first row is told when the second begins, which waits for ever.
     await new Promise<void>((resolve) => {
-      let said = '';
+      let output = '';
       probing.stderr?.on('data', (piece) => {
-        said += piece;
-        if (said.includes('host: isolation checks: ')) resolve();
+        output += piece;
+        if (output.includes('host: isolation checks: ')) resolve();
       });
     });
     probing.kill('SIGINT');

@@ -57,9 +57,9 @@ async function swept(
   keepers.push(keeper);
   const match = `r${process.pid}x${keepers.length}`;
   const { runtimeState: state } = found;
-  const contextOf = (_entry: PlannedRow, more = {}) =>
+  const contextOf = (_entry: PlannedRow, variables = {}) =>
     contextFor(
-      { env: { ...env, ...more }, platform: process.platform, uid: process.getuid?.(), match, signal, say() {} },
+      { env: { ...env, ...variables }, platform: process.platform, uid: process.getuid?.(), match, signal, say() {} },
       keeper,
       adapter,
       {
@@ -86,14 +86,14 @@ async function swept(
 const foundIn = (sweep: Sweep | undefined) => sweep?.places.flatMap(({ place, verdict }) => (verdict === 'found' ? [place] : [])) ?? [];
 const unseenIn = (sweep: Sweep | undefined) =>
   sweep?.places.flatMap(({ place, verdict, detail }) => (verdict === 'gap' ? [`${place}: ${detail}`] : [])) ?? [];
-const hitsAt = (sweep: Sweep | undefined, place: string) => sweep?.places.find((one) => one.place === place)?.hits ?? [];
+const hitsAt = (sweep: Sweep | undefined, place: string) => sweep?.places.find((candidate) => candidate.place === place)?.hits ?? [];
 
 const OCI = ['docker', 'docker:runsc', 'podman', 'podman:rootless'];
 const ROWS = ['host', 'native', ...OCI, 'incus'];
 const ready = ROWS.filter((id) => {
   const [name, variant] = id.split(':');
   const found = here.find(({ mode }) => mode.id === name)?.detection;
-  return found?.status === 'ready' && (variant === undefined || found.variants?.some((one) => one.id === variant));
+  return found?.status === 'ready' && (variant === undefined || found.variants?.some((item) => item.id === variant));
 });
 
 describe.each(ready)('%s', (id) => {
@@ -173,7 +173,7 @@ describe.skipIf(!ready.includes('host'))('a leak that was planted is found', () 
         if (asRoot) others.push(spawn('/bin/sleep', ['60'], { env: { LEFT: secret }, uid: 65534, gid: 65534 }));
       },
     });
-    for (const one of others) one.kill('SIGKILL');
+    for (const child of others) child.kill('SIGKILL');
     expect(foundIn(sweeps.get('gateway'))).toEqual([...(asRoot ? ['others-environ'] : []), 'record']);
   }, 60_000);
 });
@@ -193,7 +193,9 @@ describe.skipIf(!ready.includes('docker'))('what Docker keeps', () => {
         // The image that is looked at is one with the secret in a layer and in its settings.
         traces: (ctx, handle) =>
           (docker.traces?.(ctx, handle) ?? []).map((trace) =>
-            trace.of === 'image' || trace.of === 'layers' ? { ...trace, argv: [trace.argv[0], ...trace.argv.slice(1, -1), image] } : trace,
+            trace.source === 'image' || trace.source === 'layers'
+              ? { ...trace, argv: [trace.argv[0], ...trace.argv.slice(1, -1), image] }
+              : trace,
           ),
         async launch(ctx, spec) {
           const secret = spec.command?.env.LEAK ?? '';

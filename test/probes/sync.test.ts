@@ -62,8 +62,8 @@ describe('what a mode does wrong is seen where it was done, and nowhere else', (
 
   test('execute bits that do not come back, and many things that do not go in', async () => {
     const these = WRONGS.filter(([, cell]) => !cell.startsWith('shape'));
-    const more = 'echo changed >sync/shapes/shape-submodule/kept.txt; rm sync/many.in/f00039';
-    const lost = [...these.map(([script]) => script('sync/in')), more].join('\n');
+    const commands = 'echo changed >sync/shapes/shape-submodule/kept.txt; rm sync/many.in/f00039';
+    const lost = [...these.map(([script]) => script('sync/in')), commands].join('\n');
     const { amiss, detail } = await tableOf(spoiled({ launch: lost, collect: EXECUTE_BITS }));
     // The host looks at the live cells before collect: those were right.
     expect(amiss).toEqual({ 'out exec-bit': 'differs', ...wrongs('in', these), 'in many-files': 'lost', 'in shape-submodule': 'differs' });

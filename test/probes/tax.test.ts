@@ -177,8 +177,8 @@ test.each([
   ['a time that is no number', { probe: NAMES[0], opMs: '2' }],
   ['a cause that there is not', { probe: NAMES[0], opMs: { gap: 'tired' } }],
   ['a kind that nobody asked for', { probe: 'idling', opMs: 2 }],
-])('%s is not taken for a result', async (_, told) => {
-  const found = await taxed({ lying: saying(`console.log(${JSON.stringify(JSON.stringify(told))})`) });
+])('%s is not taken for a result', async (_, printed) => {
+  const found = await taxed({ lying: saying(`console.log(${JSON.stringify(JSON.stringify(printed))})`) });
   expect(gapsOf(found)).toHaveLength(QUICK.length);
   expect(found.brokeOff[0]).toContain('the script told what it was not asked');
 });

@@ -36,7 +36,7 @@ const MOST = { processes: 20, memoryMiB: 128 };
 async function walled(id: string, env: Env, state: unknown, reachable: string[] = []): Promise<Map<string, Wall>> {
   const all: Wall[] = [];
   await probed(id, { env, state, reachable, signal: new AbortController().signal }, (wall) => all.push(wallSchema.parse(wall)));
-  expect(all.map(({ wall }) => wall)).toEqual([...Object.keys(WALLS), ...reachable.map((one) => `reach ${one}`)]);
+  expect(all.map(({ wall }) => wall)).toEqual([...Object.keys(WALLS), ...reachable.map((target) => `reach ${target}`)]);
   expect(all.filter(({ evidence }) => /cagematch-planted-[0-9a-f]/.test(evidence) || /[\n\r]/.test(evidence))).toEqual([]);
   return new Map(all.map((wall) => [wall.wall, wall]));
 }
@@ -53,8 +53,8 @@ async function probed(id: string, { env, state, reachable, signal }: Given, tell
   const keeper = createKeeper();
   keepers.push(keeper);
   const match = `w${process.pid}x${keepers.length}`;
-  const around = { env, platform: process.platform, uid: process.getuid?.(), match, signal, say: () => {} };
-  const ctx = contextFor(around, keeper, adapter, { state });
+  const base = { env, platform: process.platform, uid: process.getuid?.(), match, signal, say: () => {} };
+  const ctx = contextFor(base, keeper, adapter, { state });
   await adapter.prepare(ctx);
   const reach = await adapter.reach(ctx);
   const gatewayPort = reach.via === 'address' ? await serve(reach.listen).finally(() => reach.release?.()) : undefined;
@@ -148,14 +148,14 @@ describe('on the bare host', () => {
     await new Promise<void>((resolve) => watched.listen(0, '127.0.0.1', resolve));
     const { port } = watched.address() as AddressInfo;
     const env = { PATH: process.env.PATH ?? '', HOME: home };
-    const told: Wall[] = [];
+    const reported: Wall[] = [];
     try {
       const given = { env, state: undefined, reachable: [`127.0.0.1:${port}`], signal: cut.signal };
-      await expect(probed('host', given, (wall) => told.push(wall))).rejects.toThrow();
+      await expect(probed('host', given, (wall) => reported.push(wall))).rejects.toThrow();
     } finally {
       watched.close();
     }
-    expect(told).toEqual([]);
+    expect(reported).toEqual([]);
     expect(readdirSync(home)).toEqual(['.ssh']);
     expect(ourHelpers()).toEqual([]);
   }, 60_000);
@@ -307,7 +307,7 @@ describe('the host judges', () => {
     uidMap: undefined,
     sameKernel: true,
   } as unknown as HostSide;
-  const told = (seen: Record<string, unknown>): WallObservation => ({ observed: 'gap', evidence: 'not compared', seen });
+  const observation = (seen: Record<string, unknown>): WallObservation => ({ observed: 'gap', evidence: 'not compared', seen });
 
   test('a kernel by its boot id, and by its build where a runtime shows another id', () => {
     expect(sameKernel({ bootId: own, release: 'x', version: 'y' })).toBe(true);
@@ -322,11 +322,11 @@ describe('the host judges', () => {
     ['1000 1000 1', 'closed'],
     ['1000 1000 1\n0 0 1', 'open'],
   ])('root by the map of user ids: %j is %s', (uidMap, observed) => {
-    expect(JUDGES['root-on-host']?.(told({}), { ...host, uidMap })).toMatchObject({ observed });
+    expect(JUDGES['root-on-host']?.(observation({}), { ...host, uidMap })).toMatchObject({ observed });
   });
 
   test('a process that is none of this host’s has no root here', () => {
-    expect(JUDGES['root-on-host']?.(told({ uidMap: '0 0 4294967295' }), { ...host, sameKernel: false })).toMatchObject({
+    expect(JUDGES['root-on-host']?.(observation({ uidMap: '0 0 4294967295' }), { ...host, sameKernel: false })).toMatchObject({
       observed: 'closed',
     });
   });
@@ -344,9 +344,9 @@ describe('the host judges', () => {
   });
 
   test('a file that was said to be written is looked for on this host', () => {
-    const said: WallObservation = { observed: 'closed', evidence: '.mcp.json: written' };
+    const observation: WallObservation = { observed: 'closed', evidence: '.mcp.json: written' };
     const planted = { nonce: 'nonce' } as HostSide['planted'];
-    expect(JUDGES['write-mcp-json']?.(said, { ...host, planted })).toMatchObject({
+    expect(JUDGES['write-mcp-json']?.(observation, { ...host, planted })).toMatchObject({
       observed: 'closed',
       evidence: expect.stringContaining('not on this host'),
     });

@@ -21,13 +21,13 @@ describe('writing', () => {
   test('every event is in the file when emit returns, stamped on the clock of the match', () => {
     const folder = join(temporaryFolder(), 'results', 'match');
     let now = 5000;
-    const told: MatchEvent[] = [];
-    const record = openRecord(folder, { onEvent: (event) => void told.push(event) }, () => now);
+    const emitted: MatchEvent[] = [];
+    const record = openRecord(folder, { onEvent: (event) => void emitted.push(event) }, () => now);
     now = 5012.3456;
     record.emit({ type: 'warning', code: 'a', message: 'one' });
     const text = readFileSync(join(folder, 'events.jsonl'), 'utf8');
     expect(text).toBe('{"type":"warning","code":"a","message":"one","atMs":12.35}\n');
-    expect(parseEvents(text)).toEqual(told);
+    expect(parseEvents(text)).toEqual(emitted);
     expect(record.failure()).toBeUndefined();
     record.close();
   });
@@ -57,12 +57,15 @@ describe('writing', () => {
   test.runIf(process.platform === 'linux')('a full disk never throws, is told once, and does not stop the events', () => {
     const folder = temporaryFolder();
     symlinkSync('/dev/full', join(folder, 'events.jsonl'));
-    const told: string[] = [];
+    const types: string[] = [];
     const failures: CagematchError[] = [];
-    const record = openRecord(folder, { onEvent: (event) => void told.push(event.type), onFailure: (error) => void failures.push(error) });
+    const record = openRecord(folder, {
+      onEvent: (event) => void types.push(event.type),
+      onFailure: (error) => void failures.push(error),
+    });
     expect(record.failure()).toBeUndefined();
     for (const event of [started(), ran('host', 1, { startup: 1 }), ended()]) record.emit(event);
-    expect(told).toEqual(['match-started', 'run-ended', 'match-ended']);
+    expect(types).toEqual(['match-started', 'run-ended', 'match-ended']);
     expect(failures).toHaveLength(1);
     expect(failures[0]).toMatchObject({ code: 'record-failed', message: 'events cannot be written (ENOSPC)', hint: expect.any(String) });
     expect(record.failure()).toBe(failures[0]);
@@ -120,8 +123,8 @@ describe('reading back', () => {
 });
 
 describe('the report', () => {
-  const three = (entry: string, startups: number[], more: number[] = startups) =>
-    startups.map((startup, index) => ran(entry, index + 1, { startup, total: (more[index] ?? 0) + 100, model: 10 }));
+  const three = (entry: string, startups: number[], totals: number[] = startups) =>
+    startups.map((startup, index) => ran(entry, index + 1, { startup, total: (totals[index] ?? 0) + 100, model: 10 }));
 
   test('holds medians, extremes and every sample in its order', async () => {
     const { modeOf } = await reportOf([started(), ...baseline(), ...three('host', [300, 100, 200]), ended()]);
@@ -261,7 +264,7 @@ describe('the report', () => {
     expect(modeOf('incus').leftovers).toEqual({ gap: 'not-reached' });
     expect(report.gaps).toContainEqual({ entry: 'docker', value: 'leftovers', gap: 'not-reported' });
     const lines = renderTable(report).split('\n');
-    const cells = (name: string) => lines.find((one) => one.startsWith(`A ${name} `) || one.startsWith(`A ${name}`))?.trimEnd();
+    const cells = (name: string) => lines.find((line) => line.startsWith(`A ${name} `) || line.startsWith(`A ${name}`))?.trimEnd();
     expect(cells('docker')).toMatch(/–$/);
     expect(cells('incus')).toMatch(/–$/);
     expect(cells('podman')).toMatch(/1 container$/);
@@ -326,12 +329,12 @@ describe('the table', () => {
 
   /** Everything at its longest. */
   async function longReport() {
-    const words = 'a reason that goes on and on, with many words in it and no end in sight; '.repeat(4);
+    const reason = 'a reason that goes on and on, with many words in it and no end in sight; '.repeat(4);
     const path = `/a/very/long/path/${'without-any-space-in-it/'.repeat(8)}file`;
     const name = 'docker:io.containerd.kata-with-a-very-long-name.v2';
     const times = { startup: 12_345.6, total: 23_456.7, model: 1 };
     const { report } = await reportOf([
-      started({ modelWhy: words }),
+      started({ modelWhy: reason }),
       ...row('host', { letter: '-', isolation: 'none', title: 'Host' }),
       ...row(name, { standIn: true, isolation: 'system-container' }),
       ...row('a-mode-with-a-long-name', { isolation: 'system-container' }),
@@ -351,10 +354,10 @@ describe('the table', () => {
             ],
           },
         ),
-        ran('a-mode-with-a-long-name', round, {}, { outcome: { ...FAILED, message: `${words} ${path}`, hint: words } as typeof FAILED }),
+        ran('a-mode-with-a-long-name', round, {}, { outcome: { ...FAILED, message: `${reason} ${path}`, hint: reason } as typeof FAILED }),
       ]),
-      { type: 'left-out', atMs: 3, entry: 'fly', letter: 'C', title: 'Fly.io', status: 'absent', reason: words, hint: words },
-      { type: 'warning', atMs: 3, code: 'swept', message: words },
+      { type: 'left-out', atMs: 3, entry: 'fly', letter: 'C', title: 'Fly.io', status: 'absent', reason, hint: reason },
+      { type: 'warning', atMs: 3, code: 'swept', message: reason },
       ended(),
     ]);
     return { report, path };
@@ -409,7 +412,7 @@ describe('the table', () => {
     const { report } = await reportOf([started(), ...row('docker'), ran('docker', 1, {}, { outcome: FAILED }), ended()]);
     const line = renderTable(report)
       .split('\n')
-      .find((one) => one.startsWith('A docker'));
+      .find((line) => line.startsWith('A docker'));
     expect(line).toMatch(/^A docker +container +– +– +0\/1 /);
   });
 

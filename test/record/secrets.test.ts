@@ -55,12 +55,12 @@ describe('a secret is taken out of a text', () => {
 
 it('an event holds none, neither on disk nor where the report listens', () => {
   const folder = temporaryFolder();
-  const heard: unknown[] = [];
-  const record = openRecord(folder, { onEvent: (event) => void heard.push(event) });
+  const received: unknown[] = [];
+  const record = openRecord(folder, { onEvent: (event) => void received.push(event) });
   record.emit({ type: 'warning', code: 'told', message: `it said "${SECRET}"` });
   record.close();
-  expect(heard).toMatchObject([{ type: 'warning', message: 'it said "[redacted THE_TOKEN]"' }]);
-  expect(JSON.parse(readFileSync(join(folder, 'events.jsonl'), 'utf8'))).toEqual(heard[0]);
+  expect(received).toMatchObject([{ type: 'warning', message: 'it said "[redacted THE_TOKEN]"' }]);
+  expect(JSON.parse(readFileSync(join(folder, 'events.jsonl'), 'utf8'))).toEqual(received[0]);
 });
 
 describe('a live match whose API repeats the credential in what it says', () => {
@@ -69,9 +69,9 @@ describe('a live match whose API repeats the credential in what it says', () => 
   /** As some proxies do, which show the whole request that they would not take. */
   async function repeating(): Promise<string> {
     const server = createServer((req: IncomingMessage, res: ServerResponse) => {
-      const told = `${req.headers.authorization} ${Buffer.from(`${req.headers.authorization}`).toString('base64')}`;
+      const echoed = `${req.headers.authorization} ${Buffer.from(`${req.headers.authorization}`).toString('base64')}`;
       res.writeHead(400, { 'content-type': 'application/json', 'x-should-retry': 'false' });
-      res.end(JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', message: `refused: ${told}` } }));
+      res.end(JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', message: `refused: ${echoed}` } }));
     });
     return `http://127.0.0.1:${await listening(server)}`;
   }
@@ -80,9 +80,9 @@ describe('a live match whose API repeats the credential in what it says', () => 
     const place = standSomewhere();
     onTestFinished(place.close);
     const env = { CLAUDE_CODE_OAUTH_TOKEN: secret, CAGEMATCH_UPSTREAM: await repeating(), HOME: temporaryFolder() };
-    const said = await cagematch(ownHouse, ['run', 'host', '--runs', '1', '--allow-host', '--json', 'out.json'], { cwd: place.cwd, env });
-    expect(said.stderr).toContain('model live');
-    expect(said.exitCode).toBe(1);
+    const result = await cagematch(ownHouse, ['run', 'host', '--runs', '1', '--allow-host', '--json', 'out.json'], { cwd: place.cwd, env });
+    expect(result.stderr).toContain('model live');
+    expect(result.exitCode).toBe(1);
     const [match = ''] = readdirSync(join(place.cwd, 'results'));
     const written = readdirSync(join(place.cwd, 'results', match)).map((file) =>
       readFileSync(join(place.cwd, 'results', match, file), 'utf8'),
@@ -93,8 +93,8 @@ describe('a live match whose API repeats the credential in what it says', () => 
       ),
     );
     const all = [
-      said.stdout,
-      said.stderr,
+      result.stdout,
+      result.stderr,
       readFileSync(join(place.cwd, 'out.json'), 'utf8'),
       ...written,
       ...exported.map(({ stdout }) => stdout),

@@ -70,7 +70,7 @@ describe('around a run', () => {
 });
 
 describe('a guest', () => {
-  const words = {
+  const sentences = {
     nodeVersion: 'v22.1.0',
     gitVersion: '2.39.5',
     libc: 'glibc 2.36',
@@ -81,7 +81,7 @@ describe('a guest', () => {
   };
 
   test('is read from what it prints', () => {
-    expect(guestOf(new Map(Object.entries(words)))).toEqual({
+    expect(guestOf(new Map(Object.entries(sentences)))).toEqual({
       nodeVersion: 'v22.1.0',
       gitVersion: '2.39.5',
       libc: 'glibc 2.36',
@@ -93,7 +93,7 @@ describe('a guest', () => {
   });
 
   test('has a gap for what it does not tell, or tells in no form that is known; the largest number is no limit', () => {
-    const odd = { ...words, gitVersion: '', uid: 'root', memory: '9223372036854771712', pids: '-3' };
+    const odd = { ...sentences, gitVersion: '', uid: 'root', memory: '9223372036854771712', pids: '-3' };
     const gap = { gap: 'not-reported' };
     expect(guestOf(new Map(Object.entries(odd)))).toMatchObject({ gitVersion: gap, uid: gap, memoryBytes: 'none', pids: gap });
   });
@@ -139,7 +139,7 @@ describe('the report', () => {
   test('says above the table that the machine was busy, before the match and in which runs', () => {
     const report = madeMatch(rows, {
       match: { quiet: { lookMs: 1000, otherShare: 0.12, stealShare: 0, waitingShare: 0.3 } },
-      more: [disturbed('docker', 11, { otherMs: 500 }), disturbed('host', 12, { stealMs: 300 })],
+      extraEvents: [disturbed('docker', 11, { otherMs: 500 }), disturbed('host', 12, { stealMs: 300 })],
     });
     const lines = [
       'the machine was busy before the match: others used 12 % of its CPU time and work waited for a CPU in 30 % of the time; its numbers are of a busy machine',
@@ -157,8 +157,8 @@ describe('the report', () => {
   });
 
   test('warns in one line of what differs inside, and notes what is alike', () => {
-    const more = [appraised('host'), appraised('docker', { nodeVersion: 'v22.23.3', memoryBytes: 2 ** 31 })];
-    const report = madeMatch(rows, { more });
+    const appraisals = [appraised('host'), appraised('docker', { nodeVersion: 'v22.23.3', memoryBytes: 2 ** 31 })];
+    const report = madeMatch(rows, { extraEvents: appraisals });
     expect(doubts(report)).toEqual([
       'rows differ inside, and so may their numbers: Node v20.20.2 in host; v22.23.3 in docker · memory limit none in host; 2.0 GiB in docker',
     ]);
@@ -168,7 +168,7 @@ describe('the report', () => {
 
   test('shows the first run, which is in no other number, over the median of its row', () => {
     const first = ran('docker', 0, { startup: 900 }, { warmup: true });
-    const report = madeMatch({ host: HOST, docker: { ...DOCKER, noise: 0 } }, { more: [first] });
+    const report = madeMatch({ host: HOST, docker: { ...DOCKER, noise: 0 } }, { extraEvents: [first] });
     expect(report.modes[1]).toMatchObject({ firstRunMs: 900, n: 10 });
     expect(firstRunLine(report)).toBe("first run (warm-up), its startup over the row's median: docker 1.50");
     for (const text of [renderTable(report), renderMarkdown(report)]) expect(text).toContain('docker 1.50');

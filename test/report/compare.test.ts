@@ -17,7 +17,7 @@ import { thrownBy } from '../support/thrown.js';
 
 const ROUNDS = 12;
 
-interface Told {
+interface Scenario {
   id?: string;
   start?: Partial<EventOf<'match-started'>>;
   /** How many times as long as usual. */
@@ -32,7 +32,7 @@ interface Told {
   content?: string;
   /** Node inside the sandbox; nobody looked where it is left out. */
   node?: string;
-  more?: MatchEvent[];
+  extraEvents?: MatchEvent[];
   end?: MatchEvent[];
 }
 
@@ -50,40 +50,40 @@ const appraised = (entry: string, nodeVersion: string): MatchEvent => {
   return { type: 'appraised', atMs: 4, entry, disk: { imageBytes: 1, sandboxBytes: 1 }, guest };
 };
 
-function eventsOf(told: Told): MatchEvent[] {
-  const [detected, entered] = row('docker', told.row) as [EventOf<'detected'>, MatchEvent];
+function eventsOf(scenario: Scenario): MatchEvent[] {
+  const [detected, entered] = row('docker', scenario.row) as [EventOf<'detected'>, MatchEvent];
   return [
-    started({ match: told.id ?? '20261121-040000-aaaa', ...told.start }),
+    started({ match: scenario.id ?? '20261121-040000-aaaa', ...scenario.start }),
     ...baseline(),
-    told.detection ? { ...detected, detection: told.detection } : detected,
+    scenario.detection ? { ...detected, detection: scenario.detection } : detected,
     entered,
     {
       type: 'prepared',
       atMs: 3,
       entry: 'docker',
       imageMs: 5,
-      image: told.image ?? 'sha256:1',
-      ...(told.content ? { content: told.content } : {}),
+      image: scenario.image ?? 'sha256:1',
+      ...(scenario.content ? { content: scenario.content } : {}),
     },
-    ...(told.node ? [appraised('docker', told.node)] : []),
+    ...(scenario.node ? [appraised('docker', scenario.node)] : []),
     ...Array.from({ length: ROUNDS }, (_, at) => at + 1).flatMap((round) => [
-      ran('host', round, clocks(round, (told.machine ?? 1) * jitter(round, told.id ? 3 : 0)), told.hostChange?.(round)),
-      ran('docker', round, clocks(round, 2 * (told.machine ?? 1) * (told.slower ?? 1)), told.change?.(round)),
+      ran('host', round, clocks(round, (scenario.machine ?? 1) * jitter(round, scenario.id ? 3 : 0)), scenario.hostChange?.(round)),
+      ran('docker', round, clocks(round, 2 * (scenario.machine ?? 1) * (scenario.slower ?? 1)), scenario.change?.(round)),
     ]),
-    ...(told.more ?? []),
-    ...(told.end ?? [ended()]),
+    ...(scenario.extraEvents ?? []),
+    ...(scenario.end ?? [ended()]),
   ];
 }
 
-function sideOf(told: Told = {}): Side {
+function sideOf(scenario: Scenario = {}): Side {
   const fold = createFold();
-  for (const event of eventsOf(told)) fold.push(event);
+  for (const event of eventsOf(scenario)) fold.push(event);
   return { report: fold.finish(), tallyOf: fold.tallyOf };
 }
 
 const NEW = '20261121-050000-bbbb';
 
-function compared(base: Told, next: Told, failOver?: number) {
+function compared(base: Scenario, next: Scenario, failOver?: number) {
   const document = compare(sideOf(base), sideOf({ id: NEW, ...next }), failOver);
   expect(comparisonDocument.parse(JSON.parse(JSON.stringify(document)))).toEqual(document);
   const docker = document.rows.find(({ entry }) => entry === 'docker');
@@ -131,9 +131,9 @@ describe('a row', () => {
   });
 
   test('of too few rounds is judged by nobody: at how many it could be is said', () => {
-    const few = (told: Told) => {
+    const few = (scenario: Scenario) => {
       const fold = createFold();
-      for (const event of eventsOf(told)) if (event.type !== 'run-ended' || event.round <= 3) fold.push(event);
+      for (const event of eventsOf(scenario)) if (event.type !== 'run-ended' || event.round <= 3) fold.push(event);
       return { report: fold.finish(), tallyOf: fold.tallyOf };
     };
     const document = compare(few({}), few({ id: NEW, slower: 3 }), 5);
@@ -155,11 +155,11 @@ describe('a row', () => {
 
   test('that only one of them has is named; one that is gone leaves the gate open', () => {
     const podman = [...row('podman'), ran('podman', 1, clocks(1, 1))];
-    const { document, text } = compared({ more: podman }, { more: row('incus') });
+    const { document, text } = compared({ extraEvents: podman }, { extraEvents: row('incus') });
     expect(document.onlyIn).toEqual({ base: ['podman'], new: ['incus'] });
     expect(text).toMatch(/podman: only in BASE\n +incus: only in NEW/);
     expect(document.sentence).toBe('cannot say of podman (only in BASE); no regression in the other rows');
-    expect(compared({}, { more: row('incus') }).document.verdict).toBe('none');
+    expect(compared({}, { extraEvents: row('incus') }).document.verdict).toBe('none');
   });
 
   test.each<[string, Partial<Entry>, string]>([
@@ -176,11 +176,11 @@ describe('a row', () => {
   });
 
   test('of a task that only has the same name is not compared; of one whose content nobody has recorded it is', () => {
-    const of = (taskDigest: string) => ({ row: { taskDigest } });
-    expect(compared(of('aaaa'), of('bbbb')).document.notCompared).toEqual([
+    const withDigest = (taskDigest: string) => ({ row: { taskDigest } });
+    expect(compared(withDigest('aaaa'), withDigest('bbbb')).document.notCompared).toEqual([
       { entry: 'docker', why: 'the task hello is not the same: its content is aaaa and bbbb' },
     ]);
-    for (const base of [of('aaaa'), {}]) expect(compared(base, of('aaaa')).document.notCompared).toEqual([]);
+    for (const base of [withDigest('aaaa'), {}]) expect(compared(base, withDigest('aaaa')).document.notCompared).toEqual([]);
   });
 
   test('whose options stand in another order asks the same', () => {
@@ -268,9 +268,9 @@ describe('a regression', () => {
 
 describe('where the surroundings differ', () => {
   const failing = { change: (round: number) => (round === 1 ? { outcome: FAILED } : {}) };
-  const facts = (more: object) => ({ status: 'ready' as const, version: '1.2.3', facts: { ...more } });
+  const facts = (extra: object) => ({ status: 'ready' as const, version: '1.2.3', facts: { ...extra } });
 
-  test.each<[string, Told, string]>([
+  test.each<[string, Scenario, string]>([
     ['another CPU', { start: { host: { ...HOST, cpu: 'Another' } } }, 'cpu'],
     ['other cores', { start: { host: { ...HOST, cores: 4 } } }, 'cores'],
     ['other memory', { start: { host: { ...HOST, memoryGiB: 16 } } }, 'memoryGiB'],
@@ -282,33 +282,33 @@ describe('where the surroundings differ', () => {
     ['another Node', { start: { versions: { ...VERSIONS, node: 'v24' } } }, 'node'],
     ['a burst', { start: { concurrency: 4 } }, 'concurrency'],
     ['first runs that are counted', { start: { warmup: 1 } }, 'the first run of a row'],
-  ])('by %s, nothing is called a regression, and it says by what', (_, told, what) => {
-    const { document, text } = compared({}, { ...told, slower: 3, ...failing }, 5);
+  ])('by %s, nothing is called a regression, and it says by what', (_, scenario, what) => {
+    const { document, text } = compared({}, { ...scenario, slower: 3, ...failing }, 5);
     expect(document).toMatchObject({ verdict: 'cannot-say', regressions: [] });
     expect(document.sentence).toMatch(`cannot say whether there is a regression over 5 %, because the matches differ (${what}: `);
     expect(document.rows[1]?.measures.startup).toMatchObject({ direction: 'slower' });
     expect(text.trimEnd().split('\n').slice(-3).join(' ')).toMatch('cannot say whether there is a regression over 5 %');
   });
 
-  test.each<[string, Told, string]>([
+  test.each<[string, Scenario, string]>([
     ['another version of the runtime', { detection: { ...facts({}), version: '2.0.0' } }, 'version'],
     ['another fact of the runtime', { detection: facts({ storage: 'btrfs' }) }, 'storage'],
     ['another Node inside', { node: 'v24.0.0' }, 'Node inside'],
     ['another image, of which nobody knows what is in it', { image: 'sha256:2' }, 'image'],
     ['another image, of whose content one is unknown', { image: 'sha256:2', content: 'a' }, 'image'],
-  ])('by %s, that row is not judged, and the others are', (_, told, what) => {
+  ])('by %s, that row is not judged, and the others are', (_, scenario, what) => {
     const podman = (factor: number) => [
       ...row('podman'),
       ...Array.from({ length: ROUNDS }, (_, at) => ran('podman', at + 1, clocks(at + 1, factor))),
     ];
-    const base = { node: 'v22.1.0', more: podman(2) };
-    const { document, docker } = compared(base, { node: 'v22.1.0', ...told, slower: 3, more: podman(2) }, 5);
+    const base = { node: 'v22.1.0', extraEvents: podman(2) };
+    const { document, docker } = compared(base, { node: 'v22.1.0', ...scenario, slower: 3, extraEvents: podman(2) }, 5);
     expect(docker).toMatchObject({ cannotSay: `${what} differs`, measures: { startup: { direction: 'slower' } } });
     expect(document).toMatchObject({
       verdict: 'cannot-say',
       sentence: `cannot say of docker (${what} differs); no regression over 5 % in the other rows`,
     });
-    const also = compared(base, { node: 'v22.1.0', ...told, more: podman(3) }, 5).document;
+    const also = compared(base, { node: 'v22.1.0', ...scenario, extraEvents: podman(3) }, 5).document;
     expect(also).toMatchObject({
       verdict: 'regression',
       sentence: `regression over 5 %: podman startup, podman total; cannot say of docker (${what} differs)`,
@@ -320,7 +320,7 @@ describe('where the surroundings differ', () => {
       const [detected] = baseline() as [EventOf<'detected'>];
       return { ...detected, detection: { status: 'ready', version: '1', facts: { cpus } } };
     };
-    const { document } = compared({ more: [host(1)] }, { more: [host(2)], slower: 3 }, 5);
+    const { document } = compared({ extraEvents: [host(1)] }, { extraEvents: [host(2)], slower: 3 }, 5);
     expect(document.sentence).toBe("cannot say of host (cpus differs); docker (host's cpus differs)");
   });
 
@@ -442,9 +442,9 @@ describe('cagematch compare', () => {
   });
   afterEach(() => place.close());
 
-  function keep(name: string, told: Told): void {
+  function keep(name: string, scenario: Scenario): void {
     mkdirSync(join(place.cwd, name));
-    const lines = eventsOf(told).map((event) => `${JSON.stringify(event)}\n`);
+    const lines = eventsOf(scenario).map((event) => `${JSON.stringify(event)}\n`);
     writeFileSync(join(place.cwd, name, 'events.jsonl'), lines.join(''));
   }
   const run = (...args: string[]) => cagematch(ownHouse, ['compare', ...args], { cwd: place.cwd });
@@ -490,9 +490,9 @@ describe('cagematch compare', () => {
     [['base', 'slow', '--fail-over', 'much'], '✖ --fail-over takes a percentage such as 5 or 2.5\n'],
     [['base', 'slow', '--fail-over=-1'], '✖ --fail-over takes a percentage such as 5 or 2.5\n'],
     [['base', 'slow', '--json', 'no/such/folder.json'], 'cannot be written (ENOENT)\n'],
-  ])('refuses %j in one line', async (args, said) => {
+  ])('refuses %j in one line', async (args, message) => {
     const { exitCode, stderr, stdout } = await run(...args);
     expect([exitCode, stdout]).toEqual([2, '']);
-    expect(stderr).toContain(said);
+    expect(stderr).toContain(message);
   });
 });

@@ -17,8 +17,8 @@ import { cagematch, ownHouse, standSomewhere } from '../support/house.js';
 
 function written(make: (write: (text: string) => void) => Exporter, events: readonly MatchEvent[]): string {
   let text = '';
-  const exporter = make((more) => {
-    text += more;
+  const exporter = make((chunk) => {
+    text += chunk;
   });
   for (const event of events) exporter.push(event);
   exporter.end();
@@ -108,8 +108,8 @@ describe('CSV', () => {
   test.each(['a "quoted" word, and a comma', ' blanks at both ends ', 'two\nlines\r\nand \u001b[31mred'])(
     'holds any words in one cell: %j',
     (message) => {
-      const [run, ...more] = parseCsv(written(createCsv, [started(), ...row('docker'), ran('docker', 1, {}, failing(message)), ended()]));
-      expect(more).toEqual([]);
+      const [run, ...rest] = parseCsv(written(createCsv, [started(), ...row('docker'), ran('docker', 1, {}, failing(message)), ended()]));
+      expect(rest).toEqual([]);
       expect(run?.message?.replace(/\s+/g, ' ')).toBe(message.replace('\u001b[31m', '').replace(/\s+/g, ' '));
     },
   );
@@ -211,7 +211,7 @@ describe('a Chrome trace', () => {
       [0, 'match 20261121-040000-abcd'],
       [1, 'docker'],
     ]);
-    const on = (tid: number) => trace.filter((one) => one.ph === 'X' && one.tid === tid).map(({ name, ts, dur }) => [name, ts, dur]);
+    const on = (tid: number) => trace.filter((slice) => slice.ph === 'X' && slice.tid === tid).map(({ name, ts, dur }) => [name, ts, dur]);
     expect(on(1)).toEqual([
       ['docker#1', 1_000_000, 500_000],
       ['runtime start', 1_000_000, 100_000],
@@ -237,11 +237,11 @@ describe('a Chrome trace', () => {
 
   test('has slices that nest or stand apart on every thread, whatever the clocks say', () => {
     const usual = { launch: 90, firstProcess: 100, startup: 250, work: 100, collect: 30, teardown: 80, total: 500 };
-    const told = (clocks: object) => ({ clocks: { ...ran('docker', 1).clocks, ...usual, ...clocks } });
+    const withClocks = (clocks: object) => ({ clocks: { ...ran('docker', 1).clocks, ...usual, ...clocks } });
     const events = inOrder([
       ...runAt('docker#1', 0),
-      ...runAt('docker#2', 50, told({ firstProcess: 900, startup: 800, work: 999, collect: 700 })),
-      ...runAt('docker#3', 60, { ...told({ exit: 60 }), outcome: FAILED }),
+      ...runAt('docker#2', 50, withClocks({ firstProcess: 900, startup: 800, work: 999, collect: 700 })),
+      ...runAt('docker#3', 60, { ...withClocks({ exit: 60 }), outcome: FAILED }),
     ]);
     const trace = traceOf([started(), ...row('docker'), ...events, ended()]).filter(({ ph }) => ph === 'X');
     for (const run of trace.filter(({ cat }) => cat === 'run')) {
@@ -262,9 +262,9 @@ describe('a Chrome trace', () => {
   test('says of a run that failed why, and of one that a crash cut short that it was', () => {
     const failed = runAt('docker#1', 0, failing('it \u001b[31mbroke'));
     const trace = traceOf([started(), ...row('docker'), ...failed, ...runAt('docker#2', 600).slice(0, 3)]);
-    const of = (run: string) => trace.find(({ ph, name }) => ph === 'X' && name === run);
-    expect(of('docker#1')?.args).toMatchObject({ outcome: 'failed', cause: 'agent', message: 'it broke' });
-    expect(of('docker#2')).toMatchObject({ args: { outcome: 'cut short' }, ts: 600_000, dur: 90_000 });
+    const sliceOf = (run: string) => trace.find(({ ph, name }) => ph === 'X' && name === run);
+    expect(sliceOf('docker#1')?.args).toMatchObject({ outcome: 'failed', cause: 'agent', message: 'it broke' });
+    expect(sliceOf('docker#2')).toMatchObject({ args: { outcome: 'cut short' }, ts: 600_000, dur: 90_000 });
   });
 
   test('of a match without a run is still one', () => {
@@ -275,11 +275,11 @@ describe('a Chrome trace', () => {
 
 describe('the report as JSON', () => {
   test.each([0, 1, 3])('is written run by run as it would be whole (%i runs)', (count) => {
-    const words = '"runs": [], and\n  "runs": []';
+    const message = '"runs": [], and\n  "runs": []';
     const events = [
-      started({ modelWhy: words }),
+      started({ modelWhy: message }),
       ...baseline(),
-      ...Array.from({ length: count }, (_, at) => ran('host', at + 1, { startup: 5 }, { warmup: at === 0, ...failing(words) })),
+      ...Array.from({ length: count }, (_, at) => ran('host', at + 1, { startup: 5 }, { warmup: at === 0, ...failing(message) })),
       ended(),
     ];
     const fold = createFold();

@@ -15,7 +15,7 @@ import { sampleProbe } from '../support/sample-probe.js';
 
 const MATCH = madeMatch(
   { host: HOST, 'docker:runsc': { isolation: 'user-kernel', startup: 800 } },
-  { more: burstOf('host', { 1: 60, 2: 90 }, 6) },
+  { extraEvents: burstOf('host', { 1: 60, 2: 90 }, 6) },
 );
 const VIEWS = new Map([
   ['m', viewOfMatch(MATCH)],

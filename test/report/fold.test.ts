@@ -291,11 +291,11 @@ describe('a record in a file', () => {
 
   test('is read in pieces, wherever they are cut, and says what it would say whole', async () => {
     // A letter of more than one byte at every place where a piece could end.
-    const words: MatchEvent = { type: 'warning', atMs: 1, code: 'x', message: 'ü€😀'.repeat(100_000) };
-    const all = [...events.slice(0, -1), words, ended()];
+    const warning: MatchEvent = { type: 'warning', atMs: 1, code: 'x', message: 'ü€😀'.repeat(100_000) };
+    const all = [...events.slice(0, -1), warning, ended()];
     const report = await foldOf(write(linesOf(all)));
     expect(report).toEqual({ ...buildReport(all), runs: [] });
-    expect(report.warnings[0]?.message).toBe(words.type === 'warning' ? words.message : '');
+    expect(report.warnings[0]?.message).toBe(warning.type === 'warning' ? warning.message : '');
   });
 
   test('whose last line a crash cut short reports, as of a match that crashed', async () => {
@@ -324,14 +324,14 @@ describe('a record in a file', () => {
 });
 
 describe('a comparison of two rows', () => {
-  const held = (comparisons: Report['comparisons']) => comparisons.map(({ a, b }) => `${a} ${b}`);
+  const pairNames = (comparisons: Report['comparisons']) => comparisons.map(({ a, b }) => `${a} ${b}`);
   const many = (rows: Record<string, MadeRow>, count = 12) => madeMatch(rows, { rounds: count }).comparisons;
   const OTHER: MadeRow = { isolation: 'container', startup: 520, work: 200, noise: 20 };
 
   test('is never made across states or options, unless they are two rows of one mode', () => {
     const half = { ...OTHER, entry: { mode: 'docker', label: 'half', options: { cpus: 0.5 } } };
     const warm = { ...OTHER, entry: { state: 'warm' as const } };
-    const pairs = held(many({ host: HOST, docker: OTHER, 'docker@half': half, podman: warm }));
+    const pairs = pairNames(many({ host: HOST, docker: OTHER, 'docker@half': half, podman: warm }));
     expect(pairs).toEqual(['host docker', 'docker docker@half']);
   });
 

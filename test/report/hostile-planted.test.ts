@@ -145,7 +145,7 @@ describe('what was planted is told', () => {
     const { modeOf, report } = reportOf(events);
     expect(modeOf('host').planted).toEqual([]);
     expect(modeOf('docker').planted).toEqual([
-      ...['docker#1', 'docker#2'].flatMap((run) => some.map((one) => ({ run, ...one }))),
+      ...['docker#1', 'docker#2'].flatMap((run) => some.map((item) => ({ run, ...item }))),
       { run: 'docker#3', path: '.envrc\u001b[31m', how: 'removed' },
     ]);
     expect(modeOf('podman').planted).toEqual({ gap: 'vanished' });

@@ -60,7 +60,7 @@ describe.each(HOSTILE_BEGINNINGS)('a record whose every text begins with %j', (b
     [
       'what is detected',
       (style: typeof plain) => {
-        const words = hostileWords(beginning);
+        const text = hostileWords(beginning);
         const rows = report.modes.map(({ mode, letter, title, isolation, standIn, detection }) => ({
           mode,
           letter,
@@ -70,7 +70,7 @@ describe.each(HOSTILE_BEGINNINGS)('a record whose every text begins with %j', (b
           detection,
         }));
         return renderDetected(
-          [...rows, { ...rows[0], detection: { status: 'absent', reason: words, hint: words } } as (typeof rows)[0]],
+          [...rows, { ...rows[0], detection: { status: 'absent', reason: text, hint: text } } as (typeof rows)[0]],
           style,
         );
       },

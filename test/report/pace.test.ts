@@ -23,7 +23,7 @@ function tallyOf(startups: number[]) {
 }
 
 describe('drift', () => {
-  const driftOfPace = (pace: number[]) => driftOf([1, 1.3].map((factor) => tallyOf(pace.map((one) => 500 * factor * one))));
+  const driftOfPace = (pace: number[]) => driftOf([1, 1.3].map((factor) => tallyOf(pace.map((value) => 500 * factor * value))));
   const known = (pace: number[]) => {
     const drift = driftOfPace(pace);
     if (isGap(drift)) throw new Error('a gap');
@@ -109,9 +109,9 @@ describe('the order of rounds', () => {
   test('differs from round to round as often for seeds that are neighbours as for any others', () => {
     let [same, firstIsA] = [0, 0];
     for (let seed = 1; seed <= 3000; seed += 1) {
-      const [one, two] = [...rounds(seed, 2, ['a', 'b'])];
-      if (one?.[0] === two?.[0]) same += 1;
-      if (one?.[0] === 'a') firstIsA += 1;
+      const [first, second] = [...rounds(seed, 2, ['a', 'b'])];
+      if (first?.[0] === second?.[0]) same += 1;
+      if (first?.[0] === 'a') firstIsA += 1;
     }
     for (const count of [same, firstIsA]) expect(Math.abs(count - 1500)).toBeLessThan(110);
   });

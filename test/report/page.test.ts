@@ -81,7 +81,7 @@ describe('the text of the page', () => {
 
   test('gaps say why in words, and failures say what was seen', () => {
     const text = textOf(renderHtml(sampleReport(10)));
-    for (const words of [
+    for (const phrase of [
       'not captured: it runs on another machine',
       'not captured: what runs it belongs to another program',
       'podman run ended with exit code 125: netavark: no such bridge',
@@ -90,7 +90,7 @@ describe('the text of the page', () => {
       '8 at once need some 2.9 GiB of memory, and 2.1 GiB are free',
       '3 runs of 20 failed at 4',
     ])
-      expect(text).toContain(words);
+      expect(text).toContain(phrase);
   });
 
   test('stand-ins come with the line that their numbers are no finding, and only they', () => {

@@ -21,11 +21,11 @@ function spread(entry: string, runs: [place: string | undefined, startup: number
   );
 }
 
-const held = (concurrency: number, ...events: MatchEvent[][]) =>
+const placesOf = (concurrency: number, ...events: MatchEvent[][]) =>
   reportOf([started({ concurrency, runs: 4 }), ...events.flat(), ended()]).report;
 
 test('a row whose runs were on several machines has a line for each, the failed runs counted where they were', () => {
-  const report = held(
+  const report = placesOf(
     1,
     row('incus'),
     spread('incus', [
@@ -54,13 +54,13 @@ test('in a burst each level tells its machines apart', () => {
     ['m1', 1500, 2],
     ['m2', 1600, 2],
   ]);
-  expect(renderTable(held(2, row('incus'), runs))).toContain(
+  expect(renderTable(placesOf(2, row('incus'), runs))).toContain(
     'mode   at once  on  passed  startup ms\nincus        1  m1     1/1         900\n             2  m1     1/1        1500\n             2  m2     1/1        1600\n',
   );
 });
 
 test('a row that had all of its runs in one place says which; one that knows no places says nothing', () => {
-  const report = held(
+  const report = placesOf(
     1,
     row('fly', { standIn: true }),
     spread('fly', [
@@ -72,7 +72,7 @@ test('a row that had all of its runs in one place says which; one that knows no 
   );
   expect(renderTable(report)).toContain('where the runs were\n  fly (stand-in): all on fra\n\n');
   expect(renderMarkdown(report)).toContain('Where the runs were:\n\n- fly (stand-in): all on fra\n');
-  const nowhere = held(1, row('host'), spread('host', [[undefined, 500]]));
+  const nowhere = placesOf(1, row('host'), spread('host', [[undefined, 500]]));
   expect(nowhere.places).toEqual([]);
   for (const form of [renderTable(nowhere), renderMarkdown(nowhere), renderHtml(nowhere)])
     expect(form).not.toMatch(/where the runs were|>Places</i);
@@ -80,8 +80,8 @@ test('a row that had all of its runs in one place says which; one that knows no 
 
 test('every line of the CSV names the place', () => {
   let text = '';
-  const csv = createCsv((more) => {
-    text += more;
+  const csv = createCsv((chunk) => {
+    text += chunk;
   });
   for (const event of [started(), ...row('incus', { options: { target: 'm2' } }), ...spread('incus', [['m2', 900]])]) csv.push(event);
   csv.end();

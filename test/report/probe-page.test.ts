@@ -43,7 +43,7 @@ function hostileProbe(): ProbeDocument {
     sync: moved(document.sync),
     walls: moved(document.walls),
     tax: moved(document.tax),
-    brokeOff: document.brokeOff.map((one) => ({ ...one, entry: renamed })),
+    brokeOff: document.brokeOff.map((item) => ({ ...item, entry: renamed })),
   };
 }
 

@@ -5,7 +5,7 @@ import { createProbeProgress } from '../../lib/report/probe/progress.js';
 import { ENTRIES, probeEnded, probeStarted, rowOf, sampleProbeEvents, synced, worked } from '../support/sample-probe.js';
 
 /** Everything that was written. @param live at a terminal of 80 columns; a second passes with each event */
-function said(events: ProbeEvent[], live: boolean): string {
+function progressOf(events: ProbeEvent[], live: boolean): string {
   let text = '';
   let nowMs = 0;
   const progress = createProbeProgress(
@@ -50,7 +50,7 @@ const FEW: ProbeEvent[] = [
 ];
 
 test('at a terminal one line says which row, what of it, how far, and for how long it has gone on', () => {
-  const text = said(FEW, true);
+  const text = progressOf(FEW, true);
   for (const shown of [
     'looking for runtimes',
     'preparing host and docker',
@@ -68,7 +68,7 @@ test('at a terminal one line says which row, what of it, how far, and for how lo
 });
 
 test('elsewhere there is a line for each row, and for each round of overhead', () => {
-  expect(said(FEW, false).split('\n')).toEqual([
+  expect(progressOf(FEW, false).split('\n')).toEqual([
     'probe 20261121-100000-beef: files, isolation checks, residue and overhead',
     'docker: prepared in 61.5 s',
     'host: files: 2 found',
@@ -80,7 +80,7 @@ test('elsewhere there is a line for each row, and for each round of overhead', (
 });
 
 test('elsewhere a whole probe takes three lines a row, and a few', () => {
-  const lines = said(sampleProbeEvents(), false).split('\n');
+  const lines = progressOf(sampleProbeEvents(), false).split('\n');
   for (const entry of ENTRIES) expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^${entry}: isolation checks: 30 found$`)));
   expect(lines.length).toBeLessThan(3 * ENTRIES.length + 10);
 });

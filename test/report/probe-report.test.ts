@@ -34,19 +34,19 @@ const lineOf = (text: string, name: string) => text.split('\n').find((line) => l
 
 /** Two rows, and hostile words wherever a guest could have put some. */
 function hostileProbe() {
-  const words = `${HOSTILE} ${TURNED}`;
+  const text = `${HOSTILE} ${TURNED}`;
   return foldProbe([
     probeStarted(),
     ...rowOf('host', { isolation: 'none' }),
     ...rowOf('docker', { standIn: true }),
-    { type: 'unprepared', atMs: 3, entry: 'docker', outcome: { status: 'failed', cause: 'image', message: words } },
+    { type: 'unprepared', atMs: 3, entry: 'docker', outcome: { status: 'failed', cause: 'image', message: text } },
     synced('docker', { cell: HOSTILE, direction: 'in', verdict: 'same', latencyMs: 1 }),
-    synced('docker', { cell: 'create', direction: 'out', verdict: 'differs', detail: words }),
+    synced('docker', { cell: 'create', direction: 'out', verdict: 'differs', detail: text }),
     synced('docker', { cell: LONG, direction: 'both', verdict: 'lost', detail: LONG }),
-    walled('docker', { wall: 'root', declared: 'closed', observed: 'open', evidence: words }),
+    walled('docker', { wall: 'root', declared: 'closed', observed: 'open', evidence: text }),
     walled('docker', { wall: HOSTILE, observed: 'gap', evidence: LONG }),
-    worked('docker', 1, { probe: HOSTILE, opMs: { gap: 'not-reached' }, detail: words }),
-    { type: 'warning', atMs: 5, code: 'x', message: words },
+    worked('docker', 1, { probe: HOSTILE, opMs: { gap: 'not-reached' }, detail: text }),
+    { type: 'warning', atMs: 5, code: 'x', message: text },
     probeEnded(),
   ]);
 }
@@ -135,13 +135,13 @@ describe('a probe at the terminal', () => {
   });
 
   test('says of what is not the same how, once for all rows, cells and directions of which the same is said', () => {
-    const said = unwrapped(text);
-    expect(said).toContain('docker, docker:runsc: watch (in-live) lost: no event within 5 s');
-    expect(said).toContain('docker:runsc: mtime (out-live, out) differs: cut to whole seconds');
-    expect(said).toContain('every row: modify (both) differs: the last to write wins');
-    expect(said).toContain('shape-nested-git, shape-shallow-clone (in-live, out-live) does not apply: a shape is whole');
-    expect(said.match(/a shape is whole/g)).toHaveLength(1);
-    expect(said).not.toContain('same: undefined');
+    const plain = unwrapped(text);
+    expect(plain).toContain('docker, docker:runsc: watch (in-live) lost: no event within 5 s');
+    expect(plain).toContain('docker:runsc: mtime (out-live, out) differs: cut to whole seconds');
+    expect(plain).toContain('every row: modify (both) differs: the last to write wins');
+    expect(plain).toContain('shape-nested-git, shape-shallow-clone (in-live, out-live) does not apply: a shape is whole');
+    expect(plain.match(/a shape is whole/g)).toHaveLength(1);
+    expect(plain).not.toContain('same: undefined');
   });
 
   test('marks the wall that is not as declared, and gives its evidence first', () => {
@@ -155,12 +155,12 @@ describe('a probe at the terminal', () => {
       'closed',
       'closed',
     ]);
-    const said = unwrapped(text);
-    expect(said).toContain(
+    const plain = unwrapped(text);
+    expect(plain).toContain(
       'isolation checks that are not as declared (!) fork-limit: declared closed, observed open in docker:runsc; made 600 processes; the limit is 512',
     );
-    expect(said).toContain('dns: open in every row but host; in native: dns of native: it was there');
-    expect(said).toContain('metadata: gap in every row; no route to 169.254.169.254');
+    expect(plain).toContain('dns: open in every row but host; in native: dns of native: it was there');
+    expect(plain).toContain('metadata: gap in every row; no route to 169.254.169.254');
     expect(text.match(/!$/gm) ?? []).toHaveLength(0);
   });
 
@@ -172,11 +172,11 @@ describe('a probe at the terminal', () => {
       'guest-files',
     ]);
     expect(lineOf(text, 'podman:rootless ').trim().split(/ {2,}/)).toEqual(['podman:rootless', 'nowhere', 'guest-environ', 'guest-files']);
-    const said = unwrapped(text);
-    expect(said).toContain('docker:runsc: gateway: argv: curl (pid 4711)');
-    expect(said).toContain('every row: env: guest-environ: what the agent was started with');
-    expect(said).toContain('every row: file: guest-files: in host /dev/shm/host.json (base64)');
-    expect(said).toContain('docker:runsc: gateway: logs: docker logs: no such container');
+    const plain = unwrapped(text);
+    expect(plain).toContain('docker:runsc: gateway: argv: curl (pid 4711)');
+    expect(plain).toContain('every row: env: guest-environ: what the agent was started with');
+    expect(plain).toContain('every row: file: guest-files: in host /dev/shm/host.json (base64)');
+    expect(plain).toContain('docker:runsc: gateway: logs: docker logs: no such container');
     expect(text).toMatch(/incus +nowhere +guest-environ +not delivered; guest-files/);
   });
 

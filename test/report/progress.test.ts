@@ -34,13 +34,13 @@ function wave(entry: string, level: number, round: number, fromMs: number, ms: n
     level,
   }));
   return [
-    ...runs.map((one): MatchEvent => ({ type: 'run-started', atMs: fromMs, ...one })),
-    ...runs.map((one) => at(ran(entry, round, {}, one), fromMs + ms / 2)),
+    ...runs.map((change): MatchEvent => ({ type: 'run-started', atMs: fromMs, ...change })),
+    ...runs.map((change) => at(ran(entry, round, {}, change), fromMs + ms / 2)),
     { type: 'wave-ended', atMs: fromMs + ms, entry, round, warmup: false, level, wallMs: ms, passed: level },
   ];
 }
 
-function told(events: MatchEvent[], { live = false, columns = 100 }: { live?: boolean; columns?: number } = {}) {
+function progressOf(events: MatchEvent[], { live = false, columns = 100 }: { live?: boolean; columns?: number } = {}) {
   let written = '';
   const progress = createProgress(
     (text) => (written += text),
@@ -53,7 +53,7 @@ function told(events: MatchEvent[], { live = false, columns = 100 }: { live?: bo
 
 /** The live line as it stood after each event. */
 const statuses = (events: MatchEvent[], columns?: number) =>
-  told(events, { live: true, ...(columns === undefined ? {} : { columns }) })
+  progressOf(events, { live: true, ...(columns === undefined ? {} : { columns }) })
     .written()
     .split(/[\r\n]/)
     .map((text) => text.trimEnd())
@@ -63,7 +63,7 @@ const failure = (round: number): EventOf<'run-ended'> => ran('docker', round, {}
 
 describe('where it is no terminal', () => {
   test('a match is its first line and one for each of a few rounds; no run that passed has its own', () => {
-    const { lines } = told([started(), ...row('host'), ...row('docker'), ...rounds({ host: 1000, docker: 2000 }, 3), end()]);
+    const { lines } = progressOf([started(), ...row('host'), ...row('docker'), ...rounds({ host: 1000, docker: 2000 }, 3), end()]);
     expect(lines()).toEqual([
       'match 20261121-040000-abcd: model replay (--model replay)',
       'round 1 of 3: 2 of 2 runs passed so far, about 10 s left',
@@ -73,14 +73,14 @@ describe('where it is no terminal', () => {
   });
 
   test('a thousand rounds are ten lines', () => {
-    const { lines } = told([started({ runs: 1000 }), ...row('host'), ...rounds({ host: 1000 }, 1000), end()]);
+    const { lines } = progressOf([started({ runs: 1000 }), ...row('host'), ...rounds({ host: 1000 }, 1000), end()]);
     expect(lines()).toHaveLength(11);
     expect(lines()[1]).toBe('round 100 of 1000: 100 of 100 runs passed so far, about 15 min left');
     expect(lines().at(-1)).toBe('round 1000 of 1000: 1000 of 1000 runs passed so far');
   });
 
   test('what failed, warned, took long to prepare or could not be prepared has a line at once', () => {
-    const { lines } = told([
+    const { lines } = progressOf([
       started({ runs: 1 }),
       ...row('docker'),
       { type: 'prepared', atMs: 1, entry: 'docker', imageMs: 41_200 },
@@ -101,7 +101,7 @@ describe('where it is no terminal', () => {
 
   test('a row that fails in one way all the time is told three times', () => {
     const other = ran('docker', 9, {}, { outcome: { status: 'failed', cause: 'timeout', message: 'too long' } });
-    const { lines } = told([started(), ...Array.from({ length: 8 }, (_, round) => failure(round + 1)), other]);
+    const { lines } = progressOf([started(), ...Array.from({ length: 8 }, (_, round) => failure(round + 1)), other]);
     expect(lines().slice(1)).toEqual([
       'docker#1 failed: agent: the agent ended with exit code 3',
       'docker#2 failed: agent: the agent ended with exit code 3',
@@ -111,7 +111,7 @@ describe('where it is no terminal', () => {
   });
 
   test('what is waited for is not shown, and nothing is written over', () => {
-    const { written, progress } = told([started(), ...row('host'), ...rounds({ host: 10 }, 2)]);
+    const { written, progress } = progressOf([started(), ...row('host'), ...rounds({ host: 10 }, 2)]);
     progress.waiting('looking for runtimes');
     progress.end();
     expect(written()).not.toMatch(/\r|looking|preparing/);
@@ -119,7 +119,7 @@ describe('where it is no terminal', () => {
 
   test('a run of warm-up counts in no line, but its failure has one', () => {
     const warm = ran('host', 1, {}, { warmup: true, outcome: FAILED });
-    const { lines } = told([
+    const { lines } = progressOf([
       started({ runs: 1, warmup: 1 }),
       ...row('host'),
       { type: 'round-started', atMs: 0, round: 1, order: ['host'] },
@@ -132,7 +132,7 @@ describe('where it is no terminal', () => {
 
   test('what a runtime said cannot move the cursor', () => {
     const message = 'gone\r\u001b[2Kwrong\b';
-    const { written } = told([started(), ran('host', 1, {}, { outcome: { status: 'failed', cause: 'sandbox', message } })]);
+    const { written } = progressOf([started(), ran('host', 1, {}, { outcome: { status: 'failed', cause: 'sandbox', message } })]);
     expect(written()).toContain('host#1 failed: sandbox: gone wrong');
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not be there
     expect(written()).not.toMatch(/[\u001b\b\r]/);
@@ -141,7 +141,7 @@ describe('where it is no terminal', () => {
 
 describe('at a terminal', () => {
   test('one line says the round, what runs now, and takes itself away', () => {
-    const { written, lines, progress } = told([started(), ...row('host'), ...rounds({ host: 10 }, 2)], { live: true });
+    const { written, lines, progress } = progressOf([started(), ...row('host'), ...rounds({ host: 10 }, 2)], { live: true });
     expect(lines()).toHaveLength(1);
     expect(written()).toContain('\rround 1 of 3 · host#1 work');
     progress.end();
@@ -155,21 +155,21 @@ describe('at a terminal', () => {
 
   test.each([100, 40, 12, 2])('it never is as wide as the %i columns there are, so that it cannot wrap', (columns) => {
     const name = 'docker:io.containerd.kata-with-a-very-long-name-of-a-runtime.v2';
-    const { written } = told([started(), ...row(name), ...rounds({ [name]: 1000, host: 1000 }, 3)], { live: true, columns });
+    const { written } = progressOf([started(), ...row(name), ...rounds({ [name]: 1000, host: 1000 }, 3)], { live: true, columns });
     const drawn = written().split('\n').slice(1).join('').split('\r');
     expect(drawn.length).toBeGreaterThan(2);
     for (const text of drawn) expect(text.length, text).toBeLessThan(columns);
   });
 
   test('every shorter text covers all of the longer one before it', () => {
-    const { progress, written } = told([], { live: true });
+    const { progress, written } = progressOf([], { live: true });
     progress.waiting('a long text');
     progress.waiting('short');
     expect(written()).toBe('\ra long text\rshort      ');
   });
 
   test('a line from elsewhere stands above it, and the live line comes back', () => {
-    const { progress, written } = told([], { live: true });
+    const { progress, written } = progressOf([], { live: true });
     progress.waiting('now');
     progress.say('built');
     expect(written()).toBe('\rnow\r   \rbuilt\n\rnow');
@@ -232,17 +232,17 @@ describe('the time that is left', () => {
 
   test('is nothing after rounds that have settled', () => {
     const settled: MatchEvent = { type: 'settled', atMs: 9000, round: 3, how: 'precise', wide: [] };
-    const { lines } = told([started({ runs: 50, until: 'precise' }), ...rounds({ host: 3000 }, 3), settled, end()]);
+    const { lines } = progressOf([started({ runs: 50, until: 'precise' }), ...rounds({ host: 3000 }, 3), settled, end()]);
     expect(lines().at(-1)).toBe('settled after 3 rounds: every ratio of startups is known to ±5 %');
     const none: MatchEvent = { type: 'settled', atMs: 9000, round: 3, how: 'limit', wide: [] };
     expect(
-      told([started({ runs: 3, until: 'precise' }), none])
+      progressOf([started({ runs: 3, until: 'precise' }), none])
         .lines()
         .at(-1),
     ).toBe('not settled after 3 rounds, the most there may be');
     const wide: MatchEvent = { type: 'settled', atMs: 9000, round: 3, how: 'limit', wide: ['host', 'docker'] };
     expect(
-      told([started({ runs: 3, until: 'precise' }), wide])
+      progressOf([started({ runs: 3, until: 'precise' }), wide])
         .lines()
         .at(-1),
     ).toBe('not settled after 3 rounds, the most there may be: wider than ±5 %: host and docker');

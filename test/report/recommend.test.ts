@@ -18,8 +18,8 @@ const ALL = { host: HOST, docker: OCI, podman: FAST, 'docker:runsc': SENTRY };
 const made = (rows: Record<string, MadeRow>, options?: Made) => madeMatch(rows, options).recommendation;
 
 function advised({ recommendation }: Pick<Report, 'recommendation'>, profile: string) {
-  const sentence = recommendation.profiles.find((one) => one.profile === profile);
-  const silent = recommendation.silent.find((one) => one.profile === profile);
+  const sentence = recommendation.profiles.find((candidate) => candidate.profile === profile);
+  const silent = recommendation.silent.find((candidate) => candidate.profile === profile);
   expect(sentence === undefined, `${profile}: either a sentence or the reason for none`).toBe(silent !== undefined);
   return { sentence: sentence?.sentence, rows: sentence?.rows, best: sentence?.best, why: silent?.why };
 }
@@ -275,8 +275,8 @@ describe('break-even', () => {
   const breakEvenOf = (rows: Record<string, MadeRow>) => made(rows, { rounds: 12 }).breakEven;
 
   test('is twenty times the extra start and end, with its interval', () => {
-    const [first, ...more] = breakEvenOf(twoLengths({ docker: { isolation: 'container', fixed: 700, rate: 1 } }));
-    expect(more).toEqual([]);
+    const [first, ...rest] = breakEvenOf(twoLengths({ docker: { isolation: 'container', fixed: 700, rate: 1 } }));
+    expect(rest).toEqual([]);
     expect(first).toMatchObject({ entry: 'docker', against: 'host', kind: 'negligible' });
     expect(first?.workMs).toBeCloseTo(20 * 300, -2);
     const [low, high] = (first as { ci95: [number, number] }).ci95;
@@ -402,34 +402,34 @@ describe('many in parallel', () => {
 
   test('is for the row that gets most done a minute, with its level, its failures and its memory', () => {
     const cost = { memoryPeakBytes: 200 * 2 ** 20, cpuUserMs: 500, cpuSystemMs: 100 };
-    const { sentence, best } = adviceFor('many in parallel', { ...ALL, docker: { ...OCI, run: { cost } } }, { more: bursts() });
+    const { sentence, best } = adviceFor('many in parallel', { ...ALL, docker: { ...OCI, run: { cost } } }, { extraEvents: bursts() });
     expect(sentence).toMatch(
       /^Many in parallel: docker: 1\d\d \[\d+–1\d\d\] runs a minute with 4 at once \(1 of 24 failed, 200 MiB of memory a run\)\.$/,
     );
     expect(best).toEqual(['docker']);
-    expect(adviceFor('many in parallel', ALL, { more: bursts() }).sentence).not.toMatch(/memory/);
+    expect(adviceFor('many in parallel', ALL, { extraEvents: bursts() }).sentence).not.toMatch(/memory/);
   });
 
   test('names all rows that do not differ significantly from the best', () => {
     const third = burstOf('docker:runsc', { 1: 10, 2: 20 }, 6);
-    const { sentence, best } = adviceFor('many in parallel', ALL, { more: [...bursts(6, { 1: 40, 2: 100, 4: 120 }), ...third] });
+    const { sentence, best } = adviceFor('many in parallel', ALL, { extraEvents: [...bursts(6, { 1: 40, 2: 100, 4: 120 }), ...third] });
     expect(sentence).toMatch(/^Many in parallel: docker and podman \(no significant difference at n=6 waves\): /);
     expect(best).toEqual(['docker', 'podman']);
   });
 
   test.each<[string, Record<string, MadeRow>, Made, RegExp]>([
     ['without a burst', ALL, {}, /^rerun with --concurrency N$/],
-    ['with few waves', ALL, { more: bursts(5) }, /^n=5 waves a level is too few: at least n=6 is needed$/],
+    ['with few waves', ALL, { extraEvents: bursts(5) }, /^n=5 waves a level is too few: at least n=6 is needed$/],
     [
       'with a burst of one row',
       ALL,
-      { more: burstOf('docker', { 1: 50, 2: 90 }, 6) },
+      { extraEvents: burstOf('docker', { 1: 50, 2: 90 }, 6) },
       /^runs a minute are known of fewer than two isolated rows$/,
     ],
     [
       'where nothing differs significantly',
       ALL,
-      { more: bursts(6, { 1: 40, 2: 100, 4: 120 }) },
+      { extraEvents: bursts(6, { 1: 40, 2: 100, 4: 120 }) },
       /^no significant difference between docker and podman at n=6 waves$/,
     ],
   ])('is silent %s', (_, rows, options, why) => {

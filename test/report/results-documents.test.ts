@@ -42,10 +42,10 @@ describe('what is published', () => {
   test('answers every question in plain words first, and names the match or probe that answers it', () => {
     const [, findings = ''] = /<!-- cagematch:findings -->([\s\S]*?)<!-- \/cagematch:findings -->/.exec(read('RESULTS.md')) ?? [];
     const sections = findings.split(/^### /m).slice(1);
-    const answered = sections.filter((one) => !one.startsWith('Open: '));
+    const answered = sections.filter((section) => !section.startsWith('Open: '));
     expect(answered.length).toBeGreaterThan(9);
-    for (const one of answered)
-      expect(one).toMatch(/^.*\?\n\n\*\*[A-Z][^*]*\.\*\* [\s\S]*\((?:Match|Probe) `\d{8}-\d{6}-[0-9a-f]{4}`.*\.\)\s*$/);
+    for (const section of answered)
+      expect(section).toMatch(/^.*\?\n\n\*\*[A-Z][^*]*\.\*\* [\s\S]*\((?:Match|Probe) `\d{8}-\d{6}-[0-9a-f]{4}`.*\.\)\s*$/);
   });
 
   test('is short enough to be read: a page each, and no evidence', () => {

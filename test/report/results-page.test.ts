@@ -17,35 +17,35 @@ const page = (match = 'm', probe = 'old') =>
   `# Mine\n<!-- cagematch:match -->\n${match}\n<!-- /cagematch:match -->\n<!-- cagematch:probe -->\n${probe}\n<!-- /cagematch:probe -->\nkept\n`;
 const TABLE = '| mode | isolation |\n| --- | --- |\n| - host | none |\n| A docker:runsc | user-kernel |';
 const DOCKER = { ...HOST, isolation: 'container' as const, startup: 600 };
-const match = (rounds = 6, more = {}) => madeMatch({ host: HOST, 'docker:runsc': DOCKER, ...more }, { rounds });
+const match = (rounds = 6, rows = {}) => madeMatch({ host: HOST, 'docker:runsc': DOCKER, ...rows }, { rounds });
 
 function standing(text: string | undefined) {
   const cwd = temporaryFolder();
   if (text !== undefined) writeFileSync(join(cwd, RESULTS), text);
-  let said = '';
-  const io = { out() {}, err: (line: string) => (said += line), cwd, env: {}, outIsTty: false, errIsTty: false } as unknown as Io;
-  return { cwd, io, said: () => said, page: () => readFileSync(join(cwd, RESULTS), 'utf8') };
+  let output = '';
+  const io = { out() {}, err: (line: string) => (output += line), cwd, env: {}, outIsTty: false, errIsTty: false } as unknown as Io;
+  return { cwd, io, output: () => output, page: () => readFileSync(join(cwd, RESULTS), 'utf8') };
 }
 
-async function published(of: Report, text = page(), { asked = true, out = 'results' } = {}) {
+async function published(report: Report, text = page(), { requested = true, out = 'results' } = {}) {
   const here = standing(text);
-  await publish(of, join(here.cwd, out, of.match.id), { publish: asked }, here.io);
-  return { said: here.said(), page: here.page() };
+  await publish(report, join(here.cwd, out, report.match.id), { publish: requested }, here.io);
+  return { output: here.output(), page: here.page() };
 }
 
 describe('a match', () => {
   test('is published where that is asked for, and nothing else in the page is touched', async () => {
-    const { said, page: now } = await published(match());
+    const { output, page: now } = await published(match());
     expect(now).toMatch(
       /^# Mine\n<!-- cagematch:match -->\nMatch `20261121-040000-abcd`[\s\S]*<!-- \/cagematch:match -->\n<!-- cagematch:probe -->\nold\n/,
     );
     expect(now).toMatch(/\n<!-- \/cagematch:probe -->\nkept\n$/);
-    expect(said).toContain('published: RESULTS.md; its record is results/20261121-040000-abcd: commit both');
+    expect(output).toContain('published: RESULTS.md; its record is results/20261121-040000-abcd: commit both');
   });
 
   test('that nobody asked to publish leaves the page alone, and one line names the way', async () => {
-    expect(await published(match(), page(), { asked: false })).toEqual({
-      said: expect.stringContaining('not published: cagematch report 20261121-040000-abcd --publish writes RESULTS.md\n'),
+    expect(await published(match(), page(), { requested: false })).toEqual({
+      output: expect.stringContaining('not published: cagematch report 20261121-040000-abcd --publish writes RESULTS.md\n'),
       page: page(),
     });
   });
@@ -60,16 +60,16 @@ describe('a match', () => {
     [() => madeMatch({ host: HOST }, { rounds: 6 }), 'RESULTS.md has a row that would be lost: docker:runsc'],
     [() => ({ ...match(), match: { ...match().match, how: 'interrupted' as const } }), 'the match did not run to its end (interrupted)'],
   ])('is refused, with the reason, where it may not stand there: %#', async (made, why) => {
-    for (const asked of [true, false]) {
-      const { said, page: now } = await published(made(), page(TABLE), { asked });
-      expect(said).toContain(`not published: ${why}`);
+    for (const requested of [true, false]) {
+      const { output, page: now } = await published(made(), page(TABLE), { requested });
+      expect(output).toContain(`not published: ${why}`);
       expect(now).toBe(page(TABLE));
     }
   });
 
   test('is refused where its record is kept somewhere else', async () => {
-    const { said, page: now } = await published(match(), page(), { out: 'elsewhere' });
-    expect(said).toContain('not published: the record of 20261121-040000-abcd is not in results/');
+    const { output, page: now } = await published(match(), page(), { out: 'elsewhere' });
+    expect(output).toContain('not published: the record of 20261121-040000-abcd is not in results/');
     expect(now).toBe(page());
   });
 
@@ -77,7 +77,7 @@ describe('a match', () => {
     const none = standing(undefined);
     mkdirSync(join(none.cwd, RESULTS));
     await publish(match(), join(none.cwd, 'results/x'), { publish: false }, none.io);
-    expect(none.said()).not.toContain('publish');
+    expect(none.output()).not.toContain('publish');
     const gone = standing(page());
     const candidate = matchCandidate(match());
     const text = () => {
@@ -86,15 +86,15 @@ describe('a match', () => {
       return 'new';
     };
     expect(publishResult({ ...candidate, text }, { publish: true, folder: join(gone.cwd, 'results/x') }, gone.io)).toBe(false);
-    expect(gone.said()).toMatch(/^not published: RESULTS.md cannot be written: EISDIR/);
+    expect(gone.output()).toMatch(/^not published: RESULTS.md cannot be written: EISDIR/);
   });
 });
 
 describe('a probe', () => {
-  const probed = (document = sampleProbe(), asked = true) => {
+  const probed = (document = sampleProbe(), requested = true) => {
     const here = standing(page());
-    publishProbe(document, join(here.cwd, 'results', document.probe.id), { publish: asked }, here.io);
-    return { said: here.said(), page: here.page() };
+    publishProbe(document, join(here.cwd, 'results', document.probe.id), { publish: requested }, here.io);
+    return { output: here.output(), page: here.page() };
   };
 
   test('is published where that is asked for, and nothing else in the page is touched', () => {
@@ -111,7 +111,7 @@ describe('a probe', () => {
     publishProbe(sampleProbe(), join(here.cwd, 'results', sampleProbe().probe.id), { publish: true }, here.io);
     const [shown, few] = [here.page(), foldProbe([probeStarted(), ...rowOf('docker'), probeEnded()])];
     publishProbe(few, join(here.cwd, 'results', few.probe.id), { publish: true }, here.io);
-    expect(here.said()).toMatch(
+    expect(here.output()).toMatch(
       /not published: RESULTS.md has rows that would be lost: host, native, docker:runsc, podman, podman:rootless, incus\n/,
     );
     expect(here.page()).toBe(shown);
@@ -122,7 +122,7 @@ describe('a probe', () => {
     [[probeStarted(), ...rowOf('docker'), probeEnded('interrupted')], 'the probe did not run to its end (interrupted)'],
     [[probeStarted(), ...rowOf('docker', { standIn: true }), probeEnded()], 'docker: what a stand-in shows is no finding'],
   ])('is refused, with the reason, where it may not stand there: %#', (events, why) => {
-    expect(probed(foldProbe(events))).toEqual({ said: expect.stringContaining(`not published: ${why}`), page: page() });
+    expect(probed(foldProbe(events))).toEqual({ output: expect.stringContaining(`not published: ${why}`), page: page() });
   });
 });
 
@@ -161,7 +161,7 @@ describe('cagematch report --publish', () => {
     const short = standing(page());
     keep(short.cwd, 5);
     expect(await report({ match: ID, format: 'table', out: 'results', publish: true }, short.io)).toBe(1);
-    expect(short.said()).toContain('host has 5 runs that count');
+    expect(short.output()).toContain('host has 5 runs that count');
     expect(short.page()).toBe(page());
   });
 });

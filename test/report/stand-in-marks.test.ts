@@ -15,7 +15,7 @@ const report = madeMatch(
     docker: { isolation: 'container', startup: 600 },
     podman: { isolation: 'container', startup: 600.1, entry: standIn },
   },
-  { rounds: 12, more: burstOf('podman', { 1: 60, 2: 100 }, 3) },
+  { rounds: 12, extraEvents: burstOf('podman', { 1: 60, 2: 100 }, 3) },
 );
 const podman = report.modes.find(({ entry }) => entry === 'podman');
 podman?.outliers.push({ run: 'podman#3', ms: 912 });

@@ -36,7 +36,7 @@ test('of one task alone, the rows of the others are left out, and no name repeat
   const rows = tasks.flatMap((task, at) => [[`host@${task}`, { ...HOST, work: 200 + 300 * at, entry: { task } }] as const]);
   const report = madeMatch(Object.fromEntries(rows));
   const svg = renderSvg(report, 'refactor');
-  expect(svg.match(/<text x="12"[^>]*>[^<]*<\/text>/g)?.map((one) => one.replace(/<[^>]*>/g, ''))).toEqual(['host']);
+  expect(svg.match(/<text x="12"[^>]*>[^<]*<\/text>/g)?.map((label) => label.replace(/<[^>]*>/g, ''))).toEqual(['host']);
   expect(svg).toContain('Task refactor,');
   expect(svg).toContain(`>work: ${500} ms</title>`);
   expect(renderSvg(report)).toContain('>host@hello</text>');

@@ -38,7 +38,7 @@ function wholeMatch(): Report {
     'podman:rootless': { isolation: 'container', startup: 520, entry: { state: 'warm' } },
     fly: { ...VM, run: { ...VM.run, cost: { gap: 'other-machine' } } },
   };
-  const more: MatchEvent[] = [
+  const extra: MatchEvent[] = [
     ...burstOf('docker@a', { 1: 50, 2: 90, 4: 120, 8: 124 }, 10, 4),
     ...burstOf('podman:rootless', { 1: 60, 2: 95, 4: 125, 8: 150 }, 10),
     ...burstOf('fly', { 1: 6, 2: 9.5 }, 10),
@@ -47,18 +47,18 @@ function wholeMatch(): Report {
     { type: 'appraised', atMs: 1, entry: 'docker@a', disk: { imageBytes: 1.2e9, sandboxBytes: 40_960 } },
     { type: 'left-out', atMs: 3, entry: 'incus', letter: 'D', title: 'Incus', status: 'absent', reason: 'no incus', hint: 'install it' },
   ];
-  return madeMatch(rows, { more, match: { concurrency: 8, load: [0.3, 1, 1] } });
+  return madeMatch(rows, { extraEvents: extra, match: { concurrency: 8, load: [0.3, 1, 1] } });
 }
 
 const blocks = (report: Report) => renderTable(report).trimEnd().split('\n\n');
-const block = (report: Report, title: string) => blocks(report).find((one) => one.startsWith(title)) ?? '';
+const block = (report: Report, title: string) => blocks(report).find((text) => text.startsWith(title)) ?? '';
 
 /** Words that wrap are whole again. */
 const unwrapped = (text: string) => text.replaceAll(/\n +/g, ' ');
 
 describe('the order', () => {
   test('is the answer first: rows, failures, recommendation, and then what they rest on', () => {
-    const titles = blocks(wholeMatch()).map((one) => one.split('\n')[0]?.replace(/ {2}.*/, ''));
+    const titles = blocks(wholeMatch()).map((text) => text.split('\n')[0]?.replace(/ {2}.*/, ''));
     expect(titles).toEqual([
       'mode',
       'failed',
@@ -213,13 +213,13 @@ describe('a burst', () => {
   });
 
   test('of which nothing passed does not say that it stops scaling', () => {
-    const report = madeMatch({ host: HOST, docker: OCI }, { more: burstOf('docker', { 1: 50, 2: 90 }, 3) });
+    const report = madeMatch({ host: HOST, docker: OCI }, { extraEvents: burstOf('docker', { 1: 50, 2: 90 }, 3) });
     for (const level of report.burst[0]?.levels ?? []) level.passed = 0;
     expect(block(report, 'many at once')).toMatch(/docker: no run passed$/);
   });
 
   test('has no line of failures where there were none, and no p95 under twenty runs', () => {
-    const text = block(madeMatch({ host: HOST, docker: OCI }, { more: burstOf('docker', { 1: 50, 2: 90 }, 3) }), 'many at once');
+    const text = block(madeMatch({ host: HOST, docker: OCI }, { extraEvents: burstOf('docker', { 1: 50, 2: 90 }, 3) }), 'many at once');
     expect(text).toContain('runs/min');
     expect(text).not.toMatch(/failed|p95/);
   });
@@ -240,9 +240,9 @@ describe('rows that cannot be told apart', () => {
 
   test('do not carry over: two that are each like a third, but not alike, are two groups', () => {
     const report = madeMatch({ a: OCI, b: OCI, c: OCI });
-    const pair = (one: string, other: string, separable: boolean) => ({
+    const pair = (first: string, other: string, separable: boolean) => ({
       ...(report.comparisons[0] as Report['comparisons'][number]),
-      a: one,
+      a: first,
       b: other,
       separable,
       equal: false,
@@ -316,12 +316,12 @@ describe('Markdown', () => {
   test('has the same facts: recommendation, cost, burst, comparisons, settings', () => {
     const report = wholeMatch();
     const text = renderMarkdown(report);
-    const words = unwrapped(renderTable(report));
+    const plain = unwrapped(renderTable(report));
     const bullets = text
       .split('\n')
       .filter((line) => /^- (Short|Long|Hostile|Many|Pareto|Dominated|Task|No recomm|Nothing|docker@a:|startup:|total:|– )/.test(line));
     expect(bullets.length).toBeGreaterThan(8);
-    for (const line of bullets) expect(words).toContain(line.slice(2));
+    for (const line of bullets) expect(plain).toContain(line.slice(2));
     for (const { sentence } of report.recommendation.profiles) expect(text).toContain(`- ${sentence}\n`);
     expect(text).toContain('| docker@a | 212 MiB | 0.85 | 1.1 GiB | 40 KiB |');
     expect(text).toMatch(/\| docker@a \| failed \| 0\/10 \| 0\/20 \| 1\/40 \| 0\/80 \|/);
@@ -331,9 +331,9 @@ describe('Markdown', () => {
   test('has tables whose every row has as many cells as its head', () => {
     const tables = renderMarkdown(wholeMatch())
       .split('\n\n')
-      .filter((one) => one.startsWith('|'));
+      .filter((block) => block.startsWith('|'));
     expect(tables).toHaveLength(4);
-    for (const one of tables) expect(new Set(one.split('\n').map((line) => line.split(' | ').length)).size, one).toBe(1);
+    for (const table of tables) expect(new Set(table.split('\n').map((line) => line.split(' | ').length)).size, table).toBe(1);
   });
 
   test('shows every phase, and the end of a run as one; a launch that there was none of is a dash', () => {

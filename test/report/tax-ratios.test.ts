@@ -7,8 +7,8 @@ import { taxOf, type Worked } from '../../lib/report/probe/tax.js';
 const row = (entry: string, times: (number | Gap['gap'] | undefined)[], probe = 'cpu-hash', detail = 'it would not'): Worked[] =>
   times.flatMap((time, index) => {
     if (time === undefined) return [];
-    const told = typeof time === 'number' ? { opMs: time, ops: 5 } : { opMs: { gap: time }, detail };
-    return [{ entry, round: index + 1, work: { probe, ...told } }];
+    const measured = typeof time === 'number' ? { opMs: time, ops: 5 } : { opMs: { gap: time }, detail };
+    return [{ entry, round: index + 1, work: { probe, ...measured } }];
   });
 
 test('a ratio is the median of the ratios of pairs, not of the medians', () => {
@@ -38,10 +38,10 @@ test('a gap, or a round that one of the two does not have, makes no pair and no 
 
 test("a row that has no number keeps its own cause, whatever the baseline's", () => {
   const own = row('slow', ['not-applicable', 'not-applicable'], 'dns', 'no server');
-  const said = [{ probe: 'dns', gap: 'not-applicable', detail: 'no server' }];
-  expect(taxOf([...row('base', [1, 1], 'dns'), ...own], 'base', 1).slow).toEqual(said);
-  expect(taxOf([...row('base', ['not-reached'], 'dns'), ...own], 'base', 1).slow).toEqual(said);
-  expect(taxOf(own, undefined, 1).slow).toEqual(said);
+  const gaps = [{ probe: 'dns', gap: 'not-applicable', detail: 'no server' }];
+  expect(taxOf([...row('base', [1, 1], 'dns'), ...own], 'base', 1).slow).toEqual(gaps);
+  expect(taxOf([...row('base', ['not-reached'], 'dns'), ...own], 'base', 1).slow).toEqual(gaps);
+  expect(taxOf(own, undefined, 1).slow).toEqual(gaps);
 });
 
 test('without a number of the baseline to hold it against a number is a gap that says why', () => {

@@ -8,11 +8,11 @@ test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
     const leave = vi.fn(() => {
       throw new Error('left');
     });
-    const said: string[] = [];
-    const first = onInterrupt((line) => said.push(line), leave as never);
+    const messages: string[] = [];
+    const first = onInterrupt((line) => messages.push(line), leave as never);
     process.emit(name);
     process.emit(name);
-    expect({ aborted: first.signal.aborted, lines: said.length, left: leave.mock.calls.length }).toEqual({
+    expect({ aborted: first.signal.aborted, lines: messages.length, left: leave.mock.calls.length }).toEqual({
       aborted: true,
       lines: 2,
       left: 0,
@@ -20,10 +20,10 @@ test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
     expect(() => process.emit(name)).toThrow('left');
     first.dispose();
 
-    const second = onInterrupt((line) => said.push(line), leave as never);
+    const second = onInterrupt((line) => messages.push(line), leave as never);
     onTestFinished(second.dispose);
     second.sandboxesGone();
     expect(() => process.emit(name)).toThrow('left');
-    expect(said.length).toBe(2);
+    expect(messages.length).toBe(2);
   },
 );

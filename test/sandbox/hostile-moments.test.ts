@@ -11,7 +11,7 @@ import { bundledTask } from '../../lib/task/bundled.js';
 import { lookForPlanted } from '../../lib/task/planted.js';
 import { startTranscript } from '../../lib/task/transcript.js';
 import { EMPTY, withFile, writeTree } from '../../lib/task/tree.js';
-import * as says from '../support/agent-lines.js';
+import * as agentLines from '../support/agent-lines.js';
 import { makePipe } from '../support/pipes.js';
 
 /** Called before each call of Node's file functions that is made while it is set. */
@@ -168,8 +168,12 @@ const task = bundledTask('hello');
 /** What an agent says that claims to have written the secret. */
 function claims(nonce: string) {
   const transcript = startTranscript();
-  const lines = [says.init(), says.writes('toolu_1', '/w/hello.mjs', SECRET), says.uses('toolu_2', 'Bash', { command: 'x' })];
-  for (const line of [...lines, says.toolResult('toolu_2', nonce), says.result()]) transcript.read(line, 'stdout');
+  const lines = [
+    agentLines.init(),
+    agentLines.writes('toolu_1', '/w/hello.mjs', SECRET),
+    agentLines.uses('toolu_2', 'Bash', { command: 'x' }),
+  ];
+  for (const line of [...lines, agentLines.toolResult('toolu_2', nonce), agentLines.result()]) transcript.read(line, 'stdout');
   return transcript;
 }
 
@@ -227,7 +231,7 @@ describe('a workspace that is not the folder any more that was made for the run'
       },
       (workspace) => {
         const identity = identifyNow(workspace);
-        withOpenDir(identity, (held) => task.seed(held.path));
+        withOpenDir(identity, (opened) => task.seed(opened.path));
       },
     );
   });
@@ -252,7 +256,7 @@ describe('a workspace that is not the folder any more that was made for the run'
       },
       (workspace) => {
         try {
-          withOpenDir(workspace, (held) => writeTree(tree, held, owner));
+          withOpenDir(workspace, (opened) => writeTree(tree, opened, owner));
         } catch {
           // It may come to no end; it may not be led outside.
         }

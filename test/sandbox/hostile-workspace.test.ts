@@ -14,7 +14,7 @@ import { bundledTask } from '../../lib/task/bundled.js';
 import type { Task } from '../../lib/task/task.js';
 import { machineEnv } from '../support/machine-env.js';
 import { modeContext } from '../support/mode-context.js';
-import { entryOf, PASSED, playedMode, playMatch } from '../support/played.js';
+import { entryOf, PASSED, runScriptedMatch, scriptedMode } from '../support/scripted-match.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 /** A shell script for the workspace. @param canaries folder of this host into which each payload would put a file of its own name */
@@ -126,7 +126,7 @@ function worksIn(checkout: string): void {
   spawnSync('git', ['-C', checkout, 'status'], { env });
 }
 
-function told(runs: { planted: unknown }[]): Planted[] {
+function plantedIn(runs: { planted: unknown }[]): Planted[] {
   const { planted } = runs[0] as { planted: Planted[] | { gap: 'vanished' } };
   if (isGap(planted)) throw new Error(`a gap: ${planted.gap}`);
   return planted;
@@ -136,17 +136,17 @@ describe('on the host, an agent that plants everything', () => {
   test.each(['prepared', 'warm'] as const)('runs nothing of ours, touches nothing outside, and is told: %s', async (state) => {
     const { canaries, outside, kept, task, touched, outsideNow, before } = grounds();
     const script = plants(canaries, outside);
-    const mode = playedMode([], {
+    const mode = scriptedMode([], {
       agent({ command }) {
         execFileSync('/bin/sh', ['-c', script], { cwd: command.cwd });
         linkSync(join(outside, 'secret'), join(command.cwd, '.yarnrc'));
       },
     });
     // Twice: warm, the second run comes into the workspace that the first has left.
-    const { runs } = await playMatch([entryOf(mode, { state })], { runs: 2, taskOf: () => task });
+    const { runs } = await runScriptedMatch([entryOf(mode, { state })], { runs: 2, taskOf: () => task });
     expect(runs.map(({ outcome }) => outcome)).toEqual([PASSED, PASSED]);
     for (const { leftovers } of runs) expect(leftovers).toEqual([]);
-    expect(told(runs)).toEqual([...TOLD, { path: '.yarnrc', how: 'added' }].toSorted((a, b) => (a.path < b.path ? -1 : 1)));
+    expect(plantedIn(runs)).toEqual([...TOLD, { path: '.yarnrc', how: 'added' }].toSorted((a, b) => (a.path < b.path ? -1 : 1)));
     expect(touched()).toEqual([]);
     // The second name that the agent gave is gone with the workspace; ours is as it was.
     expect(outsideNow()).toEqual(before);
@@ -156,24 +156,24 @@ describe('on the host, an agent that plants everything', () => {
   });
 
   test('that leaves the seed alone is told to have planted nothing', async () => {
-    const { runs } = await playMatch([entryOf(playedMode([]))], {});
+    const { runs } = await runScriptedMatch([entryOf(scriptedMode([]))], {});
     expect(runs[0]?.planted).toEqual([]);
   });
 
   test('that ends in a failure is looked at all the same', async () => {
-    const mode = playedMode([], {
+    const mode = scriptedMode([], {
       agent({ command }) {
         writeFileSync(join(command.cwd, '.envrc'), 'x');
         throw new Error('gone');
       },
     });
-    const { runs } = await playMatch([entryOf(mode)], {});
+    const { runs } = await runScriptedMatch([entryOf(mode)], {});
     expect(runs[0]).toMatchObject({ outcome: { status: 'failed' }, planted: [{ path: '.envrc', how: 'added' }] });
   });
 
   test('and puts a folder of this host in the place of the workspace is a run whose files did not come back', async () => {
     const { outside, outsideNow, before } = grounds();
-    const mode = playedMode([], {
+    const mode = scriptedMode([], {
       agent({ command }) {
         execFileSync('/bin/sh', ['-c', `cp nonce.txt ${outside}/..nonce; mv "$PWD" "$PWD-was"; ln -s ${outside} "$PWD"`], {
           cwd: command.cwd,
@@ -181,7 +181,7 @@ describe('on the host, an agent that plants everything', () => {
         throw new Error('gone');
       },
     });
-    const { runs } = await playMatch([entryOf(mode)], {});
+    const { runs } = await runScriptedMatch([entryOf(mode)], {});
     execFileSync('rm', [join(outside, '..nonce')]);
     expect(runs[0]).toMatchObject({ outcome: { status: 'failed' }, sync: { out: 'no' }, planted: { gap: 'vanished' }, leftovers: [] });
     expect(outsideNow()).toEqual(before);
@@ -191,9 +191,9 @@ describe('on the host, an agent that plants everything', () => {
 /** Runtimes of this machine that are ready, whose agent works in a folder of this host. */
 const modes = await loadModes();
 const env = machineEnv;
-const around = { env, uid: process.getuid?.(), platform: process.platform };
+const base = { env, uid: process.getuid?.(), platform: process.platform };
 const there = [...modes.values()].filter((mode: Mode) => mode.workspace === 'bind' && mode.isolation !== 'none' && existsSync('/proc'));
-const ready = (await detectAll(there, (mode) => modeContext(mode.id, around))).flatMap(({ mode, detection, runtimeState }) =>
+const ready = (await detectAll(there, (mode) => modeContext(mode.id, base))).flatMap(({ mode, detection, runtimeState }) =>
   detection.status === 'ready' && !/stand-in/.test(detection.version) ? [{ id: mode.id, mode, runtimeState }] : [],
 );
 
@@ -216,10 +216,10 @@ describe.skipIf(ready.length === 0)('inside a runtime that is ready here, the re
         replayAnswer({ ...cassette, conversations: [{ exchanges: [write, { content }, { content: run.content }, ...rest] }] }),
       );
       onTestFinished(() => gateway.close());
-      const { runs, events } = await playMatch([entryOf(mode, { mode: mode.id, isolation: mode.isolation, runtimeState })], {
+      const { runs, events } = await runScriptedMatch([entryOf(mode, { mode: mode.id, isolation: mode.isolation, runtimeState })], {
         taskOf: () => task,
         gateway,
-        contextOf: () => modeContext(mode.id, { ...around, state: runtimeState }),
+        contextOf: () => modeContext(mode.id, { ...base, state: runtimeState }),
         timeoutMs: 60_000,
       });
       expect(events.filter(({ type }) => type === 'unprepared')).toEqual([]);
@@ -227,8 +227,8 @@ describe.skipIf(ready.length === 0)('inside a runtime that is ready here, the re
       expect(touched()).toEqual([]);
       expect(outsideNow()).toEqual(before);
       // An OS sandbox forbids to write some of these in the first place.
-      const planted = told(runs);
-      expect(planted).toEqual(TOLD.filter(({ path }) => planted.some((one) => one.path === path)));
+      const planted = plantedIn(runs);
+      expect(planted).toEqual(TOLD.filter(({ path }) => planted.some((item) => item.path === path)));
       if (mode.isolation !== 'os-sandbox') expect(planted).toHaveLength(TOLD.length);
       expect(planted.length).toBeGreaterThan(5);
       if (!existsSync(join(kept, '.git/config'))) return;

@@ -97,9 +97,9 @@ describe('the Hodges–Lehmann estimate', () => {
 
   test('of ratios is a ratio, and turned round it is the other way round', () => {
     const ratios = [1.1, 1.2, 1.05, 1.3, 1.15, 1.25, 1.12].map(Math.log);
-    const one = ratioEstimate(ratios);
+    const estimate = ratioEstimate(ratios);
     const other = ratioEstimate(ratios.map((value) => -value));
-    expect(one.estimate * other.estimate).toBeCloseTo(1, 9);
+    expect(estimate.estimate * other.estimate).toBeCloseTo(1, 9);
     expect(ratioEstimate([2.5, 2.5].map(Math.log)).estimate).toBe(2.5);
   });
 

@@ -76,7 +76,7 @@ function noise(seed: number, deviation: number) {
   return () => 1 + deviation * Math.sqrt(-2 * Math.log(1 - uniformFloat64(random))) * Math.cos(2 * Math.PI * uniformFloat64(random));
 }
 
-const listOf = <T>(count: number, one: (at: number) => T): T[] => Array.from({ length: count }, (_, at) => one(at));
+const listOf = <T>(count: number, make: (at: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at));
 
 describe('quantiles', () => {
   const upTo = (count: number) => listOf(count, (at) => at + 1);

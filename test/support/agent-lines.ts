@@ -29,7 +29,7 @@ const assistant = (block: object) =>
     parent_tool_use_id: null,
   });
 
-export const says = (text: string) => assistant({ type: 'text', text });
+export const assistantText = (text: string) => assistant({ type: 'text', text });
 
 export const uses = (id: string, name: string, input: Record<string, unknown>) => assistant({ type: 'tool_use', id, name, input });
 
@@ -44,7 +44,7 @@ export const toolResult = (id: string, content: string | object[], isError = fal
     tool_use_result: typeof content === 'string' ? { stdout: content, stderr: '', interrupted: false } : undefined,
   });
 
-export const userSays = (text: string) => line({ type: 'user', message: { role: 'user', content: text } });
+export const userText = (text: string) => line({ type: 'user', message: { role: 'user', content: text } });
 
 export const result = (change: Record<string, unknown> = {}) =>
   line({

@@ -1,7 +1,7 @@
 // Agents that are a few lines of shell: what they print, and one that does the hello task as it should.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import * as says from './agent-lines.js';
+import * as agentLines from './agent-lines.js';
 import { quoted, writeProgram } from './fake-commands.js';
 
 const PROGRAM = '// a program of the fake agent\n';
@@ -11,11 +11,11 @@ export const print = (...lines: string[]) => lines.map((line) => `printf '%s\\n'
 /** The body of an agent that does the task as it should, in shell. @param content what it leaves in the file that it says it wrote */
 export const doesTheTask = (content = PROGRAM) =>
   [
-    print(says.init(), says.writes('toolu_1', '/x/hello.mjs', PROGRAM), says.toolResult('toolu_1', 'created')),
+    print(agentLines.init(), agentLines.writes('toolu_1', '/x/hello.mjs', PROGRAM), agentLines.toolResult('toolu_1', 'created')),
     `printf %s ${quoted(content)} > hello.mjs`,
-    print(says.uses('toolu_2', 'Bash', { command: 'node hello.mjs' })),
-    `printf '%s\\n' ${quoted(says.toolResult('toolu_2', 'nonce NONCE'))} | sed "s/NONCE/$(cat nonce.txt)/"`,
-    print(says.result()),
+    print(agentLines.uses('toolu_2', 'Bash', { command: 'node hello.mjs' })),
+    `printf '%s\\n' ${quoted(agentLines.toolResult('toolu_2', 'nonce NONCE'))} | sed "s/NONCE/$(cat nonce.txt)/"`,
+    print(agentLines.result()),
   ].join('\n');
 
 /** The environment of a stand-in, with such an agent for its guests: it asks no model, and costs a hundredth of the real one. */

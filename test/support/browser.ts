@@ -54,7 +54,7 @@ export async function openPage(tab: Tab, html: string): Promise<{ strangers: str
   const url = pathToFileURL(path).href;
   const { requests, complaints } = await tab.open(url);
   expect(requests).toContain(url);
-  return { strangers: requests.filter((one) => one !== url && one !== 'data:,'), complaints };
+  return { strangers: requests.filter((request) => request !== url && request !== 'data:,'), complaints };
 }
 
 export interface Browser {
@@ -80,12 +80,12 @@ export async function startBrowser(program: string): Promise<Browser> {
   const env = { ...process.env, HOME: folder };
   const child = spawn(program, [...FLAGS, `--user-data-dir=${folder}`], { stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'], env });
   const ended = new Promise<string>((resolve) => {
-    let said = '';
+    let output = '';
     child.stderr?.on('data', (chunk) => {
-      said = (said + chunk).slice(-2000);
+      output = (output + chunk).slice(-2000);
     });
     child.once('error', (error) => resolve(error.message));
-    child.once('close', (code, signal) => resolve(`the browser ended (${signal ?? code}): ${said}`));
+    child.once('close', (code, signal) => resolve(`the browser ended (${signal ?? code}): ${output}`));
   });
   const wire = connect(child, ended);
   const { product } = await wire.call('Browser.getVersion');

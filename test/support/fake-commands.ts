@@ -18,9 +18,9 @@ export function writeProgram(path: string, text: string): void {
 }
 
 /** The body of a program that says something and ends. Programs it needs are named whole: PATH is the test's own. */
-export function saying(words: { stdout?: string; stderr?: string; code?: number }): string {
+export function printing(output: { stdout?: string; stderr?: string; code?: number }): string {
   const print = (text: string | undefined, to: string) => (text === undefined ? [] : [`printf '%s\\n' ${quoted(text)}${to}`]);
-  return [...print(words.stdout, ''), ...print(words.stderr, ' >&2'), `exit ${words.code ?? 0}`].join('\n');
+  return [...print(output.stdout, ''), ...print(output.stderr, ' >&2'), `exit ${output.code ?? 0}`].join('\n');
 }
 
 export function quoted(word: string): string {

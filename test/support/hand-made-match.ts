@@ -45,11 +45,11 @@ export interface Made {
   rounds?: number;
   match?: Partial<EventOf<'match-started'>>;
   /** Put in before the end. */
-  more?: MatchEvent[];
+  extraEvents?: MatchEvent[];
   how?: Report['match']['how'];
 }
 
-export function madeMatch(rows: Record<string, MadeRow>, { rounds = 10, match = {}, more = [], how = 'done' }: Made = {}): Report {
+export function madeMatch(rows: Record<string, MadeRow>, { rounds = 10, match = {}, extraEvents = [], how = 'done' }: Made = {}): Report {
   const report = buildReport([
     started({ runs: rounds, ...match }),
     ...Object.entries(rows).flatMap(([name, { isolation, entry }]) => row(name, { isolation, ...entry })),
@@ -58,7 +58,7 @@ export function madeMatch(rows: Record<string, MadeRow>, { rounds = 10, match = 
       (_, at): MatchEvent => ({ type: 'round-started', atMs: at, round: at + 1, order: Object.keys(rows) }),
     ),
     ...Object.entries(rows).flatMap(([name, made], seat) => runsOf(name, made, rounds, seat + 1)),
-    ...more,
+    ...extraEvents,
     ...(how === 'crashed' ? [] : [ended(how)]),
   ]);
   expect(reportSchema.parse(JSON.parse(JSON.stringify(report)))).toEqual(report);

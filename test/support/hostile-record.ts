@@ -34,8 +34,8 @@ interface JsonSchema {
 }
 
 /** @param which of the ways where the schema has several; beyond the last, it begins again */
-function instanceOf(schema: JsonSchema, words: string, which: number): unknown {
-  const inner = (one: JsonSchema) => instanceOf(one, words, which);
+function instanceOf(schema: JsonSchema, text: string, which: number): unknown {
+  const inner = (part: JsonSchema) => instanceOf(part, text, which);
   const ways = schema.anyOf ?? schema.oneOf;
   if (ways) return inner(ways[which % ways.length] as JsonSchema);
   if (schema.const !== undefined) return schema.const;
@@ -46,7 +46,7 @@ function instanceOf(schema: JsonSchema, words: string, which: number): unknown {
       // A domain has no room for words.
       if (schema.pattern !== undefined && new RegExp(schema.pattern).test('example.com')) return 'example.com';
       if (schema.pattern !== undefined) throw new Error(`no words for the pattern ${schema.pattern}`);
-      return words;
+      return text;
     case 'integer':
     case 'number':
       return Math.max(1, schema.minimum ?? 1, (schema.exclusiveMinimum ?? 0) + 1);
@@ -55,9 +55,9 @@ function instanceOf(schema: JsonSchema, words: string, which: number): unknown {
     case 'array':
       return [inner(schema.items ?? {})];
     case 'object': {
-      const own = Object.entries(schema.properties ?? {}).map(([name, one]): [string, unknown] => [name, inner(one)]);
-      const more = typeof schema.additionalProperties === 'object' ? [[words, inner(schema.additionalProperties)]] : [];
-      return Object.fromEntries([...own, ...more]);
+      const own = Object.entries(schema.properties ?? {}).map(([name, part]): [string, unknown] => [name, inner(part)]);
+      const additional = typeof schema.additionalProperties === 'object' ? [[text, inner(schema.additionalProperties)]] : [];
+      return Object.fromEntries([...own, ...additional]);
     }
     default:
       throw new Error(`no value for ${JSON.stringify(schema)}`);
@@ -67,17 +67,17 @@ function instanceOf(schema: JsonSchema, words: string, which: number): unknown {
 /** So many ways of each kind of event: no union of the schemas has more. */
 const WAYS = 7;
 
-function eventsOf<E extends { type: string }>(schema: z.ZodType<E>, words: string, first: string, last: string): E[] {
+function eventsOf<E extends { type: string }>(schema: z.ZodType<E>, text: string, first: string, last: string): E[] {
   const json = z.toJSONSchema(schema, { io: 'input' }) as JsonSchema;
   const kinds = (json.anyOf ?? json.oneOf ?? []) as JsonSchema[];
   const events = kinds.flatMap((kind) => {
-    const ways = Array.from({ length: WAYS }, (_, which) => schema.safeParse(instanceOf(kind, words, which)));
+    const ways = Array.from({ length: WAYS }, (_, which) => schema.safeParse(instanceOf(kind, text, which)));
     const taken = ways.flatMap(({ data }) => (data === undefined ? [] : [data]));
     if (taken.length === 0) throw ways[0]?.error;
     return taken;
   });
-  const of = (type: string) => events.filter((event) => event.type === type);
-  return [of(first)[0] as E, ...events.filter(({ type }) => type !== first && type !== last), of(last)[0] as E];
+  const ofType = (type: string) => events.filter((event) => event.type === type);
+  return [ofType(first)[0] as E, ...events.filter(({ type }) => type !== first && type !== last), ofType(last)[0] as E];
 }
 
 export const hostileMatch = (beginning: string): MatchEvent[] =>

@@ -45,7 +45,7 @@ export function hostileReport(): Report {
     },
     absent: [{ entry: HOSTILE, letter: 'B', title: LONG, status: 'absent', reason: HOSTILE, hint: LONG }],
     comparisons: report.comparisons.map((pair) => ({ ...pair, a: rename(pair.a), b: rename(pair.b) })),
-    burst: report.burst.map((one) => ({ ...one, entry: rename(one.entry), leftOut: [{ level: 16, reason: HOSTILE }] })),
+    burst: report.burst.map((item) => ({ ...item, entry: rename(item.entry), leftOut: [{ level: 16, reason: HOSTILE }] })),
     recommendation: {
       pareto: [renamed, long],
       dominated: [{ entry: renamed, by: long }],

@@ -43,7 +43,7 @@ export async function buildHouse(extra: Record<string, string>, { whole = false,
 function moveInShellAgent(modules: string): void {
   const agent = join(modules, '@anthropic-ai', `claude-code-${process.platform}-${process.arch}`);
   mkdirSync(agent, { recursive: true });
-  for (const name of readdirSync(join(packageRoot, 'node_modules')).filter((one) => one !== '@anthropic-ai'))
+  for (const name of readdirSync(join(packageRoot, 'node_modules')).filter((entry) => entry !== '@anthropic-ai'))
     symlinkSync(join(packageRoot, 'node_modules', name), join(modules, name));
   writeFileSync(join(agent, 'package.json'), '{}');
   writeProgram(join(agent, 'claude'), `#!/bin/sh\n${doesTheTask()}\n`);

@@ -125,7 +125,7 @@ export function violations(sources: Map<string, Source>): string[] {
     const mode = onlyModeOf(sources, source.path);
     if (mode !== undefined) found.push(`${source.path} serves the mode ${mode} alone`);
     for (const literal of source.literals) {
-      const id = modeIds.find((one) => literal === one || literal.startsWith(`${one}:`));
+      const id = modeIds.find((modeId) => literal === modeId || literal.startsWith(`${modeId}:`));
       if (id !== undefined) found.push(`${source.path} names the mode ${id}`);
     }
   }

@@ -4,7 +4,7 @@ import { contextFor, createKeeper } from '../../lib/sandbox/context.js';
 
 /** @param given parts of the context that the test decides; by default an ordinary user on Linux with nothing on PATH */
 export function modeContext(mode: string, given: Partial<Context> = {}): Context {
-  const around = {
+  const base = {
     env: { PATH: '/nonexistent' },
     platform: 'linux' as const,
     uid: 1000,
@@ -12,5 +12,5 @@ export function modeContext(mode: string, given: Partial<Context> = {}): Context
     signal: new AbortController().signal,
     say: () => {},
   };
-  return { ...contextFor(around, createKeeper(), { id: mode, inputs: {} }), ...given };
+  return { ...contextFor(base, createKeeper(), { id: mode, inputs: {} }), ...given };
 }

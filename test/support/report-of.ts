@@ -9,7 +9,7 @@ export function reportOf(events: MatchEvent[]) {
   const report = buildReport(events);
   expect(reportSchema.parse(JSON.parse(JSON.stringify(report)))).toEqual(report);
   const modeOf = (entry: string) => {
-    const mode = report.modes.find((one) => one.entry === entry);
+    const mode = report.modes.find((candidate) => candidate.entry === entry);
     if (!mode) throw new Error(`no row ${entry}`);
     return mode;
   };

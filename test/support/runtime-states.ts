@@ -1,13 +1,13 @@
 // What the detection of a mode returns for itself, where a test decides it without any runtime.
 
-export const dockerState = (more: object = {}) => ({
+export const dockerState = (overrides: object = {}) => ({
   ...{ runtime: 'runc', desktop: false, hostNetwork: [] as string[], ignoresLimits: [] as string[], otherNames: {} },
-  ...more,
+  ...overrides,
 });
 
-export const podmanState = (more: object = {}) => ({
+export const podmanState = (overrides: object = {}) => ({
   ...{ runtime: 'crun', rootless: false, remote: false, cgroup: 'v2', rootlessNetwork: 'slirp4netns', otherNames: {}, versions: {} },
-  ...more,
+  ...overrides,
 });
 
-export const incusState = (more: object = {}) => ({ far: false, oci: false, ...more });
+export const incusState = (overrides: object = {}) => ({ far: false, oci: false, ...overrides });

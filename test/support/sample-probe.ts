@@ -39,7 +39,7 @@ export const worked = (entry: string, round: number, work: Of<'worked'>['work'])
   work,
 });
 /** What a match and a probe have in common. */
-export const rowOf = (...of: Parameters<typeof row>): ProbeEvent[] => row(...of) as Extract<MatchEvent, ProbeEvent>[];
+export const rowOf = (...args: Parameters<typeof row>): ProbeEvent[] => row(...args) as Extract<MatchEvent, ProbeEvent>[];
 
 const ROWS: Parameters<typeof row>[] = [
   ['host', { letter: '-', title: 'Host', isolation: 'none' }],
@@ -155,7 +155,7 @@ const BROKE_OFF: ProbeEvent = {
 export function sampleProbeEvents(): ProbeEvent[] {
   return [
     probeStarted(),
-    ...ROWS.flatMap((one) => rowOf(...one)),
+    ...ROWS.flatMap((args) => rowOf(...args)),
     {
       type: 'left-out',
       atMs: 3,

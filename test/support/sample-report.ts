@@ -1,6 +1,6 @@
 // A report of a match that never was: every kind of row, gap and trouble that a page has to show.
 import type { ModeReport, Report } from '../../lib/report/document.js';
-import { around, gap, row, summary, TOO_FEW, unprepared } from './sample-rows.js';
+import { gap, row, summary, summaryAround, TOO_FEW, unprepared } from './sample-rows.js';
 
 /** Seven rows. @param n rounds */
 export function sampleReport(n = 10, { burst = true } = {}): Report {
@@ -246,8 +246,8 @@ function curve(entry: string, most: number, stopsAt: number | undefined, fails =
         level,
         n,
         passed: fails && level === 4 ? n - 3 : n,
-        runsPerMinute: around(rate, 5, level, 0.2),
-        startupMs: fails && level === 4 ? gap('not-reached') : around(300 + (9000 / most) * (1 + level * 0.7), n, level + 1, 0.2),
+        runsPerMinute: summaryAround(rate, 5, level, 0.2),
+        startupMs: fails && level === 4 ? gap('not-reached') : summaryAround(300 + (9000 / most) * (1 + level * 0.7), n, level + 1, 0.2),
       };
     }),
     leftOut: fails ? [{ level: 8, reason: '8 at once need some 2.9 GiB of memory, and 2.1 GiB are free' }] : [],

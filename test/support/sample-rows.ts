@@ -37,7 +37,7 @@ export function summary(samples: number[]): Summary {
   };
 }
 
-export const around = (centre: number, n: number, seed: number, spread = 0.06): Summary => {
+export const summaryAround = (centre: number, n: number, seed: number, spread = 0.06): Summary => {
   const random = noise(seed);
   return summary(Array.from({ length: n }, () => Math.max(0, centre * (1 + spread * random() * random() + spread * 0.4 * random()))));
 };
@@ -76,29 +76,29 @@ export function row(entry: string, n: number, seed: number, shape: Shape): ModeR
     passed: n,
     interrupted: 0,
     successCi95: [0.7, 1],
-    startupMs: around(startup, n, seed),
+    startupMs: summaryAround(startup, n, seed),
     startupRatio: { median: startup / 407, ci95: [startup / 420, startup / 395] },
     startupDifferenceMs: { median: startup - 407, ci95: [startup - 420, startup - 395] },
-    bootMs: around(shape.boot, n, seed + 1),
+    bootMs: summaryAround(shape.boot, n, seed + 1),
     taxRatio: { median: total / 602, ci95: [total / 620, total / 590] },
     taxMs: { median: total - 602, ci95: [total - 620, total - 590] },
     workRatio: { median: shape.work / 161, ci95: TOO_FEW },
     phasesMs: {
       image: gap('not-applicable'),
-      launch: around(shape.firstProcess + 3, n, seed + 2),
-      firstProcess: around(shape.firstProcess, n, seed + 3),
-      startup: around(startup, n, seed),
-      work: around(shape.work, n, seed + 4),
-      model: around(3, n, seed + 5),
-      exit: around(shape.exit, n, seed + 6),
-      collect: around(0.4, n, seed + 7),
-      teardown: around(shape.teardown, n, seed + 8),
-      total: around(total * 1.01, n, seed + 9),
+      launch: summaryAround(shape.firstProcess + 3, n, seed + 2),
+      firstProcess: summaryAround(shape.firstProcess, n, seed + 3),
+      startup: summaryAround(startup, n, seed),
+      work: summaryAround(shape.work, n, seed + 4),
+      model: summaryAround(3, n, seed + 5),
+      exit: summaryAround(shape.exit, n, seed + 6),
+      collect: summaryAround(0.4, n, seed + 7),
+      teardown: summaryAround(shape.teardown, n, seed + 8),
+      total: summaryAround(total * 1.01, n, seed + 9),
     },
     imageMs: 180 + seed,
     cost: {
-      memoryPeakBytes: around(2.9e8 + 1e6 * seed, n, seed + 10),
-      cpuMs: around(total * 1.4, n, seed + 11),
+      memoryPeakBytes: summaryAround(2.9e8 + 1e6 * seed, n, seed + 10),
+      cpuMs: summaryAround(total * 1.4, n, seed + 11),
       imageBytes: 1.21e9,
       sandboxBytes: 31_000 + 1000 * seed,
     },

@@ -11,7 +11,7 @@ import { probeSync, type SyncSize } from '../../lib/probes/sync/sync.js';
 import { type SyncCell, syncCellSchema } from '../../lib/record/probe.js';
 import host from '../../modes/host.js';
 import { modeContext } from './mode-context.js';
-import { entryOf } from './played.js';
+import { entryOf } from './scripted-match.js';
 
 export const SMALL: SyncSize = { files: 40, bigBytes: 3 << 20, boundMs: 1500 };
 

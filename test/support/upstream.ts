@@ -16,14 +16,14 @@ export const TRUSTED = { NODE_EXTRA_CA_CERTS: file('cert.pem') };
 /** @param before does something else with a request, and says so by true */
 export async function openUpstream(
   cassette: Cassette,
-  before: (asked: number, req: IncomingMessage, res: ServerResponse) => boolean = () => false,
+  before: (count: number, req: IncomingMessage, res: ServerResponse) => boolean = () => false,
 ) {
-  const asked: { authorization: string | undefined; version: string }[] = [];
+  const requests: { authorization: string | undefined; version: string }[] = [];
   const api: RequestListener = (req, res) => {
-    asked.push({ authorization: req.headers.authorization, version: req.httpVersion });
-    if (!before(asked.length, req, res)) void serveReplay(req, res, cassette);
+    requests.push({ authorization: req.headers.authorization, version: req.httpVersion });
+    if (!before(requests.length, req, res)) void serveReplay(req, res, cassette);
   };
   // The types know no server that answers both kinds of HTTP alike; Node's does.
   const port = await listening(createSecureServer({ ...TLS, allowHTTP1: true }, api as never));
-  return { asked, url: `https://127.0.0.1:${port}` };
+  return { requests, url: `https://127.0.0.1:${port}` };
 }

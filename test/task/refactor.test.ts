@@ -35,14 +35,14 @@ function done() {
     ...ran('report', 'node report.mjs', `order ${nonce}`),
     result(),
   ];
-  const verify = (told: string[] = lines) => {
+  const verify = (output: string[] = lines) => {
     const transcript = startTranscript();
-    for (const line of told) transcript.read(line, 'stdout');
+    for (const line of output) transcript.read(line, 'stdout');
     return task.judge(workspace, nonce, transcript);
   };
   const without = (word: string) => verify(lines.filter((line) => !line.includes(word)));
-  const refused = (words: string) =>
-    verify(lines.map((line) => (line.includes('File created successfully') ? toolResult('made', words, true) : line)));
+  const refused = (message: string) =>
+    verify(lines.map((line) => (line.includes('File created successfully') ? toolResult('made', message, true) : line)));
   return { workspace, put, verify, without, refused, nonce };
 }
 
@@ -61,17 +61,17 @@ describe('the verdict', () => {
       /exports no formatMoney$/,
     ],
     ['nobody has tested it', 'verifier', (at) => at.put('cart.test.mjs', () => '\n'), /no test of formatMoney$/],
-  ] as [string, string, (at: ReturnType<typeof done>) => void, RegExp][])('fails where %s', (_what, cause, change, said) => {
+  ] as [string, string, (at: ReturnType<typeof done>) => void, RegExp][])('fails where %s', (_what, cause, change, message) => {
     const at = done();
     change(at);
-    expect(at.verify().outcome).toMatchObject({ status: 'failed', cause, message: expect.stringMatching(said) });
+    expect(at.verify().outcome).toMatchObject({ status: 'failed', cause, message: expect.stringMatching(message) });
   });
 
   test.each([
     ['the tests were run once only', 'before', 'verifier', /both before and after: seen 1 of 2 times$/],
     ['the report was not run', 'report', 'verifier', /no tool output holds the nonce/],
-  ])('fails where %s', (_what, word, cause, said) => {
-    expect(done().without(`"${word}"`).outcome).toMatchObject({ status: 'failed', cause, message: expect.stringMatching(said) });
+  ])('fails where %s', (_what, word, cause, message) => {
+    expect(done().without(`"${word}"`).outcome).toMatchObject({ status: 'failed', cause, message: expect.stringMatching(message) });
   });
 
   test('blames the agent for a module that it never wrote', () => {
@@ -167,11 +167,11 @@ test('the real agent replays it in every runtime that is ready here, and a verif
     cwd: place.cwd,
     env: { ...env, PATH: PATH ?? '' },
   });
-  const { runs, modes: told } = JSON.parse(stdout) as {
+  const { runs, modes: reportedModes } = JSON.parse(stdout) as {
     runs: { entry: string; outcome: object; sync: object; leftovers: object }[];
     modes: { entry: string; task: string }[];
   };
-  expect(told).toContainEqual(expect.objectContaining({ entry: 'host@hello', task: 'hello' }));
+  expect(reportedModes).toContainEqual(expect.objectContaining({ entry: 'host@hello', task: 'hello' }));
   expect(runs.map(({ entry }) => entry)).toEqual(expect.arrayContaining(['host', 'host@hello', 'host@refactor']));
   // A runtime whose image cannot be had here has no run.
   for (const { entry, outcome, sync, leftovers } of runs)

@@ -12,7 +12,7 @@ import { startTranscript } from '../../lib/task/transcript.js';
 import { init, result, toolResult, uses, writes } from '../support/agent-lines.js';
 import { cagematch, ownHouse } from '../support/house.js';
 import { makePipe } from '../support/pipes.js';
-import { entryOf, PASSED, type Part, playedMode, playMatch } from '../support/played.js';
+import { entryOf, PASSED, type Part, runScriptedMatch, scriptedMode } from '../support/scripted-match.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { thrownBy } from '../support/thrown.js';
 
@@ -32,11 +32,11 @@ function holding(files: Record<string, string>): string {
 const taskOf = (files: Record<string, string>) => findTask('./mine', holding(files));
 
 /** A task for the played agent, with a verifier that is these lines. */
-const verifiedBy = (check: string, more: Record<string, string> = {}) =>
+const verifiedBy = (check: string, files: Record<string, string> = {}) =>
   taskOf({
     'task.yaml': `${SOUND}${EXPECTED}verify: [node, '{{verify}}/check.mjs', '{{nonce}}']\n`,
     'verify/check.mjs': check,
-    ...more,
+    ...files,
   });
 
 const failed = (cause: string, message: RegExp | string) => ({
@@ -57,15 +57,15 @@ describe('a task folder', () => {
     chmodSync(join(folder, 'mine/seed/a/run.sh'), 0o755);
     mkdirSync(join(folder, 'mine/seed/empty'));
     const task = findTask('./mine', folder);
-    const [one, other] = [temporaryFolder(), temporaryFolder()];
-    const nonces = [one, other].map((workspace) => task.seed(workspace).nonce);
+    const [first, other] = [temporaryFolder(), temporaryFolder()];
+    const nonces = [first, other].map((workspace) => task.seed(workspace).nonce);
     expect(nonces[0]).not.toBe(nonces[1]);
     expect(readFileSync(join(other, 'a/b/nonce.txt'), 'utf8')).toBe(`${nonces[1]}\n`);
-    expect(readFileSync(join(one, 'bytes'))).toEqual(Buffer.from([0, 255, 10]));
-    expect(statSync(join(one, 'a/run.sh')).mode & 0o111).not.toBe(0);
-    expect(statSync(join(one, 'bytes')).mode & 0o111).toBe(0);
-    expect(statSync(join(one, 'empty')).isDirectory()).toBe(true);
-    expect(() => task.seed(one)).toThrow(/EEXIST/);
+    expect(readFileSync(join(first, 'bytes'))).toEqual(Buffer.from([0, 255, 10]));
+    expect(statSync(join(first, 'a/run.sh')).mode & 0o111).not.toBe(0);
+    expect(statSync(join(first, 'bytes')).mode & 0o111).toBe(0);
+    expect(statSync(join(first, 'empty')).isDirectory()).toBe(true);
+    expect(() => task.seed(first)).toThrow(/EEXIST/);
   });
 
   test('has no nonce where it wants none', () => {
@@ -81,7 +81,7 @@ describe('a task folder', () => {
       'verify/check.mjs': 'x',
     };
     const cassette = readCassette(bundledTask('hello').cassette);
-    const digest = (more: Record<string, string>) => taskOf({ ...files, ...more }).digest();
+    const digest = (changes: Record<string, string>) => taskOf({ ...files, ...changes }).digest();
     expect(digest({})).toBe(digest({}));
     const others = [
       digest({}),
@@ -112,9 +112,9 @@ describe('a task folder', () => {
   });
 
   test('of the same id as another cannot be in the same match', () => {
-    const [one, other] = [taskOf({ 'task.yaml': SOUND + EXPECTED }), taskOf({ 'task.yaml': SOUND + EXPECTED })];
-    expect(byId([one, one]).size).toBe(1);
-    expect(thrownBy(() => byId([one, other])).message).toMatch(/^two tasks are named mine: \/.* and \//);
+    const [first, other] = [taskOf({ 'task.yaml': SOUND + EXPECTED }), taskOf({ 'task.yaml': SOUND + EXPECTED })];
+    expect(byId([first, first]).size).toBe(1);
+    expect(thrownBy(() => byId([first, other])).message).toMatch(/^two tasks are named mine: \/.* and \//);
   });
 });
 
@@ -211,9 +211,9 @@ describe('a mistake is told in one line, with its place and what to write instea
       `${SOUND}${EXPECTED}id: my task!`,
       './mine: my task! is no id for a task: letters, digits, dots and dashes, at most 40 → id: my-task',
     ],
-  ] as [string, string, string | RegExp][])('%s', (_what, text, said) => {
-    if (typeof said === 'string') expect(yaml(text)).toBe(said);
-    else expect(yaml(text)).toMatch(said);
+  ] as [string, string, string | RegExp][])('%s', (_what, text, message) => {
+    if (typeof message === 'string') expect(yaml(text)).toBe(message);
+    else expect(yaml(text)).toMatch(message);
   });
 
   test('files in verify/ that no command names', () => {
@@ -240,10 +240,10 @@ describe('a mistake is told in one line, with its place and what to write instea
       (seed) => writeFileSync(Buffer.concat([Buffer.from(join(seed, 'in/')), Buffer.from([0xff])]), ''),
       /has a name that is not UTF-8/,
     ],
-  ])('a seed with %s in it', (_what, put, said) => {
+  ])('a seed with %s in it', (_what, put, message) => {
     const folder = holding({ 'task.yaml': SOUND + EXPECTED, 'seed/in/a': '' });
     put(join(folder, 'mine/seed'));
-    expect(wrong(() => findTask('./mine', folder))).toMatch(said);
+    expect(wrong(() => findTask('./mine', folder))).toMatch(message);
   });
 
   test('a seed that is a link, even to a folder', () => {
@@ -290,14 +290,17 @@ test('a replayed task of somebody else runs on the host only where that is allow
       cwd: folder,
       env,
     });
-    return { exitCode, said: `${stdout}${stderr}` };
+    return { exitCode, output: `${stdout}${stderr}` };
   };
   const reason = "the task theirs is not one of cagematch's own: its cassette and its verifier would run here with no walls at all";
   const open = /^row host +none .*\nno isolation: host; the agent, and the task's verifier, can do there what you can$/m;
-  expect(await plan('host', '--task', './theirs')).toEqual({ exitCode: 3, said: `✖ host: ${reason}\nhint: --allow-host\n` });
-  expect(await plan('--task', './theirs')).toMatchObject({ exitCode: 3, said: expect.stringContaining(`nothing to run: host: ${reason}`) });
-  expect(await plan('--task', './theirs', '--allow-host')).toMatchObject({ exitCode: 0, said: expect.stringMatching(open) });
-  expect(await plan('--task', 'hello')).toMatchObject({ exitCode: 0, said: expect.stringMatching(open) });
+  expect(await plan('host', '--task', './theirs')).toEqual({ exitCode: 3, output: `✖ host: ${reason}\nhint: --allow-host\n` });
+  expect(await plan('--task', './theirs')).toMatchObject({
+    exitCode: 3,
+    output: expect.stringContaining(`nothing to run: host: ${reason}`),
+  });
+  expect(await plan('--task', './theirs', '--allow-host')).toMatchObject({ exitCode: 0, output: expect.stringMatching(open) });
+  expect(await plan('--task', 'hello')).toMatchObject({ exitCode: 0, output: expect.stringMatching(open) });
 });
 
 describe('what is expected of files and of what was printed', () => {
@@ -357,10 +360,10 @@ describe('what is expected of files and of what was printed', () => {
 });
 
 describe('the verifier', () => {
-  const play = async (task: FolderTask, part: Part = {}, change: Parameters<typeof playMatch>[1] & { state?: 'warm' } = {}) => {
+  const play = async (task: FolderTask, part: Part = {}, change: Parameters<typeof runScriptedMatch>[1] & { state?: 'warm' } = {}) => {
     const calls: string[] = [];
-    const { state = 'prepared', ...more } = change;
-    const match = await playMatch([entryOf(playedMode(calls, part), { state })], { taskOf: () => task, ...more });
+    const { state = 'prepared', ...rest } = change;
+    const match = await runScriptedMatch([entryOf(scriptedMode(calls, part), { state })], { taskOf: () => task, ...rest });
     return { ...match, calls, first: match.runs[0] };
   };
 
@@ -370,11 +373,11 @@ describe('the verifier', () => {
       if (readFileSync('nonce.txt', 'utf8').trim() !== process.argv[2]) throw new Error('another nonce');
       readFileSync('hello.mjs');
     `);
-    const { first, calls, of } = await play(task);
+    const { first, calls, eventsOf } = await play(task);
     expect(first).toMatchObject({ outcome: PASSED, leftovers: [], planted: [] });
     const name = /^launch (.*)$/.exec(calls[0] ?? '')?.[1] ?? '';
     expect(calls).toEqual([`launch ${name}`, `agent ${name}`, `destroy ${name}`, `launch ${name}-v`, `destroy ${name}-v`]);
-    expect(of('phase').map(({ phase }) => phase)).toEqual(['launch', 'work', 'collect', 'destroy', 'verify']);
+    expect(eventsOf('phase').map(({ phase }) => phase)).toEqual(['launch', 'work', 'collect', 'destroy', 'verify']);
   });
 
   test('gets no credential, no gateway and nothing of the agent’s home; what it writes is not the agent’s', async () => {
@@ -408,9 +411,9 @@ describe('the verifier', () => {
       "console.log('\\u001b[31m' + 'x'.repeat(100000)); process.exit(1)",
       /^the verifier ended with exit code 1: x{200,299}…$/,
     ],
-  ])('fails a run, with its last words, when it %s', async (_what, check, said) => {
+  ])('fails a run, with its last words, when it %s', async (_what, check, message) => {
     const { first } = await play(verifiedBy(check));
-    expect(first).toMatchObject({ outcome: failed('verifier', said), sync: { out: 'yes' }, leftovers: [] });
+    expect(first).toMatchObject({ outcome: failed('verifier', message), sync: { out: 'yes' }, leftovers: [] });
   });
 
   test('that is no program is told', async () => {

@@ -2,12 +2,12 @@
 import { describe, expect, test } from 'vitest';
 import { outcomeSchema } from '../../lib/record/types.js';
 import { agentFailure, startTranscript } from '../../lib/task/transcript.js';
-import { apiRetry, hookStarted, init, result, says, toolResult, userSays, uses, writes } from '../support/agent-lines.js';
+import { apiRetry, assistantText, hookStarted, init, result, toolResult, userText, uses, writes } from '../support/agent-lines.js';
 
 function read(lines: string[], stderr: string[] = []) {
   const transcript = startTranscript();
-  for (const one of lines) transcript.read(one, 'stdout');
-  for (const one of stderr) transcript.read(one, 'stderr');
+  for (const line of lines) transcript.read(line, 'stdout');
+  for (const line of stderr) transcript.read(line, 'stderr');
   return transcript;
 }
 
@@ -26,7 +26,7 @@ describe('a transcript', () => {
     const transcript = read([
       hookStarted(),
       init(),
-      says('Writing.'),
+      assistantText('Writing.'),
       writes('toolu_1', '/workspace/hello.mjs', 'console.log(1)'),
       toolResult('toolu_1', 'File created'),
       uses('toolu_2', 'Bash', { command: 'node hello.mjs' }),
@@ -54,7 +54,7 @@ describe('a transcript', () => {
 
   test('tells which line is the result', () => {
     const transcript = startTranscript();
-    expect([init(), says('hi'), 'garbage', '', result()].map((line) => transcript.read(line, 'stdout').result)).toEqual([
+    expect([init(), assistantText('hi'), 'garbage', '', result()].map((line) => transcript.read(line, 'stdout').result)).toEqual([
       false,
       false,
       false,
@@ -79,7 +79,7 @@ describe('a transcript', () => {
   });
 
   test('what the user is quoted with is no output of a tool', () => {
-    expect(read([userSays('some words')]).toolOutputs).toEqual([]);
+    expect(read([userText('some words')]).toolOutputs).toEqual([]);
   });
 
   test('keeps only the last words of stderr, however many there are', () => {
@@ -96,8 +96,8 @@ describe('a transcript', () => {
       transcript.read(writes(`toolu_${nth}`, '/workspace/big', text), 'stdout');
       transcript.read(toolResult(`toolu_${nth}`, text), 'stdout');
     }
-    const held = [...transcript.writes.map((one) => one.content), ...transcript.toolOutputs.map((one) => one.text)];
-    expect(held.reduce((sum, one) => sum + one.length, 0)).toBeLessThan(64 * 1024 * 1024);
+    const kept = [...transcript.writes.map((item) => item.content), ...transcript.toolOutputs.map((item) => item.text)];
+    expect(kept.reduce((sum, part) => sum + part.length, 0)).toBeLessThan(64 * 1024 * 1024);
     expect(transcript.writes.at(-1)?.content).toBe(text);
   });
 
@@ -139,10 +139,10 @@ describe('whom a failure blames', () => {
     [529, 'model', 'API Error: 529 {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'],
     [500, 'model', 'API Error: 500 {"type":"error","error":{"type":"api_error","message":"Internal server error"}}'],
     [400, 'model', 'API Error: 400 {"type":"error","error":{"message":"the cassette holds 3 exchanges; the agent asked for number 4"}}'],
-  ])('an API error %i: %s, with or without the status beside it', (status, cause, words) => {
-    const told = { subtype: 'success', is_error: true, result: words };
-    expect(failure([result({ ...told, api_error_status: status })], EXIT_1)).toMatchObject({ cause, message: words });
-    expect(failure([result(told)], EXIT_1)).toMatchObject({ cause, message: words });
+  ])('an API error %i: %s, with or without the status beside it', (status, cause, message) => {
+    const resultLine = { subtype: 'success', is_error: true, result: message };
+    expect(failure([result({ ...resultLine, api_error_status: status })], EXIT_1)).toMatchObject({ cause, message });
+    expect(failure([result(resultLine)], EXIT_1)).toMatchObject({ cause, message });
   });
 
   test.each(['error_during_execution', 'error_max_turns', 'error_max_budget_usd', 'error_max_structured_output_retries'])(
@@ -174,10 +174,10 @@ describe('whom a failure blames', () => {
   });
 
   test('the agent, when it ends with a code; with its last words', () => {
-    const words = '--dangerously-skip-permissions cannot be used with root/sudo privileges for security reasons';
-    expect(failure([], EXIT_1, ['a warning', words, ''])).toMatchObject({
+    const message = '--dangerously-skip-permissions cannot be used with root/sudo privileges for security reasons';
+    expect(failure([], EXIT_1, ['a warning', message, ''])).toMatchObject({
       cause: 'agent',
-      message: `the agent ended with exit code 1: ${words}`,
+      message: `the agent ended with exit code 1: ${message}`,
     });
     expect(failure([init(), result()], { type: 'exit', code: 3 })).toMatchObject({ message: 'the agent ended with exit code 3' });
   });
@@ -190,7 +190,7 @@ describe('whom a failure blames', () => {
   });
 
   test('the agent, when it stops without a result', () => {
-    expect(failure([init(), says('hm')], EXIT_0, ['the last words'])).toMatchObject({
+    expect(failure([init(), assistantText('hm')], EXIT_0, ['the last words'])).toMatchObject({
       cause: 'agent',
       message: 'the agent ended without a result: the last words',
     });
@@ -209,8 +209,8 @@ describe('whom a failure blames', () => {
     ['a\u0007bell, a\u0008backspace\r\nand\ttabs', 'a bell, a backspace and tabs'],
     ['\u001b]0;a title\u0007words', expect.stringMatching(/words$/)],
     ['\u009b31mC1', 'C1'],
-  ])('the message is one printable line, whatever the agent printed: %j', (printed, said) => {
-    expect(failure([result({ is_error: true, result: printed })], EXIT_1)).toMatchObject({ message: said });
+  ])('the message is one printable line, whatever the agent printed: %j', (printed, message) => {
+    expect(failure([result({ is_error: true, result: printed })], EXIT_1)).toMatchObject({ message });
     const fromStderr = failure([], EXIT_1, [printed.replaceAll(/[\r\n]+/g, ' ')]);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
     expect(fromStderr?.status === 'failed' && fromStderr.message).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);

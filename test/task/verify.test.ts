@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { bundledTask } from '../../lib/task/bundled.js';
 import { startTranscript } from '../../lib/task/transcript.js';
-import { init, result, says, toolResult, userSays, uses, writes } from '../support/agent-lines.js';
+import { assistantText, init, result, toolResult, userText, uses, writes } from '../support/agent-lines.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const task = bundledTask('hello');
@@ -34,10 +34,10 @@ const failed = (cause: string, message: RegExp) => ({ status: 'failed', cause, m
 
 describe('the seed', () => {
   test('holds a nonce that no other run has', () => {
-    const [one, other] = [seeded(), seeded()];
-    expect(readFileSync(join(one.workspace, 'nonce.txt'), 'utf8').trim()).toBe(one.nonce);
-    expect(one.nonce).not.toBe(other.nonce);
-    expect(task.prompt).not.toContain(one.nonce);
+    const [first, other] = [seeded(), seeded()];
+    expect(readFileSync(join(first.workspace, 'nonce.txt'), 'utf8').trim()).toBe(first.nonce);
+    expect(first.nonce).not.toBe(other.nonce);
+    expect(task.prompt).not.toContain(first.nonce);
   });
 
   test('has no program yet; it has arrived when it is a file', () => {
@@ -99,7 +99,10 @@ describe('the verdict', () => {
     writeFileSync(path, PROGRAM);
     const lines = done.filter((line) => !line.includes('toolu_1'));
     expect(verify(lines)).toEqual({ outcome: failed('agent', /never wrote hello\.mjs/), sync: { in: 'yes', out: { gap: 'not-reached' } } });
-    expect(verify([says(`wrote hello.mjs, nonce ${nonce}`)]).sync).toEqual({ in: { gap: 'not-reached' }, out: { gap: 'not-reached' } });
+    expect(verify([assistantText(`wrote hello.mjs, nonce ${nonce}`)]).sync).toEqual({
+      in: { gap: 'not-reached' },
+      out: { gap: 'not-reached' },
+    });
   });
 
   describe('the nonce counts only where a shell printed it:', () => {
@@ -111,7 +114,7 @@ describe('the verdict', () => {
     const unproved = { outcome: failed('verifier', /no tool output holds the nonce/), sync: { in: 'no', out: 'yes' } };
 
     test('not in what was said', () => {
-      expect(withOutput((nonce) => [userSays(`nonce ${nonce}`), says(`it printed ${nonce}`)])).toEqual(unproved);
+      expect(withOutput((nonce) => [userText(`nonce ${nonce}`), assistantText(`it printed ${nonce}`)])).toEqual(unproved);
     });
 
     test('not in the output of another tool', () => {

@@ -26,8 +26,8 @@ export interface Connection {
   secret: 'handed-on' | ((name: string, value: string) => string | undefined);
   /** Matches lines that the client itself prints on stderr after the command has ended. */
   added: RegExp;
-  /** Why the guest or the connection was lost. @param words the client's last message */
-  whyLost(words: string): Promise<string>;
+  /** Why the guest or the connection was lost. @param lastMessage the client's last message */
+  whyLost(lastMessage: string): Promise<string>;
 }
 
 /** MARK CWD COMMAND…: the exit code is printed last on stderr, after the mark, since a broken connection can look like an exit with 0. */
@@ -63,13 +63,13 @@ export async function* execOver(connection: Connection, command: Command): Async
   const { signal, added } = connection;
   const child = stream(argv, { env, signal, ...(input === undefined ? {} : { input }) });
   let code: number | undefined;
-  let words: string | undefined;
+  let lastMessage: string | undefined;
   let settling: NodeJS.Timeout | undefined;
   for await (const event of child) {
     if (event.type !== 'line') {
       clearTimeout(settling);
       if (code !== undefined) yield { type: 'exit', code, atMs: event.atMs };
-      else yield { type: 'lost', reason: await connection.whyLost(words ?? howEnded(event)), atMs: event.atMs };
+      else yield { type: 'lost', reason: await connection.whyLost(lastMessage ?? howEnded(event)), atMs: event.atMs };
       return;
     }
     if (event.stream === 'stdout') yield event;
@@ -77,7 +77,7 @@ export async function* execOver(connection: Connection, command: Command): Async
       const at = event.text.indexOf(mark);
       const text = at === -1 ? event.text : event.text.slice(0, at);
       if (at === -1 || text !== '') yield { ...event, text };
-      if (at === -1) words = event.text;
+      if (at === -1) lastMessage = event.text;
       else {
         code = Number(event.text.slice(at + mark.length));
         settling = setTimeout(() => child.kill(), SETTLE_MS);
@@ -108,7 +108,7 @@ export function shellBy(
   { path, tmp }: Pick<Layout, 'path' | 'tmp'> = {},
 ): GuestShell {
   return async ({ script, args, stdin }) => {
-    const said: Record<'stdout' | 'stderr', string[]> = { stdout: [], stderr: [] };
+    const output: Record<'stdout' | 'stderr', string[]> = { stdout: [], stderr: [] };
     const argv: Command['argv'] = ['/bin/sh', '-c', script, 'cagematch', ...args];
     const command = {
       argv,
@@ -117,13 +117,13 @@ export function shellBy(
       cwd: tmp ?? '/',
       ...(stdin === undefined ? {} : { stdin }),
     };
-    let end: ExecEnd = { type: 'lost', reason: 'the client ended without a word' };
+    let end: ExecEnd = { type: 'lost', reason: 'the client ended without reporting an exit code' };
     for await (const event of exec(command, AbortSignal.any([signal, AbortSignal.timeout(boundMs)]))) {
-      if (event.type === 'line') said[event.stream].push(event.text);
+      if (event.type === 'line') output[event.stream].push(event.text);
       else end = event;
     }
     if (end.type !== 'exit') return { type: 'lost', reason: howEnded(end) };
-    return { type: 'ran', code: end.code, stdout: said.stdout.join('\n'), stderr: said.stderr.join('\n') };
+    return { type: 'ran', code: end.code, stdout: output.stdout.join('\n'), stderr: output.stderr.join('\n') };
   };
 }
 
@@ -149,8 +149,8 @@ export async function bringIn(shell: GuestShell, base: string, workspace: string
     const args = [`${base}/in`, workspace, ...spec.files.map(({ path }) => path)];
     const ran = await shell({ script: BRING_IN, args, stdin: (await pack(folder)).toString('base64'), repeatable: false });
     if (ran.type === 'ran' && ran.code === 0) return;
-    const words = ran.type === 'ran' ? lastLine(ran.stderr) || `exit code ${ran.code}` : ran.reason;
-    throw new CagematchError('launch-failed', `the workspace does not get in: ${words}`);
+    const reason = ran.type === 'ran' ? lastLine(ran.stderr) || `exit code ${ran.code}` : ran.reason;
+    throw new CagematchError('launch-failed', `the workspace does not get in: ${reason}`);
   } finally {
     removeFolder(folder);
   }

@@ -117,8 +117,8 @@ export async function copyOut(
   path: string,
   { most = MAX_OUT, without }: { most?: number; without?: string } = {},
 ): Promise<Buffer> {
-  const archive = await bringOut(shell, PACK, { folder, path, most, more: without === undefined ? [] : [`./${without}`] });
-  if (archive === undefined) throw new CagematchError('collect-failed', `the guest gives nothing of ${folder}`);
+  const archive = await bringOut(shell, PACK, { folder, path, most, extraArgs: without === undefined ? [] : [`./${without}`] });
+  if (archive === undefined) throw new CagematchError('collect-failed', `the guest returned nothing of ${folder}`);
   return archive;
 }
 
@@ -128,28 +128,29 @@ export async function copyOut(
  * @returns undefined if the folder is not a repository, or has no more commits than that
  */
 export function bundleOut(shell: GuestShell, folder: string, path: string, known = 0): Promise<Buffer | undefined> {
-  return bringOut(shell, COMMITS, { folder, path, most: MAX_OUT, more: [`${known}`] });
+  return bringOut(shell, COMMITS, { folder, path, most: MAX_OUT, extraArgs: [`${known}`] });
 }
 
 /** Fetches the file that the script `make` creates, part by part; undefined if the script reports a length of 0. */
 async function bringOut(
   shell: GuestShell,
   make: string,
-  { folder, path, most, more }: { folder: string; path: string; most: number; more: string[] },
+  { folder, path, most, extraArgs }: { folder: string; path: string; most: number; extraArgs: string[] },
 ): Promise<Buffer | undefined> {
   const parts: Buffer[] = [];
   let size = 0;
   let digest = '';
   for (let at = 0; at === 0 || at * CHUNK < size; at += 1) {
-    const args = [path, String(at), String(CHUNK), folder, ...more];
+    const args = [path, String(at), String(CHUNK), folder, ...extraArgs];
     const printed = await must(shell, 'collect-failed', { script: at === 0 ? make : READ, args, repeatable: true });
     const lines = printed.split('\n');
     if (at === 0) [size, digest] = [Number(lines.shift()), lines.shift() ?? ''];
-    if (!Number.isSafeInteger(size) || size < 0) throw new CagematchError('collect-failed', `the guest tells no size of ${folder}`);
+    if (!Number.isSafeInteger(size) || size < 0)
+      throw new CagematchError('collect-failed', `the guest reported no valid size for ${folder}`);
     if (size > most) throw new CagematchError('collect-failed', `${folder} is ${size} bytes packed; ${most} are taken at the most`);
     if (size === 0) return undefined;
     const part = Buffer.from(lines[0] ?? '', 'base64');
-    if (part.length > CHUNK) throw new CagematchError('collect-failed', `the guest gives more of ${folder} than it was asked for`);
+    if (part.length > CHUNK) throw new CagematchError('collect-failed', `the guest returned more of ${folder} than was requested`);
     parts.push(part);
   }
   const archive = Buffer.concat(parts);
@@ -166,10 +167,10 @@ function sha256(bytes: Buffer): string {
 async function must(shell: GuestShell, code: CagematchError['code'], script: GuestScript): Promise<string> {
   const ran = await shell(script);
   if (ran.type === 'ran' && ran.code === 0) return ran.stdout;
-  throw new CagematchError(code, ran.type === 'ran' ? `in the guest: ${lastWords(ran)}` : ran.reason);
+  throw new CagematchError(code, ran.type === 'ran' ? `in the guest: ${lastMessage(ran)}` : ran.reason);
 }
 
-function lastWords(ran: { code: number; stderr: string }): string {
+function lastMessage(ran: { code: number; stderr: string }): string {
   return lastLine(ran.stderr) || `exit code ${ran.code}`;
 }
 
@@ -210,7 +211,7 @@ export async function* runDetached(shell: GuestShell, base: string, command: Com
       continue;
     }
     if (seen.type !== 'ran') return yield lost(seen.reason);
-    if (seen.code !== 0) return yield lost(`the command could not be started, or its output is gone: ${lastWords(seen)}`);
+    if (seen.code !== 0) return yield lost(`the command could not be started, or its output is gone: ${lastMessage(seen)}`);
     late = 0;
     const [head = '', ...chunks] = seen.stdout.split('\n');
     const [how = '', ...sizes] = head.split(' ');

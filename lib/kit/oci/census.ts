@@ -30,19 +30,19 @@ export async function clientCensus(client: Client): Promise<Thing[]> {
   ]);
   return [
     ...containers.map((line) => {
-      const [id = '', name = '', labels] = words(line, 3);
+      const [id = '', name = '', labels] = fields(line, 3);
       return container(id, [name], parseLabels(labels));
     }),
     ...volumes.map((line) => {
-      const [name = '', labels] = words(line, 2);
+      const [name = '', labels] = fields(line, 2);
       return volume(name, parseLabels(labels));
     }),
     ...networks.map((line) => {
-      const [id = '', name = '', labels] = words(line, 3);
+      const [id = '', name = '', labels] = fields(line, 3);
       return network(id, name, parseLabels(labels));
     }),
     ...images.map((line) => {
-      const [id = '', tag = '', digest = ''] = words(line, 3);
+      const [id = '', tag = '', digest = ''] = fields(line, 3);
       // The digest of an image that was never pulled adds nothing to the id.
       return image(id, tag.startsWith('<none>') && digest !== '<none>' ? [] : [tag]);
     }),
@@ -77,8 +77,8 @@ function container(id: string, names: string[], labels: Labels): Thing {
 }
 
 function volume(name: string, labels: Labels): Thing {
-  const said = labelWords(labels).filter((word) => !word.startsWith(`${ANONYMOUS_LABEL}=`));
-  return { kind: 'volume', id: name, marks: [...(ANONYMOUS.test(name) ? [] : [name]), ...said] };
+  const ownWords = labelWords(labels).filter((word) => !word.startsWith(`${ANONYMOUS_LABEL}=`));
+  return { kind: 'volume', id: name, marks: [...(ANONYMOUS.test(name) ? [] : [name]), ...ownWords] };
 }
 
 function network(id: string, name: string, labels: Labels): Thing {
@@ -102,7 +102,7 @@ function parseLabels(text: string | undefined): Labels {
 }
 
 /** The line's first words, and the rest of the line as the last one; `count` in all. */
-function words(line: string, count: number): string[] {
+function fields(line: string, count: number): string[] {
   const parts = line.split(' ');
   return [...parts.slice(0, count - 1), parts.slice(count - 1).join(' ')];
 }

@@ -41,16 +41,16 @@ export async function launchContainer(client: Client, ctx: Context, spec: Launch
   const events = await watchEvents(client, ctx);
   const argv: [string, ...string[]] = [...client.argv, ...runArgs(spec, options)];
   if (!spec.command) {
-    const said = await output(argv, { env: client.env, cwd: '/', signal: ctx.signal, timeoutMs: 60_000, code: 'launch-failed' });
-    return { handle: { name: spec.name, ...withId(/^[0-9a-f]{64}$/m.exec(said)?.[0]) } };
+    const printed = await output(argv, { env: client.env, cwd: '/', signal: ctx.signal, timeoutMs: 60_000, code: 'launch-failed' });
+    return { handle: { name: spec.name, ...withId(/^[0-9a-f]{64}$/m.exec(printed)?.[0]) } };
   }
   const child = noteClient(spec.name, stream(argv, { ...withSecrets(client, spec.command), signal: ctx.signal }));
   const runningAtMs = await Promise.race([
     events.until('start', spec.name),
     child.ended.then(() => events.until('start', spec.name, SETTLE_MS)),
   ]);
-  if (runningAtMs === undefined && !(await startedUntold(client, spec.name, child)))
-    throw new CagematchError('launch-failed', await lastWords(child));
+  if (runningAtMs === undefined && !(await startedWithoutEvent(client, spec.name, child)))
+    throw new CagematchError('launch-failed', await lastMessage(child));
   return {
     handle: { name: spec.name, oneShot: true, ...withId(events.id(spec.name)) },
     process: clientStream(child),
@@ -70,8 +70,8 @@ export async function containerDisk(
   handle: OciHandle,
 ): Promise<{ imageBytes?: number; sandboxBytes?: number }> {
   const ask = async (...args: string[]) => {
-    const asked = await capture([...client.argv, ...args], { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
-    return succeeded(asked) && /^\d+$/.test(asked.stdout.trim()) ? Number(asked.stdout) : undefined;
+    const result = await capture([...client.argv, ...args], { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
+    return succeeded(result) && /^\d+$/.test(result.stdout.trim()) ? Number(result.stdout) : undefined;
   };
   const [imageBytes, sandboxBytes] = await Promise.all([
     ask('image', 'inspect', '--format', '{{.Size}}', image),
@@ -83,7 +83,12 @@ export async function containerDisk(
 /** Commands that print what the runtime has recorded about a container and its image. */
 export function containerTraces({ argv, env }: Client, image: string, { name }: OciHandle): Trace[] {
   const program = basename(argv.at(-1) ?? argv[0]);
-  const ask = (of: Trace['of'], ...args: string[]): Trace => ({ of, query: `${program} ${args[0]}`, argv: [...argv, ...args], env });
+  const ask = (source: Trace['source'], ...args: string[]): Trace => ({
+    source,
+    query: `${program} ${args[0]}`,
+    argv: [...argv, ...args],
+    env,
+  });
   return [
     ask('inspect', 'inspect', '--type', 'container', name),
     ask('logs', 'logs', name),
@@ -116,33 +121,33 @@ async function idOf(client: Client, name: string): Promise<string | undefined> {
 }
 
 /** Events can be lost, so the runtime is polled until it reports the container as running or the client ends. */
-async function startedUntold(client: Client, name: string, child: LocalStream): Promise<boolean> {
+async function startedWithoutEvent(client: Client, name: string, child: LocalStream): Promise<boolean> {
   for (;;) {
     const end = await Promise.race([child.ended, pause(50)]);
     if (end) return end.type === 'exit' && !NEVER_RAN.includes(end.code);
     const argv: [string, ...string[]] = [...client.argv, 'inspect', '--type', 'container', '--format', '{{.State.Running}}', name];
-    const asked = await capture(argv, { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
-    if (asked.stdout.trim() === 'true') return true;
+    const result = await capture(argv, { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
+    if (result.stdout.trim() === 'true') return true;
   }
 }
 
-async function lastWords(child: LocalStream): Promise<string> {
+async function lastMessage(child: LocalStream): Promise<string> {
   const lines: string[] = [];
   for await (const event of child) {
     if (event.type === 'lost') return event.reason;
     if (event.type === 'line' && event.text.trim() !== '') lines.push(event.text.trim());
   }
-  const words = lines.filter((line) => !/^(Run '|See '|time=)/.test(line)).at(-1) ?? lines.at(-1);
-  return words === undefined ? 'the container never started and the client said nothing' : oneLine(words);
+  const message = lines.filter((line) => !/^(Run '|See '|time=)/.test(line)).at(-1) ?? lines.at(-1);
+  return message === undefined ? 'the container never started and the client printed nothing' : oneLine(message);
 }
 
 /** The client's end is the command's end, unless the client reports that the runtime failed, or was itself killed. */
 async function* clientStream(child: LocalStream, outlived: () => boolean = () => false): AsyncGenerator<ExecEvent> {
-  let words = '';
+  let lastLine = '';
   for await (const event of clientEnd(child, DAEMON_LOST)) {
-    if (event.type === 'line' && event.stream === 'stderr') words = event.text;
+    if (event.type === 'line' && event.stream === 'stderr') lastLine = event.text;
     if (event.type === 'exit' && event.code === RUNTIME_FAILED)
-      yield { type: 'lost', reason: words || 'the runtime failed', atMs: event.atMs };
+      yield { type: 'lost', reason: lastLine || 'the runtime failed', atMs: event.atMs };
     else if (event.type === 'lost' && outlived())
       yield { type: 'lost', reason: 'the container ended while the command ran in it', atMs: event.atMs };
     else yield event;

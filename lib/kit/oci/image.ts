@@ -82,19 +82,19 @@ function contentOf(image: string, layers: string[] | undefined, env: string): st
 
 /**
  * Undefined if there is no such image.
- * @throws `not-ready` if the runtime gives no clear answer, since an image that may exist must not be built again
+ * @throws `not-ready` if the runtime does not answer clearly, since an image that may exist must not be built again
  */
 async function digest(client: Client, image: string): Promise<PreparedImage | undefined> {
   const argv: [string, ...string[]] = [...client.argv, 'image', 'inspect', '--format', INSPECTED, image];
   // Not abortable, since the call is short and a client that is killed can leave a temporary file.
-  const asked = await capture(argv, { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
-  if (succeeded(asked)) {
-    const [, id = '', layers = '', env = ''] = /^(\S+) ?(\S*) ?(.*)$/s.exec(asked.stdout.trim()) ?? [];
+  const result = await capture(argv, { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
+  if (succeeded(result)) {
+    const [, id = '', layers = '', env = ''] = /^(\S+) ?(\S*) ?(.*)$/s.exec(result.stdout.trim()) ?? [];
     const content = contentOf(image, parseJson<string[] | null>(layers) ?? undefined, env);
     return { image: id, ...(content === undefined ? {} : { content }) };
   }
-  if (/no such image|image not known|not found/i.test(asked.stderr)) return undefined;
-  throw new CagematchError('not-ready', `whether ${image} is there cannot be told: ${whyFailed(asked)}`);
+  if (/no such image|image not known|not found/i.test(result.stderr)) return undefined;
+  throw new CagematchError('not-ready', `cannot determine whether ${image} exists: ${whyFailed(result)}`);
 }
 
 /**

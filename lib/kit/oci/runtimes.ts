@@ -36,20 +36,20 @@ export const OCI_RUNTIMES: OciRuntime[] = [
 ];
 
 /**
- * @param words the runtime's program or shim first, then the name that it is registered under
+ * @param names the runtime's program or shim first, then the name that it is registered under
  * @returns undefined if the runtime is not in the list
  */
-export function knownRuntime(...words: (string | undefined)[]): OciRuntime | undefined {
-  for (const word of words) {
-    const known = OCI_RUNTIMES.find(({ mark }) => mark.test(word ?? ''));
+export function knownRuntime(...names: (string | undefined)[]): OciRuntime | undefined {
+  for (const name of names) {
+    const known = OCI_RUNTIMES.find(({ mark }) => mark.test(name ?? ''));
     if (known) return known;
   }
   return undefined;
 }
 
-/** A registered runtime as a variant. @param words as for `knownRuntime`, without the id */
-export function runtimeVariant(id: string, ...words: (string | undefined)[]): Variant {
-  const known = knownRuntime(...words, id);
+/** A registered runtime as a variant. @param names as for `knownRuntime`, without the id */
+export function runtimeVariant(id: string, ...names: (string | undefined)[]): Variant {
+  const known = knownRuntime(...names, id);
   return { id, isolation: known?.isolation ?? 'container', ...(known?.mainProcessOnly ? { mainProcessOnly: true } : {}) };
 }
 
@@ -57,8 +57,8 @@ export function runtimeVariant(id: string, ...words: (string | undefined)[]): Va
 export type OtherNames = Record<string, string>;
 
 export function otherNames(registered: Iterable<readonly [id: string, words: (string | undefined)[]]>): OtherNames {
-  const others = [...registered].flatMap(([id, words]) => {
-    const known = knownRuntime(...words, id);
+  const others = [...registered].flatMap(([id, names]) => {
+    const known = knownRuntime(...names, id);
     return known === undefined || known === knownRuntime(id) ? [] : [[id, known.name]];
   });
   return Object.fromEntries(others);

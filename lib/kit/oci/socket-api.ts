@@ -9,7 +9,7 @@ const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
  * Sends one GET request, as HTTP/1.0, so that the answer ends with the connection. Node's own HTTP client takes ten times as long, and
  * every run sends such requests.
  * @returns undefined if nothing listens there or the request is refused: the daemon's client may know another way
- * @throws if the daemon gives no answer in time, since its client would get none either
+ * @throws if the daemon does not answer in time, since it would not answer its client either
  */
 export function askSocket<T>(socketPath: string, path: string, timeoutMs: number): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
@@ -17,7 +17,7 @@ export function askSocket<T>(socketPath: string, path: string, timeoutMs: number
     let size = 0;
     const socket = connect(socketPath, () => socket.write(`GET ${path} HTTP/1.0\r\nHost: localhost\r\n\r\n`));
     const timer = setTimeout(() => {
-      reject(new Error(`${socketPath} gives no answer in time`));
+      reject(new Error(`${socketPath} did not answer in time`));
       socket.destroy();
     }, timeoutMs);
     socket.on('data', (part: Buffer) => {

@@ -219,16 +219,16 @@ function insideOf(text: string): Finding[] {
 
 /** One finding per secret; undefined if the runtime has no such trace. */
 async function follow(
-  source: Trace['of'],
+  source: Trace['source'],
   traces: readonly Trace[],
   secrets: readonly (readonly Needle[])[],
 ): Promise<Finding[] | undefined> {
-  const asked = traces.filter((trace) => trace.of === source);
-  if (asked.length === 0 || secrets.length === 0) return undefined;
+  const queried = traces.filter((trace) => trace.source === source);
+  if (queried.length === 0 || secrets.length === 0) return undefined;
   const hits = secrets.map((): Finding['hits'] => []);
   let bytes = 0;
   let silent: string | undefined;
-  for (const { query: where, argv, env } of asked) {
+  for (const { query: where, argv, env } of queried) {
     const seekers = secrets.map(createSeeker);
     const push = (chunk: Uint8Array | string) => {
       for (const seeker of seekers) seeker.push(chunk);
@@ -241,6 +241,6 @@ async function follow(
     if (!succeeded(ran)) silent = `${where}: ${whyFailed(ran)}`;
     for (const [index, seeker] of seekers.entries()) hits[index]?.push(...seeker.found().map((shape) => ({ where, shape })));
   }
-  const looked = `${asked.map(({ query }) => query).join(', ')}: ${Math.round(bytes / 1024)} KiB`;
+  const looked = `${queried.map(({ query }) => query).join(', ')}: ${Math.round(bytes / 1024)} KiB`;
   return hits.map((own) => (silent !== undefined && own.length === 0 ? unseen(source, silent) : finding(source, own, looked)));
 }

@@ -80,9 +80,9 @@ export async function seedShapes(
 async function ask(folder: string, env: Env): Promise<Answers> {
   const answers: Answers = {};
   for (const [question, args] of Object.entries(QUESTIONS)) {
-    const asked = await capture(['git', '-C', folder, ...args], { env, timeoutMs: QUICK_MS });
-    if (!succeeded(asked)) throw new Error(`git ${question} on the host: ${asked.stderr.trim()}`);
-    answers[question] = asked.stdout.trimEnd();
+    const result = await capture(['git', '-C', folder, ...args], { env, timeoutMs: QUICK_MS });
+    if (!succeeded(result)) throw new Error(`git ${question} on the host: ${result.stderr.trim()}`);
+    answers[question] = result.stdout.trimEnd();
   }
   return answers;
 }

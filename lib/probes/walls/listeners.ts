@@ -34,8 +34,8 @@ export async function outwardAddress(ctx: Context): Promise<string | undefined> 
 
 /** Output of `ip`; undefined if the command cannot be run or fails. */
 export async function ip(ctx: Pick<Context, 'env'>, args: string[]): Promise<string | undefined> {
-  const asked = await capture(['ip', ...args], { env: ctx.env, cwd: '/', timeoutMs: 5000 });
-  return succeeded(asked) ? asked.stdout : undefined;
+  const result = await capture(['ip', ...args], { env: ctx.env, cwd: '/', timeoutMs: 5000 });
+  return succeeded(result) ? result.stdout : undefined;
 }
 
 /** True if only the default route matches the address, so nothing on this host uses it. */

@@ -7,12 +7,12 @@ import type { MatchEvent } from '../../../lib/record/types.js';
 import { plain, renderTable } from '../../../lib/report/terminal/table.js';
 import type { PlannedRow } from '../../../lib/sandbox/row.js';
 import { bundledTask } from '../../../lib/task/bundled.js';
-import * as says from '../../support/agent-lines.js';
+import * as agentLines from '../../support/agent-lines.js';
 import { doesTheTask, print } from '../../support/agent-scripts.js';
 import { quoted } from '../../support/fake-commands.js';
 import { baseline, started } from '../../support/hand-made-record.js';
-import { playMatch } from '../../support/played.js';
 import { reportOf } from '../../support/report-of.js';
+import { runScriptedMatch } from '../../support/scripted-match.js';
 import { ready } from './draws.js';
 
 const field = openField(bundledTask('hello'));
@@ -37,7 +37,7 @@ async function runOf(entry: string, script: string, options: { timeoutMs?: numbe
   turns += 1;
   // All are of one match, so each sandbox needs a name of its own.
   const [planned] = (await field.plan([{ name: `${entry}@turn${turns}` }])) as [PlannedRow];
-  const { events, runs } = await playMatch([{ ...planned, adapter: withAgent(planned.adapter, script) }], {
+  const { events, runs } = await runScriptedMatch([{ ...planned, adapter: withAgent(planned.adapter, script) }], {
     contextOf: field.contextOf,
     matchId: field.matchId,
     timeoutMs: options.timeoutMs ?? 60_000,
@@ -64,7 +64,7 @@ describe.each(['host', 'docker', 'podman'].filter((entry) => ready.includes(entr
   });
 
   test('that ignores every polite signal ends at the bound, with all that it started', async () => {
-    const { run, listed } = await runOf(entry, `${LEAVES}\n${print(says.init())}\n${STUBBORN}`, { timeoutMs: 4000 });
+    const { run, listed } = await runOf(entry, `${LEAVES}\n${print(agentLines.init())}\n${STUBBORN}`, { timeoutMs: 4000 });
     expect(run).toMatchObject({ outcome: { cause: 'timeout' }, leftovers: [] });
     expect(listed).toEqual([]);
   });
@@ -96,9 +96,12 @@ describe('control sequences of an agent', () => {
   };
 
   test.each([
-    ['in its result', print(says.result({ is_error: true, result: CONTROLS }))],
+    ['in its result', print(agentLines.result({ is_error: true, result: CONTROLS }))],
     ['on stderr, before it ends with a code', `printf '%b' ${quoted(CONTROLS.replaceAll('\u001b', '\\033'))} >&2\nexit 3`],
-    ['in what a tool said', print(says.writes('toolu_1', '/x/hello.mjs', 'x'), says.toolResult('toolu_1', CONTROLS, true), says.result())],
+    [
+      'in what a tool said',
+      print(agentLines.writes('toolu_1', '/x/hello.mjs', 'x'), agentLines.toolResult('toolu_1', CONTROLS, true), agentLines.result()),
+    ],
     ['in the place of the harness’ own lines', `printf '%s %s\\n' "$0 request" ${quoted(JSON.stringify({ header: CONTROLS }))}`],
   ])('%s reach neither the record nor the screen', async (_where, script) => {
     const { events, run } = await runOf('host', script);

@@ -13,7 +13,7 @@ import { agentBinary } from '../../../lib/task/agent.js';
 import { bundledTask } from '../../../lib/task/bundled.js';
 import host from '../../../modes/host.js';
 import { quoted, writeProgram } from '../../support/fake-commands.js';
-import { entryOf, playMatch } from '../../support/played.js';
+import { entryOf, runScriptedMatch } from '../../support/scripted-match.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const claude = agentBinary();
@@ -36,13 +36,13 @@ async function outcomeOf(fault: ModelFault, options: { timeoutMs: number; times:
     await upstream.close();
   });
   const binary = agentThatAsksAgain(options.times);
-  const around = { env: { PATH: process.env.PATH ?? '' }, uid: process.getuid?.(), platform: process.platform, match: 'faults' };
-  const { runs } = await playMatch([entryOf(host)], {
+  const base = { env: { PATH: process.env.PATH ?? '' }, uid: process.getuid?.(), platform: process.platform, match: 'faults' };
+  const { runs } = await runScriptedMatch([entryOf(host)], {
     gateway,
     model: 'live',
     timeoutMs: options.timeoutMs,
     contextOf: (entry) => ({
-      ...contextFor({ ...around, signal: new AbortController().signal, say: () => {} }, createKeeper(), entry.adapter),
+      ...contextFor({ ...base, signal: new AbortController().signal, say: () => {} }, createKeeper(), entry.adapter),
       agentBinary: binary,
     }),
   });

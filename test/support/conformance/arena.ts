@@ -23,7 +23,7 @@ import { createKeeper } from '../../../lib/sandbox/context.js';
 import { workspaceUser } from '../../../lib/sandbox/run-folders.js';
 import { contextOf, type Target } from './targets.js';
 
-export interface Told {
+export interface Output {
   stdout: string[];
   stderr: string[];
   end: ExecEnd;
@@ -42,7 +42,7 @@ export interface Arena {
   target: Target;
   ctx: Context;
   /** What the mode has said to the user since it was last emptied. */
-  said: string[];
+  messages: string[];
   reach: Reach;
   /** The port of the server that answers `reached` on the address that `reach` named. */
   port: number | undefined;
@@ -51,12 +51,12 @@ export interface Arena {
   plan(purpose: string, command?: (layout: Layout) => Command, files?: LaunchSpec['files']): Plan;
   launch(plan: Plan): Promise<Box>;
   /** A shell script inside, read to its end. */
-  sh(box: Box, script: string, options?: { args?: string[]; env?: Env; secretEnv?: Env }): Promise<Told>;
+  sh(box: Box, script: string, options?: { args?: string[]; env?: Env; secretEnv?: Env }): Promise<Output>;
   /** A sandbox of an entry with these options, gone when the work is done. */
   withOptions(
     purpose: string,
     options: EntryOptions,
-    work: (box: Box, sh: (script: string) => Promise<Told>) => Promise<void>,
+    work: (box: Box, sh: (script: string) => Promise<Output>) => Promise<void>,
   ): Promise<void>;
   stream(box: Box, argv: [string, ...string[]]): ExecStream;
   listed(name: string): Promise<Listed[]>;
@@ -69,7 +69,7 @@ export async function openArena(target: Target): Promise<Arena> {
   counter += 1;
   const match = `c${process.pid}x${counter}`;
   const keeper = createKeeper();
-  const { ctx, said } = contextOf(target, match, keeper);
+  const { ctx, messages } = contextOf(target, match, keeper);
   const { mode } = target;
   const user = mode.owner?.(ctx) ?? workspaceUser(ctx.uid);
   const root = mkdtempSync(join(tmpdir(), 'conformance-'));
@@ -82,16 +82,16 @@ export async function openArena(target: Target): Promise<Arena> {
   const handles = new Map<string, Launched['handle']>();
   /** The handle is written down and read back, as for a session that outlives its harness. */
   const launched = async (given: Context, plan: Plan): Promise<Box> => {
-    const { handle, ...more } = await mode.launch(given, plan.spec);
+    const { handle, ...rest } = await mode.launch(given, plan.spec);
     const kept = JSON.parse(JSON.stringify(handle)) as typeof handle;
     handles.set(plan.name, kept);
-    return { ...plan, ...more, handle: kept };
+    return { ...plan, ...rest, handle: kept };
   };
 
   const arena: Arena = {
     target,
     ctx,
-    said,
+    messages,
     reach,
     port,
     user,
@@ -153,18 +153,18 @@ export function shell(layout: Layout, script: string, options: { args?: string[]
 }
 
 /** A stream to its end. `onLine` sees stdout as it comes. */
-export async function read(stream: ExecStream, onLine?: (line: string) => unknown): Promise<Told> {
-  const told: Told = { stdout: [], stderr: [], end: { type: 'lost', reason: 'the stream broke off' } };
+export async function read(stream: ExecStream, onLine?: (line: string) => unknown): Promise<Output> {
+  const output: Output = { stdout: [], stderr: [], end: { type: 'lost', reason: 'the stream broke off' } };
   for await (const event of stream) {
     if (event.type === 'line') {
-      told[event.stream].push(event.text);
+      output[event.stream].push(event.text);
       if (event.stream === 'stdout') onLine?.(event.text);
     } else {
       const { atMs, ...end } = event;
-      told.end = end;
+      output.end = end;
     }
   }
-  return told;
+  return output;
 }
 
 export const SEED = 'a seed that nobody could guess: 7f1b\n';

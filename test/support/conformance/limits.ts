@@ -1,7 +1,7 @@
 // How much memory and CPU time a sandbox may use, as the kernel enforces it.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Told } from './arena.js';
+import type { Output } from './arena.js';
 
 const ROOT = '/sys/fs/cgroup';
 const FILES = {
@@ -17,7 +17,7 @@ const PERIOD_US = 100_000;
  */
 export async function limitsOf(
   pids: Iterable<number>,
-  sh: (script: string) => Promise<Told>,
+  sh: (script: string) => Promise<Output>,
 ): Promise<{ memoryBytes: number; cpus: number }> {
   const processes = [...pids];
   const first = async (controller: keyof typeof FILES) => {

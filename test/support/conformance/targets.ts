@@ -36,7 +36,7 @@ export const HOST_ONLY_MARK = 'host-only-9d1f';
 const SESSION = 's-conformance';
 
 export function contextOf(target: Pick<Target, 'mode' | 'env' | 'variant' | 'runtimeState'>, match: string, keeper = createKeeper()) {
-  const said: string[] = [];
+  const messages: string[] = [];
   const ctx = contextFor(
     {
       env: { ...target.env, ...HOST_ONLY },
@@ -44,13 +44,13 @@ export function contextOf(target: Pick<Target, 'mode' | 'env' | 'variant' | 'run
       uid: process.getuid?.(),
       match,
       signal: new AbortController().signal,
-      say: (line) => said.push(line),
+      say: (line) => messages.push(line),
     },
     keeper,
     target.mode,
     { variant: target.variant, state: target.runtimeState, session: SESSION },
   );
-  return { ctx, keeper, said };
+  return { ctx, keeper, messages };
 }
 
 export interface Targets {
@@ -84,17 +84,17 @@ export function clusterEnv({ INCUS_DIR, ...env }: Env): Env | undefined {
   return client === undefined ? undefined : { ...env, INCUS_CONF: client, INCUS_REMOTE: 'cagematch-cluster', NO_PROXY: '169.254.79.0/24' };
 }
 
-async function addReal(found: Targets, modes: Mode[], env: Env, more = ''): Promise<void> {
+async function addReal(found: Targets, modes: Mode[], env: Env, suffix = ''): Promise<void> {
   const detected = await detectAll(modes, (mode) => contextOf({ mode, env, variant: undefined, runtimeState: undefined }, 'none').ctx);
   for (const { mode, detection, runtimeState } of detected) {
     if (detection.status !== 'ready') {
-      found.notReal.push({ mode: `${mode.id}${more}`, why: `${detection.status}: ${detection.reason}` });
+      found.notReal.push({ mode: `${mode.id}${suffix}`, why: `${detection.status}: ${detection.reason}` });
       continue;
     }
     const variants = (detection.variants ?? []).filter(({ onRequest }) => !onRequest).map(({ id }) => id);
     for (const variant of [undefined, ...variants])
       found.targets.push({
-        name: `${entryName(mode.id, variant)}${more}`,
+        name: `${entryName(mode.id, variant)}${suffix}`,
         mode: asFound(
           mode,
           detection,
@@ -117,10 +117,10 @@ async function openStandIns(mode: Mode): Promise<Target[]> {
   const { env, close } = await standIn();
   const target = { name: `${mode.id} (stand-in)`, mode, real: false, variant: undefined, runtimeState: undefined, env, close };
   // Read once, as a match does; whether it says ready is a sentence of the suite.
-  const [one] = await detectAll([mode], () => contextOf(target, 'none').ctx);
-  const { variants = [] } = one?.detection.status === 'ready' ? one.detection : {};
+  const [detected] = await detectAll([mode], () => contextOf(target, 'none').ctx);
+  const { variants = [] } = detected?.detection.status === 'ready' ? detected.detection : {};
   const log = env.CAGEMATCH_STAND_IN_STATE;
-  const whole: Target = { ...target, runtimeState: one?.runtimeState, ...(log === undefined ? {} : { argvLog: `${log}/argv.jsonl` }) };
+  const whole: Target = { ...target, runtimeState: detected?.runtimeState, ...(log === undefined ? {} : { argvLog: `${log}/argv.jsonl` }) };
   const others = variants.flatMap(({ id, workspace }) =>
     workspace === undefined
       ? []

@@ -122,10 +122,10 @@ function commandsOf(dialect) {
     }
   };
 
-  /** @param {string} action @param {Container} container @param {Record<string, string>} [more] */
-  const emit = (action, container, more = {}) => {
+  /** @param {string} action @param {Container} container @param {Record<string, string>} [fields] */
+  const emit = (action, container, fields = {}) => {
     const now = new Date();
-    const attributes = { ...container.labels, image: container.image, name: container.name, ...more };
+    const attributes = { ...container.labels, image: container.image, name: container.name, ...fields };
     const event = docker
       ? {
           status: action,
@@ -209,7 +209,7 @@ function commandsOf(dialect) {
 
   /** @param {string[]} args */
   async function run(args) {
-    const { rest, has, one, all } = parseFlags(args, docker ? RUN : RUN_PODMAN, { interspersed: false });
+    const { rest, has, last, all } = parseFlags(args, docker ? RUN : RUN_PODMAN, { interspersed: false });
     /** @param {string} text */
     const refuse = (text) =>
       new Refused(125, docker ? `docker: ${text}\n\nRun 'docker run --help' for more information` : `Error: ${text}`);
@@ -217,18 +217,18 @@ function commandsOf(dialect) {
     const daemon = (text) => refuse(docker ? `Error response from daemon: ${text}` : text);
     const [imageName, ...given] = rest;
     if (imageName === undefined) throw new BadFlag(`"${dialect} run" requires at least 1 argument.`);
-    const pull = one('pull') ?? 'missing';
+    const pull = last('pull') ?? 'missing';
     if (!['always', 'missing', 'never', ...(docker ? [] : ['newer'])].includes(pull))
       throw refuse(`invalid pull option: '${pull}': must be one of "always", "missing" or "never"`);
-    for (const size of [one('memory'), one('memory-swap')])
+    for (const size of [last('memory'), last('memory-swap')])
       if (size !== undefined && !/^(-1|\d+[bkmgBKMG]?b?)$/.test(size))
         throw new BadFlag(`invalid argument "${size}" for "-m, --memory" flag: invalid suffix`);
     for (const option of all('security-opt'))
       if (!/^(no-new-privileges(:true|:false|=true|=false)?|(label|seccomp|apparmor|systempaths)[=:].+)$/.test(option))
         throw daemon(`invalid --security-opt: "${option}"`);
-    const runtime = one('runtime');
+    const runtime = last('runtime');
     if (runtime !== undefined && runtime !== 'runc') throw daemon(`Unknown runtime specified ${runtime}`);
-    const network = one('network') ?? one('net') ?? 'bridge';
+    const network = last('network') ?? last('net') ?? 'bridge';
     if (!(docker ? /^(bridge|host|none|default)$/ : /^(bridge|host|none|podman|private|slirp4netns(:.*)?|pasta(:.*)?)$/).test(network))
       throw daemon(docker ? `network ${network} not found` : `unable to find network with name or ID ${network}: network not found`);
     const image = imageOf(imageName);
@@ -247,7 +247,7 @@ function commandsOf(dialect) {
       return { guest, real: source };
     });
     const id = randomBytes(32).toString('hex');
-    const name = one('name') ?? `stand-in-${id.slice(0, 8)}`;
+    const name = last('name') ?? `stand-in-${id.slice(0, 8)}`;
     if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name))
       throw daemon(`Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
     const home = inState('homes', id);
@@ -269,11 +269,11 @@ function commandsOf(dialect) {
       env: {
         HOME: '/home/agent',
         HOSTNAME: id.slice(0, 12),
-        ...(docker || one('http-proxy') === 'false' ? {} : proxies()),
+        ...(docker || last('http-proxy') === 'false' ? {} : proxies()),
         ...readEnv(all('env')),
       },
-      user: one('user') ?? '1000:1000',
-      workdir: one('workdir') ?? '/workspace',
+      user: last('user') ?? '1000:1000',
+      workdir: last('workdir') ?? '/workspace',
       rm: has('rm'),
       createdAt: new Date().toISOString(),
       startedAt: new Date().toISOString(),
@@ -340,7 +340,7 @@ function commandsOf(dialect) {
 
   /** @param {string[]} args */
   async function exec(args) {
-    const { rest, has, one, all } = parseFlags(args, EXEC, { interspersed: false });
+    const { rest, has, last, all } = parseFlags(args, EXEC, { interspersed: false });
     const [name = '', ...argv] = rest;
     if (argv.length === 0) throw new BadFlag(`"${dialect} exec" requires at least 2 arguments.`);
     if (has('tty') && !process.stdin.isTTY && docker) throw new Refused(1, 'the input device is not a TTY');
@@ -356,10 +356,10 @@ function commandsOf(dialect) {
     const child = runJailed({
       argv,
       env: { ...container.env, ...readEnv(all('env')) },
-      cwd: one('workdir') ?? container.workdir,
+      cwd: last('workdir') ?? container.workdir,
       mounts: container.mounts,
       stdio: [has('interactive') ? 'inherit' : 'ignore', 'inherit', 'inherit'],
-      user: userOf(one('user') ?? container.user),
+      user: userOf(last('user') ?? container.user),
     });
     if (child.pid === undefined) {
       await codeOf(child).catch(() => {});
@@ -377,13 +377,13 @@ function commandsOf(dialect) {
 
   /** @param {string[]} args */
   async function build(args) {
-    const { rest, one, all } = parseFlags(args, {
+    const { rest, last, all } = parseFlags(args, {
       bool: ['no-cache', 'quiet q', 'pull', 'rm', 'force-rm'],
       valued: ['tag t', 'network', 'build-arg', 'file f', 'target', 'platform', 'iidfile', 'label', 'cache-from'],
     });
     const [folder] = rest;
     if (folder === undefined || rest.length > 1) throw new Refused(1, `ERROR: "${dialect} build" requires exactly 1 argument.`);
-    const recipe = one('file') ?? join(folder, 'Dockerfile');
+    const recipe = last('file') ?? join(folder, 'Dockerfile');
     if (!existsSync(recipe))
       throw new Refused(problem, `unable to evaluate symlinks in Dockerfile path: lstat ${recipe}: no such file or directory`);
     const text = readFileSync(recipe, 'utf8');
@@ -406,7 +406,7 @@ function commandsOf(dialect) {
 
   /** @param {string[]} args */
   function ps(args) {
-    const { rest, has, one, all } = parseFlags(args, {
+    const { rest, has, last, all } = parseFlags(args, {
       bool: ['all a', 'quiet q', 'no-trunc', 'latest l', 'size s'],
       valued: ['filter f', 'format', 'last n'],
     });
@@ -429,7 +429,7 @@ function commandsOf(dialect) {
     );
     for (const container of shown) {
       const id = has('no-trunc') ? container.id : container.id.slice(0, 12);
-      const template = one('format');
+      const template = last('format');
       out(
         has('quiet')
           ? id
@@ -441,7 +441,7 @@ function commandsOf(dialect) {
 
   /** @param {string[]} args */
   function inspect(args) {
-    const { rest, one } = parseFlags(args, { bool: ['size s'], valued: ['type', 'format f'] });
+    const { rest, last } = parseFlags(args, { bool: ['size s'], valued: ['type', 'format f'] });
     let code = 0;
     /** @type {unknown[]} */
     const found = [];
@@ -468,9 +468,9 @@ function commandsOf(dialect) {
         Config: { Labels: container.labels, Image: container.image, User: container.user, WorkingDir: container.workdir },
       });
     }
-    const template = one('format');
+    const template = last('format');
     if (template === undefined) out(JSON.stringify(found, null, 2));
-    else for (const one of found) out(format(template, one));
+    else for (const item of found) out(format(template, item));
     return code;
   }
 
@@ -496,10 +496,13 @@ function commandsOf(dialect) {
 
   /** @param {string[]} args */
   async function events(args) {
-    const { one, all } = parseFlags(args, { bool: docker ? [] : ['stream', 'no-trunc'], valued: ['since', 'until', 'filter f', 'format'] });
+    const { last, all } = parseFlags(args, {
+      bool: docker ? [] : ['stream', 'no-trunc'],
+      valued: ['since', 'until', 'filter f', 'format'],
+    });
     if (process.env.CAGEMATCH_STAND_IN_NO_EVENTS !== undefined) throw new Refused(1, 'the stand-in was told to tell no events');
     const filters = matcher(all('filter'), ['label', 'event', 'container', 'type', 'image']);
-    const since = Number(one('since') ?? Date.now() / 1000);
+    const since = Number(last('since') ?? Date.now() / 1000);
     const keys = [...new Set(filters.map(({ key }) => key))];
     /** Filters of one key are alternatives. @param {{action: string, name: string, labels: Record<string, string>, at: number, event: unknown}} entry */
     const wanted = (entry) =>
@@ -520,9 +523,9 @@ function commandsOf(dialect) {
           ),
       );
     const end = followEvents((entry) => {
-      if (wanted(entry)) out(format(one('format') ?? '{{json .}}', entry.event));
+      if (wanted(entry)) out(format(last('format') ?? '{{json .}}', entry.event));
     });
-    if (one('until') === undefined) await forever();
+    if (last('until') === undefined) await forever();
     end();
     return 0;
   }
@@ -540,10 +543,10 @@ function commandsOf(dialect) {
         return 0;
       },
       [`${kind} ls`]: (/** @type {string[]} */ args) => {
-        const { has, one, all: given } = parseFlags(args, { bool: ['quiet q', 'no-trunc'], valued: ['filter f', 'format'] });
+        const { has, last, all: given } = parseFlags(args, { bool: ['quiet q', 'no-trunc'], valued: ['filter f', 'format'] });
         const filters = matcher(given('filter'), ['label']);
         for (const thing of all().filter(({ Labels }) => filters.every(({ value }) => hasLabel(value, Labels))))
-          out(has('quiet') ? thing.Name : format(one('format') ?? '{{.Name}}', thing));
+          out(has('quiet') ? thing.Name : format(last('format') ?? '{{.Name}}', thing));
         return 0;
       },
       [`${kind} rm`]: (/** @type {string[]} */ args) => {
@@ -552,11 +555,11 @@ function commandsOf(dialect) {
         return 0;
       },
       [`${kind} inspect`]: (/** @type {string[]} */ args) => {
-        const { rest, one } = parseFlags(args, { valued: ['format f'] });
+        const { rest, last } = parseFlags(args, { valued: ['format f'] });
         for (const name of rest) {
           const thing = all().find(({ Name }) => Name === name);
           if (!thing) throw new Refused(problem, `Error${docker ? ' response from daemon' : ''}: ${kind} ${name} not found`);
-          out(format(one('format') ?? 'json', thing));
+          out(format(last('format') ?? 'json', thing));
         }
         return 0;
       },
@@ -584,8 +587,8 @@ function commandsOf(dialect) {
     events,
     'container inspect': inspect,
     info: (args) => {
-      const { one } = parseFlags(args, { valued: ['format f'] });
-      out(format(one('format') ?? 'json', docker ? DOCKER_INFO : podmanInfo()));
+      const { last } = parseFlags(args, { valued: ['format f'] });
+      out(format(last('format') ?? 'json', docker ? DOCKER_INFO : podmanInfo()));
       return 0;
     },
     version: () => {
@@ -593,7 +596,7 @@ function commandsOf(dialect) {
       return 0;
     },
     'image inspect': (args) => {
-      const { rest, one } = parseFlags(args, { valued: ['format f', 'platform'] });
+      const { rest, last } = parseFlags(args, { valued: ['format f', 'platform'] });
       for (const name of rest) {
         const image = imageOf(name);
         if (!image)
@@ -606,16 +609,16 @@ function commandsOf(dialect) {
         const [base, env] = ['sha256:a-base', ['PATH=/usr/bin:/bin', 'NODE_VERSION=22.1.0']];
         // Layers of one's own are another in every build.
         out(
-          format(one('format') ?? 'json', { Id: image.id, RepoTags: [name], RootFS: { Layers: [base, image.id] }, Config: { Env: env } }),
+          format(last('format') ?? 'json', { Id: image.id, RepoTags: [name], RootFS: { Layers: [base, image.id] }, Config: { Env: env } }),
         );
       }
       return 0;
     },
     'image ls': (args) => {
-      const { one } = parseFlags(args, { bool: ['no-trunc', 'quiet q', 'digests'], valued: ['format'] });
+      const { last } = parseFlags(args, { bool: ['no-trunc', 'quiet q', 'digests'], valued: ['format'] });
       for (const { id, name } of loadAll('images')) {
         const [repository = '', tag = 'latest'] = name.split(':');
-        out(format(one('format') ?? '{{.ID}}', { ID: id, Repository: repository, Tag: tag, Digest: '<none>' }));
+        out(format(last('format') ?? '{{.ID}}', { ID: id, Repository: repository, Tag: tag, Digest: '<none>' }));
       }
       return 0;
     },

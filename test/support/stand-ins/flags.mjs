@@ -2,7 +2,7 @@
 
 /**
  * @typedef {{bool?: string[], valued?: string[]}} FlagList names, each with its short letter after a blank: `'detach d'`
- * @typedef {{flags: Map<string, string[]>, rest: string[], has(name: string): boolean, one(name: string): string | undefined, all(name: string): string[]}} Flags
+ * @typedef {{flags: Map<string, string[]>, rest: string[], has(name: string): boolean, last(name: string): string | undefined, all(name: string): string[]}} Flags
  */
 
 /** A flag that the real command line would not take. */
@@ -75,7 +75,7 @@ export function parseFlags(args, list, { interspersed = true } = {}) {
     flags,
     rest,
     has: (name) => flags.get(name)?.at(-1) === 'true',
-    one: (name) => flags.get(name)?.at(-1),
+    last: (name) => flags.get(name)?.at(-1),
     all: (name) => flags.get(name) ?? [],
   };
 }

@@ -43,7 +43,7 @@ export async function startFlyApi({
   /** @type {string[]} */
   const breaches = [];
   /** @type {Map<string, number>} */
-  const asked = new Map();
+  const callCounts = new Map();
   const allowance = createAllowance();
 
   /** @param {import('./fly-machines.mjs').CreateRequest} body */
@@ -82,8 +82,8 @@ export async function startFlyApi({
   async function answer(operation, id, url, body) {
     if (url.pathname.split('/')[3] !== app) throw new Refused(404, 'app not found');
     if (operation !== 'Apps_show') allowance(`${operation} ${id || app}`, operation === 'Machines_show' ? READING : ACTION);
-    const nth = (asked.get(operation) ?? 0) + 1;
-    asked.set(operation, nth);
+    const nth = (callCounts.get(operation) ?? 0) + 1;
+    callCounts.set(operation, nth);
     const fate = befalls({ operation, nth, machine: id || undefined, region: body?.region }) ?? {};
     if (fate.lateMs !== undefined) await new Promise((resolve) => setTimeout(resolve, fate.lateMs));
     if (fate.dies) machines.die(id, 137, true);
@@ -109,13 +109,13 @@ export async function startFlyApi({
       }
       return { operation, status: 200, headers: {}, ...(await answer(operation, url.pathname.split('/')[5] ?? '', url, body)) };
     } catch (error) {
-      const { status, more } = error instanceof Refused ? error : { status: 500, more: {} };
-      const headers = more.retryAfter === undefined ? {} : { 'retry-after': String(more.retryAfter) };
-      const words = {
+      const { status, fields } = error instanceof Refused ? error : { status: 500, fields: {} };
+      const headers = fields.retryAfter === undefined ? {} : { 'retry-after': String(fields.retryAfter) };
+      const body = {
         error: error instanceof Error ? error.message : String(error),
-        ...(more.code === undefined ? {} : { status: more.code }),
+        ...(fields.code === undefined ? {} : { status: fields.code }),
       };
-      return { operation, status, headers, body: words, deaf: false };
+      return { operation, status, headers, body, deaf: false };
     }
   }
 

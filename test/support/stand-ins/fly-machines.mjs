@@ -31,12 +31,12 @@ export class Refused extends Error {
   /**
    * @param {number} status
    * @param {string} message
-   * @param {{code?: string, retryAfter?: number}} [more] `code`: the API's own word for it
+   * @param {{code?: string, retryAfter?: number}} [fields] `code`: the API's own word for it
    */
-  constructor(status, message, more = {}) {
+  constructor(status, message, fields = {}) {
     super(message);
     this.status = status;
-    this.more = more;
+    this.fields = fields;
   }
 }
 
@@ -105,7 +105,7 @@ export function openMachines({ nowMs, bootMs }) {
   function create({ name, region = 'ams', config, skip_launch }) {
     refuseNonsense(name, config);
     const id = randomBytes(7).toString('hex');
-    if (name !== undefined && [...machines.values()].some((one) => one.name === name && one.state !== 'destroyed'))
+    if (name !== undefined && [...machines.values()].some((machine) => machine.name === name && machine.state !== 'destroyed'))
       throw new Refused(409, `unique machine name violation, machine ID with name "${name}" already exists`);
     const folder = join(state, id);
     for (const { real } of mountsOf(folder)) mkdirSync(real, { recursive: true });

@@ -190,9 +190,9 @@ function tell(action, name) {
 
 /** Tells what happens from now on. @param {string[]} args */
 async function monitor(args) {
-  const { all, one } = parseFlags(args, { bool: ['pretty', 'all-projects'], valued: ['type t', 'format f', 'loglevel'] });
+  const { all, last } = parseFlags(args, { bool: ['pretty', 'all-projects'], valued: ['type t', 'format f', 'loglevel'] });
   if (process.env.CAGEMATCH_STAND_IN_NO_EVENTS !== undefined) refuse('the stand-in was told to tell no events');
-  if (one('format') !== 'json' || !all('type').includes('lifecycle'))
+  if (last('format') !== 'json' || !all('type').includes('lifecycle'))
     refuse('the stand-in tells lifecycle events, as JSON, and nothing else');
   const since = Date.now();
   followEvents((event) => {
@@ -248,7 +248,7 @@ function mountsOf({ root, devices, files }) {
 
 /** @param {string[]} args */
 async function exec(args) {
-  const { rest, one, all } = parseFlags(args, {
+  const { rest, last, all } = parseFlags(args, {
     bool: ['force-noninteractive T', 'force-interactive t', 'disable-stdin n'],
     valued: ['env', 'user', 'group', 'cwd', 'mode'],
   });
@@ -256,8 +256,8 @@ async function exec(args) {
   if (argv.length === 0) refuse('Invalid number of arguments');
   const instance = find(name);
   if (instance.status !== 'Running') refuse('Instance is not running');
-  const uid = Number(one('user') ?? 0);
-  const gid = Number(one('group') ?? 0);
+  const uid = Number(last('user') ?? 0);
+  const gid = Number(last('group') ?? 0);
   const given = Object.fromEntries(all('env').map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]));
   const child = runJailed({
     argv,
@@ -268,7 +268,7 @@ async function exec(args) {
       ...given,
       PATH: `${harmless()}${delimiter}${given.PATH ?? guestPath()}`,
     },
-    cwd: one('cwd') ?? '/',
+    cwd: last('cwd') ?? '/',
     mounts: mountsOf(instance),
     stdio: 'inherit',
     user: { uid, gid },
@@ -295,7 +295,7 @@ function harmless() {
 
 /** @param {string[]} args */
 async function push(args) {
-  const { rest, has, one } = parseFlags(args, { bool: ['create-dirs p', 'recursive r'], valued: ['mode', 'uid', 'gid'] });
+  const { rest, has, last } = parseFlags(args, { bool: ['create-dirs p', 'recursive r'], valued: ['mode', 'uid', 'gid'] });
   const [source = '', target = ''] = rest;
   if (!existsSync(source)) refuse(`open ${source}: no such file or directory`);
   const at = target.indexOf('/');
@@ -315,7 +315,7 @@ async function push(args) {
   if (statSync(source).size > 20_000_000) symlinkSync(source, real);
   else {
     await copyFile(source, real);
-    chmodSync(real, Number.parseInt(one('mode') ?? '0644', 8));
+    chmodSync(real, Number.parseInt(last('mode') ?? '0644', 8));
   }
   save('instances', instance.name, { ...instance, files: [...instance.files, guest] });
   return 0;
@@ -335,7 +335,7 @@ function stop(args) {
 
 /** @param {string[]} args */
 async function publish(args) {
-  const { rest, has, one } = parseFlags(args, {
+  const { rest, has, last } = parseFlags(args, {
     bool: ['force f', 'public', 'reuse'],
     valued: ['alias', 'compression', 'expire', 'format'],
   });
@@ -345,8 +345,8 @@ async function publish(args) {
   const fingerprint = randomBytes(32).toString('hex');
   const root = inState('images', fingerprint.slice(0, 12));
   await cp(instance.root, root, { recursive: true, verbatimSymlinks: true });
-  if (!claim('aliases', one('alias') ?? fingerprint, { fingerprint, root, files: instance.files }))
-    refuse(`Alias already exists: ${one('alias')}`);
+  if (!claim('aliases', last('alias') ?? fingerprint, { fingerprint, root, files: instance.files }))
+    refuse(`Alias already exists: ${last('alias')}`);
   process.stdout.write(`Instance published with fingerprint: ${fingerprint}\n`);
   return 0;
 }

@@ -35,7 +35,7 @@ export const allOf = (kind) => loadAll(kind).map((object) => (kind === 'Pod' ? s
 /** @param {string} kind @param {string} name */
 export function find(kind, name) {
   const object = load(kind, name);
-  const plural = Object.entries(TYPES).find(([, one]) => one === kind)?.[0];
+  const plural = Object.entries(TYPES).find(([, type]) => type === kind)?.[0];
   if (!object) throw serverError('NotFound', `${plural} "${name}" not found`);
   return kind === 'Pod' ? shown(object) : object;
 }
@@ -96,7 +96,7 @@ function mountPaths({ spec }) {
   const mounts = spec.containers[0].volumeMounts ?? [];
   return mounts.map(({ name, mountPath }) => ({
     path: mountPath,
-    volume: spec.volumes.find((/** @type {any} */ one) => one.name === name),
+    volume: spec.volumes.find((/** @type {any} */ candidate) => candidate.name === name),
   }));
 }
 
@@ -135,9 +135,9 @@ function phaseOf(pod) {
 /** As the API shows it. @param {any} stored */
 function shown({ standIn, ...pod }) {
   const phase = phaseOf({ standIn, ...pod });
-  const scheduled = (/** @type {object} */ more) => [{ type: 'PodScheduled', status: 'True', ...more }];
-  /** @param {object} state @param {string} is @param {object} more */
-  const told = (state, is, more = {}) => {
+  const scheduled = (/** @type {object} */ fields) => [{ type: 'PodScheduled', status: 'True', ...fields }];
+  /** @param {object} state @param {string} is @param {object} fields */
+  const withStatus = (state, is, fields = {}) => {
     const { command, ...container } = pod.spec.containers[0];
     const imageID = is === 'Running' ? `${REGISTRY}cagematch-runner@sha256:${'0'.repeat(64)}` : '';
     const containerStatuses = [
@@ -146,23 +146,23 @@ function shown({ standIn, ...pod }) {
     return {
       ...pod,
       spec: { ...pod.spec, nodeName: 'node-1' },
-      status: { phase: is, conditions: scheduled({}), containerStatuses, ...more },
+      status: { phase: is, conditions: scheduled({}), containerStatuses, ...fields },
     };
   };
   const killed = { terminated: { exitCode: 137, reason: 'Error' } };
   switch (standIn.fate) {
     case 'oom-killed':
-      return told({ terminated: { exitCode: 137, reason: 'OOMKilled' } }, 'Failed');
+      return withStatus({ terminated: { exitCode: 137, reason: 'OOMKilled' } }, 'Failed');
     case 'evicted':
-      return told(killed, 'Failed', { reason: 'Evicted', message: 'The node was low on resource: memory. ' });
+      return withStatus(killed, 'Failed', { reason: 'Evicted', message: 'The node was low on resource: memory. ' });
     case 'deadline':
-      return told(killed, 'Failed', {
+      return withStatus(killed, 'Failed', {
         reason: 'DeadlineExceeded',
         message: 'Pod was active on the node longer than the specified deadline',
       });
     case 'node-lost': {
       const unknown = { type: 'Ready', status: 'Unknown', reason: 'NodeStatusUnknown', message: 'Kubelet stopped posting node status.' };
-      return told({ running: {} }, 'Running', { conditions: [...scheduled({}), unknown] });
+      return withStatus({ running: {} }, 'Running', { conditions: [...scheduled({}), unknown] });
     }
   }
   if (fault === 'unschedulable') {
@@ -172,9 +172,9 @@ function shown({ standIn, ...pod }) {
   const { image } = pod.spec.containers[0];
   if (fault === 'err-image-pull' || !image.startsWith(REGISTRY)) {
     const message = `failed to pull and unpack image "${image}": failed to resolve reference "${image}": not found`;
-    return told({ waiting: { reason: 'ErrImagePull', message } }, 'Pending');
+    return withStatus({ waiting: { reason: 'ErrImagePull', message } }, 'Pending');
   }
-  return phase === 'running' ? told({ running: {} }, 'Running') : told({ waiting: { reason: 'ContainerCreating' } }, 'Pending');
+  return phase === 'running' ? withStatus({ running: {} }, 'Running') : withStatus({ waiting: { reason: 'ContainerCreating' } }, 'Pending');
 }
 
 /** Counts an exec, and says what befalls it. @param {string} name */
@@ -209,8 +209,8 @@ export function remove(object) {
   }
   const { uid } = object.metadata;
   for (const kind of Object.values(TYPES))
-    for (const one of loadAll(kind))
-      if (one.metadata.ownerReferences?.some((/** @type {any} */ reference) => reference.uid === uid)) remove(one);
+    for (const item of loadAll(kind))
+      if (item.metadata.ownerReferences?.some((/** @type {any} */ reference) => reference.uid === uid)) remove(item);
 }
 
 /** @param {string} name @param {string} reason @param {string} message */

@@ -59,7 +59,9 @@ const asJson = (value) => `${JSON.stringify(value, null, 4)}\n`;
 function jsonpath(object, template) {
   const [, before = '', inner = '', after = ''] = /^(.*?)\{range \.items\[\*\]\}(.*)\{end\}(.*)$/s.exec(template) ?? [];
   if (inner !== '')
-    return jsonpath(object, before) + object.items.map((/** @type {any} */ one) => jsonpath(one, inner)).join('') + jsonpath(object, after);
+    return (
+      jsonpath(object, before) + object.items.map((/** @type {any} */ item) => jsonpath(item, inner)).join('') + jsonpath(object, after)
+    );
   return template.replace(/\{([^}]*)\}/g, (_, /** @type {string} */ what) => {
     if (what.startsWith('"')) return JSON.parse(what);
     if (!/^(\.([\w-]|\\\.)+)+$/.test(what)) throw new Refused(`error: error parsing jsonpath ${template}, unrecognized: ${what}`);
@@ -74,7 +76,7 @@ function jsonpath(object, template) {
 
 /** @param {any[]} objects @param {string} format @param {boolean} single */
 function printAs(objects, format, single) {
-  if (format === 'name') for (const one of objects) print(`${nameOf(one)}\n`);
+  if (format === 'name') for (const object of objects) print(`${nameOf(object)}\n`);
   else if (format === 'json') print(asJson(single ? objects[0] : { apiVersion: 'v1', kind: 'List', items: objects }));
   else if (format.startsWith('jsonpath='))
     print(jsonpath(single ? objects[0] : { kind: 'List', items: objects }, format.slice('jsonpath='.length)));
@@ -117,7 +119,7 @@ function cluster(what, namespace) {
       const names = (process.env.CAGEMATCH_STAND_IN_CLASSES ?? '').split(' ').filter(Boolean);
       // `name=handler`, where they differ.
       const items = names
-        .map((one) => one.split('='))
+        .map((term) => term.split('='))
         .map(([name, handler = name]) => ({ kind: 'RuntimeClass', metadata: { name }, handler }));
       return { kind: 'List', items };
     }
@@ -137,12 +139,12 @@ function cluster(what, namespace) {
 /** @param {Record<string, string[]>} flags @param {string[]} rest @param {string} namespace */
 async function get(flags, [what = '', ...names], namespace) {
   const format = flags.output?.at(-1) ?? 'wide';
-  const one = cluster(what, namespace);
-  if (one) return one.items ? print(asJson(one)) : printAs([one], format, true);
+  const resource = cluster(what, namespace);
+  if (resource) return resource.items ? print(asJson(resource)) : printAs([resource], format, true);
   if (what === 'events') {
-    const of = Object.fromEntries((flags['field-selector']?.at(-1) ?? '').split(',').map((term) => term.split('=')));
+    const fields = Object.fromEntries((flags['field-selector']?.at(-1) ?? '').split(',').map((term) => term.split('=')));
     const events = allOf('Event').filter(
-      ({ type, involvedObject }) => type === of.type && involvedObject.name === of['involvedObject.name'],
+      ({ type, involvedObject }) => type === fields.type && involvedObject.name === fields['involvedObject.name'],
     );
     return printAs(events, format, false);
   }
@@ -156,11 +158,11 @@ async function get(flags, [what = '', ...names], namespace) {
   // For a minute, in case that nobody is left to end it.
   const until = Date.now() + 60_000;
   /** @type {Map<string, string>} */
-  const told = new Map();
+  const printed = new Map();
   while (Date.now() < until) {
     for (const object of now()) {
-      if (told.get(object.metadata.uid) !== asJson(object)) print(asJson(object));
-      told.set(object.metadata.uid, asJson(object));
+      if (printed.get(object.metadata.uid) !== asJson(object)) print(asJson(object));
+      printed.set(object.metadata.uid, asJson(object));
     }
     await new Promise((resolve) => setTimeout(resolve, 15));
   }
@@ -172,13 +174,20 @@ async function exec(flags, [target = '', ...argv]) {
   if (flags.tty && !process.stdin.isTTY) process.stderr.write('Unable to use a TTY - input is not a terminal or the right kind of file\n');
   if (!['agent', undefined].includes(flags.container?.at(-1))) throw serverError('BadRequest', `container ${flags.container} is not valid`);
   const job = target.startsWith('job/') ? find('Job', target.slice(4)).metadata.uid : undefined;
-  const pod = job ? allOf('Pod').find((one) => one.metadata.ownerReferences[0].uid === job) : find('Pod', target);
+  const pod = job ? allOf('Pod').find((candidate) => candidate.metadata.ownerReferences[0].uid === job) : find('Pod', target);
   const { name, uid } = pod.metadata;
   const fate = fateOfExec(name);
   const stdio = /** @type {const} */ ([flags.stdin ? 'inherit' : 'ignore', 'inherit', 'inherit']);
   // What befalls a pod befalls it under the command, however soon that would have ended: it waits for its end.
-  const held = fate ? ['/bin/sh', '-c', 'kill -STOP $$; exec "$@"', 'sh', ...argv] : argv;
-  const child = runJailed({ argv: held, env: envOf(pod), cwd: '/workspace', mounts: mountsOf(pod), stdio: [...stdio], user: userOf(pod) });
+  const stoppable = fate ? ['/bin/sh', '-c', 'kill -STOP $$; exec "$@"', 'sh', ...argv] : argv;
+  const child = runJailed({
+    argv: stoppable,
+    env: envOf(pod),
+    cwd: '/workspace',
+    mounts: mountsOf(pod),
+    stdio: [...stdio],
+    user: userOf(pod),
+  });
   enter(uid, child.pid);
   if (fate) setImmediate(() => befallen(name, fate));
   const code = await codeOf(child).finally(() => leave(uid, child.pid));
@@ -234,7 +243,7 @@ async function main(args) {
       if (fault === 'forbidden') throw serverError('Forbidden', 'jobs.batch is forbidden: User "somebody" cannot create resource "jobs"');
       const given = JSON.parse(await text(process.stdin));
       cluster(`namespace/${namespace}`, namespace);
-      for (const one of given.kind === 'List' ? given.items : [given]) printAs([await create(one, namespace)], format, true);
+      for (const item of given.kind === 'List' ? given.items : [given]) printAs([await create(item, namespace)], format, true);
       return 0;
     }
     case 'patch': {
@@ -252,7 +261,7 @@ async function main(args) {
       if (selector === undefined && wanted.some(({ name }) => name === undefined))
         throw new Refused('error: resource(s) were provided, but no name was specified');
       for (const { kind, name } of wanted)
-        for (const one of name ? [find(kind, name)] : allOf(kind).filter((object) => bears(object, selector))) remove(one);
+        for (const item of name ? [find(kind, name)] : allOf(kind).filter((object) => bears(object, selector))) remove(item);
       return 0;
     }
     case 'exec':

@@ -19,7 +19,11 @@ export function openContract(document) {
       pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '([^/]+)')}$`),
       method: method.toUpperCase(),
       operation,
-      query: new Map((operation.parameters ?? []).filter((one) => one.in === 'query').map((one) => [one.name, sent(one.schema, true)])),
+      query: new Map(
+        (operation.parameters ?? [])
+          .filter((parameter) => parameter.in === 'query')
+          .map((parameter) => [parameter.name, sent(parameter.schema, true)]),
+      ),
       body: schemaOf(operation.requestBody, sent),
       required: operation.requestBody?.required ?? false,
       answers: new Map(Object.entries(operation.responses).map(([status, body]) => [status, schemaOf(body, answered)])),
@@ -32,13 +36,13 @@ export function openContract(document) {
      * @param {string} method @param {URL} url @param {unknown} body
      */
     request(method, url, body) {
-      const found = operations.find((one) => one.method === method && one.pattern.test(url.pathname));
+      const found = operations.find((candidate) => candidate.method === method && candidate.pattern.test(url.pathname));
       if (!found) return { operation: undefined, fault: `there is no ${method} ${url.pathname}` };
       return { operation: found.operation.operationId, fault: faultIn(found, url.searchParams, body) };
     },
     /** @param {string} operation @param {number} status @param {unknown} body */
     response(operation, status, body) {
-      const answers = operations.find((one) => one.operation.operationId === operation)?.answers;
+      const answers = operations.find((candidate) => candidate.operation.operationId === operation)?.answers;
       const key = answers?.has(String(status)) ? String(status) : 'default';
       if (!answers?.has(key)) return `${operation} never answers ${status}`;
       const fault = answers.get(key)?.(body);

@@ -29,16 +29,16 @@ function checkSettings(path) {
 }
 
 try {
-  const { rest, has, one } = parseFlags(process.argv.slice(2), {
+  const { rest, has, last } = parseFlags(process.argv.slice(2), {
     bool: ['version V', 'debug d', 'help h'],
     valued: ['settings s', 'c c', 'control-fd'],
   });
   if (has('version')) {
     process.stdout.write('0.0.78-stand-in\n');
   } else {
-    const settings = one('settings');
+    const settings = last('settings');
     if (settings !== undefined) checkSettings(settings);
-    const command = one('c') ?? rest.join(' ');
+    const command = last('c') ?? rest.join(' ');
     if (command === '') refuse('No command specified. Use -c <command> or provide command arguments.');
     const env = Object.fromEntries(Object.entries(process.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
     const child = runJailed({ argv: ['/bin/sh', '-c', command], env, cwd: process.cwd(), mounts: [], stdio: 'inherit' });

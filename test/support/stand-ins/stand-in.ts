@@ -21,7 +21,7 @@ export async function openStandIn(program: string, env: Record<string, string> =
   chmodSync(folder, 0o755);
   const state = join(folder, 'state');
   const path = join(folder, 'bin');
-  for (const one of [state, path]) mkdirSync(one);
+  for (const folder of [state, path]) mkdirSync(folder);
   symlinkSync(join(bin, program), join(path, program));
   for (const name of found) writeFileSync(join(path, name), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
   return {

@@ -26,7 +26,7 @@ export function parseFlags(args, spec, { interspersed = true } = {}) {
     const [, long, inline] = /^--([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
     const names = long === undefined ? [...word.slice(1)] : [long];
     for (const given of names) {
-      const name = long ?? Object.keys(spec).find((one) => spec[one]?.short === given);
+      const name = long ?? Object.keys(spec).find((name) => spec[name]?.short === given);
       const known = name === undefined ? undefined : spec[name];
       if (name === undefined || known === undefined)
         throw new Usage(long === undefined ? `unknown shorthand flag: '${given}' in ${word}` : `unknown flag: --${long}`);

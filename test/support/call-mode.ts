@@ -5,10 +5,14 @@ import { join } from 'node:path';
 import type { Context, ExecEvent, ExecStream, LaunchSpec } from '../../lib/contract.js';
 import { contextFor, createKeeper } from '../../lib/sandbox/context.js';
 
-/** @param more what a test wants otherwise than on this machine */
-export function contextOf(mode: string, env: Record<string, string>, more: Partial<Context> = {}): Context & { close(): Promise<void> } {
+/** @param overrides what a test wants otherwise than on this machine */
+export function contextOf(
+  mode: string,
+  env: Record<string, string>,
+  overrides: Partial<Context> = {},
+): Context & { close(): Promise<void> } {
   const keeper = createKeeper();
-  const around = {
+  const base = {
     env,
     platform: 'linux' as const,
     uid: process.getuid?.(),
@@ -16,8 +20,8 @@ export function contextOf(mode: string, env: Record<string, string>, more: Parti
     signal: new AbortController().signal,
   };
   return {
-    ...contextFor({ ...around, say: () => {} }, keeper, { id: mode, inputs: {}, clientVariables: Object.keys(env) }),
-    ...more,
+    ...contextFor({ ...base, say: () => {} }, keeper, { id: mode, inputs: {}, clientVariables: Object.keys(env) }),
+    ...overrides,
     close: keeper.closeAll,
   };
 }

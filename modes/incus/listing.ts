@@ -16,10 +16,12 @@ export async function list(ctx: IncusContext): Promise<Listed[]> {
       await must(ctx, ['query', '/1.0/instances?recursion=1'], MISSED_MS, { code: 'not-ready' }),
     ) ?? [];
   return all.flatMap(({ name, status, location, config }) => {
-    const told = readLabels(Object.fromEntries(Object.entries(config ?? {}).map(([key, value]) => [key.replace(/^user\./, ''), value])));
+    const recorded = readLabels(
+      Object.fromEntries(Object.entries(config ?? {}).map(([key, value]) => [key.replace(/^user\./, ''), value])),
+    );
     // For an instance on a lost member, only the name is available.
     const match = config === null ? NAME.exec(name)?.[1] : undefined;
-    const labels = match === undefined ? told : { match, mode: ctx.labels.mode };
+    const labels = match === undefined ? recorded : { match, mode: ctx.labels.mode };
     // A server has other users: whether an owner on another machine is alive cannot be determined from here.
     const elsewhere = (config?.['user.cagematch.host'] ?? hostname()) !== hostname();
     if (labels.match === undefined || elsewhere) return [];
@@ -35,7 +37,7 @@ const placeIn = (location = '') => (location === '' || location === 'none' ? {} 
 /** An instance name of ours, which contains the match id. */
 const NAME = /^cagematch-(?:build-|keeper-)?(\d{8}-\d{6}-[0-9a-f]{4})(?:-|$)/;
 
-interface Told {
+interface Resource {
   name?: string;
   fingerprint?: string;
   aliases?: { name: string }[];
@@ -47,10 +49,15 @@ interface Told {
 /** Sends four queries in parallel. Volumes are listed by their pools; the volumes of instances and images are removed with these. */
 export async function census(ctx: IncusContext): Promise<Thing[]> {
   const ask = async (what: string) =>
-    parseJson<Told[]>(await must(ctx, ['query', `/1.0/${what}?recursion=1`], MISSED_MS, { code: 'not-ready' })) ?? [];
+    parseJson<Resource[]>(await must(ctx, ['query', `/1.0/${what}?recursion=1`], MISSED_MS, { code: 'not-ready' })) ?? [];
   const [instances, networks, images, pools] = await Promise.all(['instances', 'networks', 'images', 'storage-pools'].map(ask));
-  const labels = (config: Told['config']) => Object.entries(config ?? {}).map(([key, value]) => `${key.replace(/^user\./, '')}=${value}`);
-  const thing = (kind: string) => (one: Told) => ({ kind, id: one.name ?? '', marks: [one.name ?? '', ...labels(one.config)] });
+  const labels = (config: Resource['config']) =>
+    Object.entries(config ?? {}).map(([key, value]) => `${key.replace(/^user\./, '')}=${value}`);
+  const thing = (kind: string) => (resource: Resource) => ({
+    kind,
+    id: resource.name ?? '',
+    marks: [resource.name ?? '', ...labels(resource.config)],
+  });
   return [
     ...(instances ?? []).map(thing('instance')),
     ...(networks ?? []).map(thing('network')),
@@ -87,8 +94,8 @@ export async function disk(ctx: IncusContext, handle: Handle): Promise<{ imageBy
 
 /** The operations include commands run in the instance. The contents of the template are in the instance itself. */
 export function traces(ctx: IncusContext, { name }: Handle): Trace[] {
-  const ask = (of: Trace['of'], ...args: string[]): Trace => ({
-    of,
+  const ask = (source: Trace['source'], ...args: string[]): Trace => ({
+    source,
     query: `incus ${args.slice(0, 2).join(' ')}`,
     argv: ['incus', ...args],
     env: ctx.env,

@@ -13,7 +13,7 @@ import { openRecord } from '../../lib/record/write.js';
 import type { PlannedRow } from '../../lib/sandbox/row.js';
 import { bundledTask } from '../../lib/task/bundled.js';
 import host from '../../modes/host.js';
-import * as says from './agent-lines.js';
+import * as agentLines from './agent-lines.js';
 import { modeContext } from './mode-context.js';
 import { temporaryFolder } from './temporary-folder.js';
 
@@ -37,7 +37,7 @@ export interface Part {
 }
 
 /** @param calls every call of launch, agent, destroy and what `part.mode` notes, in order, with the sandbox' name */
-export function playedMode(calls: string[], part: Part = {}): Mode {
+export function scriptedMode(calls: string[], part: Part = {}): Mode {
   let runs = 0;
   const mode: Mode = {
     ...host,
@@ -71,11 +71,11 @@ async function* play(agent: Agent, part: Part): AsyncGenerator<ExecEvent> {
   if (part.startupMs) yield line(`${mark} request {}`, startMs + part.startupMs(agent.run));
   const program = '// a program of the played agent\n';
   writeFileSync(join(agent.command.cwd, 'hello.mjs'), program);
-  yield line(says.init(part.version));
-  yield line(says.writes('toolu_1', '/x/hello.mjs', program));
-  yield line(says.uses('toolu_2', 'Bash', { command: 'node hello.mjs' }));
-  yield line(says.toolResult('toolu_2', `hello ${nonce}`));
-  yield line(says.result());
+  yield line(agentLines.init(part.version));
+  yield line(agentLines.writes('toolu_1', '/x/hello.mjs', program));
+  yield line(agentLines.uses('toolu_2', 'Bash', { command: 'node hello.mjs' }));
+  yield line(agentLines.toolResult('toolu_2', `hello ${nonce}`));
+  yield line(agentLines.result());
   yield { type: 'exit', code: 0, atMs: monotonic() };
 }
 
@@ -97,7 +97,7 @@ export const entryOf = (mode: Mode, change: Partial<PlannedRow> = {}): PlannedRo
   ...change,
 });
 
-export async function playMatch(entries: PlannedRow[], change: Partial<MatchSettings> & { onEvent?(event: MatchEvent): void } = {}) {
+export async function runScriptedMatch(entries: PlannedRow[], change: Partial<MatchSettings> & { onEvent?(event: MatchEvent): void } = {}) {
   const task = bundledTask('hello');
   const gateway = createGateway(replayAnswer(readCassette(task.cassette)));
   onTestFinished(() => gateway.close());
@@ -108,11 +108,11 @@ export async function playMatch(entries: PlannedRow[], change: Partial<MatchSett
       change.onEvent?.(event);
     },
   });
-  const around = { env: { PATH: process.env.PATH ?? '' }, uid: process.getuid?.(), platform: process.platform };
+  const base = { env: { PATH: process.env.PATH ?? '' }, uid: process.getuid?.(), platform: process.platform };
   try {
     await runMatch({
       entries,
-      contextOf: (entry) => modeContext(entry.mode, around),
+      contextOf: (entry) => modeContext(entry.mode, base),
       record,
       gateway,
       taskOf: () => task,
@@ -130,8 +130,8 @@ export async function playMatch(entries: PlannedRow[], change: Partial<MatchSett
   } finally {
     record.close();
   }
-  const of = <T extends MatchEvent['type']>(type: T) => events.filter((event): event is EventOf<T> => event.type === type);
-  return { events, of, runs: of('run-ended') };
+  const eventsOf = <T extends MatchEvent['type']>(type: T) => events.filter((event): event is EventOf<T> => event.type === type);
+  return { events, eventsOf, runs: eventsOf('run-ended') };
 }
 
 export const PASSED = { status: 'passed' };
