@@ -3,7 +3,10 @@
 import { EXIT } from './commands/io.js';
 import { main, report } from './commands/main.js';
 
-/** Errors that mean the reader is gone: it closed the pipe early (`| head`), or the terminal was closed. */
+/**
+ * Errors that mean the reader is gone: it closed the pipe early (`| head`), or the terminal was
+ * closed.
+ */
 const READER_LEFT = ['EPIPE', 'EIO'];
 
 const argv = process.argv.slice(2);
@@ -19,7 +22,10 @@ const code = await main(argv, {
 });
 process.exitCode = unheard() ? EXIT.failed : code;
 
-/** Reports a failed write to stdout on stderr. A failed write to stderr cannot be reported: that would fail again, without end. */
+/**
+ * Reports a failed write to stdout on stderr. A failed write to stderr cannot be reported: that
+ * would fail again, without end.
+ */
 function listenForReaders(): () => boolean {
   let lost = false;
   process.stderr.on('error', () => {});

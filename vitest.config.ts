@@ -12,18 +12,24 @@ const hasBubblewrap = (process.env.PATH ?? '').split(delimiter).some((folder) =>
 });
 
 /**
- * Files whose rows need the machine to themselves: bubblewrap mounts all of the host again, and fails where a container's
- * mount goes away meanwhile. Where there is none, stand-ins are exercised, which mostly wait: they need not be waited for. And what
- * cuts the cluster's cable must be the only one there.
+ * Files whose rows need the machine to themselves: bubblewrap mounts all of the host again, and
+ * fails where a container's mount goes away meanwhile. Where there is none, stand-ins are
+ * exercised, which mostly wait: they need not be waited for. And what cuts the cluster's cable must
+ * be the only one there.
  */
-const ALONE = hasBubblewrap ? ['test/modes/conformance.test.ts', 'test/modes/incus-cluster.test.ts'] : [];
+const ALONE = hasBubblewrap
+  ? ['test/modes/conformance.test.ts', 'test/modes/incus-cluster.test.ts']
+  : [];
 
-/** Files that replace a module of Node's: what they load must be loaded anew, and no other file may get it. */
+/**
+ * Files that replace a module of Node's: what they load must be loaded anew, and no other file may
+ * get it.
+ */
 const ISOLATED = ['test/sandbox/hostile-moments.test.ts'];
 
 /**
- * Files that exercise runtimes or stand-ins of them: they hold our calls of other programs rather than what differs between versions of
- * Node, so CI leaves them out on all Nodes but one.
+ * Files that exercise runtimes or stand-ins of them: they hold our calls of other programs rather
+ * than what differs between versions of Node, so CI leaves them out on all Nodes but one.
  */
 const RUNTIMES = [
   'test/modes/{docker-sandbox*,evict,fly*,incus,krun,kubernetes,live-inside,options,stand-in-matches,stand-ins}.test.ts',
@@ -72,7 +78,12 @@ export default defineConfig({
         : [
             {
               extends: true as const,
-              test: { name: 'alone', include: ALONE, fileParallelism: false, sequence: { groupOrder: 1 } },
+              test: {
+                name: 'alone',
+                include: ALONE,
+                fileParallelism: false,
+                sequence: { groupOrder: 1 },
+              },
             },
           ]),
     ],

@@ -1,4 +1,5 @@
-// Accuracy of our clocks: compares when launch and teardown end by our clocks with the timestamps on the runtime's own events.
+// Accuracy of our clocks: compares when launch and teardown end by our clocks with the timestamps
+// on the runtime's own events.
 import { setTimeout as pause } from 'node:timers/promises';
 import { quantile } from 'simple-statistics';
 import { parseJson } from '../lib/json.js';
@@ -18,7 +19,8 @@ interface Listener {
 }
 
 const oci = (program: string): Listener => ({
-  // Podman prints nothing if only the label's name is filtered, and nothing at all without `--since`.
+  // Podman prints nothing if only the label's name is filtered, and nothing at all without
+  // `--since`.
   argv: (match) => [
     program,
     'events',
@@ -30,13 +32,19 @@ const oci = (program: string): Listener => ({
     '{{json .}}',
   ],
   read(line) {
-    const event = parseJson<Record<string, unknown> & { Actor?: { Attributes?: { name?: string } } }>(line);
+    const event = parseJson<
+      Record<string, unknown> & { Actor?: { Attributes?: { name?: string } } }
+    >(line);
     const what = String(event?.Action ?? event?.Status ?? '');
     const name = event?.Actor?.Attributes?.name ?? event?.Name;
-    const moment = what === 'start' ? 'started' : what === 'destroy' || what === 'remove' ? 'gone' : undefined;
+    const moment =
+      what === 'start' ? 'started' : what === 'destroy' || what === 'remove' ? 'gone' : undefined;
     if (!moment || typeof name !== 'string') return undefined;
     // Docker reports nanoseconds as a number; Podman a formatted time with nanoseconds.
-    const epochMs = typeof event?.timeNano === 'number' ? event.timeNano / 1e6 : preciseTime(String(event?.Time ?? ''));
+    const epochMs =
+      typeof event?.timeNano === 'number'
+        ? event.timeNano / 1e6
+        : preciseTime(String(event?.Time ?? ''));
     return { moment, name, epochMs };
   },
 });
@@ -44,14 +52,26 @@ const oci = (program: string): Listener => ({
 const incus: Listener = {
   argv: () => ['incus', 'monitor', '--type=lifecycle', '--format=json'],
   read(line) {
-    const event = parseJson<{ timestamp?: string; metadata?: { action?: string; source?: string } }>(line);
+    const event = parseJson<{
+      timestamp?: string;
+      metadata?: { action?: string; source?: string };
+    }>(line);
     const name = event?.metadata?.source?.split('/').at(-1)?.split('?')[0];
-    const moment = { 'instance-started': 'started', 'instance-deleted': 'gone' }[event?.metadata?.action ?? ''] as Moment | undefined;
-    return moment && name !== undefined ? { moment, name, epochMs: preciseTime(event?.timestamp ?? '') } : undefined;
+    const moment = { 'instance-started': 'started', 'instance-deleted': 'gone' }[
+      event?.metadata?.action ?? ''
+    ] as Moment | undefined;
+    return moment && name !== undefined
+      ? { moment, name, epochMs: preciseTime(event?.timestamp ?? '') }
+      : undefined;
   },
 };
 
-const LISTENERS: Record<string, Listener> = { docker: oci('docker'), 'docker:runsc': oci('docker'), podman: oci('podman'), incus };
+const LISTENERS: Record<string, Listener> = {
+  docker: oci('docker'),
+  'docker:runsc': oci('docker'),
+  podman: oci('podman'),
+  incus,
+};
 const LIMIT_MS = 5;
 
 export const benchmark: Benchmark = {
@@ -72,7 +92,12 @@ export const benchmark: Benchmark = {
   },
 };
 
-async function compare(field: Field, row: Row, listener: Listener, options: Options): Promise<Verdict[]> {
+async function compare(
+  field: Field,
+  row: Row,
+  listener: Listener,
+  options: Options,
+): Promise<Verdict[]> {
   const n = samples(options, 15);
   const listening = stream(listener.argv(field.matchId), { env: field.around.env, cwd: '/' });
   const stamps = collect(listening, listener);
@@ -91,10 +116,18 @@ async function compare(field: Field, row: Row, listener: Listener, options: Opti
       const stamp = stamps.get(`${moment} ${name}`);
       if (stamp !== undefined) differences[moment].push(at[moment] - stamp);
     }
-  return [await verdict(row.entry, 'launch', differences.started, n), await verdict(row.entry, 'teardown', differences.gone, n)];
+  return [
+    await verdict(row.entry, 'launch', differences.started, n),
+    await verdict(row.entry, 'teardown', differences.gone, n),
+  ];
 }
 
-async function verdict(entry: string, clock: string, differences: number[], asked: number): Promise<Verdict> {
+async function verdict(
+  entry: string,
+  clock: string,
+  differences: number[],
+  asked: number,
+): Promise<Verdict> {
   if (differences.length === 0) throw new Error(`no event of ${clock} was told`);
   const signed = medianOf(differences);
   const { median } = medianOf(differences.map(Math.abs));
@@ -110,18 +143,25 @@ async function verdict(entry: string, clock: string, differences: number[], aske
   };
 }
 
-/** Executes one run and returns when launch and teardown ended by our clocks, in ms since the epoch. */
+/**
+ * Executes one run and returns when launch and teardown ended by our clocks, in ms since the epoch.
+ */
 async function run(field: Field, row: Row, name: string): Promise<Record<Moment, number>> {
   const at: Moments = {};
   await field.run(row, name, at);
-  if (at.running === undefined || at.gone === undefined) throw new Error('the run has no end of launch or of teardown');
+  if (at.running === undefined || at.gone === undefined)
+    throw new Error('the run has no end of launch or of teardown');
   const toEpoch = epochOffset();
   return { started: at.running + toEpoch, gone: at.gone + toEpoch };
 }
 
-/** The offset from our clock to the time since the epoch, accurate to some hundredths of a millisecond. */
+/**
+ * The offset from our clock to the time since the epoch, accurate to some hundredths of a
+ * millisecond.
+ */
 function epochOffset(): number {
-  // Date.now() has a resolution of 1 ms, but the moment it changes is exact. timeOrigin would miss later adjustments by NTP.
+  // Date.now() has a resolution of 1 ms, but the moment it changes is exact. timeOrigin would miss
+  // later adjustments by NTP.
   const from = Date.now();
   while (Date.now() === from);
   return from + 1 - performance.now();
@@ -131,7 +171,8 @@ function collect(listening: LocalStream, listener: Listener): Map<string, number
   const stamps = new Map<string, number>();
   void (async () => {
     for await (const event of listening) {
-      const found = event.type === 'line' && event.stream === 'stdout' ? listener.read(event.text) : undefined;
+      const found =
+        event.type === 'line' && event.stream === 'stdout' ? listener.read(event.text) : undefined;
       if (found) stamps.set(`${found.moment} ${found.name}`, found.epochMs);
     }
   })();

@@ -1,4 +1,5 @@
-// Speed of the command line: `--help` compared with Node's own start, and a full `detect` compared with its slowest single mode.
+// Speed of the command line: `--help` compared with Node's own start, and a full `detect` compared
+// with its slowest single mode.
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +13,8 @@ const CLI = join(packageRoot, 'dist/cli.js');
 const BOUND_MS = 60_000;
 
 export const benchmark: Benchmark = {
-  about: '`cagematch --help` ≤ 3× `node -e 0`; `detect` ≤ 1.2× its slowest single probe (whole commands, interleaved)',
+  about:
+    '`cagematch --help` ≤ 3× `node -e 0`; `detect` ≤ 1.2× its slowest single probe (whole commands, interleaved)',
   async run(options) {
     // An empty working directory, so that nothing in the caller's folder (its .env) is read.
     const folder = temporaryFolder();
@@ -37,7 +39,9 @@ async function help(options: Options, cwd: string): Promise<Verdict> {
       ours.push(b);
     }
   }
-  const { median: ratio, ci95 } = medianOf(ours.map((value, index) => value / (bare[index] as number)));
+  const { median: ratio, ci95 } = medianOf(
+    ours.map((value, index) => value / (bare[index] as number)),
+  );
   return {
     name: 'cagematch --help / node -e 0',
     value: ratio,
@@ -65,7 +69,9 @@ async function detect(options: Options, cwd: string): Promise<Verdict> {
     }
   }
   const [slowest, times] = [...alone].reduce((a, b) => (median(b[1]) > median(a[1]) ? b : a));
-  const { median: ratio, ci95 } = medianOf(all.map((value, index) => value / (times[index] as number)));
+  const { median: ratio, ci95 } = medianOf(
+    all.map((value, index) => value / (times[index] as number)),
+  );
   const each = [...alone].map(([mode, ms]) => `${mode} ${short(median(ms))}`).join(', ');
   return {
     name: `cagematch detect / detect ${slowest}`,
@@ -82,7 +88,12 @@ async function detect(options: Options, cwd: string): Promise<Verdict> {
 /** Duration of one Node process from start to end, in ms. */
 function timed(args: string[], cwd: string): number {
   const from = performance.now();
-  const run = spawnSync(process.execPath, args, { cwd, env: fieldEnv(), stdio: ['ignore', 'pipe', 'pipe'], timeout: BOUND_MS });
+  const run = spawnSync(process.execPath, args, {
+    cwd,
+    env: fieldEnv(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: BOUND_MS,
+  });
   const ms = performance.now() - from;
   if (run.status !== 0) throw new Error(`node ${args.join(' ')}: ${run.stderr}`);
   return ms;

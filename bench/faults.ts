@@ -1,5 +1,5 @@
-// Fault injection: does a fault at any moment leave nothing behind, lose no finished run and report the right cause? Each match gets one
-// fault, drawn from a seed.
+// Fault injection: does a fault at any moment leave nothing behind, lose no finished run and report
+// the right cause? Each match gets one fault, drawn from a seed.
 
 import type { Env } from '../lib/contract.js';
 import { type Draw, drawFault, MOMENTS } from './faults/draw.js';
@@ -11,11 +11,14 @@ import { type Benchmark, type Options, samples, type Verdict } from './verdict.j
 
 /** Number of concurrent matches. */
 const ABREAST = 4;
-/** Number of episodes printed in full for manual review, in addition to all that have a complaint. */
+/**
+ * Number of episodes printed in full for manual review, in addition to all that have a complaint.
+ */
 const TOLD = 20;
 
 export const benchmark: Benchmark = {
-  about: 'faults at random moments: nothing left after `clean`, no finished run lost, the right one blamed (needs root)',
+  about:
+    'faults at random moments: nothing left after `clean`, no finished run lost, the right one blamed (needs root)',
   async run(options) {
     const n = samples(options, 200, 10);
     const seed = options.seed ?? 1;
@@ -33,14 +36,27 @@ export const benchmark: Benchmark = {
 
 /** Kills the harness in every phase of every row, once each. */
 export const phases: Benchmark = {
-  about: 'a harness killed in every phase of every row: nothing left after `clean`, no finished run lost (needs root)',
+  about:
+    'a harness killed in every phase of every row: nothing left after `clean`, no finished run lost (needs root)',
   async run(options) {
     const env = fieldEnv();
     const entries = await detectedEntries(env);
-    const common = { kind: 'harness killed', run: 1, delayMs: 0, lastsMs: 0, fromRequest: 0, seed: options.seed ?? 1 } as const;
-    const other = (entry: string) => (entry !== 'host' ? 'host' : (entries.find((candidate) => candidate !== 'host') ?? 'host@other'));
+    const common = {
+      kind: 'harness killed',
+      run: 1,
+      delayMs: 0,
+      lastsMs: 0,
+      fromRequest: 0,
+      seed: options.seed ?? 1,
+    } as const;
+    const other = (entry: string) =>
+      entry !== 'host'
+        ? 'host'
+        : (entries.find((candidate) => candidate !== 'host') ?? 'host@other');
     const draws = entries.flatMap((entry) =>
-      MOMENTS.map((moment): Omit<Draw, 'index'> => ({ ...common, entry, other: other(entry), moment })),
+      MOMENTS.map(
+        (moment): Omit<Draw, 'index'> => ({ ...common, entry, other: other(entry), moment }),
+      ),
     );
     options.say(`${draws.length} matches, rows: ${entries.join(' ')}`);
     return verdicts(
@@ -54,8 +70,16 @@ export const phases: Benchmark = {
   },
 };
 
-/** Plays ABREAST episodes at a time and reports each when it ends. @param whole selects further episodes to report in full */
-async function playAll(draws: Draw[], env: Env, options: Options, whole: (episode: Episode) => boolean): Promise<Episode[]> {
+/**
+ * Plays ABREAST episodes at a time and reports each when it ends.
+ * @param whole selects further episodes to report in full
+ */
+async function playAll(
+  draws: Draw[],
+  env: Env,
+  options: Options,
+  whole: (episode: Episode) => boolean,
+): Promise<Episode[]> {
   const played: Episode[] = [];
   const waiting = [...draws];
   const play = async () => {
@@ -63,7 +87,9 @@ async function playAll(draws: Draw[], env: Env, options: Options, whole: (episod
       const episode = await playEpisode(draw, env);
       played.push(episode);
       const complaints = [...episode.left, ...episode.lost, ...episode.wrong];
-      options.say(`${played.length}/${draws.length} ${storyOf(episode, complaints.length > 0 || whole(episode))}`);
+      options.say(
+        `${played.length}/${draws.length} ${storyOf(episode, complaints.length > 0 || whole(episode))}`,
+      );
     }
   };
   await Promise.all(Array.from({ length: ABREAST }, play));
@@ -72,10 +98,22 @@ async function playAll(draws: Draw[], env: Env, options: Options, whole: (episod
 
 function verdicts(played: Episode[]): Verdict[] {
   const n = played.length;
-  const sum = (count: (episode: Episode) => number) => played.reduce((total, episode) => total + count(episode), 0);
+  const sum = (count: (episode: Episode) => number) =>
+    played.reduce((total, episode) => total + count(episode), 0);
   return [
-    { name: 'faults that struck', value: played.filter(({ struck }) => struck !== undefined).length, n, unit: '' },
-    { name: 'things left after clean', value: sum(({ left }) => left.length), n, limit: 0, unit: '' },
+    {
+      name: 'faults that struck',
+      value: played.filter(({ struck }) => struck !== undefined).length,
+      n,
+      unit: '',
+    },
+    {
+      name: 'things left after clean',
+      value: sum(({ left }) => left.length),
+      n,
+      limit: 0,
+      unit: '',
+    },
     {
       name: 'finished runs lost',
       value: sum(({ lost }) => lost.length),

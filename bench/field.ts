@@ -44,16 +44,26 @@ export interface Field {
   /** Plans rows as for a match. @throws if a runtime is not ready here */
   plan(asked: readonly Asked[]): Promise<PlannedRow[]>;
   contextOf(entry: PlannedRow): Context;
-  /** Executes one run as a match does. @param at filled with the run's moments @throws if the run does not pass */
+  /**
+   * Executes one run as a match does.
+   * @param at filled with the run's moments
+   * @throws if the run does not pass
+   */
   run(row: Row, name: string, at?: Moments): Promise<Clocks>;
   close(): Promise<void>;
 }
 
-/** Variables taken from the caller's environment: others may cost one side of a pair more than the other (NODE_EXTRA_CA_CERTS: 33 ms). */
+/**
+ * Variables taken from the caller's environment: others may cost one side of a pair more than the
+ * other (NODE_EXTRA_CA_CERTS: 33 ms).
+ */
 const TAKEN = /^(PATH|HOME|LANG|TMPDIR|DOCKER_HOST|CONTAINERS_CONF|INCUS_\w+|CAGEMATCH_\w+)$/;
 const taken = Object.fromEntries(Object.entries(process.env).filter(([name]) => TAKEN.test(name)));
 
-/** A clean environment on top of the checkout's .env, in which the rig records how its runtimes are reached. */
+/**
+ * A clean environment on top of the checkout's .env, in which the rig records how its runtimes are
+ * reached.
+ */
 export const fieldEnv = (): Env => env;
 const { env } = await loadInputs(packageRoot, taken);
 
@@ -82,7 +92,12 @@ export function openField(task: Task & { cassette: string }, env: Env = fieldEnv
   const plan: Field['plan'] = async (asked) => {
     const registry = await loadModes();
     const modes = new Set(asked.map(({ name }) => parseWanted(registry, name).mode));
-    const { entries, missing } = planMatch(registry, await detectAll(modes, (mode) => contextFor(around, keeper, mode)), asked, []);
+    const { entries, missing } = planMatch(
+      registry,
+      await detectAll(modes, (mode) => contextFor(around, keeper, mode)),
+      asked,
+      [],
+    );
     const [without] = missing;
     if (without) throw new Error(`${without.entry} is not ready: ${without.reason}`);
     return entries;
@@ -103,7 +118,8 @@ export function openField(task: Task & { cassette: string }, env: Env = fieldEnv
       const ctx = contextOf(entry);
       await mode.prepare(ctx);
       const reach = await mode.reach(ctx);
-      if (reach.via === 'inside') return { entry: name, mode, state, ctx, reach, gatewayPort: undefined };
+      if (reach.via === 'inside')
+        return { entry: name, mode, state, ctx, reach, gatewayPort: undefined };
       const gatewayPort = await gateway.listen(reach.listen).finally(() => reach.release?.());
       return { entry: name, mode, state, ctx, reach, gatewayPort };
     },

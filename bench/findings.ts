@@ -1,5 +1,5 @@
-// Are the statements of a report justified? Simulated matches, folded by the product's own code: the rate of false findings among equal
-// rows, and the detection of a true difference.
+// Are the statements of a report justified? Simulated matches, folded by the product's own code:
+// the rate of false findings among equal rows, and the detection of a true difference.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { packageRoot } from '../lib/package.js';
@@ -27,9 +27,14 @@ const EQUAL_NOISE: Noise = { run: 0.05, round: 0.03 };
 const APART_NOISE: Noise = { run: 0.045, round: 0.03 };
 
 const EQUAL: TrueRow = { isolation: 'container', startup: 500, work: 190, end: 60 };
-export const EQUAL_ROWS = Object.fromEntries([...'abcdefg'].map((label) => [`row@${label}`, EQUAL]));
+export const EQUAL_ROWS = Object.fromEntries(
+  [...'abcdefg'].map((label) => [`row@${label}`, EQUAL]),
+);
 
-/** Startup, work and end differ as much as in a recorded match of seven rows; `@slower` is `@same` plus 10 %. */
+/**
+ * Startup, work and end differ as much as in a recorded match of seven rows; `@slower` is `@same`
+ * plus 10 %.
+ */
 const DISTANT_ROWS: Record<string, TrueRow> = {
   bare: { isolation: 'none', startup: 452, work: 187, end: 42 },
   jail: { isolation: 'os-sandbox', startup: 763, work: 265, end: 37 },
@@ -41,7 +46,12 @@ const DISTANT_ROWS: Record<string, TrueRow> = {
 const SAME = DISTANT_ROWS['pod@same'] as TrueRow;
 const slowerBy = (factor: number): Record<string, TrueRow> => ({
   ...DISTANT_ROWS,
-  'pod@slower': { ...SAME, startup: SAME.startup * factor, work: SAME.work * factor, end: SAME.end * factor },
+  'pod@slower': {
+    ...SAME,
+    startup: SAME.startup * factor,
+    work: SAME.work * factor,
+    end: SAME.end * factor,
+  },
 });
 
 /** Seven sandboxes with equal costs, each with a short and a long task. */
@@ -57,7 +67,10 @@ const TWO_LENGTHS = Object.fromEntries(
   ),
 );
 
-/** False statements in a report on sandboxes with equal costs, about either task and about tasks of other lengths. */
+/**
+ * False statements in a report on sandboxes with equal costs, about either task and about tasks of
+ * other lengths.
+ */
 export function falseOfLengths({ comparisons, lengths, recommendation }: Report): string[] {
   return [
     ...falsePairs(comparisons),
@@ -65,7 +78,9 @@ export function falseOfLengths({ comparisons, lengths, recommendation }: Report)
       ...(intercept.separable === true ? [`intercepts of ${a} and ${b} differ`] : []),
       ...(slope.separable === true ? [`slopes of ${a} and ${b} differ`] : []),
     ]),
-    ...recommendation.profiles.flatMap(({ profile, best }) => (profile === 'long tasks' ? [`long tasks: only ${best.join(', ')}`] : [])),
+    ...recommendation.profiles.flatMap(({ profile, best }) =>
+      profile === 'long tasks' ? [`long tasks: only ${best.join(', ')}`] : [],
+    ),
   ];
 }
 
@@ -75,8 +90,12 @@ export function falseStatements({ comparisons, recommendation, modes }: Report):
   return [
     ...falsePairs(comparisons),
     ...dominated.map(({ entry, by }) => `${by} dominates ${entry}`),
-    ...profiles.flatMap(({ profile, best }) => (best.length < modes.length ? [`${profile}: only ${best.join(', ')}`] : [])),
-    ...(pareto.length > 0 && pareto.length < modes.length ? [`Pareto-optimal: only ${pareto.join(', ')}`] : []),
+    ...profiles.flatMap(({ profile, best }) =>
+      best.length < modes.length ? [`${profile}: only ${best.join(', ')}`] : [],
+    ),
+    ...(pareto.length > 0 && pareto.length < modes.length
+      ? [`Pareto-optimal: only ${pareto.join(', ')}`]
+      : []),
   ];
 }
 
@@ -92,8 +111,8 @@ export function pairOf({ comparisons }: Pick<Report, 'comparisons'>, row: string
 }
 
 /**
- * `equal`: seven equal rows. `two lengths`: seven equal sandboxes with two tasks each. `two equal`: two equal rows among seven.
- * `slower`: like `two equal`, but one of the two is a tenth slower.
+ * `equal`: seven equal rows. `two lengths`: seven equal sandboxes with two tasks each. `two equal`:
+ * two equal rows among seven. `slower`: like `two equal`, but one of the two is a tenth slower.
  */
 type Scenario = 'equal' | 'two lengths' | 'two equal' | 'slower';
 
@@ -103,7 +122,10 @@ interface Sample {
   matches: number;
   /** The first and the last seed of the matches; all integers in between are used. */
   seeds: [first: number, last: number];
-  /** Numbers of matches with a false statement, and of those that call the pair, or any two equal rows, different in startup or total. */
+  /**
+   * Numbers of matches with a false statement, and of those that call the pair, or any two equal
+   * rows, different in startup or total.
+   */
   false: number;
   startup: number;
   total: number;
@@ -120,14 +142,17 @@ export const benchmark: Benchmark = {
   about: `${MATCHES} simulated matches of equal rows at each of ${ROUNDS.length} lengths: at most 5 % state a difference; a true 10 % is seen; minutes`,
   async run(options) {
     const all = SCENARIOS.map(([scenario, rounds]) => sampleOf(scenario, rounds, options));
-    if (!options.quick && options.count === undefined && options.seed === undefined) keep(all, options);
+    if (!options.quick && options.count === undefined && options.seed === undefined)
+      keep(all, options);
     return all.map(verdictOf);
   },
 };
 
 export function sampleOf(scenario: Scenario, rounds: number, options: Options): Sample {
   const sample =
-    scenario === 'equal' || scenario === 'two lengths' ? equalRows(scenario, rounds, options) : pairAmongOthers(scenario, rounds, options);
+    scenario === 'equal' || scenario === 'two lengths'
+      ? equalRows(scenario, rounds, options)
+      : pairAmongOthers(scenario, rounds, options);
   options.say(JSON.stringify(sample));
   return sample;
 }
@@ -137,14 +162,24 @@ function seedsOf(options: Options): { first: number; count: number } {
 }
 
 function equalRows(scenario: 'equal' | 'two lengths', rounds: number, options: Options): Sample {
-  const [rows, wrongIn] = scenario === 'equal' ? [EQUAL_ROWS, falseStatements] : [TWO_LENGTHS, falseOfLengths];
+  const [rows, wrongIn] =
+    scenario === 'equal' ? [EQUAL_ROWS, falseStatements] : [TWO_LENGTHS, falseOfLengths];
   const { first, count } = seedsOf(options);
-  const sample: Sample = { scenario, rounds, matches: count, seeds: [first, first + count - 1], false: 0, startup: 0, total: 0 };
+  const sample: Sample = {
+    scenario,
+    rounds,
+    matches: count,
+    seeds: [first, first + count - 1],
+    false: 0,
+    startup: 0,
+    total: 0,
+  };
   for (let seed = first; seed < first + count; seed += 1) {
     const report = simulateMatch(rows, rounds, EQUAL_NOISE, seed);
     if (wrongIn(report).length > 0) sample.false += 1;
     if (report.comparisons.some(({ separable }) => separable === true)) sample.startup += 1;
-    if (report.comparisons.some(({ total }) => !isGap(total) && total.separable === true)) sample.total += 1;
+    if (report.comparisons.some(({ total }) => !isGap(total) && total.separable === true))
+      sample.total += 1;
   }
   return sample;
 }
@@ -152,7 +187,15 @@ function equalRows(scenario: 'equal' | 'two lengths', rounds: number, options: O
 function pairAmongOthers(scenario: Scenario, rounds: number, options: Options): Sample {
   const factor = scenario === 'slower' ? 1.1 : 1;
   const { first, count } = seedsOf(options);
-  const sample: Sample = { scenario, rounds, matches: count, seeds: [first, first + count - 1], false: 0, startup: 0, total: 0 };
+  const sample: Sample = {
+    scenario,
+    rounds,
+    matches: count,
+    seeds: [first, first + count - 1],
+    false: 0,
+    startup: 0,
+    total: 0,
+  };
   for (let seed = first; seed < first + count; seed += 1) {
     const report = simulateMatch(slowerBy(factor), rounds, APART_NOISE, seed);
     const pair = pairOf(report, 'pod@same', 'pod@slower');
@@ -179,14 +222,25 @@ function verdictOf({ scenario, rounds, matches, false: wrong, startup, total }: 
   if (scenario === 'slower') {
     const limit = rounds === RECOMMENDED ? { limit: LEAST_SEEN, sense: 'least' as const } : {};
     const note = `by total ${share(total)}; the slower preferred in ${share(wrong)}`;
-    return { ...common, name: `a true 10 % seen in startup at n=${rounds}`, value: share(startup), ...limit, note };
+    return {
+      ...common,
+      name: `a true 10 % seen in startup at n=${rounds}`,
+      value: share(startup),
+      ...limit,
+      note,
+    };
   }
   const name = {
     equal: 'matches of seven equal rows',
     'two lengths': 'matches of seven equal sandboxes with two tasks',
     'two equal': 'matches with two equal rows among seven',
   }[scenario];
-  return { ...common, name: `${name} that state a difference at n=${rounds}`, value: share(wrong), limit: MOST_FALSE };
+  return {
+    ...common,
+    name: `${name} that state a difference at n=${rounds}`,
+    value: share(wrong),
+    limit: MOST_FALSE,
+  };
 }
 
 /** Saves the counts beside the source, if it is present, with the seeds that reproduce them. */
@@ -195,8 +249,20 @@ function keep(all: Sample[], options: Options): void {
   if (!existsSync(join(packageRoot, 'bench/findings.ts'))) return;
   mkdirSync(dirname(file), { recursive: true });
   const lines = all.map(({ seeds: [first, last], ...view }) =>
-    [view.scenario, view.rounds, view.matches, first, last, view.false, view.startup, view.total].join(','),
+    [
+      view.scenario,
+      view.rounds,
+      view.matches,
+      first,
+      last,
+      view.false,
+      view.startup,
+      view.total,
+    ].join(','),
   );
-  writeFileSync(file, `scenario,rounds,matches,first_seed,last_seed,false,startup,total\n${lines.join('\n')}\n`);
+  writeFileSync(
+    file,
+    `scenario,rounds,matches,first_seed,last_seed,false,startup,total\n${lines.join('\n')}\n`,
+  );
   options.say(`samples: ${file}`);
 }

@@ -1,5 +1,5 @@
-// Can a build rely on `compare --fail-over`? Simulated pairs of matches, unchanged and with one row made slower, are folded and compared
-// by the product's own code.
+// Can a build rely on `compare --fail-over`? Simulated pairs of matches, unchanged and with one row
+// made slower, are folded and compared by the product's own code.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../lib/package.js';
@@ -24,7 +24,14 @@ export interface Sample {
 export function judgePair(seed: number, slower: number, rounds = ROUNDS): Sample {
   const machine = Math.exp(NOISE.machine * randomFrom(seed).normal());
   const base = simulateMatch({ seed: 2 * seed, match: 'base', rounds, rows: ROWS, machine: 1 });
-  const next = simulateMatch({ seed: 2 * seed + 1, match: 'new', rounds, rows: ROWS, machine, factors: { [CHANGED]: 1 + slower / 100 } });
+  const next = simulateMatch({
+    seed: 2 * seed + 1,
+    match: 'new',
+    rounds,
+    rows: ROWS,
+    machine,
+    factors: { [CHANGED]: 1 + slower / 100 },
+  });
   const failed = LIMITS.map((limit) => {
     const { regressions } = compare(base, next, limit);
     return [String(limit), regressions.map(({ entry, what }) => `${entry} ${what}`)];
@@ -33,14 +40,24 @@ export function judgePair(seed: number, slower: number, rounds = ROUNDS): Sample
 }
 
 export const benchmark: Benchmark = {
-  about: 'compare --fail-over on simulated pairs of matches: unchanged ones that fail, +20 % of one row that does not; a minute',
+  about:
+    'compare --fail-over on simulated pairs of matches: unchanged ones that fail, +20 % of one row that does not; a minute',
   async run(options) {
     const [unchanged, slower] = [judgeAll(options, 0), judgeAll(options, 20)];
-    if (!options.quick && options.count === undefined && options.seed === undefined) keep({ unchanged, slower });
+    if (!options.quick && options.count === undefined && options.seed === undefined)
+      keep({ unchanged, slower });
     return [
-      ...LIMITS.map((limit) => shareOf(`unchanged pairs that fail at --fail-over ${limit}`, unchanged, limit, { limit: 2, sense: 'most' })),
+      ...LIMITS.map((limit) =>
+        shareOf(`unchanged pairs that fail at --fail-over ${limit}`, unchanged, limit, {
+          limit: 2,
+          sense: 'most',
+        }),
+      ),
       ...LIMITS.slice(1).map((limit) =>
-        shareOf(`pairs with +20 % in ${CHANGED} that fail at --fail-over ${limit}`, slower, limit, { limit: 95, sense: 'least' }),
+        shareOf(`pairs with +20 % in ${CHANGED} that fail at --fail-over ${limit}`, slower, limit, {
+          limit: 95,
+          sense: 'least',
+        }),
       ),
     ];
   },
@@ -53,11 +70,25 @@ function judgeAll(options: Options, slower: number): Sample[] {
   return Array.from({ length: pairs }, (_, index) => judgePair(first + index, slower));
 }
 
-function shareOf(name: string, all: readonly Sample[], failOver: number, bound: Pick<Verdict, 'limit' | 'sense'>): Verdict {
+function shareOf(
+  name: string,
+  all: readonly Sample[],
+  failOver: number,
+  bound: Pick<Verdict, 'limit' | 'sense'>,
+): Verdict {
   const failing = all.filter(({ failed }) => (failed[failOver]?.length ?? 0) > 0);
-  const others = failing.filter(({ failed }) => failed[failOver]?.every((change) => !change.startsWith(`${CHANGED} `))).length;
+  const others = failing.filter(({ failed }) =>
+    failed[failOver]?.every((change) => !change.startsWith(`${CHANGED} `)),
+  ).length;
   const note = bound.sense === 'least' ? `of these ${others} name another row only` : undefined;
-  return { name, value: (failing.length / all.length) * 100, n: all.length, unit: ' %', ...bound, ...(note === undefined ? {} : { note }) };
+  return {
+    name,
+    value: (failing.length / all.length) * 100,
+    n: all.length,
+    unit: ' %',
+    ...bound,
+    ...(note === undefined ? {} : { note }),
+  };
 }
 
 /** Saves the pairs, so that readers can verify the counts. */
@@ -65,7 +96,8 @@ function keep(all: Record<'unchanged' | 'slower', Sample[]>): void {
   const folder = join(packageRoot, 'bench/samples');
   mkdirSync(folder, { recursive: true });
   const lines = Object.entries(all).map(
-    ([name, pairs]) => `  ${JSON.stringify(name)}: [\n${pairs.map((pair) => `    ${JSON.stringify(pair)}`).join(',\n')}\n  ]`,
+    ([name, pairs]) =>
+      `  ${JSON.stringify(name)}: [\n${pairs.map((pair) => `    ${JSON.stringify(pair)}`).join(',\n')}\n  ]`,
   );
   const head = `  "rounds": ${ROUNDS},\n  "rows": ${JSON.stringify(ROWS)},\n  "noise": ${JSON.stringify(NOISE)}`;
   writeFileSync(join(folder, 'gate.json'), `{\n${[head, ...lines].join(',\n')}\n}\n`);

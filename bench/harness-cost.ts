@@ -1,4 +1,5 @@
-// Overhead of our measuring: the `total` of docker in a match compared pairwise with hyperfine's time for exactly the same argv.
+// Overhead of our measuring: the `total` of docker in a match compared pairwise with hyperfine's
+// time for exactly the same argv.
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,7 +20,8 @@ const TOKEN = 'CLAUDE_CODE_OAUTH_TOKEN';
 export const benchmark: Benchmark = {
   about: 'median `total` of docker in a match ≤ 1.03× hyperfine on the same argv, interleaved',
   async run(options) {
-    if (which('hyperfine', fieldEnv()) === undefined) throw new Error('hyperfine is not on PATH (apt-get install hyperfine)');
+    if (which('hyperfine', fieldEnv()) === undefined)
+      throw new Error('hyperfine is not on PATH (apt-get install hyperfine)');
     const n = samples(options, 60, 5);
     const field = openField(bundledTask('hello'));
     try {
@@ -33,14 +35,22 @@ export const benchmark: Benchmark = {
           () => viaHarness(field, row, `cagematch-${field.matchId}-ours-${round}`),
           () => viaHyperfine(field, row, template, round),
         ];
-        const [a, b] = round % 2 === 0 ? [await pair[0]?.(), await pair[1]?.()] : [await pair[1]?.(), await pair[0]?.()].reverse();
+        const [a, b] =
+          round % 2 === 0
+            ? [await pair[0]?.(), await pair[1]?.()]
+            : [await pair[1]?.(), await pair[0]?.()].reverse();
         // The first pair is a warm-up for both.
         if (round === 0 || a === undefined || b === undefined) continue;
         ours.push(a);
         theirs.push(b);
-        if (round % 10 === 0) options.say(`${round} of ${n} pairs: ${short(median(ours))} and ${short(median(theirs))} ms`);
+        if (round % 10 === 0)
+          options.say(
+            `${round} of ${n} pairs: ${short(median(ours))} and ${short(median(theirs))} ms`,
+          );
       }
-      const { median: ratio, ci95 } = medianOf(ours.map((value, index) => value / (theirs[index] as number)));
+      const { median: ratio, ci95 } = medianOf(
+        ours.map((value, index) => value / (theirs[index] as number)),
+      );
       return [
         {
           name: 'total of docker in a match / hyperfine on the same argv',
@@ -79,12 +89,21 @@ async function learnArgv(field: Field, row: Row): Promise<Template> {
   await viaHarness(field, { ...row, ctx: { ...row.ctx, env: recorder.env } }, name);
   const argv = recorder.last('run');
   const workspace = argv[argv.indexOf('--volume') + 1]?.split(':')[0];
-  if (workspace === undefined || !argv.includes(name)) throw new Error('the recorded argv is not understood');
+  if (workspace === undefined || !argv.includes(name))
+    throw new Error('the recorded argv is not understood');
   return { argv, name, workspace };
 }
 
-/** Times the same argv with hyperfine, with its own name, workspace and token; the same gateway answers the agent. */
-async function viaHyperfine(field: Field, row: Row, template: Template, round: number): Promise<number> {
+/**
+ * Times the same argv with hyperfine, with its own name, workspace and token; the same gateway
+ * answers the agent.
+ */
+async function viaHyperfine(
+  field: Field,
+  row: Row,
+  template: Template,
+  round: number,
+): Promise<number> {
   const folder = makeFolder('run');
   const tap = field.gateway.openTap();
   try {
@@ -93,17 +112,24 @@ async function viaHyperfine(field: Field, row: Row, template: Template, round: n
     field.task.seed(host.workspace);
     own(host.workspace, user, row.ctx.uid);
     const name = `cagematch-${field.matchId}-theirs-${round}`;
-    const argv = template.argv.map((word) => word.replaceAll(template.name, name).replaceAll(template.workspace, host.workspace));
+    const argv = template.argv.map((word) =>
+      word.replaceAll(template.name, name).replaceAll(template.workspace, host.workspace),
+    );
     const results = join(field.folder, 'hyperfine.json');
     const command = ['docker', ...argv].map(quote).join(' ');
-    await promisify(execFile)('hyperfine', ['--shell=none', '--runs', '1', '--style', 'none', '--export-json', results, command], {
-      env: { ...field.around.env, [TOKEN]: tap.token },
-      cwd: '/',
-      timeout: 60_000,
-    });
+    await promisify(execFile)(
+      'hyperfine',
+      ['--shell=none', '--runs', '1', '--style', 'none', '--export-json', results, command],
+      {
+        env: { ...field.around.env, [TOKEN]: tap.token },
+        cwd: '/',
+        timeout: 60_000,
+      },
+    );
     const output = JSON.parse(readFileSync(results, 'utf8')) as { results: { times: number[] }[] };
     const seconds = output.results[0]?.times[0];
-    if (seconds === undefined || tap.requests === 0) throw new Error('hyperfine timed no run of the agent');
+    if (seconds === undefined || tap.requests === 0)
+      throw new Error('hyperfine timed no run of the agent');
     return seconds * 1000;
   } finally {
     field.gateway.closeTap(tap);

@@ -1,4 +1,5 @@
-// Simulated matches whose true times are known, drawn at random and folded by the product's own code: how often is the report wrong?
+// Simulated matches whose true times are known, drawn at random and folded by the product's own
+// code: how often is the report wrong?
 import { roundMs } from '../lib/clock.js';
 import { type Entry, type EventOf, type MatchEvent, SCHEMA_VERSION } from '../lib/record/types.js';
 import type { Report } from '../lib/report/document.js';
@@ -37,22 +38,39 @@ const STARTED = {
   task: 'hello',
   state: 'prepared',
   versions: { cagematch: '0', agent: '0', node: process.version },
-  host: { cpu: 'simulated', cores: 2, memoryGiB: 8, kernel: '0', os: 'simulated', cgroup: 'v2', virtualization: 'none' },
+  host: {
+    cpu: 'simulated',
+    cores: 2,
+    memoryGiB: 8,
+    kernel: '0',
+    os: 'simulated',
+    cgroup: 'v2',
+    virtualization: 'none',
+  },
 } as const;
 
 /** Simulates a match in which every run passes and every time is the true one plus noise. */
-export function simulateMatch(rows: Record<string, TrueRow>, rounds: number, noise: Noise, seed: number): Report {
+export function simulateMatch(
+  rows: Record<string, TrueRow>,
+  rounds: number,
+  noise: Noise,
+  seed: number,
+): Report {
   const { normal } = randomFrom(seed);
   const fold = createFold();
   fold.push(started(rounds));
-  for (const [entry, row] of Object.entries(rows)) for (const event of entered(entry, row)) fold.push(event);
+  for (const [entry, row] of Object.entries(rows))
+    for (const event of entered(entry, row)) fold.push(event);
   for (let round = 1; round <= rounds; round += 1) {
     fold.push({ type: 'round-started', atMs: round, round, order: Object.keys(rows) });
     const pace = noise.round * normal();
     for (const [entry, row] of Object.entries(rows)) {
       const time = (ms: number) => roundMs(ms * Math.exp(pace + noise.run * normal()));
-      // The time after the first request has independent noise, so that startup and total are two measurements.
-      fold.push(ran(entry, round, { startup: time(row.startup), work: time(row.work), end: time(row.end) }));
+      // The time after the first request has independent noise, so that startup and total are two
+      // measurements.
+      fold.push(
+        ran(entry, round, { startup: time(row.startup), work: time(row.work), end: time(row.end) }),
+      );
     }
   }
   fold.push(ended(rounds));
@@ -60,7 +78,12 @@ export function simulateMatch(rows: Record<string, TrueRow>, rounds: number, noi
 }
 
 /** All matches have the same seed for intervals, so that the resampling is drawn only once. */
-export const started = (rounds: number, more: { match?: string } = {}): MatchEvent => ({ ...STARTED, seed: 1, runs: rounds, ...more });
+export const started = (rounds: number, more: { match?: string } = {}): MatchEvent => ({
+  ...STARTED,
+  seed: 1,
+  runs: rounds,
+  ...more,
+});
 
 export const ended = (rounds: number): MatchEvent => ({
   type: 'match-ended',
@@ -69,11 +92,19 @@ export const ended = (rounds: number): MatchEvent => ({
   how: 'done',
 });
 
-export function entered(entry: string, { isolation, task = 'hello' }: Pick<TrueRow, 'isolation' | 'task'>): MatchEvent[] {
+export function entered(
+  entry: string,
+  { isolation, task = 'hello' }: Pick<TrueRow, 'isolation' | 'task'>,
+): MatchEvent[] {
   const [mode = entry, label] = entry.split('@');
   const common = { mode, letter: '-', title: mode, isolation };
   return [
-    { type: 'detected', atMs: 0, ...common, detection: { status: 'ready', version: '0', facts: {} } },
+    {
+      type: 'detected',
+      atMs: 0,
+      ...common,
+      detection: { status: 'ready', version: '0', facts: {} },
+    },
     {
       type: 'entered',
       atMs: 0,

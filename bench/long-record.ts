@@ -1,11 +1,15 @@
-// Writes a record like that of a very long match: seven rows, all phases, varying times, some failed runs.
+// Writes a record like that of a very long match: seven rows, all phases, varying times, some
+// failed runs.
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { roundMs } from '../lib/clock.js';
 import { eventSchema, type MatchEvent, SCHEMA_VERSION } from '../lib/record/types.js';
 
 const PHASES = ['launch', 'work', 'collect', 'destroy'] as const;
-/** Name and startup (in ms) of each row; no runtime has these names, so that nobody mistakes the numbers for measurements. */
+/**
+ * Name and startup (in ms) of each row; no runtime has these names, so that nobody mistakes the
+ * numbers for measurements.
+ */
 const ROWS: [string, number][] = [
   ['alpha', 400],
   ['beta', 700],
@@ -24,12 +28,14 @@ const CHUNK = 1 << 20;
 export function writeLongRecord(count: number, write: (text: string) => void): void {
   const random = xoroshiro128plus(1);
   /** A factor around 1 with a tail to the right, like the distribution of startups. */
-  const scatter = () => 0.9 + uniformInt(random, 0, 2000) / 10_000 + (uniformInt(random, 0, 99) === 0 ? 0.5 : 0);
+  const scatter = () =>
+    0.9 + uniformInt(random, 0, 2000) / 10_000 + (uniformInt(random, 0, 99) === 0 ? 0.5 : 0);
   let waiting = '';
   let written = 0;
   let atMs = 0;
   const emit = (event: MatchEvent) => {
-    // Only the first 200 events are validated against the schema; validating a million would benchmark the writer.
+    // Only the first 200 events are validated against the schema; validating a million would
+    // benchmark the writer.
     if (written < 200) eventSchema.parse(event);
     waiting += `${JSON.stringify(event)}\n`;
     written += 1;
@@ -59,7 +65,15 @@ export function writeLongRecord(count: number, write: (text: string) => void): v
     task: 'hello',
     state: 'prepared',
     versions: { cagematch: '0', agent: '0', node: process.version },
-    host: { cpu: 'none', cores: 1, memoryGiB: 1, kernel: '0', os: 'none', cgroup: 'v2', virtualization: 'none' },
+    host: {
+      cpu: 'none',
+      cores: 1,
+      memoryGiB: 1,
+      kernel: '0',
+      os: 'none',
+      cgroup: 'v2',
+      virtualization: 'none',
+    },
   });
   for (const [entry] of ROWS) {
     const [mode = '', variant] = entry.split(':');
@@ -88,8 +102,17 @@ export function writeLongRecord(count: number, write: (text: string) => void): v
       const startup = roundMs(startupMs * scatter());
       const steps: MatchEvent[] = [
         { type: 'run-started', atMs: now(), run, entry, round, warmup: false, level: 1 },
-        ...PHASES.map((phase): MatchEvent => ({ type: 'phase', atMs: now(startup / 3), run, phase })),
-        ended(entry, run, round, { startup, atMs: now(1) }, scatter, uniformInt(random, 0, 999) === 0),
+        ...PHASES.map(
+          (phase): MatchEvent => ({ type: 'phase', atMs: now(startup / 3), run, phase }),
+        ),
+        ended(
+          entry,
+          run,
+          round,
+          { startup, atMs: now(1) },
+          scatter,
+          uniformInt(random, 0, 999) === 0,
+        ),
       ];
       for (const step of steps) if (written < count - 1) emit(step);
     }
@@ -117,7 +140,9 @@ function ended(
     round,
     warmup: false,
     level: 1,
-    outcome: failed ? { status: 'failed', cause: 'agent', message: 'the agent ended with exit code 1' } : { status: 'passed' },
+    outcome: failed
+      ? { status: 'failed', cause: 'agent', message: 'the agent ended with exit code 1' }
+      : { status: 'passed' },
     clocks: {
       image: { gap: 'not-applicable' },
       launch: ms(200),
@@ -130,7 +155,11 @@ function ended(
       teardown: ms(2),
       total: roundMs(at.startup + work + exit + 2),
     },
-    cost: { memoryPeakBytes: Math.round(ms(300_000_000)), cpuUserMs: ms(500), cpuSystemMs: ms(120) },
+    cost: {
+      memoryPeakBytes: Math.round(ms(300_000_000)),
+      cpuUserMs: ms(500),
+      cpuSystemMs: ms(120),
+    },
     auth: { path: 'env', delivered: 'authorization (oauth)' },
     sync: { in: 'yes', out: 'yes', live: 'yes' },
     leftovers: [],

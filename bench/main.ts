@@ -1,5 +1,5 @@
-// `npm run bench -- NAME [--quick] [--n N] [--seed S] [--save]`: measures one of the promises in docs/benchmarks.md and reports whether
-// it holds.
+// `npm run bench -- NAME [--quick] [--n N] [--seed S] [--save]`: measures one of the promises in
+// docs/benchmarks.md and reports whether it holds.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -41,7 +41,8 @@ async function main(): Promise<number> {
   const [name = ''] = positionals;
   const load = BENCHMARKS[name];
   if (!load) {
-    for (const [known, load] of Object.entries(BENCHMARKS)) console.log(`${known.padEnd(14)} ${(await load()).benchmark.about}`);
+    for (const [known, load] of Object.entries(BENCHMARKS))
+      console.log(`${known.padEnd(14)} ${(await load()).benchmark.about}`);
     if (name !== '') console.error(`✖ no benchmark is named ${name}`);
     return name === '' ? 0 : 2;
   }
@@ -51,12 +52,24 @@ async function main(): Promise<number> {
     console.error('✖ --n takes a whole number from 1 to 1000');
     return 2;
   }
-  const [seed, from] = [values.seed, values.from].map((value) => (value === undefined ? undefined : Number(value)));
-  if ([seed, from].some((value) => value !== undefined && !(Number.isInteger(value) && value >= 0 && value <= 1e6))) {
+  const [seed, from] = [values.seed, values.from].map((value) =>
+    value === undefined ? undefined : Number(value),
+  );
+  if (
+    [seed, from].some(
+      (value) => value !== undefined && !(Number.isInteger(value) && value >= 0 && value <= 1e6),
+    )
+  ) {
     console.error('✖ --seed and --from take a whole number from 0 to 1000000');
     return 2;
   }
-  const options: Options = { quick: values.quick, count, seed, from, say: (line) => console.error(line) };
+  const options: Options = {
+    quick: values.quick,
+    count,
+    seed,
+    from,
+    say: (line) => console.error(line),
+  };
   try {
     const { benchmark } = await load();
     const verdicts = await benchmark.run(options);
@@ -69,11 +82,21 @@ async function main(): Promise<number> {
   }
 }
 
-/** Saves the samples behind the verdicts, to be committed with their lines: times in ms or s, to the microsecond. */
+/**
+ * Saves the samples behind the verdicts, to be committed with their lines: times in ms or s, to the
+ * microsecond.
+ */
 function saveSamples(name: string, verdicts: readonly Verdict[]): void {
   const path = join(packageRoot, `bench/samples/${name}.json`);
   const saved = { date: new Date().toISOString().slice(0, 10), node: process.version, verdicts };
-  const text = JSON.stringify(saved, (_, value) => (typeof value === 'number' ? Math.round(value * 1e3) / 1e3 : value), 1);
-  writeFileSync(path, `${text.replace(/\n\s+(?=-?[\d.]+,?\n)/g, ' ').replace(/(\d)\n\s+\]/g, '$1 ]')}\n`);
+  const text = JSON.stringify(
+    saved,
+    (_, value) => (typeof value === 'number' ? Math.round(value * 1e3) / 1e3 : value),
+    1,
+  );
+  writeFileSync(
+    path,
+    `${text.replace(/\n\s+(?=-?[\d.]+,?\n)/g, ' ').replace(/(\d)\n\s+\]/g, '$1 ]')}\n`,
+  );
   console.error(`samples: ${path}`);
 }

@@ -1,4 +1,5 @@
-// Durations of the harness's individual steps: where to look when `harness-cost` or `report-size` has grown.
+// Durations of the harness's individual steps: where to look when `harness-cost` or `report-size`
+// has grown.
 import { rmSync } from 'node:fs';
 import { Bench } from 'tinybench';
 import { makeFolder } from '../lib/os/owner.js';
@@ -12,7 +13,8 @@ import { writeLongRecord } from './long-record.js';
 import type { Benchmark } from './verdict.js';
 
 export const benchmark: Benchmark = {
-  about: "the harness' own steps, one by one; no limit: where to look when another number has grown",
+  about:
+    "the harness' own steps, one by one; no limit: where to look when another number has grown",
   async run(options) {
     const lines: string[] = [];
     writeLongRecord(10_000, (text) => void lines.push(...text.split('\n').filter(Boolean)));
@@ -32,13 +34,23 @@ export const benchmark: Benchmark = {
       'a report of ten thousand events': () => void buildReport(events),
     };
     try {
-      const bench = new Bench({ time: options.quick ? 50 : 1000, iterations: options.count ?? 10, throws: true });
+      const bench = new Bench({
+        time: options.quick ? 50 : 1000,
+        iterations: options.count ?? 10,
+        throws: true,
+      });
       // Async, because the library calls any other function one extra time.
       for (const [name, step] of Object.entries(steps)) bench.add(name, async () => step());
       return (await bench.run()).map(({ name, result }) => {
         if (result.state !== 'completed') throw new Error(`${name} did not complete`);
         const { p50, p99, samplesCount } = result.latency;
-        return { name, value: p50, n: samplesCount, unit: ' ms', note: `p99 ${p99.toPrecision(2)} ms` };
+        return {
+          name,
+          value: p50,
+          n: samplesCount,
+          unit: ' ms',
+          note: `p99 ${p99.toPrecision(2)} ms`,
+        };
       });
     } finally {
       record.close();

@@ -12,5 +12,8 @@ export interface Random {
 export function randomFrom(seed: number): Random {
   const generator = seeded(seed);
   const uniform = () => uniformFloat64(generator);
-  return { uniform, normal: () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()) };
+  return {
+    uniform,
+    normal: () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform()),
+  };
 }

@@ -1,4 +1,5 @@
-// Records the command lines of a mode: a wrapper with the client's name comes first on PATH, saves its argv, and execs the client.
+// Records the command lines of a mode: a wrapper with the client's name comes first on PATH, saves
+// its argv, and execs the client.
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Env } from '../lib/contract.js';
@@ -18,7 +19,10 @@ export function recordArgv(program: string, folder: string, env: Env): ArgvRecor
   const bin = join(folder, 'recorder');
   const notes = (verb: string) => join(folder, `argv-${verb}`);
   mkdirSync(bin);
-  writeFileSync(join(bin, program), `#!/bin/sh\nprintf '%s\\0' "$@" > "${notes('$1')}"\nexec "${real}" "$@"\n`);
+  writeFileSync(
+    join(bin, program),
+    `#!/bin/sh\nprintf '%s\\0' "$@" > "${notes('$1')}"\nexec "${real}" "$@"\n`,
+  );
   chmodSync(join(bin, program), 0o755);
   return {
     env: { ...env, PATH: `${bin}${delimiter}${env.PATH ?? ''}` },

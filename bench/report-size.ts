@@ -1,4 +1,5 @@
-// Time and memory of the report on very long matches: `cagematch report` in a separate process, on records of three sizes.
+// Time and memory of the report on very long matches: `cagematch report` in a separate process, on
+// records of three sizes.
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,17 +33,22 @@ export const benchmark: Benchmark = {
         closeSync(file);
         costs.set(size, []);
       }
-      // Sizes are interleaved, so that a busy moment of the machine does not affect only one of them.
+      // Sizes are interleaved, so that a busy moment of the machine does not affect only one of
+      // them.
       for (let round = 0; round < n; round += 1)
         for (const [size, measured] of costs) {
           const cost = await reportOn(join(folder, String(size)), folder);
           options.say(`${size} events: ${short(cost.seconds)} s, ${short(cost.peakMiB)} MB`);
           measured.push(cost);
         }
-      const medianCost = (size: number, what: keyof Cost) => median((costs.get(size) ?? []).map((cost) => cost[what]));
+      const medianCost = (size: number, what: keyof Cost) =>
+        median((costs.get(size) ?? []).map((cost) => cost[what]));
       const every = (what: keyof Cost) =>
-        Object.fromEntries([...costs].map(([size, measured]) => [String(size), measured.map((cost) => cost[what])]));
-      const sizes = (what: keyof Cost) => SIZES.map((size) => `${size / 1000}k ${short(medianCost(size, what))}`).join(', ');
+        Object.fromEntries(
+          [...costs].map(([size, measured]) => [String(size), measured.map((cost) => cost[what])]),
+        );
+      const sizes = (what: keyof Cost) =>
+        SIZES.map((size) => `${size / 1000}k ${short(medianCost(size, what))}`).join(', ');
       return [
         {
           name: 'report of 1,000,000 events, time',
@@ -80,7 +86,11 @@ export const benchmark: Benchmark = {
 /** Runs `cagematch report FOLDER` once and measures its time and its peak resident memory. */
 function reportOn(match: string, cwd: string): Promise<Cost> {
   const from = performance.now();
-  const child = spawn(process.execPath, [CLI, 'report', match], { cwd, stdio: ['ignore', 'ignore', 'pipe'], timeout: BOUND_MS });
+  const child = spawn(process.execPath, [CLI, 'report', match], {
+    cwd,
+    stdio: ['ignore', 'ignore', 'pipe'],
+    timeout: BOUND_MS,
+  });
   let words = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     words += text;

@@ -1,4 +1,5 @@
-// Reliability of the report's comparisons: matches of docker against itself, and against a copy of itself that is 10 % slower.
+// Reliability of the report's comparisons: matches of docker against itself, and against a copy of
+// itself that is 10 % slower.
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { median } from 'simple-statistics';
@@ -26,23 +27,43 @@ export const same: Benchmark = {
   async run(options) {
     const all = await playMatches(options, 10, fieldEnv());
     return [
-      { ...verdictOf(all), name: 'matches of docker against itself that call it separable', limit: (MOST_APART / MATCHES) * all.length },
+      {
+        ...verdictOf(all),
+        name: 'matches of docker against itself that call it separable',
+        limit: (MOST_APART / MATCHES) * all.length,
+      },
     ];
   },
 };
 
 export const apart: Benchmark = {
-  about: 'of 40 matches with 10 % added to docker@b (n=20) at least 36 call them separable; some 30 minutes',
+  about:
+    'of 40 matches with 10 % added to docker@b (n=20) at least 36 call them separable; some 30 minutes',
   async run(options) {
     const field = openField(trivialTask);
     try {
       // Both sides use the wrapper, so that both have its overhead of a few milliseconds.
       const untouched = await playMatch(10, 1, wrapped(join(field.folder, 'even'), 0));
-      const startupMs = median(untouched.modes.flatMap(({ startupMs: value }) => ('gap' in value ? [] : [value.median])));
-      options.say(`startup is ${short(startupMs)} ms: ${short(startupMs / 10)} ms are added to ${ROWS[1]}`);
-      const all = await playMatches(options, 20, wrapped(join(field.folder, 'slower'), startupMs / 10));
+      const startupMs = median(
+        untouched.modes.flatMap(({ startupMs: value }) => ('gap' in value ? [] : [value.median])),
+      );
+      options.say(
+        `startup is ${short(startupMs)} ms: ${short(startupMs / 10)} ms are added to ${ROWS[1]}`,
+      );
+      const all = await playMatches(
+        options,
+        20,
+        wrapped(join(field.folder, 'slower'), startupMs / 10),
+      );
       const limit = (LEAST_APART / MATCHES) * all.length;
-      return [{ ...verdictOf(all), name: 'matches that see 10 % added to one side', limit, sense: 'least' as const }];
+      return [
+        {
+          ...verdictOf(all),
+          name: 'matches that see 10 % added to one side',
+          limit,
+          sense: 'least' as const,
+        },
+      ];
     } finally {
       await field.close();
     }
@@ -53,7 +74,8 @@ function verdictOf(reports: Report[]) {
   const comparisons = reports.map(({ comparisons: [comparison] }) => comparison);
   const separable = comparisons.filter((comparison) => comparison?.separable === true).length;
   const inTotal = comparisons.filter(
-    (comparison) => comparison && 'separable' in comparison.total && comparison.total.separable === true,
+    (comparison) =>
+      comparison && 'separable' in comparison.total && comparison.total.separable === true,
   ).length;
   const ratios = comparisons.flatMap((comparison) => (comparison ? [comparison.ratio] : []));
   const note = `startup; by total ${inTotal}; median ratio a/b ${short(median(ratios))}, from ${short(Math.min(...ratios))} to ${short(Math.max(...ratios))}`;
@@ -84,10 +106,12 @@ async function playMatch(runs: number, seed: number, env: Env): Promise<Report> 
   const record = openRecord(field.folder, { onEvent: (event) => void events.push(event) });
   try {
     // Disk usage is not measured: it would need one more run in every match.
-    const entries = (await field.plan(ROWS.map((name) => ({ name, task: task.id })))).map((entry) => ({
-      ...entry,
-      adapter: (({ disk, ...mode }) => mode)(entry.adapter),
-    }));
+    const entries = (await field.plan(ROWS.map((name) => ({ name, task: task.id })))).map(
+      (entry) => ({
+        ...entry,
+        adapter: (({ disk, ...mode }) => mode)(entry.adapter),
+      }),
+    );
     record.emit({
       type: 'match-started',
       schemaVersion: SCHEMA_VERSION,
@@ -105,7 +129,8 @@ async function playMatch(runs: number, seed: number, env: Env): Promise<Report> 
       versions: { cagematch: '0', agent: '0', node: process.version },
       host: takeFingerprint(around.platform),
     });
-    for (const { adapter, runtimeState, ...entry } of entries) record.emit({ type: 'entered', ...entry });
+    for (const { adapter, runtimeState, ...entry } of entries)
+      record.emit({ type: 'entered', ...entry });
     await runMatch({
       entries,
       contextOf: field.contextOf,
@@ -126,7 +151,8 @@ async function playMatch(runs: number, seed: number, env: Env): Promise<Report> 
     record.emit({ type: 'match-ended', endedAt: new Date().toISOString(), how: 'done' });
     const report = buildReport(events);
     const [failed] = report.modes.flatMap((mode) => mode.failures);
-    if (failed && failed.outcome.status === 'failed') throw new Error(`${failed.run}: ${failed.outcome.message}`);
+    if (failed && failed.outcome.status === 'failed')
+      throw new Error(`${failed.run}: ${failed.outcome.message}`);
     return report;
   } finally {
     record.close();
@@ -142,7 +168,10 @@ function wrapped(folder: string, waitMs: number): Env {
   mkdirSync(folder);
   const wrapper = join(folder, 'docker');
   const wait = waitMs > 0 ? `sleep ${(waitMs / 1000).toFixed(4)}` : ':';
-  writeFileSync(wrapper, `#!/bin/sh\ncase "$1 $*" in "run "*" cagematch-"*"-docker-b-"*) ${wait} ;; esac\nexec "${real}" "$@"\n`);
+  writeFileSync(
+    wrapper,
+    `#!/bin/sh\ncase "$1 $*" in "run "*" cagematch-"*"-docker-b-"*) ${wait} ;; esac\nexec "${real}" "$@"\n`,
+  );
   chmodSync(wrapper, 0o755);
   return { ...env, PATH: `${folder}${delimiter}${env.PATH ?? ''}` };
 }

@@ -14,7 +14,9 @@ export const trivialTask: Task & { cassette: string } = {
   judge(_workspace, _nonce, { result }) {
     const said = result?.text.trim();
     const outcome: Outcome =
-      said === SENTENCE ? { status: 'passed' } : { status: 'failed', cause: 'verifier', message: `the agent said: ${said ?? 'nothing'}` };
+      said === SENTENCE
+        ? { status: 'passed' }
+        : { status: 'failed', cause: 'verifier', message: `the agent said: ${said ?? 'nothing'}` };
     return { outcome, sync: { in: { gap: 'not-exercised' }, out: { gap: 'not-exercised' } } };
   },
 };

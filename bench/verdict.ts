@@ -1,4 +1,5 @@
-// The result of a benchmark: one line with its number, its confidence interval, its limit, and whether the limit is met.
+// The result of a benchmark: one line with its number, its confidence interval, its limit, and
+// whether the limit is met.
 import { summarize } from '../lib/statistics/summary.js';
 
 export interface Verdict {
@@ -54,11 +55,18 @@ export function short(value: number): string {
   return Math.abs(value) >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
 }
 
-/** The seed of all intervals here, so that a benchmark's line can be recomputed from its samples. */
+/**
+ * The seed of all intervals here, so that a benchmark's line can be recomputed from its samples.
+ */
 const SEED = 1;
 
-/** The median and its confidence interval; the interval is undefined for fewer than three samples. */
-export function medianOf(samples: readonly number[]): { median: number; ci95: [number, number] | undefined } {
+/**
+ * The median and its confidence interval; the interval is undefined for fewer than three samples.
+ */
+export function medianOf(samples: readonly number[]): {
+  median: number;
+  ci95: [number, number] | undefined;
+} {
   const summary = summarize(samples, SEED);
   if ('gap' in summary) throw new Error('no samples');
   return { median: summary.median, ci95: 'gap' in summary.ci95 ? undefined : summary.ci95 };

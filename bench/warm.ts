@@ -1,4 +1,5 @@
-// Is a warm sandbox nearly free? Compares the startup of a warm docker with that of the host, in a real match.
+// Is a warm sandbox nearly free? Compares the startup of a warm docker with that of the host, in a
+// real match.
 import { spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,17 +19,39 @@ export const benchmark: Benchmark = {
     const n = samples(options, 20, 3);
     const cwd = temporaryFolder();
     try {
-      const args = ['run', BASE, ROW, '--state', 'warm', '--warmup', '1', '--runs', `${n}`, '--model', 'replay', '--json', '-'];
-      const child = spawn(process.execPath, [join(packageRoot, 'dist/cli.js'), ...args], { cwd, env: fieldEnv(), timeout: BOUND_MS });
+      const args = [
+        'run',
+        BASE,
+        ROW,
+        '--state',
+        'warm',
+        '--warmup',
+        '1',
+        '--runs',
+        `${n}`,
+        '--model',
+        'replay',
+        '--json',
+        '-',
+      ];
+      const child = spawn(process.execPath, [join(packageRoot, 'dist/cli.js'), ...args], {
+        cwd,
+        env: fieldEnv(),
+        timeout: BOUND_MS,
+      });
       const [out, words] = await Promise.all([text(child.stdout), text(child.stderr)]);
       if (out.trim() === '') throw new Error(words.trim().split('\n').slice(-2).join(' '));
       const { comparisons, modes } = reportSchema.parse(JSON.parse(out));
       const rowOf = (entry: string) => modes.find((mode) => mode.entry === entry);
       const [row, base] = [rowOf(ROW), rowOf(BASE)];
       const compared = comparisons.find(({ a, b }) => a === BASE && b === ROW);
-      if (!row || !base || !compared || 'gap' in row.startupMs || 'gap' in base.startupMs) throw new Error('the match has no such pair');
+      if (!row || !base || !compared || 'gap' in row.startupMs || 'gap' in base.startupMs)
+        throw new Error('the match has no such pair');
       // The match reports host / docker; inverting the ratio swaps the ends of the interval.
-      const ci95 = 'gap' in compared.ci95 ? undefined : ([1 / compared.ci95[1], 1 / compared.ci95[0]] as [number, number]);
+      const ci95 =
+        'gap' in compared.ci95
+          ? undefined
+          : ([1 / compared.ci95[1], 1 / compared.ci95[0]] as [number, number]);
       return [
         {
           name: 'startup of a warm docker / of host',

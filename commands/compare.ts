@@ -13,16 +13,31 @@ import { renderComparison } from '../lib/report/terminal/compare-table.js';
 import { coloured, plain } from '../lib/report/terminal/table.js';
 import { interleave } from './interleave.js';
 import { EXIT, type Io, wantsColour } from './io.js';
-import { argument, choice, flag, readSettings, required, type SettingsOf, text, withDefault } from './options.js';
+import {
+  argument,
+  choice,
+  flag,
+  readSettings,
+  required,
+  type SettingsOf,
+  text,
+  withDefault,
+} from './options.js';
 import { checkWritable } from './publish.js';
 import { findRecord, finishedFold } from './records.js';
 
 const PERCENT = '--fail-over takes a percentage such as 5 or 2.5';
 
 export const options = {
-  base: required(argument("a match's id, its folder, its events.jsonl, or its report as .json; with --run a match file")),
+  base: required(
+    argument(
+      "a match's id, its folder, its events.jsonl, or its report as .json; with --run a match file",
+    ),
+  ),
   new: required(argument('the newer version')),
-  run: flag('run the rows that two match files share, both versions in the same rounds, and compare them pair by pair'),
+  run: flag(
+    'run the rows that two match files share, both versions in the same rounds, and compare them pair by pair',
+  ),
   runs: text('with --run: rounds; default: what the files say, at least 12'),
   seed: text('with --run: seed of the order within the rounds'),
   allowHost: flag('with --run and a live model: allow unsandboxed runs on the host'),
@@ -38,25 +53,41 @@ export const options = {
       .optional(),
   },
   format: withDefault(choice('output format', ['table', 'markdown']), 'table'),
-  json: { ...text('the comparison as JSON to FILE, or - for stdout'), schema: z.string('--json takes one FILE, or -').optional() },
+  json: {
+    ...text('the comparison as JSON to FILE, or - for stdout'),
+    schema: z.string('--json takes one FILE, or -').optional(),
+  },
   out: { ...text('folder with the match records', { default: 'results' }), schema: z.string() },
 };
 export type CompareSettings = SettingsOf<typeof options>;
 
 export async function handler(args: unknown, io: Io): Promise<number> {
   const settings = readSettings(options, args);
-  const file = settings.json === undefined || settings.json === '-' ? undefined : resolve(io.cwd, settings.json);
+  const file =
+    settings.json === undefined || settings.json === '-'
+      ? undefined
+      : resolve(io.cwd, settings.json);
   if (file !== undefined) checkWritable(file);
   const finish = (document: ComparisonDocument) => print(document, settings, file, io);
   if (settings.run) return interleave(settings, io, finish);
   const typed = (['runs', 'seed'] as const).find((name) => settings[name] !== undefined);
-  if (typed) throw new CagematchError('bad-input', `--${typed} is for matches that are run here`, 'cagematch compare --run A.yaml B.yaml');
+  if (typed)
+    throw new CagematchError(
+      'bad-input',
+      `--${typed} is for matches that are run here`,
+      'cagematch compare --run A.yaml B.yaml',
+    );
   const base = await sideOf(settings.base, settings.out, io.cwd);
   const next = await sideOf(settings.new, settings.out, io.cwd);
   return finish(compare(base, next, settings.failOver));
 }
 
-function print(document: ComparisonDocument, settings: CompareSettings, file: string | undefined, io: Io): number {
+function print(
+  document: ComparisonDocument,
+  settings: CompareSettings,
+  file: string | undefined,
+  io: Io,
+): number {
   const json = jsonDocument(document);
   if (file !== undefined) writeFileSync(file, json);
   if (settings.json === '-') io.document(json);
@@ -68,10 +99,15 @@ function print(document: ComparisonDocument, settings: CompareSettings, file: st
   else if (settings.format === 'markdown') io.document(shown(false));
   else io.out(shown(io.outIsTty));
   if (settings.failOver === undefined) return EXIT.done;
-  return { regression: EXIT.failed, none: EXIT.done, 'cannot-say': EXIT.cannotSay }[document.verdict];
+  return { regression: EXIT.failed, none: EXIT.done, 'cannot-say': EXIT.cannotSay }[
+    document.verdict
+  ];
 }
 
-/** Maximum size of a JSON report in bytes: about a hundred times the report of a match with every runtime. */
+/**
+ * Maximum size of a JSON report in bytes: about a hundred times the report of a match with every
+ * runtime.
+ */
 const MOST_REPORT = 256 * 1024 ** 2;
 
 async function sideOf(named: string, out: string, cwd: string): Promise<Side> {
@@ -81,7 +117,9 @@ async function sideOf(named: string, out: string, cwd: string): Promise<Side> {
     return { report, tallyOf: fold.tallyOf };
   }
   try {
-    return sideOfReport(readPlainFile(found.path, { links: 'follow', most: MOST_REPORT }).toString('utf8'));
+    return sideOfReport(
+      readPlainFile(found.path, { links: 'follow', most: MOST_REPORT }).toString('utf8'),
+    );
   } catch (error) {
     throw new CagematchError('bad-input', `${found.name} cannot be read: ${messageOf(error)}`);
   }

@@ -1,4 +1,5 @@
-// `cagematch docs`: regenerates the parts of documents about modes, schemas and committed records; --check only compares.
+// `cagematch docs`: regenerates the parts of documents about modes, schemas and committed records;
+// --check only compares.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { packageRoot } from '../lib/package.js';

@@ -30,7 +30,9 @@ interface Finding {
   steps?: SetupStep[];
 }
 
-/** A match's sandboxes and images need disk space; the check fails with fewer free bytes than this. */
+/**
+ * A match's sandboxes and images need disk space; the check fails with fewer free bytes than this.
+ */
 const ROOM = 2 * 2 ** 30;
 
 export async function handler(_args: unknown, io: Io): Promise<number> {
@@ -45,10 +47,22 @@ export async function handler(_args: unknown, io: Io): Promise<number> {
     ...(await credentials(io)),
     ...(await runtimes(io)),
   ];
-  const mark = (good: boolean | undefined) => (good === undefined ? '·' : good ? style.good('✓') : style.bad('✗'));
-  const tell = ({ good, text, hint, indent = '' }: { good: boolean | undefined; text: string; hint?: string; indent?: string }) => {
+  const mark = (good: boolean | undefined) =>
+    good === undefined ? '·' : good ? style.good('✓') : style.bad('✗');
+  const tell = ({
+    good,
+    text,
+    hint,
+    indent = '',
+  }: {
+    good: boolean | undefined;
+    text: string;
+    hint?: string;
+    indent?: string;
+  }) => {
     io.out(`${wrap(text, `${indent}${mark(good)} `, `${indent}  `).join('\n')}\n`);
-    if (!good && hint !== undefined) io.out(`${wrap(hint, `${indent}    → `, `${indent}      `).join('\n')}\n`);
+    if (!good && hint !== undefined)
+      io.out(`${wrap(hint, `${indent}    → `, `${indent}      `).join('\n')}\n`);
   };
   for (const { steps = [], hint, ...finding } of findings) {
     // The hint belongs to one of the steps.
@@ -71,14 +85,26 @@ function nodeVersion(): Finding {
 async function agent(io: Io): Promise<Finding> {
   const hint = 'npm install --include=optional';
   const binary = agentBinary(io.platform);
-  if (binary === undefined) return { good: false, needed: false, text: 'the agent CLI is not installed for this platform', hint };
-  const asked = await capture([binary, '--version'], { env: programEnv(io.env), timeoutMs: 20_000 });
+  if (binary === undefined)
+    return {
+      good: false,
+      needed: false,
+      text: 'the agent CLI is not installed for this platform',
+      hint,
+    };
+  const asked = await capture([binary, '--version'], {
+    env: programEnv(io.env),
+    timeoutMs: 20_000,
+  });
   const version = asked.stdout.trim().split(' ')[0] ?? '';
-  if (version === agentVersion) return { good: true, needed: false, text: `agent CLI ${version}, as pinned` };
+  if (version === agentVersion)
+    return { good: true, needed: false, text: `agent CLI ${version}, as pinned` };
   return {
     good: false,
     needed: false,
-    text: version ? `agent CLI ${version}, but ${agentVersion} is pinned` : `the agent CLI does not run: ${whyFailed(asked)}`,
+    text: version
+      ? `agent CLI ${version}, but ${agentVersion} is pinned`
+      : `the agent CLI does not run: ${whyFailed(asked)}`,
     hint,
   };
 }
@@ -102,7 +128,12 @@ async function gateway(io: Io): Promise<Finding> {
     await probe.listen('127.0.0.1');
     return { good: true, needed: true, text: 'the gateway can listen on loopback' };
   } catch (error) {
-    return { good: false, needed: true, text: messageOf(error), hint: 'unset CAGEMATCH_GATEWAY_PORT' };
+    return {
+      good: false,
+      needed: true,
+      text: messageOf(error),
+      hint: 'unset CAGEMATCH_GATEWAY_PORT',
+    };
   } finally {
     await probe.close();
   }
@@ -125,19 +156,35 @@ function results(io: Io): Finding {
     accessSync(folder, constants.W_OK);
     return { good: true, needed: true, text: `match folders can be written under ${folder}` };
   } catch {
-    return { good: false, needed: true, text: `${folder} cannot be written`, hint: 'run from another folder, or use run --out DIR' };
+    return {
+      good: false,
+      needed: true,
+      text: `${folder} cannot be written`,
+      hint: 'run from another folder, or use run --out DIR',
+    };
   }
 }
 
 async function credentials(io: Io): Promise<Finding[]> {
   const found = await findCredentials(io);
-  const findingOf = (good: boolean, { text, hint }: Problem): Finding => ({ good, needed: false, text, hint });
+  const findingOf = (good: boolean, { text, hint }: Problem): Finding => ({
+    good,
+    needed: false,
+    text,
+    hint,
+  });
   const [first] = takenOf(found);
   const text = first
     ? `a live run would use ${first.where} (${payerOf(first)})${hasExpired(first) ? ', which has expired' : ''}`
     : 'no credential that can be used: matches are replayed, which needs none';
-  const about = findingOf(!(first && hasExpired(first)), { text, hint: 'claude /login, or claude setup-token' });
-  return [...(conflictOf(found) ? [] : [about]), ...complaintsOf(found).map((problem) => findingOf(false, problem))];
+  const about = findingOf(!(first && hasExpired(first)), {
+    text,
+    hint: 'claude /login, or claude setup-token',
+  });
+  return [
+    ...(conflictOf(found) ? [] : [about]),
+    ...complaintsOf(found).map((problem) => findingOf(false, problem)),
+  ];
 }
 
 async function runtimes(io: Io): Promise<Finding[]> {
@@ -148,8 +195,19 @@ async function runtimes(io: Io): Promise<Finding[]> {
         const { mode, detection } = found;
         const steps = await stepsOf(mode, contextOf(found), detection.status);
         return detection.status === 'ready'
-          ? { good: true, needed: false, text: `${mode.id}: ${mode.title} ${detection.version}`, steps }
-          : { good: false, needed: mode.isolation === 'none', text: `${mode.id}: ${detection.reason}`, hint: detection.hint, steps };
+          ? {
+              good: true,
+              needed: false,
+              text: `${mode.id}: ${mode.title} ${detection.version}`,
+              steps,
+            }
+          : {
+              good: false,
+              needed: mode.isolation === 'none',
+              text: `${mode.id}: ${detection.reason}`,
+              hint: detection.hint,
+              steps,
+            };
       }),
     );
   } finally {
@@ -158,7 +216,11 @@ async function runtimes(io: Io): Promise<Finding[]> {
 }
 
 /** For a ready runtime, only the steps that are not done or cannot be checked from here. */
-async function stepsOf(mode: Mode, ctx: Context, status: Detection['status']): Promise<SetupStep[]> {
+async function stepsOf(
+  mode: Mode,
+  ctx: Context,
+  status: Detection['status'],
+): Promise<SetupStep[]> {
   // A runtime that does not exist on this platform cannot be set up here.
   const steps = mode.platforms.includes(ctx.platform) ? ((await mode.setup?.(ctx)) ?? []) : [];
   return status === 'ready' ? steps.filter(({ done }) => done !== true) : steps;

@@ -2,9 +2,15 @@
 import type { Env } from '../lib/contract.js';
 
 export interface Io {
-  /** The result for a person: one block of text, newline included. Terminal control sequences are removed, except for our styles. */
+  /**
+   * The result for a person: one block of text, newline included. Terminal control sequences are
+   * removed, except for our styles.
+   */
   out(text: string): void;
-  /** The result for a program (JSON, CSV, HTML, Markdown …), already escaped as its format requires: written unchanged. */
+  /**
+   * The result for a program (JSON, CSV, HTML, Markdown …), already escaped as its format requires:
+   * written unchanged.
+   */
   document(text: string): void;
   /** For a person, as `out`: progress, notes. Secrets are redacted. */
   err(text: string): void;
@@ -24,7 +30,14 @@ export interface Io {
 }
 
 /** Exit codes; scripts depend on them. */
-export const EXIT = { done: 0, failed: 1, badInput: 2, notReady: 3, cannotSay: 4, interrupted: 130 } as const;
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  badInput: 2,
+  notReady: 3,
+  cannotSay: 4,
+  interrupted: 130,
+} as const;
 
 export function wantsColour(io: Io, tty: boolean): boolean {
   return tty && !io.env.NO_COLOR && io.env.TERM !== 'dumb';

@@ -16,15 +16,31 @@ interface CommandModule extends Declared {
 
 // Loaded on demand: `--help` should not wait for modules that it does not use.
 const COMMANDS: { command: string; describe: string | false; load(): Promise<CommandModule> }[] = [
-  { command: 'run [modes..]', describe: 'run the task in every runtime, and compare', load: () => import('./run.js') },
-  { command: 'detect [modes..]', describe: 'list the runtimes that are available', load: () => import('./detect.js') },
-  { command: 'doctor', describe: 'check prerequisites and suggest fixes', load: () => import('./doctor.js') },
+  {
+    command: 'run [modes..]',
+    describe: 'run the task in every runtime, and compare',
+    load: () => import('./run.js'),
+  },
+  {
+    command: 'detect [modes..]',
+    describe: 'list the runtimes that are available',
+    load: () => import('./detect.js'),
+  },
+  {
+    command: 'doctor',
+    describe: 'check prerequisites and suggest fixes',
+    load: () => import('./doctor.js'),
+  },
   {
     command: 'token [action] [mode]',
     describe: 'show the credential that a live run would use; push it to a runtime',
     load: () => import('./token.js'),
   },
-  { command: 'build [mode]', describe: 'build the image or template of one mode, or of all', load: () => import('./build.js') },
+  {
+    command: 'build [mode]',
+    describe: 'build the image or template of one mode, or of all',
+    load: () => import('./build.js'),
+  },
   {
     command: 'probe [modes..]',
     describe: 'verify file sync, isolation, credential leaks and overhead inside each sandbox',
@@ -35,18 +51,30 @@ const COMMANDS: { command: string; describe: string | false; load(): Promise<Com
     describe: 'show a past match or probe; default: the newest match',
     load: () => import('./report.js'),
   },
-  { command: 'compare <base> <new>', describe: 'compare two matches', load: () => import('./compare.js') },
+  {
+    command: 'compare <base> <new>',
+    describe: 'compare two matches',
+    load: () => import('./compare.js'),
+  },
   {
     command: 'record [mode]',
-    describe: 'run a task once with the live model, and keep the session as a cassette that replays it',
+    describe:
+      'run a task once with the live model, and keep the session as a cassette that replays it',
     load: () => import('./record.js'),
   },
-  { command: 'clean [modes..]', describe: 'remove what crashed matches left behind', load: () => import('./clean.js') },
+  {
+    command: 'clean [modes..]',
+    describe: 'remove what crashed matches left behind',
+    load: () => import('./clean.js'),
+  },
   // For developers of cagematch itself.
   { command: 'docs', describe: false, load: () => import('./docs.js') },
 ];
 
-/** Maximum length of an error message, which may contain a command line, a key of a file or a task id of any length. */
+/**
+ * Maximum length of an error message, which may contain a command line, a key of a file or a task
+ * id of any length.
+ */
 const MOST_SAID = 2000;
 
 /** The environment in which a command line runs. */
@@ -81,8 +109,15 @@ async function dispatch(argv: string[], world: World): Promise<number> {
     .scriptName('cagematch')
     .locale('en')
     .version(version)
-    .usage('$0 <command>\n\nRuns the same coding-agent task in every sandbox you have, and tells you what each one costs.')
-    .option('debug', { describe: 'show a stack with an error', boolean: true, global: true, hidden: true })
+    .usage(
+      '$0 <command>\n\nRuns the same coding-agent task in every sandbox you have, and tells you what each one costs.',
+    )
+    .option('debug', {
+      describe: 'show a stack with an error',
+      boolean: true,
+      global: true,
+      hidden: true,
+    })
     .demandCommand(1, 'name a command')
     .strict()
     // yargs composes the help in every command; without a width that costs next to nothing.
@@ -97,7 +132,8 @@ async function dispatch(argv: string[], world: World): Promise<number> {
     cli.command({
       command,
       describe,
-      builder: async (inner: Argv) => (await import('./options.js')).addOptions(inner, await load()),
+      builder: async (inner: Argv) =>
+        (await import('./options.js')).addOptions(inner, await load()),
       handler: async (args) => {
         code = await (await load()).handler(args, await makeIo(world));
       },
@@ -143,7 +179,9 @@ function isUsage(error: unknown): error is Error {
 
 /** The options known at this moment: the command's own and the global ones. */
 function optionNames(cli: Argv): string[] {
-  const { key } = (cli as unknown as { getOptions(): { key: Record<string, unknown> } }).getOptions();
+  const { key } = (
+    cli as unknown as { getOptions(): { key: Record<string, unknown> } }
+  ).getOptions();
   return Object.keys(key);
 }
 
@@ -156,10 +194,18 @@ function badUsage(message: string, argv: string[], options: string[]): Cagematch
   const command = commands.find((name) => name === argv[0]);
   const unknown = /^Unknown arguments?: ([^, ]+)/.exec(message)?.[1];
   if (unknown === undefined)
-    return new CagematchError('bad-input', message.replace(/\s+/g, ' '), `cagematch ${command ?? ''} --help`.replace('  ', ' '));
+    return new CagematchError(
+      'bad-input',
+      message.replace(/\s+/g, ' '),
+      `cagematch ${command ?? ''} --help`.replace('  ', ' '),
+    );
   if (command === undefined) {
     const meant = nearest(unknown, commands);
-    return new CagematchError('bad-input', `unknown command: ${unknown}`, meant ? `did you mean ${meant}?` : 'cagematch --help');
+    return new CagematchError(
+      'bad-input',
+      `unknown command: ${unknown}`,
+      meant ? `did you mean ${meant}?` : 'cagematch --help',
+    );
   }
   const meant = nearest(
     unknown,
@@ -179,7 +225,11 @@ export function report(error: unknown, argv: string[], stderr: Output): number {
   if (error instanceof CagematchError) {
     say(`✖ ${error.message}`);
     if (error.hint !== undefined) say(`hint: ${error.hint}`);
-    return error.code === 'bad-input' ? EXIT.badInput : error.code === 'not-ready' ? EXIT.notReady : EXIT.failed;
+    return error.code === 'bad-input'
+      ? EXIT.badInput
+      : error.code === 'not-ready'
+        ? EXIT.notReady
+        : EXIT.failed;
   }
   say(`✖ ${messageOf(error)}`);
   say('hint: this is a fault of cagematch; --debug shows where');

@@ -1,5 +1,11 @@
 // Chooses the model that answers the agent, with the reason.
-import { chooseCredential, conflictOf, conflictText, takenOf, type Wish } from '../lib/auth/choose.js';
+import {
+  chooseCredential,
+  conflictOf,
+  conflictText,
+  takenOf,
+  type Wish,
+} from '../lib/auth/choose.js';
 import type { Credential, Problem } from '../lib/auth/credential.js';
 import { type Found, findCredentials } from '../lib/auth/find.js';
 import { CagematchError } from '../lib/errors.js';
@@ -15,8 +21,14 @@ export interface ChosenModel {
   warnings: Problem[];
 }
 
-/** @throws `bad-input` if a live run was requested and there is not exactly one credential for it */
-export async function chooseModel(wish: 'auto' | 'replay' | 'live', auth: Wish, io: Io): Promise<ChosenModel> {
+/**
+ * @throws `bad-input` if a live run was requested and there is not exactly one credential for it
+ */
+export async function chooseModel(
+  wish: 'auto' | 'replay' | 'live',
+  auth: Wish,
+  io: Io,
+): Promise<ChosenModel> {
   if (wish === 'replay') return { name: 'replay', why: '--model replay', warnings: [] };
   const found = await findCredentials(io);
   const stays = wish === 'auto' && auth === undefined ? whyReplay(found) : undefined;
@@ -24,18 +36,30 @@ export async function chooseModel(wish: 'auto' | 'replay' | 'live', auth: Wish, 
   const { credential, warnings } = await chooseCredential(found, auth, io.env);
   const upstream = shownUpstream(readOwnInputs(io.env).upstream);
   checkUpstream(credential, upstream, io);
-  const asked = [...(wish === 'live' ? ['--model live'] : []), ...(auth === undefined ? [] : [`--auth ${auth}`])].join(' ');
+  const asked = [
+    ...(wish === 'live' ? ['--model live'] : []),
+    ...(auth === undefined ? [] : [`--auth ${auth}`]),
+  ].join(' ');
   const why =
-    asked === '' ? `${credential.where} was given; --model replay costs nothing` : `${asked}, credential from ${credential.where}`;
-  return { name: 'live', why: upstream === undefined ? why : `${why}; the API is asked at ${upstream}`, credential, warnings };
+    asked === ''
+      ? `${credential.where} was given; --model replay costs nothing`
+      : `${asked}, credential from ${credential.where}`;
+  return {
+    name: 'live',
+    why: upstream === undefined ? why : `${why}; the API is asked at ${upstream}`,
+    credential,
+    warnings,
+  };
 }
 
 /**
- * The .env of the current folder may come from a stranger, so an address in it does not receive a credential from another source.
+ * The .env of the current folder may come from a stranger, so an address in it does not receive a
+ * credential from another source.
  * @throws `bad-input` if it would
  */
 function checkUpstream(credential: Credential, upstream: string | undefined, { dotenv }: Io): void {
-  if (upstream === undefined || !dotenv.has('CAGEMATCH_UPSTREAM') || credential.source === '.env') return;
+  if (upstream === undefined || !dotenv.has('CAGEMATCH_UPSTREAM') || credential.source === '.env')
+    return;
   throw new CagematchError(
     'bad-input',
     `.env sets CAGEMATCH_UPSTREAM to ${upstream}, and the credential (${credential.where}) does not come from that .env`,
@@ -43,13 +67,17 @@ function checkUpstream(credential: Credential, upstream: string | undefined, { d
   );
 }
 
-/** Why `auto` stays with replay: it goes live only with a credential provided on purpose, and only if it is clear who pays. */
+/**
+ * Why `auto` stays with replay: it goes live only with a credential provided on purpose, and only
+ * if it is clear who pays.
+ */
 function whyReplay(found: Found): string | undefined {
   const conflict = conflictOf(found);
   if (conflict) return `${conflictText(conflict)}; --auth plan or --auth api-key goes live`;
   const [first] = takenOf(found);
   if (!first) return 'no credential was given';
-  if (first.kind === 'cloud') return `${first.where} is set, and cagematch forwards to no cloud provider`;
+  if (first.kind === 'cloud')
+    return `${first.where} is set, and cagematch forwards to no cloud provider`;
   if (first.source === 'environment' || first.source === '.env') return undefined;
   return `a ${first.kind === 'oauth' ? 'login' : 'credential'} was found in ${first.where}; --model live would use it`;
 }

@@ -1,4 +1,5 @@
-// The options of a command: each is declared once, for yargs and its help, and for the check of its value.
+// The options of a command: each is declared once, for yargs and its help, and for the check of its
+// value.
 import type { Argv, Options, PositionalOptions } from 'yargs';
 import { z } from 'zod';
 import { CagematchError } from '../lib/errors.js';
@@ -14,7 +15,9 @@ interface Option<S extends z.ZodType = z.ZodType> {
 type OptionTable = Record<string, Option>;
 
 /** The values of a command's options. */
-export type SettingsOf<T extends OptionTable> = z.infer<z.ZodObject<{ [K in keyof T]: T[K]['schema'] }>>;
+export type SettingsOf<T extends OptionTable> = z.infer<
+  z.ZodObject<{ [K in keyof T]: T[K]['schema'] }>
+>;
 
 /** What a command declares to yargs. */
 export interface Declared {
@@ -37,21 +40,36 @@ export function addOptions(argv: Argv, { options, example }: Declared): Argv {
  * @throws `bad-input` with the first error
  */
 export function readSettings<T extends OptionTable>(options: T, args: unknown): SettingsOf<T> {
-  const schemas = Object.fromEntries(Object.entries(options).map(([name, { schema }]) => [name, schema]));
+  const schemas = Object.fromEntries(
+    Object.entries(options).map(([name, { schema }]) => [name, schema]),
+  );
   const read = z.object(schemas).safeParse(args);
   if (read.success) return read.data as SettingsOf<T>;
-  throw new CagematchError('bad-input', read.error.issues[0]?.message ?? 'unreadable arguments', 'cagematch --help');
+  throw new CagematchError(
+    'bad-input',
+    read.error.issues[0]?.message ?? 'unreadable arguments',
+    'cagematch --help',
+  );
 }
 
-/** `requiresArg`, and a type that yargs does not convert to a number. yargs makes a list of an option that is given twice. */
+/**
+ * `requiresArg`, and a type that yargs does not convert to a number. yargs makes a list of an
+ * option that is given twice.
+ */
 const VALUE = { type: 'string', requiresArg: true } as const;
 const once = () => z.string(complaint('is given more than once'));
 
 /** An option with one value. */
-export const text = (describe: string, more: Options = {}) => ({ yargs: { describe, ...VALUE, ...more }, schema: once().optional() });
+export const text = (describe: string, more: Options = {}) => ({
+  yargs: { describe, ...VALUE, ...more },
+  schema: once().optional(),
+});
 
 /** An option with comma-separated names. */
-export const list = (describe: string) => ({ yargs: { describe, ...VALUE }, schema: once().transform(namesOf).optional() });
+export const list = (describe: string) => ({
+  yargs: { describe, ...VALUE },
+  schema: once().transform(namesOf).optional(),
+});
 
 /** An option with one of a few words. */
 export const choice = <C extends string>(describe: string, choices: readonly C[]) => ({
@@ -68,7 +86,9 @@ export const wholeNumber = (describe: string, bounds: Bounds) => ({
 /** As `wholeNumber`, or one word instead of a number. */
 export const wholeNumberOr = <W extends string>(word: W, describe: string, bounds: Bounds) => ({
   yargs: { describe, ...VALUE },
-  schema: z.union([z.literal(word), numberWithin(bounds)], complaint(`${aNumber(bounds)}, or ${word}`)).optional(),
+  schema: z
+    .union([z.literal(word), numberWithin(bounds)], complaint(`${aNumber(bounds)}, or ${word}`))
+    .optional(),
 });
 
 /** An option without a value, false by default. */
@@ -85,7 +105,10 @@ export const argument = (describe: string) => ({
 });
 
 /** All positional arguments that remain. */
-export const remaining = (describe: string) => ({ ...argument(describe), schema: z.array(z.string()).default([]) });
+export const remaining = (describe: string) => ({
+  ...argument(describe),
+  schema: z.array(z.string()).default([]),
+});
 
 /** The rows requested for a command. */
 export const wanted = remaining(
@@ -93,12 +116,17 @@ export const wanted = remaining(
 );
 
 /** The option with a value for when it is not given. */
-export const withDefault = <S extends z.ZodType>(option: Option<z.ZodOptional<S>>, value: string) => filled(option, { default: value });
+export const withDefault = <S extends z.ZodType>(option: Option<z.ZodOptional<S>>, value: string) =>
+  filled(option, { default: value });
 
 /** The option, which cannot be omitted. */
-export const required = <S extends z.ZodType>(option: Option<z.ZodOptional<S>>) => filled(option, { demandOption: true });
+export const required = <S extends z.ZodType>(option: Option<z.ZodOptional<S>>) =>
+  filled(option, { demandOption: true });
 
-const filled = <S extends z.ZodType>({ yargs, schema, ...option }: Option<z.ZodOptional<S>>, more: Options) => ({
+const filled = <S extends z.ZodType>(
+  { yargs, schema, ...option }: Option<z.ZodOptional<S>>,
+  more: Options,
+) => ({
   ...option,
   yargs: { ...yargs, ...more },
   schema: schema.unwrap(),
@@ -119,7 +147,8 @@ function numberWithin(bounds: Bounds) {
 
 /** An error message that begins with the option's name. */
 const complaint = (wrong: string) => ({
-  error: ({ path: [name] = [] }: { path?: PropertyKey[] | undefined }) => `--${kebab(String(name))} ${wrong}`,
+  error: ({ path: [name] = [] }: { path?: PropertyKey[] | undefined }) =>
+    `--${kebab(String(name))} ${wrong}`,
 });
 
 const kebab = (name: string) => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

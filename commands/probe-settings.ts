@@ -3,11 +3,23 @@ import { CagematchError, nearest } from '../lib/errors.js';
 import { parseTarget } from '../lib/probes/walls/target.js';
 import { PROBES, type ProbeName } from '../lib/record/probe.js';
 import { parseWanted, type Registry } from '../lib/sandbox/registry.js';
-import { flag, list, readSettings, type SettingsOf, text, wanted, wholeNumber, withDefault } from './options.js';
+import {
+  flag,
+  list,
+  readSettings,
+  type SettingsOf,
+  text,
+  wanted,
+  wholeNumber,
+  withDefault,
+} from './options.js';
 
 export const options = {
   modes: wanted,
-  only: withDefault(list(`what to probe, comma-separated; default: ${PROBES.join(',')}`), PROBES.join(',')),
+  only: withDefault(
+    list(`what to probe, comma-separated; default: ${PROBES.join(',')}`),
+    PROBES.join(','),
+  ),
   rounds: withDefault(wholeNumber('rounds of tax, the overhead of work', [1, 50]), '6'),
   seed: wholeNumber('seed of the order within the rounds; default: a fresh one', [0, 2 ** 31 - 1]),
   reach: list('external host:port addresses to try from inside, comma-separated; default: none'),
@@ -19,7 +31,8 @@ export const options = {
   dryRun: flag('print what would be probed, and stop'),
 };
 
-export interface ProbeRunSettings extends Omit<SettingsOf<typeof options>, 'require' | 'only' | 'reach' | 'timeout'> {
+export interface ProbeRunSettings
+  extends Omit<SettingsOf<typeof options>, 'require' | 'only' | 'reach' | 'timeout'> {
   required: string[];
   /** Without duplicates, in the order in which they are tried. */
   only: ProbeName[];
@@ -34,10 +47,22 @@ export interface ProbeRunSettings extends Omit<SettingsOf<typeof options>, 'requ
  * @throws `bad-input` with the first error
  */
 export function readProbeSettings(args: unknown, registry: Registry): ProbeRunSettings {
-  const { require: required = [], only, reach = [], timeout, ...typed } = readSettings(options, args);
+  const {
+    require: required = [],
+    only,
+    reach = [],
+    timeout,
+    ...typed
+  } = readSettings(options, args);
   for (const name of [...typed.modes, ...required]) parseWanted(registry, name);
   for (const target of reach) parseTarget(target);
-  return { ...typed, required, only: whatToTry(only), reach: [...new Set(reach)], timeoutMs: timeout * 1000 };
+  return {
+    ...typed,
+    required,
+    only: whatToTry(only),
+    reach: [...new Set(reach)],
+    timeoutMs: timeout * 1000,
+  };
 }
 
 function whatToTry(names: string[]): ProbeName[] {
@@ -51,6 +76,11 @@ function whatToTry(names: string[]): ProbeName[] {
       meant ? `did you mean ${meant}?` : `what can be tried: ${PROBES.join(',')}`,
     );
   }
-  if (names.length === 0) throw new CagematchError('bad-input', '--only names nothing to try', `--only ${PROBES.join(',')}`);
+  if (names.length === 0)
+    throw new CagematchError(
+      'bad-input',
+      '--only names nothing to try',
+      `--only ${PROBES.join(',')}`,
+    );
   return PROBES.filter((name) => names.includes(name));
 }

@@ -1,4 +1,5 @@
-// Output of the report of a finished match or probe: to the screen, to a file and, on request, to the page of results.
+// Output of the report of a finished match or probe: to the screen, to a file and, on request, to
+// the page of results.
 import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { CagematchError, messageOf } from '../lib/errors.js';
@@ -20,8 +21,16 @@ interface Where {
   publish: boolean;
 }
 
-/** @param folder the match's folder; probes of the same machine beside it add to the recommendations, and the table names them */
-export async function publish(folded: Report, folder: string, settings: Where, io: Io): Promise<void> {
+/**
+ * @param folder the match's folder; probes of the same machine beside it add to the
+ *   recommendations, and the table names them
+ */
+export async function publish(
+  folded: Report,
+  folder: string,
+  settings: Where,
+  io: Io,
+): Promise<void> {
   const probes = await probesBeside(dirname(folder), folded.match.host);
   const report = withProbes(folded, probes);
   show(report, (style) => renderTable(report, style, probes), settings, io);
@@ -30,7 +39,12 @@ export async function publish(folded: Report, folder: string, settings: Where, i
 }
 
 /** As `publish`, for a probe. */
-export function publishProbe(document: ProbeDocument, folder: string, settings: Where, io: Io): void {
+export function publishProbe(
+  document: ProbeDocument,
+  folder: string,
+  settings: Where,
+  io: Io,
+): void {
   show(document, (style) => renderProbe(document, style), settings, io);
   publishResult(probeCandidate(document), { publish: settings.publish, folder }, io);
   sayWhere(folder, io);
@@ -47,7 +61,9 @@ function show(document: unknown, render: (style: Style) => string, settings: Whe
 }
 
 function sayWhere(folder: string, io: Io): void {
-  io.err(`record: ${near(folder, io.cwd)}; cagematch report ${named(folder, io.cwd)} --format html > page.html\n`);
+  io.err(
+    `record: ${near(folder, io.cwd)}; cagematch report ${named(folder, io.cwd)} --format html > page.html\n`,
+  );
 }
 
 /** The path relative to the current folder if it is below that folder, otherwise unchanged. */
@@ -56,19 +72,29 @@ function near(folder: string, cwd: string): string {
   return path === '' || path.startsWith('..') || isAbsolute(path) ? folder : path;
 }
 
-/** The argument for `report`, quoted for a shell: the id if the folder is in the default place, otherwise its path. */
+/**
+ * The argument for `report`, quoted for a shell: the id if the folder is in the default place,
+ * otherwise its path.
+ */
 function named(folder: string, cwd: string): string {
   const path = near(folder, cwd);
   if (path === join('results', basename(folder))) return basename(folder);
   return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
-/** Called before the first launch, so that the error does not appear only after the last. @throws `bad-input` */
+/**
+ * Called before the first launch, so that the error does not appear only after the last.
+ * @throws `bad-input`
+ */
 export function checkWritable(path: string, hint = 'name another with --json FILE'): void {
   try {
     accessSync(existsSync(path) ? path : dirname(path), constants.W_OK);
   } catch (error) {
-    throw new CagematchError('bad-input', `${path} cannot be written (${(error as NodeJS.ErrnoException).code})`, hint);
+    throw new CagematchError(
+      'bad-input',
+      `${path} cannot be written (${(error as NodeJS.ErrnoException).code})`,
+      hint,
+    );
   }
 }
 

@@ -25,7 +25,16 @@ import { cassettePath } from '../lib/task/folder.js';
 import type { Task } from '../lib/task/task.js';
 import { EXIT, type Io } from './io.js';
 import { chooseModel } from './model.js';
-import { argument, choice, flag, readSettings, required, type SettingsOf, text, wholeNumber } from './options.js';
+import {
+  argument,
+  choice,
+  flag,
+  readSettings,
+  required,
+  type SettingsOf,
+  text,
+  wholeNumber,
+} from './options.js';
 import { checkWritable } from './publish.js';
 
 export const options = {
@@ -43,11 +52,17 @@ export async function handler(args: unknown, io: Io): Promise<number> {
   const settings = readSettings(options, args);
   const registry = await loadModes();
   const asked = settings.mode === undefined ? [] : [settings.mode];
-  const modes = asked.length > 0 ? asked.map((name) => parseWanted(registry, name).mode) : registry.values();
+  const modes =
+    asked.length > 0 ? asked.map((name) => parseWanted(registry, name).mode) : registry.values();
   const task = findTask(settings.task, io.cwd);
-  const path = settings.out === undefined ? cassettePath(task.folder) : resolve(io.cwd, settings.out);
+  const path =
+    settings.out === undefined ? cassettePath(task.folder) : resolve(io.cwd, settings.out);
   if (existsSync(path) && !settings.force)
-    throw new CagematchError('bad-input', `${path} is there already`, '--force to overwrite it, or --out FILE for another');
+    throw new CagematchError(
+      'bad-input',
+      `${path} is there already`,
+      '--force to overwrite it, or --out FILE for another',
+    );
   checkWritable(path, '--out FILE');
 
   const { credential, warnings } = await chooseModel('live', settings.auth, io);
@@ -70,10 +85,17 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       asked.map((name) => ({ name })),
       asked,
     );
-    const plan = withoutOpenHost(whole, { model: 'live', allowed: settings.allowHost, named: asked.length > 0, isBundled: () => false });
+    const plan = withoutOpenHost(whole, {
+      model: 'live',
+      allowed: settings.allowHost,
+      named: asked.length > 0,
+      isBundled: () => false,
+    });
     checkRequired(plan);
     // The mode without isolation is used only if it was named.
-    const entries = plan.entries.filter(({ isolation }) => settings.mode !== undefined || isolation !== 'none');
+    const entries = plan.entries.filter(
+      ({ isolation }) => settings.mode !== undefined || isolation !== 'none',
+    );
     checkAnything({ ...plan, entries });
     const ready = await firstReady(entries, harness, progress.say);
     const run = (what: string) => {
@@ -83,7 +105,8 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     try {
       const recorded = await run('recording');
       if (harness.interrupted()) return EXIT.interrupted;
-      if (recorded.status === 'failed') return refused(io, 'nothing was written: the run failed', recorded);
+      if (recorded.status === 'failed')
+        return refused(io, 'nothing was written: the run failed', recorded);
       const { cassette, warnings: more } = tape.toCassette(task);
       for (const line of more) progress.say(line);
       answers = replayAnswer(cassette);
@@ -93,7 +116,8 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       // A paid recording is kept, but not where it would be mistaken for a proven cassette.
       const written = good ? path : `${path}.unproven`;
       save(written, cassetteText(cassette));
-      if (!good) return refused(io, `it was recorded, but does not replay; kept as ${written}`, replayed);
+      if (!good)
+        return refused(io, `it was recorded, but does not replay; kept as ${written}`, replayed);
       io.out(
         `${written}: ${sizeOf(cassette)}; recorded with the agent ${cassette.agent} in ${ready.entry.entry}, and replayed there once\n`,
       );
@@ -105,7 +129,11 @@ export async function handler(args: unknown, io: Io): Promise<number> {
 }
 
 /** @throws `not-ready` with the reason why the last of the entries could not be prepared */
-async function firstReady(entries: readonly PlannedRow[], harness: Harness, say: (line: string) => void): Promise<PreparedRow> {
+async function firstReady(
+  entries: readonly PlannedRow[],
+  harness: Harness,
+  say: (line: string) => void,
+): Promise<PreparedRow> {
   let why: Outcome | undefined;
   const record = {
     emit(event: RowEvent) {
@@ -114,16 +142,30 @@ async function firstReady(entries: readonly PlannedRow[], harness: Harness, say:
     },
   };
   for (const entry of entries) {
-    const ready = await makeReady(entry, harness.contextOf(entry), { ...harness, record, model: 'live', concurrency: 1 });
+    const ready = await makeReady(entry, harness.contextOf(entry), {
+      ...harness,
+      record,
+      model: 'live',
+      concurrency: 1,
+    });
     if (ready) return ready;
   }
-  const { message, hint } = why?.status === 'failed' ? why : { message: 'no mode can be made ready', hint: 'cagematch detect' };
+  const { message, hint } =
+    why?.status === 'failed'
+      ? why
+      : { message: 'no mode can be made ready', hint: 'cagematch detect' };
   throw new CagematchError('not-ready', `${entries.at(-1)?.entry}: ${message}`, hint);
 }
 
 async function runIn(
   ready: PreparedRow,
-  recording: { task: Task; harness: Harness; what: string; settings: Settings; credential: Credential },
+  recording: {
+    task: Task;
+    harness: Harness;
+    what: string;
+    settings: Settings;
+    credential: Credential;
+  },
 ): Promise<Outcome> {
   const { task, harness, what, settings, credential } = recording;
   const { outcome } = await runOnce({
@@ -147,7 +189,9 @@ function tell(event: RowEvent, say: (line: string) => void): void {
 
 function refused(io: Io, what: string, outcome: Outcome): number {
   const { cause, message, hint } = outcome as Extract<Outcome, { status: 'failed' }>;
-  io.err(`${printable(`✖ ${what}: ${cause}: ${message}`)}\n${hint === undefined ? '' : `${printable(`hint: ${hint}`)}\n`}`);
+  io.err(
+    `${printable(`✖ ${what}: ${cause}: ${message}`)}\n${hint === undefined ? '' : `${printable(`hint: ${hint}`)}\n`}`,
+  );
   return EXIT.failed;
 }
 
@@ -169,9 +213,13 @@ function save(path: string, whole: string): void {
 
 function sizeOf({ conversations }: Cassette): string {
   const exchanges = conversations.flatMap((conversation) => conversation.exchanges);
-  const calls = exchanges.flatMap(({ content }) => content.filter(({ type }) => type === 'tool_use'));
-  const amount = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`;
-  return [amount(exchanges.length, 'exchange'), amount(calls.length, 'tool call'), amount(conversations.length - 1, 'sub-agent')].join(
-    ', ',
+  const calls = exchanges.flatMap(({ content }) =>
+    content.filter(({ type }) => type === 'tool_use'),
   );
+  const amount = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`;
+  return [
+    amount(exchanges.length, 'exchange'),
+    amount(calls.length, 'tool call'),
+    amount(conversations.length - 1, 'sub-agent'),
+  ].join(', ');
 }

@@ -36,14 +36,19 @@ export function findRecord(named: string | undefined, out: string, cwd: string):
   const name = named ?? list(folder, 'match').at(-1);
   if (name === undefined) {
     const probe = list(folder, 'probe').at(-1);
-    throw new CagematchError('bad-input', `no match found in ${folder}`, probe === undefined ? 'cagematch run' : `a probe: ${probe}`);
+    throw new CagematchError(
+      'bad-input',
+      `no match found in ${folder}`,
+      probe === undefined ? 'cagematch run' : `a probe: ${probe}`,
+    );
   }
   for (const place of [join(folder, name), resolve(cwd, name)]) {
     for (const kind of KINDS) {
       const within = join(place, FILES[kind]);
       if (existsSync(within)) return { name, path: within, kind };
     }
-    if (named !== undefined && statSync(place, { throwIfNoEntry: false })?.isFile()) return { name, path: place, kind: kindOf(place) };
+    if (named !== undefined && statSync(place, { throwIfNoEntry: false })?.isFile())
+      return { name, path: place, kind: kindOf(place) };
   }
   const known = KINDS.flatMap((kind) => list(folder, kind)).sort();
   throw new CagematchError(
@@ -79,18 +84,28 @@ function headOf(path: string, bytes: number): string {
   }
 }
 
-/** @throws `bad-input` if the record is broken, with the error and its line, or if it is not the record of a match */
+/**
+ * @throws `bad-input` if the record is broken, with the error and its line, or if it is not the
+ *   record of a match
+ */
 export async function readFound(found: Found, onEvent: (event: MatchEvent) => void): Promise<void> {
   if (found.kind === 'probe')
-    throw new CagematchError('bad-input', `${found.name} is a probe, not a match`, `cagematch report ${found.name}`);
+    throw new CagematchError(
+      'bad-input',
+      `${found.name} is a probe, not a match`,
+      `cagematch report ${found.name}`,
+    );
   await explained(found, () => readRecord(found.path, onEvent));
 }
 
 /**
- * The report of a record, without its runs, its recommendations extended by the probes beside it; and the fold that it came from.
+ * The report of a record, without its runs, its recommendations extended by the probes beside it;
+ * and the fold that it came from.
  * @throws as `readFound`
  */
-export async function finishedFold(found: Found): Promise<{ report: Report; fold: Fold; probes: ProbeDocument[] }> {
+export async function finishedFold(
+  found: Found,
+): Promise<{ report: Report; fold: Fold; probes: ProbeDocument[] }> {
   const fold = createFold();
   await readFound(found, fold.push);
   const report = await explained(found, fold.finish);
@@ -98,7 +113,10 @@ export async function finishedFold(found: Found): Promise<{ report: Report; fold
   return { report: withProbes(report, probes), fold, probes };
 }
 
-/** The document of a probe. @throws `bad-input` if its record is broken, with the error and its line */
+/**
+ * The document of a probe.
+ * @throws `bad-input` if its record is broken, with the error and its line
+ */
 export async function readProbe(found: Found): Promise<ProbeDocument> {
   const fold = createProbeFold();
   return explained(found, async () => {
@@ -108,8 +126,8 @@ export async function readProbe(found: Found): Promise<ProbeDocument> {
 }
 
 /**
- * Probes in the folder of a match: for each part, the newest probe that ran to its end on the same machine, reduced to that part.
- * Probes that cannot be read are skipped.
+ * Probes in the folder of a match: for each part, the newest probe that ran to its end on the same
+ * machine, reduced to that part. Probes that cannot be read are skipped.
  */
 export async function probesBeside(folder: string, host: Fingerprint): Promise<ProbeDocument[]> {
   const missing = new Set<ProbeName>(PROBES);
@@ -136,13 +154,19 @@ function tries(path: string, parts: ReadonlySet<ProbeName>): boolean {
   return only?.some((what) => parts.has(what)) ?? true;
 }
 
-const isSame = (a: Fingerprint, b: Fingerprint) => (Object.keys(a) as (keyof Fingerprint)[]).every((key) => a[key] === b[key]);
+const isSame = (a: Fingerprint, b: Fingerprint) =>
+  (Object.keys(a) as (keyof Fingerprint)[]).every((key) => a[key] === b[key]);
 
 async function explained<T>({ name }: Found, read: () => T | Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
     const hint = error instanceof CagematchError ? error.hint : undefined;
-    throw new CagematchError('bad-input', `the record of ${name} cannot be read: ${messageOf(error)}`, hint, { cause: error });
+    throw new CagematchError(
+      'bad-input',
+      `the record of ${name} cannot be read: ${messageOf(error)}`,
+      hint,
+      { cause: error },
+    );
   }
 }

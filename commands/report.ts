@@ -23,7 +23,10 @@ import { argument, flag, readSettings, text } from './options.js';
 import { type Found, findRecord, finishedFold, readFound, readProbe } from './records.js';
 import { checkPublishable, matchCandidate, probeCandidate, publishResult } from './results-page.js';
 
-/** Made from the whole match, or from its events as they are read, however many there are. `probe`: present if a probe has this format. */
+/**
+ * Made from the whole match, or from its events as they are read, however many there are. `probe`:
+ * present if a probe has this format.
+ */
 type Format = { probe?(document: ProbeDocument, io: Io): string } & (
   | { whole(report: Report, around: Around): string }
   | { stream(write: (text: string) => void, report: () => Promise<Report>): Promise<Exporter> }
@@ -44,7 +47,8 @@ const FORMATS = {
     probe: (document, io) => renderProbe(document, styleFor(io)),
   },
   markdown: {
-    whole: (report, { probes }) => `${[renderMarkdown(report), ...probes.map(renderProbeMarkdown)].join('\n\n')}\n`,
+    whole: (report, { probes }) =>
+      `${[renderMarkdown(report), ...probes.map(renderProbeMarkdown)].join('\n\n')}\n`,
     probe: (document) => `${renderProbeMarkdown(document)}\n`,
   },
   html: { whole: (report, { probes }) => renderHtml(report, probes), probe: renderProbeHtml },
@@ -64,7 +68,8 @@ export const options = {
   match: argument('id, folder or record of a match or probe; default: the newest match'),
   format: {
     yargs: {
-      describe: 'output format; svg: one picture, for a README; hyperfine: for its plotting scripts; trace: for ui.perfetto.dev',
+      describe:
+        'output format; svg: one picture, for a README; hyperfine: for its plotting scripts; trace: for ui.perfetto.dev',
       choices: NAMES,
       default: 'table',
     },
@@ -92,23 +97,38 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     return EXIT.done;
   }
   const pieces = inPieces(write);
-  const exporter = await format.stream(pieces.write, async () => (await finishedFold(found)).report);
+  const exporter = await format.stream(
+    pieces.write,
+    async () => (await finishedFold(found)).report,
+  );
   await readFound(found, exporter.push);
   exporter.end();
   pieces.end();
   return EXIT.done;
 }
 
-/** @throws `bad-input` if there is no such page, if it cannot be written, or if the record is elsewhere */
+/**
+ * @throws `bad-input` if there is no such page, if it cannot be written, or if the record is
+ *   elsewhere
+ */
 async function publishFound(found: Found, out: string, io: Io): Promise<number> {
   checkPublishable({ out }, found.kind === 'probe' ? PROBE_REGION : MATCH_REGION, io.cwd);
-  const candidate = found.kind === 'probe' ? probeCandidate(await readProbe(found)) : matchCandidate((await finishedFold(found)).report);
-  return publishResult(candidate, { publish: true, folder: dirname(found.path) }, io) ? EXIT.done : EXIT.failed;
+  const candidate =
+    found.kind === 'probe'
+      ? probeCandidate(await readProbe(found))
+      : matchCandidate((await finishedFold(found)).report);
+  return publishResult(candidate, { publish: true, folder: dirname(found.path) }, io)
+    ? EXIT.done
+    : EXIT.failed;
 }
 
 function notOfAProbe(name: string, format: string): CagematchError {
   const has = NAMES.filter((name) => 'probe' in FORMATS[name]);
-  return new CagematchError('bad-input', `${name} is a probe: it has no runs, and so no ${format}`, `--format ${has.join(' | ')}`);
+  return new CagematchError(
+    'bad-input',
+    `${name} is a probe: it has no runs, and so no ${format}`,
+    `--format ${has.join(' | ')}`,
+  );
 }
 
 /** Buffers writes, because a system call for every line would take longer than everything else. */

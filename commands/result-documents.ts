@@ -23,7 +23,10 @@ import { plain, renderTable } from '../lib/report/terminal/table.js';
 import { parseYaml, placeOf } from '../lib/task/yaml-file.js';
 import { findRecord, finishedFold, readProbe } from './records.js';
 
-const OVERVIEW_REGION = { begin: '<!-- cagematch:overview -->', end: '<!-- /cagematch:overview -->' };
+const OVERVIEW_REGION = {
+  begin: '<!-- cagematch:overview -->',
+  end: '<!-- /cagematch:overview -->',
+};
 const EXAMPLE_REGION = { begin: '<!-- cagematch:example -->', end: '<!-- /cagematch:example -->' };
 
 /** README's picture. */
@@ -32,7 +35,8 @@ const PICTURE = 'docs/match.svg';
 const READING = 'docs/reading-a-report.md';
 
 /**
- * The documents of a checkout, with every generated region rebuilt from its record; empty if there are no findings.
+ * The documents of a checkout, with every generated region rebuilt from its record; empty if there
+ * are no findings.
  * @throws `bad-input` if a sentence does not follow from its record
  */
 export async function resultDocuments(root: string): Promise<Record<string, string>> {
@@ -40,7 +44,8 @@ export async function resultDocuments(root: string): Promise<Record<string, stri
   if (!existsSync(path)) return {};
   const file = readFindings(readFileSync(path, 'utf8'));
   const read = (name: string) => readFileSync(join(root, name), 'utf8');
-  const within = (name: string, content: string, region: typeof EXAMPLE_REGION) => replaceRegion(read(name), content, region) ?? read(name);
+  const within = (name: string, content: string, region: typeof EXAMPLE_REGION) =>
+    replaceRegion(read(name), content, region) ?? read(name);
   const views = await viewsOf(file, root);
   const { picture, text } = await overview(file, views, root);
   const results = await publishedAgain(read('RESULTS.md'), root);
@@ -53,7 +58,9 @@ export async function resultDocuments(root: string): Promise<Record<string, stri
 }
 
 function readFindings(written: string): Findings {
-  const read = findingsSchema.safeParse(parseYaml(written, 'docs/findings.yaml', 'the file of findings'));
+  const read = findingsSchema.safeParse(
+    parseYaml(written, 'docs/findings.yaml', 'the file of findings'),
+  );
   if (read.success) return read.data;
   const [issue] = read.error.issues;
   const place = placeOf(issue?.path ?? []);
@@ -64,7 +71,12 @@ async function viewsOf({ records }: Findings, root: string): Promise<Map<string,
   const views = new Map<string, View>();
   for (const [alias, id] of Object.entries(records)) {
     const found = findRecord(id, 'results', root);
-    views.set(alias, found.kind === 'probe' ? viewOfProbe(await readProbe(found)) : viewOfMatch((await finishedFold(found)).report));
+    views.set(
+      alias,
+      found.kind === 'probe'
+        ? viewOfProbe(await readProbe(found))
+        : viewOfMatch((await finishedFold(found)).report),
+    );
   }
   return views;
 }
@@ -73,25 +85,44 @@ async function viewsOf({ records }: Findings, root: string): Promise<Map<string,
 async function publishedAgain(page: string, root: string): Promise<string> {
   let results = page;
   for (const region of [MATCH_REGION, PROBE_REGION]) {
-    const id = /(?:Match|Probe) `(\d{8}-\d{6}-[0-9a-f]{4})`/.exec(results.slice(results.indexOf(region.begin)))?.[1];
+    const id = /(?:Match|Probe) `(\d{8}-\d{6}-[0-9a-f]{4})`/.exec(
+      results.slice(results.indexOf(region.begin)),
+    )?.[1];
     if (id === undefined) continue;
     const found = findRecord(id, 'results', root);
-    const text = found.kind === 'probe' ? publishedProbe(await readProbe(found)) : publishedMatch((await finishedFold(found)).report);
+    const text =
+      found.kind === 'probe'
+        ? publishedProbe(await readProbe(found))
+        : publishedMatch((await finishedFold(found)).report);
     results = replaceRegion(results, text, region) ?? results;
   }
   return results;
 }
 
-/** README's picture, and the text around it: the picture's place, the table, a sentence about both. */
-async function overview(file: Findings, views: Map<string, View>, root: string): Promise<{ picture: string; text: string }> {
+/**
+ * README's picture, and the text around it: the picture's place, the table, a sentence about both.
+ */
+async function overview(
+  file: Findings,
+  views: Map<string, View>,
+  root: string,
+): Promise<{ picture: string; text: string }> {
   const { record, probe, task, caption, goodFor, holds } = file.overview;
   for (const words of [caption, ...Object.values(goodFor)]) checkNumbers(words, file);
   for (const claim of holds) check(claim, views);
   const { report } = await finishedFold(findRecord(file.records[record], 'results', root));
-  const drawn = overviewTable(report, await readProbe(findRecord(file.records[probe], 'results', root)), goodFor);
-  if ('unmatched' in drawn) throw wrong(`goodFor and the rows of ${record} differ in ${drawn.unmatched.join(', ')}`);
+  const drawn = overviewTable(
+    report,
+    await readProbe(findRecord(file.records[probe], 'results', root)),
+    goodFor,
+  );
+  if ('unmatched' in drawn)
+    throw wrong(`goodFor and the rows of ${record} differ in ${drawn.unmatched.join(', ')}`);
   const image = `![Time of one run in each sandbox: runtime start, agent boot, work and teardown of task ${task}](${PICTURE})`;
-  return { picture: renderSvg(report, task), text: [image, '', drawn.table, '', fill(caption, views).trim()].join('\n') };
+  return {
+    picture: renderSvg(report, task),
+    text: [image, '', drawn.table, '', fill(caption, views).trim()].join('\n'),
+  };
 }
 
 /** The terminal output of one match, and a sentence about it. */
@@ -111,4 +142,5 @@ function checkNumbers(words: string, { names }: Findings): void {
   if (number !== undefined) throw wrong(`${number} comes from no record: ${words}`);
 }
 
-const wrong = (what: string, hint?: string) => new CagematchError('bad-input', `docs/findings.yaml: ${what}`, hint);
+const wrong = (what: string, hint?: string) =>
+  new CagematchError('bad-input', `docs/findings.yaml: ${what}`, hint);

@@ -1,4 +1,5 @@
-// RESULTS.md: a match or probe is published there only on request, and only if it is a valid replacement for what is there.
+// RESULTS.md: a match or probe is published there only on request, and only if it is a valid
+// replacement for what is there.
 import { accessSync, constants, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { CagematchError, messageOf } from '../lib/errors.js';
@@ -59,7 +60,8 @@ function matchRefusal({ match, modes }: Report): string | undefined {
   if (match.how !== 'done') return `the match did not run to its end (${match.how})`;
   if (modes.length === 0) return 'the match has no row';
   if (standIns.length > 0) return `${standIns.join(', ')}: the number of a stand-in is no finding`;
-  if (short) return `${nameOf(short)} has ${short.n} runs that count, and a published row has at least ${FEWEST_ROUNDS}`;
+  if (short)
+    return `${nameOf(short)} has ${short.n} runs that count, and a published row has at least ${FEWEST_ROUNDS}`;
   return undefined;
 }
 
@@ -79,16 +81,26 @@ function rowsIn(text: string): string[] {
   const first = lines.findIndex((line) => line.startsWith('|'));
   const rest = first === -1 ? [] : lines.slice(first);
   const end = rest.findIndex((line) => !line.startsWith('|'));
-  return (end === -1 ? rest : rest.slice(0, end)).slice(2).map((line) => line.split('|')[1]?.trim() ?? '');
+  return (end === -1 ? rest : rest.slice(0, end))
+    .slice(2)
+    .map((line) => line.split('|')[1]?.trim() ?? '');
 }
 
-/** The page as it is, and the content of the region; undefined if there is no page, or if it has no such region. */
-function pageWith(region: Region, cwd: string): { path: string; page: string; published: string } | undefined {
+/**
+ * The page as it is, and the content of the region; undefined if there is no page, or if it has no
+ * such region.
+ */
+function pageWith(
+  region: Region,
+  cwd: string,
+): { path: string; page: string; published: string } | undefined {
   const path = join(cwd, RESULTS);
   try {
     const page = readPlainFile(path, { links: 'refuse', most: MOST_PAGE }).toString('utf8');
     const [begin, end] = [page.indexOf(region.begin), page.indexOf(region.end)];
-    return begin === -1 || end < begin ? undefined : { path, page, published: page.slice(begin + region.begin.length, end) };
+    return begin === -1 || end < begin
+      ? undefined
+      : { path, page, published: page.slice(begin + region.begin.length, end) };
   } catch {
     return undefined;
   }
@@ -98,33 +110,60 @@ function pageWith(region: Region, cwd: string): { path: string; page: string; pu
  * Checks everything about publishing that can be checked before the first launch.
  * @throws `bad-input` if publishing cannot succeed
  */
-export function checkPublishable(settings: { out: string; runs?: number }, region: Region, cwd: string): void {
+export function checkPublishable(
+  settings: { out: string; runs?: number },
+  region: Region,
+  cwd: string,
+): void {
   const { out, runs = FEWEST_ROUNDS } = settings;
   const page = pageWith(region, cwd);
-  if (!page) throw new CagematchError('bad-input', `no ${RESULTS} with ${region.begin} is in ${cwd}`, 'leave out --publish');
+  if (!page)
+    throw new CagematchError(
+      'bad-input',
+      `no ${RESULTS} with ${region.begin} is in ${cwd}`,
+      'leave out --publish',
+    );
   if (runs < FEWEST_ROUNDS)
-    throw new CagematchError('bad-input', `a published row has at least ${FEWEST_ROUNDS} runs, not ${runs}`, `--runs ${FEWEST_ROUNDS}`);
+    throw new CagematchError(
+      'bad-input',
+      `a published row has at least ${FEWEST_ROUNDS} runs, not ${runs}`,
+      `--runs ${FEWEST_ROUNDS}`,
+    );
   if (resolve(cwd, out) !== join(cwd, 'results'))
-    throw new CagematchError('bad-input', `what is published has its record in results/, not in ${out}`, 'leave out --out');
+    throw new CagematchError(
+      'bad-input',
+      `what is published has its record in results/, not in ${out}`,
+      'leave out --out',
+    );
   try {
     accessSync(page.path, constants.W_OK);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new CagematchError('bad-input', `${page.path} cannot be written (${code})`, 'leave out --publish');
+    throw new CagematchError(
+      'bad-input',
+      `${page.path} cannot be written (${code})`,
+      'leave out --publish',
+    );
   }
 }
 
 /**
- * Writes the region if that was requested and nothing prevents it; otherwise prints one line on how to do it. A match that cannot be
- * published is still a good match, so this never throws.
+ * Writes the region if that was requested and nothing prevents it; otherwise prints one line on how
+ * to do it. A match that cannot be published is still a good match, so this never throws.
  * @param folder folder of the record
  * @returns whether the page now contains it
  */
-export function publishResult(candidate: Candidate, settings: { publish: boolean; folder: string }, io: Io): boolean {
+export function publishResult(
+  candidate: Candidate,
+  settings: { publish: boolean; folder: string },
+  io: Io,
+): boolean {
   const { id, region, refusal } = candidate;
   const page = pageWith(region, io.cwd);
   if (!page && !settings.publish) return false;
-  const reason = page ? (refusal ?? refusalBeside(page.published, candidate, settings.folder, io.cwd)) : `no ${RESULTS} with such a region`;
+  const reason = page
+    ? (refusal ?? refusalBeside(page.published, candidate, settings.folder, io.cwd))
+    : `no ${RESULTS} with such a region`;
   if (reason !== undefined || !page) {
     io.err(`not published: ${reason}${settings.publish ? '' : `; --publish writes ${RESULTS}`}\n`);
     return false;
@@ -139,15 +178,25 @@ export function publishResult(candidate: Candidate, settings: { publish: boolean
     io.err(`not published: ${RESULTS} cannot be written: ${messageOf(error)}\n`);
     return false;
   }
-  io.err(`published: ${RESULTS}; its record is results/${id}: commit both, the ignored folder with add -f\n`);
+  io.err(
+    `published: ${RESULTS}; its record is results/${id}: commit both, the ignored folder with add -f\n`,
+  );
   return true;
 }
 
-function refusalBeside(published: string, { id, rows, rowsOf }: Candidate, folder: string, cwd: string): string | undefined {
-  // A runtime may be listed there under any label: a match with two tasks enters `docker` as `docker@hello` and `docker@refactor`.
+function refusalBeside(
+  published: string,
+  { id, rows, rowsOf }: Candidate,
+  folder: string,
+  cwd: string,
+): string | undefined {
+  // A runtime may be listed there under any label: a match with two tasks enters `docker` as
+  // `docker@hello` and `docker@refactor`.
   const kept = new Set(rows.map(withoutLabel));
   const lost = [...new Set(rowsOf(published).map(withoutLabel))].filter((row) => !kept.has(row));
-  if (lost.length > 0) return `${RESULTS} has ${lost.length === 1 ? 'a row' : 'rows'} that would be lost: ${lost.join(', ')}`;
-  if (dirname(resolve(cwd, folder)) !== join(cwd, 'results')) return `the record of ${id} is not in results/`;
+  if (lost.length > 0)
+    return `${RESULTS} has ${lost.length === 1 ? 'a row' : 'rows'} that would be lost: ${lost.join(', ')}`;
+  if (dirname(resolve(cwd, folder)) !== join(cwd, 'results'))
+    return `the record of ${id} is not in results/`;
   return undefined;
 }

@@ -12,10 +12,18 @@ export function schemaFiles(): Record<string, string> {
   const text = (schema: z.ZodType, title: string, io: 'input' | 'output') =>
     `${JSON.stringify({ title, ...z.toJSONSchema(schema, { io }) }, null, 2)}\n`;
   return {
-    'docs/schema/report.json': text(reportSchema, 'cagematch report --format json; cagematch run --json', 'output'),
+    'docs/schema/report.json': text(
+      reportSchema,
+      'cagematch report --format json; cagematch run --json',
+      'output',
+    ),
     // Shape as in a file, where values with a default may be absent.
     'docs/schema/event.json': text(eventSchema, 'A line of events.jsonl', 'input'),
-    'docs/schema/probe.json': text(probeDocumentSchema, 'cagematch probe --json; cagematch report --format json of a probe', 'output'),
+    'docs/schema/probe.json': text(
+      probeDocumentSchema,
+      'cagematch probe --json; cagematch report --format json of a probe',
+      'output',
+    ),
     'docs/schema/probe-event.json': text(probeEventSchema, 'A line of probe.jsonl', 'input'),
     'docs/schema/task.json': text(taskSchema, 'task.yaml', 'input'),
     'docs/schema/compare.json': text(comparisonDocument, 'cagematch compare --json', 'output'),

@@ -33,6 +33,7 @@ export async function survey(io: Io, names: string[]): Promise<Survey> {
     detected,
     wanted,
     keeper,
-    contextOf: ({ mode, runtimeState: state }, variant) => contextFor(harnessEnv, keeper, mode, { variant, state }),
+    contextOf: ({ mode, runtimeState: state }, variant) =>
+      contextFor(harnessEnv, keeper, mode, { variant, state }),
   };
 }

@@ -1,7 +1,14 @@
-// `cagematch token`: the credential that a live run would use, shown masked, or pushed to a runtime that stores its own.
+// `cagematch token`: the credential that a live run would use, shown masked, or pushed to a runtime
+// that stores its own.
 import { z } from 'zod';
 import { AUTHS, chooseCredential, complaintsOf, takenOf } from '../lib/auth/choose.js';
-import { type Candidate, type Credential, hasExpired, mask, payerOf } from '../lib/auth/credential.js';
+import {
+  type Candidate,
+  type Credential,
+  hasExpired,
+  mask,
+  payerOf,
+} from '../lib/auth/credential.js';
 import { variableOf } from '../lib/auth/deliver.js';
 import { type Found, findCredentials } from '../lib/auth/find.js';
 import { findGitHub, type GitHubCredential } from '../lib/auth/github.js';
@@ -14,11 +21,16 @@ import { argument, choice, flag, readSettings } from './options.js';
 import { survey } from './survey.js';
 
 /** A flag without a default, which yargs would take for typed and report as a conflict. */
-const exclusive = (describe: string, conflicts: string[]) => flag(describe, { default: undefined, conflicts });
+const exclusive = (describe: string, conflicts: string[]) =>
+  flag(describe, { default: undefined, conflicts });
 
 export const options = {
   action: {
-    yargs: { describe: 'show the credential, or push it to a mode that stores secrets', choices: ['show', 'push'], default: 'show' },
+    yargs: {
+      describe: 'show the credential, or push it to a mode that stores secrets',
+      choices: ['show', 'push'],
+      default: 'show',
+    },
     schema: z.enum(['show', 'push']),
     positional: true as const,
   },
@@ -37,7 +49,10 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     for (const { text, hint } of warnings) io.err(`! ${printable(text)}\n  → ${printable(hint)}\n`);
     if (settings.action === 'push') return push(credential, settings.mode, io);
     if (settings.tokenOnly) io.document(`${credential.secret}\n`);
-    else io.document(`export ${variableOf(credential)}='${credential.secret.replaceAll("'", "'\\''")}'\n`);
+    else
+      io.document(
+        `export ${variableOf(credential)}='${credential.secret.replaceAll("'", "'\\''")}'\n`,
+      );
     return EXIT.done;
   }
   const github = await findGitHub(io.env);
@@ -72,12 +87,24 @@ function shown(candidate: Candidate) {
 function render(found: Found, github: GitHubCredential | undefined): string {
   const [first, ...others] = takenOf(found);
   const rows = first
-    ? [...about(first), ...others.map((candidate) => ['also', `${candidate.where}: ${KINDS[candidate.kind]}`])]
-    : [['found', 'no credential that the agent could use'], ...found.looked.map((place) => ['looked', place])];
+    ? [
+        ...about(first),
+        ...others.map((candidate) => ['also', `${candidate.where}: ${KINDS[candidate.kind]}`]),
+      ]
+    : [
+        ['found', 'no credential that the agent could use'],
+        ...found.looked.map((place) => ['looked', place]),
+      ];
   if (github) rows.push(['github', `${mask(github.secret)} (${github.where})`]);
-  const lines = rows.map(([name = '', value = '']) => wrap(value, `${name.padEnd(8)} `, ' '.repeat(9)));
-  const notes = complaintsOf(found).map(({ text, hint }) => [...wrap(text, '! ', '  '), ...wrap(hint, '  → ', '    ')]);
-  if (!first) notes.push(['→ claude setup-token prints one; put it into .env as CLAUDE_CODE_OAUTH_TOKEN']);
+  const lines = rows.map(([name = '', value = '']) =>
+    wrap(value, `${name.padEnd(8)} `, ' '.repeat(9)),
+  );
+  const notes = complaintsOf(found).map(({ text, hint }) => [
+    ...wrap(text, '! ', '  '),
+    ...wrap(hint, '  → ', '    '),
+  ]);
+  if (!first)
+    notes.push(['→ claude setup-token prints one; put it into .env as CLAUDE_CODE_OAUTH_TOKEN']);
   return [...lines, ...notes]
     .flat()
     .map((line) => `${line}\n`)
@@ -101,7 +128,13 @@ function about({ kind, source, where, secret, expiresAt, plan, scopes }: Candida
     ...(kind !== 'oauth'
       ? []
       : [
-          ['expires', shownOr(expiresAt && `${expiresAt.toISOString()} (${distance(expiresAt.getTime() - Date.now())})`)],
+          [
+            'expires',
+            shownOr(
+              expiresAt &&
+                `${expiresAt.toISOString()} (${distance(expiresAt.getTime() - Date.now())})`,
+            ),
+          ],
           ['plan', shownOr(plan)],
           ['scopes', shownOr(scopes?.join(' '))],
         ]),
@@ -115,11 +148,24 @@ function distance(ms: number): string {
 }
 
 async function push(credential: Credential, name: string | undefined, io: Io): Promise<number> {
-  if (name === undefined) throw new CagematchError('bad-input', 'token push needs a mode', 'cagematch token push fly');
+  if (name === undefined)
+    throw new CagematchError('bad-input', 'token push needs a mode', 'cagematch token push fly');
   const { detected, contextOf } = await survey(io, [name]);
   const [found] = detected;
-  if (!found?.mode.pushSecret) throw new CagematchError('bad-input', `${name} stores no secrets of its own`, 'cagematch detect');
-  if (found.detection.status !== 'ready') throw new CagematchError('not-ready', `${name}: ${found.detection.reason}`, found.detection.hint);
-  io.out(`${await found.mode.pushSecret(contextOf(found), variableOf(credential), credential.secret)}\n`);
+  if (!found?.mode.pushSecret)
+    throw new CagematchError(
+      'bad-input',
+      `${name} stores no secrets of its own`,
+      'cagematch detect',
+    );
+  if (found.detection.status !== 'ready')
+    throw new CagematchError(
+      'not-ready',
+      `${name}: ${found.detection.reason}`,
+      found.detection.hint,
+    );
+  io.out(
+    `${await found.mode.pushSecret(contextOf(found), variableOf(credential), credential.secret)}\n`,
+  );
   return EXIT.done;
 }

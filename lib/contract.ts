@@ -3,7 +3,14 @@ import type { WallPromises } from './kit/walls.js';
 
 export type Env = Record<string, string>;
 
-export type Isolation = 'none' | 'os-sandbox' | 'container' | 'user-kernel' | 'microvm' | 'system-container' | 'remote-vm';
+export type Isolation =
+  | 'none'
+  | 'os-sandbox'
+  | 'container'
+  | 'user-kernel'
+  | 'microvm'
+  | 'system-container'
+  | 'remote-vm';
 
 /** How a credential is delivered to the agent inside the sandbox. */
 export type AuthPath = 'env' | 'file' | 'gateway' | 'runtime-proxy' | 'remote-secret';
@@ -23,11 +30,17 @@ export interface Variant {
   workspace?: Mode['workspace'];
   /** Detected, but not known to work: run only when named explicitly. */
   onRequest?: boolean;
-  /** Exec'd processes run outside the variant's isolation, so its sandboxes cannot idle and take runs by exec. */
+  /**
+   * Exec'd processes run outside the variant's isolation, so its sandboxes cannot idle and take
+   * runs by exec.
+   */
   mainProcessOnly?: boolean;
 }
 
-/** Settings that a match file or a caller may change for one entry; a mode declares which of these it supports. */
+/**
+ * Settings that a match file or a caller may change for one entry; a mode declares which of these
+ * it supports.
+ */
 export interface EntryOptions {
   /** The runtime's own name for a network: bridge, host, none … */
   network?: string | undefined;
@@ -38,8 +51,9 @@ export interface EntryOptions {
   /** Which of the runtime's machines to use, by its name there. Absent: the machines take turns. */
   target?: string | undefined;
   /**
-   * What the sandbox may connect to: only the gateway, also the internet, or also these domains (`*.example.com` for all below one).
-   * Absent: whatever the mode allows by itself. A mode that cannot enforce the value refuses it in `prepare`.
+   * What the sandbox may connect to: only the gateway, also the internet, or also these domains
+   * (`*.example.com` for all below one). Absent: whatever the mode allows by itself. A mode that
+   * cannot enforce the value refuses it in `prepare`.
    */
   egress?: Egress | undefined;
 }
@@ -47,12 +61,15 @@ export interface EntryOptions {
 export type Egress = 'gateway' | 'internet' | string[];
 
 /**
- * What detection found out, for people and for the record; no mode reads it again. `client` names the client that is measured, where a
- * runtime has several; the table shows it.
+ * What detection found out, for people and for the record; no mode reads it again. `client` names
+ * the client that is measured, where a runtime has several; the table shows it.
  */
 export type Facts = Record<string, string | number | boolean>;
 
-/** @typeParam S what the mode itself has to know of the runtime later on; plain JSON data, without secrets */
+/**
+ * @typeParam S what the mode itself has to know of the runtime later on; plain JSON data, without
+ *   secrets
+ */
 export type Detection<S = unknown> =
   | {
       status: 'ready';
@@ -60,13 +77,20 @@ export type Detection<S = unknown> =
       facts: Facts;
       /** Returned to the mode as `Context.state`. */
       state?: S;
-      /** Isolation of the entry without a variant, where this machine's settings make it differ from what the mode declares. */
+      /**
+       * Isolation of the entry without a variant, where this machine's settings make it differ from
+       * what the mode declares.
+       */
       isolation?: Isolation;
       variants?: Variant[];
       /** Same meaning as the mode's `elsewhere`, where only detection can determine it. */
       elsewhere?: true;
     }
-  | { status: 'absent' | 'broken' | 'unconfigured' /** what was seen */; reason: string /** one command to type */; hint: string };
+  | {
+      status: 'absent' | 'broken' | 'unconfigured' /** what was seen */;
+      reason: string /** one command to type */;
+      hint: string;
+    };
 
 /** How a process inside the sandbox finds the model's endpoint. */
 export type Reach =
@@ -99,11 +123,16 @@ export interface Layout {
   tmp?: string;
   /** PATH inside, where the sandbox does not have its own. */
   path?: string;
-  /** An in-memory folder that the user inside may write to, where there is one; secrets delivered as files are stored there. */
+  /**
+   * An in-memory folder that the user inside may write to, where there is one; secrets delivered as
+   * files are stored there.
+   */
   memory?: string;
 }
 
-/** What the host provides for a run; a mode that shares the host's files uses these paths unchanged. */
+/**
+ * What the host provides for a run; a mode that shares the host's files uses these paths unchanged.
+ */
 export interface HostPaths {
   /** The workspace, absolute, owned by `user`. */
   workspace: string;
@@ -120,7 +149,10 @@ export interface Command {
   argv: [string, ...string[]];
   /** The complete environment inside: nothing of the host's environment is added. */
   env: Env;
-  /** Also set inside, but these values must never reach an argv, a log or an inspectable record that outlives the run. */
+  /**
+   * Also set inside, but these values must never reach an argv, a log or an inspectable record that
+   * outlives the run.
+   */
   secretEnv: Env;
   /** Passed on stdin, and secret as well; only for a mode that declares `file`. */
   stdin?: string;
@@ -128,7 +160,9 @@ export interface Command {
   cwd: string;
 }
 
-/** A file that has to exist inside the sandbox, but outside the workspace, before a command runs. */
+/**
+ * A file that has to exist inside the sandbox, but outside the workspace, before a command runs.
+ */
 interface GuestFile {
   /** Absolute, as seen inside. */
   path: string;
@@ -143,15 +177,25 @@ export interface LaunchSpec {
   files: GuestFile[];
   /** Owner of the workspace's files: the user inside the sandbox should have this id. */
   user: { uid: number; gid: number };
-  /** The gateway's port on the address that `reach` returned; absent when the model is replayed inside. */
+  /**
+   * The gateway's port on the address that `reach` returned; absent when the model is replayed
+   * inside.
+   */
   gatewayPort?: number;
-  /** If given, the runtime's own one-shot form is launched with it. If absent, the sandbox idles and accepts `exec`. */
+  /**
+   * If given, the runtime's own one-shot form is launched with it. If absent, the sandbox idles and
+   * accepts `exec`.
+   */
   command?: Command;
-  /** Secrets of the command that will be exec'd, for a runtime that needs them before the sandbox exists. */
+  /**
+   * Secrets of the command that will be exec'd, for a runtime that needs them before the sandbox
+   * exists.
+   */
   secretEnv?: Env;
   /**
-   * After this time, in ms, the sandbox may end and remove itself, so that none stays that is paid for. Absent: longer than any run takes.
-   * Runtimes on this machine keep a sandbox until it is destroyed.
+   * After this time, in ms, the sandbox may end and remove itself, so that none stays that is paid
+   * for. Absent: longer than any run takes. Runtimes on this machine keep a sandbox until it is
+   * destroyed.
    */
   maxLifeMs?: number;
 }
@@ -191,22 +235,28 @@ export type ExecEnd =
   | { type: 'lost'; reason: string };
 
 /** `atMs` is on the clock of `lib/clock.ts`, at arrival. */
-export type ExecEvent = { type: 'line'; stream: 'stdout' | 'stderr'; text: string; atMs: number } | (ExecEnd & { atMs: number });
+export type ExecEvent =
+  | { type: 'line'; stream: 'stdout' | 'stderr'; text: string; atMs: number }
+  | (ExecEnd & { atMs: number });
 
 /** Lines as they arrive, then exactly one end event. */
 export type ExecStream = AsyncIterable<ExecEvent>;
 
 /**
- * Identifies a sandbox: plain JSON data without secrets. A handle that was written down works in another process as it did in the one
- * that launched the sandbox. Every member of a mode also accepts a handle with nothing but the name, and then asks the runtime for the
- * rest; it refuses with `not-ready` where only the launch could have known it.
+ * Identifies a sandbox: plain JSON data without secrets. A handle that was written down works in
+ * another process as it did in the one that launched the sandbox. Every member of a mode also
+ * accepts a handle with nothing but the name, and then asks the runtime for the rest; it refuses
+ * with `not-ready` where only the launch could have known it.
  */
 export interface Handle {
   /** The sandbox's name, as given in the spec. */
   name: string;
   /** The runtime's own full id, where it differs from the name and was reported at launch. */
   id?: string;
-  /** Which of the runtime's machines the sandbox is on, by the machine's name there, where there are several. */
+  /**
+   * Which of the runtime's machines the sandbox is on, by the machine's name there, where there are
+   * several.
+   */
   place?: string;
   /** How many commits the runtime itself has made in the workspace's repository. */
   commits?: number;
@@ -217,7 +267,10 @@ export interface Launched<H extends Handle = Handle> {
   handle: H;
   /** The one-shot command's output, when the spec had a command. */
   process?: ExecStream;
-  /** When the sandbox began to run, on the clock of `lib/clock.ts`; set where the runtime's own timestamp beats waiting for it. */
+  /**
+   * When the sandbox began to run, on the clock of `lib/clock.ts`; set where the runtime's own
+   * timestamp beats waiting for it.
+   */
   runningAtMs?: number;
 }
 
@@ -228,7 +281,10 @@ export interface Listed {
   /** container, instance, machine, process … */
   kind: string;
   labels: Partial<Labels>;
-  /** `stopped`: still there, but takes no command. `unknown`: the runtime does not report it, or it is not a sandbox. */
+  /**
+   * `stopped`: still there, but takes no command. `unknown`: the runtime does not report it, or it
+   * is not a sandbox.
+   */
   state: 'running' | 'stopped' | 'unknown';
   /** Which of the runtime's machines it is on, where there are several. */
   place?: string;
@@ -239,19 +295,30 @@ export interface Thing {
   /** container, image, volume, network, instance … */
   kind: string;
   id: string;
-  /** Words that identify its owner: its own names and labels, and those of whatever it belongs to. */
+  /**
+   * Words that identify its owner: its own names and labels, and those of whatever it belongs to.
+   */
   marks: string[];
 }
 
 /** The image or template that sandboxes are made from. */
 export interface PreparedImage {
-  /** The digest or fingerprint by which the runtime identifies the image; a rebuild has a different one. */
+  /**
+   * The digest or fingerprint by which the runtime identifies the image; a rebuild has a different
+   * one.
+   */
   image?: string;
-  /** A digest of the image's ingredients: identical for every build of the same recipe on the same base. */
+  /**
+   * A digest of the image's ingredients: identical for every build of the same recipe on the same
+   * base.
+   */
   content?: string;
 }
 
-/** A command that prints what a runtime has recorded about a sandbox. `layers`: the bytes of the image itself. */
+/**
+ * A command that prints what a runtime has recorded about a sandbox. `layers`: the bytes of the
+ * image itself.
+ */
 export interface Trace {
   source: 'inspect' | 'logs' | 'image' | 'layers';
   /** A short description of the query. */
@@ -269,7 +336,10 @@ export interface SetupStep {
   hint: string;
 }
 
-/** A resource that is opened once per match, shared by the match's runs, and closed when the match ends. */
+/**
+ * A resource that is opened once per match, shared by the match's runs, and closed when the match
+ * ends.
+ */
 export interface Closable {
   close(): Promise<void> | void;
 }
@@ -277,8 +347,8 @@ export interface Closable {
 /** @typeParam S the mode's own state, as its `detect` returned it */
 export interface Context<S = unknown> {
   /**
-   * The part of the user's environment that this mode's clients need (`lib/os/client-env.ts`): the mode's own secrets, none of another
-   * mode, none of the agent.
+   * The part of the user's environment that this mode's clients need (`lib/os/client-env.ts`): the
+   * mode's own secrets, none of another mode, none of the agent.
    */
   env: Env;
   platform: NodeJS.Platform;
@@ -288,7 +358,10 @@ export interface Context<S = unknown> {
   packageRoot: string;
   /** Version of the agent CLI that images install. */
   agentVersion: string;
-  /** Absolute path of the agent CLI of that version on this machine; undefined where it is not installed. */
+  /**
+   * Absolute path of the agent CLI of that version on this machine; undefined where it is not
+   * installed.
+   */
   agentBinary: string | undefined;
   labels: Labels;
   variant: string | undefined;
@@ -299,7 +372,10 @@ export interface Context<S = unknown> {
   signal: AbortSignal;
   /** Shows the user a line during something that takes long, such as an image build. */
   say(line: string): void;
-  /** A resource shared by the whole match: opened at the first call with this key, closed when the match ends. */
+  /**
+   * A resource shared by the whole match: opened at the first call with this key, closed when the
+   * match ends.
+   */
   keep<T extends Closable>(key: string, open: () => Promise<T> | T): Promise<T>;
 }
 
@@ -316,41 +392,62 @@ export interface Mode<H extends Handle = Handle, S = unknown> {
   letter: string;
   isolation: Isolation;
   workspace: 'bind' | 'copy';
-  /** The sandboxes are on other machines: they share no files with this one, and their resource usage is not visible from here. */
+  /**
+   * The sandboxes are on other machines: they share no files with this one, and their resource
+   * usage is not visible from here.
+   */
   elsewhere?: true;
   /** In order of preference. */
   auth: [AuthPath, ...AuthPath[]];
   inputs: Record<string, Input>;
   /**
-   * Environment variables that the runtime's client reads from the caller's shell and that are not inputs of ours. `.env` never sets
-   * these, since some name programs that the client then runs.
+   * Environment variables that the runtime's client reads from the caller's shell and that are not
+   * inputs of ours. `.env` never sets these, since some name programs that the client then runs.
    */
   clientVariables?: readonly string[];
   platforms: NodeJS.Platform[];
   /** One line that describes what this mode runs; shown in the legend and in docs/runtimes.md. */
   summary: string;
-  /** True if the runtime has a one-shot form (`docker run`); false if a run is a launch followed by an exec. */
+  /**
+   * True if the runtime has a one-shot form (`docker run`); false if a run is a launch followed by
+   * an exec.
+   */
   oneShot: boolean;
   /** Which options an entry of this mode may set; absent: none. */
   options?: (keyof EntryOptions)[];
   /** Queries the runtime itself. Never throws; the caller limits it to 5 s. */
   detect(ctx: Context<S>): Promise<Detection<S>>;
-  /** The steps to a ready runtime, for `doctor`; present where one command is not enough. Never throws. */
+  /**
+   * The steps to a ready runtime, for `doctor`; present where one command is not enough. Never
+   * throws.
+   */
   setup?(ctx: Context<S>): Promise<SetupStep[]>;
   /** Makes sure that the image or template is present. Idempotent. `rebuild` builds it again. */
   prepare(ctx: Context<S>, options?: { rebuild?: boolean }): Promise<PreparedImage>;
-  /** Removes the image or template, as on a machine that never had it; present where `prepare` makes one. Idempotent. */
+  /**
+   * Removes the image or template, as on a machine that never had it; present where `prepare` makes
+   * one. Idempotent.
+   */
   evict?(ctx: Context<S>): Promise<void>;
   reach(ctx: Context<S>): Promise<Reach>;
   layout(ctx: Context<S>, host: HostPaths): Layout;
-  /** Required owner of the workspace, where that is neither the caller nor, for root, the image's user. */
+  /**
+   * Required owner of the workspace, where that is neither the caller nor, for root, the image's
+   * user.
+   */
   owner?(ctx: Context<S>): { uid: number; gid: number } | undefined;
-  /** Resolves when the runtime reports that the sandbox is running. If it throws, nothing is left that `list` and `reap` would miss. */
+  /**
+   * Resolves when the runtime reports that the sandbox is running. If it throws, nothing is left
+   * that `list` and `reap` would miss.
+   */
   launch(ctx: Context<S>, spec: LaunchSpec): Promise<Launched<H>>;
   exec(ctx: Context<S>, handle: H, command: Command): ExecStream;
   /** Copies the workspace out. `bind`: nothing to do. */
   collect(ctx: Context<S>, handle: H, into: string): Promise<void>;
-  /** Runs short commands, each limited to `boundMs`, at less cost than `exec`; present where `exec` is slow. */
+  /**
+   * Runs short commands, each limited to `boundMs`, at less cost than `exec`; present where `exec`
+   * is slow.
+   */
   guestShell?(ctx: Context<S>, handle: H, boundMs: number): GuestShell;
   /**
    * Destroys the sandbox. Idempotent; resolves when the runtime no longer lists it.
@@ -358,32 +455,53 @@ export interface Mode<H extends Handle = Handle, S = unknown> {
    */
   destroy(ctx: Context<S>, handle: H): Promise<{ goneAtMs?: number }>;
   /**
-   * Roots of the process trees on this host that make up the sandbox: its monitor, sentry or VMM and everything below, but not the
-   * runtime's client. Present where this host can see them.
+   * Roots of the process trees on this host that make up the sandbox: its monitor, sentry or VMM
+   * and everything below, but not the runtime's client. Present where this host can see them.
    */
   processes?(ctx: Context<S>, handle: H): Promise<number[]>;
-  /** Disk usage of the image and of this one idle sandbox, in bytes; present where the runtime reports it. */
+  /**
+   * Disk usage of the image and of this one idle sandbox, in bytes; present where the runtime
+   * reports it.
+   */
   disk?(ctx: Context<S>, handle: H): Promise<{ imageBytes?: number; sandboxBytes?: number }>;
-  /** Total free memory of the runtime's machines, in bytes; present where they are elsewhere and can be queried. */
+  /**
+   * Total free memory of the runtime's machines, in bytes; present where they are elsewhere and can
+   * be queried.
+   */
   room?(ctx: Context<S>): Promise<number | undefined>;
   /** Everything that carries our labels, from any match and owner. */
   list(ctx: Context<S>): Promise<Listed[]>;
   /** Removes one item that `list` returned. */
   reap(ctx: Context<S>, listed: Listed): Promise<void>;
-  /** The name of the runner image or template that this version of cagematch uses; present where there is one. */
+  /**
+   * The name of the runner image or template that this version of cagematch uses; present where
+   * there is one.
+   */
   runner?(ctx: Context<S>): string;
-  /** Everything this runtime has on the machine that a run could have left behind, whoever made it; present where it can be queried. */
+  /**
+   * Everything this runtime has on the machine that a run could have left behind, whoever made it;
+   * present where it can be queried.
+   */
   census?(ctx: Context<S>): Promise<Thing[]>;
-  /** Commands that print what the runtime has recorded about a sandbox; present where it records anything. */
+  /**
+   * Commands that print what the runtime has recorded about a sandbox; present where it records
+   * anything.
+   */
   traces?(ctx: Context<S>, handle: H): Trace[];
-  /** What the launch settings of a sandbox promise, wall by wall (`lib/kit/walls.ts` names them); nothing is promised for missing walls. */
+  /**
+   * What the launch settings of a sandbox promise, wall by wall (`lib/kit/walls.ts` names them);
+   * nothing is promised for missing walls.
+   */
   walls?(ctx: Context<S>): WallPromises;
   /**
-   * How to run a command inside with a terminal: its stdin, stdout and stderr are the terminal's. The command's secrets reach it as with
-   * `exec`: none of them is in the argv.
+   * How to run a command inside with a terminal: its stdin, stdout and stderr are the terminal's.
+   * The command's secrets reach it as with `exec`: none of them is in the argv.
    */
   terminal(ctx: Context<S>, handle: H, command: Omit<Command, 'stdin'>): Promise<TerminalCall>;
-  /** Stores a credential with the runtime; present where `remote-secret` means a secret that was stored before the match. */
+  /**
+   * Stores a credential with the runtime; present where `remote-secret` means a secret that was
+   * stored before the match.
+   */
   pushSecret?(ctx: Context<S>, name: string, value: string): Promise<string>;
 }
 

@@ -3,7 +3,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The folder that contains package.json, Dockerfile and the cassettes; the same for the sources and for dist/. */
+/**
+ * The folder that contains package.json, Dockerfile and the cassettes; the same for the sources and
+ * for dist/.
+ */
 export const packageRoot: string = findRoot(dirname(fileURLToPath(import.meta.url)));
 
 function findRoot(from: string): string {
@@ -20,5 +23,9 @@ const manifest = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf
 
 export const version: string = manifest.version;
 
-/** The exact agent version: the modes `host` and `native` run this very binary, and images install the same version. */
-export const agentVersion: string = manifest.optionalDependencies['@anthropic-ai/claude-code'] ?? 'unknown';
+/**
+ * The exact agent version: the modes `host` and `native` run this very binary, and images install
+ * the same version.
+ */
+export const agentVersion: string =
+  manifest.optionalDependencies['@anthropic-ai/claude-code'] ?? 'unknown';

@@ -1,12 +1,19 @@
-// The secrets that this process holds: everything it writes for others to read passes through `redact` first.
+// The secrets that this process holds: everything it writes for others to read passes through
+// `redact` first.
 
 /** Shorter secrets would match too many words by chance. */
 const SHORTEST = 8;
 
-/** This many consecutive characters of a secret are redacted, even where the rest of the secret was cut off. */
+/**
+ * This many consecutive characters of a secret are redacted, even where the rest of the secret was
+ * cut off.
+ */
 const PIECE = 20;
 
-/** The text is scanned in steps of this many characters: every piece contains one whole step, wherever the piece begins. */
+/**
+ * The text is scanned in steps of this many characters: every piece contains one whole step,
+ * wherever the piece begins.
+ */
 const STEP = PIECE / 2;
 
 /** Maps every shape of a secret to the name that replaces it. */
@@ -44,15 +51,20 @@ function index(shape: string): void {
   }
 }
 
-/** @returns the text with `[redacted NAME]` in place of every secret, or piece of one, in any shape; unchanged if there is none */
+/**
+ * @returns the text with `[redacted NAME]` in place of every secret, or piece of one, in any shape;
+ *   unchanged if there is none
+ */
 export function redact(text: string): string {
   const rest = steps.size === 0 ? text : withoutPieces(text);
-  return short === undefined ? rest : rest.replace(short, (shape) => `[redacted ${secretsByValue.get(shape)}]`);
+  return short === undefined
+    ? rest
+    : rest.replace(short, (shape) => `[redacted ${secretsByValue.get(shape)}]`);
 }
 
 /**
- * Redacts every string within a value, including the names of keys. Serialized JSON is the wrong place to redact, since a piece could
- * begin in the middle of an escape sequence.
+ * Redacts every string within a value, including the names of keys. Serialized JSON is the wrong
+ * place to redact, since a piece could begin in the middle of an escape sequence.
  */
 export function redactWithin<T>(value: T): T {
   if (secretsByValue.size === 0) return value;
@@ -63,7 +75,9 @@ function within(value: unknown): unknown {
   if (typeof value === 'string') return redact(value);
   if (value === null || typeof value !== 'object') return value;
   if (Array.isArray(value)) return value.map(within);
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [redact(name), within(inner)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [redact(name), within(inner)]),
+  );
 }
 
 function withoutPieces(text: string): string {
@@ -95,7 +109,10 @@ function boundsOf(text: string, at: number, place: { shape: string; at: number }
   return { from, to, shape };
 }
 
-/** The secret itself, escaped for JSON and for URLs, and as it appears in the middle of base64 or hex data. */
+/**
+ * The secret itself, escaped for JSON and for URLs, and as it appears in the middle of base64 or
+ * hex data.
+ */
 export function shapesOf(secret: string): string[] {
   const json = (text: string) => JSON.stringify(text).slice(1, -1);
   const bytes = Buffer.from(secret);
@@ -107,12 +124,18 @@ export function shapesOf(secret: string): string[] {
     encodeURIComponent(secret),
     bytes.toString('hex'),
     bytes.toString('hex').toUpperCase(),
-    ...[0, 1, 2].flatMap((before) => [base64Within(bytes, before, 'base64'), base64Within(bytes, before, 'base64url')]),
+    ...[0, 1, 2].flatMap((before) => [
+      base64Within(bytes, before, 'base64'),
+      base64Within(bytes, before, 'base64url'),
+    ]),
   ];
   return [...new Set(shapes)].filter((shape) => shape.length >= SHORTEST);
 }
 
-/** The characters that depend on the secret alone, where `before` bytes (modulo three) precede the secret. */
+/**
+ * The characters that depend on the secret alone, where `before` bytes (modulo three) precede the
+ * secret.
+ */
 function base64Within(secret: Buffer, before: number, encoding: 'base64' | 'base64url'): string {
   const text = Buffer.concat([Buffer.alloc(before), secret])
     .toString(encoding)

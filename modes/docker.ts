@@ -1,4 +1,5 @@
-// Docker: a container that shares the host's kernel. Every other OCI runtime registered with the daemon is a variant.
+// Docker: a container that shares the host's kernel. Every other OCI runtime registered with the
+// daemon is a variant.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -32,7 +33,12 @@ import {
   runtimeNamed,
   runtimeVariant,
 } from '../lib/kit/oci/runtimes.js';
-import { programVersion, versionFacts, versionIn, versionsOnPath } from '../lib/kit/program-version.js';
+import {
+  programVersion,
+  versionFacts,
+  versionIn,
+  versionsOnPath,
+} from '../lib/kit/program-version.js';
 import { capture, whyFailed } from '../lib/os/capture.js';
 import { programsLike, which } from '../lib/os/path-search.js';
 
@@ -77,23 +83,48 @@ export default defineMode<OciHandle, DockerState>({
   workspace: 'bind',
   auth: ['gateway', 'env', 'file'],
   inputs: {
-    DOCKER_HOST: { help: 'address of the Docker daemon, when it is not the usual one', example: 'unix:///run/user/1000/docker.sock' },
-    CAGEMATCH_BASE_IMAGE: { help: 'base image that the runner image is built on; default: node:22-slim' },
+    DOCKER_HOST: {
+      help: 'address of the Docker daemon, when it is not the usual one',
+      example: 'unix:///run/user/1000/docker.sock',
+    },
+    CAGEMATCH_BASE_IMAGE: {
+      help: 'base image that the runner image is built on; default: node:22-slim',
+    },
   },
   clientVariables: [
-    ...['DOCKER_CONTEXT', 'DOCKER_CONFIG', 'DOCKER_TLS', 'DOCKER_TLS_VERIFY', 'DOCKER_CERT_PATH', 'DOCKER_API_VERSION'],
+    ...[
+      'DOCKER_CONTEXT',
+      'DOCKER_CONFIG',
+      'DOCKER_TLS',
+      'DOCKER_TLS_VERIFY',
+      'DOCKER_CERT_PATH',
+      'DOCKER_API_VERSION',
+    ],
     ...['DOCKER_BUILDKIT', 'BUILDX_BUILDER', 'BUILDX_CONFIG', 'DOCKER_DEFAULT_PLATFORM'],
   ],
   platforms: ['linux', 'darwin', 'win32'],
-  summary: '`docker run --rm`, hardened, on the bridge network; OCI runtimes of the daemon are variants (`docker:runsc`)',
+  summary:
+    '`docker run --rm`, hardened, on the bridge network; OCI runtimes of the daemon are variants (`docker:runsc`)',
   oneShot: true,
   options: ['network', 'tmpfs', 'cpus', 'memoryMiB', 'egress'],
 
   async detect(ctx) {
     // The versions of the usual OCI runtimes are queried in parallel with the daemon, not after it.
-    const usual = which('docker', ctx.env) === undefined ? Promise.resolve(new Map()) : versionsOnPath(USUAL, ctx);
-    const result = await capture(['docker', 'info', '--format', '{{json .}}'], { env: ctx.env, signal: ctx.signal, timeoutMs: 10_000 });
-    if (result.failure === 'missing') return { status: 'absent', reason: 'no docker command on PATH', hint: installHint(ctx.platform) };
+    const usual =
+      which('docker', ctx.env) === undefined
+        ? Promise.resolve(new Map())
+        : versionsOnPath(USUAL, ctx);
+    const result = await capture(['docker', 'info', '--format', '{{json .}}'], {
+      env: ctx.env,
+      signal: ctx.signal,
+      timeoutMs: 10_000,
+    });
+    if (result.failure === 'missing')
+      return {
+        status: 'absent',
+        reason: 'no docker command on PATH',
+        hint: installHint(ctx.platform),
+      };
     const info = parseJson<Info>(result.stdout);
     if (!info?.ServerVersion) {
       if (speaksAsPodman(info, result.stdout + result.stderr)) return reallyPodman();
@@ -111,7 +142,8 @@ export default defineMode<OciHandle, DockerState>({
         hint,
       };
     const runtimes = runtimesOf(info);
-    const registeredWith = (flag: string) => runtimes.filter(([, { runtimeArgs }]) => runtimeArgs?.includes(flag)).map(([id]) => id);
+    const registeredWith = (flag: string) =>
+      runtimes.filter(([, { runtimeArgs }]) => runtimeArgs?.includes(flag)).map(([id]) => id);
     const state: DockerState = {
       runtime: info.DefaultRuntime ?? 'runc',
       desktop: isDesktop(info),
@@ -119,7 +151,10 @@ export default defineMode<OciHandle, DockerState>({
       ignoresLimits: registeredWith('--ignore-cgroups'),
       otherNames: otherNames(runtimes.map(([id, runtime]) => [id, namesOf(runtime)])),
     };
-    const byDefault = knownRuntime(...namesOf(info.Runtimes?.[info.DefaultRuntime ?? '']), info.DefaultRuntime)?.isolation;
+    const byDefault = knownRuntime(
+      ...namesOf(info.Runtimes?.[info.DefaultRuntime ?? '']),
+      info.DefaultRuntime,
+    )?.isolation;
     return {
       status: 'ready',
       version: info.ServerVersion,
@@ -157,8 +192,14 @@ export default defineMode<OciHandle, DockerState>({
     const network = networkOf(ctx);
     if (network === 'none') return { via: 'inside' };
     // Docker Desktop's virtual machine reaches the host's loopback through this name.
-    if (ctx.state?.desktop) return { via: 'address', listen: '127.0.0.1', url: (port) => `http://host.docker.internal:${port}` };
-    if (network === 'host') return { via: 'address', listen: '127.0.0.1', url: (port) => `http://127.0.0.1:${port}` };
+    if (ctx.state?.desktop)
+      return {
+        via: 'address',
+        listen: '127.0.0.1',
+        url: (port) => `http://host.docker.internal:${port}`,
+      };
+    if (network === 'host')
+      return { via: 'address', listen: '127.0.0.1', url: (port) => `http://127.0.0.1:${port}` };
     return bridgeReach(ctx, network === 'default' ? undefined : network);
   },
   layout: () => IMAGE_LAYOUT,
@@ -203,11 +244,15 @@ export default defineMode<OciHandle, DockerState>({
 });
 
 /**
- * Shims on PATH: since version 23 the daemon can use them without listing them. Whether one starts is only known once it is requested.
+ * Shims on PATH: since version 23 the daemon can use them without listing them. Whether one starts
+ * is only known once it is requested.
  */
 function unlisted(info: Info, ctx: Context): Variant[] {
   if (isDesktop(info) || Number.parseInt(info.ServerVersion ?? '', 10) < 23) return [];
-  const listed = Object.entries(info.Runtimes ?? {}).flatMap(([id, { runtimeType = '' }]) => [id, runtimeType]);
+  const listed = Object.entries(info.Runtimes ?? {}).flatMap(([id, { runtimeType = '' }]) => [
+    id,
+    runtimeType,
+  ]);
   return programsLike(SHIM, ctx.env)
     .filter((shim) => (knownRuntime(shim)?.isolation ?? 'container') !== 'container')
     .map((shim) => shim.replace(SHIM, 'io.containerd.$1.$2'))
@@ -217,12 +262,18 @@ function unlisted(info: Info, ctx: Context): Variant[] {
 
 const SHIM = /^containerd-shim-(.+)-(v\d+)$/;
 
-/** Programs that are commonly registered with daemons. Runtimes that are shims have no such program. */
-const USUAL = OCI_RUNTIMES.flatMap(({ name, programs }) => (name === 'runc' || !programs?.includes(name) ? [] : [name]));
+/**
+ * Programs that are commonly registered with daemons. Runtimes that are shims have no such program.
+ */
+const USUAL = OCI_RUNTIMES.flatMap(({ name, programs }) =>
+  name === 'runc' || !programs?.includes(name) ? [] : [name],
+);
 
 /** Excludes containerd's own names for runc. */
 function runtimesOf(info: Info): [id: string, Registered][] {
-  return Object.entries(info.Runtimes ?? {}).filter(([id]) => !/^io\.containerd\.(runc|runtime)\./.test(id));
+  return Object.entries(info.Runtimes ?? {}).filter(
+    ([id]) => !/^io\.containerd\.(runc|runtime)\./.test(id),
+  );
 }
 
 /** What identifies a runtime better than the name it was registered under. */
@@ -232,7 +283,11 @@ function namesOf({ path, runtimeType }: Registered = {}): string[] {
 
 /** The program that is started for the runtime, as a path or as its name on PATH. */
 function programOf({ path, runtimeType }: Registered): string | undefined {
-  return path || runtimeType?.replace(/^io\.containerd\.(.+)\.(v\d+)$/, 'containerd-shim-$1-$2') || undefined;
+  return (
+    path ||
+    runtimeType?.replace(/^io\.containerd\.(.+)\.(v\d+)$/, 'containerd-shim-$1-$2') ||
+    undefined
+  );
 }
 
 function isDesktop(info: Info): boolean {
@@ -240,10 +295,14 @@ function isDesktop(info: Info): boolean {
 }
 
 /**
- * Versions of the components below the daemon. The daemon reports those of its defaults; other runtimes are queried at the path they
- * are registered with.
+ * Versions of the components below the daemon. The daemon reports those of its defaults; other
+ * runtimes are queried at the path they are registered with.
  */
-async function versions(info: Info, usual: Map<string, string>, ctx: Context): Promise<Record<string, string>> {
+async function versions(
+  info: Info,
+  usual: Map<string, string>,
+  ctx: Context,
+): Promise<Record<string, string>> {
   const found: Record<string, string | undefined> = {
     containerd: commit(info.ContainerdCommit),
     runc: commit(info.RuncCommit),
@@ -253,7 +312,8 @@ async function versions(info: Info, usual: Map<string, string>, ctx: Context): P
   const queries = others.map(async ([id, registered]) => {
     const named = programOf(registered);
     const program = named === undefined || named.includes('/') ? named : which(named, ctx.env);
-    if (program !== undefined) found[id] = usual.get(program) ?? (await programVersion(program, ctx));
+    if (program !== undefined)
+      found[id] = usual.get(program) ?? (await programVersion(program, ctx));
   });
   await Promise.all(queries);
   return versionFacts(found);
@@ -264,7 +324,10 @@ function commit(component: { ID?: string } | undefined): string | undefined {
   return versionIn(component?.ID) ?? /^[0-9a-f]{7,}$/.exec(component?.ID ?? '')?.[0];
 }
 
-/** A census follows every run: over the daemon's own socket it takes a few ms, while every question through the client would take 20 ms. */
+/**
+ * A census follows every run: over the daemon's own socket it takes a few ms, while every question
+ * through the client would take 20 ms.
+ */
 async function askDaemon(ctx: Context) {
   const socket = socketOf(ctx);
   return socket === undefined ? undefined : socketCensus(socket);
@@ -285,16 +348,32 @@ interface Endpoint {
   hint: string;
 }
 
-/** Which daemon the client uses, in the client's own order: DOCKER_HOST, DOCKER_CONTEXT, then the context named in its settings. */
+/**
+ * Which daemon the client uses, in the client's own order: DOCKER_HOST, DOCKER_CONTEXT, then the
+ * context named in its settings.
+ */
 function endpointOf(env: Env): Endpoint {
-  if (env.DOCKER_HOST) return { host: env.DOCKER_HOST, by: 'DOCKER_HOST', hint: 'unset DOCKER_HOST' };
+  if (env.DOCKER_HOST)
+    return { host: env.DOCKER_HOST, by: 'DOCKER_HOST', hint: 'unset DOCKER_HOST' };
   const folder = env.DOCKER_CONFIG || join(env.HOME ?? '/', '.docker');
-  const context = env.DOCKER_CONTEXT || readJson<{ currentContext?: string }>(join(folder, 'config.json'))?.currentContext || 'default';
+  const context =
+    env.DOCKER_CONTEXT ||
+    readJson<{ currentContext?: string }>(join(folder, 'config.json'))?.currentContext ||
+    'default';
   const hint = env.DOCKER_CONTEXT ? 'unset DOCKER_CONTEXT' : 'docker context use default';
   const by = `the Docker context ${context}`;
   if (context === 'default') return { host: 'unix:///var/run/docker.sock', by, hint };
-  const meta = join(folder, 'contexts/meta', createHash('sha256').update(context).digest('hex'), 'meta.json');
-  return { host: readJson<{ Endpoints?: { docker?: { Host?: string } } }>(meta)?.Endpoints?.docker?.Host, by, hint };
+  const meta = join(
+    folder,
+    'contexts/meta',
+    createHash('sha256').update(context).digest('hex'),
+    'meta.json',
+  );
+  return {
+    host: readJson<{ Endpoints?: { docker?: { Host?: string } } }>(meta)?.Endpoints?.docker?.Host,
+    by,
+    hint,
+  };
 }
 
 function readJson<T>(path: string): T | undefined {
@@ -327,11 +406,16 @@ function kindOf(ctx: DockerContext) {
   return runtimeNamed(runtimeOf(ctx), ctx.state?.otherNames);
 }
 
-/** @throws `not-ready` if this machine lacks the device that the runtime needs, or if an option would be accepted but have no effect */
+/**
+ * @throws `not-ready` if this machine lacks the device that the runtime needs, or if an option
+ *   would be accepted but have no effect
+ */
 function checkOptions(ctx: DockerContext): void {
   requireEgress(ctx, 'Docker', networkOf(ctx) === 'none' ? [] : ['internet']);
-  // The daemon runs as root or as this user, so all we can check on its behalf is that the device exists.
-  if (ctx.platform === 'linux' && !ctx.state?.desktop) requireDevice(runtimeOf(ctx), kindOf(ctx), existsSync);
+  // The daemon runs as root or as this user, so all we can check on its behalf is that the device
+  // exists.
+  if (ctx.platform === 'linux' && !ctx.state?.desktop)
+    requireDevice(runtimeOf(ctx), kindOf(ctx), existsSync);
   const { network, cpus, memoryMiB } = ctx.options;
   if (isAmong(ctx, 'hostNetwork') && network !== undefined && network !== 'host')
     throw new CagematchError(
@@ -350,17 +434,24 @@ function checkOptions(ctx: DockerContext): void {
 /** The gateway is reached at the bridge's own address, which belongs to this host. */
 async function bridgeReach(ctx: Context, network = 'bridge'): Promise<Reach> {
   const format = '{{(index .IPAM.Config 0).Gateway}}';
-  const inspected = await capture(['docker', 'network', 'inspect', network, '--format', format], { env: ctx.env, timeoutMs: 10_000 });
+  const inspected = await capture(['docker', 'network', 'inspect', network, '--format', format], {
+    env: ctx.env,
+    timeoutMs: 10_000,
+  });
   const address = inspected.stdout.trim();
   if (address === '' && network !== 'bridge')
-    throw new CagematchError('not-ready', `Docker reports no address of this host on the network ${network}`, 'docker network ls');
+    throw new CagematchError(
+      'not-ready',
+      `Docker reports no address of this host on the network ${network}`,
+      'docker network ls',
+    );
   const gateway = address || '172.17.0.1';
   return { via: 'address', listen: gateway, url: (port) => `http://${gateway}:${port}` };
 }
 
 /**
- * True if `docker` is really Podman: podman-docker answers in Podman's format. A real Docker client that cannot reach a Podman socket
- * is a different case.
+ * True if `docker` is really Podman: podman-docker answers in Podman's format. A real Docker client
+ * that cannot reach a Podman socket is a different case.
  */
 function speaksAsPodman(info: object | undefined, text: string): boolean {
   if (info && 'host' in info && 'store' in info && 'version' in info) return true;
@@ -368,13 +459,21 @@ function speaksAsPodman(info: object | undefined, text: string): boolean {
 }
 
 function reallyPodman() {
-  return { status: 'absent', reason: 'the docker command here is really Podman', hint: 'cagematch run podman' } as const;
+  return {
+    status: 'absent',
+    reason: 'the docker command here is really Podman',
+    hint: 'cagematch run podman',
+  } as const;
 }
 
 function installHint(platform: NodeJS.Platform): string {
-  return platform === 'linux' ? 'sudo apt-get install docker.io' : 'install Docker Desktop: docker.com/products/docker-desktop';
+  return platform === 'linux'
+    ? 'sudo apt-get install docker.io'
+    : 'install Docker Desktop: docker.com/products/docker-desktop';
 }
 
 function startHint(platform: NodeJS.Platform): string {
-  return platform === 'linux' ? 'sudo systemctl start docker (without systemd: sudo rig/up docker)' : 'start Docker Desktop';
+  return platform === 'linux'
+    ? 'sudo systemctl start docker (without systemd: sudo rig/up docker)'
+    : 'start Docker Desktop';
 }

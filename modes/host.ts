@@ -22,7 +22,11 @@ export default defineMode({
 
   async detect(ctx) {
     if (ctx.agentBinary === undefined) {
-      return { status: 'unconfigured', reason: 'the agent CLI is not installed for this platform', hint: 'npm install --include=optional' };
+      return {
+        status: 'unconfigured',
+        reason: 'the agent CLI is not installed for this platform',
+        hint: 'npm install --include=optional',
+      };
     }
     return { status: 'ready', version: process.version, facts: { agent: ctx.agentVersion } };
   },
@@ -34,7 +38,8 @@ export default defineMode({
     return { via: 'address', listen: '127.0.0.1', url: (port) => `http://127.0.0.1:${port}` };
   },
   layout: (_ctx, host) => host,
-  owner: (ctx) => (ctx.uid === undefined ? undefined : { uid: ctx.uid, gid: process.getgid?.() ?? ctx.uid }),
+  owner: (ctx) =>
+    ctx.uid === undefined ? undefined : { uid: ctx.uid, gid: process.getgid?.() ?? ctx.uid },
 
   async launch(ctx, spec) {
     const handle = { name: spec.name };
@@ -57,8 +62,15 @@ export default defineMode({
   terminal: async (ctx, handle, command) => callOf(ctx, handle.name, command),
 });
 
-/** Nothing here ends a daemon together with the agent, so it is found by its mark, whatever it does to its environment. */
-function callOf(ctx: Context, name: string, { argv, env: given, secretEnv, cwd }: Omit<Command, 'stdin'>) {
+/**
+ * Nothing here ends a daemon together with the agent, so it is found by its mark, whatever it does
+ * to its environment.
+ */
+function callOf(
+  ctx: Context,
+  name: string,
+  { argv, env: given, secretEnv, cwd }: Omit<Command, 'stdin'>,
+) {
   const env = { ...given, ...secretEnv, ...labelEnv(ctx.labels, name) };
   return { argv: marked(argv, name, env), env, cwd };
 }
@@ -66,5 +78,8 @@ function callOf(ctx: Context, name: string, { argv, env: given, secretEnv, cwd }
 function start(ctx: Context, name: string, command: Command): LocalStream {
   const { argv, ...call } = callOf(ctx, name, command);
   const { stdin: input } = command;
-  return noteClient(name, stream(argv, { ...call, ...(input === undefined ? {} : { input }), signal: ctx.signal }));
+  return noteClient(
+    name,
+    stream(argv, { ...call, ...(input === undefined ? {} : { input }), signal: ctx.signal }),
+  );
 }

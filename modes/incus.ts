@@ -1,5 +1,6 @@
-// Incus: a system container with its own init, or `incus:vm` if the server can run virtual machines. A remote server or a cluster shares
-// no files with this host; in that case the workspace is copied, and the model runs inside.
+// Incus: a system container with its own init, or `incus:vm` if the server can run virtual
+// machines. A remote server or a cluster shares no files with this host; in that case the workspace
+// is copied, and the model runs inside.
 
 import { defineMode, type Handle } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
@@ -8,7 +9,16 @@ import { bringIn, shellBy } from '../lib/kit/guest/exec.js';
 import { copyOut, MADE } from '../lib/kit/guest/shell.js';
 import { promise, type WallPromises } from '../lib/kit/walls.js';
 import { commandLines } from '../lib/os/process-tree.js';
-import { agentUp, type IncusContext, type IncusState, isFar, LAYOUT, must, remove, VM } from './incus/client.js';
+import {
+  agentUp,
+  type IncusContext,
+  type IncusState,
+  isFar,
+  LAYOUT,
+  must,
+  remove,
+  VM,
+} from './incus/client.js';
 import { membersOf, room } from './incus/cluster.js';
 import {
   checkEgress,
@@ -27,7 +37,16 @@ import {
 } from './incus/instance.js';
 import { census, disk, list, serves, traces } from './incus/listing.js';
 import { detect, setup } from './incus/server.js';
-import { bringToMembers, buildTemplate, checkImage, contentOf, evict, fingerprint, ownImage, template } from './incus/template.js';
+import {
+  bringToMembers,
+  buildTemplate,
+  checkImage,
+  contentOf,
+  evict,
+  fingerprint,
+  ownImage,
+  template,
+} from './incus/template.js';
 
 const COPY_MS = 120_000;
 
@@ -44,13 +63,19 @@ export default defineMode<InstanceHandle, IncusState>({
   inputs: {
     INCUS_DIR: { help: "Incus' folder, when it is not the usual one" },
     INCUS_CONF: { help: "folder of the Incus client's settings, when it is not the usual one" },
-    INCUS_REMOTE: { help: 'which of its remotes to use, such as a cluster; default: the one that `incus remote switch` chose' },
-    CAGEMATCH_INCUS_BASE: { help: 'image that the runner template is built on; default: images:debian/12' },
+    INCUS_REMOTE: {
+      help: 'which of its remotes to use, such as a cluster; default: the one that `incus remote switch` chose',
+    },
+    CAGEMATCH_INCUS_BASE: {
+      help: 'image that the runner template is built on; default: images:debian/12',
+    },
     CAGEMATCH_INCUS_IMAGE: {
       help: 'runner image to use as it is, in place of a template of ours; may be of a remote with the protocol oci',
       example: 'ghcr:me/cagematch-runner:1',
     },
-    CAGEMATCH_INCUS_HOST_ADDRESS: { help: `this host's end of the sandboxes' link, when ${HOST_ADDRESS} is taken; link-local` },
+    CAGEMATCH_INCUS_HOST_ADDRESS: {
+      help: `this host's end of the sandboxes' link, when ${HOST_ADDRESS} is taken; link-local`,
+    },
   },
   clientVariables: ['INCUS_SOCKET', 'INCUS_PROJECT'],
   platforms: ['linux', 'darwin', 'win32'],
@@ -76,18 +101,21 @@ export default defineMode<InstanceHandle, IncusState>({
     }
     await bringToMembers(ctx, alias);
     if (!present) return {};
-    const content = ownImage(ctx) === undefined ? await contentOf(ctx, alias, present.image) : undefined;
+    const content =
+      ownImage(ctx) === undefined ? await contentOf(ctx, alias, present.image) : undefined;
     return { ...present, ...(content === undefined ? {} : { content }) };
   },
   evict,
 
   async reach(ctx) {
-    // A routed link needs no bridge, no DHCP and, in a container, no network configuration in the image; a VM would need the last.
+    // A routed link needs no bridge, no DHCP and, in a container, no network configuration in the
+    // image; a VM would need the last.
     if (ctx.variant === VM || isFar(ctx)) return { via: 'inside' };
     const keeper = `cagematch-keeper-${ctx.labels.match}`;
     await launch(ctx, keeper, { [LINK]: link(ctx, keeper) });
     const address = hostAddress(ctx);
-    // The address exists only while an instance has the link; a socket once bound to it outlives it.
+    // The address exists only while an instance has the link; a socket once bound to it outlives
+    // it.
     return {
       via: 'address',
       listen: address,
@@ -100,7 +128,12 @@ export default defineMode<InstanceHandle, IncusState>({
   async launch(ctx, spec) {
     const events = await watchLifecycle(ctx);
     const place = (await membersOf(ctx))?.place(spec.name, ctx.options.target);
-    await launch(ctx, spec.name, { ...(await egressDevices(ctx)), ...devices(ctx, spec) }, spec.user);
+    await launch(
+      ctx,
+      spec.name,
+      { ...(await egressDevices(ctx)), ...devices(ctx, spec) },
+      spec.user,
+    );
     // A virtual machine cannot run commands yet when its start event arrives.
     const runningAtMs = ctx.variant === VM ? undefined : await events.until('start', spec.name, 0);
     if (ctx.variant === VM) await agentUp(ctx, spec.name);
@@ -111,26 +144,47 @@ export default defineMode<InstanceHandle, IncusState>({
       return { handle, ...launched };
     }
     for (const file of spec.files)
-      await must(ctx, ['file', 'push', '--create-dirs', '--mode', '0644', file.source, `${spec.name}${file.path}`], 60_000);
+      await must(
+        ctx,
+        [
+          'file',
+          'push',
+          '--create-dirs',
+          '--mode',
+          '0644',
+          file.source,
+          `${spec.name}${file.path}`,
+        ],
+        60_000,
+      );
     return { handle: { ...handle, user: spec.user }, ...launched };
   },
   exec,
   async collect(ctx, handle, into) {
-    if (isFar(ctx)) await unpack(await copyOut(shellIn(ctx, handle), LAYOUT.workspace, `${MADE}/workspace.tgz`), into);
+    if (isFar(ctx))
+      await unpack(
+        await copyOut(shellIn(ctx, handle), LAYOUT.workspace, `${MADE}/workspace.tgz`),
+        into,
+      );
   },
   async destroy(ctx, { name, place }) {
     const members = await membersOf(ctx);
     members?.found(name, place);
     const why = members?.whyLost(name);
     if (why !== undefined)
-      throw new CagematchError('destroy-failed', `${name} cannot be removed: ${why}`, 'npx cagematch clean, when it is back');
+      throw new CagematchError(
+        'destroy-failed',
+        `${name} cannot be removed: ${why}`,
+        'npx cagematch clean, when it is back',
+      );
     const events = await watchLifecycle(ctx);
     const removed = await remove(ctx, name);
     members?.left(name);
     const goneAtMs = await events.until('gone', name, removed ? SETTLE_MS : 0);
     return goneAtMs === undefined ? {} : { goneAtMs };
   },
-  processes: async (_ctx, handle) => commandLines().flatMap(({ pid, argv }) => (serves(argv, handle.name) ? [pid] : [])),
+  processes: async (_ctx, handle) =>
+    commandLines().flatMap(({ pid, argv }) => (serves(argv, handle.name) ? [pid] : [])),
   disk,
   room,
   list,
@@ -147,16 +201,42 @@ export default defineMode<InstanceHandle, IncusState>({
 
 /** Runs commands in a guest that shares no files with this host. */
 function shellIn(ctx: IncusContext, handle: Handle) {
-  return shellBy((command, signal) => exec({ ...ctx, signal }, handle, command), ctx.signal, COPY_MS);
+  return shellBy(
+    (command, signal) => exec({ ...ctx, signal }, handle, command),
+    ctx.signal,
+    COPY_MS,
+  );
 }
 
 function walls(ctx: IncusContext): WallPromises {
   const isMachine = ctx.variant === VM;
   return {
-    ...promise('closed', 'root', 'root-on-host', 'other-processes', 'docker-socket', 'podman-socket', 'incus-socket', 'guest-api'),
+    ...promise(
+      'closed',
+      'root',
+      'root-on-host',
+      'other-processes',
+      'docker-socket',
+      'podman-socket',
+      'incus-socket',
+      'guest-api',
+    ),
     ...promise('closed', 'ssh-agent', 'memory-limit', 'mknod', 'kernel-settings'),
-    ...promise('closed', 'host-files-readable', 'host-files-writable', 'host-root-files', 'git-push-no-remote', 'git-push-file'),
-    ...promise('closed', 'credentials-in-env', 'credentials-in-proc', 'credentials-in-files', 'credential-places'),
+    ...promise(
+      'closed',
+      'host-files-readable',
+      'host-files-writable',
+      'host-root-files',
+      'git-push-no-remote',
+      'git-push-file',
+    ),
+    ...promise(
+      'closed',
+      'credentials-in-env',
+      'credentials-in-proc',
+      'credentials-in-files',
+      'credential-places',
+    ),
     ...(isMachine
       ? promise('closed', 'host-kernel')
       : promise('closed', 'fork-limit', 'new-privileges', 'capabilities', 'host-loopback-ports')),

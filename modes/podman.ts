@@ -1,7 +1,15 @@
-// Podman: a container without a daemon. Rootless if the caller is not root, or as the variant `rootless`.
+// Podman: a container without a daemon. Rootless if the caller is not root, or as the variant
+// `rootless`.
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { type Context, defineMode, type Env, type Reach, type Thing, type Variant } from '../lib/contract.js';
+import {
+  type Context,
+  defineMode,
+  type Env,
+  type Reach,
+  type Thing,
+  type Variant,
+} from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { requireEgress } from '../lib/kit/egress.js';
 import { type Client, containerWalls, IMAGE_LAYOUT, labelArgs } from '../lib/kit/oci/args.js';
@@ -61,7 +69,9 @@ interface PodmanState {
   /** Podman's default OCI runtime. */
   runtime: string;
   rootless: boolean;
-  /** True if the containers run in the virtual machine of `podman machine`, or on another machine. */
+  /**
+   * True if the containers run in the virtual machine of `podman machine`, or on another machine.
+   */
   remote: boolean;
   /** `v1` or `v2`. */
   cgroup: string;
@@ -83,12 +93,23 @@ export default defineMode<OciHandle, PodmanState>({
   auth: ['gateway', 'env', 'file'],
   inputs: {
     CONTAINERS_CONF: { help: "Podman's own settings file, when it is not the usual one" },
-    CAGEMATCH_BASE_IMAGE: { help: 'base image that the runner image is built on; default: node:22-slim' },
-    CAGEMATCH_ROOTLESS_RUNTIME_DIR: { help: "that user's XDG_RUNTIME_DIR; default: /run/user/<uid>" },
-    CAGEMATCH_ROOTLESS_USER: { help: 'when cagematch runs as root: the user whose rootless Podman is the variant podman:rootless' },
+    CAGEMATCH_BASE_IMAGE: {
+      help: 'base image that the runner image is built on; default: node:22-slim',
+    },
+    CAGEMATCH_ROOTLESS_RUNTIME_DIR: {
+      help: "that user's XDG_RUNTIME_DIR; default: /run/user/<uid>",
+    },
+    CAGEMATCH_ROOTLESS_USER: {
+      help: 'when cagematch runs as root: the user whose rootless Podman is the variant podman:rootless',
+    },
   },
   clientVariables: [
-    ...['CONTAINERS_CONF_OVERRIDE', 'CONTAINERS_STORAGE_CONF', 'CONTAINERS_REGISTRIES_CONF', 'REGISTRY_AUTH_FILE'],
+    ...[
+      'CONTAINERS_CONF_OVERRIDE',
+      'CONTAINERS_STORAGE_CONF',
+      'CONTAINERS_REGISTRIES_CONF',
+      'REGISTRY_AUTH_FILE',
+    ],
     ...['CONTAINER_HOST', 'CONTAINER_CONNECTION', 'CONTAINER_SSHKEY', 'DOCKER_CONFIG'],
   ],
   platforms: ['linux', 'darwin', 'win32'],
@@ -109,7 +130,9 @@ export default defineMode<OciHandle, PodmanState>({
     if ('problem' in answer) return answer.problem;
     const { info } = answer;
     const { ociRuntime, conmon } = info.host ?? {};
-    const others = info.host?.serviceIsRemote ? [] : found.filter(({ id }) => id !== ociRuntime?.name);
+    const others = info.host?.serviceIsRemote
+      ? []
+      : found.filter(({ id }) => id !== ociRuntime?.name);
     const programNames = new Map(found.map(({ id, program }) => [id, [basename(program)]]));
     const state: PodmanState = {
       runtime: ociRuntime?.name ?? 'unknown',
@@ -118,9 +141,16 @@ export default defineMode<OciHandle, PodmanState>({
       cgroup: info.host?.cgroupVersion ?? 'unknown',
       rootlessNetwork: info.host?.rootlessNetworkCmd ?? 'slirp4netns',
       otherNames: otherNames(info.host?.serviceIsRemote ? [] : programNames),
-      versions: Object.fromEntries(found.flatMap(({ id }, index) => (versions[index] === undefined ? [] : [[id, versions[index]]]))),
+      versions: Object.fromEntries(
+        found.flatMap(({ id }, index) =>
+          versions[index] === undefined ? [] : [[id, versions[index]]],
+        ),
+      ),
     };
-    const byDefault = knownRuntime(...(programNames.get(ociRuntime?.name ?? '') ?? []), ociRuntime?.name)?.isolation;
+    const byDefault = knownRuntime(
+      ...(programNames.get(ociRuntime?.name ?? '') ?? []),
+      ociRuntime?.name,
+    )?.isolation;
     return {
       status: 'ready',
       version: info.version?.Version ?? 'unknown',
@@ -129,7 +159,9 @@ export default defineMode<OciHandle, PodmanState>({
         ...versionFacts({
           ...Object.fromEntries(found.map(({ id }, index) => [id, versions[index]])),
           conmon: versionIn(conmon?.version),
-          ...(ociRuntime?.name === undefined ? {} : { [ociRuntime.name]: versionIn(ociRuntime.version) }),
+          ...(ociRuntime?.name === undefined
+            ? {}
+            : { [ociRuntime.name]: versionIn(ociRuntime.version) }),
         }),
         ...(rootless === undefined ? {} : { rootlessStorage: rootless }),
         rootless: state.rootless,
@@ -163,10 +195,26 @@ export default defineMode<OciHandle, PodmanState>({
       network: 'host',
       rebuild: options?.rebuild ?? false,
     });
-    // The first run with a given id mapping copies the whole image; that cost belongs to the image, not to the first sandbox.
+    // The first run with a given id mapping copies the whole image; that cost belongs to the image,
+    // not to the first sandbox.
     if (isRootless(ctx)) {
-      const first = ['run', '--rm', '--pull', 'never', '--userns', 'keep-id', ...labelArgs(ctx.labels), image(ctx), 'true'];
-      await output([...via.argv, ...first], { env: via.env, cwd: '/', timeoutMs: 120_000, code: 'image-unavailable' });
+      const first = [
+        'run',
+        '--rm',
+        '--pull',
+        'never',
+        '--userns',
+        'keep-id',
+        ...labelArgs(ctx.labels),
+        image(ctx),
+        'true',
+      ];
+      await output([...via.argv, ...first], {
+        env: via.env,
+        cwd: '/',
+        timeoutMs: 120_000,
+        code: 'image-unavailable',
+      });
     }
     return made;
   },
@@ -175,9 +223,15 @@ export default defineMode<OciHandle, PodmanState>({
   async reach(ctx) {
     const { network } = ctx.options;
     if (network === 'none') return { via: 'inside' };
-    if (ctx.state?.remote) return { via: 'address', listen: '127.0.0.1', url: (port) => `http://host.containers.internal:${port}` };
+    if (ctx.state?.remote)
+      return {
+        via: 'address',
+        listen: '127.0.0.1',
+        url: (port) => `http://host.containers.internal:${port}`,
+      };
     if (isRootless(ctx) || network === 'host') {
-      // slirp4netns makes the host's loopback available at this address; pasta forwards only the one port.
+      // slirp4netns makes the host's loopback available at this address; pasta forwards only the
+      // one port.
       const host = network === 'host' || userNetwork(ctx) === 'pasta' ? '127.0.0.1' : SLIRP_HOST;
       return { via: 'address', listen: '127.0.0.1', url: (port) => `http://${host}:${port}` };
     }
@@ -193,8 +247,14 @@ export default defineMode<OciHandle, PodmanState>({
       ...ctx.options,
       network: networkOf(ctx, spec.gatewayPort),
       hostTasks: runtimeNamed(runtimeOf(ctx), ctx.state?.otherNames)?.hostTasks,
-      // By default, Podman would pass on the caller's proxy variables, including any passwords in them.
-      extra: ['--pull', 'never', '--http-proxy=false', ...(isRootless(ctx) ? ['--userns', 'keep-id'] : [])],
+      // By default, Podman would pass on the caller's proxy variables, including any passwords in
+      // them.
+      extra: [
+        '--pull',
+        'never',
+        '--http-proxy=false',
+        ...(isRootless(ctx) ? ['--userns', 'keep-id'] : []),
+      ],
     }),
   exec(ctx, handle, command) {
     requireInside(runtimeOf(ctx), runtimeNamed(runtimeOf(ctx), ctx.state?.otherNames));
@@ -204,10 +264,12 @@ export default defineMode<OciHandle, PodmanState>({
   destroy: (ctx, handle) => removeContainer(client(ctx), ctx, handle),
   async processes(ctx, handle) {
     const monitors = await monitorsOf(client(ctx), handle);
-    // The network of a rootless container is a separate process, whose arguments include the pid of the container's first process.
+    // The network of a rootless container is a separate process, whose arguments include the pid of
+    // the container's first process.
     const inside = childrenOf(monitors).map(String);
     const networks = commandLines().filter(
-      ({ argv }) => /(^|\/)slirp4netns$/.test(argv[0] ?? '') && argv.some((word) => inside.includes(word)),
+      ({ argv }) =>
+        /(^|\/)slirp4netns$/.test(argv[0] ?? '') && argv.some((word) => inside.includes(word)),
     );
     return [...monitors, ...networks.map(({ pid }) => pid)];
   },
@@ -219,9 +281,14 @@ export default defineMode<OciHandle, PodmanState>({
   traces: (ctx, handle) => containerTraces(client(ctx), image(ctx), handle),
   walls(ctx) {
     const { network } = ctx.options;
-    // slirp4netns is configured to allow access to the host's loopback, because the gateway listens there; pasta forwards only that port.
-    const behind = isRootless(ctx) && userNetwork(ctx) === 'slirp4netns' ? 'behind-with-loopback' : 'behind';
-    const ownKernel = ctx.state?.remote || (runtimeNamed(runtimeOf(ctx), ctx.state?.otherNames)?.isolation ?? 'container') !== 'container';
+    // slirp4netns is configured to allow access to the host's loopback, because the gateway listens
+    // there; pasta forwards only that port.
+    const behind =
+      isRootless(ctx) && userNetwork(ctx) === 'slirp4netns' ? 'behind-with-loopback' : 'behind';
+    const ownKernel =
+      ctx.state?.remote ||
+      (runtimeNamed(runtimeOf(ctx), ctx.state?.otherNames)?.isolation ?? 'container') !==
+        'container';
     return {
       ...containerWalls({
         limits: !(isRootless(ctx) && ctx.state?.cgroup === 'v1'),
@@ -237,11 +304,18 @@ export default defineMode<OciHandle, PodmanState>({
   },
 });
 
-/** The network namespaces of a rootless user are in that user's own mounts; their names are readable from outside. */
+/**
+ * The network namespaces of a rootless user are in that user's own mounts; their names are readable
+ * from outside.
+ */
 function ownNamespaces(ctx: PodmanContext): Thing[] {
   const folder = join(client(ctx).env.XDG_RUNTIME_DIR ?? '/nonexistent', 'netns');
   try {
-    return readdirSync(folder).map((name) => ({ kind: 'netns', id: join(folder, name), marks: /-[0-9a-f]{8}-/.test(name) ? [] : [name] }));
+    return readdirSync(folder).map((name) => ({
+      kind: 'netns',
+      id: join(folder, name),
+      marks: /-[0-9a-f]{8}-/.test(name) ? [] : [name],
+    }));
   } catch {
     return [];
   }
@@ -250,7 +324,9 @@ function ownNamespaces(ctx: PodmanContext): Thing[] {
 async function ask(
   via: Client,
   ctx: Context,
-): Promise<{ info: Info } | { problem: { status: 'absent' | 'broken'; reason: string; hint: string } }> {
+): Promise<
+  { info: Info } | { problem: { status: 'absent' | 'broken'; reason: string; hint: string } }
+> {
   const result = await capture([...via.argv, 'info', '--format', 'json'], {
     env: via.env,
     signal: ctx.signal,
@@ -277,25 +353,39 @@ async function ask(
   try {
     return { info: JSON.parse(result.stdout) as Info };
   } catch {
-    return { problem: { status: 'broken', reason: 'podman info printed no JSON', hint: 'podman info --format json' } };
+    return {
+      problem: {
+        status: 'broken',
+        reason: 'podman info printed no JSON',
+        hint: 'podman info --format json',
+      },
+    };
   }
 }
 
 /**
- * The storage driver of a user's Podman; undefined if Podman does not answer. `podman info` takes five times as long, mostly because it
- * asks dpkg which package each program belongs to.
+ * The storage driver of a user's Podman; undefined if Podman does not answer. `podman info` takes
+ * five times as long, mostly because it asks dpkg which package each program belongs to.
  */
 async function storageOf(via: Client, ctx: Context): Promise<string | undefined> {
   const argv: [string, ...string[]] = [...via.argv, '--log-level', 'debug', 'ps', '--quiet'];
-  const result = await capture(argv, { env: via.env, signal: ctx.signal, timeoutMs: 10_000, cwd: '/' });
+  const result = await capture(argv, {
+    env: via.env,
+    signal: ctx.signal,
+    timeoutMs: 10_000,
+    cwd: '/',
+  });
   if (!succeeded(result)) return undefined;
-  return /(?:Using graph driver|prior storage driver:?) (\w+)/.exec(result.stderr)?.[1] ?? 'unknown';
+  return (
+    /(?:Using graph driver|prior storage driver:?) (\w+)/.exec(result.stderr)?.[1] ?? 'unknown'
+  );
 }
 
 function client(ctx: PodmanContext): Client {
   const account = ctx.variant === ROOTLESS ? rootlessAccount(ctx) : undefined;
   if (account) return clientOf(ctx, account);
-  const runtime = ctx.variant === undefined || ctx.variant === ROOTLESS ? [] : ['--runtime', ctx.variant];
+  const runtime =
+    ctx.variant === undefined || ctx.variant === ROOTLESS ? [] : ['--runtime', ctx.variant];
   return { argv: ['podman', ...runtime], env: ctx.env, lateEvents: !ctx.state?.remote };
 }
 
@@ -308,8 +398,8 @@ interface OtherRuntime {
 }
 
 /**
- * OCI runtimes that Podman can be made to use. Podman does not report which of them work (crun refuses a hybrid cgroup layout), so a
- * runtime that is merely on PATH is offered only on request.
+ * OCI runtimes that Podman can be made to use. Podman does not report which of them work (crun
+ * refuses a hybrid cgroup layout), so a runtime that is merely on PATH is offered only on request.
  */
 function otherRuntimes(ctx: Context): OtherRuntime[] {
   const settings = registeredRuntimes(ctx);
@@ -318,8 +408,12 @@ function otherRuntimes(ctx: Context): OtherRuntime[] {
     return program === undefined ? [] : [{ id, program, registered: true }];
   });
   const onPath = OCI_RUNTIMES.flatMap(({ name: id, programs = [] }) => {
-    const program = programs.map((candidate) => which(candidate, ctx.env)).find((path) => path !== undefined);
-    return program === undefined || registered.some((other) => other.id === id) ? [] : [{ id, program, registered: false }];
+    const program = programs
+      .map((candidate) => which(candidate, ctx.env))
+      .find((path) => path !== undefined);
+    return program === undefined || registered.some((other) => other.id === id)
+      ? []
+      : [{ id, program, registered: false }];
   });
   return [...registered, ...onPath];
 }
@@ -329,7 +423,9 @@ function runtimeOf({ variant, state }: PodmanContext): string {
   return variant === undefined || variant === ROOTLESS ? (state?.runtime ?? 'unknown') : variant;
 }
 
-/** @throws `not-ready` if the OCI runtime cannot work here; called before an image is built for it */
+/**
+ * @throws `not-ready` if the OCI runtime cannot work here; called before an image is built for it
+ */
 function checkRuntime(ctx: PodmanContext): void {
   if (ctx.state?.remote) return;
   const id = runtimeOf(ctx);
@@ -337,7 +433,10 @@ function checkRuntime(ctx: PodmanContext): void {
   if (runtime?.name === KATA) checkKata(ctx, id);
   const rights = constants.R_OK | constants.W_OK;
   // Which devices another user may open is not known here, so only their existence is checked.
-  if (ctx.platform === 'linux') requireDevice(id, runtime, (path) => opens(path, ctx.variant === ROOTLESS ? constants.F_OK : rights));
+  if (ctx.platform === 'linux')
+    requireDevice(id, runtime, (path) =>
+      opens(path, ctx.variant === ROOTLESS ? constants.F_OK : rights),
+    );
 }
 
 const KATA = 'kata';
@@ -372,8 +471,16 @@ function clientOf(ctx: Context, account: Account): Client {
   const { uid, gid } = account;
   const runtime = ctx.env.CAGEMATCH_ROOTLESS_RUNTIME_DIR ?? `/run/user/${uid}`;
   // The other user must not get the caller's own settings and credentials.
-  const env: Env = { ...otherUserEnv(ctx.env, ['CONTAINERS_CONF']), HOME: account.home, XDG_RUNTIME_DIR: runtime };
-  return { argv: ['setpriv', '--reuid', `${uid}`, '--regid', `${gid}`, '--clear-groups', 'podman'], env, lateEvents: true };
+  const env: Env = {
+    ...otherUserEnv(ctx.env, ['CONTAINERS_CONF']),
+    HOME: account.home,
+    XDG_RUNTIME_DIR: runtime,
+  };
+  return {
+    argv: ['setpriv', '--reuid', `${uid}`, '--regid', `${gid}`, '--clear-groups', 'podman'],
+    env,
+    lateEvents: true,
+  };
 }
 
 /** The account named in CAGEMATCH_ROOTLESS_USER, under which root runs rootless Podman. */
@@ -384,7 +491,9 @@ function rootlessAccount(ctx: Context): Account | undefined {
     .split('\n')
     .find((entry) => entry.startsWith(`${name}:`));
   const [, , uid, gid, , home] = line?.split(':') ?? [];
-  return uid === undefined || gid === undefined || home === undefined ? undefined : { uid: Number(uid), gid: Number(gid), home };
+  return uid === undefined || gid === undefined || home === undefined
+    ? undefined
+    : { uid: Number(uid), gid: Number(gid), home };
 }
 
 function isRootless(ctx: PodmanContext): boolean {
@@ -399,11 +508,17 @@ function userNetwork(ctx: PodmanContext): string {
 /** Value of `--network`; undefined means Podman's default. */
 function networkOf(ctx: PodmanContext, gatewayPort: number | undefined): string | undefined {
   const { network } = ctx.options;
-  if (!isRootless(ctx) || gatewayPort === undefined || network === 'host' || network === 'none') return network;
-  return userNetwork(ctx) === 'pasta' ? `pasta:-T,${gatewayPort}` : 'slirp4netns:allow_host_loopback=true';
+  if (!isRootless(ctx) || gatewayPort === undefined || network === 'host' || network === 'none')
+    return network;
+  return userNetwork(ctx) === 'pasta'
+    ? `pasta:-T,${gatewayPort}`
+    : 'slirp4netns:allow_host_loopback=true';
 }
 
-/** @throws `not-ready` if an option would be accepted but have no effect, or would cut the agent off from its model */
+/**
+ * @throws `not-ready` if an option would be accepted but have no effect, or would cut the agent off
+ *   from its model
+ */
 function checkOptions(ctx: PodmanContext): void {
   requireEgress(ctx, 'Podman', ctx.options.network === 'none' ? [] : ['internet']);
   if (!isRootless(ctx)) return;
@@ -427,14 +542,18 @@ function image(ctx: Context): string {
 }
 
 /**
- * The bridge has its address only while a container is attached to it, so we keep one attached until the gateway is bound. The bound
- * socket then outlives the bridge and works again whenever the bridge comes back.
+ * The bridge has its address only while a container is attached to it, so we keep one attached
+ * until the gateway is bound. The bound socket then outlives the bridge and works again whenever
+ * the bridge comes back.
  */
 async function bridgeReach(ctx: Context, network = 'podman'): Promise<Reach> {
   // The bridge is the same under any OCI runtime, so the keeper uses Podman's default.
   const via: Client = { argv: ['podman'], env: ctx.env };
   const call = { env: via.env, timeoutMs: 30_000, cwd: '/', code: 'launch-failed' as const };
-  const result = await capture([...via.argv, 'network', 'inspect', network, '--format', '{{(index .Subnets 0).Gateway}}'], call);
+  const result = await capture(
+    [...via.argv, 'network', 'inspect', network, '--format', '{{(index .Subnets 0).Gateway}}'],
+    call,
+  );
   const gateway = result.stdout.trim();
   if (gateway === '')
     throw new CagematchError(
@@ -443,7 +562,18 @@ async function bridgeReach(ctx: Context, network = 'podman'): Promise<Reach> {
       'podman network ls',
     );
   const keeper = `cagematch-keeper-${ctx.labels.match}-${ctx.variant ?? 'default'}`;
-  const options = ['--detach', '--stop-timeout', '0', '--pull', 'never', '--network', network, '--name', keeper, ...labelArgs(ctx.labels)];
+  const options = [
+    '--detach',
+    '--stop-timeout',
+    '0',
+    '--pull',
+    'never',
+    '--network',
+    network,
+    '--name',
+    keeper,
+    ...labelArgs(ctx.labels),
+  ];
   const release = () => forceRemove(via, keeper);
   try {
     await output([...via.argv, 'run', ...options, image(ctx), 'sleep', '60'], call);

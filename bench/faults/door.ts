@@ -1,4 +1,5 @@
-// A proxy in front of a daemon's socket: to its client the daemon seems silent or gone, while direct users of the daemon are unaffected.
+// A proxy in front of a daemon's socket: to its client the daemon seems silent or gone, while
+// direct users of the daemon are unaffected.
 import { rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 

@@ -15,10 +15,19 @@ export async function detectedEntries(env: Env): Promise<string[]> {
     say: () => {},
   };
   try {
-    const detected = await detectAll((await loadModes()).values(), (mode) => contextFor(around, keeper, mode));
+    const detected = await detectAll((await loadModes()).values(), (mode) =>
+      contextFor(around, keeper, mode),
+    );
     return detected.flatMap(({ mode, detection }) => {
-      if (detection.status !== 'ready' || mode.isolation === 'remote-vm' || mode.isolation === 'microvm') return [];
-      const variants = (detection.variants ?? []).filter(({ onRequest, id }) => onRequest !== true && ['runsc', 'rootless'].includes(id));
+      if (
+        detection.status !== 'ready' ||
+        mode.isolation === 'remote-vm' ||
+        mode.isolation === 'microvm'
+      )
+        return [];
+      const variants = (detection.variants ?? []).filter(
+        ({ onRequest, id }) => onRequest !== true && ['runsc', 'rootless'].includes(id),
+      );
       return [mode.id, ...variants.map(({ id }) => `${mode.id}:${id}`)];
     });
   } finally {

@@ -1,4 +1,5 @@
-// Plays one match with one fault, then `clean`: what was struck, what the record contains, and what is left afterwards.
+// Plays one match with one fault, then `clean`: what was struck, what the record contains, and what
+// is left afterwards.
 import { spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -36,7 +37,10 @@ export interface Episode extends Verdict {
   exit: string;
   events: MatchEvent[];
   ended: EventOf<'run-ended'>[];
-  /** How the match ended according to the report, and which runs it lists; `how` is undefined if there is no report. */
+  /**
+   * How the match ended according to the report, and which runs it lists; `how` is undefined if
+   * there is no report.
+   */
   how: string | undefined;
   reported: string[];
   /** What was left before `clean` ran. */
@@ -47,7 +51,11 @@ export interface Episode extends Verdict {
 export async function playEpisode(draw: Draw, env: Env): Promise<Episode> {
   const startMs = performance.now();
   const place = mkdtempSync(join(tmpdir(), 'fault-'));
-  const [tmp, out, home] = ['tmp', 'out', 'home'].map((name) => join(place, name)) as [string, string, string];
+  const [tmp, out, home] = ['tmp', 'out', 'home'].map((name) => join(place, name)) as [
+    string,
+    string,
+    string,
+  ];
   // Rootless Podman runs as another user, who must be able to enter the folder.
   chmodSync(place, 0o755);
   for (const folder of [tmp, out, home]) mkdirSync(folder);
@@ -73,14 +81,21 @@ export async function playEpisode(draw: Draw, env: Env): Promise<Episode> {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const pid = child.pid as number;
-    const over = new Promise<string>((resolve) => child.once('exit', (code, signal) => resolve(signal ?? `${code}`)));
+    const over = new Promise<string>((resolve) =>
+      child.once('exit', (code, signal) => resolve(signal ?? `${code}`)),
+    );
     const words = Promise.all([text(child.stdout), text(child.stderr)]);
     const witness = watchRecord(out, over);
     const bound = setTimeout(() => child.kill('SIGKILL'), BOUND_MS);
-    let strike: { struck: Struck; during: Episode['during'] } = { struck: set.struck?.(), during: undefined };
+    let strike: { struck: Struck; during: Episode['during'] } = {
+      struck: set.struck?.(),
+      during: undefined,
+    };
     if (set.strike && (await witness.moment(draw.moment, draw.entry, draw.run))) {
       await pause(draw.delayMs);
-      strike = await struckWithin(witness, draw, () => set.strike?.({ pid, match: witness.match() ?? '', entry: draw.entry, env: base }));
+      strike = await struckWithin(witness, draw, () =>
+        set.strike?.({ pid, match: witness.match() ?? '', entry: draw.entry, env: base }),
+      );
     }
     const exit = await over;
     clearTimeout(bound);
@@ -89,11 +104,17 @@ export async function playEpisode(draw: Draw, env: Env): Promise<Episode> {
     for (const folder of [tmp, out]) rmSync(join(folder, 'filler'), { force: true });
     const [, stderr] = await words;
     const mark = { match: witness.match(), pid, tmp };
-    const reported = await cagematch(['report', join(out, witness.match() ?? 'none'), '--format', 'json'], base, place);
+    const reported = await cagematch(
+      ['report', join(out, witness.match() ?? 'none'), '--format', 'json'],
+      base,
+      place,
+    );
     const before = await whatIsLeft(mark, base);
     const clean = await cagematch(['clean'], base, place);
     const left = await whatIsLeft(mark, base);
-    const ended = witness.events.filter((event): event is EventOf<'run-ended'> => event.type === 'run-ended');
+    const ended = witness.events.filter(
+      (event): event is EventOf<'run-ended'> => event.type === 'run-ended',
+    );
     const seen = {
       draw,
       ...strike,
@@ -145,7 +166,10 @@ async function prepare(
   const { kind } = draw;
   if (kind === 'harness killed' || kind === 'interrupted') {
     const signal = kind === 'interrupted' ? 'SIGINT' : 'SIGKILL';
-    return { ...replay, strike: ({ pid }) => (signalled(pid, signal) ? `kill -${signal} ${pid}` : undefined) };
+    return {
+      ...replay,
+      strike: ({ pid }) => (signalled(pid, signal) ? `kill -${signal} ${pid}` : undefined),
+    };
   }
   if (kind === 'client killed') return { ...replay, strike: killClient };
   if (kind === 'sandbox killed') return { ...replay, strike: killSandbox };
@@ -181,12 +205,19 @@ async function prepare(
     };
   }
   const fault = MODEL_FAULTS.find((status) => kind === `model ${status}`) ?? '500';
-  const upstream = await openUpstream(readCassette(bundledTask('hello').cassette), fault, draw.fromRequest);
+  const upstream = await openUpstream(
+    readCassette(bundledTask('hello').cassette),
+    fault,
+    draw.fromRequest,
+  );
   undo.push(upstream.close);
   return {
     args: ['--model', 'live', '--allow-host', '--runs', '1'],
     env: { CLAUDE_CODE_OAUTH_TOKEN: 'sk-ant-oat01-of-nobody', CAGEMATCH_UPSTREAM: upstream.url },
-    struck: () => (upstream.faulted() > 0 ? `${fault} from request ${draw.fromRequest + 1} on, ${upstream.faulted()} times` : undefined),
+    struck: () =>
+      upstream.faulted() > 0
+        ? `${fault} from request ${draw.fromRequest + 1} on, ${upstream.faulted()} times`
+        : undefined,
   };
 }
 

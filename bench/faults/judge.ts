@@ -1,4 +1,5 @@
-// Judges whether a match ended correctly after its fault. Each complaint is one line; no complaints means that it did.
+// Judges whether a match ended correctly after its fault. Each complaint is one line; no complaints
+// means that it did.
 
 import { parseJson } from '../../lib/json.js';
 import type { Captured } from '../../lib/os/capture.js';
@@ -36,7 +37,11 @@ export function judge(seen: Seen): Verdict {
   return {
     left: [...left, ...unclean],
     lost: lost(seen),
-    wrong: [...(seen.hung ? ['the match came to no end'] : []), ...wrong(seen), ...howEnded(seen, draw)],
+    wrong: [
+      ...(seen.hung ? ['the match came to no end'] : []),
+      ...wrong(seen),
+      ...howEnded(seen, draw),
+    ],
   };
 }
 
@@ -46,30 +51,46 @@ function lost({ events, ended, reported }: Seen): string[] {
   const started = events.flatMap((event) => (event.type === 'run-started' ? [event.run] : []));
   const over = events.some((event) => event.type === 'match-ended');
   for (const run of over ? started : started.slice(0, -1))
-    if (!ended.some((end) => end.run === run)) complaints.push(`${run} had ended, and is not in the record`);
+    if (!ended.some((end) => end.run === run))
+      complaints.push(`${run} had ended, and is not in the record`);
   if (!events.some((event) => event.type === 'match-started')) return complaints;
   const report = reportedRuns(reported);
-  if (!report) return [...complaints, `the record cannot be read: ${reported.stderr.trim().slice(0, 300)}`];
-  for (const { run } of ended) if (!report.runs.includes(run)) complaints.push(`${run} is in the record, and not in the report`);
+  if (!report)
+    return [...complaints, `the record cannot be read: ${reported.stderr.trim().slice(0, 300)}`];
+  for (const { run } of ended)
+    if (!report.runs.includes(run))
+      complaints.push(`${run} is in the record, and not in the report`);
   return complaints;
 }
 
-/** A fault affects its row from its moment on; faults of the disk, the model or the harness affect all rows. */
+/**
+ * A fault affects its row from its moment on; faults of the disk, the model or the harness affect
+ * all rows.
+ */
 function wrong({ draw, struck, ended, events }: Seen): string[] {
   const right = rightCauses(draw);
-  const strikesAll = /^(interrupted|harness killed|model|disk full|record disk full)/.test(draw.kind);
+  const strikesAll = /^(interrupted|harness killed|model|disk full|record disk full)/.test(
+    draw.kind,
+  );
   const complaints: string[] = [];
   for (const { run, entry, outcome } of ended) {
     if (outcome.status === 'passed') continue;
     const expected = struck !== undefined && (strikesAll || entry === draw.entry);
-    if (!expected) complaints.push(`${run} failed and was not struck: ${outcome.cause}: ${outcome.message}`);
+    if (!expected)
+      complaints.push(`${run} failed and was not struck: ${outcome.cause}: ${outcome.message}`);
     else if (!right.includes(outcome.cause))
-      complaints.push(`${run} blames ${outcome.cause}, not ${right.join(' or ')}: ${outcome.message}`);
+      complaints.push(
+        `${run} blames ${outcome.cause}, not ${right.join(' or ')}: ${outcome.message}`,
+      );
   }
   for (const event of events) {
     if (event.type !== 'unprepared' || event.outcome.status === 'passed') continue;
     const { cause, message } = event.outcome;
-    if (struck === undefined || !(strikesAll || event.entry === draw.entry) || !right.includes(cause))
+    if (
+      struck === undefined ||
+      !(strikesAll || event.entry === draw.entry) ||
+      !right.includes(cause)
+    )
       complaints.push(`${event.entry} could not be prepared, and that blames ${cause}: ${message}`);
   }
   return complaints;
@@ -81,11 +102,13 @@ function howEnded({ struck, events, reported, exit, stderr }: Seen, { kind }: Dr
   const how = reportedRuns(reported)?.how;
   const done = events.some((event) => event.type === 'match-ended');
   const expected = done ? ['done', 'interrupted'] : ['crashed'];
-  const complaints = how !== undefined && !expected.includes(how) ? [`the report calls the match ${how}`] : [];
+  const complaints =
+    how !== undefined && !expected.includes(how) ? [`the report calls the match ${how}`] : [];
   if (struck === undefined) return complaints;
   if (kind === 'record disk full' && !done && !/events cannot be written/.test(stderr))
     complaints.push(`nothing is said of the record: ${stderr.slice(-200)}`);
-  if (kind === 'interrupted' && exit !== '130' && !done) complaints.push(`exit ${exit} after an interrupt`);
+  if (kind === 'interrupted' && exit !== '130' && !done)
+    complaints.push(`exit ${exit} after an interrupt`);
   if (!['harness killed', 'record disk full', 'interrupted'].includes(kind) && !done)
     complaints.push(`the match did not end by itself: exit ${exit}: ${stderr.slice(-300)}`);
   return complaints;

@@ -1,4 +1,5 @@
-// Finds what a match has left on this machine, independently of cagematch's own lists: by its id, its process and its temporary folder.
+// Finds what a match has left on this machine, independently of cagematch's own lists: by its id,
+// its process and its temporary folder.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Env } from '../../lib/contract.js';
 import { capture } from '../../lib/os/capture.js';
@@ -14,7 +15,13 @@ export interface Mark {
 
 /** One line per leftover; empty if there are none. */
 export async function whatIsLeft(mark: Mark, env: Env): Promise<string[]> {
-  return [...processes(mark), ...folders(mark), ...mounts(mark), ...cgroups(mark), ...(await sandboxes(mark, env))];
+  return [
+    ...processes(mark),
+    ...folders(mark),
+    ...mounts(mark),
+    ...cgroups(mark),
+    ...(await sandboxes(mark, env)),
+  ];
 }
 
 function processes({ match, pid, tmp }: Mark): string[] {
@@ -22,7 +29,8 @@ function processes({ match, pid, tmp }: Mark): string[] {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) return [];
     try {
       const words = readFileSync(`/proc/${name}/cmdline`, 'latin1').split('\0');
-      // A zombie has neither a command line nor an environment. The process that runs this search is excluded above.
+      // A zombie has neither a command line nor an environment. The process that runs this search
+      // is excluded above.
       if (words.join('') === '') return [];
       const environ = readFileSync(`/proc/${name}/environ`, 'latin1').split('\0');
       const ours = environ.some(
@@ -31,8 +39,11 @@ function processes({ match, pid, tmp }: Mark): string[] {
           (match !== undefined && found === `CAGEMATCH_MATCH=${match}`) ||
           found === `TMPDIR=${tmp}`,
       );
-      const named = match !== undefined && words.some((word) => word.includes(`cagematch-${match}`));
-      return ours || named ? [`process ${name}: ${words.slice(0, 6).join(' ').slice(0, 120)} (${cwdOf(name)})`] : [];
+      const named =
+        match !== undefined && words.some((word) => word.includes(`cagematch-${match}`));
+      return ours || named
+        ? [`process ${name}: ${words.slice(0, 6).join(' ').slice(0, 120)} (${cwdOf(name)})`]
+        : [];
     } catch {
       return []; // The process is gone.
     }
@@ -60,7 +71,9 @@ function mounts({ match, tmp }: Mark): string[] {
 
 function cgroups({ match }: Mark): string[] {
   if (match === undefined) return [];
-  const hierarchies = readdirSync('/sys/fs/cgroup', { withFileTypes: true }).filter((found) => found.isDirectory());
+  const hierarchies = readdirSync('/sys/fs/cgroup', { withFileTypes: true }).filter((found) =>
+    found.isDirectory(),
+  );
   return hierarchies.flatMap(({ name }) =>
     readdirSync(`/sys/fs/cgroup/${name}`)
       .filter((group) => group.includes(match))
@@ -70,11 +83,23 @@ function cgroups({ match }: Mark): string[] {
 
 const PODMAN_PS = ['ps', '--all', '--external', '--format', '{{.Names}} {{.Labels}}'];
 const LISTS: { kind: string; argv: [string, ...string[]]; env?: Env }[] = [
-  { kind: 'container of docker', argv: ['docker', 'ps', '--all', '--format', '{{.Names}} {{.Labels}}'] },
-  { kind: 'volume of docker', argv: ['docker', 'volume', 'ls', '--format', '{{.Name}} {{.Labels}}'] },
-  { kind: 'network of docker', argv: ['docker', 'network', 'ls', '--format', '{{.Name}} {{.Labels}}'] },
+  {
+    kind: 'container of docker',
+    argv: ['docker', 'ps', '--all', '--format', '{{.Names}} {{.Labels}}'],
+  },
+  {
+    kind: 'volume of docker',
+    argv: ['docker', 'volume', 'ls', '--format', '{{.Name}} {{.Labels}}'],
+  },
+  {
+    kind: 'network of docker',
+    argv: ['docker', 'network', 'ls', '--format', '{{.Name}} {{.Labels}}'],
+  },
   { kind: 'container of podman', argv: ['podman', ...PODMAN_PS] },
-  { kind: 'volume of podman', argv: ['podman', 'volume', 'ls', '--format', '{{.Name}} {{.Labels}}'] },
+  {
+    kind: 'volume of podman',
+    argv: ['podman', 'volume', 'ls', '--format', '{{.Name}} {{.Labels}}'],
+  },
   { kind: 'instance of incus', argv: ['incus', 'list', '--format', 'csv', '--columns', 'n'] },
 ];
 
@@ -86,8 +111,15 @@ export function rootlessPodman(env: Env): { argv: [string, ...string[]]; env: En
     .find((line) => name !== undefined && line.startsWith(`${name}:`));
   const [, , uid = '', gid = '', , home = ''] = account?.split(':') ?? [];
   if (account === undefined) return undefined;
-  const own = { ...env, HOME: home, XDG_RUNTIME_DIR: env.CAGEMATCH_ROOTLESS_RUNTIME_DIR ?? `/run/user/${uid}` };
-  return { argv: ['setpriv', '--reuid', uid, '--regid', gid, '--clear-groups', 'podman'], env: own };
+  const own = {
+    ...env,
+    HOME: home,
+    XDG_RUNTIME_DIR: env.CAGEMATCH_ROOTLESS_RUNTIME_DIR ?? `/run/user/${uid}`,
+  };
+  return {
+    argv: ['setpriv', '--reuid', uid, '--regid', gid, '--clear-groups', 'podman'],
+    env: own,
+  };
 }
 
 /** Runtimes that are not installed list nothing. */
@@ -95,7 +127,14 @@ async function sandboxes({ match }: Mark, env: Env): Promise<string[]> {
   if (match === undefined) return [];
   const rootless = rootlessPodman(env);
   const lists = rootless
-    ? [...LISTS, { ...rootless, kind: 'container of rootless podman', argv: [...rootless.argv, ...PODMAN_PS] as [string, ...string[]] }]
+    ? [
+        ...LISTS,
+        {
+          ...rootless,
+          kind: 'container of rootless podman',
+          argv: [...rootless.argv, ...PODMAN_PS] as [string, ...string[]],
+        },
+      ]
     : LISTS;
   const listed = await Promise.all(
     lists.map(async ({ kind, argv, ...own }) => {

@@ -29,7 +29,9 @@ export function killClient({ pid, entry }: Target): Struck {
   );
 }
 
-/** Kills the sandbox through the runtime's own command; for an OS sandbox, its outermost process. */
+/**
+ * Kills the sandbox through the runtime's own command; for an OS sandbox, its outermost process.
+ */
 export async function killSandbox(target: Target): Promise<Struck> {
   const { pid, entry, env } = target;
   if (entry === 'native') return killFirst(below(pid), ({ argv }) => nameOf(argv) === 'bwrap');
@@ -37,7 +39,11 @@ export async function killSandbox(target: Target): Promise<Struck> {
   if (name === undefined) return undefined;
   const runtime = runtimeOf(entry, env);
   const verb = entry.startsWith('incus') ? ['stop', '--force', name] : ['kill', name];
-  const done = await capture([...runtime.argv, ...verb], { env: runtime.env, cwd: '/', timeoutMs: 20_000 });
+  const done = await capture([...runtime.argv, ...verb], {
+    env: runtime.env,
+    cwd: '/',
+    timeoutMs: 20_000,
+  });
   return succeeded(done) ? `${runtime.argv.at(-1)} ${verb.join(' ')}` : undefined;
 }
 
@@ -50,7 +56,10 @@ export async function killAgent(target: Target): Promise<Struck> {
   const name = sandboxOf(target);
   if (name === undefined) return undefined;
   if (entry.startsWith('incus'))
-    return killFirst(commandLines(), (candidate) => isAgent(candidate) && cgroupOf(candidate.pid).includes(name));
+    return killFirst(
+      commandLines(),
+      (candidate) => isAgent(candidate) && cgroupOf(candidate.pid).includes(name),
+    );
   const runtime = runtimeOf(entry, env);
   const asked = await capture([...runtime.argv, 'inspect', '--format', '{{.State.Pid}}', name], {
     env: runtime.env,
@@ -89,7 +98,10 @@ function below(root: number): { pid: number; argv: string[] }[] {
   return found;
 }
 
-function killFirst(among: { pid: number; argv: string[] }[], wanted: (candidate: { pid: number; argv: string[] }) => boolean): Struck {
+function killFirst(
+  among: { pid: number; argv: string[] }[],
+  wanted: (candidate: { pid: number; argv: string[] }) => boolean,
+): Struck {
   const found = among.find(wanted);
   if (!found) return undefined;
   try {

@@ -10,7 +10,8 @@ export function storyOf(episode: Episode, whole: boolean): string {
   const head = `${bad === 0 ? 'ok ' : 'BAD'} #${draw.index} ${draw.kind}, ${draw.entry}, ${where}: ${struck ?? 'nothing to strike'}${during ? ` in ${during.phase} of ${during.run}` : ''}; exit ${exit}, ${ended.length} runs ended, ${before.length} left before clean, ${left.length} after, ${Math.round(tookMs / 1000)} s`;
   if (!whole) return head;
   const outcomes = ended.map(
-    ({ run, outcome }) => `    ${run}: ${outcome.status === 'passed' ? 'passed' : `${outcome.cause}: ${outcome.message}`}`,
+    ({ run, outcome }) =>
+      `    ${run}: ${outcome.status === 'passed' ? 'passed' : `${outcome.cause}: ${outcome.message}`}`,
   );
   return [
     head,
@@ -33,8 +34,11 @@ export function tableOf(played: Episode[]): string[] {
       const word = outcome.status === 'passed' ? 'passed' : outcome.cause;
       causes.set(word, (causes.get(word) ?? 0) + 1);
     }
-    const counts = [...causes].sort((a, b) => b[1] - a[1]).map(([cause, count]) => `${cause} ${count}`);
-    const sum = (count: (episode: Episode) => number) => ofKind.reduce((total, episode) => total + count(episode), 0);
+    const counts = [...causes]
+      .sort((a, b) => b[1] - a[1])
+      .map(([cause, count]) => `${cause} ${count}`);
+    const sum = (count: (episode: Episode) => number) =>
+      ofKind.reduce((total, episode) => total + count(episode), 0);
     const cells = [
       kind,
       ofKind.length,

@@ -4,8 +4,20 @@ import type { AddressInfo } from 'node:net';
 import type { Cassette } from '../../lib/model/cassette.js';
 import { serveReplay } from '../../lib/model/replay.mjs';
 
-export const MODEL_FAULTS = ['401', '429', '500', '529', 'half', 'garbage', 'silent', 'stops'] as const;
-/** An HTTP status, or: a stream that breaks off, an invalid response, no response ever, an endpoint that is gone. */
+export const MODEL_FAULTS = [
+  '401',
+  '429',
+  '500',
+  '529',
+  'half',
+  'garbage',
+  'silent',
+  'stops',
+] as const;
+/**
+ * An HTTP status, or: a stream that breaks off, an invalid response, no response ever, an endpoint
+ * that is gone.
+ */
 export type ModelFault = (typeof MODEL_FAULTS)[number];
 
 const BEGINNING = [
@@ -33,7 +45,11 @@ export interface Upstream {
 }
 
 /** @param fromRequest how many requests are answered from the cassette first */
-export async function openUpstream(cassette: Cassette, fault: ModelFault, fromRequest: number): Promise<Upstream> {
+export async function openUpstream(
+  cassette: Cassette,
+  fault: ModelFault,
+  fromRequest: number,
+): Promise<Upstream> {
   let seen = 0;
   let faulted = 0;
   const server = createServer((req, res) => {
@@ -46,10 +62,14 @@ export async function openUpstream(cassette: Cassette, fault: ModelFault, fromRe
       return server.closeAllConnections();
     }
     if (fault === 'garbage')
-      return void res.writeHead(200, { 'content-type': 'text/event-stream' }).end('<<< no stream \u0000 at all >>>\n\n');
+      return void res
+        .writeHead(200, { 'content-type': 'text/event-stream' })
+        .end('<<< no stream \u0000 at all >>>\n\n');
     if (fault === 'half') {
       res.writeHead(200, { 'content-type': 'text/event-stream' });
-      const text = BEGINNING.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join('');
+      const text = BEGINNING.map(
+        (event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`,
+      ).join('');
       return void res.write(text, () => res.destroy());
     }
     const error = { type: 'error', error: { type: 'api_error', message: `the scripted ${fault}` } };

@@ -17,7 +17,10 @@ export interface Witness {
   close(): void;
 }
 
-/** @param out the folder in which the match creates its own folder @param over resolves when the harness has ended */
+/**
+ * @param out the folder in which the match creates its own folder
+ * @param over resolves when the harness has ended
+ */
 export function watchRecord(out: string, over: Promise<unknown>): Witness {
   const events: MatchEvent[] = [];
   const waiting = new Set<() => void>();
@@ -66,7 +69,8 @@ export function watchRecord(out: string, over: Promise<unknown>): Witness {
       look();
       const started = events.findLast((event) => event.type === 'run-started');
       if (started?.type !== 'run-started' || started.entry !== entry) return undefined;
-      if (events.some((event) => event.type === 'run-ended' && event.run === started.run)) return undefined;
+      if (events.some((event) => event.type === 'run-ended' && event.run === started.run))
+        return undefined;
       const phase = events.findLast((event) => event.type === 'phase' && event.run === started.run);
       return { run: started.run, phase: phase?.type === 'phase' ? phase.phase : 'furnish' };
     },
@@ -84,6 +88,9 @@ function hasCome(events: MatchEvent[], which: Moment, entry: string, run: number
   const started = events.filter((event) => event.type === 'run-started' && event.entry === entry);
   const child = started[run - 1];
   return (
-    child?.type === 'run-started' && events.some((event) => event.type === 'phase' && event.run === child.run && event.phase === which)
+    child?.type === 'run-started' &&
+    events.some(
+      (event) => event.type === 'phase' && event.run === child.run && event.phase === which,
+    )
   );
 }

@@ -1,15 +1,22 @@
-// Chooses the credential of a live run. The agent would take the first one; if that would bill someone unexpectedly, the user has to
-// decide.
+// Chooses the credential of a live run. The agent would take the first one; if that would bill
+// someone unexpectedly, the user has to decide.
 import type { Env } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import { capture, succeeded, whyFailed } from '../os/capture.js';
 import { keepSecret } from '../secrets.js';
-import { type Candidate, type Credential, isTaken, malformed, type Problem, payerOf } from './credential.js';
+import {
+  type Candidate,
+  type Credential,
+  isTaken,
+  malformed,
+  type Problem,
+  payerOf,
+} from './credential.js';
 import type { Found } from './find.js';
 
 /**
- * `plan`: a subscription's token. `api-key`: any credential that is billed by use. Undefined: the agent's own order, provided that it
- * causes no unexpected bill.
+ * `plan`: a subscription's token. `api-key`: any credential that is billed by use. Undefined: the
+ * agent's own order, provided that it causes no unexpected bill.
  */
 export const AUTHS = ['plan', 'api-key'] as const;
 export type Wish = (typeof AUTHS)[number] | undefined;
@@ -19,14 +26,24 @@ const NEAR_MS = 60 * 60_000;
 
 /**
  * @returns the credential to use, and warnings to print first
- * @throws `bad-input` if there is none, if it cannot work, or if it would bill the API although a plan is available
+ * @throws `bad-input` if there is none, if it cannot work, or if it would bill the API although a
+ *   plan is available
  */
-export async function chooseCredential(found: Found, wish: Wish, env: Env): Promise<{ credential: Credential; warnings: Problem[] }> {
+export async function chooseCredential(
+  found: Found,
+  wish: Wish,
+  env: Env,
+): Promise<{ credential: Credential; warnings: Problem[] }> {
   const candidate = pick(found, wish);
   if (candidate.problem) throw refusal(candidate.problem);
   const left = (candidate.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY) - Date.now();
-  const renew = 'start claude once, which renews its login, or put what claude setup-token prints into .env';
-  if (left <= 0) throw refusal({ text: `the token in ${candidate.where} expired at ${candidate.expiresAt?.toISOString()}`, hint: renew });
+  const renew =
+    'start claude once, which renews its login, or put what claude setup-token prints into .env';
+  if (left <= 0)
+    throw refusal({
+      text: `the token in ${candidate.where} expired at ${candidate.expiresAt?.toISOString()}`,
+      hint: renew,
+    });
   const near = {
     text: `the token in ${candidate.where} expires in ${Math.ceil(left / 60_000)} min, perhaps within the match`,
     hint: renew,
@@ -45,7 +62,9 @@ export function takenOf({ candidates }: Found): Candidate[] {
 export function complaintsOf(found: Found): Problem[] {
   const conflict = conflictOf(found);
   return [
-    ...(conflict ? [{ text: conflictText(conflict), hint: 'say --auth plan or --auth api-key in a live run' }] : []),
+    ...(conflict
+      ? [{ text: conflictText(conflict), hint: 'say --auth plan or --auth api-key in a live run' }]
+      : []),
     ...found.candidates.flatMap(({ problem }) => (problem ? [problem] : [])),
     ...found.warnings,
   ];
@@ -72,14 +91,29 @@ function pick(found: Found, wish: Wish): Candidate {
     const chosen = taken.find((candidate) => payerOf(candidate) === payer);
     if (chosen) return chosen;
     const what = wish === 'plan' ? "a plan's token" : 'an API key';
-    throw refusal(unread(found) ?? { text: `--auth ${wish} needs ${what}, and none was found in ${found.looked.join(', ')}`, hint: SETUP });
+    throw refusal(
+      unread(found) ?? {
+        text: `--auth ${wish} needs ${what}, and none was found in ${found.looked.join(', ')}`,
+        hint: SETUP,
+      },
+    );
   }
   const conflict = conflictOf(found);
-  if (conflict) throw refusal({ text: conflictText(conflict), hint: '--auth plan, or --auth api-key' });
+  if (conflict)
+    throw refusal({ text: conflictText(conflict), hint: '--auth plan, or --auth api-key' });
   const [first] = taken;
-  if (!first) throw refusal(unread(found) ?? { text: `no credential was found in ${found.looked.join(', ')}`, hint: SETUP });
+  if (!first)
+    throw refusal(
+      unread(found) ?? {
+        text: `no credential was found in ${found.looked.join(', ')}`,
+        hint: SETUP,
+      },
+    );
   if (first.kind === 'cloud')
-    throw refusal({ text: `${first.where} is set, and a live run cannot forward to a cloud provider`, hint: `unset ${first.where}` });
+    throw refusal({
+      text: `${first.where} is set, and a live run cannot forward to a cloud provider`,
+      hint: `unset ${first.where}`,
+    });
   return first;
 }
 
@@ -98,7 +132,10 @@ async function resolveCredential(candidate: Candidate, env: Env): Promise<Creden
   const key = result.stdout.trim();
   if (!succeeded(result) || key === '') {
     // Its output may contain the key, so leave it out of the message.
-    const how = result.failure || !succeeded(result) ? whyFailed({ ...result, stdout: '', stderr: '' }) : 'it printed nothing';
+    const how =
+      result.failure || !succeeded(result)
+        ? whyFailed({ ...result, stdout: '', stderr: '' })
+        : 'it printed nothing';
     throw refusal({ text: `${where} gave no key: ${how}`, hint: 'run the command by hand' });
   }
   const problem = malformed(key, `what ${where} printed`);

@@ -1,8 +1,9 @@
 // A credential: its kind, who pays for it, where it was found, and how much of it may be shown.
 
 /**
- * `auth-token`: a bearer token for a service that replaces the API. `api-key-helper`: a user's command that prints a key. `cloud`: the
- * agent uses a cloud provider's own credential chain, of which we hold nothing.
+ * `auth-token`: a bearer token for a service that replaces the API. `api-key-helper`: a user's
+ * command that prints a key. `cloud`: the agent uses a cloud provider's own credential chain, of
+ * which we hold nothing.
  */
 type Kind = 'cloud' | 'auth-token' | 'api-key' | 'api-key-helper' | 'oauth';
 
@@ -21,7 +22,10 @@ export interface Candidate {
   source: 'environment' | '.env' | 'settings' | 'keychain' | 'file';
   /** Exact location: a variable's name, a Keychain service, or a path. */
   where: string;
-  /** Never printed, stored, or put into an argv. Absent for a helper, a cloud, or a credential that cannot be read. */
+  /**
+   * Never printed, stored, or put into an argv. Absent for a helper, a cloud, or a credential that
+   * cannot be read.
+   */
   secret?: string;
   /** For a helper: the shell command. */
   command?: string;
@@ -42,7 +46,10 @@ export function payerOf({ kind }: Candidate): Payer {
   return kind === 'oauth' ? 'plan' : kind === 'cloud' ? 'cloud' : 'api';
 }
 
-/** True if the agent would take it, valid or not. The agent skips one that cannot be read and tries the next. */
+/**
+ * True if the agent would take it, valid or not. The agent skips one that cannot be read and tries
+ * the next.
+ */
 export function isTaken({ kind, secret, command }: Candidate): boolean {
   return kind === 'cloud' || secret !== undefined || command !== undefined;
 }
@@ -53,10 +60,14 @@ export function hasExpired({ expiresAt }: Candidate): boolean {
 
 /** @returns the problem, if no HTTP header can carry the text of the secret */
 export function malformed(secret: string, name: string): Problem | undefined {
-  if (/[\r\n]/.test(secret)) return { text: `${name} holds a line break`, hint: `set ${name} again, as one line` };
+  if (/[\r\n]/.test(secret))
+    return { text: `${name} holds a line break`, hint: `set ${name} again, as one line` };
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
   if (/[\u0000- \u007f-\uffff]/.test(secret))
-    return { text: `${name} holds a space or a character that no header can carry`, hint: `set ${name} again, without quotes and spaces` };
+    return {
+      text: `${name} holds a space or a character that no header can carry`,
+      hint: `set ${name} again, without quotes and spaces`,
+    };
   return undefined;
 }
 

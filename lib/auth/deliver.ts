@@ -1,4 +1,5 @@
-// Credential delivery to the agent inside: as an environment variable, or as the file in which the agent stores its login.
+// Credential delivery to the agent inside: as an environment variable, or as the file in which the
+// agent stores its login.
 import { randomBytes } from 'node:crypto';
 import { keepSecret } from '../secrets.js';
 import type { Credential } from './credential.js';
@@ -14,7 +15,9 @@ export function variableOf({ kind }: Pick<Credential, 'kind'>): string {
   return kind === 'auth-token' ? 'ANTHROPIC_AUTH_TOKEN' : 'ANTHROPIC_API_KEY';
 }
 
-/** Delivers a token that is valid only at this match's gateway, in the variable of a plan's token. */
+/**
+ * Delivers a token that is valid only at this match's gateway, in the variable of a plan's token.
+ */
 export function asToken(token: string): Delivery {
   return { how: 'env', variable: 'CLAUDE_CODE_OAUTH_TOKEN', secret: token };
 }
@@ -34,8 +37,8 @@ export function goesAsFile({ kind }: Pick<Credential, 'kind'>): boolean {
 }
 
 /**
- * Delivers the access token alone: a refresh token can be used only once, and a sandbox that used it would log the user out. (The agent
- * accepts a file without one; observed with 2.1.197.)
+ * Delivers the access token alone: a refresh token can be used only once, and a sandbox that used
+ * it would log the user out. (The agent accepts a file without one; observed with 2.1.197.)
  */
 export function asFile({ secret, expiresAt, scopes, plan }: Credential): Delivery {
   const login = {
@@ -49,7 +52,10 @@ export function asFile({ secret, expiresAt, scopes, plan }: Credential): Deliver
 
 const EIGHT_HOURS_MS = 8 * 3_600_000;
 
-/** A worthless replacement for the user's credential in replay: of the same format, and known to nobody else. */
+/**
+ * A worthless replacement for the user's credential in replay: of the same format, and known to
+ * nobody else.
+ */
 export function canary(): Credential {
   const secret = `sk-ant-oat01-${randomBytes(70).toString('base64url')}-AA`;
   keepSecret(secret, 'canary');

@@ -1,4 +1,5 @@
-// Reads what a sandbox could leave on this machine: processes, mounts, network namespaces, cgroups, ports, folders. Linux only.
+// Reads what a sandbox could leave on this machine: processes, mounts, network namespaces, cgroups,
+// ports, folders. Linux only.
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,11 +24,17 @@ const HERE: Places = { proc: '/proc', cgroup: '/sys/fs/cgroup', run: '/run', tmp
 /** The state of the machine at one moment. */
 export interface Reading {
   things: Map<string, Thing>;
-  /** Names in the folder for temporary files; `things` includes only those that the previous reading did not have. */
+  /**
+   * Names in the folder for temporary files; `things` includes only those that the previous reading
+   * did not have.
+   */
   temporary: Set<string>;
   /** The processes that existed; those already in the previous reading are not read again. */
   pids: Map<number, Kin>;
-  /** Evidence that since the previous reading an unknown sandbox has started, or that another harness is at work. */
+  /**
+   * Evidence that since the previous reading an unknown sandbox has started, or that another
+   * harness is at work.
+   */
   others: Thing[];
 }
 
@@ -40,7 +47,10 @@ export interface Machine {
    * @param owner owner label of this harness
    */
   read(before: Reading | undefined, owner: string): Reading;
-  /** Ports on which these processes listen. A port belongs to the process that holds it; reading all ports would take the kernel 10 ms. */
+  /**
+   * Ports on which these processes listen. A port belongs to the process that holds it; reading all
+   * ports would take the kernel 10 ms.
+   */
   ports(pids: number[]): Leftover[];
 }
 
@@ -59,12 +69,14 @@ export function machineAt(places: Places): Machine {
       const ourMounts = link(`${places.proc}/self/ns/mnt`);
       for (const pid of numbers(entries(places.proc))) {
         const known = before?.pids.get(pid);
-        // A pid that was reused within one run would be mistaken for the earlier process, but the kernel assigns pids in sequence.
+        // A pid that was reused within one run would be mistaken for the earlier process, but the
+        // kernel assigns pids in sequence.
         const kin = known ?? kinOf(places.proc, pid, owner);
         pids.set(pid, kin);
         const thing = before && known === undefined ? readProcess(places.proc, pid) : undefined;
         if (thing) fresh.push(thing);
-        if (kin === 'other-harness') others.push(thing ?? { kind: 'process', id: `pid ${pid}`, marks: [] });
+        if (kin === 'other-harness')
+          others.push(thing ?? { kind: 'process', id: `pid ${pid}`, marks: [] });
         else if (thing && isApart(places.proc, pid, ourMounts)) others.push(thing);
       }
       const temporary = new Set(entries(places.tmp()));
@@ -80,9 +92,14 @@ export function machineAt(places: Places): Machine {
 export const keyOf = ({ kind, id }: Pick<Thing, 'kind' | 'id'>) => `${kind} ${id}`;
 
 function kinOf(proc: string, pid: number, owner: string): Kin {
-  const its = new RegExp(`(?:^|\\0)${OWNER_VARIABLE}=([^\\0]*)`).exec(read(`${proc}/${pid}/environ`))?.[1];
-  // A process that a dead harness's client left running for the user (a pause process) is not a harness at work.
-  return its === undefined || its === owner || pid === process.pid || ownerDead(its) ? 'any' : 'other-harness';
+  const its = new RegExp(`(?:^|\\0)${OWNER_VARIABLE}=([^\\0]*)`).exec(
+    read(`${proc}/${pid}/environ`),
+  )?.[1];
+  // A process that a dead harness's client left running for the user (a pause process) is not a
+  // harness at work.
+  return its === undefined || its === owner || pid === process.pid || ownerDead(its)
+    ? 'any'
+    : 'other-harness';
 }
 
 /** Undefined for a kernel thread or a zombie. */
@@ -91,11 +108,16 @@ function readProcess(proc: string, pid: number): Thing | undefined {
   if (argv === '') return undefined;
   const sandbox = sandboxIn(read(`${proc}/${pid}/environ`)) ?? markedSandbox(pid, proc);
   const id = sandbox === undefined ? `pid ${pid} (${argv.slice(0, 60)})` : `${sandbox} pid ${pid}`;
-  const marks = [sandbox, link(`${proc}/${pid}/cwd`), read(`${proc}/${pid}/cgroup`), argv].filter((mark) => mark !== undefined);
+  const marks = [sandbox, link(`${proc}/${pid}/cwd`), read(`${proc}/${pid}/cgroup`), argv].filter(
+    (mark) => mark !== undefined,
+  );
   return { kind: 'process', id, marks };
 }
 
-/** True if the process has another mount namespace than ours, and so is in some sandbox, ours or not. */
+/**
+ * True if the process has another mount namespace than ours, and so is in some sandbox, ours or
+ * not.
+ */
 function isApart(proc: string, pid: number, ours: string | undefined): boolean {
   const its = link(`${proc}/${pid}/ns/mnt`);
   return ours !== undefined && its !== undefined && its !== ours;
@@ -112,15 +134,22 @@ function mounts({ proc }: Places): Thing[] {
 /** Lists the named network namespaces. */
 function namespaces({ run }: Places): Thing[] {
   const folders = [join(run, 'netns'), join(run, 'docker/netns')];
-  return folders.flatMap((folder) => entries(folder).map((name) => ({ kind: 'netns', id: join(folder, name), marks: named(name) })));
+  return folders.flatMap((folder) =>
+    entries(folder).map((name) => ({ kind: 'netns', id: join(folder, name), marks: named(name) })),
+  );
 }
 
-/** Lists the cgroups of the unified hierarchy, or of one v1 hierarchy: a sandbox has its folder in each. */
+/**
+ * Lists the cgroups of the unified hierarchy, or of one v1 hierarchy: a sandbox has its folder in
+ * each.
+ */
 function cgroups(root: string): Thing[] {
   const unified = existsSync(join(root, 'cgroup.controllers'));
   const base = unified
     ? root
-    : ['pids', 'memory', 'systemd'].map((controller) => join(root, controller)).find((controller) => existsSync(controller));
+    : ['pids', 'memory', 'systemd']
+        .map((controller) => join(root, controller))
+        .find((controller) => existsSync(controller));
   const found: Thing[] = [];
   const open = base === undefined ? [] : [base];
   for (let folder = open.pop(); folder !== undefined && found.length < MOST; folder = open.pop()) {
@@ -138,7 +167,10 @@ function cgroups(root: string): Thing[] {
 
 const MOST = 20_000;
 
-/** Lists new temporary folders. Those of a harness record their owner; any other has only its name as a mark. */
+/**
+ * Lists new temporary folders. Those of a harness record their owner; any other has only its name
+ * as a mark.
+ */
 function folders(tmp: string, names: Set<string>, before: Reading): Thing[] {
   return [...names].flatMap((name) => {
     if (before.temporary.has(name)) return [];
@@ -150,7 +182,12 @@ function folders(tmp: string, names: Set<string>, before: Reading): Thing[] {
 
 /** Marks for a path: none if it contains a random name, which does not identify an owner. */
 function named(path: string): string[] {
-  const rolled = path.split('/').some((part) => /(^|[-_.])[0-9a-f]{12,}($|[-_.])/.test(part) || /[0-9a-f]{8}-[0-9a-f]{4}-/.test(part));
+  const rolled = path
+    .split('/')
+    .some(
+      (part) =>
+        /(^|[-_.])[0-9a-f]{12,}($|[-_.])/.test(part) || /[0-9a-f]{8}-[0-9a-f]{4}-/.test(part),
+    );
   return rolled ? [] : [path];
 }
 

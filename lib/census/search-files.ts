@@ -1,4 +1,5 @@
-// Searches files of this host for the credential: whole folders, but only files written since the credential was created.
+// Searches files of this host for the credential: whole folders, but only files written since the
+// credential was created.
 import { closeSync, lstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { AS_FILE } from '../os/safe-dir.js';
 import { createSeeker, type Needle } from './search.js';
@@ -30,7 +31,10 @@ export interface Searched {
   left: boolean;
 }
 
-/** Searches the folders. It only reads, and within limits, so it is safe where other users may write. */
+/**
+ * Searches the folders. It only reads, and within limits, so it is safe where other users may
+ * write.
+ */
 export function searchFolders(folders: readonly string[], look: Look): Searched {
   const searched: Searched = { files: 0, read: 0, bytes: 0, hits: [], left: false };
   for (const folder of folders) walk(folder, 0, look, searched);
@@ -65,7 +69,11 @@ function lookAt(path: string, look: Look, searched: Searched): void {
   const seeker = createSeeker(look.needles);
   const chunk = Buffer.allocUnsafe(Math.min(CHUNK, Math.max(stats.size, 4096)));
   try {
-    for (let read = readSync(file, chunk); read > 0 && searched.bytes <= MOST_BYTES; read = readSync(file, chunk)) {
+    for (
+      let read = readSync(file, chunk);
+      read > 0 && searched.bytes <= MOST_BYTES;
+      read = readSync(file, chunk)
+    ) {
       searched.bytes += read;
       seeker.push(chunk.subarray(0, read));
     }

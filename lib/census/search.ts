@@ -1,4 +1,5 @@
-// Searches a byte stream for a secret: raw, in every encoding that it may pass through, and in part.
+// Searches a byte stream for a secret: raw, in every encoding that it may pass through, and in
+// part.
 import { shapesOf } from '../secrets.js';
 
 /** A byte sequence to search for, and the name of its encoding. */
@@ -10,9 +11,15 @@ export interface Needle {
 /** Minimum length of a part. Half of a token of a hundred letters is still unique. */
 const SHORTEST_PART = 24;
 
-/** Returns the whole secret in every encoding, then its halves. A partial match is reported only if nothing else was found. */
+/**
+ * Returns the whole secret in every encoding, then its halves. A partial match is reported only if
+ * nothing else was found.
+ */
 export function needlesOf(secret: string): Needle[] {
-  const whole = shapesOf(secret).map((text) => ({ shape: nameOf(text, secret), bytes: Buffer.from(text) }));
+  const whole = shapesOf(secret).map((text) => ({
+    shape: nameOf(text, secret),
+    bytes: Buffer.from(text),
+  }));
   const half = Math.floor(secret.length / 2);
   const parts = half < SHORTEST_PART ? [] : [secret.slice(0, half), secret.slice(half)];
   return [...whole, ...parts.map((part) => ({ shape: PART, bytes: Buffer.from(part) }))];
@@ -41,9 +48,13 @@ export function createSeeker(needles: readonly Needle[]): Seeker {
   let tail = Buffer.alloc(0);
   return {
     push(chunk) {
-      const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+      const bytes =
+        typeof chunk === 'string'
+          ? Buffer.from(chunk)
+          : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
       const joined = tail.length === 0 ? bytes : Buffer.concat([tail, bytes]);
-      for (const needle of needles) if (!seen.has(needle.shape) && joined.includes(needle.bytes)) seen.add(needle.shape);
+      for (const needle of needles)
+        if (!seen.has(needle.shape) && joined.includes(needle.bytes)) seen.add(needle.shape);
       // Copy it: the reader may reuse its buffer.
       tail = Buffer.from(joined.subarray(Math.max(0, joined.length - longest + 1)));
     },

@@ -1,4 +1,5 @@
-// Finds what a run has left in its workspace: files owned neither by the user inside nor by the caller, and the credential.
+// Finds what a run has left in its workspace: files owned neither by the user inside nor by the
+// caller, and the credential.
 import { join, relative } from 'node:path';
 import { type OpenDir, withOpenDir } from '../os/safe-dir.js';
 import type { Leftover } from '../record/types.js';
@@ -10,20 +11,31 @@ const MOST_SEEN = 50_000;
 const MOST_DEPTH = 100;
 const MOST_NAMED = 10;
 
-/** @param secret the credential of the match, which must not be in a workspace, however it was delivered */
-export function leftInWorkspace(workspace: string, owners: readonly (number | undefined)[], secret: string): Leftover[] {
+/**
+ * @param secret the credential of the match, which must not be in a workspace, however it was
+ *   delivered
+ */
+export function leftInWorkspace(
+  workspace: string,
+  owners: readonly (number | undefined)[],
+  secret: string,
+): Leftover[] {
   const { hits } = searchFolders([workspace], { needles: needlesOf(secret), sinceMs: 0 });
-  const credential = hits
-    .slice(0, MOST_NAMED)
-    .map(({ where, shape }) => ({ kind: 'credential', id: `${relative(workspace, where)} (${shape})` }));
+  const credential = hits.slice(0, MOST_NAMED).map(({ where, shape }) => ({
+    kind: 'credential',
+    id: `${relative(workspace, where)} (${shape})`,
+  }));
   return [...foreignFiles(workspace, owners), ...credential];
 }
 
 /**
- * Reads only names and owners, through open folders: a process that still runs inside may replace one with a link. `id` is the path below
- * the workspace.
+ * Reads only names and owners, through open folders: a process that still runs inside may replace
+ * one with a link. `id` is the path below the workspace.
  */
-export function foreignFiles(workspace: string, owners: readonly (number | undefined)[]): Leftover[] {
+export function foreignFiles(
+  workspace: string,
+  owners: readonly (number | undefined)[],
+): Leftover[] {
   const found: Leftover[] = [];
   let more = 0;
   let seen = 0;
@@ -34,10 +46,12 @@ export function foreignFiles(workspace: string, owners: readonly (number | undef
       if (!stat) continue;
       const below = join(path, name.toString());
       if (!owners.includes(stat.uid)) {
-        if (found.length < MOST_NAMED) found.push({ kind: 'foreign-file', id: `${below} (uid ${stat.uid})` });
+        if (found.length < MOST_NAMED)
+          found.push({ kind: 'foreign-file', id: `${below} (uid ${stat.uid})` });
         else more += 1;
       }
-      if (stat.isDirectory() && depth < MOST_DEPTH && seen < MOST_SEEN) folder.folder(name, (inner) => walk(inner, below, depth + 1));
+      if (stat.isDirectory() && depth < MOST_DEPTH && seen < MOST_SEEN)
+        folder.folder(name, (inner) => walk(inner, below, depth + 1));
     }
   };
   withOpenDir(workspace, (top) => walk(top, '', 0));

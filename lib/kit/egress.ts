@@ -19,9 +19,15 @@ const REFUSALS: Record<EgressKind, string> = {
  * @param able what the mode can enforce on this machine, with this entry's other options
  * @throws `not-ready` if the entry asks for anything else
  */
-export function requireEgress({ options: { egress } }: Pick<Context, 'options'>, title: string, able: readonly EgressKind[]): void {
+export function requireEgress(
+  { options: { egress } }: Pick<Context, 'options'>,
+  title: string,
+  able: readonly EgressKind[],
+): void {
   if (egress === undefined || able.includes(egressKind(egress))) return;
   const hint =
-    able.length === 0 ? 'leave out egress' : `egress: ${able.map((kind) => (kind === 'domains' ? '[example.com]' : kind)).join(' | ')}`;
+    able.length === 0
+      ? 'leave out egress'
+      : `egress: ${able.map((kind) => (kind === 'domains' ? '[example.com]' : kind)).join(' | ')}`;
   throw new CagematchError('not-ready', `${title} ${REFUSALS[egressKind(egress)]}`, hint);
 }

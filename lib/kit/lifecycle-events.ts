@@ -1,8 +1,12 @@
-// When a match's sandboxes started, ended and were gone, according to the runtime's own event stream. Independent of any one runtime.
+// When a match's sandboxes started, ended and were gone, according to the runtime's own event
+// stream. Independent of any one runtime.
 import type { Closable, Context, Env } from '../contract.js';
 import { stream } from '../os/stream.js';
 
-/** `ended`: nothing runs in the sandbox any more, though the runtime may still list it. `gone`: the runtime no longer lists it. */
+/**
+ * `ended`: nothing runs in the sandbox any more, though the runtime may still list it. `gone`: the
+ * runtime no longer lists it.
+ */
 export type Moment = 'start' | 'ended' | 'gone';
 
 /** One event, parsed from a line of the stream. */
@@ -12,12 +16,18 @@ export interface LifecycleEvent {
   name: string;
   /** The runtime's own id of the sandbox, where it differs from the name. */
   id?: string | undefined;
-  /** The runtime's own timestamp, converted to our clock, where it is more accurate than the line's arrival. */
+  /**
+   * The runtime's own timestamp, converted to our clock, where it is more accurate than the line's
+   * arrival.
+   */
   stampMs?: number | undefined;
 }
 
 export interface Moments extends Closable {
-  /** When the moment occurred, on our clock; undefined if `boundMs` ran out or the client's event stream ended. */
+  /**
+   * When the moment occurred, on our clock; undefined if `boundMs` ran out or the client's event
+   * stream ended.
+   */
   until(moment: Moment, name: string, boundMs?: number): Promise<number | undefined>;
   /** The full id of a sandbox, once its start event has arrived. */
   id(name: string): string | undefined;
@@ -27,7 +37,10 @@ export interface Moments extends Closable {
 interface EventSource {
   /** Distinguishes the event streams of a match. */
   key: string;
-  /** The command that prints one event per line until it is killed; evaluated when the stream is opened. */
+  /**
+   * The command that prints one event per line until it is killed; evaluated when the stream is
+   * opened.
+   */
   argv(): [string, ...string[]];
   env: Env;
   /** Parses a line; undefined if the line reports none of the moments. */
@@ -48,7 +61,8 @@ export function watchMoments(ctx: Context, source: EventSource): Promise<Moments
     };
     void (async () => {
       for await (const event of child) {
-        const reported = event.type === 'line' && event.stream === 'stdout' ? source.read(event.text) : undefined;
+        const reported =
+          event.type === 'line' && event.stream === 'stdout' ? source.read(event.text) : undefined;
         if (!reported) continue;
         const mark = `${reported.moment} ${reported.name}`;
         const atMs = Math.min(event.atMs, reported.stampMs ?? event.atMs);
@@ -64,7 +78,8 @@ export function watchMoments(ctx: Context, source: EventSource): Promise<Moments
         const mark = `${moment} ${name}`;
         if (seen.has(mark) || over || boundMs === 0) return Promise.resolve(seen.get(mark));
         return new Promise((resolve) => {
-          const timer = boundMs === undefined ? undefined : setTimeout(() => resolve(undefined), boundMs);
+          const timer =
+            boundMs === undefined ? undefined : setTimeout(() => resolve(undefined), boundMs);
           const set = waiting.get(mark) ?? new Set();
           set.add((atMs) => {
             clearTimeout(timer);

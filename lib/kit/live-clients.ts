@@ -1,4 +1,5 @@
-// The clients that this process is running for each sandbox: what a handle, which is plain data, cannot hold.
+// The clients that this process is running for each sandbox: what a handle, which is plain data,
+// cannot hold.
 import type { Context, Listed } from '../contract.js';
 import { pidsOf } from '../os/processes.js';
 import type { LocalStream } from '../os/stream.js';
@@ -17,8 +18,15 @@ export function noteClient(sandbox: string, client: LocalStream): LocalStream {
   return client;
 }
 
-/** The roots of a sandbox that consists of processes: those that this process has started, or else every one that `list` finds. */
-export async function rootsOf(ctx: Context, sandbox: string, list?: (ctx: Context) => Promise<Listed[]>): Promise<number[]> {
+/**
+ * The roots of a sandbox that consists of processes: those that this process has started, or else
+ * every one that `list` finds.
+ */
+export async function rootsOf(
+  ctx: Context,
+  sandbox: string,
+  list?: (ctx: Context) => Promise<Listed[]>,
+): Promise<number[]> {
   const own = clientsOf(sandbox).flatMap(({ pid }) => pid ?? []);
   return own.length > 0 ? own : pidsOf(ctx, sandbox, list);
 }

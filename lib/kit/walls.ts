@@ -1,4 +1,5 @@
-// The isolation checks: every wall that `probe --only walls` tests, by name, with what an agent can do if the wall is open.
+// The isolation checks: every wall that `probe --only walls` tests, by name, with what an agent can
+// do if the wall is open.
 
 export const WALLS = {
   'host-kernel': 'the kernel that answers inside is this host’s own',
@@ -30,7 +31,8 @@ export const WALLS = {
   'cloud-metadata': 'the address of a cloud’s metadata service is reached',
   'git-push-no-remote': 'a push by git goes somewhere although the workspace has no remote',
   'git-push-network': 'a push by git to a remote in the network goes through',
-  'git-push-file': 'a push by git to a repository of this host, outside of the workspace, goes through',
+  'git-push-file':
+    'a push by git to a repository of this host, outside of the workspace, goes through',
   'ssh-agent': 'the caller’s ssh agent answers',
   'credentials-in-env': 'a secret of the caller’s environment is in the agent’s own',
   'credentials-in-proc': 'a secret is read from the environment of a process of this host',
@@ -39,10 +41,13 @@ export const WALLS = {
   'fork-limit': 'no limit of processes is met at 600',
   'memory-limit': 'no limit of memory is met, a tenth past what a sandbox is given',
   'write-git-hooks': '.git/hooks of the workspace is written, which the host’s git would run',
-  'new-git-hooks': 'a folder of the workspace without a repository gets a .git/hooks, which the host’s git would run',
+  'new-git-hooks':
+    'a folder of the workspace without a repository gets a .git/hooks, which the host’s git would run',
   'write-git-config': '.git/config of the workspace is written, which the host’s git would follow',
-  'write-claude-folder': '.claude/ of the workspace is written, which the host’s agent would follow',
-  'write-vscode-folder': '.vscode/ of the workspace is written, which the host’s editor would follow',
+  'write-claude-folder':
+    '.claude/ of the workspace is written, which the host’s agent would follow',
+  'write-vscode-folder':
+    '.vscode/ of the workspace is written, which the host’s editor would follow',
   'write-mcp-json': '.mcp.json of the workspace is written, which the host’s agent would start',
 } as const;
 

@@ -1,4 +1,5 @@
-// Measures a row's disk use and inspects its guest environment in one idle sandbox, after the rounds, so that no run is slowed by it.
+// Measures a row's disk use and inspects its guest environment in one idle sandbox, after the
+// rounds, so that no run is slowed by it.
 import type { Mode } from '../contract.js';
 import { messageOf } from '../errors.js';
 import type { Disk, Gap, Guest } from '../record/types.js';
@@ -19,8 +20,9 @@ interface Appraisal {
 }
 
 /**
- * Launches an idle sandbox, inspects it, and always destroys it afterwards. Nothing is launched when the mode cannot report disk use,
- * unless its sandbox is a process on this machine. Never throws. `problem` explains why an expected result is missing.
+ * Launches an idle sandbox, inspects it, and always destroys it afterwards. Nothing is launched
+ * when the mode cannot report disk use, unless its sandbox is a process on this machine. Never
+ * throws. `problem` explains why an expected result is missing.
  * @param name unique on this machine; used as the sandbox's name
  */
 export async function appraise(
@@ -29,7 +31,10 @@ export async function appraise(
 ): Promise<Appraisal & { problem?: string }> {
   const { mode } = row;
   if (!mode.disk && !(match.lookInside && isProcess(mode)))
-    return { disk: nothing(whyNot(mode)), guest: { gap: mode.elsewhere ? 'other-machine' : 'not-captured' } };
+    return {
+      disk: nothing(whyNot(mode)),
+      guest: { gap: mode.elsewhere ? 'other-machine' : 'not-captured' },
+    };
   try {
     return (await withRunFolder('disk', (folder) => inSandbox(folder, row, match))).value;
   } catch (error) {
@@ -39,7 +44,11 @@ export async function appraise(
 }
 
 /** @throws any error from the mode, or the reason why the sandbox may still exist */
-async function inSandbox(folder: string, row: Row, match: Parameters<typeof appraise>[1]): Promise<Appraisal> {
+async function inSandbox(
+  folder: string,
+  row: Row,
+  match: Parameters<typeof appraise>[1],
+): Promise<Appraisal> {
   const { mode, ctx } = row;
   const user = mode.owner?.(ctx) ?? workspaceUser(ctx.uid);
   const host = createRunDirs(folder, user, ctx, mode);
@@ -47,8 +56,12 @@ async function inSandbox(folder: string, row: Row, match: Parameters<typeof appr
   const limits = { signal: match.signal, timeoutMs: APPRAISE_MS };
   const used = await withSandbox({ mode, ctx, spec }, limits, async (sandbox) => {
     // Measure the disk first: the look inside may write to it.
-    const disk = mode.disk ? wholeDisk(await mode.disk(sandbox.ctx, sandbox.handle)) : nothing(whyNot(mode));
-    const guest = match.lookInside ? await lookInside(mode, sandbox.ctx, sandbox.handle, host) : NOT_CAPTURED;
+    const disk = mode.disk
+      ? wholeDisk(await mode.disk(sandbox.ctx, sandbox.handle))
+      : nothing(whyNot(mode));
+    const guest = match.lookInside
+      ? await lookInside(mode, sandbox.ctx, sandbox.handle, host)
+      : NOT_CAPTURED;
     return { disk, guest };
   });
   if (used.destroyed.how === 'left') throw used.destroyed.error;
@@ -64,12 +77,21 @@ const wholeDisk = ({ imageBytes, sandboxBytes }: Partial<Disk>): Disk => ({
 const NOT_CAPTURED = { gap: 'not-captured' } as const;
 
 /** True if the sandbox is a process on this machine, which costs next to nothing to launch. */
-const isProcess = ({ isolation, elsewhere }: Mode) => !elsewhere && (isolation === 'none' || isolation === 'os-sandbox');
+const isProcess = ({ isolation, elsewhere }: Mode) =>
+  !elsewhere && (isolation === 'none' || isolation === 'os-sandbox');
 
-/** A process on this machine has no image, and we do not launch a sandbox on another machine just to measure its disk. */
+/**
+ * A process on this machine has no image, and we do not launch a sandbox on another machine just to
+ * measure its disk.
+ */
 function whyNot(mode: Mode): Gap {
   if (mode.elsewhere) return { gap: 'other-machine' };
-  return { gap: mode.isolation === 'none' || mode.isolation === 'os-sandbox' ? 'not-applicable' : 'not-reported' };
+  return {
+    gap:
+      mode.isolation === 'none' || mode.isolation === 'os-sandbox'
+        ? 'not-applicable'
+        : 'not-reported',
+  };
 }
 
 function nothing(gap: Gap): Disk {

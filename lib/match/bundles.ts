@@ -1,4 +1,5 @@
-// Stores the commits that agents made in copied workspaces: one git bundle per run, next to the record.
+// Stores the commits that agents made in copied workspaces: one git bundle per run, next to the
+// record.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 

@@ -1,4 +1,5 @@
-// Several simultaneous runs of one row: the ramp of concurrency levels, and a wave of runs that start together.
+// Several simultaneous runs of one row: the ramp of concurrency levels, and a wave of runs that
+// start together.
 import { type Clock, roundMs } from '../clock.js';
 import type { Moments } from './measure.js';
 import type { RunResult } from './run-settings.js';
@@ -18,14 +19,24 @@ export function levelsUpTo(highest: number): number[] {
   return [...levels, highest];
 }
 
-/** Each row at each level of a burst, from one run at a time up to `concurrency`; a name is `docker`, or `docker*4` at level 4. */
+/**
+ * Each row at each level of a burst, from one run at a time up to `concurrency`; a name is
+ * `docker`, or `docker*4` at level 4.
+ */
 export function cellsOf(entries: readonly string[], concurrency: number): Cell[] {
   return entries.flatMap((entry) =>
-    levelsUpTo(concurrency).map((level) => ({ entry, level, name: level === 1 ? entry : `${entry}*${level}` })),
+    levelsUpTo(concurrency).map((level) => ({
+      entry,
+      level,
+      name: level === 1 ? entry : `${entry}*${level}`,
+    })),
   );
 }
 
-/** Suffix that distinguishes a run from the row's other runs: `3` in `docker#3`, or `3*4.2` for the second of four. */
+/**
+ * Suffix that distinguishes a run from the row's other runs: `3` in `docker#3`, or `3*4.2` for the
+ * second of four.
+ */
 export function tailOf(round: number, level: number, member: number): string {
   return level === 1 ? `${round}` : `${round}*${level}.${member}`;
 }
@@ -37,7 +48,10 @@ export interface InStep {
   allOver(): Promise<void>;
 }
 
-/** Starts `level` runs at the same moment and waits for all of them. `wallMs` is the time from the first launch to the last teardown. */
+/**
+ * Starts `level` runs at the same moment and waits for all of them. `wallMs` is the time from the
+ * first launch to the last teardown.
+ */
 export async function runWave(
   level: number,
   clock: Clock,
@@ -50,12 +64,20 @@ export async function runWave(
     Array.from({ length: level }, async (_, index) => {
       const [starting, ending] = [start.member(), end.member()];
       const at: Moments = {};
-      const result = await runOne(index + 1, { at, together: starting.arrive, allOver: ending.arrive }).finally(() => {
+      const result = await runOne(index + 1, {
+        at,
+        together: starting.arrive,
+        allOver: ending.arrive,
+      }).finally(() => {
         starting.leave();
         ending.leave();
       });
       const passed = result.outcome.status === 'passed';
-      return { passed, fromMs: at.launchCalled, toMs: at.gone ?? (passed ? at.collected : undefined) ?? clock() };
+      return {
+        passed,
+        fromMs: at.launchCalled,
+        toMs: at.gone ?? (passed ? at.collected : undefined) ?? clock(),
+      };
     }),
   );
   const fromMs = Math.min(...members.map((member) => member.fromMs ?? Number.POSITIVE_INFINITY));

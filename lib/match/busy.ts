@@ -1,4 +1,5 @@
-// Measures other load on this machine (CPU time, stolen time and time spent waiting for a CPU) around a run and before a match.
+// Measures other load on this machine (CPU time, stolen time and time spent waiting for a CPU)
+// around a run and before a match.
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -12,7 +13,9 @@ interface Reading {
   /** CPU time of all CPUs, excluding idle time, I/O wait and stolen time. */
   cpuMs: number;
   stealMs: number;
-  /** Time since boot in which some task waited for a CPU. Absent if the kernel does not record it. */
+  /**
+   * Time since boot in which some task waited for a CPU. Absent if the kernel does not record it.
+   */
   waitingMs?: number;
   /** CPU time of this process. */
   ownMs: number;
@@ -33,11 +36,18 @@ const PROC: Counters = {
 function read(counters: Counters): Reading | undefined {
   try {
     const [, line = ''] = /^cpu +(.+)$/m.exec(counters.stat()) ?? [];
-    const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line.split(' ').map(Number);
+    const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line
+      .split(' ')
+      .map(Number);
     const cpuMs = (user + nice + system + irq + softirq) * TICK_MS;
     if (line === '' || !Number.isFinite(cpuMs)) return undefined;
     const own = process.cpuUsage();
-    const reading = { atMs: performance.now(), cpuMs, stealMs: steal * TICK_MS, ownMs: (own.user + own.system) / 1000 };
+    const reading = {
+      atMs: performance.now(),
+      cpuMs,
+      stealMs: steal * TICK_MS,
+      ownMs: (own.user + own.system) / 1000,
+    };
     const waitingMs = readWaiting(counters);
     return waitingMs === undefined ? reading : { ...reading, waitingMs };
   } catch {
@@ -54,7 +64,10 @@ function readWaiting(counters: Counters): number | undefined {
   }
 }
 
-/** Starts a measurement; the returned function ends it and returns the conditions in between. Each end takes some tens of microseconds. */
+/**
+ * Starts a measurement; the returned function ends it and returns the conditions in between. Each
+ * end takes some tens of microseconds.
+ */
 export function watchMachine(counters: Counters = PROC): () => Conditions | Gap {
   const before = read(counters);
   return () => {
@@ -76,21 +89,33 @@ export function watchMachine(counters: Counters = PROC): () => Conditions | Gap 
 }
 
 /**
- * Subtracts the sandbox's own CPU time from `otherMs`, which leaves the runtime's daemons and clients and any unrelated processes.
+ * Subtracts the sandbox's own CPU time from `otherMs`, which leaves the runtime's daemons and
+ * clients and any unrelated processes.
  * @param alone false if other sandboxes of ours ran at the same time
  */
-export function withoutSandbox(conditions: Conditions | Gap, cost: Cost | Gap, alone: boolean): Conditions | Gap {
+export function withoutSandbox(
+  conditions: Conditions | Gap,
+  cost: Cost | Gap,
+  alone: boolean,
+): Conditions | Gap {
   if (isGap(conditions) || isGap(conditions.otherMs)) return conditions;
   if (!alone || isGap(cost) || isGap(cost.cpuUserMs) || isGap(cost.cpuSystemMs))
     return { ...conditions, otherMs: isGap(cost) && alone ? cost : { gap: 'not-attributable' } };
-  return { ...conditions, otherMs: Math.max(0, conditions.otherMs - cost.cpuUserMs - cost.cpuSystemMs) };
+  return {
+    ...conditions,
+    otherMs: Math.max(0, conditions.otherMs - cost.cpuUserMs - cost.cpuSystemMs),
+  };
 }
 
 /**
  * Measures how busy this machine is while nothing of ours runs.
  * @param lookMs length of the measurement, in ms
  */
-export async function lookBefore(cores: number, lookMs = 1000, counters: Counters = PROC): Promise<Quiet | undefined> {
+export async function lookBefore(
+  cores: number,
+  lookMs = 1000,
+  counters: Counters = PROC,
+): Promise<Quiet | undefined> {
   const end = watchMachine(counters);
   await pause(lookMs);
   const seen = end();

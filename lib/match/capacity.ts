@@ -1,4 +1,5 @@
-// Checks whether this machine has enough memory and disk for a number of simultaneous runs, before a burst first tries that level.
+// Checks whether this machine has enough memory and disk for a number of simultaneous runs, before
+// a burst first tries that level.
 import { readFileSync, statfsSync } from 'node:fs';
 import { freemem, tmpdir } from 'node:os';
 
@@ -29,7 +30,10 @@ export function roomHere(): Room {
   return { memoryBytes: freeMemory(), diskBytes: disk.bavail * disk.bsize };
 }
 
-/** Memory available without swapping, including reclaimable caches, if the kernel reports it; otherwise the free memory. */
+/**
+ * Memory available without swapping, including reclaimable caches, if the kernel reports it;
+ * otherwise the free memory.
+ */
 function freeMemory(): number {
   try {
     const kib = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1];
@@ -42,12 +46,25 @@ function freeMemory(): number {
 /** The reason, with numbers, why `level` runs do not fit at once; undefined if they fit. */
 export function whyNoRoom(level: number, taken: Taken, room: Room): string | undefined {
   return (
-    lack(level, 'memory', taken.memoryBytes, ASSUMED.memoryBytes, room.memoryBytes, room.memoryAt) ??
-    lack(level, 'disk', taken.folderBytes, ASSUMED.folderBytes, room.diskBytes)
+    lack(
+      level,
+      'memory',
+      taken.memoryBytes,
+      ASSUMED.memoryBytes,
+      room.memoryBytes,
+      room.memoryAt,
+    ) ?? lack(level, 'disk', taken.folderBytes, ASSUMED.folderBytes, room.diskBytes)
   );
 }
 
-function lack(level: number, what: string, seen: number | undefined, assumed: number, free: number, at = 'here'): string | undefined {
+function lack(
+  level: number,
+  what: string,
+  seen: number | undefined,
+  assumed: number,
+  free: number,
+  at = 'here',
+): string | undefined {
   const each = seen ?? assumed;
   if (level * each <= free * (1 - RESERVE)) return undefined;
   const known = seen === undefined ? 'assumed' : 'measured';

@@ -8,7 +8,8 @@ import type { Moments } from './measure.js';
 import type { RunRequest } from './run-settings.js';
 
 /**
- * Removes and rebuilds the image. A mode that cannot evict an image gets no `image` clock either. Never throws.
+ * Removes and rebuilds the image. A mode that cannot evict an image gets no `image` clock either.
+ * Never throws.
  * @returns the failure, if there is no image afterwards
  */
 export async function imageAnew(
@@ -23,7 +24,8 @@ export async function imageAnew(
       await unlessAborted(mode.prepare(ctx), signal);
       return undefined;
     }
-    // Set already before `evict`, so that a failure from here on makes the `image` clock `not-reached` rather than `not-applicable`.
+    // Set already before `evict`, so that a failure from here on makes the `image` clock
+    // `not-reached` rather than `not-applicable`.
     at.imageCalled = clock();
     await unlessAborted(mode.evict(ctx), signal);
     at.imageCalled = clock();
@@ -34,6 +36,8 @@ export async function imageAnew(
   } catch (error) {
     if (signal.aborted) return INTERRUPTED;
     // Whatever went wrong, the result is a missing image.
-    return error instanceof CagematchError ? blamed('image', error.message, error.hint) : failureOf(error);
+    return error instanceof CagematchError
+      ? blamed('image', error.message, error.hint)
+      : failureOf(error);
   }
 }

@@ -1,4 +1,5 @@
-// What the measurements depend on besides the runtimes: the machine, its load, and the version of cagematch.
+// What the measurements depend on besides the runtimes: the machine, its load, and the version of
+// cagematch.
 import { existsSync, readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -26,8 +27,8 @@ export function readLoad(platform: NodeJS.Platform): [number, number, number] | 
 }
 
 /**
- * The commit that a git checkout is at, read from git's own files: git itself is never run in a folder that is not known to be safe.
- * Uncommitted changes are not detected.
+ * The commit that a git checkout is at, read from git's own files: git itself is never run in a
+ * folder that is not known to be safe. Uncommitted changes are not detected.
  * @param root the folder that would contain `.git`, which is a folder or a worktree's file
  * @returns undefined if it is not a checkout, or has no commit yet
  */
@@ -42,7 +43,8 @@ export function readCommit(root: string): string | undefined {
     if (/^[0-9a-f]{40}(?:[0-9a-f]{24})?$/.test(text)) return text;
     const ref = /^ref: (refs\/(?!\S*\.\.)\S+)$/.exec(text)?.[1];
     if (ref === undefined) return undefined;
-    text = folders.map((folder) => looseRef(folder, ref) || packedRef(folder, ref)).find(Boolean) ?? '';
+    text =
+      folders.map((folder) => looseRef(folder, ref) || packedRef(folder, ref)).find(Boolean) ?? '';
   }
   return undefined;
 }
@@ -71,7 +73,8 @@ function cgroupVersion(): string {
 }
 
 function virtualization(): string {
-  if (existsSync('/run/.containerenv') || /^overlay \/ /m.test(read('/proc/mounts'))) return 'container';
+  if (existsSync('/run/.containerenv') || /^overlay \/ /m.test(read('/proc/mounts')))
+    return 'container';
   const vendor = read('/sys/class/dmi/id/sys_vendor').trim();
   if (/\bhypervisor\b/.test(read('/proc/cpuinfo'))) return vendor ? `vm (${vendor})` : 'vm';
   return vendor ? 'none' : 'unknown';

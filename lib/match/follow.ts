@@ -1,4 +1,5 @@
-// Reads the output of a sandbox: passes the agent's own lines to the transcript, and records the moments that only these lines reveal.
+// Reads the output of a sandbox: passes the agent's own lines to the transcript, and records the
+// moments that only these lines reveal.
 import type { Clock } from '../clock.js';
 import type { ExecEnd, ExecStream } from '../contract.js';
 import type { Tap } from '../model/gateway.js';
@@ -18,8 +19,8 @@ export interface Watched {
   /** Notified at the moments when the sandbox's processes should be read. */
   meter: Meter;
   /**
-   * True if the model runs next to the agent and reports its requests as marked lines. Otherwise only an agent could print such lines, so
-   * they are ignored.
+   * True if the model runs next to the agent and reports its requests as marked lines. Otherwise
+   * only an agent could print such lines, so they are ignored.
    */
   inside: boolean;
 }
@@ -55,11 +56,18 @@ export async function follow(
       live = arrived();
     }
   }
-  return { end: { type: 'lost', reason: 'the stream broke off' }, endedAtMs: watched.clock(), live };
+  return {
+    end: { type: 'lost', reason: 'the stream broke off' },
+    endedAtMs: watched.clock(),
+    live,
+  };
 }
 
 /** Returns a function that records a marked line of a model that runs next to the agent. */
-function createModelMarks(at: Moments, tap: Tap): (what: string, text: string, atMs: number) => void {
+function createModelMarks(
+  at: Moments,
+  tap: Tap,
+): (what: string, text: string, atMs: number) => void {
   // Number of requests in progress; overlapping requests are counted once in the model time.
   let waiting = 0;
   return (what, text, atMs) => {
@@ -88,7 +96,10 @@ const HEADERS = ['authorization', 'x-api-key', 'both'];
 function readCredential(text: string): { header: string; oauth: boolean } {
   try {
     const { header, oauth } = JSON.parse(text) as { header?: unknown; oauth?: unknown };
-    return { header: HEADERS.find((known) => known === header) ?? 'unknown', oauth: oauth === true };
+    return {
+      header: HEADERS.find((known) => known === header) ?? 'unknown',
+      oauth: oauth === true,
+    };
   } catch {
     return { header: 'unknown', oauth: false };
   }

@@ -1,4 +1,5 @@
-// Inspects a row's sandbox from inside: its Node, git, C library, system, user, and the limits in effect.
+// Inspects a row's sandbox from inside: its Node, git, C library, system, user, and the limits in
+// effect.
 import type { Command, Context, Handle, HostPaths, Mode } from '../contract.js';
 import { type Gap, type Guest, guestSchema } from '../record/types.js';
 
@@ -20,14 +21,29 @@ say pids "$(first "/sys/fs/cgroup$own/pids.max" /sys/fs/cgroup/pids.max "/sys/fs
 `;
 
 /** Inspects an idle sandbox. Never throws: what cannot be determined is a gap. */
-export async function lookInside(mode: Mode, ctx: Context, handle: Handle, host: HostPaths): Promise<Guest | Gap> {
+export async function lookInside(
+  mode: Mode,
+  ctx: Context,
+  handle: Handle,
+  host: HostPaths,
+): Promise<Guest | Gap> {
   const layout = mode.layout(ctx, host);
-  const env = { HOME: layout.home, LANG: 'C.UTF-8', ...(layout.path === undefined ? {} : { PATH: layout.path }) };
-  const command: Command = { argv: ['/bin/sh', '-c', LOOK], env, secretEnv: {}, cwd: layout.tmp ?? '/tmp' };
+  const env = {
+    HOME: layout.home,
+    LANG: 'C.UTF-8',
+    ...(layout.path === undefined ? {} : { PATH: layout.path }),
+  };
+  const command: Command = {
+    argv: ['/bin/sh', '-c', LOOK],
+    env,
+    secretEnv: {},
+    cwd: layout.tmp ?? '/tmp',
+  };
   const lines = new Map<string, string>();
   try {
     for await (const event of mode.exec(ctx, handle, command)) {
-      const [, name, value] = (event.type === 'line' && /^guest (\w+) (.*)$/.exec(event.text)) || [];
+      const [, name, value] =
+        (event.type === 'line' && /^guest (\w+) (.*)$/.exec(event.text)) || [];
       if (name !== undefined && value !== undefined) lines.set(name, value.trim());
     }
   } catch {

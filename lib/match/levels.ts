@@ -1,4 +1,5 @@
-// Decides which concurrency levels of a burst a row may run at. Each level is checked once, before it is first tried.
+// Decides which concurrency levels of a burst a row may run at. Each level is checked once, before
+// it is first tried.
 import { levelsUpTo } from './burst.js';
 import { type Room, type Taken, whyNoRoom } from './capacity.js';
 
@@ -6,7 +7,10 @@ import { type Room, type Taken, whyNoRoom } from './capacity.js';
 export interface Levels {
   /** The most that its runs have been seen to use so far. */
   taken: Taken;
-  /** `later`: by the assumed usage there is no room, but the row's first run, at level 1, may provide a better number. */
+  /**
+   * `later`: by the assumed usage there is no room, but the row's first run, at level 1, may
+   * provide a better number.
+   */
   judge(level: number): 'run' | 'later' | 'left out';
   /** False once the level has been left out. */
   isOpen(level: number): boolean;
@@ -15,9 +19,14 @@ export interface Levels {
 /**
  * @param highest the requested level
  * @param room returns what is currently free on this machine
- * @param onLeftOut called once for every level that is left out; leaving out a level also leaves out all higher ones
+ * @param onLeftOut called once for every level that is left out; leaving out a level also leaves
+ *   out all higher ones
  */
-export function createLevels(highest: number, room: () => Room, onLeftOut: (level: number, reason: string) => void): Levels {
+export function createLevels(
+  highest: number,
+  room: () => Room,
+  onLeftOut: (level: number, reason: string) => void,
+): Levels {
   const judged = new Map<number, boolean>();
   const taken: Taken = {};
   let begun = false;
@@ -38,7 +47,9 @@ export function createLevels(highest: number, room: () => Room, onLeftOut: (leve
         return 'run';
       }
       if (!begun) return 'later';
-      for (const lower of levelsUpTo(highest).filter((other) => other >= level && !judged.has(other))) {
+      for (const lower of levelsUpTo(highest).filter(
+        (other) => other >= level && !judged.has(other),
+      )) {
         judged.set(lower, false);
         onLeftOut(lower, whyNoRoom(lower, taken, free) ?? 'a lower level has no room');
       }

@@ -1,4 +1,5 @@
-// The flow of a match: prepare every row, run the rounds, sweep up. Emits events and prints nothing.
+// The flow of a match: prepare every row, run the rounds, sweep up. Emits events and prints
+// nothing.
 import type { Credential } from '../auth/credential.js';
 import { canary } from '../auth/deliver.js';
 import { type Audit, openAudit } from '../census/census.js';
@@ -68,10 +69,17 @@ interface Row extends PreparedRow {
   otherAgentTold: boolean;
 }
 
-/** Runs all rounds of all rows that can be prepared. If the signal aborts, it ends early and keeps the finished runs. */
+/**
+ * Runs all rounds of all rows that can be prepared. If the signal aborts, it ends early and keeps
+ * the finished runs.
+ */
 export async function runMatch(given: MatchSettings): Promise<void> {
   // All rows share one audit: the census after a run is also the census before the next.
-  const settings: Settled = { ...given, audit: given.audit ?? openAudit(), credential: given.credential ?? canary() };
+  const settings: Settled = {
+    ...given,
+    audit: given.audit ?? openAudit(),
+    credential: given.credential ?? canary(),
+  };
   const { signal } = settings;
   const begun: { entry: PlannedRow; ctx: Context }[] = [];
   const rows = new Map<string, Row>();
@@ -86,8 +94,10 @@ export async function runMatch(given: MatchSettings): Promise<void> {
     const ready = await makeReady(entry, ctx, settings);
     if (ready) rows.set(entry.entry, toRow(settings, ready, await roomFor(settings, ready)));
   }
-  // The first runs find their sandboxes already launched. A failed launch is counted as that run's own failure.
-  for (const { pool } of rows.values()) if (pool && !signal.aborted) await launchAhead(settings, pool);
+  // The first runs find their sandboxes already launched. A failed launch is counted as that run's
+  // own failure.
+  for (const { pool } of rows.values())
+    if (pool && !signal.aborted) await launchAhead(settings, pool);
   await runRounds(settings, rows);
   for (const { pool } of rows.values()) await pool?.close();
   await appraiseAll(settings, rows);
@@ -105,17 +115,28 @@ async function appraiseAll(settings: Settled, rows: ReadonlyMap<string, Row>): P
     const name = sandboxName(matchId, entry, 'disk');
     const asked =
       known.get(same) ??
-      appraise({ ...row, mode: entry.adapter }, { task: settings.taskOf(entry), signal, name, lookInside: settings.lookInside ?? false });
+      appraise(
+        { ...row, mode: entry.adapter },
+        { task: settings.taskOf(entry), signal, name, lookInside: settings.lookInside ?? false },
+      );
     known.set(same, asked);
     const { disk, guest, problem } = await asked;
     if (signal.aborted) return;
-    if (problem !== undefined) record.emit({ type: 'warning', code: 'not-appraised', message: `${entry.entry}: ${problem}` });
+    if (problem !== undefined)
+      record.emit({
+        type: 'warning',
+        code: 'not-appraised',
+        message: `${entry.entry}: ${problem}`,
+      });
     record.emit({ type: 'appraised', entry: entry.entry, disk, guest });
   }
 }
 
 /** Returns the check for free room. Sandboxes on other machines use no memory of this one. */
-async function roomFor({ concurrency, room = roomHere }: Settled, { entry, ctx }: PreparedRow): Promise<() => Room> {
+async function roomFor(
+  { concurrency, room = roomHere }: Settled,
+  { entry, ctx }: PreparedRow,
+): Promise<() => Room> {
   const { elsewhere, room: ask, title } = entry.adapter;
   if (!elsewhere || concurrency === 1) return room;
   const memoryBytes = (await ask?.(ctx).catch(() => undefined)) ?? Number.POSITIVE_INFINITY;
@@ -127,10 +148,24 @@ function toRow(settings: Settled, ready: PreparedRow, room: () => Room): Row {
   const levels = createLevels(settings.concurrency, room, (level, reason) =>
     settings.record.emit({ type: 'level-left-out', entry: entry.entry, level, reason }),
   );
-  const row: Row = { ...ready, pool: undefined, levels, imageTold: entry.state !== 'cold', otherAgentTold: false };
+  const row: Row = {
+    ...ready,
+    pool: undefined,
+    levels,
+    imageTold: entry.state !== 'cold',
+    otherAgentTold: false,
+  };
   if (entry.state !== 'warm') return row;
   const nameOf = (tail: string) => sandboxName(settings.matchId, entry, tail);
-  row.pool = createPool({ ...ready, mode: entry.adapter, task: settings.taskOf(entry), onFolder: weigher(settings, row) }, nameOf);
+  row.pool = createPool(
+    {
+      ...ready,
+      mode: entry.adapter,
+      task: settings.taskOf(entry),
+      onFolder: weigher(settings, row),
+    },
+    nameOf,
+  );
   return row;
 }
 
@@ -147,8 +182,12 @@ async function launchAhead(settings: Settled, pool: Pool): Promise<void> {
 
 async function runRounds(settings: Settled, rows: ReadonlyMap<string, Row>): Promise<void> {
   const { record, signal, warmup } = settings;
-  const cells = new Map(cellsOf([...rows.keys()], settings.concurrency).map((cell) => [cell.name, cell]));
-  const startups = new Map([...cells.keys()].map((name): [string, Map<number, number[]>] => [name, new Map()]));
+  const cells = new Map(
+    cellsOf([...rows.keys()], settings.concurrency).map((cell) => [cell.name, cell]),
+  );
+  const startups = new Map(
+    [...cells.keys()].map((name): [string, Map<number, number[]>] => [name, new Map()]),
+  );
   const referenceOf = referencesOf(settings, rows, cells);
   const last = warmup + settings.runs;
   let round = 0;
@@ -172,15 +211,24 @@ async function runRounds(settings: Settled, rows: ReadonlyMap<string, Row>): Pro
       const passed = await runCell(settings, row, cell, { round, warmup: round <= warmup });
       if (round > warmup && passed.length > 0) startups.get(name)?.set(round, passed);
     }
-    if (settings.until === 'precise' && !signal.aborted && isSettled(settings, startups, referenceOf, round, last)) return;
+    if (
+      settings.until === 'precise' &&
+      !signal.aborted &&
+      isSettled(settings, startups, referenceOf, round, last)
+    )
+      return;
   }
 }
 
 /**
- * Finds the cell that each cell is compared with when a match runs until it is precise: the baseline (or else the first comparable row) at
- * the same level.
+ * Finds the cell that each cell is compared with when a match runs until it is precise: the
+ * baseline (or else the first comparable row) at the same level.
  */
-function referencesOf(settings: Settled, rows: ReadonlyMap<string, Row>, cells: ReadonlyMap<string, Cell>) {
+function referencesOf(
+  settings: Settled,
+  rows: ReadonlyMap<string, Row>,
+  cells: ReadonlyMap<string, Cell>,
+) {
   const entries = [...rows.values()].map(({ entry }) => entry);
   return (name: string): string | undefined => {
     const cell = cells.get(name);
@@ -188,7 +236,9 @@ function referencesOf(settings: Settled, rows: ReadonlyMap<string, Row>, cells: 
     if (!cell || !own) return undefined;
     const alike = entries.filter(({ task, state }) => task === own.task && state === own.state);
     const base = baselineFor(own, entries, settings.model) ?? alike[0];
-    return [...cells.values()].find(({ entry, level }) => entry === base?.entry && level === cell.level)?.name;
+    return [...cells.values()].find(
+      ({ entry, level }) => entry === base?.entry && level === cell.level,
+    )?.name;
   };
 }
 
@@ -205,24 +255,36 @@ function isSettled(
   const enough = round - settings.warmup >= FEWEST_ROUNDS && wide.length === 0;
   if (round < last && !enough) return false;
   const known = [...startups.values()].some((rounds) => rounds.size > 0);
-  settings.record.emit({ type: 'settled', round, how: enough && known ? 'precise' : 'limit', wide });
+  settings.record.emit({
+    type: 'settled',
+    round,
+    how: enough && known ? 'precise' : 'limit',
+    wide,
+  });
   return true;
 }
 
 /** Runs one row at one level, once. Returns the startups of the runs that passed. */
-async function runCell(settings: Settled, row: Row, cell: Cell, turn: { round: number; warmup: boolean }): Promise<number[]> {
+async function runCell(
+  settings: Settled,
+  row: Row,
+  cell: Cell,
+  turn: { round: number; warmup: boolean },
+): Promise<number[]> {
   const { record, signal, concurrency } = settings;
   const { entry, level } = cell;
   const startups: number[] = [];
   const wave = await runWave(level, monotonic, async (member, barrier) => {
     const result = await recordRun(settings, row, { ...turn, level, member }, barrier);
-    if (result.outcome.status === 'passed' && !isGap(result.clocks.startup)) startups.push(result.clocks.startup);
+    if (result.outcome.status === 'passed' && !isGap(result.clocks.startup))
+      startups.push(result.clocks.startup);
     return result;
   });
   // Extra idle sandboxes from the wave would slow the other rows.
   await row.pool?.close(1);
   // An interrupted wave is no evidence of how many runs fit at once.
-  if (concurrency > 1 && !signal.aborted) record.emit({ type: 'wave-ended', entry, ...turn, level, ...wave });
+  if (concurrency > 1 && !signal.aborted)
+    record.emit({ type: 'wave-ended', entry, ...turn, level, ...wave });
   return startups;
 }
 
@@ -267,7 +329,11 @@ async function recordRun(
     },
     onBundle: (brought) => {
       if (brought instanceof Error)
-        record.emit({ type: 'warning', code: 'no-bundle', message: `${run}: its commits are in no bundle: ${brought.message}` });
+        record.emit({
+          type: 'warning',
+          code: 'no-bundle',
+          message: `${run}: its commits are in no bundle: ${brought.message}`,
+        });
       else bundle = settings.keepBundle?.(run, brought);
     },
     alone: level === 1,
@@ -276,8 +342,16 @@ async function recordRun(
   };
   const result = row.pool ? await runWarm(given, row.pool, member - 1) : await runOnce(given);
   if (!isGap(result.cost) && !isGap(result.cost.memoryPeakBytes))
-    row.levels.taken.memoryBytes = Math.max(row.levels.taken.memoryBytes ?? 0, result.cost.memoryPeakBytes);
-  record.emit({ type: 'run-ended', ...common, ...result, ...(bundle === undefined ? {} : { bundle }) });
+    row.levels.taken.memoryBytes = Math.max(
+      row.levels.taken.memoryBytes ?? 0,
+      result.cost.memoryPeakBytes,
+    );
+  record.emit({
+    type: 'run-ended',
+    ...common,
+    ...result,
+    ...(bundle === undefined ? {} : { bundle }),
+  });
   return result;
 }
 

@@ -22,7 +22,10 @@ export interface Moments {
   modelMs?: number;
 }
 
-/** A clock that does not exist in the run's state is `not-applicable`; one that exists but was not reached is `not-reached`. */
+/**
+ * A clock that does not exist in the run's state is `not-applicable`; one that exists but was not
+ * reached is `not-reached`.
+ */
 export function measure(at: Moments, state: State): Clocks {
   const never = { gap: 'not-applicable' } as const;
   const warm = state === 'warm';
@@ -42,16 +45,17 @@ export function measure(at: Moments, state: State): Clocks {
 
 function between(from: number | undefined, to: number | undefined): Ms {
   if (from === undefined || to === undefined) return { gap: 'not-reached' };
-  // The two moments may come through different pipes, and a line can arrive before the event that caused it. The difference is then
-  // negative.
+  // The two moments may come through different pipes, and a line can arrive before the event that
+  // caused it. The difference is then negative.
   return roundMs(to - from);
 }
 
 /**
- * A container that removes itself may be gone before `destroy` is called. Its teardown then took no time of its own, and is a gap rather
- * than 0.
+ * A container that removes itself may be gone before `destroy` is called. Its teardown then took no
+ * time of its own, and is a gap rather than 0.
  */
 function teardownOf(at: Moments): Ms {
-  const early = at.gone !== undefined && at.destroyCalled !== undefined && at.gone < at.destroyCalled;
+  const early =
+    at.gone !== undefined && at.destroyCalled !== undefined && at.gone < at.destroyCalled;
   return early ? { gap: 'in-exit' } : between(at.destroyCalled, at.gone);
 }

@@ -5,7 +5,13 @@ import type { RowEvent, State } from '../record/types.js';
 import type { Recorder } from '../record/write.js';
 import type { Detected } from '../sandbox/detect.js';
 import { isolationOf, isStandIn } from '../sandbox/detect.js';
-import { entryName, parseWanted, type Registry, taskLabel, type Wanted } from '../sandbox/registry.js';
+import {
+  entryName,
+  parseWanted,
+  type Registry,
+  taskLabel,
+  type Wanted,
+} from '../sandbox/registry.js';
 import type { PlannedRow } from '../sandbox/row.js';
 
 /** A requested row; omitted settings are taken from the match. */
@@ -18,7 +24,10 @@ export interface Asked {
   deliver?: Deliver | undefined;
 }
 
-/** A way to deliver the credential. `all` means one row for each way that the mode supports, labelled with it. */
+/**
+ * A way to deliver the credential. `all` means one row for each way that the mode supports,
+ * labelled with it.
+ */
 export type Deliver = (typeof DELIVER)[number];
 export const DELIVER = ['gateway', 'env', 'file', 'runtime-proxy', 'remote-secret', 'all'] as const;
 
@@ -40,9 +49,11 @@ interface Otherwise {
 }
 
 /**
- * @param asked the requested rows; if empty, every mode that is ready, with all its variants except those marked `onRequest`
- * @param required names without which the match is not worth running. A name without a label requires every row of that mode and variant,
- *   whatever its label; a required name without a row is added.
+ * @param asked the requested rows; if empty, every mode that is ready, with all its variants except
+ *   those marked `onRequest`
+ * @param required names without which the match is not worth running. A name without a label
+ *   requires every row of that mode and variant, whatever its label; a required name without a row
+ *   is added.
  * @param otherwise state, task and delivery of the rows that do not set their own
  */
 export function planMatch(
@@ -54,8 +65,13 @@ export function planMatch(
 ): Plan {
   const needed = required.map((name) => parseWanted(registry, name));
   const first: (Candidate & Pick<Asked, 'deliver'>)[] =
-    asked.length > 0 ? asked.map(({ name, ...more }) => ({ ...parseWanted(registry, name), ...more })) : everythingReady(detected);
-  const all: typeof first = [...first, ...needed.filter((need) => !first.some((row) => meets(row, need)))];
+    asked.length > 0
+      ? asked.map(({ name, ...more }) => ({ ...parseWanted(registry, name), ...more }))
+      : everythingReady(detected);
+  const all: typeof first = [
+    ...first,
+    ...needed.filter((need) => !first.some((row) => meets(row, need))),
+  ];
   const candidates = all
     .flatMap((wanted) => spread(wanted, wanted.deliver ?? otherwise.deliver))
     .flatMap((wanted) => withEachTask(wanted, otherwise.taskIds ?? [otherwise.task]));
@@ -66,15 +82,27 @@ export function planMatch(
     if (seen.has(candidate.entry)) continue;
     seen.add(candidate.entry);
     const { entry, variant, label } = candidate;
-    const { detection, runtimeState } = detected.find((found) => found.mode.id === candidate.mode.id) ?? {};
-    const known = detection?.status === 'ready' ? detection.variants?.find((known) => known.id === variant) : undefined;
+    const { detection, runtimeState } =
+      detected.find((found) => found.mode.id === candidate.mode.id) ?? {};
+    const known =
+      detection?.status === 'ready'
+        ? detection.variants?.find((known) => known.id === variant)
+        : undefined;
     const mode = asFound(candidate.mode, detection, known);
     const isRequired = needed.some((need) => meets(candidate, need));
     const state = candidate.state ?? otherwise.state;
     const { deliver } = candidate;
-    const without = whyNotReady(candidate, detection) ?? whyNotInState(mode, known, state) ?? whyNotDelivered(mode, deliver);
+    const without =
+      whyNotReady(candidate, detection) ??
+      whyNotInState(mode, known, state) ??
+      whyNotDelivered(mode, deliver);
     if (without || detection?.status !== 'ready') {
-      plan.missing.push({ entry, mode: mode.id, required: isRequired, ...(without ?? NOT_LOOKED_FOR) });
+      plan.missing.push({
+        entry,
+        mode: mode.id,
+        required: isRequired,
+        ...(without ?? NOT_LOOKED_FOR),
+      });
       continue;
     }
     plan.entries.push({
@@ -108,9 +136,17 @@ export function planMatch(
   return plan;
 }
 
-/** The mode adapted to this machine and this variant: only detection shows whether its sandboxes run on this machine. */
-export function asFound(mode: Mode, detection: Detected['detection'] | undefined, variant?: Variant): Mode {
-  if (detection?.status === 'ready' && detection.elsewhere === true) return { ...mode, elsewhere: true, workspace: 'copy' };
+/**
+ * The mode adapted to this machine and this variant: only detection shows whether its sandboxes run
+ * on this machine.
+ */
+export function asFound(
+  mode: Mode,
+  detection: Detected['detection'] | undefined,
+  variant?: Variant,
+): Mode {
+  if (detection?.status === 'ready' && detection.elsewhere === true)
+    return { ...mode, elsewhere: true, workspace: 'copy' };
   return variant?.workspace === undefined ? mode : { ...mode, workspace: variant.workspace };
 }
 
@@ -120,14 +156,24 @@ function spread(
   deliver: Deliver | undefined,
 ): (Candidate & { deliver: AuthPath; asked: boolean })[] {
   const { mode, variant, label } = row;
-  if (deliver !== 'all') return [{ ...row, deliver: deliver ?? mode.auth[0], asked: deliver !== undefined }];
+  if (deliver !== 'all')
+    return [{ ...row, deliver: deliver ?? mode.auth[0], asked: deliver !== undefined }];
   return mode.auth.map((path) => {
     const own = label === undefined ? path : `${label}-${path}`;
-    return { ...row, label: own, entry: entryName(mode.id, variant, own), deliver: path, asked: true };
+    return {
+      ...row,
+      label: own,
+      entry: entryName(mode.id, variant, own),
+      deliver: path,
+      asked: true,
+    };
   });
 }
 
-/** Expands a row without its own task into one row per task of the match, labelled with the task if there are several. */
+/**
+ * Expands a row without its own task into one row per task of the match, labelled with the task if
+ * there are several.
+ */
 function withEachTask<T extends Candidate>(row: T, taskIds: readonly string[]): T[] {
   if (row.task !== undefined || taskIds.length < 2) return [row];
   const { mode, variant, label: own } = row;
@@ -151,7 +197,11 @@ function everythingReady(detected: readonly Detected[]): Wanted[] {
 }
 
 function meets(row: Wanted, need: Wanted): boolean {
-  return row.mode.id === need.mode.id && row.variant === need.variant && (need.label === undefined || row.label === need.label);
+  return (
+    row.mode.id === need.mode.id &&
+    row.variant === need.variant &&
+    (need.label === undefined || row.label === need.label)
+  );
 }
 
 interface Without {
@@ -161,9 +211,14 @@ interface Without {
 
 const NOT_LOOKED_FOR: Without = { reason: 'not looked for', hint: 'cagematch detect' };
 
-function whyNotReady({ mode, variant }: Wanted, detection: Detected['detection'] | undefined): Without | undefined {
-  if (detection?.status !== 'ready') return detection && { reason: detection.reason, hint: detection.hint };
-  if (variant === undefined || detection.variants?.some(({ id }) => id === variant)) return undefined;
+function whyNotReady(
+  { mode, variant }: Wanted,
+  detection: Detected['detection'] | undefined,
+): Without | undefined {
+  if (detection?.status !== 'ready')
+    return detection && { reason: detection.reason, hint: detection.hint };
+  if (variant === undefined || detection.variants?.some(({ id }) => id === variant))
+    return undefined;
   const has = detection.variants?.map(({ id }) => `${mode.id}:${id}`).join(' ');
   return {
     reason: `${mode.title} here has no variant ${variant}`,
@@ -171,13 +226,26 @@ function whyNotReady({ mode, variant }: Wanted, detection: Detected['detection']
   };
 }
 
-/** Why the mode cannot run in this state. A mode without an image stays in a cold match, as the baseline for the others. */
-function whyNotInState(mode: Mode, variant: Variant | undefined, state: State): Without | undefined {
+/**
+ * Why the mode cannot run in this state. A mode without an image stays in a cold match, as the
+ * baseline for the others.
+ */
+function whyNotInState(
+  mode: Mode,
+  variant: Variant | undefined,
+  state: State,
+): Without | undefined {
   const hint = '--state prepared';
   if (state === 'warm' && mode.workspace === 'copy')
-    return { reason: 'it gets its workspace when a sandbox is made, so that none can wait for one', hint };
+    return {
+      reason: 'it gets its workspace when a sandbox is made, so that none can wait for one',
+      hint,
+    };
   if (state === 'warm' && variant?.mainProcessOnly)
-    return { reason: "what is exec'd in a sandbox of it that idles runs outside of its walls", hint };
+    return {
+      reason: "what is exec'd in a sandbox of it that idles runs outside of its walls",
+      hint,
+    };
   const hasImage = mode.isolation !== 'none' && mode.isolation !== 'os-sandbox';
   if (state === 'cold' && hasImage && !mode.evict)
     return { reason: 'cagematch cannot take its image away, so that no run of it is cold', hint };
@@ -186,16 +254,26 @@ function whyNotInState(mode: Mode, variant: Variant | undefined, state: State): 
 
 function whyNotDelivered(mode: Mode, deliver: AuthPath): Without | undefined {
   if (mode.auth.includes(deliver)) return undefined;
-  return { reason: `${mode.title} takes no credential by way of ${deliver}`, hint: `--deliver ${mode.auth[0]}` };
+  return {
+    reason: `${mode.title} takes no credential by way of ${deliver}`,
+    hint: `--deliver ${mode.auth[0]}`,
+  };
 }
 
-/** @throws `not-ready` that names every missing required runtime, with the first one's reason and hint */
+/**
+ * @throws `not-ready` that names every missing required runtime, with the first one's reason and
+ *   hint
+ */
 export function checkRequired(plan: Plan): void {
   const missing = plan.missing.filter((row) => row.required);
   const [first, ...others] = missing;
   if (!first) return;
   const also = others.map((row) => `; ${row.entry}: ${row.reason}`).join('');
-  throw new CagematchError('not-ready', `required but not ready: ${first.entry}: ${first.reason}${also}`, first.hint);
+  throw new CagematchError(
+    'not-ready',
+    `required but not ready: ${first.entry}: ${first.reason}${also}`,
+    first.hint,
+  );
 }
 
 /** @throws `not-ready` if none of the requested rows can run */
@@ -204,7 +282,9 @@ export function checkAnything(plan: Plan): void {
   if (plan.entries.length > 0) return;
   throw new CagematchError(
     'not-ready',
-    first ? `nothing to run: ${first.entry}: ${first.reason}` : 'nothing to run: no runtime is ready',
+    first
+      ? `nothing to run: ${first.entry}: ${first.reason}`
+      : 'nothing to run: no runtime is ready',
     first?.hint ?? 'cagematch detect',
   );
 }
@@ -221,29 +301,42 @@ interface OpenHost {
 }
 
 /**
- * Removes the rows without isolation unless they are allowed: a live model can do anything, and so can the cassette and the verifier of a
- * task that is not bundled.
+ * Removes the rows without isolation unless they are allowed: a live model can do anything, and so
+ * can the cassette and the verifier of a task that is not bundled.
  * @throws `not-ready` if the user has named such a row
  */
 export function withoutOpenHost(plan: Plan, { model, allowed, named, isBundled }: OpenHost): Plan {
-  const open = plan.entries.filter(({ isolation, task }) => isolation === 'none' && !allowed && (model === 'live' || !isBundled(task)));
+  const open = plan.entries.filter(
+    ({ isolation, task }) =>
+      isolation === 'none' && !allowed && (model === 'live' || !isBundled(task)),
+  );
   const hint = '--allow-host';
   const reasonFor = ({ task }: PlannedRow) =>
     model === 'live'
       ? 'a live agent would run here with no walls at all'
       : `the task ${task} is not one of cagematch's own: its cassette and its verifier would run here with no walls at all`;
   const [first] = open;
-  if (first && named) throw new CagematchError('not-ready', `${first.entry}: ${reasonFor(first)}`, hint);
+  if (first && named)
+    throw new CagematchError('not-ready', `${first.entry}: ${reasonFor(first)}`, hint);
   return {
     entries: plan.entries.filter((entry) => !open.includes(entry)),
     missing: [
       ...plan.missing,
-      ...open.map((row) => ({ entry: row.entry, mode: row.mode, required: row.required, reason: reasonFor(row), hint })),
+      ...open.map((row) => ({
+        entry: row.entry,
+        mode: row.mode,
+        required: row.required,
+        reason: reasonFor(row),
+        hint,
+      })),
     ],
   };
 }
 
-/** Everything without a row: requested rows that are missing, and every other mode that is not ready. */
+/**
+ * Everything without a row: requested rows that are missing, and every other mode that is not
+ * ready.
+ */
 function leftOut(plan: Plan, detected: readonly Detected[]) {
   const named = plan.missing.map((row) => {
     const found = detected.find(({ mode }) => mode.id === row.mode);
@@ -275,7 +368,11 @@ function leftOut(plan: Plan, detected: readonly Detected[]) {
 }
 
 /** Records the detected runtimes, the rows of the plan, and what was left out. */
-export function recordRows(record: Recorder<RowEvent>, plan: Plan, detected: readonly Detected[]): void {
+export function recordRows(
+  record: Recorder<RowEvent>,
+  plan: Plan,
+  detected: readonly Detected[],
+): void {
   for (const { mode, detection } of detected)
     record.emit({
       type: 'detected',
@@ -285,6 +382,7 @@ export function recordRows(record: Recorder<RowEvent>, plan: Plan, detected: rea
       isolation: isolationOf({ mode, detection }),
       detection,
     });
-  for (const { adapter, runtimeState, deliverAsked, ...entry } of plan.entries) record.emit({ type: 'entered', ...entry });
+  for (const { adapter, runtimeState, deliverAsked, ...entry } of plan.entries)
+    record.emit({ type: 'entered', ...entry });
   for (const row of leftOut(plan, detected)) record.emit({ type: 'left-out', ...row });
 }

@@ -2,7 +2,17 @@
 import type { Audit, Leftovers } from '../census/census.js';
 import type { Clock } from '../clock.js';
 import type { Context, Mode } from '../contract.js';
-import type { Auth, Clocks, Conditions, Cost, Gap, Outcome, Planted, State, Sync } from '../record/types.js';
+import type {
+  Auth,
+  Clocks,
+  Conditions,
+  Cost,
+  Gap,
+  Outcome,
+  Planted,
+  State,
+  Sync,
+} from '../record/types.js';
 import type { ModelAccessRequest } from '../sandbox/model-access.js';
 import type { Task } from '../task/task.js';
 import type { Moments } from './measure.js';
@@ -23,19 +33,31 @@ export interface RunRequest extends ModelAccessRequest {
   onPhase(phase: Phase): void;
   /** Called with the image that a `cold` run has built. */
   onImage?(image: { imageMs: number; image?: string }): void;
-  /** Awaited just before the clock starts: runs that must start at the same moment wait for each other here. */
+  /**
+   * Awaited just before the clock starts: runs that must start at the same moment wait for each
+   * other here.
+   */
   together?(): Promise<void>;
-  /** Awaited when the sandbox is gone: later checks must not slow the runs that started with this one. */
+  /**
+   * Awaited when the sandbox is gone: later checks must not slow the runs that started with this
+   * one.
+   */
   allOver?(): Promise<void>;
   /** Filled in during the run, for a caller that needs moments as well as clocks. */
   at?: Moments;
   /** The match's audit, which finds leftovers. If absent, the run opens its own. */
   audit?: Audit;
-  /** False when several runs execute at once: unlabelled resources then cannot be attributed to this run. */
+  /**
+   * False when several runs execute at once: unlabelled resources then cannot be attributed to this
+   * run.
+   */
   alone?: boolean;
   /** Called with the version that the agent reports, if it is not the pinned one. */
   onOtherAgent?(version: string): void;
-  /** Called with the commits of a copied workspace as a git bundle, or with the reason why there is none. */
+  /**
+   * Called with the commits of a copied workspace as a git bundle, or with the reason why there is
+   * none.
+   */
   onBundle?(bundle: Buffer | Error): void;
   /** Called with the run's folder just before it is removed. */
   onFolder?(folder: string): void;

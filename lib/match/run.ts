@@ -1,4 +1,5 @@
-// One run: launch, work, collect, destroy. Whatever happens in between, the sandbox is destroyed and a result is returned.
+// One run: launch, work, collect, destroy. Whatever happens in between, the sandbox is destroyed
+// and a result is returned.
 
 import { type Audit, type Census, openAudit } from '../census/census.js';
 import { leftInWorkspace } from '../census/workspace.js';
@@ -10,7 +11,14 @@ import type { Leftover, Outcome, Sync } from '../record/types.js';
 import { blamed, failureOf } from '../sandbox/failure.js';
 import { commitsOf } from '../sandbox/git-return.js';
 import { authOf, deliveryOf, openModelAccess } from '../sandbox/model-access.js';
-import { buildLaunchPlan, createRunDirs, type LaunchPlan, ownerFor, valuesOf, workspaceUser } from '../sandbox/run-folders.js';
+import {
+  buildLaunchPlan,
+  createRunDirs,
+  type LaunchPlan,
+  ownerFor,
+  valuesOf,
+  workspaceUser,
+} from '../sandbox/run-folders.js';
 import type { Stopper } from '../sandbox/time-limits.js';
 import { withRunFolder, withSandbox } from '../sandbox/with-sandbox.js';
 import { agentFailure, startTranscript } from '../task/transcript.js';
@@ -33,7 +41,11 @@ export async function runOnce(settings: RunRequest): Promise<RunResult> {
     if (failure) return unlaunched(settings, at, failure);
   }
   try {
-    const { value, left } = await withRunFolder('run', (folder) => runIn(folder, settings, at), settings);
+    const { value, left } = await withRunFolder(
+      'run',
+      (folder) => runIn(folder, settings, at),
+      settings,
+    );
     return { ...value, leftovers: withMore(value.leftovers, left) };
   } catch (error) {
     return unlaunched(settings, at, blamed('harness', messageOf(error)));
@@ -83,12 +95,21 @@ async function runIn(folder: string, settings: RunRequest, at: Moments): Promise
     const work = await attempt(settings, plan, watched, over);
     const seen = conditions();
     await settings.allOver?.();
-    const own = leftInWorkspace(host.workspace, [user.uid, settings.ctx.uid], settings.credential.secret);
+    const own = leftInWorkspace(
+      host.workspace,
+      [user.uid, settings.ctx.uid],
+      settings.credential.secret,
+    );
     const result = {
       ...buildResult(settings, watched, { ...work, conditions: seen }, nonce),
       ...(work.place === undefined ? {} : { place: work.place }),
     };
-    const { outcome, leftovers: more } = await verifyInside(settings, { ...result, workspace: host.workspace, nonce, user });
+    const { outcome, leftovers: more } = await verifyInside(settings, {
+      ...result,
+      workspace: host.workspace,
+      nonce,
+      user,
+    });
     const left = await leftovers({ ...settings, audit }, before, {
       ...work,
       name: settings.name,
@@ -110,7 +131,15 @@ async function runIn(folder: string, settings: RunRequest, at: Moments): Promise
 export function watch(settings: RunRequest, at: Moments, tap: Tap, workspace: string): Watched {
   const meter = openMeter(settings.mode, settings.ctx);
   const inside = settings.reach.via === 'inside';
-  return { at, tap, transcript: startTranscript(), workspace: asSeeded(workspace), clock: settings.clock ?? monotonic, meter, inside };
+  return {
+    at,
+    tap,
+    transcript: startTranscript(),
+    workspace: asSeeded(workspace),
+    clock: settings.clock ?? monotonic,
+    meter,
+    inside,
+  };
 }
 
 /** The result of a run that got as far as starting the agent, or trying to. */
@@ -124,12 +153,15 @@ export function buildResult(
   if (tap.firstRequestAtMs !== undefined) at.firstRequest ??= tap.firstRequestAtMs;
   if (tap.requests > 0) at.modelMs = tap.modelMs;
   const { agentVersion } = transcript;
-  if (agentVersion !== undefined && agentVersion !== settings.ctx.agentVersion) settings.onOtherAgent?.(agentVersion);
+  if (agentVersion !== undefined && agentVersion !== settings.ctx.agentVersion)
+    settings.onOtherAgent?.(agentVersion);
   const verdict = judged(settings.task, workspace, nonce, transcript);
   const cost = meter.cost();
   return {
     outcome: unlessDiskFull(
-      unlessDiverged(work.failure, verdict.outcome, tap) ?? unlessModel(verdict.outcome, tap) ?? verdict.outcome,
+      unlessDiverged(work.failure, verdict.outcome, tap) ??
+        unlessModel(verdict.outcome, tap) ??
+        verdict.outcome,
       workspace.path,
     ),
     clocks: measure(at, settings.state),
@@ -158,7 +190,12 @@ interface Attempt extends Work {
 }
 
 /** Runs the four phases. */
-async function attempt(settings: RunRequest, plan: LaunchPlan, watched: Watched, over: AbortController): Promise<Attempt> {
+async function attempt(
+  settings: RunRequest,
+  plan: LaunchPlan,
+  watched: Watched,
+  over: AbortController,
+): Promise<Attempt> {
   const { at, clock } = watched;
   const work: Work = { failure: undefined, live: { gap: 'not-reached' }, phase: 'launch' };
   settings.onPhase('launch');
@@ -177,18 +214,36 @@ async function attempt(settings: RunRequest, plan: LaunchPlan, watched: Watched,
       await workIn(launched, { ...settings, ctx }, plan, watched, { stop, work });
     },
   );
-  if ('error' in used.work) work.failure = cutShort(settings, work, watched, used.cutShort) ?? work.failure ?? failureOf(used.work.error);
+  if ('error' in used.work)
+    work.failure =
+      cutShort(settings, work, watched, used.cutShort) ??
+      work.failure ??
+      failureOf(used.work.error);
   const { id, place } = used.handle;
   if (used.destroyed.how === 'gone') {
     at.gone = used.destroyed.atMs ?? clock();
     return { ...work, id, place };
   }
   const { error } = used.destroyed;
-  return { ...work, id, place, failure: undestroyed(work.failure, failureOf(error)), undestroyed: messageOf(error) };
+  return {
+    ...work,
+    id,
+    place,
+    failure: undestroyed(work.failure, failureOf(error)),
+    undestroyed: messageOf(error),
+  };
 }
 
-/** The reason why a run was cut short, if it was. If the agent had already failed before the timeout, that failure is kept. */
-export function cutShort(settings: RunRequest, work: Work, { tap, clock }: Watched, reason: Outcome | undefined): Outcome | undefined {
+/**
+ * The reason why a run was cut short, if it was. If the agent had already failed before the
+ * timeout, that failure is kept.
+ */
+export function cutShort(
+  settings: RunRequest,
+  work: Work,
+  { tap, clock }: Watched,
+  reason: Outcome | undefined,
+): Outcome | undefined {
   if (reason?.status !== 'failed') return undefined;
   if (work.failure && reason.cause === 'timeout') return work.failure;
   return atBound(reason, { phase: work.phase, tap, boundMs: settings.timeoutMs, nowMs: clock() });
@@ -221,8 +276,14 @@ export async function workIn(
   at.collectCalled = clock();
   await stop.race(mode.collect(ctx, handle, workspace.path));
   at.collected = clock();
-  if (mode.workspace === 'copy' && settings.onBundle && (isRepository(workspace) || handle.commits !== undefined)) {
-    const bundling = commitsOf(mode, ctx, handle, { workspace: plan.command.cwd }).catch((error) => new Error(messageOf(error)));
+  if (
+    mode.workspace === 'copy' &&
+    settings.onBundle &&
+    (isRepository(workspace) || handle.commits !== undefined)
+  ) {
+    const bundling = commitsOf(mode, ctx, handle, { workspace: plan.command.cwd }).catch(
+      (error) => new Error(messageOf(error)),
+    );
     const bundle = await stop.race(bundling);
     if (bundle) settings.onBundle(bundle);
   }
@@ -232,9 +293,20 @@ export async function workIn(
 export async function leftovers(
   settings: RunRequest & { audit: Audit },
   before: Census | undefined,
-  target: { name: string; also?: string; folder?: string; id?: string | undefined; undestroyed?: string; staysUp?: boolean },
+  target: {
+    name: string;
+    also?: string;
+    folder?: string;
+    id?: string | undefined;
+    undestroyed?: string;
+    staysUp?: boolean;
+  },
 ): Promise<RunResult['leftovers']> {
   const { undestroyed, staysUp = false, ...whose } = target;
-  const left = await settings.audit.after(before, settings, { ...whose, staysUp, alone: settings.alone ?? true });
+  const left = await settings.audit.after(before, settings, {
+    ...whose,
+    staysUp,
+    alone: settings.alone ?? true,
+  });
   return 'gap' in left && undestroyed !== undefined ? [{ kind: 'sandbox', id: target.name }] : left;
 }

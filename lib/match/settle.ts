@@ -13,10 +13,12 @@ const WIDTH = 0.05;
 export type Startups = ReadonlyMap<number, readonly number[]>;
 
 /**
- * Returns the names that are not known precisely enough: the 95 % confidence interval of the ratio to the reference, paired by round,
- * extends beyond ±5 %, or there are too few pairs for an interval. Without a reference, the interval of the median is used.
+ * Returns the names that are not known precisely enough: the 95 % confidence interval of the ratio
+ * to the reference, paired by round, extends beyond ±5 %, or there are too few pairs for an
+ * interval. Without a reference, the interval of the median is used.
  * @param startups by name; a name without any is neither judged nor waited for
- * @param referenceOf the name that another is compared with; undefined or the name itself means none
+ * @param referenceOf the name that another is compared with; undefined or the name itself means
+ *   none
  * @param seed for the bootstrap of medians
  */
 export function tooWide(
@@ -29,7 +31,8 @@ export function tooWide(
     const reference = startups.get(referenceOf(name) ?? '');
     const paired = reference !== undefined && reference !== rounds && reference.size > 0;
     // A reference needs no interval of its own.
-    if (!paired && known.some(([other]) => other !== name && referenceOf(other) === name)) return [];
+    if (!paired && known.some(([other]) => other !== name && referenceOf(other) === name))
+      return [];
     return (paired ? ratioIsNarrow(rounds, reference) : medianIsNarrow(rounds, seed)) ? [] : [name];
   });
 }

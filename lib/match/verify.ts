@@ -1,7 +1,16 @@
-// A task's own verifier: run in a fresh sandbox of the same mode, on the workspace that came back, after every clock has stopped.
+// A task's own verifier: run in a fresh sandbox of the same mode, on the workspace that came back,
+// after every clock has stopped.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Command, Context, ExecStream, HostPaths, LaunchSpec, Layout, Mode } from '../contract.js';
+import type {
+  Command,
+  Context,
+  ExecStream,
+  HostPaths,
+  LaunchSpec,
+  Layout,
+  Mode,
+} from '../contract.js';
 import { CagematchError, messageOf } from '../errors.js';
 import type { Owner } from '../os/own.js';
 import { oneLine } from '../os/printable.js';
@@ -20,8 +29,8 @@ const PASSED: Outcome = { status: 'passed' };
 const INSIDE = '/tmp/cagematch/verify';
 
 /**
- * Name of the verifier's sandbox, derived from the run's own. It must differ, since a runtime's events identify sandboxes by name.
- * `sandboxName` leaves room for the suffix.
+ * Name of the verifier's sandbox, derived from the run's own. It must differ, since a runtime's
+ * events identify sandboxes by name. `sandboxName` leaves room for the suffix.
  */
 export const verifierName = (run: string) => `${run}-v`;
 
@@ -32,8 +41,9 @@ export interface Verdict {
 }
 
 /**
- * Runs the task's verifier. Nothing is launched for a task without a verifier or a run that has failed. The sandbox gets no gateway, no
- * credential, and its own home and temporary folder, and is always destroyed. Never throws.
+ * Runs the task's verifier. Nothing is launched for a task without a verifier or a run that has
+ * failed. The sandbox gets no gateway, no credential, and its own home and temporary folder, and is
+ * always destroyed. Never throws.
  * @param run the outcome from the judge, and the workspace as it came back
  */
 export async function verifyInside(
@@ -64,11 +74,19 @@ function planVerifier(
   const brought = join(folder, 'verify');
   mkdirSync(brought);
   withOpenDir(brought, (dir) => writeTree(verifier.files, dir));
-  const host: HostPaths = { ...createRunDirs(folder, run.user, ctx, mode), workspace: run.workspace };
+  const host: HostPaths = {
+    ...createRunDirs(folder, run.user, ctx, mode),
+    workspace: run.workspace,
+  };
   const layout = mode.layout(ctx, host);
   // If the guest uses the host's home, it shares all other host paths too.
   const shares = layout.home === host.home;
-  const files = shares ? [] : filesOf(verifier.files).map(({ path }) => ({ path: `${INSIDE}/${path}`, source: join(brought, path) }));
+  const files = shares
+    ? []
+    : filesOf(verifier.files).map(({ path }) => ({
+        path: `${INSIDE}/${path}`,
+        source: join(brought, path),
+      }));
   const command = commandOf(verifier.argv(shares ? brought : INSIDE, run.nonce), layout);
   const spec: LaunchSpec = { name: verifierName(settings.name), host, user: run.user, files };
   return { spec: mode.oneShot ? { ...spec, command } : spec, command };
@@ -90,26 +108,45 @@ function commandOf(argv: [string, ...string[]], layout: Layout): Command {
 }
 
 async function inSandbox(
-  { mode, ctx, signal, timeoutMs }: { mode: Mode; ctx: Context; signal: AbortSignal; timeoutMs: number },
+  {
+    mode,
+    ctx,
+    signal,
+    timeoutMs,
+  }: { mode: Mode; ctx: Context; signal: AbortSignal; timeoutMs: number },
   spec: LaunchSpec,
   command: Command,
 ): Promise<Verdict> {
   const used = await withSandbox({ mode, ctx, spec }, { signal, timeoutMs }, (sandbox) =>
     heard(sandbox.process ?? mode.exec(sandbox.ctx, sandbox.handle, command)),
   );
-  const outcome = 'value' in used.work ? used.work.value : (cutShort(used.cutShort, used.launched, timeoutMs) ?? notRun(used.work.error));
+  const outcome =
+    'value' in used.work
+      ? used.work.value
+      : (cutShort(used.cutShort, used.launched, timeoutMs) ?? notRun(used.work.error));
   const left = whyLeft(used.destroyed);
   if (left === undefined) return { outcome, leftovers: [] };
   const why = blamed('sandbox', `the verifier's sandbox could not be destroyed: ${left}`);
-  return { outcome: outcome.status === 'passed' ? why : outcome, leftovers: [{ kind: 'sandbox', id: spec.name }] };
+  return {
+    outcome: outcome.status === 'passed' ? why : outcome,
+    leftovers: [{ kind: 'sandbox', id: spec.name }],
+  };
 }
 
 function notRun(error: unknown): Outcome {
   const hint = error instanceof CagematchError ? error.hint : undefined;
-  return blamed('sandbox', oneLine(`the verifier could not be launched: ${messageOf(error)}`), hint);
+  return blamed(
+    'sandbox',
+    oneLine(`the verifier could not be launched: ${messageOf(error)}`),
+    hint,
+  );
 }
 
-function cutShort(reason: Outcome | undefined, launched: boolean, timeoutMs: number): Outcome | undefined {
+function cutShort(
+  reason: Outcome | undefined,
+  launched: boolean,
+  timeoutMs: number,
+): Outcome | undefined {
   if (reason?.status !== 'failed' || reason.cause !== 'timeout') return reason;
   const within = `within ${timeoutMs / 1000} s`;
   if (!launched) return blamed('sandbox', `the verifier was not launched ${within}`, reason.hint);
@@ -129,11 +166,16 @@ async function heard(stream: ExecStream): Promise<Outcome> {
     // Node prints its own version after an error.
     const words = /^Node\.js v\d/.test(last) && error !== '' ? error : last;
     const said = words === '' ? '' : `: ${words}`;
-    if (event.type === 'lost') return blamed('sandbox', oneLine(`the runtime lost the verifier: ${event.reason}`));
-    if (event.type === 'signal') return blamed('verifier', oneLine(`the verifier was killed by ${event.name}${said}`));
+    if (event.type === 'lost')
+      return blamed('sandbox', oneLine(`the runtime lost the verifier: ${event.reason}`));
+    if (event.type === 'signal')
+      return blamed('verifier', oneLine(`the verifier was killed by ${event.name}${said}`));
     if (event.code === 0) return PASSED;
     // Exit code 137: the kernel killed it for lack of memory. It is treated as for the agent.
-    return blamed(event.code === 137 ? 'sandbox' : 'verifier', oneLine(`the verifier ended with exit code ${event.code}${said}`));
+    return blamed(
+      event.code === 137 ? 'sandbox' : 'verifier',
+      oneLine(`the verifier ended with exit code ${event.code}${said}`),
+    );
   }
   return blamed('sandbox', 'the runtime lost the verifier: the stream broke off');
 }

@@ -1,4 +1,5 @@
-// A run's workspace on this host. After an agent has used it, files are read only through the same folder that was created for the run.
+// A run's workspace on this host. After an agent has used it, files are read only through the same
+// folder that was created for the run.
 import type { Mode } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import { type Identity, identify, withOpenDir } from '../os/safe-dir.js';
@@ -25,21 +26,42 @@ export function hasArrived(task: Task, workspace: Workspace): Sync['live'] {
   return withOpenDir(workspace, ({ path }) => task.arrived?.(path)) ? 'yes' : 'no';
 }
 
-/** Checks whether the workspace has become a git repository. Git itself is not run: an agent could have configured it. */
+/**
+ * Checks whether the workspace has become a git repository. Git itself is not run: an agent could
+ * have configured it.
+ */
 export function isRepository(workspace: Workspace): boolean {
   return withOpenDir(workspace, (dir) => dir.look('.git')?.isDirectory()) === true;
 }
 
-/** Judges the workspace. An agent that shares this host's files may have replaced the folder; a replaced folder is not read. */
-export function judged(task: Task, workspace: Workspace, nonce: string, transcript: Transcript): ReturnType<Task['judge']> {
+/**
+ * Judges the workspace. An agent that shares this host's files may have replaced the folder; a
+ * replaced folder is not read.
+ */
+export function judged(
+  task: Task,
+  workspace: Workspace,
+  nonce: string,
+  transcript: Transcript,
+): ReturnType<Task['judge']> {
   const verdict = withOpenDir(workspace, ({ path }) => task.judge(path, nonce, transcript));
   if (verdict) return verdict;
-  const replaced = new CagematchError('collect-failed', 'the workspace is not the folder any more that was made for the run');
+  const replaced = new CagematchError(
+    'collect-failed',
+    'the workspace is not the folder any more that was made for the run',
+  );
   return { outcome: failureOf(replaced), sync: { in: { gap: 'not-reached' }, out: 'no' } };
 }
 
-/** @param collected whether the workspace has been copied out; before that, a copied workspace is not on this host */
-export function plantedIn(workspace: Workspace, mode: Pick<Mode, 'workspace'>, collected: boolean): Planted[] | Gap {
+/**
+ * @param collected whether the workspace has been copied out; before that, a copied workspace is
+ *   not on this host
+ */
+export function plantedIn(
+  workspace: Workspace,
+  mode: Pick<Mode, 'workspace'>,
+  collected: boolean,
+): Planted[] | Gap {
   if (mode.workspace === 'copy' && !collected) return { gap: 'not-reached' };
   const now = withOpenDir(workspace, lookForPlanted);
   return workspace.seeded && now ? plantedSince(workspace.seeded, now) : { gap: 'vanished' };

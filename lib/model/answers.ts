@@ -1,4 +1,5 @@
-// The sources of the gateway's answers: a cassette, or the live API with the user's credential added on this side.
+// The sources of the gateway's answers: a cassette, or the live API with the user's credential
+// added on this side.
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import { EnvHttpProxyAgent, request } from 'undici';
@@ -13,10 +14,19 @@ import { readableEncodings } from './spoken.js';
 import type { Tape } from './tape.js';
 import { watchAnswer } from './watch.js';
 
-/** @param cassette one cassette for all runs, or a function that returns the cassette of a task by its id */
+/**
+ * @param cassette one cassette for all runs, or a function that returns the cassette of a task by
+ *   its id
+ */
 export function replayAnswer(cassette: Cassette | ((task: string) => Cassette)): Answer {
   return (req, res, run, { body }) =>
-    serveReplay(req, res, typeof cassette === 'function' ? cassette(run.task ?? '') : cassette, run, body);
+    serveReplay(
+      req,
+      res,
+      typeof cassette === 'function' ? cassette(run.task ?? '') : cassette,
+      run,
+      body,
+    );
 }
 
 /** Headers that concern one connection only, or that contain the run's token. */
@@ -33,15 +43,21 @@ const OURS = new Set([
 ]);
 
 /**
- * Forwards to the real API, over HTTP/2 if the API supports it. The run's token is removed and the credential added here, so that no
- * sandbox ever holds it. The answer is passed on byte for byte, as fast as the agent reads it. Only a request that an HTTP/2 server refused
- * to process is retried; any other retry is the agent's decision, as it is without a gateway.
+ * Forwards to the real API, over HTTP/2 if the API supports it. The run's token is removed and the
+ * credential added here, so that no sandbox ever holds it. The answer is passed on byte for byte,
+ * as fast as the agent reads it. Only a request that an HTTP/2 server refused to process is
+ * retried; any other retry is the agent's decision, as it is without a gateway.
  * @param upstream base URL of the API
  * @param env contains the proxy settings, if any
  * @param tape keeps a copy of what passes; without one, nothing is kept
  * @throws `bad-input` if the environment names a proxy that cannot be used
  */
-export function liveAnswer(upstream: string, credential: Credential, env: Env = {}, tape?: Pick<Tape, 'hear'>): Answer {
+export function liveAnswer(
+  upstream: string,
+  credential: Credential,
+  env: Env = {},
+  tape?: Pick<Tape, 'hear'>,
+): Answer {
   checkProxies(upstream, env);
   const dispatcher = new EnvHttpProxyAgent({
     httpProxy: env.http_proxy || env.HTTP_PROXY || '',
@@ -62,7 +78,11 @@ export function liveAnswer(upstream: string, credential: Credential, env: Env = 
       request(url, {
         dispatcher,
         method: 'POST',
-        headers: { ...forwarded(req), ...(tape ? readable(req) : {}), ...credentialHeaders(credential) },
+        headers: {
+          ...forwarded(req),
+          ...(tape ? readable(req) : {}),
+          ...credentialHeaders(credential),
+        },
         signal: hungUp.signal,
         body,
       });
@@ -93,10 +113,21 @@ export function liveAnswer(upstream: string, credential: Credential, env: Env = 
       brokeOff = error as Error;
     } finally {
       asked.pause();
-      tape?.hear({ path: req.url ?? '/', headers: req.headers, body, status, answerHeaders, answer: Buffer.concat(copy) }, conversation);
+      tape?.hear(
+        {
+          path: req.url ?? '/',
+          headers: req.headers,
+          body,
+          status,
+          answerHeaders,
+          answer: Buffer.concat(copy),
+        },
+        conversation,
+      );
     }
     const wrong = await watch.end();
-    if (brokeOff) throw new Error(`its answer broke off (${messageOf(brokeOff)})`, { cause: brokeOff });
+    if (brokeOff)
+      throw new Error(`its answer broke off (${messageOf(brokeOff)})`, { cause: brokeOff });
     return wrong;
   };
   return Object.assign(answer, { close: () => dispatcher.destroy() });
@@ -104,7 +135,9 @@ export function liveAnswer(upstream: string, credential: Credential, env: Env = 
 
 class UpstreamBroke extends Error {}
 
-/** Passes chunks on. The time that the agent takes to read a chunk is excluded from the model time. */
+/**
+ * Passes chunks on. The time that the agent takes to read a chunk is excluded from the model time.
+ */
 async function* passing(
   source: AsyncIterable<Buffer>,
   asked: Asked,
@@ -125,7 +158,10 @@ async function* passing(
   }
 }
 
-/** True if HTTP/2 allows the request to be sent again, because the server has reported that it did not process it. */
+/**
+ * True if HTTP/2 allows the request to be sent again, because the server has reported that it did
+ * not process it.
+ */
 function wasRefused(error: Error): boolean {
   return /NGHTTP2_REFUSED_STREAM|"GOAWAY" frame received/.test(error.message);
 }
@@ -134,21 +170,37 @@ function unanswered(url: URL, error: Error): Error {
   const { code } = error as NodeJS.ErrnoException;
   const { text, hopeless } = whyUnreachable(url, error);
   if (hopeless) return new Hopeless(text, { cause: error });
-  const broken = code === 'ECONNRESET' || code === 'EPIPE' || code === 'UND_ERR_SOCKET' || code?.startsWith('ERR_HTTP2') === true;
-  return broken || wasRefused(error) ? new BrokenConnection(text, { cause: error }) : new Error(text, { cause: error });
+  const broken =
+    code === 'ECONNRESET' ||
+    code === 'EPIPE' ||
+    code === 'UND_ERR_SOCKET' ||
+    code?.startsWith('ERR_HTTP2') === true;
+  return broken || wasRefused(error)
+    ? new BrokenConnection(text, { cause: error })
+    : new Error(text, { cause: error });
 }
 
-/** Checks the proxy settings. Even for an API behind TLS, undici uses the HTTP proxy if no HTTPS proxy is set. */
+/**
+ * Checks the proxy settings. Even for an API behind TLS, undici uses the HTTP proxy if no HTTPS
+ * proxy is set.
+ */
 function checkProxies(upstream: string, env: Env): void {
   const protocols = upstream.startsWith('https:') ? ['https:', 'http:'] : ['http:'];
   try {
     for (const protocol of protocols) namedProxy(protocol, env);
   } catch (error) {
-    throw new CagematchError('bad-input', messageOf(error), 'set it to http://HOST:PORT, or unset it');
+    throw new CagematchError(
+      'bad-input',
+      messageOf(error),
+      'set it to http://HOST:PORT, or unset it',
+    );
   }
 }
 
-/** An answer that is recorded has to be decoded here, so only encodings that we can read are accepted. */
+/**
+ * An answer that is recorded has to be decoded here, so only encodings that we can read are
+ * accepted.
+ */
 function readable({ headers }: IncomingMessage): Record<string, string> {
   const accepted = headers['accept-encoding'];
   return typeof accepted === 'string' ? { 'accept-encoding': readableEncodings(accepted) } : {};
@@ -156,13 +208,18 @@ function readable({ headers }: IncomingMessage): Record<string, string> {
 
 function passedOn(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
   return Object.fromEntries(
-    Object.entries(headers).filter(([name]) => !['transfer-encoding', 'connection', 'keep-alive'].includes(name) && !name.startsWith(':')),
+    Object.entries(headers).filter(
+      ([name]) =>
+        !['transfer-encoding', 'connection', 'keep-alive'].includes(name) && !name.startsWith(':'),
+    ),
   );
 }
 
 function forwarded(req: IncomingMessage): Record<string, string> {
   const kept = Object.entries(req.headers).filter(([name]) => !OURS.has(name));
-  return Object.fromEntries(kept.map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : (value ?? '')]));
+  return Object.fromEntries(
+    kept.map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : (value ?? '')]),
+  );
 }
 
 function credentialHeaders(credential: Credential): Record<string, string> {

@@ -5,10 +5,21 @@ import { CagematchError, messageOf } from '../errors.js';
 import { readPlainFile } from '../os/plain-files.js';
 
 const text = z.strictObject({ type: z.literal('text'), text: z.string() });
-const toolUse = z.strictObject({ type: z.literal('tool_use'), name: z.string().min(1), input: z.record(z.string(), z.unknown()) });
+const toolUse = z.strictObject({
+  type: z.literal('tool_use'),
+  name: z.string().min(1),
+  input: z.record(z.string(), z.unknown()),
+});
 
-/** The result of a tool call from the answer before. Only the beginning of its text is stored, and a replay may differ from it. */
-const result = z.strictObject({ tool: z.string().min(1), outcome: z.enum(['ok', 'error']), text: z.string() });
+/**
+ * The result of a tool call from the answer before. Only the beginning of its text is stored, and a
+ * replay may differ from it.
+ */
+const result = z.strictObject({
+  tool: z.string().min(1),
+  outcome: z.enum(['ok', 'error']),
+  text: z.string(),
+});
 
 const exchange = z.strictObject({
   /** If absent, the results are not checked. */
@@ -20,7 +31,10 @@ const exchange = z.strictObject({
   stop: z.string().min(1).optional(),
 });
 
-/** Names in double braces, such as `{{cwd}}`, are placeholders for what differs from run to run; placeholders.mjs defines them. */
+/**
+ * Names in double braces, such as `{{cwd}}`, are placeholders for what differs from run to run;
+ * placeholders.mjs defines them.
+ */
 const cassetteSchema = z.strictObject({
   schemaVersion: z.literal(2),
   task: z.string().min(1),
@@ -31,14 +45,18 @@ const cassetteSchema = z.strictObject({
     .array(
       z.strictObject({
         /**
-         * The text that opens the conversation, or enough of it to distinguish it from the others. The main agent's conversation has none.
+         * The text that opens the conversation, or enough of it to distinguish it from the others.
+         * The main agent's conversation has none.
          */
         opens: z.string().min(1).optional(),
         exchanges: z.array(exchange).min(1),
       }),
     )
     .min(1)
-    .refine((all) => all.filter(({ opens }) => opens === undefined).length === 1, 'one conversation, and only one, has no `opens`'),
+    .refine(
+      (all) => all.filter(({ opens }) => opens === undefined).length === 1,
+      'one conversation, and only one, has no `opens`',
+    ),
 });
 
 export type Cassette = z.infer<typeof cassetteSchema>;
@@ -58,7 +76,11 @@ export function readCassette(path: string): Cassette {
   const checked = cassetteSchema.safeParse(parsed);
   if (checked.success) return checked.data;
   const [issue] = checked.error.issues;
-  throw new CagematchError('bad-input', `cassette ${path} is broken at ${issue?.path.join('.') || 'its top'}: ${issue?.message}`, HINT);
+  throw new CagematchError(
+    'bad-input',
+    `cassette ${path} is broken at ${issue?.path.join('.') || 'its top'}: ${issue?.message}`,
+    HINT,
+  );
 }
 
 const HINT = 'cagematch record writes one anew';

@@ -1,34 +1,43 @@
-// Finds the exchange of a cassette that a request asks for, from the request alone, and where the two differ. One conversation belongs to
-// one agent: the main agent, or a sub-agent, which is identified by the text that it was given.
+// Finds the exchange of a cassette that a request asks for, from the request alone, and where the
+// two differ. One conversation belongs to one agent: the main agent, or a sub-agent, which is
+// identified by the text that it was given.
 import { fill, slugOf } from './placeholders.mjs';
 import { askedIn, folderOf, partsOf, rolledIds, stepsOf } from './request.mjs';
 
 /**
  * @typedef {import('./placeholders.mjs').Values} Values
- * @typedef {{type: 'text', text: string} | {type: 'tool_use', name: string, input: Record<string, unknown>}} Block
+ * @typedef {{type: 'text', text: string} | {type: 'tool_use', name: string, input: Record<string,
+ *   unknown>}} Block
  * @typedef {import('./request.mjs').Result} Result
- * @typedef {{results?: Result[] | undefined, notified?: number | undefined, content: Block[], stop?: string | undefined}} Exchange
+ * @typedef {{results?: Result[] | undefined, notified?: number | undefined, content: Block[],
+ *   stop?: string | undefined}} Exchange
  * @typedef {{opens?: string | undefined, exchanges: Exchange[]}} Conversation
- * @typedef {{schemaVersion: 2, task: string, model: string, agent: string, conversations: Conversation[]}} Cassette
+ * @typedef {{schemaVersion: 2, task: string, model: string, agent: string, conversations:
+ *   Conversation[]}} Cassette
  * @typedef {import('./request.mjs').MessagesRequest} MessagesRequest
  */
 
-/** Answer while fewer background notifications have arrived than when the recorded answer was given. */
+/**
+ * Answer while fewer background notifications have arrived than when the recorded answer was given.
+ */
 const WAITING = '(replay: the others are not done yet)';
 
 /**
  * @param {Cassette} cassette
  * @param {MessagesRequest} request
- * @param {{values?: Values | undefined, session?: string | undefined, subAgent?: string | undefined}} run what is known about the run
- *   besides the request
- * @returns {{content: Block[], stop?: string | undefined} | {diverged: string}} `diverged`: one line
+ * @param {{values?: Values | undefined, session?: string | undefined, subAgent?: string |
+ *   undefined}} run what is known about the run besides the request
+ * @returns {{content: Block[], stop?: string | undefined} | {diverged: string}} `diverged`: one
+ *   line
  */
 export function replyTo(cassette, request, run = {}) {
   const values = valuesOf(request, run);
   const found = conversationOf(cassette, request, values, run.subAgent !== undefined);
   if (!found) {
     const [asked = ''] = request.messages.flatMap(askedIn).slice(-1);
-    return { diverged: `no conversation of the cassette opens with the words of this sub-agent: ${quoted(asked)}` };
+    return {
+      diverged: `no conversation of the cassette opens with the words of this sub-agent: ${quoted(asked)}`,
+    };
   }
   const { conversation, from } = found;
   const who = conversation.opens === undefined ? 'main' : `sub-agent ${quoted(conversation.opens)}`;
@@ -37,11 +46,16 @@ export function replyTo(cassette, request, run = {}) {
   const at = `${who}, request ${steps.length}`;
   if ('wrong' in place) return { diverged: `${at}: ${place.wrong}` };
   const { filled, unknown } = fill(place.content, values);
-  if (unknown.has('cwd')) return { diverged: `${at}: the request names no working directory, and the cassette needs one` };
-  // An unknown value in plain text does no harm, but in a tool call it would change the command or path.
+  if (unknown.has('cwd'))
+    return {
+      diverged: `${at}: the request names no working directory, and the cassette needs one`,
+    };
+  // An unknown value in plain text does no harm, but in a tool call it would change the command or
+  // path.
   const needed = place.content.filter(({ type }) => type === 'tool_use');
   const [missing] = fill(needed, values).unknown;
-  if (missing !== undefined) return { diverged: `${at}: the cassette needs {{${missing}}}, which nobody here knows` };
+  if (missing !== undefined)
+    return { diverged: `${at}: the cassette needs {{${missing}}}, which nobody here knows` };
   return { content: filled, stop: place.stop };
 }
 
@@ -56,12 +70,15 @@ function valuesOf(request, { values, session }) {
     ...values,
     ...(cwd === undefined ? {} : { cwd, 'cwd-slug': slugOf(cwd) }),
     ...(session === undefined ? {} : { session }),
-    ...Object.fromEntries(rolledIds(request.messages).map((id, index) => [`agent-${index + 1}`, id])),
+    ...Object.fromEntries(
+      rolledIds(request.messages).map((id, index) => [`agent-${index + 1}`, id]),
+    ),
   };
 }
 
 /**
- * The conversation whose opening text occurs last in the request: a fork's request contains its parent's opening before its own.
+ * The conversation whose opening text occurs last in the request: a fork's request contains its
+ * parent's opening before its own.
  * @param {Cassette} cassette
  * @param {MessagesRequest} request
  * @param {Values} values
@@ -75,7 +92,11 @@ function conversationOf(cassette, request, values, subAgent) {
     if (conversation.opens === undefined) continue;
     const opens = fill(conversation.opens, values).filled;
     const from = asked.findLastIndex((texts) => texts.some((text) => text.startsWith(opens)));
-    if (from === -1 || (best && (best.from > from || (best.from === from && best.length >= opens.length)))) continue;
+    if (
+      from === -1 ||
+      (best && (best.from > from || (best.from === from && best.length >= opens.length)))
+    )
+      continue;
     best = { conversation, from, length: opens.length };
   }
   const main = cassette.conversations.find(({ opens }) => opens === undefined);
@@ -83,8 +104,9 @@ function conversationOf(cassette, request, values, subAgent) {
 }
 
 /**
- * Walks through an agent's turns as they were answered, so that no state is kept between requests. A background task sends its notification
- * when it ends: two notifications that were recorded separately may arrive together, or the other way round.
+ * Walks through an agent's turns as they were answered, so that no state is kept between requests.
+ * A background task sends its notification when it ends: two notifications that were recorded
+ * separately may arrive together, or the other way round.
  * @param {Exchange[]} exchanges
  * @param {ReturnType<typeof stepsOf>} steps
  * @returns {{content: Block[], stop?: string | undefined} | {wrong: string}}
@@ -102,11 +124,18 @@ function walk(exchanges, steps) {
       const last = exchanges.at(-1);
       if (onlyNews && last && isWords(last)) place = last;
       else place = { wrong: `the cassette goes no further than request ${exchanges.length}` };
-    } else if (onlyNews && heard < toldBy(exchanges, next)) place = { content: [{ type: 'text', text: WAITING }] };
+    } else if (onlyNews && heard < toldBy(exchanges, next))
+      place = { content: [{ type: 'text', text: WAITING }] };
     else {
       const wrong = difference(first, news.results);
-      // Skip a recorded text that was an answer to fewer notifications, if the later ones have already arrived.
-      while (isWords(exchanges[next]) && isNews(exchanges[next + 1]) && toldBy(exchanges, next + 1) <= heard) next += 1;
+      // Skip a recorded text that was an answer to fewer notifications, if the later ones have
+      // already arrived.
+      while (
+        isWords(exchanges[next]) &&
+        isNews(exchanges[next + 1]) &&
+        toldBy(exchanges, next + 1) <= heard
+      )
+        next += 1;
       place = wrong === undefined ? /** @type {Exchange} */ (exchanges[next]) : { wrong };
     }
     const waited = turn && partsOf(turn).some(({ text }) => text === WAITING);
@@ -135,18 +164,21 @@ function toldBy(exchanges, index) {
 }
 
 /**
- * Compares which tools ran and whether they succeeded. Their output may differ: a time, an order, a version.
+ * Compares which tools ran and whether they succeeded. Their output may differ: a time, an order, a
+ * version.
  * @param {Exchange} exchange
  * @param {Result[]} got
  * @returns {string | undefined}
  */
 function difference({ results: expected }, got) {
   if (expected === undefined) return undefined;
-  if (expected.length !== got.length) return `${expected.length} tool results were expected, ${got.length} came`;
+  if (expected.length !== got.length)
+    return `${expected.length} tool results were expected, ${got.length} came`;
   for (const [index, exchange] of expected.entries()) {
     const came = /** @type {Result} */ (got[index]);
     const which = expected.length === 1 ? '' : `tool result ${index + 1} of ${expected.length}: `;
-    if (exchange.tool !== came.tool) return `${which}one of ${exchange.tool} was expected, one of ${nameOf(came.tool)} came`;
+    if (exchange.tool !== came.tool)
+      return `${which}one of ${exchange.tool} was expected, one of ${nameOf(came.tool)} came`;
     if (exchange.outcome === came.outcome) continue;
     return exchange.outcome === 'ok'
       ? `${which}${exchange.tool} was to succeed, and failed: ${quoted(came.text)}`
@@ -166,7 +198,8 @@ function nameOf(tool) {
 }
 
 /**
- * Shortens a text to one line without control characters. Only the beginning of a long text is read.
+ * Shortens a text to one line without control characters. Only the beginning of a long text is
+ * read.
  * @param {string} text
  * @param {number} most
  */

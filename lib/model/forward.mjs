@@ -1,5 +1,6 @@
-// Forwards requests from a guest to the live API, if the guest cannot reach the harness; inside.mjs runs it next to the agent. Plain Node.
-// Each request is sent with the agent's own credential, unchanged; nothing is retried, and nothing is kept.
+// Forwards requests from a guest to the live API, if the guest cannot reach the harness; inside.mjs
+// runs it next to the agent. Plain Node. Each request is sent with the agent's own credential,
+// unchanged; nothing is retried, and nothing is kept.
 import { once } from 'node:events';
 import { request as plainRequest } from 'node:http';
 import { request as tlsRequest } from 'node:https';
@@ -8,9 +9,21 @@ import { connect as tlsConnect } from 'node:tls';
 import { readBody, refuseRoute, routeOf, sendError } from './replay.mjs';
 
 /** Headers that concern one connection only. */
-const OURS = ['host', 'connection', 'keep-alive', 'proxy-connection', 'content-length', 'transfer-encoding', 'upgrade', 'expect'];
+const OURS = [
+  'host',
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'content-length',
+  'transfer-encoding',
+  'upgrade',
+  'expect',
+];
 
-/** @typedef {{starts(): void, stops(): void}} Model notified when a request to the API starts, and when its whole answer has arrived */
+/**
+ * @typedef {{starts(): void, stops(): void}} Model notified when a request to the API starts, and
+ *   when its whole answer has arrived
+ */
 
 /**
  * Passes one request on to the API, and the API's answer back, byte for byte.
@@ -32,14 +45,17 @@ export async function serveForward(req, res, upstream, env, model = { starts() {
     const asked = await open(url, { method: 'POST', headers }, proxy);
     res.once('close', () => asked.destroy());
     asked.end(body);
-    const [answer] = /** @type {[import('node:http').IncomingMessage]} */ (await once(asked, 'response'));
+    const [answer] = /** @type {[import('node:http').IncomingMessage]} */ (
+      await once(asked, 'response')
+    );
     answer.once('end', model.stops);
     res.writeHead(answer.statusCode ?? 502, without(answer.headers));
     await pipeline(answer, res);
   } catch (error) {
     const { code } = /** @type {NodeJS.ErrnoException} */ (error);
     // A broken connection is passed on as a broken connection, because agents then retry.
-    if (res.headersSent || res.destroyed || code === 'ECONNRESET' || code === 'EPIPE') return void res.destroy();
+    if (res.headersSent || res.destroyed || code === 'ECONNRESET' || code === 'EPIPE')
+      return void res.destroy();
     const { text, hopeless } = whyUnreachable(url, error);
     sendError(res, 502, 'api_error', text, hopeless ? undefined : {});
   } finally {
@@ -63,11 +79,19 @@ const UNKNOWN_AUTHORITY = [
  */
 export function whyUnreachable(url, error) {
   const text = `${url.origin} does not answer: ${error instanceof Error ? error.message.split('\n', 1)[0] : error}`;
-  const code = error instanceof Error ? /** @type {NodeJS.ErrnoException} */ (error).code : undefined;
-  const cause = error instanceof Error ? /** @type {NodeJS.ErrnoException | undefined} */ (error.cause)?.code : undefined;
+  const code =
+    error instanceof Error ? /** @type {NodeJS.ErrnoException} */ (error).code : undefined;
+  const cause =
+    error instanceof Error
+      ? /** @type {NodeJS.ErrnoException | undefined} */ (error.cause)?.code
+      : undefined;
   if (![code, cause].some((known) => known !== undefined && UNKNOWN_AUTHORITY.includes(known)))
-    return { text, hopeless: code?.startsWith('ERR_TLS_') === true || code?.startsWith('CERT_') === true };
-  // Node 24 adds advice about one of its flags (`; … --use-system-ca`), which the user cannot pass to the Node that runs here.
+    return {
+      text,
+      hopeless: code?.startsWith('ERR_TLS_') === true || code?.startsWith('CERT_') === true,
+    };
+  // Node 24 adds advice about one of its flags (`; … --use-system-ca`), which the user cannot pass
+  // to the Node that runs here.
   return {
     text: `${text.replace(/; if the root CA is installed locally.*$/, '')} (trusted are Node's own CAs and the file NODE_EXTRA_CA_CERTS: export it with the path of your CA)`,
     hopeless: true,
@@ -87,7 +111,10 @@ function without(headers) {
 export function proxyFor(url, env) {
   const direct = (env.no_proxy || env.NO_PROXY || '').split(/[\s,]+/).filter(Boolean);
   const isDirect = direct.some(
-    (pattern) => pattern === '*' || url.hostname === pattern || url.hostname.endsWith(`.${pattern.replace(/^\*?\./, '')}`),
+    (pattern) =>
+      pattern === '*' ||
+      url.hostname === pattern ||
+      url.hostname.endsWith(`.${pattern.replace(/^\*?\./, '')}`),
   );
   return isDirect ? undefined : namedProxy(url.protocol, env);
 }
@@ -100,7 +127,8 @@ export function proxyFor(url, env) {
  * @throws an error that names the variable but not its value, which may contain a password
  */
 export function namedProxy(protocol, env) {
-  const names = protocol === 'https:' ? ['https_proxy', 'HTTPS_PROXY'] : ['http_proxy', 'HTTP_PROXY'];
+  const names =
+    protocol === 'https:' ? ['https_proxy', 'HTTPS_PROXY'] : ['http_proxy', 'HTTP_PROXY'];
   const name = names.find((variable) => env[variable]);
   if (name === undefined) return undefined;
   /** @type {URL} */
@@ -110,8 +138,10 @@ export function namedProxy(protocol, env) {
   } catch {
     throw new Error(`${name} is not the URL of a proxy`);
   }
-  if (url.protocol.startsWith('socks')) throw new Error(`${name} names a SOCKS proxy, which is not supported`);
-  if (!['http:', 'https:'].includes(url.protocol) || url.hostname === '') throw new Error(`${name} is not the URL of an HTTP proxy`);
+  if (url.protocol.startsWith('socks'))
+    throw new Error(`${name} names a SOCKS proxy, which is not supported`);
+  if (!['http:', 'https:'].includes(url.protocol) || url.hostname === '')
+    throw new Error(`${name} is not the URL of an HTTP proxy`);
   return url;
 }
 
@@ -125,7 +155,10 @@ async function open(url, options, proxy) {
   const request = url.protocol === 'https:' ? tlsRequest : plainRequest;
   if (!proxy) return request(url, { ...options, agent: false });
   const port = url.port || (url.protocol === 'https:' ? '443' : '80');
-  const user = proxy.username === '' ? undefined : `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
+  const user =
+    proxy.username === ''
+      ? undefined
+      : `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
   const tunnel = plainRequest({
     host: proxy.hostname,
     port: proxy.port || 80,
@@ -138,12 +171,16 @@ async function open(url, options, proxy) {
     agent: false,
   });
   tunnel.end();
-  const [answer, socket] = /** @type {[import('node:http').IncomingMessage, import('node:net').Socket]} */ (await once(tunnel, 'connect'));
+  const [answer, socket] =
+    /** @type {[import('node:http').IncomingMessage, import('node:net').Socket]} */ (
+      await once(tunnel, 'connect')
+    );
   if (answer.statusCode !== 200) {
     socket.destroy();
     throw new Error(`the proxy ${proxy.host} refuses the way: ${answer.statusCode}`);
   }
-  const createConnection = () => (url.protocol === 'https:' ? tlsConnect({ socket, servername: url.hostname }) : socket);
+  const createConnection = () =>
+    url.protocol === 'https:' ? tlsConnect({ socket, servername: url.hostname }) : socket;
   // No `agent` option: an HTTP agent would open its own connection.
   return request(url, { ...options, createConnection });
 }

@@ -1,4 +1,5 @@
-// The local model endpoint: one server per address that a mode needs, which accepts only the tokens of active runs.
+// The local model endpoint: one server per address that a mode needs, which accepts only the tokens
+// of active runs.
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,13 +9,26 @@ import { refuseExposed } from '../os/addresses.js';
 import { oneLine } from '../os/printable.js';
 import { descriptorLimit, limitConnections, openQueue } from './limits.js';
 import type { Values } from './placeholders.mjs';
-import { presentedCredential, readBody, refuseRoute, routeOf, sameSecret, sendError } from './replay.mjs';
+import {
+  presentedCredential,
+  readBody,
+  refuseRoute,
+  routeOf,
+  sameSecret,
+  sendError,
+} from './replay.mjs';
 
 /**
- * Answers a request whose token and route have been checked, and whose body has been read. If it resolves to a string, that describes what
- * was wrong with the answer despite its successful status. `close` ends its open connections together with the gateway.
+ * Answers a request whose token and route have been checked, and whose body has been read. If it
+ * resolves to a string, that describes what was wrong with the answer despite its successful
+ * status. `close` ends its open connections together with the gateway.
  */
-export type Answer = ((req: IncomingMessage, res: ServerResponse, conversation: Asking, asked: Asked) => Promise<unknown>) & {
+export type Answer = ((
+  req: IncomingMessage,
+  res: ServerResponse,
+  conversation: Asking,
+  asked: Asked,
+) => Promise<unknown>) & {
   close?(): Promise<void>;
 };
 /** The part of a tap that answers need, or may add to. */
@@ -32,20 +46,27 @@ export interface Asked {
 export interface Tap {
   /** The token that the run's agent has to present; no other token is accepted for the run. */
   token: string;
-  /** Prefix of the API's paths in the run's base URL. It identifies the run if several runs share a credential. */
+  /**
+   * Prefix of the API's paths in the run's base URL. It identifies the run if several runs share a
+   * credential.
+   */
   path: string;
   /** The id of the run's task. */
   task?: string;
   firstRequestAtMs?: number;
   /**
-   * Time during which the model was at work on at least one request: from when the request's body had been read here until its answer was
-   * made (replay) or had come from the API (live). It excludes the transfer between guest and gateway, and the wait in progress.
+   * Time during which the model was at work on at least one request: from when the request's body
+   * had been read here until its answer was made (replay) or had come from the API (live). It
+   * excludes the transfer between guest and gateway, and the wait in progress.
    */
   modelMs: number;
   /** When the model started its current work; absent if it is idle. */
   waitingSinceMs?: number;
   requests: number;
-  /** The header in which the token arrived, and whether the agent treated it as a subscription's token. */
+  /**
+   * The header in which the token arrived, and whether the agent treated it as a subscription's
+   * token.
+   */
   credential?: { header: string; oauth: boolean };
   /** True if a request to the run's path used another credential than the one it was given. */
   stranger?: boolean;
@@ -68,8 +89,8 @@ export interface Gateway {
   /** Listens on an address, once for each address. Returns the port. */
   listen(address: string): Promise<number>;
   /**
-   * @param secret the user's own credential, if that is delivered to the guest; if absent, a token is created that only this gateway
-   *   accepts
+   * @param secret the user's own credential, if that is delivered to the guest; if absent, a token
+   *   is created that only this gateway accepts
    */
   openTap(task?: string, secret?: string): Tap;
   /** Revokes the token. */
@@ -90,9 +111,16 @@ interface Limits {
  * @param answer replay or live
  * @param options `port`: a fixed port instead of a free one, for users whose firewall requires it
  */
-export function createGateway(answer: Answer, options: { port?: number; clock?: Clock; limits?: Partial<Limits> } = {}): Gateway {
+export function createGateway(
+  answer: Answer,
+  options: { port?: number; clock?: Clock; limits?: Partial<Limits> } = {},
+): Gateway {
   const clock = options.clock ?? monotonic;
-  const { headersMs = 5000, requestMs = 120_000, descriptors = descriptorLimit() } = options.limits ?? {};
+  const {
+    headersMs = 5000,
+    requestMs = 120_000,
+    descriptors = descriptorLimit(),
+  } = options.limits ?? {};
   const timeouts = {
     headersTimeout: headersMs,
     requestTimeout: requestMs,
@@ -112,7 +140,13 @@ export function createGateway(answer: Answer, options: { port?: number; clock?: 
     if (!credential || !tap || !sameSecret(tap.token, credential.token)) {
       if (credential && tap) tap.stranger = true;
       const headers = { connection: 'close', 'x-should-retry': 'false' };
-      return sendError(res, 401, 'authentication_error', 'this gateway takes only the token of a run under way', headers);
+      return sendError(
+        res,
+        401,
+        'authentication_error',
+        'this gateway takes only the token of a run under way',
+        headers,
+      );
     }
     connections.belongsTo(req.socket, tap);
     req.url = (req.url ?? '/').slice(tap.path.length);
@@ -122,7 +156,8 @@ export function createGateway(answer: Answer, options: { port?: number; clock?: 
     if (routeOf(req.method, req.url) === undefined) return refuseRoute(req, res);
     const queue = queues.get(tap);
     const place = await queue?.enter(res);
-    if (!place) return tooMuch(res, 429, 'rate_limit_error', 'too many requests of this run wait already');
+    if (!place)
+      return tooMuch(res, 429, 'rate_limit_error', 'too many requests of this run wait already');
     let body: Buffer;
     try {
       body = await readBody(req, place.claim);
@@ -132,7 +167,12 @@ export function createGateway(answer: Answer, options: { port?: number; clock?: 
     await answered(req, res, tap, body);
   }
 
-  async function answered(req: IncomingMessage, res: ServerResponse, tap: Tap, body: Buffer): Promise<void> {
+  async function answered(
+    req: IncomingMessage,
+    res: ServerResponse,
+    tap: Tap,
+    body: Buffer,
+  ): Promise<void> {
     const stopwatch = stopwatchOf(tap);
     res.once('close', stopwatch.pause);
     stopwatch.resume();
@@ -146,8 +186,15 @@ export function createGateway(answer: Answer, options: { port?: number; clock?: 
       wrong = { what: oneLine(messageOf(error)) };
       if (res.headersSent || error instanceof BrokenConnection) res.destroy();
       else {
-        // Without the header `x-should-retry`, the agent decides on a retry as it would without a gateway.
-        sendError(res, 502, 'api_error', messageOf(error), error instanceof Hopeless ? undefined : {});
+        // Without the header `x-should-retry`, the agent decides on a retry as it would without a
+        // gateway.
+        sendError(
+          res,
+          502,
+          'api_error',
+          messageOf(error),
+          error instanceof Hopeless ? undefined : {},
+        );
         wrong = { status: 502, what: oneLine(`502 (${messageOf(error)})`) };
       }
     } finally {
@@ -236,12 +283,18 @@ function errorAnswer(status: number): Trouble | undefined {
 
 /** The guest closed the connection while it was being answered. */
 export class HungUp extends Error {}
-/** The upstream broke the connection before it answered. This is passed on as a broken connection, because agents then retry. */
+/**
+ * The upstream broke the connection before it answered. This is passed on as a broken connection,
+ * because agents then retry.
+ */
 export class BrokenConnection extends Error {}
 /** A failure that a retry cannot fix. */
 export class Hopeless extends Error {}
 
-/** Refuses a request that exceeds a limit, and closes its connection: the rest of its data is not read. */
+/**
+ * Refuses a request that exceeds a limit, and closes its connection: the rest of its data is not
+ * read.
+ */
 function tooMuch(res: ServerResponse, status: number, type: string, message: string): void {
   if (res.destroyed) return;
   sendError(res, status, type, message, { connection: 'close', 'x-should-retry': 'false' });
@@ -259,7 +312,12 @@ function bind(server: Server, address: string, port: number): Promise<Server> {
           ),
         );
       } else {
-        reject(new CagematchError('port-taken', `the gateway cannot listen on ${address}: ${error.code ?? error.message}`));
+        reject(
+          new CagematchError(
+            'port-taken',
+            `the gateway cannot listen on ${address}: ${error.code ?? error.message}`,
+          ),
+        );
       }
     });
     server.listen(port, address, () => resolve(server));

@@ -1,12 +1,15 @@
-// Limits the resources that the gateway gives to one run, and to all its clients: guests must not exhaust this machine's file descriptors
-// and memory.
+// Limits the resources that the gateway gives to one run, and to all its clients: guests must not
+// exhaust this machine's file descriptors and memory.
 import { readFileSync } from 'node:fs';
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 /** Maximum number of connections of one run; the agent uses a few. */
 const MOST_CONNECTIONS = 16;
-/** Maximum number of requests of one run that are read and answered at the same time; further requests wait unread. */
+/**
+ * Maximum number of requests of one run that are read and answered at the same time; further
+ * requests wait unread.
+ */
 const MOST_AT_ONCE = 8;
 /** Maximum number of waiting requests of one run. */
 const MOST_WAITING = 64;
@@ -28,8 +31,9 @@ export function descriptorLimit(): number {
 }
 
 /**
- * Limits the connections of all servers together to a third of the descriptors: the rest is for the harness, which needs some for each run.
- * Connections that have not presented the token of a run get half of that third; beyond it, the oldest of them is closed.
+ * Limits the connections of all servers together to a third of the descriptors: the rest is for the
+ * harness, which needs some for each run. Connections that have not presented the token of a run
+ * get half of that third; beyond it, the oldest of them is closed.
  */
 export function limitConnections<Run extends object>(descriptors: number) {
   const most = Math.max(4, Math.min(MOST_OF_ALL, Math.floor(descriptors / 3)));
@@ -51,7 +55,10 @@ export function limitConnections<Run extends object>(descriptors: number) {
         socket.once('close', () => strangers.delete(socket));
       });
     },
-    /** Called when the connection has presented the token of a run. If the run has too many, its oldest connection is closed. */
+    /**
+     * Called when the connection has presented the token of a run. If the run has too many, its
+     * oldest connection is closed.
+     */
     belongsTo(socket: Socket, run: Run): void {
       if (!strangers.delete(socket)) return;
       const own = ofRuns.get(run) ?? new Set<Socket>();
@@ -68,14 +75,20 @@ export function limitConnections<Run extends object>(descriptors: number) {
   };
 }
 
-/** A queue for one run: admits a limited number of requests at a time, and counts the bytes of each body until its request is answered. */
+/**
+ * A queue for one run: admits a limited number of requests at a time, and counts the bytes of each
+ * body until its request is answered.
+ */
 export function openQueue() {
   const waiting: (() => void)[] = [];
   let inside = 0;
   let bytes = 0;
 
   return {
-    /** @returns undefined if too many requests are waiting already, or if the guest disconnected while waiting */
+    /**
+     * @returns undefined if too many requests are waiting already, or if the guest disconnected
+     *   while waiting
+     */
     async enter(res: ServerResponse): Promise<{ claim(bytes: number): void } | undefined> {
       if (inside >= MOST_AT_ONCE) {
         if (waiting.length >= MOST_WAITING) return undefined;
@@ -97,7 +110,8 @@ export function openQueue() {
       res.once('close', leave);
       return {
         claim(more) {
-          if (bytes + more > MOST_BYTES) throw new Error('the requests of this run hold more than 64 MiB');
+          if (bytes + more > MOST_BYTES)
+            throw new Error('the requests of this run hold more than 64 MiB');
           own += more;
           bytes += more;
         },

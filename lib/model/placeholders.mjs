@@ -1,4 +1,5 @@
-// Placeholders `{{name}}` in a cassette for what differs from run to run: inserted when recording, filled in when replaying.
+// Placeholders `{{name}}` in a cassette for what differs from run to run: inserted when recording,
+// filled in when replaying.
 
 /**
  * @typedef {'cwd' | 'cwd-slug' | 'home' | 'tmp' | 'nonce' | 'session' | `agent-${number}`} Name
@@ -18,14 +19,17 @@ export function mapStrings(value, change) {
   if (typeof value === 'string') return change(value);
   if (Array.isArray(value)) return value.map((item) => mapStrings(item, change));
   if (value === null || typeof value !== 'object') return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, mapStrings(item, change)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, mapStrings(item, change)]),
+  );
 }
 
 /**
  * @template T
  * @param {T} value
  * @param {Values} values
- * @returns {{filled: T, unknown: Set<string>}} `unknown`: placeholders in the value that have no value to insert
+ * @returns {{filled: T, unknown: Set<string>}} `unknown`: placeholders in the value that have no
+ *   value to insert
  */
 export function fill(value, values) {
   /** @type {Set<string>} */
@@ -48,15 +52,19 @@ const SPECIAL = /[\\^$.*+?()[\]{}|]/g;
  * @returns {(text: string) => string}
  */
 export function abstracter(known) {
-  const names = new Map(known.filter(([, value]) => value !== '').map(([name, value]) => [value, name]));
-  // Longest first: a home may lie in the workspace. A path must end at a name boundary: `/work` does not match in `/workshop`.
+  const names = new Map(
+    known.filter(([, value]) => value !== '').map(([name, value]) => [value, name]),
+  );
+  // Longest first: a home may lie in the workspace. A path must end at a name boundary: `/work`
+  // does not match in `/workshop`.
   const values = [...names.keys()].sort((a, b) => b.length - a.length);
   const shapes = values.map((value) => {
     const plain = value.replace(SPECIAL, '\\$&');
     return value.startsWith('/') ? `(?<![\\w.-])${plain}(?![\\w-])` : plain;
   });
   const pattern = new RegExp([`\\{\\{(?=${NAMES}\\}\\})`, ...shapes].join('|'), 'g');
-  return (text) => text.replace(pattern, (found) => (found === '{{' ? '{{open}}' : `{{${names.get(found)}}}`));
+  return (text) =>
+    text.replace(pattern, (found) => (found === '{{' ? '{{open}}' : `{{${names.get(found)}}}`));
 }
 
 /**

@@ -1,5 +1,6 @@
-// Answers the Messages API from a cassette. Plain Node without dependencies: the host's gateway imports it, and guests that cannot reach
-// the host run this same file next to the agent (inside.mjs).
+// Answers the Messages API from a cassette. Plain Node without dependencies: the host's gateway
+// imports it, and guests that cannot reach the host run this same file next to the agent
+// (inside.mjs).
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { replyTo } from './conversation.mjs';
 
@@ -7,8 +8,10 @@ import { replyTo } from './conversation.mjs';
  * @typedef {import('./conversation.mjs').Block} Block
  * @typedef {import('./conversation.mjs').Cassette} Cassette
  * @typedef {import('./request.mjs').MessagesRequest} MessagesRequest
- * @typedef {{values?: import('./placeholders.mjs').Values, diverged?: string}} Replayed what is known about a run; `diverged` is set here
- * @typedef {{token: string, header: 'authorization' | 'x-api-key' | 'both', oauth: boolean}} Credential
+ * @typedef {{values?: import('./placeholders.mjs').Values, diverged?: string}} Replayed what is
+ *   known about a run; `diverged` is set here
+ * @typedef {{token: string, header: 'authorization' | 'x-api-key' | 'both', oauth: boolean}}
+ *   Credential
  */
 
 /** Maximum size of a request body, in bytes; the agent's own requests are well under 1 MB. */
@@ -25,7 +28,12 @@ export function presentedCredential(headers) {
   const token = bearer ?? key;
   if (token === undefined) return undefined;
   const beta = String(headers['anthropic-beta'] ?? '');
-  const header = bearer !== undefined && key !== undefined ? 'both' : bearer !== undefined ? 'authorization' : 'x-api-key';
+  const header =
+    bearer !== undefined && key !== undefined
+      ? 'both'
+      : bearer !== undefined
+        ? 'authorization'
+        : 'x-api-key';
   return { token, header, oauth: beta.includes('oauth-') };
 }
 
@@ -39,12 +47,16 @@ export function sameSecret(a, b) {
   return timingSafeEqual(digest(a), digest(b));
 }
 
-/** All routes that the agent requests from its base URL (observed with 2.1.329), and the only ones that a sandbox may use. */
+/**
+ * All routes that the agent requests from its base URL (observed with 2.1.329), and the only ones
+ * that a sandbox may use.
+ */
 const ROUTES = ['/v1/messages', '/v1/messages/count_tokens'];
 
 /**
- * The API path that a request asks for. The credential gives access to far more of the API than an agent needs, so anything not in the
- * list, and any target that a URL parser would change (`/../`, `%2e`, `//host`, `http://host`, a fragment), is refused here.
+ * The API path that a request asks for. The credential gives access to far more of the API than an
+ * agent needs, so anything not in the list, and any target that a URL parser would change (`/../`,
+ * `%2e`, `//host`, `http://host`, a fragment), is refused here.
  * @param {string | undefined} method
  * @param {string | undefined} target as in the request line
  * @returns {string | undefined} undefined if the request must not be answered
@@ -84,9 +96,9 @@ export async function readBody(req, claim = () => {}) {
 }
 
 /**
- * Answers one request: `POST /v1/messages` from the cassette, streamed if requested. The caller has already checked the credential. Once a
- * run has diverged from the cassette, all its further requests are refused: otherwise a sub-agent's failure would only be a message to its
- * parent.
+ * Answers one request: `POST /v1/messages` from the cassette, streamed if requested. The caller has
+ * already checked the credential. Once a run has diverged from the cassette, all its further
+ * requests are refused: otherwise a sub-agent's failure would only be a message to its parent.
  * @param {import('node:http').IncomingMessage} req
  * @param {import('node:http').ServerResponse} res
  * @param {Cassette} cassette
@@ -102,18 +114,33 @@ export async function serveReplay(req, res, cassette, run = {}, body = undefined
     request = JSON.parse((body ?? (await readBody(req))).toString('utf8'));
     if (!isRequest(request)) throw new Error('no list of messages');
   } catch (error) {
-    return sendError(res, 400, 'invalid_request_error', `unreadable request body: ${error instanceof Error ? error.message : error}`);
+    return sendError(
+      res,
+      400,
+      'invalid_request_error',
+      `unreadable request body: ${error instanceof Error ? error.message : error}`,
+    );
   }
-  const header = (/** @type {string} */ name) => /** @type {string | undefined} */ (req.headers[name]);
-  const [session, subAgent] = [header('x-claude-code-session-id'), header('x-claude-code-agent-id')];
-  const reply = run.diverged === undefined ? replyTo(cassette, request, { values: run.values, session, subAgent }) : run;
+  const header = (/** @type {string} */ name) =>
+    /** @type {string | undefined} */ (req.headers[name]);
+  const [session, subAgent] = [
+    header('x-claude-code-session-id'),
+    header('x-claude-code-agent-id'),
+  ];
+  const reply =
+    run.diverged === undefined
+      ? replyTo(cassette, request, { values: run.values, session, subAgent })
+      : run;
   if ('diverged' in reply && reply.diverged !== undefined) {
     run.diverged = reply.diverged;
     return sendError(res, 400, 'invalid_request_error', `the replay ends here: ${reply.diverged}`);
   }
   const { content, stop } = /** @type {{content: Block[], stop?: string}} */ (reply);
   const message = toMessage(content, request.model ?? cassette.model, stop);
-  if (!request.stream) return void res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(message));
+  if (!request.stream)
+    return void res
+      .writeHead(200, { 'content-type': 'application/json' })
+      .end(JSON.stringify(message));
   res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
   res.end(
     toEvents(message)
@@ -124,7 +151,13 @@ export async function serveReplay(req, res, cassette, run = {}, body = undefined
 
 /** @param {unknown} value */
 function isRequest(value) {
-  if (typeof value !== 'object' || value === null || !('messages' in value) || !Array.isArray(value.messages)) return false;
+  if (
+    typeof value !== 'object' ||
+    value === null ||
+    !('messages' in value) ||
+    !Array.isArray(value.messages)
+  )
+    return false;
   return value.messages.every((message) => typeof message === 'object' && message !== null);
 }
 
@@ -150,7 +183,14 @@ let serial = 0;
 function toMessage(content, model, stop) {
   serial += 1;
   const blocks = content.map((block, index) =>
-    block.type === 'tool_use' ? { type: block.type, id: `toolu_replay_${serial}_${index}`, name: block.name, input: block.input } : block,
+    block.type === 'tool_use'
+      ? {
+          type: block.type,
+          id: `toolu_replay_${serial}_${index}`,
+          name: block.name,
+          input: block.input,
+        }
+      : block,
   );
   return {
     id: `msg_replay_${serial}`,
@@ -158,7 +198,8 @@ function toMessage(content, model, stop) {
     role: 'assistant',
     model,
     content: blocks,
-    stop_reason: stop ?? (blocks.some((block) => block.type === 'tool_use') ? 'tool_use' : 'end_turn'),
+    stop_reason:
+      stop ?? (blocks.some((block) => block.type === 'tool_use') ? 'tool_use' : 'end_turn'),
     stop_sequence: null,
     usage: { input_tokens: 1, output_tokens: 1 },
   };

@@ -1,11 +1,12 @@
-// Extracts from an agent's request what it was asked, what its tools did since its last turn, and which background notifications it
-// received.
+// Extracts from an agent's request what it was asked, what its tools did since its last turn, and
+// which background notifications it received.
 
 /**
  * @typedef {{tool: string, outcome: 'ok' | 'error', text: string}} Result
  * @typedef {{role: string, content?: unknown}} Message
  * @typedef {{model?: string, system?: unknown, messages: Message[]}} MessagesRequest
- * @typedef {{type?: string, text?: string, id?: string, name?: string, tool_use_id?: string, is_error?: boolean, content?: unknown}} Part
+ * @typedef {{type?: string, text?: string, id?: string, name?: string, tool_use_id?: string,
+ *   is_error?: boolean, content?: unknown}} Part
  */
 
 /** Elements in which the agent's own program adds text to what an agent is asked. */
@@ -14,13 +15,17 @@ const ASIDES = ['system-reminder', 'fork-boilerplate'];
 const LONGEST_PATH = 4096;
 
 /**
- * Removes these elements from a text. Runs in linear time, since a guest chooses the text: each character is searched once per kind of
- * element.
+ * Removes these elements from a text. Runs in linear time, since a guest chooses the text: each
+ * character is searched once per kind of element.
  * @param {string} text
  * @returns {string}
  */
 export function withoutAsides(text) {
-  const kinds = ASIDES.map((name) => ({ open: `<${name}>`, close: `</${name}>`, at: text.indexOf(`<${name}>`) }));
+  const kinds = ASIDES.map((name) => ({
+    open: `<${name}>`,
+    close: `</${name}>`,
+    at: text.indexOf(`<${name}>`),
+  }));
   let kept = '';
   let from = 0;
   for (;;) {
@@ -32,7 +37,8 @@ export function withoutAsides(text) {
     else {
       kept += text.slice(from, next.at);
       from = end + next.close.length;
-      for (const kind of kinds) if (kind.at !== -1 && kind.at < from) kind.at = text.indexOf(kind.open, from);
+      for (const kind of kinds)
+        if (kind.at !== -1 && kind.at < from) kind.at = text.indexOf(kind.open, from);
     }
   }
 }
@@ -43,7 +49,9 @@ export function withoutAsides(text) {
  */
 export function partsOf(message) {
   if (typeof message?.content === 'string') return [{ type: 'text', text: message.content }];
-  return Array.isArray(message?.content) ? message.content.filter((part) => part !== null && typeof part === 'object') : [];
+  return Array.isArray(message?.content)
+    ? message.content.filter((part) => part !== null && typeof part === 'object')
+    : [];
 }
 
 /**
@@ -65,7 +73,9 @@ export function askedIn(message) {
  */
 function textOf(content) {
   if (typeof content === 'string') return content;
-  return Array.isArray(content) ? content.map((part) => (typeof part?.text === 'string' ? part.text : '')).join('\n') : '';
+  return Array.isArray(content)
+    ? content.map((part) => (typeof part?.text === 'string' ? part.text : '')).join('\n')
+    : '';
 }
 
 /**
@@ -83,15 +93,19 @@ function newsIn(messages, turn) {
     .filter(({ type }) => type === 'tool_result')
     .sort((a, b) => at(a) - at(b))
     .map((part) => {
-      const outcome = part.is_error === true ? /** @type {const} */ ('error') : /** @type {const} */ ('ok');
+      const outcome =
+        part.is_error === true ? /** @type {const} */ ('error') : /** @type {const} */ ('ok');
       return { tool: uses[at(part)]?.name ?? 'unknown', outcome, text: textOf(part.content) };
     });
-  const words = parts.map(({ type, text }) => (type === 'text' && typeof text === 'string' ? text : ''));
+  const words = parts.map(({ type, text }) =>
+    type === 'text' && typeof text === 'string' ? text : '',
+  );
   return { results, notified: words.join('').split('<task-notification>').length - 1 };
 }
 
 /**
- * An agent's turns, each with what arrived before it. The last step has no turn yet: it is the one being requested.
+ * An agent's turns, each with what arrived before it. The last step has no turn yet: it is the one
+ * being requested.
  * @param {Message[]} messages from the one that opened the conversation
  */
 export function stepsOf(messages) {
@@ -114,30 +128,43 @@ export function stepsOf(messages) {
 }
 
 /**
- * Random ids that the agent's program assigned to background tasks, in the order in which the agent received them.
+ * Random ids that the agent's program assigned to background tasks, in the order in which the agent
+ * received them.
  * @param {Message[]} messages
  * @returns {string[]}
  */
 export function rolledIds(messages) {
-  const results = messages.flatMap(partsOf).flatMap(({ type, content }) => (type === 'tool_result' ? [textOf(content)] : []));
-  return [...new Set(results.flatMap((text) => [...text.matchAll(/\b(?:agentId|with ID): ([\w-]{6,})/g)].map(([, id = '']) => id)))];
+  const results = messages
+    .flatMap(partsOf)
+    .flatMap(({ type, content }) => (type === 'tool_result' ? [textOf(content)] : []));
+  return [
+    ...new Set(
+      results.flatMap((text) =>
+        [...text.matchAll(/\b(?:agentId|with ID): ([\w-]{6,})/g)].map(([, id = '']) => id),
+      ),
+    ),
+  ];
 }
 
 /**
- * The folder in which the run's agents work, under the path that the agent itself uses, since there may be links on the way. If the agent
- * works in a subfolder of the given path, such as its own worktree, the given path is returned.
+ * The folder in which the run's agents work, under the path that the agent itself uses, since there
+ * may be links on the way. If the agent works in a subfolder of the given path, such as its own
+ * worktree, the given path is returned.
  * @param {MessagesRequest} request
  * @param {string | undefined} given the harness's path for it
  * @returns {string | undefined}
  */
 export function folderOf({ system, messages }, given) {
   const named = workingDirectory([system, messages]);
-  return given !== undefined && (named === undefined || named.startsWith(`${given}/`)) ? given : named;
+  return given !== undefined && (named === undefined || named.startsWith(`${given}/`))
+    ? given
+    : named;
 }
 
 /**
  * Finds the working directory that the agent states in its request.
- * @param {unknown} request a request's system prompt and messages, or any part of them; a guest may nest it to any depth
+ * @param {unknown} request a request's system prompt and messages, or any part of them; a guest may
+ *   nest it to any depth
  * @returns {string | undefined}
  */
 function workingDirectory(request) {

@@ -1,4 +1,5 @@
-// Records the traffic between agent and API, sorts it into conversations, and makes a cassette from it.
+// Records the traffic between agent and API, sorts it into conversations, and makes a cassette from
+// it.
 import type { IncomingHttpHeaders } from 'node:http';
 import { basename, dirname } from 'node:path';
 import { z } from 'zod';
@@ -42,7 +43,10 @@ const requestSchema = z.looseObject({
   system: z.unknown().optional(),
 });
 
-/** Collects the exchanges of a live run, by conversation. Failed requests are left out, since the agent repeats them. */
+/**
+ * Collects the exchanges of a live run, by conversation. Failed requests are left out, since the
+ * agent repeats them.
+ */
 export function createTape(): Tape {
   const talks: Talk[] = [];
   const known: [Name, string][] = [];
@@ -52,21 +56,36 @@ export function createTape(): Tape {
     hear(heard, asking) {
       const request = requestOf(heard);
       const spoken =
-        request && spokenIn(heard.answer, header(heard.answerHeaders, 'content-encoding'), header(heard.answerHeaders, 'content-type'));
+        request &&
+        spokenIn(
+          heard.answer,
+          header(heard.answerHeaders, 'content-encoding'),
+          header(heard.answerHeaders, 'content-type'),
+        );
       // A failed request is retried by the agent, and is not part of the conversation.
       if (!request || !spoken || heard.status !== 200) return;
       if (asking.token !== undefined) keepSecret(asking.token, 'token of the run');
       agent = /claude-cli\/(\S+)/.exec(header(heard.headers, 'user-agent'))?.[1] ?? agent;
       known.push(...knownOf(heard, request, asking));
-      const { talk, from } = talkOf(talks, request.messages, heard.headers['x-claude-code-agent-id'] as string | undefined);
+      const { talk, from } = talkOf(
+        talks,
+        request.messages,
+        heard.headers['x-claude-code-agent-id'] as string | undefined,
+      );
       const steps = stepsOf(request.messages.slice(from));
       const news = steps.at(-1)?.news ?? { results: [], notified: 0 };
       talk.exchanges.set(steps.length - 1, { ...spoken, ...news });
       talk.ids = rolledIds(request.messages);
     },
     toCassette({ id, prompt }) {
-      const main = talks.find(({ subAgent, asked }) => subAgent === undefined && asked === prompt.trim()) ?? talks[0];
-      if (!main) throw new CagematchError('record-failed', 'the agent was answered nothing that could be recorded');
+      const main =
+        talks.find(({ subAgent, asked }) => subAgent === undefined && asked === prompt.trim()) ??
+        talks[0];
+      if (!main)
+        throw new CagematchError(
+          'record-failed',
+          'the agent was answered nothing that could be recorded',
+        );
       const ordered = [main, ...talks.filter((talk) => talk !== main)];
       const opens = openings(ordered.map(({ asked, ids }) => cleaner(known, ids)(asked)));
       const conversations = ordered.map((talk, index) => ({
@@ -74,7 +93,10 @@ export function createTape(): Tape {
         exchanges: exchangesOf(talk, cleaner(known, talk.ids)),
       }));
       const model = main.exchanges.get(0)?.model ?? 'unknown';
-      return { cassette: { schemaVersion: 2, task: id, model, agent, conversations }, warnings: warningsOf(ordered, opens) };
+      return {
+        cassette: { schemaVersion: 2, task: id, model, agent, conversations },
+        warnings: warningsOf(ordered, opens),
+      };
     },
   };
 }
@@ -88,9 +110,18 @@ function header(headers: IncomingHttpHeaders, name: string): string {
   return String(headers[name] ?? '');
 }
 
-/** The values that are specific to this run. A folder may have two paths: ours, and the one that the agent sees behind links. */
-function knownOf(heard: Heard, request: z.infer<typeof requestSchema>, { values = {} }: Asking): [Name, string][] {
-  const folders = [values.cwd, folderOf(request, values.cwd)].filter((folder) => folder !== undefined);
+/**
+ * The values that are specific to this run. A folder may have two paths: ours, and the one that the
+ * agent sees behind links.
+ */
+function knownOf(
+  heard: Heard,
+  request: z.infer<typeof requestSchema>,
+  { values = {} }: Asking,
+): [Name, string][] {
+  const folders = [values.cwd, folderOf(request, values.cwd)].filter(
+    (folder) => folder !== undefined,
+  );
   const { home, tmp, nonce } = values;
   const session = header(heard.headers, 'x-claude-code-session-id');
   return [
@@ -106,7 +137,11 @@ function knownOf(heard: Heard, request: z.infer<typeof requestSchema>, { values 
   ];
 }
 
-function talkOf(talks: Talk[], messages: Message[], subAgent: string | undefined): { talk: Talk; from: number } {
+function talkOf(
+  talks: Talk[],
+  messages: Message[],
+  subAgent: string | undefined,
+): { talk: Talk; from: number } {
   const asked = messages.map(askedIn);
   const found = talks
     .filter((talk) => talk.subAgent === subAgent)
@@ -120,10 +155,21 @@ function talkOf(talks: Talk[], messages: Message[], subAgent: string | undefined
   return { talk, from: Math.max(0, from) };
 }
 
-/** Returns a function that removes secrets from a text, and replaces what will differ in the next run. */
-function cleaner(known: readonly [Name, string][], ids: readonly string[]): (text: string) => string {
-  const abstract = abstracter([...known, ...ids.map((id, index): [Name, string] => [`agent-${index + 1}`, id])]);
-  const parents = new Set(known.flatMap(([name, value]) => (name === 'cwd' ? [dirname(value)] : [])));
+/**
+ * Returns a function that removes secrets from a text, and replaces what will differ in the next
+ * run.
+ */
+function cleaner(
+  known: readonly [Name, string][],
+  ids: readonly string[],
+): (text: string) => string {
+  const abstract = abstracter([
+    ...known,
+    ...ids.map((id, index): [Name, string] => [`agent-${index + 1}`, id]),
+  ]);
+  const parents = new Set(
+    known.flatMap(([name, value]) => (name === 'cwd' ? [dirname(value)] : [])),
+  );
   const ours = [...parents].filter((folder) => basename(folder).startsWith('cagematch-'));
   return (text) =>
     ours
@@ -132,7 +178,10 @@ function cleaner(known: readonly [Name, string][], ids: readonly string[]): (tex
       .replace(/\b(toolu|msg|req)_\w{8,}/g, '$1_…');
 }
 
-function exchangesOf(talk: Talk, clean: (text: string) => string): Cassette['conversations'][number]['exchanges'] {
+function exchangesOf(
+  talk: Talk,
+  clean: (text: string) => string,
+): Cassette['conversations'][number]['exchanges'] {
   return Array.from({ length: Math.max(...talk.exchanges.keys()) + 1 }, (_, index) => {
     const exchange = talk.exchanges.get(index);
     if (!exchange)
@@ -142,7 +191,14 @@ function exchangesOf(talk: Talk, clean: (text: string) => string): Cassette['con
       );
     const { results, notified, content, stop } = exchange;
     return {
-      ...(results.length === 0 ? {} : { results: results.map((result) => ({ ...result, text: beginning(clean(result.text), 160) })) }),
+      ...(results.length === 0
+        ? {}
+        : {
+            results: results.map((result) => ({
+              ...result,
+              text: beginning(clean(result.text), 160),
+            })),
+          }),
       ...(notified === 0 ? {} : { notified }),
       content: mapStrings(content, clean) as Spoken['content'],
       ...(stop === undefined ? {} : { stop }),
@@ -159,21 +215,33 @@ function beginning(text: string, most: number): string {
     .replace(/\{\{[^}]*\}?$/, '');
 }
 
-/** The shortest opening of each text that is used: its beginning if that is unique, otherwise the whole text. */
+/**
+ * The shortest opening of each text that is used: its beginning if that is unique, otherwise the
+ * whole text.
+ */
 function openings(asked: string[]): string[] {
   return asked.map((whole, index) => {
     const start = beginning(whole, 160);
-    return start !== '' && asked.every((other, at) => at === index || !other.startsWith(start)) ? start : whole;
+    return start !== '' && asked.every((other, at) => at === index || !other.startsWith(start))
+      ? start
+      : whole;
   });
 }
 
 function warningsOf(talks: readonly Talk[], opens: readonly string[]): string[] {
-  const leftOut = new Set(talks.flatMap(({ exchanges }) => [...exchanges.values()].flatMap((exchange) => exchange.leftOut)));
+  const leftOut = new Set(
+    talks.flatMap(({ exchanges }) =>
+      [...exchanges.values()].flatMap((exchange) => exchange.leftOut),
+    ),
+  );
   const twice = opens.filter((open, index) => index > 0 && opens.indexOf(open, 1) !== index);
   return [
-    ...(leftOut.size === 0 ? [] : [`left out, since a replay has no form for it: ${[...leftOut].join(', ')}`]),
+    ...(leftOut.size === 0
+      ? []
+      : [`left out, since a replay has no form for it: ${[...leftOut].join(', ')}`]),
     ...twice.map(
-      (opening) => `several sub-agents were given the same words, and will all be answered as the first: ${beginning(opening, 80)}`,
+      (opening) =>
+        `several sub-agents were given the same words, and will all be answered as the first: ${beginning(opening, 80)}`,
     ),
   ];
 }

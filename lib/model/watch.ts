@@ -23,18 +23,25 @@ const UNREAD = ['zstd'];
 const MOST_KEPT = 256 * 1024;
 
 /**
- * Watches a successful streamed answer. An error status is self-explanatory, and the agent itself judges an answer that is not streamed.
+ * Watches a successful streamed answer. An error status is self-explanatory, and the agent itself
+ * judges an answer that is not streamed.
  */
 export function watchAnswer(status: number, headers: IncomingHttpHeaders): Watch {
   const encoding = String(headers['content-encoding'] ?? 'identity')
     .trim()
     .toLowerCase();
   const isStream = String(headers['content-type'] ?? '').includes('event-stream');
-  if (status !== 200 || !isStream || UNREAD.includes(encoding)) return { hear: () => {}, end: async () => undefined };
+  if (status !== 200 || !isStream || UNREAD.includes(encoding))
+    return { hear: () => {}, end: async () => undefined };
   const stream = watchStream();
-  if (encoding === 'identity' || encoding === '') return { hear: stream.hear, end: async () => stream.end() };
+  if (encoding === 'identity' || encoding === '')
+    return { hear: stream.hear, end: async () => stream.end() };
   const make = DECODERS[encoding];
-  if (!make) return { hear: () => {}, end: async () => `a stream in the encoding ${JSON.stringify(encoding)}, which nobody reads` };
+  if (!make)
+    return {
+      hear: () => {},
+      end: async () => `a stream in the encoding ${JSON.stringify(encoding)}, which nobody reads`,
+    };
   const decoder = make();
   let failure: string | undefined;
   decoder.on('data', stream.hear).on('error', () => {
@@ -81,7 +88,10 @@ function watchStream() {
       read(line);
       if (error !== undefined) return `a stream that ended in an error event (${error})`;
       if (last === 'message_stop') return undefined;
-      if (last === '') return data === 0 ? 'a stream without any event' : 'a stream whose events have no name (no line "event: …")';
+      if (last === '')
+        return data === 0
+          ? 'a stream without any event'
+          : 'a stream whose events have no name (no line "event: …")';
       return `a stream that ended after its event ${last.slice(0, 40)}, before message_stop`;
     },
   };
@@ -89,5 +99,8 @@ function watchStream() {
 
 function errorIn(data: string): string {
   const { error } = (parseJson(data) ?? {}) as { error?: { type?: unknown; message?: unknown } };
-  return [error?.type, error?.message].filter((part) => typeof part === 'string').join(': ') || 'without a reason';
+  return (
+    [error?.type, error?.message].filter((part) => typeof part === 'string').join(': ') ||
+    'without a reason'
+  );
 }

@@ -39,7 +39,8 @@ export async function capture(
 }
 
 /**
- * Runs a program to its end and passes on the bytes of its stdout as they arrive, without any limit on their number. Never throws.
+ * Runs a program to its end and passes on the bytes of its stdout as they arrive, without any limit
+ * on their number. Never throws.
  * @param options `timeoutMs` limits the whole call
  * @returns like `capture`, but without the stdout
  */
@@ -58,7 +59,10 @@ export async function pour(
   return { ...ran, stdout: '', stderr };
 }
 
-async function toItsEnd(child: Child, timeoutMs: number): Promise<Pick<Captured, 'end' | 'failure'>> {
+async function toItsEnd(
+  child: Child,
+  timeoutMs: number,
+): Promise<Pick<Captured, 'end' | 'failure'>> {
   let timedOut = false;
   const timer = setTimeout(() => {
     timedOut = true;
@@ -79,19 +83,33 @@ export function succeeded({ end }: Pick<Captured, 'end'>): boolean {
 /** The program's stdout. @throws the given `code`, with the program's own error message */
 export async function output(
   argv: readonly [string, ...string[]],
-  options: SpawnOptions & { timeoutMs: number; code: CagematchError['code']; hint?: string; onLine?: (line: string) => void },
+  options: SpawnOptions & {
+    timeoutMs: number;
+    code: CagematchError['code'];
+    hint?: string;
+    onLine?: (line: string) => void;
+  },
 ): Promise<string> {
   const result = await capture(argv, options);
   if (succeeded(result)) return result.stdout;
-  throw new CagematchError(options.code, `${argv.slice(0, 2).join(' ')}: ${whyFailed(result)}`, options.hint);
+  throw new CagematchError(
+    options.code,
+    `${argv.slice(0, 2).join(' ')}: ${whyFailed(result)}`,
+    options.hint,
+  );
 }
 
-/** One line that describes how a captured program failed: its own error message where it printed one. */
+/**
+ * One line that describes how a captured program failed: its own error message where it printed
+ * one.
+ */
 export function whyFailed(result: Captured): string {
   if (result.failure === 'missing') return 'not found on PATH';
   if (result.failure === 'timeout') return 'no answer in time';
   // A client's last line may merely point to its help.
-  const lines = (result.stderr.trim() || result.stdout.trim()).split('\n').filter((line) => !/^\s*$|^(Run|See) '.*--help'/.test(line));
+  const lines = (result.stderr.trim() || result.stdout.trim())
+    .split('\n')
+    .filter((line) => !/^\s*$|^(Run|See) '.*--help'/.test(line));
   const last = oneLine(lines.at(-1) ?? '');
   if (last !== '') return last;
   if (result.end.type === 'exit') return `exit code ${result.end.code}`;

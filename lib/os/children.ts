@@ -1,4 +1,5 @@
-// Starts child processes through execa, each as the leader of a process group, and never leaves one of them behind.
+// Starts child processes through execa, each as the leader of a process group, and never leaves one
+// of them behind.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -63,13 +64,19 @@ function killGroup(pid: number): void {
 }
 
 /**
- * Starts a child. A grandchild can hold stdout open forever, so every child leads its own process group, and the whole group is killed:
- * when the signal is aborted, and by `killScope` and `killAll`. Never throws.
+ * Starts a child. A grandchild can hold stdout open forever, so every child leads its own process
+ * group, and the whole group is killed: when the signal is aborted, and by `killScope` and
+ * `killAll`. Never throws.
  * @param begun input is withheld until this resolves
  */
-export function startChild(argv: readonly [string, ...string[]], options: SpawnOptions, begun?: Promise<void>): Child {
+export function startChild(
+  argv: readonly [string, ...string[]],
+  options: SpawnOptions,
+  begun?: Promise<void>,
+): Child {
   const child = spawn(argv, options);
-  if (child instanceof Error) return unborn(Promise.resolve({ type: 'lost', reason: child.message }));
+  if (child instanceof Error)
+    return unborn(Promise.resolve({ type: 'lost', reason: child.message }));
   const { pid, stdin, stdout, stderr } = child;
   if (pid === undefined) return unborn(child.then(whyNotStarted));
   // A child need not read its stdin.
@@ -89,14 +96,19 @@ export function startChild(argv: readonly [string, ...string[]], options: SpawnO
       live.delete(pid);
       own?.delete(pid);
       signal?.removeEventListener('abort', kill);
-      resolve(code === null ? { type: 'signal', name: signalName ?? 'unknown' } : { type: 'exit', code });
+      resolve(
+        code === null ? { type: 'signal', name: signalName ?? 'unknown' } : { type: 'exit', code },
+      );
     });
   });
   return { pid, stdout, stderr, kill, spawned: Promise.resolve(), ended };
 }
 
 /** Execa throws for some arguments that no system takes. */
-function spawn([file, ...args]: readonly [string, ...string[]], { env, cwd, user, input }: SpawnOptions) {
+function spawn(
+  [file, ...args]: readonly [string, ...string[]],
+  { env, cwd, user, input }: SpawnOptions,
+) {
   try {
     return execa(file, args, {
       // The variable identifies a client that outlives a killed harness (see lib/os/processes.ts).
@@ -116,33 +128,57 @@ function spawn([file, ...args]: readonly [string, ...string[]], { env, cwd, user
   }
 }
 
-function whyNotStarted({ code, originalMessage = '' }: { code?: string | undefined; originalMessage?: string | undefined }): ChildEnd {
-  return { type: 'lost', reason: oneLine(originalMessage), ...(code === 'ENOENT' ? { missing: true } : {}) };
+function whyNotStarted({
+  code,
+  originalMessage = '',
+}: {
+  code?: string | undefined;
+  originalMessage?: string | undefined;
+}): ChildEnd {
+  return {
+    type: 'lost',
+    reason: oneLine(originalMessage),
+    ...(code === 'ENOENT' ? { missing: true } : {}),
+  };
 }
 
 function unborn(ended: Promise<ChildEnd>): Child {
   const spawned = ended.then((end) => {
-    throw new CagematchError('launch-failed', end.type === 'lost' ? end.reason : 'it could not be started');
+    throw new CagematchError(
+      'launch-failed',
+      end.type === 'lost' ? end.reason : 'it could not be started',
+    );
   });
   // Whoever does not await it sees the failure as the child's end.
   spawned.catch(() => {});
   return { pid: undefined, stdout: null, stderr: null, kill: () => {}, spawned, ended };
 }
 
-/** Output that comes from a child after it has exited is at most what the system and Node buffer; more is another process's. */
+/**
+ * Output that comes from a child after it has exited is at most what the system and Node buffer;
+ * more is another process's.
+ */
 const MOST_AFTER_EXIT = 2 * 2 ** 20;
 /** How long the pipes may stay silent after the exit, in turns of ten milliseconds. */
 const SILENT_TURNS = 50;
 
 /**
- * Resolves when everything that the child has printed was read, although another process may hold its pipes: when they are closed, when
- * nothing more comes, or when more has come than the child can have printed. A reader that takes its time loses nothing.
+ * Resolves when everything that the child has printed was read, although another process may hold
+ * its pipes: when they are closed, when nothing more comes, or when more has come than the child
+ * can have printed. A reader that takes its time loses nothing.
  * @param isPaused whether the reader has paused the streams
  */
-export function drained({ stdout, stderr }: Child, isPaused: () => boolean = () => false): Promise<void> {
-  const streams = [stdout, stderr].flatMap((stream) => (stream === null || stream.closed ? [] : [stream]));
+export function drained(
+  { stdout, stderr }: Child,
+  isPaused: () => boolean = () => false,
+): Promise<void> {
+  const streams = [stdout, stderr].flatMap((stream) =>
+    stream === null || stream.closed ? [] : [stream],
+  );
   let [closed, bytes, turnsSilent] = [false, 0, 0];
-  const all = Promise.all(streams.map((stream) => new Promise<void>((resolve) => stream.once('close', () => resolve())))).then(() => {
+  const all = Promise.all(
+    streams.map((stream) => new Promise<void>((resolve) => stream.once('close', () => resolve()))),
+  ).then(() => {
     closed = true;
   });
   for (const stream of streams)
@@ -151,7 +187,8 @@ export function drained({ stdout, stderr }: Child, isPaused: () => boolean = () 
       turnsSilent = 0;
     });
   const wait = async () => {
-    // A time limit alone would expire at once after the event loop had stalled, so turns of the event loop are counted.
+    // A time limit alone would expire at once after the event loop had stalled, so turns of the
+    // event loop are counted.
     while (!closed && turnsSilent < SILENT_TURNS && bytes < MOST_AFTER_EXIT) {
       await pause(10, undefined, { ref: false });
       turnsSilent = isPaused() ? 0 : turnsSilent + 1;

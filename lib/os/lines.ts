@@ -1,6 +1,9 @@
 // Splits text that arrives in pieces into lines of bounded length.
 
-/** The longest line kept whole, in characters; the rest of a longer line is dropped, and the line marked as cut. */
+/**
+ * The longest line kept whole, in characters; the rest of a longer line is dropped, and the line
+ * marked as cut.
+ */
 export const MAX_LINE = 4 * 1024 * 1024;
 
 /** An overlong line is cut, and the rest of it is skipped without being buffered. */

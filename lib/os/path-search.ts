@@ -8,12 +8,17 @@ export function which(program: string, env: Env): string | undefined {
   return namesakes(program, env).find(isProgram);
 }
 
-/** All paths on PATH where a program of that name is, in the order of PATH: the first one is the one that runs. */
+/**
+ * All paths on PATH where a program of that name is, in the order of PATH: the first one is the one
+ * that runs.
+ */
 export function everyWhich(program: string, env: Env): string[] {
   return namesakes(program, env).filter(isProgram);
 }
 
-/** Names of all programs on PATH that match the pattern, without duplicates, in alphabetical order. */
+/**
+ * Names of all programs on PATH that match the pattern, without duplicates, in alphabetical order.
+ */
 export function programsLike(pattern: RegExp, env: Env): string[] {
   const found = pathOf(env).flatMap((folder) => {
     const names = existsSync(folder) ? readdirSync(folder) : [];

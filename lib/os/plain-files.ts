@@ -1,5 +1,16 @@
-// Reads and creates files and folders at paths that a user or a stranger chose: plain files only, without blocking, and size-limited.
-import { closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, realpathSync, type Stats, statSync } from 'node:fs';
+// Reads and creates files and folders at paths that a user or a stranger chose: plain files only,
+// without blocking, and size-limited.
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  realpathSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
 import { dirname, isAbsolute } from 'node:path';
 import { CagematchError } from '../errors.js';
 import { readBounded } from './safe-dir.js';
@@ -13,8 +24,9 @@ interface Access {
 }
 
 /**
- * Opens a plain file for reading. Anything else is refused before it is opened, since opening a device can have side effects, and the
- * check is repeated after opening, since the path may have changed in between.
+ * Opens a plain file for reading. Anything else is refused before it is opened, since opening a
+ * device can have side effects, and the check is repeated after opening, since the path may have
+ * changed in between.
  * @returns the file descriptor, which the caller closes
  * @throws `bad-input` for anything but a plain file; file system errors are passed on unchanged
  */
@@ -44,12 +56,20 @@ export function readPlainFile(path: string, access: Access & { most: number }): 
   } finally {
     closeSync(descriptor);
   }
-  throw new CagematchError('bad-input', `${path} has more than ${access.most / 1024 ** 2} MiB`, `ls -l ${path}`);
+  throw new CagematchError(
+    'bad-input',
+    `${path} has more than ${access.most / 1024 ** 2} MiB`,
+    `ls -l ${path}`,
+  );
 }
 
 function refuseUnlessPlain(path: string, stats: Stats): void {
   if (stats.isFile()) return;
-  throw new CagematchError('bad-input', `${path} is ${kindOf(stats)}, not a plain file`, `ls -l ${path}`);
+  throw new CagematchError(
+    'bad-input',
+    `${path} is ${kindOf(stats)}, not a plain file`,
+    `ls -l ${path}`,
+  );
 }
 
 function kindOf(stats: Stats): string {
@@ -61,15 +81,18 @@ function kindOf(stats: Stats): string {
 }
 
 /**
- * The folder that TMPDIR names, as a path without symbolic links: sandboxes and the checks on them have to use the same path.
+ * The folder that TMPDIR names, as a path without symbolic links: sandboxes and the checks on them
+ * have to use the same path.
  * @returns undefined if TMPDIR is not set
  * @throws `bad-input` for a path that a runtime's client could not handle
  */
 export function realTemporaryFolder(named: string | undefined): string | undefined {
   if (!named) return undefined;
   const hint = 'set TMPDIR to another folder, or unset it';
-  if (/[\r\n]/.test(named)) throw new CagematchError('bad-input', 'TMPDIR has a line break in it', hint);
-  if (!isAbsolute(named)) throw new CagematchError('bad-input', `TMPDIR is not an absolute path: ${named}`, hint);
+  if (/[\r\n]/.test(named))
+    throw new CagematchError('bad-input', 'TMPDIR has a line break in it', hint);
+  if (!isAbsolute(named))
+    throw new CagematchError('bad-input', `TMPDIR is not an absolute path: ${named}`, hint);
   try {
     return realpathSync(named);
   } catch {
@@ -79,8 +102,8 @@ export function realTemporaryFolder(named: string | undefined): string | undefin
 }
 
 /**
- * Creates a folder and its missing parents. Node's own recursive mkdir (20.20) never returns if an existing parent refuses new folders
- * with ENOENT, as `/proc` does.
+ * Creates a folder and its missing parents. Node's own recursive mkdir (20.20) never returns if an
+ * existing parent refuses new folders with ENOENT, as `/proc` does.
  */
 export function makeFolders(path: string): void {
   const found = (path: string) => statSync(path, { throwIfNoEntry: false });
@@ -91,6 +114,7 @@ export function makeFolders(path: string): void {
     mkdirSync(path);
   } catch (error) {
     // Another process may have created the same folder meanwhile.
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !found(path)?.isDirectory()) throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !found(path)?.isDirectory())
+      throw error;
   }
 }

@@ -1,10 +1,12 @@
-// Resource usage of process trees on this host, read from Linux's /proc. All reads are synchronous, since a tree that is read piece by
-// piece changes meanwhile.
+// Resource usage of process trees on this host, read from Linux's /proc. All reads are synchronous,
+// since a tree that is read piece by piece changes meanwhile.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 /** Resource usage of one process: its resident memory and its CPU time. */
 export interface Used {
-  /** Peak resident memory. 0 for a zombie: its memory is gone, but its CPU time is still reported. */
+  /**
+   * Peak resident memory. 0 for a zombie: its memory is gone, but its CPU time is still reported.
+   */
   memoryPeakBytes: number;
   memoryNowBytes: number;
   /** Includes children that have ended and were waited for. */
@@ -20,7 +22,9 @@ export interface CommandLine {
   argv: string[];
 }
 
-/** The kernel reports times in hundredths of a second (USER_HZ) on every platform that Node runs on. */
+/**
+ * The kernel reports times in hundredths of a second (USER_HZ) on every platform that Node runs on.
+ */
 const TICK_MS = 10;
 
 /** Every process that has a command line; one pass over /proc. */
@@ -52,8 +56,15 @@ export function childrenOf(pids: Iterable<number>, proc = '/proc'): number[] {
   return [...pids].flatMap(children);
 }
 
-/** True if the process is one of the roots or below one. Undefined if it or an ancestor is gone, so that this cannot be determined. */
-export function isBelow(pid: number, roots: readonly number[], proc = '/proc'): boolean | undefined {
+/**
+ * True if the process is one of the roots or below one. Undefined if it or an ancestor is gone, so
+ * that this cannot be determined.
+ */
+export function isBelow(
+  pid: number,
+  roots: readonly number[],
+  proc = '/proc',
+): boolean | undefined {
   for (let ancestor = pid; ancestor !== 1; ancestor = parentOf(ancestor, proc)) {
     if (roots.includes(ancestor)) return true;
     if (ancestor === 0) return undefined;
@@ -61,9 +72,13 @@ export function isBelow(pid: number, roots: readonly number[], proc = '/proc'): 
   return roots.includes(1);
 }
 
-/** A function that finds a process's children: from the kernel's own lists, or where there are none, from one scan of all parents. */
+/**
+ * A function that finds a process's children: from the kernel's own lists, or where there are none,
+ * from one scan of all parents.
+ */
 function lookDown(proc: string): (pid: number) => number[] {
-  if (existsSync(`${proc}/${process.pid}/task/${process.pid}/children`)) return (pid) => listedChildren(pid, proc);
+  if (existsSync(`${proc}/${process.pid}/task/${process.pid}/children`))
+    return (pid) => listedChildren(pid, proc);
   let byParent: Map<number, number[]> | undefined;
   return (pid) => {
     byParent ??= everybodyByParent(proc);
@@ -84,7 +99,9 @@ function everybodyByParent(proc: string): Map<number, number[]> {
 
 /** The kernel lists each child under the thread that started it. */
 function listedChildren(pid: number, proc: string): number[] {
-  return numbers(entries(`${proc}/${pid}/task`)).flatMap((thread) => numbers(read(`${proc}/${pid}/task/${thread}/children`).split(' ')));
+  return numbers(entries(`${proc}/${pid}/task`)).flatMap((thread) =>
+    numbers(read(`${proc}/${pid}/task/${thread}/children`).split(' ')),
+  );
 }
 
 /** @returns undefined if the process is gone */
@@ -115,7 +132,10 @@ function parentOf(pid: number, proc: string): number {
   return Number(statFields(pid, proc)[1] ?? 0);
 }
 
-/** The fields of `stat` from the state on. They are located from the end of the program's name, which may contain any character. */
+/**
+ * The fields of `stat` from the state on. They are located from the end of the program's name,
+ * which may contain any character.
+ */
 function statFields(pid: number, proc: string): string[] {
   const text = read(`${proc}/${pid}/stat`);
   return text === '' ? [] : text.slice(text.lastIndexOf(')') + 2).split(' ');

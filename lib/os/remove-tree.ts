@@ -1,4 +1,5 @@
-// Removes folder trees that strangers had access to: nothing beyond a link or a mount is removed, whatever the strangers do meanwhile.
+// Removes folder trees that strangers had access to: nothing beyond a link or a mount is removed,
+// whatever the strangers do meanwhile.
 import { randomUUID } from 'node:crypto';
 import { closeSync, lstatSync, openSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
 import { AS_FOLDER, heldBy, type Name, type OpenDir, under } from './safe-dir.js';
@@ -7,11 +8,15 @@ import { AS_FOLDER, heldBy, type Name, type OpenDir, under } from './safe-dir.js
 const TURNS = 3;
 
 /**
- * Removes a folder and everything in it. Node's `rmSync` works with paths: a folder that is replaced by a link between two checks leads
- * it elsewhere, and it fails on a tree deeper than the maximum path length. Here every name is reached from its open folder, and the
- * contents of a folder in the tree are first moved up to the top, so that no path grows and only two folders are open at a time.
- * @param last a file in the folder that is removed after all others, since it identifies the owner of the folder
- * @throws the file system's error for the first item that cannot be removed; a missing folder is not an error
+ * Removes a folder and everything in it. Node's `rmSync` works with paths: a folder that is
+ * replaced by a link between two checks leads it elsewhere, and it fails on a tree deeper than the
+ * maximum path length. Here every name is reached from its open folder, and the contents of a
+ * folder in the tree are first moved up to the top, so that no path grows and only two folders are
+ * open at a time.
+ * @param last a file in the folder that is removed after all others, since it identifies the owner
+ *   of the folder
+ * @throws the file system's error for the first item that cannot be removed; a missing folder is
+ *   not an error
  */
 export function removeTree(folder: string, last?: string): void {
   const stats = lstatSync(folder, { throwIfNoEntry: false });
@@ -38,7 +43,8 @@ function empty(top: OpenDir, last: string | undefined): boolean {
   if (names.length === 0) return true;
   for (let name = names.pop(); name !== undefined; name = names.pop()) {
     if (drop(top, name)) continue;
-    // A folder that has meanwhile been replaced by a link is not entered; the next turn handles the link.
+    // A folder that has meanwhile been replaced by a link is not entered; the next turn handles the
+    // link.
     top.folder(name, (inner) => {
       for (const name of inner.names()) {
         if (drop(inner, name) || dropFolder(inner, name)) continue;

@@ -1,4 +1,5 @@
-// The user that the agent runs as if the caller is root: a user id that is not in use on this machine.
+// The user that the agent runs as if the caller is root: a user id that is not in use on this
+// machine.
 import { readFileSync } from 'node:fs';
 
 export interface User {
@@ -7,24 +8,28 @@ export interface User {
 }
 
 /**
- * Range of ids that neither distributions nor systemd assign (systemd's UIDS-GIDS table), and that fit into a user namespace of the
- * usual 65536 ids. The runner image has an account for the first id.
+ * Range of ids that neither distributions nor systemd assign (systemd's UIDS-GIDS table), and that
+ * fit into a user namespace of the usual 65536 ids. The runner image has an account for the first
+ * id.
  */
 const FIRST = 60_578;
 const LAST = 61_183;
 
 /**
- * A user id without an account and without a group. A host process with the sandbox's uid could read the sandbox's data (its
- * environment, `/proc/<pid>/root`, its workspace), and a sandbox that shares the host's files could read files owned by that user.
+ * A user id without an account and without a group. A host process with the sandbox's uid could
+ * read the sandbox's data (its environment, `/proc/<pid>/root`, its workspace), and a sandbox that
+ * shares the host's files could read files owned by that user.
  * @param etc absent: this machine's /etc
  */
 export function nobodysUser(etc = '/etc', proc = '/proc'): User {
   const taken = new Set([...idsIn(`${etc}/passwd`), ...idsIn(`${etc}/group`)]);
   const delegated = ['subuid', 'subgid'].flatMap((name) => ranges(`${etc}/${name}`, 1, 2));
   const mapped = ranges(`${proc}/self/uid_map`, 0, 2);
-  const within = (id: number, all: Range[]) => all.some(({ first, count }) => id >= first && id < first + count);
+  const within = (id: number, all: Range[]) =>
+    all.some(({ first, count }) => id >= first && id < first + count);
   for (let id = FIRST; id <= LAST; id += 1)
-    if (!taken.has(id) && !within(id, delegated) && (mapped.length === 0 || within(id, mapped))) return { uid: id, gid: id };
+    if (!taken.has(id) && !within(id, delegated) && (mapped.length === 0 || within(id, mapped)))
+      return { uid: id, gid: id };
   // A user namespace with few ids has no unused id in this range.
   return { uid: 1000, gid: 1000 };
 }
@@ -39,7 +44,10 @@ function idsIn(path: string): number[] {
 }
 
 function ranges(path: string, first: number, count: number): Range[] {
-  return fields(path, /[:\s]+/).map((line) => ({ first: Number(line[first]), count: Number(line[count]) }));
+  return fields(path, /[:\s]+/).map((line) => ({
+    first: Number(line[first]),
+    count: Number(line[count]),
+  }));
 }
 
 function fields(path: string, separator: string | RegExp): string[][] {

@@ -13,11 +13,15 @@ export interface LocalStream extends ExecStream, Pick<Child, 'pid' | 'spawned' |
 }
 
 /**
- * Starts a program and yields its lines as they arrive, then one end event. The stream can be read only once.
- * @param options `ready`: a line that the child prints on both streams before it reads its input. The input is withheld until then, and
- *   the line itself is not yielded.
+ * Starts a program and yields its lines as they arrive, then one end event. The stream can be read
+ * only once.
+ * @param options `ready`: a line that the child prints on both streams before it reads its input.
+ *   The input is withheld until then, and the line itself is not yielded.
  */
-export function stream(argv: readonly [string, ...string[]], options: SpawnOptions & { ready?: string }): LocalStream {
+export function stream(
+  argv: readonly [string, ...string[]],
+  options: SpawnOptions & { ready?: string },
+): LocalStream {
   const { ready } = options;
   const silent = new Set<string>(ready === undefined ? [] : ['stdout', 'stderr']);
   let isReady = () => {};
@@ -40,7 +44,8 @@ export function stream(argv: readonly [string, ...string[]], options: SpawnOptio
   };
   const splits = (['stdout', 'stderr'] as const).map((name) => {
     const split = lineSplitter((text) => {
-      if (text !== ready || !silent.delete(name)) push({ type: 'line', stream: name, text, atMs: monotonic() });
+      if (text !== ready || !silent.delete(name))
+        push({ type: 'line', stream: name, text, atMs: monotonic() });
       else if (silent.size === 0) isReady();
     });
     child[name]?.setEncoding('utf8').on('data', split.push);
@@ -70,20 +75,36 @@ export function stream(argv: readonly [string, ...string[]], options: SpawnOptio
       }
     }
   }
-  return { [Symbol.asyncIterator]: read, pid: child.pid, spawned: child.spawned, ended, kill: child.kill };
+  return {
+    [Symbol.asyncIterator]: read,
+    pid: child.pid,
+    spawned: child.spawned,
+    ended,
+    kill: child.kill,
+  };
 }
 
 /**
- * The lines and the end of a runtime's client. If the client itself was killed, how the command ended is unknown, so the end is `lost`.
- * @param daemonLost matches the last stderr line of a client whose daemon went away meanwhile: its exit code 1 alone is ambiguous, since
- *   many commands end with 1 too
+ * The lines and the end of a runtime's client. If the client itself was killed, how the command
+ * ended is unknown, so the end is `lost`.
+ * @param daemonLost matches the last stderr line of a client whose daemon went away meanwhile: its
+ *   exit code 1 alone is ambiguous, since many commands end with 1 too
  */
-export async function* clientEnd(child: ExecStream, daemonLost?: RegExp): AsyncGenerator<ExecEvent> {
+export async function* clientEnd(
+  child: ExecStream,
+  daemonLost?: RegExp,
+): AsyncGenerator<ExecEvent> {
   let lastLine = '';
   for await (const event of child) {
     if (event.type === 'line' && event.stream === 'stderr') lastLine = event.text;
-    if (event.type === 'exit' && event.code === 1 && daemonLost?.test(lastLine)) yield { type: 'lost', reason: lastLine, atMs: event.atMs };
-    else if (event.type === 'signal') yield { type: 'lost', reason: `the runtime's client was killed by ${event.name}`, atMs: event.atMs };
+    if (event.type === 'exit' && event.code === 1 && daemonLost?.test(lastLine))
+      yield { type: 'lost', reason: lastLine, atMs: event.atMs };
+    else if (event.type === 'signal')
+      yield {
+        type: 'lost',
+        reason: `the runtime's client was killed by ${event.name}`,
+        atMs: event.atMs,
+      };
     else yield event;
   }
 }

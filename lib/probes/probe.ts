@@ -1,4 +1,5 @@
-// The flow of a probe: prepare every row, run the selected probes in it, sweep up. Emits events; prints nothing.
+// The flow of a probe: prepare every row, run the selected probes in it, sweep up. Emits events;
+// prints nothing.
 import type { Context, Env } from '../contract.js';
 import { messageOf } from '../errors.js';
 import type { Gateway } from '../model/gateway.js';
@@ -51,32 +52,54 @@ export async function runProbe(settings: ProbeSettings): Promise<void> {
     begun.push({ entry, ctx });
     const ready = await makeReady(entry, ctx, { ...settings, model: 'replay', concurrency: 1 });
     if (!ready) continue;
-    subjects.push({ ...ready, nameOf: (tail) => sandboxName(settings.probeId, entry, tail), signal, timeoutMs: settings.timeoutMs });
+    subjects.push({
+      ...ready,
+      nameOf: (tail) => sandboxName(settings.probeId, entry, tail),
+      signal,
+      timeoutMs: settings.timeoutMs,
+    });
   }
-  const tried = async (what: ProbeName, { entry: { entry } }: Subject, work: () => Promise<void>, round?: number) => {
+  const tried = async (
+    what: ProbeName,
+    { entry: { entry } }: Subject,
+    work: () => Promise<void>,
+    round?: number,
+  ) => {
     if (signal.aborted) return;
     record.emit({ type: 'probing', entry, what, ...(round === undefined ? {} : { round }) });
     try {
       await work();
     } catch (error) {
       // A probe that was interrupted did not fail on its own.
-      record.emit({ type: 'broke-off', entry, what, reason: signal.aborted ? INTERRUPTED : messageOf(error) });
+      record.emit({
+        type: 'broke-off',
+        entry,
+        what,
+        reason: signal.aborted ? INTERRUPTED : messageOf(error),
+      });
     }
   };
   for (const subject of subjects) {
     const { entry } = subject.entry;
     if (settings.only.includes('sync'))
-      await tried('sync', subject, () => probeSync(subject, (cell) => record.emit({ type: 'synced', entry, cell })));
+      await tried('sync', subject, () =>
+        probeSync(subject, (cell) => record.emit({ type: 'synced', entry, cell })),
+      );
     if (settings.only.includes('walls'))
-      await tried('walls', subject, () => probeWalls(subject, settings, (wall) => record.emit({ type: 'walled', entry, wall })));
+      await tried('walls', subject, () =>
+        probeWalls(subject, settings, (wall) => record.emit({ type: 'walled', entry, wall })),
+      );
     if (settings.only.includes('residue'))
-      await tried('residue', subject, () => probeResidue(subject, settings, (sweep) => record.emit({ type: 'swept', entry, sweep })));
+      await tried('residue', subject, () =>
+        probeResidue(subject, settings, (sweep) => record.emit({ type: 'swept', entry, sweep })),
+      );
   }
   if (settings.only.includes('tax')) {
     // Each round covers every row once.
     const begunRounds = new Map<Subject, number>();
     await probeTax(subjects, settings, {
-      worked: (subject, round, work) => record.emit({ type: 'worked', entry: subject.entry.entry, round, work }),
+      worked: (subject, round, work) =>
+        record.emit({ type: 'worked', entry: subject.entry.entry, round, work }),
       tried: (subject, work) => {
         const round = (begunRounds.get(subject) ?? 0) + 1;
         begunRounds.set(subject, round);

@@ -1,7 +1,8 @@
-// A sandbox for probes: opened with a workspace and our own scripts, queried by running those inside, and always destroyed.
+// A sandbox for probes: opened with a workspace and our own scripts, queried by running those
+// inside, and always destroyed.
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Command, Context, Env, ExecStream, HostPaths, LaunchSpec, Layout } from '../contract.js';
+import type { Command, Env, ExecStream, HostPaths, LaunchSpec, Layout } from '../contract.js';
 import { CagematchError } from '../errors.js';
 import { parseJson } from '../json.js';
 import { own } from '../os/own.js';
@@ -27,13 +28,19 @@ export interface Setting {
   seed?(workspace: string): Promise<void> | void;
   /** Scripts to copy in besides the probe's own, as name → path on this host. */
   scripts?: Record<string, string>;
-  /** A command to start when the sandbox opens: in the runtime's one-shot form if it has one, otherwise by exec. */
+  /**
+   * A command to start when the sandbox opens: in the runtime's one-shot form if it has one,
+   * otherwise by exec.
+   */
   command?(at: Pick<ProbeSandbox, 'layout' | 'script'>): Command;
   /** Changes what is launched, for tests that plant a fault. */
   spec?(spec: LaunchSpec): LaunchSpec;
 }
 
-/** A line that a guest script printed, parsed as JSON. `atMs` is its arrival on the clock of `lib/clock.ts`. */
+/**
+ * A line that a guest script printed, parsed as JSON. `atMs` is its arrival on the clock of
+ * `lib/clock.ts`.
+ */
 interface GuestLine<T> {
   value: T;
   atMs: number;
@@ -50,10 +57,16 @@ export interface ProbeSandbox extends Pick<OpenSandbox, 'handle' | 'ctx'> {
   /** Runs a command inside, in the workspace. */
   run(argv: [string, ...string[]], options?: { env?: Env; cwd?: string }): ExecStream;
   /**
-   * Runs a guest script with Node, with its argument as JSON in argv, and yields what it prints: one JSON document per line.
-   * @throws `launch-failed` with the script's last message if it does not exit with 0, or if the probe was interrupted
+   * Runs a guest script with Node, with its argument as JSON in argv, and yields what it prints:
+   * one JSON document per line.
+   * @throws `launch-failed` with the script's last message if it does not exit with 0, or if the
+   *   probe was interrupted
    */
-  ask<T = unknown>(script: string, argument: unknown, options?: { env?: Env; cwd?: string }): AsyncGenerator<GuestLine<T>>;
+  ask<T = unknown>(
+    script: string,
+    argument: unknown,
+    options?: { env?: Env; cwd?: string },
+  ): AsyncGenerator<GuestLine<T>>;
   /** Copies the workspace out; for `bind` there is nothing to do. */
   collect(): Promise<void>;
 }
@@ -82,20 +95,24 @@ export async function inSandbox<T>(
     await setting.seed?.(host.workspace);
     own(host.workspace, user, ctx.uid);
     const layout = mode.layout(ctx, host);
-    const inside = (name: string) => (sharesFiles(layout, host) ? join(brought, name) : `${INSIDE}/${name}`);
+    const inside = (name: string) =>
+      sharesFiles(layout, host) ? join(brought, name) : `${INSIDE}/${name}`;
     const names = [...scripts, ...Object.keys(setting.scripts ?? {})];
     const plain: LaunchSpec = {
       name: subject.nameOf(setting.tail),
       host,
       user,
-      files: sharesFiles(layout, host) ? [] : names.map((name) => ({ path: inside(name), source: join(brought, name) })),
+      files: sharesFiles(layout, host)
+        ? []
+        : names.map((name) => ({ path: inside(name), source: join(brought, name) })),
       ...(subject.gatewayPort === undefined ? {} : { gatewayPort: subject.gatewayPort }),
     };
     const begin = setting.command?.({ layout, script: inside });
     const oneShot = mode.oneShot && begin ? { ...plain, command: begin } : plain;
     const spec = setting.spec?.(oneShot) ?? oneShot;
     const used = await withSandbox({ mode, ctx, spec }, subject, ({ handle, process, ctx }) => {
-      const run: ProbeSandbox['run'] = (argv, options = {}) => mode.exec(ctx, handle, command(layout, argv, options));
+      const run: ProbeSandbox['run'] = (argv, options = {}) =>
+        mode.exec(ctx, handle, command(layout, argv, options));
       return act({
         handle,
         ctx,
@@ -105,7 +122,8 @@ export async function inSandbox<T>(
         user,
         script: inside,
         run,
-        ask: (script, argument, options) => answers(run(['node', inside(script), JSON.stringify(argument)], options)),
+        ask: (script, argument, options) =>
+          answers(run(['node', inside(script), JSON.stringify(argument)], options)),
         collect: () => mode.collect(ctx, handle, host.workspace),
       });
     });
@@ -114,17 +132,25 @@ export async function inSandbox<T>(
     return used.work.value;
   });
   const [kept] = left;
-  if (kept) throw new CagematchError('destroy-failed', `${kept.id} cannot be removed`, 'cagematch clean');
+  if (kept)
+    throw new CagematchError('destroy-failed', `${kept.id} cannot be removed`, 'cagematch clean');
   return value;
 }
 
-/** True if the sandbox sees this host's files at their own paths. A sandbox that shares only the workspace has a home of its own. */
+/**
+ * True if the sandbox sees this host's files at their own paths. A sandbox that shares only the
+ * workspace has a home of its own.
+ */
 function sharesFiles(layout: Layout, host: HostPaths): boolean {
   return layout.home === host.home;
 }
 
 /** Copies the scripts to where every runtime can read them. @returns their folder */
-function stageFiles(folder: string, scripts: readonly string[], more: Record<string, string>): string {
+function stageFiles(
+  folder: string,
+  scripts: readonly string[],
+  more: Record<string, string>,
+): string {
   const brought = join(folder, 'scripts');
   mkdirSync(brought);
   for (const name of scripts) copyFileSync(join(GUEST, name), join(brought, name));
@@ -132,7 +158,11 @@ function stageFiles(folder: string, scripts: readonly string[], more: Record<str
   return brought;
 }
 
-function command(layout: Layout, argv: [string, ...string[]], options: { env?: Env; cwd?: string }): Command {
+function command(
+  layout: Layout,
+  argv: [string, ...string[]],
+  options: { env?: Env; cwd?: string },
+): Command {
   const env: Env = {
     HOME: layout.home,
     LANG: 'C.UTF-8',
@@ -154,11 +184,21 @@ async function* answers<T>(stream: ExecStream): AsyncGenerator<GuestLine<T>> {
       continue;
     }
     if (event.type === 'exit' && event.code === 0) return;
-    const how = event.type === 'exit' ? `exit ${event.code}` : event.type === 'signal' ? `killed by ${event.name}` : event.reason;
-    throw new CagematchError('launch-failed', `a script of ours ended inside with ${how}${words === '' ? '' : `: ${words}`}`);
+    const how =
+      event.type === 'exit'
+        ? `exit ${event.code}`
+        : event.type === 'signal'
+          ? `killed by ${event.name}`
+          : event.reason;
+    throw new CagematchError(
+      'launch-failed',
+      `a script of ours ended inside with ${how}${words === '' ? '' : `: ${words}`}`,
+    );
   }
 }
 
 function tooLate(reason: Outcome | undefined): CagematchError | undefined {
-  return reason?.status === 'failed' ? new CagematchError('launch-failed', reason.message, reason.hint) : undefined;
+  return reason?.status === 'failed'
+    ? new CagematchError('launch-failed', reason.message, reason.hint)
+    : undefined;
 }

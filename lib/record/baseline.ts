@@ -2,8 +2,9 @@
 import type { Entry } from './types.js';
 
 /**
- * The row without isolation. A live match leaves that row out unless it is requested, and then falls back to an OS sandbox. A stand-in
- * is chosen only if all rows are stand-ins, since a ratio to a stand-in's numbers means nothing.
+ * The row without isolation. A live match leaves that row out unless it is requested, and then
+ * falls back to an OS sandbox. A stand-in is chosen only if all rows are stand-ins, since a ratio
+ * to a stand-in's numbers means nothing.
  */
 export function baselineOf<Row extends Pick<Entry, 'standIn' | 'isolation'>>(
   entries: readonly Row[],
@@ -15,7 +16,10 @@ export function baselineOf<Row extends Pick<Entry, 'standIn' | 'isolation'>>(
   return order.flatMap((isolation) => among.filter((entry) => entry.isolation === isolation))[0];
 }
 
-/** The baseline among the rows with the same task and the same state as this one, since other rows are not comparable with it. */
+/**
+ * The baseline among the rows with the same task and the same state as this one, since other rows
+ * are not comparable with it.
+ */
 export function baselineFor<Row extends Pick<Entry, 'standIn' | 'isolation' | 'task' | 'state'>>(
   own: Pick<Entry, 'task' | 'state'>,
   entries: readonly Row[],

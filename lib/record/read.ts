@@ -16,8 +16,9 @@ const MATCH: Kind<MatchEvent> = { schema: eventSchema, version: SCHEMA_VERSION }
 const PROBE: Kind<ProbeEvent> = { schema: probeEventSchema, version: PROBE_SCHEMA_VERSION };
 
 /**
- * Takes a record's text in pieces and passes on its events in order. A last line that a crash cut short is skipped. Every line is parsed
- * and fully validated, including lines that no number is computed from.
+ * Takes a record's text in pieces and passes on its events in order. A last line that a crash cut
+ * short is skipped. Every line is parsed and fully validated, including lines that no number is
+ * computed from.
  */
 export const createLineReader = (onEvent: (event: MatchEvent) => void) => readerOf(MATCH, onEvent);
 
@@ -29,7 +30,10 @@ function readerOf<E>(kind: Kind<E>, onEvent: (event: E) => void) {
   let pieces: string[] = [];
   let length = 0;
   let number = 0;
-  /** The error for an unparsable line; thrown only if another line follows, since the last line may be cut short. */
+  /**
+   * The error for an unparsable line; thrown only if another line follows, since the last line may
+   * be cut short.
+   */
   let broken: Error | undefined;
   const take = (line: string) => {
     number += 1;
@@ -47,12 +51,15 @@ function readerOf<E>(kind: Kind<E>, onEvent: (event: E) => void) {
     try {
       onEvent(event.data);
     } catch (error) {
-      throw number === 1 ? error : new Error(`line ${number}: ${(error as Error).message}`, { cause: error });
+      throw number === 1
+        ? error
+        : new Error(`line ${number}: ${(error as Error).message}`, { cause: error });
     }
   };
   const add = (piece: string) => {
     length += piece.length;
-    if (length > MOST_LINE) throw new Error(`line ${number + 1} has more than ${MOST_LINE / 1024 ** 2} MiB`);
+    if (length > MOST_LINE)
+      throw new Error(`line ${number + 1} has more than ${MOST_LINE / 1024 ** 2} MiB`);
     pieces.push(piece);
   };
   const takeLine = () => {
@@ -76,11 +83,22 @@ function readerOf<E>(kind: Kind<E>, onEvent: (event: E) => void) {
   };
 }
 
-function wrong(parsed: unknown, number: number, issue: { path: PropertyKey[]; message: string } | undefined, known: number): Error {
-  const { schemaVersion, versions } = (parsed ?? {}) as { schemaVersion?: unknown; versions?: { cagematch?: unknown } };
+function wrong(
+  parsed: unknown,
+  number: number,
+  issue: { path: PropertyKey[]; message: string } | undefined,
+  known: number,
+): Error {
+  const { schemaVersion, versions } = (parsed ?? {}) as {
+    schemaVersion?: unknown;
+    versions?: { cagematch?: unknown };
+  };
   if (schemaVersion === undefined || schemaVersion === known)
     return new Error(`line ${number}: ${issue?.path.join('.')}: ${issue?.message}`);
-  const writer = typeof versions?.cagematch === 'string' && /^\d[\w.+-]*$/.test(versions.cagematch) ? versions.cagematch : undefined;
+  const writer =
+    typeof versions?.cagematch === 'string' && /^\d[\w.+-]*$/.test(versions.cagematch)
+      ? versions.cagematch
+      : undefined;
   return new CagematchError(
     'bad-input',
     `written by ${writer === undefined ? 'another cagematch' : `cagematch ${writer}`} (schemaVersion ${JSON.stringify(schemaVersion)}); this one reads ${known}`,
@@ -92,14 +110,25 @@ function wrong(parsed: unknown, number: number, issue: { path: PropertyKey[]; me
  * Reads the record of a match from its file.
  * @throws the file system's error, or what is wrong with a line
  */
-export const readRecord = (path: string, onEvent: (event: MatchEvent) => void) => readFrom(path, MATCH, onEvent);
+export const readRecord = (path: string, onEvent: (event: MatchEvent) => void) =>
+  readFrom(path, MATCH, onEvent);
 
 /** As `readRecord`, for the record of a probe. */
-export const readProbeRecord = (path: string, onEvent: (event: ProbeEvent) => void) => readFrom(path, PROBE, onEvent);
+export const readProbeRecord = (path: string, onEvent: (event: ProbeEvent) => void) =>
+  readFrom(path, PROBE, onEvent);
 
-async function readFrom<E>(path: string, kind: Kind<E>, onEvent: (event: E) => void): Promise<void> {
+async function readFrom<E>(
+  path: string,
+  kind: Kind<E>,
+  onEvent: (event: E) => void,
+): Promise<void> {
   const reader = readerOf(kind, onEvent);
   const file = openPlainFile(path, { links: 'follow' });
-  for await (const piece of createReadStream('', { fd: file, encoding: 'utf8', highWaterMark: 1 << 18 })) reader.push(piece as string);
+  for await (const piece of createReadStream('', {
+    fd: file,
+    encoding: 'utf8',
+    highWaterMark: 1 << 18,
+  }))
+    reader.push(piece as string);
   reader.end();
 }

@@ -1,4 +1,5 @@
-// The record of a match: every event that may occur in events.jsonl, with the schemas that validate it when it is read back.
+// The record of a match: every event that may occur in events.jsonl, with the schemas that validate
+// it when it is read back.
 import { z } from 'zod';
 
 export const SCHEMA_VERSION = 1;
@@ -24,13 +25,20 @@ export const gapSchema = z.strictObject({
 });
 export type Gap = z.infer<typeof gapSchema>;
 
-/** Negative if the two moments were reported through different pipes and the later one arrived first. */
+/**
+ * Negative if the two moments were reported through different pipes and the later one arrived
+ * first.
+ */
 const ms = z.union([z.number(), gapSchema]);
 export type Ms = z.infer<typeof ms>;
 
-export const isGap = (value: unknown): value is Gap => typeof value === 'object' && value !== null && 'gap' in value;
+export const isGap = (value: unknown): value is Gap =>
+  typeof value === 'object' && value !== null && 'gap' in value;
 
-/** All values are in ms from one monotonic clock; `docs/design.md` defines where each clock starts and ends. */
+/**
+ * All values are in ms from one monotonic clock; `docs/design.md` defines where each clock starts
+ * and ends.
+ */
 const clocksSchema = z.strictObject({
   /** Only if the image was absent at the start of the run (`cold`). */
   image: ms.default({ gap: 'not-applicable' }),
@@ -50,16 +58,23 @@ export type ClockName = keyof Clocks;
 const amount = z.union([z.number().nonnegative(), gapSchema]);
 
 /**
- * Resource usage of the sandbox's own processes, including its monitor, sentry or VMM but not the runtime's client, from launch (`warm`:
- * from exec) until the agent's result. `memoryPeakBytes` is the sum of each process's own peak of resident memory.
+ * Resource usage of the sandbox's own processes, including its monitor, sentry or VMM but not the
+ * runtime's client, from launch (`warm`: from exec) until the agent's result. `memoryPeakBytes` is
+ * the sum of each process's own peak of resident memory.
  */
-export const costSchema = z.strictObject({ memoryPeakBytes: amount, cpuUserMs: amount, cpuSystemMs: amount });
+export const costSchema = z.strictObject({
+  memoryPeakBytes: amount,
+  cpuUserMs: amount,
+  cpuSystemMs: amount,
+});
 export type Cost = z.infer<typeof costSchema>;
 
 /**
- * Activity of this machine from just before the launch until the sandbox was gone; read outside of the clocks. `cpuMs`: CPU time of all
- * CPUs, without idle and stolen time. `otherMs`: the part of `cpuMs` used neither by the sandbox's own processes nor by this one, so by
- * the runtime's daemons and clients and by unrelated processes. `waitingMs`: the time during which some task waited for a CPU.
+ * Activity of this machine from just before the launch until the sandbox was gone; read outside of
+ * the clocks. `cpuMs`: CPU time of all CPUs, without idle and stolen time. `otherMs`: the part of
+ * `cpuMs` used neither by the sandbox's own processes nor by this one, so by the runtime's daemons
+ * and clients and by unrelated processes. `waitingMs`: the time during which some task waited for a
+ * CPU.
  */
 const conditionsSchema = z.strictObject({
   wallMs: z.number().nonnegative(),
@@ -70,7 +85,10 @@ const conditionsSchema = z.strictObject({
 });
 export type Conditions = z.infer<typeof conditionsSchema>;
 
-/** How busy the machine was before the match, as shares of its CPU time (`waitingShare`: of the observed time). */
+/**
+ * How busy the machine was before the match, as shares of its CPU time (`waitingShare`: of the
+ * observed time).
+ */
 export const quietSchema = z.strictObject({
   lookMs: z.number().nonnegative(),
   otherShare: z.number().nonnegative(),
@@ -82,7 +100,10 @@ export type Quiet = z.infer<typeof quietSchema>;
 const limit = z.union([z.number().nonnegative(), z.literal('none'), gapSchema]);
 const word = z.union([z.string().min(1), gapSchema]);
 
-/** Properties of a sandbox as seen from inside, queried once per row; the limits are those in effect there. */
+/**
+ * Properties of a sandbox as seen from inside, queried once per row; the limits are those in effect
+ * there.
+ */
 export const guestSchema = z.strictObject({
   nodeVersion: word,
   gitVersion: word,
@@ -98,7 +119,10 @@ export type Guest = z.infer<typeof guestSchema>;
 const diskSchema = z.strictObject({ imageBytes: amount, sandboxBytes: amount });
 export type Disk = z.infer<typeof diskSchema>;
 
-/** `prepared`: image present, new sandbox. `warm`: the sandbox is idle and the agent is exec'd in it. `cold`: image absent. */
+/**
+ * `prepared`: image present, new sandbox. `warm`: the sandbox is idle and the agent is exec'd in
+ * it. `cold`: image absent.
+ */
 export const stateSchema = z.enum(['prepared', 'warm', 'cold']);
 export type State = z.infer<typeof stateSchema>;
 
@@ -115,8 +139,13 @@ export const optionsSchema = z.strictObject({
   memoryMiB: z.number().int().positive().optional(),
   /** Which of the runtime's machines to use. Absent: the machines take turns. */
   target: z.string().min(1).optional(),
-  /** What the sandbox may connect to: only the gateway, also the internet, or also these domains. Absent: what the mode allows. */
-  egress: z.union([z.enum(['gateway', 'internet']), z.array(z.string().regex(DOMAIN, 'must be a domain'))]).optional(),
+  /**
+   * What the sandbox may connect to: only the gateway, also the internet, or also these domains.
+   * Absent: what the mode allows.
+   */
+  egress: z
+    .union([z.enum(['gateway', 'internet']), z.array(z.string().regex(DOMAIN, 'must be a domain'))])
+    .optional(),
 });
 
 /** Load averages over 1, 5 and 15 minutes. */
@@ -140,29 +169,53 @@ const causeSchema = z.enum([
 
 export const outcomeSchema = z.discriminatedUnion('status', [
   z.strictObject({ status: z.literal('passed') }),
-  z.strictObject({ status: z.literal('failed'), cause: causeSchema, message: z.string(), hint: z.string().optional() }),
+  z.strictObject({
+    status: z.literal('failed'),
+    cause: causeSchema,
+    message: z.string(),
+    hint: z.string().optional(),
+  }),
 ]);
 export type Outcome = z.infer<typeof outcomeSchema>;
 
 const way = z.enum(['yes', 'no']).or(gapSchema);
-/** `in`: the seed reached the agent. `out`: the agent's file is on the host after collect. `live`: it was there before the agent ended. */
+/**
+ * `in`: the seed reached the agent. `out`: the agent's file is on the host after collect. `live`:
+ * it was there before the agent ended.
+ */
 export const syncSchema = z.strictObject({ in: way, out: way, live: way });
 export type Sync = z.infer<typeof syncSchema>;
 
-const isolation = z.enum(['none', 'os-sandbox', 'container', 'user-kernel', 'microvm', 'system-container', 'remote-vm']);
+const isolation = z.enum([
+  'none',
+  'os-sandbox',
+  'container',
+  'user-kernel',
+  'microvm',
+  'system-container',
+  'remote-vm',
+]);
 export const authPathSchema = z.enum(['env', 'file', 'gateway', 'runtime-proxy', 'remote-secret']);
 
 /**
- * How the credential was delivered to the guest. `delivered`: `yes` if the fingerprint at the gateway shows that this very credential
- * arrived, `no` if another one did. `header`: the header it arrived in. (Older records have the header in `delivered`.)
+ * How the credential was delivered to the guest. `delivered`: `yes` if the fingerprint at the
+ * gateway shows that this very credential arrived, `no` if another one did. `header`: the header it
+ * arrived in. (Older records have the header in `delivered`.)
  */
-export const authSchema = z.strictObject({ path: authPathSchema, delivered: z.string().or(gapSchema), header: z.string().optional() });
+export const authSchema = z.strictObject({
+  path: authPathSchema,
+  delivered: z.string().or(gapSchema),
+  header: z.string().optional(),
+});
 export type Auth = z.infer<typeof authSchema>;
 
 export const leftoverSchema = z.strictObject({ kind: z.string(), id: z.string() });
 export type Leftover = z.infer<typeof leftoverSchema>;
 
-/** A file that runs by itself on the host when somebody works in the workspace (a hook, an editor task), and what the agent did to it. */
+/**
+ * A file that runs by itself on the host when somebody works in the workspace (a hook, an editor
+ * task), and what the agent did to it.
+ */
 export const plantedSchema = z.strictObject({
   path: z.string(),
   how: z.enum(['added', 'changed', 'removed']),
@@ -191,7 +244,11 @@ export const detectionSchema = z.discriminatedUnion('status', [
       .optional(),
     elsewhere: z.literal(true).optional(),
   }),
-  z.object({ status: z.enum(['absent', 'broken', 'unconfigured']), reason: z.string(), hint: z.string() }),
+  z.object({
+    status: z.enum(['absent', 'broken', 'unconfigured']),
+    reason: z.string(),
+    hint: z.string(),
+  }),
 ]);
 
 /** Properties of the host that a comparison depends on besides the runtimes themselves. */
@@ -206,7 +263,10 @@ export const fingerprintSchema = z.strictObject({
 });
 export type Fingerprint = z.infer<typeof fingerprintSchema>;
 
-/** One row's identity: a mode or a variant of it, with a label if it is entered more than once (`docker:runsc@a`). */
+/**
+ * One row's identity: a mode or a variant of it, with a label if it is entered more than once
+ * (`docker:runsc@a`).
+ */
 export const entrySchema = z.strictObject({
   entry: z.string(),
   mode: z.string(),
@@ -217,7 +277,10 @@ export const entrySchema = z.strictObject({
   task: z.string().default('hello'),
   /** How the credential is to be delivered; absent in older records. */
   deliver: authPathSchema.optional(),
-  /** Digest of the whole task, with its cassette only if that is replayed; absent in records from before there were task folders. */
+  /**
+   * Digest of the whole task, with its cassette only if that is replayed; absent in records from
+   * before there were task folders.
+   */
   taskDigest: z.string().optional(),
   letter: z.string(),
   title: z.string(),
@@ -244,7 +307,10 @@ export const warningSchema = z.strictObject({ code: z.string(), message: z.strin
 /** `atMs`: time since the match started. */
 const base = { atMs: z.number() };
 
-/** Events about the rows and whether they could be made ready; the record of a match and that of a probe both contain them. */
+/**
+ * Events about the rows and whether they could be made ready; the record of a match and that of a
+ * probe both contain them.
+ */
 export const rowEvents = [
   z.strictObject({
     ...base,
@@ -267,7 +333,12 @@ export const rowEvents = [
     /** A digest of the image's ingredients; a rebuild without changes has the same one. */
     content: z.string().optional(),
   }),
-  z.strictObject({ ...base, type: z.literal('unprepared'), entry: z.string(), outcome: outcomeSchema }),
+  z.strictObject({
+    ...base,
+    type: z.literal('unprepared'),
+    entry: z.string(),
+    outcome: outcomeSchema,
+  }),
   z.strictObject({ ...base, type: z.literal('warning'), ...warningSchema.shape }),
 ] as const;
 
@@ -284,7 +355,10 @@ export const eventSchema = z.discriminatedUnion('type', [
     seed: z.number().int(),
     /** The maximum number of rounds. */
     runs: z.number().int().positive(),
-    /** `count`: exactly `runs` rounds. `precise`: until every row's startup time is known precisely enough. */
+    /**
+     * `count`: exactly `runs` rounds. `precise`: until every row's startup time is known precisely
+     * enough.
+     */
     until: z.enum(['count', 'precise']).default('count'),
     warmup: z.number().int().nonnegative(),
     /** The highest level of a burst. */
@@ -295,7 +369,12 @@ export const eventSchema = z.discriminatedUnion('type', [
     /** State of the rows that do not set their own. */
     state: stateSchema,
     /** `commit`: that of cagematch's own checkout, if it runs from one. */
-    versions: z.strictObject({ cagematch: z.string(), agent: z.string(), node: z.string(), commit: z.string().optional() }),
+    versions: z.strictObject({
+      cagematch: z.string(),
+      agent: z.string(),
+      node: z.string(),
+      commit: z.string().optional(),
+    }),
     host: fingerprintSchema,
     load: loadSchema.optional(),
     /** Absent if it was not measured, or the platform has no such counters. */
@@ -303,10 +382,24 @@ export const eventSchema = z.discriminatedUnion('type', [
   }),
   ...rowEvents,
   /** In a burst, an entry at a level above 1 is written `docker*4`. */
-  z.strictObject({ ...base, type: z.literal('round-started'), round: z.number().int(), order: z.array(z.string()) }),
+  z.strictObject({
+    ...base,
+    type: z.literal('round-started'),
+    round: z.number().int(),
+    order: z.array(z.string()),
+  }),
   /** A level of a burst that this machine does not have enough capacity for. */
-  z.strictObject({ ...base, type: z.literal('level-left-out'), entry: z.string(), level, reason: z.string() }),
-  /** All runs of one level in one round have ended. `wallMs`: from the first launch to the last teardown. */
+  z.strictObject({
+    ...base,
+    type: z.literal('level-left-out'),
+    entry: z.string(),
+    level,
+    reason: z.string(),
+  }),
+  /**
+   * All runs of one level in one round have ended. `wallMs`: from the first launch to the last
+   * teardown.
+   */
   z.strictObject({
     ...base,
     type: z.literal('wave-ended'),
@@ -317,7 +410,10 @@ export const eventSchema = z.discriminatedUnion('type', [
     wallMs: z.number().nonnegative(),
     passed: z.number().int().nonnegative(),
   }),
-  /** The rounds are over. `precise`: every interval is narrow enough. `wide`: the rows whose interval is not. */
+  /**
+   * The rounds are over. `precise`: every interval is narrow enough. `wide`: the rows whose
+   * interval is not.
+   */
   z.strictObject({
     ...base,
     type: z.literal('settled'),
@@ -361,9 +457,15 @@ export const eventSchema = z.discriminatedUnion('type', [
     cost: costSchema.or(gapSchema).default({ gap: 'not-captured' }),
     /** Absent in older records. */
     conditions: conditionsSchema.or(gapSchema).optional(),
-    /** Which of the runtime's machines the sandbox was on, if there are several: a cluster's member, a region. */
+    /**
+     * Which of the runtime's machines the sandbox was on, if there are several: a cluster's member,
+     * a region.
+     */
     place: z.string().optional(),
-    /** Path, relative to the match's folder, of the git bundle with what was committed in a copied workspace. */
+    /**
+     * Path, relative to the match's folder, of the git bundle with what was committed in a copied
+     * workspace.
+     */
     bundle: z.string().optional(),
     auth: authSchema,
     sync: syncSchema,
@@ -382,6 +484,10 @@ export const eventSchema = z.discriminatedUnion('type', [
 export type MatchEvent = z.infer<typeof eventSchema>;
 export type EventOf<T extends MatchEvent['type']> = Extract<MatchEvent, { type: T }>;
 /** An event before it gets its timestamp. */
-export type Unstamped = MatchEvent extends infer E ? (E extends MatchEvent ? Omit<E, 'atMs'> : never) : never;
+export type Unstamped = MatchEvent extends infer E
+  ? E extends MatchEvent
+    ? Omit<E, 'atMs'>
+    : never
+  : never;
 /** An event about a row, in a match or in a probe. */
 export type RowEvent = Extract<Unstamped, Pick<z.infer<(typeof rowEvents)[number]>, 'type'>>;

@@ -17,19 +17,33 @@ export interface Recorder<U = Unstamped> {
 }
 
 /** Events after which the file is flushed to disk, since their content must survive a crash. */
-const DURABLE: ReadonlySet<string> = new Set<MatchEvent['type']>(['match-started', 'run-ended', 'match-ended']);
+const DURABLE: ReadonlySet<string> = new Set<MatchEvent['type']>([
+  'match-started',
+  'run-ended',
+  'match-ended',
+]);
 
 /** Name of the record in the match's folder. */
 const MATCH_FILE = 'events.jsonl';
 
 /**
- * Opens the record of a match before anything is launched, so that an unwritable folder costs nothing.
- * @param hooks `onEvent`: called with every event after it was written; the folds listen here. `onFailure`: called once, when a write
- *   fails; the match should then end.
+ * Opens the record of a match before anything is launched, so that an unwritable folder costs
+ * nothing.
+ * @param hooks `onEvent`: called with every event after it was written; the folds listen here.
+ *   `onFailure`: called once, when a write fails; the match should then end.
  * @throws `bad-input` if the folder cannot be created or written
  */
-export function openRecord(folder: string, hooks: Hooks<MatchEvent>, clock: Clock = monotonic): Recorder {
-  return openEvents<Unstamped, MatchEvent>(folder, { name: MATCH_FILE, durable: DURABLE }, hooks, clock);
+export function openRecord(
+  folder: string,
+  hooks: Hooks<MatchEvent>,
+  clock: Clock = monotonic,
+): Recorder {
+  return openEvents<Unstamped, MatchEvent>(
+    folder,
+    { name: MATCH_FILE, durable: DURABLE },
+    hooks,
+    clock,
+  );
 }
 
 export interface Hooks<E> {
@@ -37,7 +51,10 @@ export interface Hooks<E> {
   onFailure?(error: CagematchError): void;
 }
 
-/** As `openRecord`, for events of any kind. @param file its name, and the event types after which it is flushed to disk */
+/**
+ * As `openRecord`, for events of any kind.
+ * @param file its name, and the event types after which it is flushed to disk
+ */
 export function openEvents<U extends { type: string }, E extends { type: string }>(
   folder: string,
   file: { name: string; durable: ReadonlySet<string> },
@@ -62,7 +79,12 @@ export function openEvents<U extends { type: string }, E extends { type: string 
       // Every report of a match is made from these events, so secrets are redacted here.
       const stamped = redactWithin({ ...event, atMs: roundMs(clock() - startMs) } as unknown as E);
       try {
-        if (!failure) append(opened, `${printableJson(JSON.stringify(stamped))}\n`, file.durable.has(stamped.type));
+        if (!failure)
+          append(
+            opened,
+            `${printableJson(JSON.stringify(stamped))}\n`,
+            file.durable.has(stamped.type),
+          );
       } catch (error) {
         failure = new CagematchError(
           'record-failed',

@@ -1,4 +1,5 @@
-// Rows without a significant difference, condensed; rows shown to be equal; how far a few runs can be trusted; outliers.
+// Rows without a significant difference, condensed; rows shown to be equal; how far a few runs can
+// be trusted; outliers.
 import { isGap } from '../record/types.js';
 import { ENOUGH_TO_SEPARATE } from '../statistics/summary.js';
 import { duration, listed, nameOf, namesOf } from './cells.js';
@@ -9,7 +10,10 @@ const MEASURES = ['startup', 'total'] as const;
 type Pair = { a: string; b: string; n: number; separable: boolean; equal: boolean };
 
 /** Pairs with enough passed rounds to be judged. */
-function pairsOf({ comparisons }: Pick<Report, 'comparisons'>, what: (typeof MEASURES)[number]): Pair[] {
+function pairsOf(
+  { comparisons }: Pick<Report, 'comparisons'>,
+  what: (typeof MEASURES)[number],
+): Pair[] {
   return comparisons.flatMap(({ a, b, n, total, ...ofStartup }) => {
     const comparison = what === 'startup' ? ofStartup : total;
     if (isGap(comparison) || isGap(comparison.separable)) return [];
@@ -18,24 +22,30 @@ function pairsOf({ comparisons }: Pick<Report, 'comparisons'>, what: (typeof MEA
 }
 
 /**
- * Groups rows, in the order of the table, so that no two rows of a group differ. "No difference" is not transitive: a row may be
- * in two groups, and two rows that fit into no larger group form a group of their own.
+ * Groups rows, in the order of the table, so that no two rows of a group differ. "No difference" is
+ * not transitive: a row may be in two groups, and two rows that fit into no larger group form a
+ * group of their own.
  */
 function groupsOf(rows: readonly string[], alike: (a: string, b: string) => boolean): string[][] {
   const groups: string[][] = [];
-  const together = (a: string, b: string) => groups.some((group) => group.includes(a) && group.includes(b));
+  const together = (a: string, b: string) =>
+    groups.some((group) => group.includes(a) && group.includes(b));
   for (const [at, first] of rows.entries())
     for (const second of rows.slice(at + 1)) {
       if (!alike(first, second) || together(first, second)) continue;
       const group = [first, second];
-      for (const other of rows) if (!group.includes(other) && group.every((member) => alike(member, other))) group.push(other);
+      for (const other of rows)
+        if (!group.includes(other) && group.every((member) => alike(member, other)))
+          group.push(other);
       groups.push(rows.filter((row) => group.includes(row)));
     }
   return groups;
 }
 
 function grouped(report: Pick<Report, 'modes'>, pairs: readonly Pair[]): string {
-  const keys = new Set(pairs.flatMap(({ a, b }) => [JSON.stringify([a, b]), JSON.stringify([b, a])]));
+  const keys = new Set(
+    pairs.flatMap(({ a, b }) => [JSON.stringify([a, b]), JSON.stringify([b, a])]),
+  );
   const rows = report.modes.map(({ entry }) => entry);
   const name = namesOf(report);
   return groupsOf(rows, (a, b) => keys.has(JSON.stringify([a, b])))
@@ -43,7 +53,10 @@ function grouped(report: Pick<Report, 'modes'>, pairs: readonly Pair[]): string 
     .join('; ');
 }
 
-/** For startup and total: the groups without a significant difference, and the groups shown to be equal. */
+/**
+ * For startup and total: the groups without a significant difference, and the groups shown to be
+ * equal.
+ */
 export function apartLines(report: Pick<Report, 'comparisons' | 'modes'>): string[] {
   return MEASURES.flatMap((what) => {
     const pairs = pairsOf(report, what);
@@ -54,8 +67,12 @@ export function apartLines(report: Pick<Report, 'comparisons' | 'modes'>): strin
     const [least, most] = [Math.min(...counts), Math.max(...counts)];
     const n = least === most ? `n=${least}` : `n=${least} to ${most}`;
     return [
-      alike.length === 0 ? `${what}, ${n}: none; every two rows differ` : `${what}, ${n}: ${grouped(report, alike)}`,
-      ...(equal.length === 0 ? [] : [`${what}, shown to be within ±5 % of each other: ${grouped(report, equal)}`]),
+      alike.length === 0
+        ? `${what}, ${n}: none; every two rows differ`
+        : `${what}, ${n}: ${grouped(report, alike)}`,
+      ...(equal.length === 0
+        ? []
+        : [`${what}, shown to be within ±5 % of each other: ${grouped(report, equal)}`]),
     ];
   });
 }
@@ -75,9 +92,13 @@ export function resolutionLines({ resolution }: Pick<Report, 'resolution'>): str
   });
 }
 
-const percent = (share: number) => `${share < 0.1 ? (share * 100).toFixed(1) : Math.round(share * 100)} %`;
+const percent = (share: number) =>
+  `${share < 0.1 ? (share * 100).toFixed(1) : Math.round(share * 100)} %`;
 
-/** Warning if the machine's pace changed during the match: a row's ms then depend on when it ran, and only ratios are valid. */
+/**
+ * Warning if the machine's pace changed during the match: a row's ms then depend on when it ran,
+ * and only ratios are valid.
+ */
 export function driftLine({ drift }: Pick<Report, 'drift'>): string | undefined {
   if (isGap(drift) || !drift.drifted) return undefined;
   const change = (drift.secondHalf - 1) * 100;
@@ -87,22 +108,31 @@ export function driftLine({ drift }: Pick<Report, 'drift'>): string | undefined 
 
 export function renderApart(report: Report, style: Style): string {
   const block = (title: string, lines: string[]) =>
-    lines.length === 0 ? [] : [[style.bold(title), ...lines.flatMap((line) => wrap(line, '  ', '    '))].join('\n')];
+    lines.length === 0
+      ? []
+      : [[style.bold(title), ...lines.flatMap((line) => wrap(line, '  ', '    '))].join('\n')];
   return [
     ...block('no significant difference', apartLines(report)),
     ...block('what this match could have seen', resolutionLines(report)),
   ].join('\n\n');
 }
 
-/** Warning if no row has enough runs. If only some rows lack runs, their `passed` column shows it. */
-export function coverage({ modes, resolution }: Pick<Report, 'modes' | 'resolution'>): string | undefined {
+/**
+ * Warning if no row has enough runs. If only some rows lack runs, their `passed` column shows it.
+ */
+export function coverage({
+  modes,
+  resolution,
+}: Pick<Report, 'modes' | 'resolution'>): string | undefined {
   const n = Math.max(0, ...modes.map((mode) => mode.passed));
   if (n === 0 || n >= ENOUGH_TO_SEPARATE) return undefined;
   const rows = modes.length > 1 ? ', and no two rows can be told apart' : '';
   return `at n=${n} there is no 95 % interval${rows}; --runs ${Math.max(12, resolution.fewestPairs)}, or --runs auto`;
 }
 
-/** How many outliers of a row are named; the rest are counted here and listed in full in the JSON. */
+/**
+ * How many outliers of a row are named; the rest are counted here and listed in full in the JSON.
+ */
 const NAMED = 5;
 
 export function outlierLines({ modes }: Pick<Report, 'modes'>): string[] {
@@ -111,7 +141,9 @@ export function outlierLines({ modes }: Pick<Report, 'modes'>): string[] {
     if (outliers.length === 0) return [];
     const named = outliers.slice(0, NAMED).map(({ run, ms }) => `${run} ${duration(ms)}`);
     const more = outliers.length - named.length;
-    return [`${nameOf(mode)}: ${outliers.length} of ${passed}: ${listed([...named, ...(more > 0 ? [`${more} more`] : [])])}`];
+    return [
+      `${nameOf(mode)}: ${outliers.length} of ${passed}: ${listed([...named, ...(more > 0 ? [`${more} more`] : [])])}`,
+    ];
   });
 }
 
@@ -119,5 +151,8 @@ export function renderOutliers(report: Report, style: Style): string {
   const lines = outlierLines(report);
   return lines.length === 0
     ? ''
-    : [style.bold('startup outliers (included in all statistics)'), ...lines.flatMap((line) => wrap(line, '  ', '    '))].join('\n');
+    : [
+        style.bold('startup outliers (included in all statistics)'),
+        ...lines.flatMap((line) => wrap(line, '  ', '    ')),
+      ].join('\n');
 }

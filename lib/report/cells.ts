@@ -20,9 +20,13 @@ export const tasksOf = ({ modes, match }: Pick<Report, 'modes' | 'match'>): stri
 export const withoutLabel = (entry: string): string => entry.replace(/@.*$/, '');
 
 /** True if a row's label is the name of its task. */
-export const isLabelledByTask = ({ entry, task }: Pick<ModeReport, 'entry' | 'task'>): boolean => entry.endsWith(`@${task}`);
+export const isLabelledByTask = ({ entry, task }: Pick<ModeReport, 'entry' | 'task'>): boolean =>
+  entry.endsWith(`@${task}`);
 
-/** Name of the baseline. With several tasks, the name without a label: each row is compared with the baseline's row of its own task. */
+/**
+ * Name of the baseline. With several tasks, the name without a label: each row is compared with the
+ * baseline's row of its own task.
+ */
 export function baselineName(report: Pick<Report, 'modes' | 'match'>): string | undefined {
   const { baseline } = report.match;
   return baseline !== undefined && tasksOf(report).length > 1 ? withoutLabel(baseline) : baseline;
@@ -31,8 +35,12 @@ export function baselineName(report: Pick<Report, 'modes' | 'match'>): string | 
 /** Head of the ratio column: names the baseline. */
 export const ratioHead = (report: Report) => `× ${baselineName(report) ?? 'base'}`;
 
-/** True if the time of whole runs can be compared with the baseline's, for which there has to be another row. */
-export const isTaxed = ({ match, modes }: Report) => modes.some((mode) => mode.entry !== match.baseline && !isGap(mode.taxRatio));
+/**
+ * True if the time of whole runs can be compared with the baseline's, for which there has to be
+ * another row.
+ */
+export const isTaxed = ({ match, modes }: Report) =>
+  modes.some((mode) => mode.entry !== match.baseline && !isGap(mode.taxRatio));
 
 /** Formats a rate: one decimal below 10, where a difference of 1 is large. */
 export const rate = (value: number) => (value < 10 ? value.toFixed(1) : String(Math.round(value)));
@@ -49,7 +57,11 @@ export function duration(ms: number): string {
 
 /** A length of work, rounded: its milliseconds do not matter. */
 export function roughly(ms: number): string {
-  return ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : ms < 120_000 ? `${Math.round(ms / 1000)} s` : `${Math.round(ms / 60_000)} min`;
+  return ms < 10_000
+    ? `${(ms / 1000).toFixed(1)} s`
+    : ms < 120_000
+      ? `${Math.round(ms / 1000)} s`
+      : `${Math.round(ms / 60_000)} min`;
 }
 
 /** In binary units, with two significant digits below ten: `1.5 GiB`, `23 MiB`. */
@@ -61,18 +73,26 @@ export function bytes(amount: number): string {
 }
 
 /** A median, with its interval if there is one: `520 [501–542]`. */
-export function middle(summary: Pick<Summary, 'median' | 'ci95'> | Gap, show = (value: number) => String(Math.round(value))): string {
+export function middle(
+  summary: Pick<Summary, 'median' | 'ci95'> | Gap,
+  show = (value: number) => String(Math.round(value)),
+): string {
   if (isGap(summary)) return '–';
   const { median, ci95 } = summary;
   return isGap(ci95) ? show(median) : `${show(median)} [${show(ci95[0])}–${show(ci95[1])}]`;
 }
 
-/** A ratio to the baseline with its interval. The interval is omitted if both bounds equal the median (the baseline's own ratio). */
+/**
+ * A ratio to the baseline with its interval. The interval is omitted if both bounds equal the
+ * median (the baseline's own ratio).
+ */
 export function pairedRatio(value: Pick<Summary, 'median' | 'ci95'> | Gap): string {
   const digits = (amount: number) => amount.toFixed(2);
   if (isGap(value) || isGap(value.ci95)) return middle(value, digits);
   const [low, high] = value.ci95;
-  return low === value.median && high === value.median ? digits(value.median) : middle(value, digits);
+  return low === value.median && high === value.median
+    ? digits(value.median)
+    : middle(value, digits);
 }
 
 /** A ratio or its median with two decimals; `–` for a gap. */
@@ -86,13 +106,17 @@ export function passedOf({
   interrupted,
   successCi95,
 }: Pick<ModeReport, 'passed' | 'n' | 'interrupted' | 'successCi95'>): string {
-  const share = isGap(successCi95) ? '' : `, ${successCi95.map((bound) => Math.round(100 * bound)).join('–')} %`;
+  const share = isGap(successCi95)
+    ? ''
+    : `, ${successCi95.map((bound) => Math.round(100 * bound)).join('–')} %`;
   return `${passed}/${n - interrupted}${share}`;
 }
 
 /** A median without its interval, in its column's unit. */
 export const whole = (value: Summary | number | Gap | undefined) =>
-  value === undefined || isGap(value) ? '–' : String(Math.round(typeof value === 'number' ? value : value.median));
+  value === undefined || isGap(value)
+    ? '–'
+    : String(Math.round(typeof value === 'number' ? value : value.median));
 
 /** `live`: files appear on the host at once. `at collect`: only after the agent has ended. */
 export function syncShort(sync: ModeReport['sync']): string {
@@ -115,15 +139,21 @@ export function leftoversShort(leftovers: Leftover[]): string {
   return [...counts].map(([kind, count]) => `${count} ${kind}`).join(', ');
 }
 
-/** How a row's settings differ from what its name implies and from the other rows; '' if they do not. */
+/**
+ * How a row's settings differ from what its name implies and from the other rows; '' if they do
+ * not.
+ */
 export function settingsOf(mode: ModeReport, { match }: Report): string {
   const { auth, detection, options, state, task } = mode;
   const { network, tmpfs, cpus, memoryMiB, target, egress } = options;
   const { client } = detection.status === 'ready' ? detection.facts : {};
   return [
     ...(client === undefined ? [] : [`through ${client}`]),
-    // Delivery was not exercised because no gateway saw the credential: the model was replayed inside the guest.
-    ...(!isGap(auth) && isGap(auth.delivered) && auth.delivered.gap === 'not-exercised' ? ['the model replayed inside the guest'] : []),
+    // Delivery was not exercised because no gateway saw the credential: the model was replayed
+    // inside the guest.
+    ...(!isGap(auth) && isGap(auth.delivered) && auth.delivered.gap === 'not-exercised'
+      ? ['the model replayed inside the guest']
+      : []),
     ...(state === match.state ? [] : [`state ${state}`]),
     ...(task === match.task || isLabelledByTask(mode) ? [] : [`task ${task}`]),
     ...(network === undefined ? [] : [`network ${network}`]),
@@ -161,7 +191,8 @@ export function whyDashes(cells: { row: string; value: string; content: unknown 
   }
   return [...causes].map(([cause, rows]) => {
     const alike = new Map<string, string[]>();
-    for (const [row, values] of rows) alike.set(values.join(', '), [...(alike.get(values.join(', ')) ?? []), row]);
+    for (const [row, values] of rows)
+      alike.set(values.join(', '), [...(alike.get(values.join(', ')) ?? []), row]);
     return `– ${WHY[cause]}: ${[...alike].map(([values, names]) => `${values} of ${names.join(', ')}`).join('; ')}`;
   });
 }
@@ -169,9 +200,17 @@ export function whyDashes(cells: { row: string; value: string; content: unknown 
 /** How many runs with the same finding are named; the rest are counted. */
 const NAMED = 3;
 
-/** A row's failures, grouped by cause, message and hint: a runtime that fails in every run fails in the same way. */
-export function failuresOf({ failures }: ModeReport): { runs: string; cause: string; message: string; hint: string | undefined }[] {
-  const alike = new Map<string, { runs: string[]; cause: string; message: string; hint: string | undefined }>();
+/**
+ * A row's failures, grouped by cause, message and hint: a runtime that fails in every run fails in
+ * the same way.
+ */
+export function failuresOf({
+  failures,
+}: ModeReport): { runs: string; cause: string; message: string; hint: string | undefined }[] {
+  const alike = new Map<
+    string,
+    { runs: string[]; cause: string; message: string; hint: string | undefined }
+  >();
   for (const { run, outcome } of failures) {
     if (outcome.status === 'passed') continue;
     const { cause, message, hint } = outcome;
@@ -191,5 +230,7 @@ export function runsNamed(runs: readonly string[]): string {
 
 /** `a`, `a and b`, `a, b and c` */
 export function listed(names: readonly string[], word = 'and'): string {
-  return names.length < 2 ? (names[0] ?? '') : `${names.slice(0, -1).join(', ')} ${word} ${names.at(-1)}`;
+  return names.length < 2
+    ? (names[0] ?? '')
+    : `${names.slice(0, -1).join(', ')} ${word} ${names.at(-1)}`;
 }

@@ -1,11 +1,15 @@
-// Circumstances of the measurement: how busy the machine was, how long first runs took, and what the sandboxes contain.
+// Circumstances of the measurement: how busy the machine was, how long first runs took, and what
+// the sandboxes contain.
 import { quantileSorted } from 'simple-statistics';
 import { type Guest, isGap } from '../record/types.js';
 import { bytes, isLabelledByTask, listed, nameOf, tasksOf, withoutLabel } from './cells.js';
 import type { ModeReport, Report } from './document.js';
 import type { Tally } from './tally.js';
 
-/** Threshold for a disturbance, as a share of the machine's CPU time or of the time in which work waited for a CPU. */
+/**
+ * Threshold for a disturbance, as a share of the machine's CPU time or of the time in which work
+ * waited for a CPU.
+ */
 const DISTURBING = 0.05;
 /** How many runs a line names. */
 const MOST_NAMED = 5;
@@ -13,11 +17,13 @@ const MOST_NAMED = 5;
 type Machine = NonNullable<ModeReport['machine']>;
 
 /**
- * Considers passed runs only. CPU time used by others includes the daemons and clients of the row's own runtime, in every run alike:
- * what counts is how far a run is above its row's quieter runs.
+ * Considers passed runs only. CPU time used by others includes the daemons and clients of the row's
+ * own runtime, in every run alike: what counts is how far a run is above its row's quieter runs.
  */
 export function machineOf(tally: Tally, cores: number): Omit<Machine, 'cpuMs'> | undefined {
-  const [wall, steal, other] = (['wallMs', 'stealMs', 'otherMs'] as const).map((name) => tally.quantity(name));
+  const [wall, steal, other] = (['wallMs', 'stealMs', 'otherMs'] as const).map((name) =>
+    tally.quantity(name),
+  );
   if (!wall || !steal || !other || wall.every(Number.isNaN)) return undefined;
   const known = [...other].filter((ms) => !Number.isNaN(ms)).sort((a, b) => a - b);
   const usual = known.length === 0 ? Number.NaN : quantileSorted(known, 0.25);
@@ -42,15 +48,23 @@ export function doubts(report: Report): string[] {
 /** State of the machine just before the match; empty if it was quiet or was not checked. */
 function before({ match: { quiet } }: Report): string[] {
   const seen = quiet === undefined ? [] : busyParts(quiet);
-  return seen.length === 0 ? [] : [`the machine was busy before the match: ${listed(seen)}; its numbers are of a busy machine`];
+  return seen.length === 0
+    ? []
+    : [`the machine was busy before the match: ${listed(seen)}; its numbers are of a busy machine`];
 }
 
 /** The shares above the threshold, in words. */
-export function busyParts({ otherShare, stealShare, waitingShare }: NonNullable<Report['match']['quiet']>): string[] {
+export function busyParts({
+  otherShare,
+  stealShare,
+  waitingShare,
+}: NonNullable<Report['match']['quiet']>): string[] {
   return [
     ...(otherShare > DISTURBING ? [`others used ${percent(otherShare)} of its CPU time`] : []),
     ...(stealShare > DISTURBING ? [`${percent(stealShare)} of it was stolen`] : []),
-    ...(!isGap(waitingShare) && waitingShare > DISTURBING ? [`work waited for a CPU in ${percent(waitingShare)} of the time`] : []),
+    ...(!isGap(waitingShare) && waitingShare > DISTURBING
+      ? [`work waited for a CPU in ${percent(waitingShare)} of the time`]
+      : []),
   ];
 }
 
@@ -96,7 +110,9 @@ function insides(report: Report): Inside[] {
       if (value === undefined || isGap(value)) continue;
       values.set(show(value), (values.get(show(value)) ?? new Set()).add(sandbox(mode)));
     }
-    return values.size === 0 ? [] : [{ name, values: [...values].map(([value, rows]) => [value, [...rows]]) }];
+    return values.size === 0
+      ? []
+      : [{ name, values: [...values].map(([value, rows]) => [value, [...rows]]) }];
   });
 }
 
@@ -106,31 +122,46 @@ function sandboxNames(report: Report): (mode: ModeReport) => string {
   return (mode) => (several && isLabelledByTask(mode) ? withoutLabel(mode.entry) : nameOf(mode));
 }
 
-const inWords = ({ name, values }: Inside) => `${name} ${values.map(([value, rows]) => `${value} in ${rows.join(', ')}`).join('; ')}`;
+const inWords = ({ name, values }: Inside) =>
+  `${name} ${values.map(([value, rows]) => `${value} in ${rows.join(', ')}`).join('; ')}`;
 
-/** Programs and limits in which rows differ: they may explain part of a difference between the rows' numbers. */
+/**
+ * Programs and limits in which rows differ: they may explain part of a difference between the rows'
+ * numbers.
+ */
 function differences(report: Report): string[] {
   const differing = insides(report).filter(({ values }) => values.length > 1);
-  return differing.length === 0 ? [] : [`rows differ inside, and so may their numbers: ${differing.map(inWords).join(' · ')}`];
+  return differing.length === 0
+    ? []
+    : [`rows differ inside, and so may their numbers: ${differing.map(inWords).join(' · ')}`];
 }
 
 /** Properties that have the same value in every row for which the value is known. */
 export function insideAlike(report: Report): string | undefined {
   const same = insides(report).filter(({ values }) => values.length === 1);
-  return same.length === 0 ? undefined : `inside: ${same.map(({ name, values }) => `${name} ${values[0]?.[0]}`).join(', ')}`;
+  return same.length === 0
+    ? undefined
+    : `inside: ${same.map(({ name, values }) => `${name} ${values[0]?.[0]}`).join(', ')}`;
 }
 
-/** Startup of the uncounted warm-up run over the row's median: someone who starts a sandbox only now and then waits that long. */
+/**
+ * Startup of the uncounted warm-up run over the row's median: someone who starts a sandbox only now
+ * and then waits that long.
+ */
 export function firstRunLine({ modes }: Report): string | undefined {
   const known = modes.flatMap((mode) => {
     const { firstRunMs, startupMs } = mode;
     if (firstRunMs === undefined || isGap(firstRunMs) || isGap(startupMs)) return [];
     return [`${nameOf(mode)} ${(firstRunMs / startupMs.median).toFixed(2)}`];
   });
-  return known.length === 0 ? undefined : `first run (warm-up), its startup over the row's median: ${known.join(', ')}`;
+  return known.length === 0
+    ? undefined
+    : `first run (warm-up), its startup over the row's median: ${known.join(', ')}`;
 }
 
 export const loadWords = ({ load }: Report['match']): string | undefined =>
-  load.before && load.after ? `load ${load.before.map(two).join(' ')} before, ${load.after.map(two).join(' ')} after` : undefined;
+  load.before && load.after
+    ? `load ${load.before.map(two).join(' ')} before, ${load.after.map(two).join(' ')} after`
+    : undefined;
 
 const two = (value: number) => String(Math.round(value * 100) / 100);

@@ -1,10 +1,24 @@
 // Generated parts of documents about the modes, made from what the modes declare.
 import type { Input, Mode } from '../contract.js';
 
-type Declared = Pick<Mode, 'id' | 'title' | 'letter' | 'isolation' | 'workspace' | 'auth' | 'inputs' | 'platforms' | 'summary'>;
+type Declared = Pick<
+  Mode,
+  | 'id'
+  | 'title'
+  | 'letter'
+  | 'isolation'
+  | 'workspace'
+  | 'auth'
+  | 'inputs'
+  | 'platforms'
+  | 'summary'
+>;
 
 export const RUNTIMES_PAGE = 'docs/runtimes.md';
-export const RUNTIMES_REGION = { begin: '<!-- cagematch:runtimes -->', end: '<!-- /cagematch:runtimes -->' };
+export const RUNTIMES_REGION = {
+  begin: '<!-- cagematch:runtimes -->',
+  end: '<!-- /cagematch:runtimes -->',
+};
 
 /** The table of runtimes. */
 export function runtimesTable(modes: Iterable<Declared>): string {
@@ -31,12 +45,17 @@ export function runtimesTable(modes: Iterable<Declared>): string {
 /** The whole of `.env.example`. */
 export function envExample(own: Record<string, Input>, modes: Iterable<Declared>): string {
   const parts = [
-    ['# Copy to .env. Nothing here is needed for a replayed match.', '# Made by `npm run docs` from what the modes declare.'].join('\n'),
+    [
+      '# Copy to .env. Nothing here is needed for a replayed match.',
+      '# Made by `npm run docs` from what the modes declare.',
+    ].join('\n'),
     section('cagematch', own),
   ];
   const seen = new Set(Object.keys(own));
   for (const mode of modes) {
-    const fresh = Object.fromEntries(Object.entries(mode.inputs).filter(([name]) => !seen.has(name)));
+    const fresh = Object.fromEntries(
+      Object.entries(mode.inputs).filter(([name]) => !seen.has(name)),
+    );
     for (const name of Object.keys(fresh)) seen.add(name);
     if (Object.keys(fresh).length > 0) parts.push(section(mode.id, fresh));
   }

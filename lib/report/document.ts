@@ -1,4 +1,5 @@
-// Zod schema of the report of a match, as printed by --json. `docs/schema/report.json` is generated from it.
+// Zod schema of the report of a match, as printed by --json. `docs/schema/report.json` is generated
+// from it.
 import { z } from 'zod';
 import {
   absentSchema,
@@ -23,24 +24,37 @@ export type { Paired, Summary } from '../statistics/shapes.js';
 const summary = summarySchema.or(gapSchema);
 const paired = pairedSchema.or(gapSchema);
 const amount = z.number().or(gapSchema);
-/** What the pairs of two rows show. `too-few-runs`: this few pairs could not show it, whatever their values. */
+/**
+ * What the pairs of two rows show. `too-few-runs`: this few pairs could not show it, whatever their
+ * values.
+ */
 const heldSchema = z.strictObject({
   /** a over b, paired by round: the Hodges–Lehmann estimate, the centre of the pairs' ratios. */
   ratio: z.number(),
-  /** All ratios that Wilcoxon's signed-rank test does not reject; a gap with fewer than six pairs. */
+  /**
+   * All ratios that Wilcoxon's signed-rank test does not reject; a gap with fewer than six pairs.
+   */
   ci95: interval,
   differenceMs: pairedSchema,
-  /** From Wilcoxon's signed-rank test, adjusted (Holm) over every test of the document: all pairs of real rows, startup and total. */
+  /**
+   * From Wilcoxon's signed-rank test, adjusted (Holm) over every test of the document: all pairs of
+   * real rows, startup and total.
+   */
   p: z.number(),
   /** True if `p` is below .05. */
   separable: z.boolean().or(gapSchema),
-  /** The ratio was shown to lie within ±5 % of 1 (two one-sided tests, Holm over all). If neither this nor `separable`: undecided. */
+  /**
+   * The ratio was shown to lie within ±5 % of 1 (two one-sided tests, Holm over all). If neither
+   * this nor `separable`: undecided.
+   */
   equal: z.boolean().or(gapSchema),
   /** Standard deviation of the pairs' log ratios: .05 is about 5 % from round to round. */
   noise: amount.default({ gap: 'not-captured' }),
 });
 
-/** The difference that a pair with typical noise would have shown in 9 of 10 matches like this one. */
+/**
+ * The difference that a pair with typical noise would have shown in 9 of 10 matches like this one.
+ */
 const resolutionSchema = z.strictObject({
   /** Number of pairs and their noise, each the median over all pairs of rows. */
   n: z.number(),
@@ -72,7 +86,10 @@ const modeReportSchema = entrySchema.extend({
   content: z.string().optional(),
   n: z.number().int(),
   passed: z.number().int(),
-  /** How many of these n runs were cut short from outside: they count neither for the row nor against it. */
+  /**
+   * How many of these n runs were cut short from outside: they count neither for the row nor
+   * against it.
+   */
   interrupted: z.number().int().default(0),
   /** Wilson's 95 % interval of the pass rate of the runs that were not interrupted. */
   successCi95: z.tuple([z.number(), z.number()]).or(gapSchema).default({ gap: 'not-captured' }),
@@ -81,18 +98,31 @@ const modeReportSchema = entrySchema.extend({
   startupRatio: paired,
   /** Startup minus the baseline's in the same round. */
   startupDifferenceMs: paired,
-  /** Startup of the row's first warm-up run, which is in no other number; absent if there was none. */
+  /**
+   * Startup of the row's first warm-up run, which is in no other number; absent if there was none.
+   */
   firstRunMs: amount.optional(),
   /** The agent's own part of startup: first process to first request. */
   bootMs: summary,
-  /** Total, when live minus the time spent on model requests, relative to the baseline in the same round. */
+  /**
+   * Total, when live minus the time spent on model requests, relative to the baseline in the same
+   * round.
+   */
   taxRatio: paired,
   taxMs: paired,
-  /** Work, when live minus the time spent on model requests, relative to the baseline in the same round. */
+  /**
+   * Work, when live minus the time spent on model requests, relative to the baseline in the same
+   * round.
+   */
   workRatio: paired,
   phasesMs: z.record(z.string(), summary),
   imageMs: amount,
-  cost: z.strictObject({ memoryPeakBytes: summary, cpuMs: summary, imageBytes: amount, sandboxBytes: amount }),
+  cost: z.strictObject({
+    memoryPeakBytes: summary,
+    cpuMs: summary,
+    imageBytes: amount,
+    sandboxBytes: amount,
+  }),
   /** Activity of this machine around the runs that passed; absent in older records. */
   machine: z
     .strictObject({
@@ -100,13 +130,21 @@ const modeReportSchema = entrySchema.extend({
       cpuMs: summary,
       /** Number of runs that were examined. */
       judged: z.number().int(),
-      /** `steal`: this machine's host took more than 5 % of its CPU time. `other`: more than 5 % above the row's quieter runs. */
-      disturbed: z.array(z.strictObject({ run: z.string(), cause: z.enum(['steal', 'other']), share: z.number() })),
+      /**
+       * `steal`: this machine's host took more than 5 % of its CPU time. `other`: more than 5 %
+       * above the row's quieter runs.
+       */
+      disturbed: z.array(
+        z.strictObject({ run: z.string(), cause: z.enum(['steal', 'other']), share: z.number() }),
+      ),
     })
     .optional(),
   /** Properties of the row's sandbox from inside; absent in older records. */
   guest: guestSchema.or(gapSchema).optional(),
-  /** Startups beyond four interquartile ranges from the quartiles; they are included in every number above. */
+  /**
+   * Startups beyond four interquartile ranges from the quartiles; they are included in every number
+   * above.
+   */
   outliers: z.array(z.strictObject({ run: z.string(), ms: z.number() })),
   auth: authSchema.or(gapSchema),
   sync: syncSchema.or(gapSchema),
@@ -114,18 +152,27 @@ const modeReportSchema = entrySchema.extend({
   leftovers: z.array(leftoverSchema).or(gapSchema),
   /** How many of these n runs left something behind. */
   leftoverRuns: z.number().int().default(0),
-  /** Files that run by themselves and that an agent added, changed or removed, from all counted runs; the first 1000. */
+  /**
+   * Files that run by themselves and that an agent added, changed or removed, from all counted
+   * runs; the first 1000.
+   */
   planted: z
     .array(plantedSchema.extend({ run: z.string() }))
     .or(gapSchema)
     .default({ gap: 'not-captured' }),
   failures: z.array(z.strictObject({ run: z.string(), outcome: outcomeSchema })),
-  /** What agents committed in copied workspaces: git bundles, relative to the match's folder; from the first 1000 runs. */
+  /**
+   * What agents committed in copied workspaces: git bundles, relative to the match's folder; from
+   * the first 1000 runs.
+   */
   bundles: z.array(z.strictObject({ run: z.string(), file: z.string() })).default([]),
 });
 export type ModeReport = z.infer<typeof modeReportSchema>;
 
-/** Two rows with the same task and state; their options are equal unless both rows have the same mode and variant. */
+/**
+ * Two rows with the same task and state; their options are equal unless both rows have the same
+ * mode and variant.
+ */
 const comparisonSchema = z.strictObject({
   a: z.string(),
   b: z.string(),
@@ -156,7 +203,9 @@ const burstSchema = z.strictObject({
   stopsAt: z.number().int().or(gapSchema),
 });
 
-/** The counted runs of one row at one level that reached one particular machine of their runtime. */
+/**
+ * The counted runs of one row at one level that reached one particular machine of their runtime.
+ */
 const placeSchema = z.strictObject({
   entry: z.string(),
   level: z.number().int(),
@@ -175,7 +224,10 @@ const lineDifference = z.strictObject({
   separable: z.boolean().or(gapSchema),
 });
 
-/** Several tasks in one match: per round a line through the tasks, total = intercept + slope × the baseline's work on the task. */
+/**
+ * Several tasks in one match: per round a line through the tasks, total = intercept + slope × the
+ * baseline's work on the task.
+ */
 const lengthsSchema = z.strictObject({
   /** The sandbox whose work measures a task's length. */
   baseline: z.string(),
@@ -199,22 +251,34 @@ const lengthsSchema = z.strictObject({
       /** Difference in ms. */
       intercept: lineDifference,
       slope: lineDifference,
-      /** The baseline's work at which both take equally long, if slope and intercept differ significantly and in opposite directions. */
+      /**
+       * The baseline's work at which both take equally long, if slope and intercept differ
+       * significantly and in opposite directions.
+       */
       equalAtMs: paired,
     }),
   ),
 });
 
 const recommendationSchema = z.strictObject({
-  /** Rows that no other row was shown to dominate in declared isolation, startup, total, success, sync and leftovers. */
+  /**
+   * Rows that no other row was shown to dominate in declared isolation, startup, total, success,
+   * sync and leftovers.
+   */
   pareto: z.array(z.string()),
-  /** `by` is better in at least one of these criteria, by a declared or significant difference, and equal or better in the others. */
+  /**
+   * `by` is better in at least one of these criteria, by a declared or significant difference, and
+   * equal or better in the others.
+   */
   dominated: z.array(z.strictObject({ entry: z.string(), by: z.string() })),
   breakEven: z.array(
     z.strictObject({
       entry: z.string(),
       against: z.string(),
-      /** `negligible`: for longer work, extra start and end are less than 5 % of it. `overtakes`: for longer work, `entry` is faster. */
+      /**
+       * `negligible`: for longer work, extra start and end are less than 5 % of it. `overtakes`:
+       * for longer work, `entry` is faster.
+       */
       kind: z.enum(['negligible', 'overtakes']),
       /** Task length, as the baseline's work. */
       workMs: z.number(),
@@ -275,13 +339,21 @@ export const reportSchema = z.strictObject({
   lengths: lengthsSchema.optional(),
   resolution: z
     .strictObject({
-      /** Number of tests over pairs of real rows, and the fewest rounds with which they can find anything. */
+      /**
+       * Number of tests over pairs of real rows, and the fewest rounds with which they can find
+       * anything.
+       */
       tests: z.number().int(),
       fewestPairs: z.number().int(),
       startup: resolutionSchema.or(gapSchema),
       total: resolutionSchema.or(gapSchema),
     })
-    .default({ tests: 0, fewestPairs: 0, startup: { gap: 'not-captured' }, total: { gap: 'not-captured' } }),
+    .default({
+      tests: 0,
+      fewestPairs: 0,
+      startup: { gap: 'not-captured' },
+      total: { gap: 'not-captured' },
+    }),
   drift: driftSchema.or(gapSchema).default({ gap: 'not-captured' }),
   burst: z.array(burstSchema),
   /** For runtimes with several machines; empty if there are none. */

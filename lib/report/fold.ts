@@ -1,4 +1,5 @@
-// The match as a document: a fold of its events, one at a time, that keeps only the numbers of each run.
+// The match as a document: a fold of its events, one at a time, that keeps only the numbers of each
+// run.
 
 import { baselineFor, baselineOf } from '../record/baseline.js';
 import { type EventOf, type Gap, isGap, type MatchEvent } from '../record/types.js';
@@ -61,7 +62,10 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
           rounds += 1;
           break;
         case 'level-left-out':
-          levelsLeftOut.set(event.entry, [...(levelsLeftOut.get(event.entry) ?? []), { level: event.level, reason: event.reason }]);
+          levelsLeftOut.set(event.entry, [
+            ...(levelsLeftOut.get(event.entry) ?? []),
+            { level: event.level, reason: event.reason },
+          ]);
           break;
         case 'wave-ended':
           tallyOf(event.entry).addWave(event);
@@ -84,7 +88,10 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
       if (!started) throw new Error(NO_BEGINNING);
       const { seed, host, model } = started;
       const base = baselineOf([...entries.values()], model);
-      const rows = [...entries.values()].map((entered) => ({ ...entered, tally: tallyOf(entered.entry) }));
+      const rows = [...entries.values()].map((entered) => ({
+        ...entered,
+        tally: tallyOf(entered.entry),
+      }));
       const modes = rows.map(({ tally, ...entry }) =>
         rowOf(entry, tally, {
           seed,
@@ -96,7 +103,10 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
           cores: host.cores,
         }),
       );
-      const inBurst = rows.filter(({ entry, tally }) => levelsLeftOut.has(entry) || [...tally.levels.keys()].some((level) => level > 1));
+      const inBurst = rows.filter(
+        ({ entry, tally }) =>
+          levelsLeftOut.has(entry) || [...tally.levels.keys()].some((level) => level > 1),
+      );
       const family = createFamily();
       const [pairs, lines] = [testPairs(rows, family), testLengths(rows, base?.entry, family)];
       const [comparisons, lengths] = [pairs(), lines?.()];
@@ -110,7 +120,9 @@ export function createFold(options: { runs?: boolean } = {}): Fold {
         comparisons,
         resolution: resolutionOf(comparisons, family.tests),
         drift: driftOf(rows.filter(({ standIn }) => !standIn).map(({ tally }) => tally)),
-        burst: inBurst.map(({ entry, tally }) => burstOf(entry, tally, levelsLeftOut.get(entry) ?? [], seed)),
+        burst: inBurst.map(({ entry, tally }) =>
+          burstOf(entry, tally, levelsLeftOut.get(entry) ?? [], seed),
+        ),
         places: rows.flatMap(({ entry, tally }) => placesOf(entry, tally, seed)),
         gaps: modes.flatMap(({ entry, detection, options, failures, bundles, ...values }) =>
           gapsIn(values).map(({ value, gap }) => ({ entry, value, gap })),
@@ -144,7 +156,10 @@ function matchOf(
   };
 }
 
-/** Every gap below a value, with its path. Of tail percentiles, which few runs cannot have, only the headline's are included. */
+/**
+ * Every gap below a value, with its path. Of tail percentiles, which few runs cannot have, only the
+ * headline's are included.
+ */
 function gapsIn(value: unknown, path: string[] = []): { value: string; gap: Gap['gap'] }[] {
   const tail = /^p9[59]/.test(path.at(-1) ?? '');
   if (tail && path[0] !== 'startupMs') return [];

@@ -17,7 +17,11 @@ import { troublesSection } from './page/troubles.js';
 import type { ProbeDocument } from './probe/document.js';
 import { probeSections } from './probe/sections.js';
 
-/** The whole document, as text. @param probes probes of the same machine, each of other parts; their tables follow the match's own */
+/**
+ * The whole document, as text.
+ * @param probes probes of the same machine, each of other parts; their tables follow the match's
+ *   own
+ */
 export function renderHtml(report: Report, probes: readonly ProbeDocument[] = []): string {
   const rows = rowsOf(report);
   return shell(

@@ -45,8 +45,8 @@ export function overviewTable(
         code(row.entry),
         row.isolation,
         isGap(row.startupMs) ? '–' : `${(row.startupMs.median / 1000).toFixed(1)} s`,
-        ...[row, ...others.map((other) => other.rows.find(({ entry }) => entry === row.entry))].map((one) =>
-          one === undefined ? '–' : ratio(one.taxRatio),
+        ...[row, ...others.map((other) => other.rows.find(({ entry }) => entry === row.entry))].map(
+          (one) => (one === undefined ? '–' : ratio(one.taxRatio)),
         ),
         closedOf(probe.walls[row.entry] ?? []),
         ofThisRepository(goodFor[row.entry] ?? ''),

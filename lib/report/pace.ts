@@ -1,7 +1,14 @@
-// The machine during a match: whether its pace changed between rounds, and the smallest difference the match could have shown. Pure.
+// The machine during a match: whether its pace changed between rounds, and the smallest difference
+// the match could have shown. Pure.
 import { medianSorted } from 'simple-statistics';
 import { type Gap, isGap } from '../record/types.js';
-import { ALPHA, detectableRatio, fewestPairs, MARGIN, pairsNeeded } from '../statistics/inference.js';
+import {
+  ALPHA,
+  detectableRatio,
+  fewestPairs,
+  MARGIN,
+  pairsNeeded,
+} from '../statistics/inference.js';
 import { rankSum } from '../statistics/ranks.js';
 import type { Report } from './document.js';
 import type { Tally } from './tally.js';
@@ -10,7 +17,10 @@ const median = (values: readonly number[]) => medianSorted([...values].sort((a, 
 
 /** A correlation above this is worth reporting, whatever the number of rounds. */
 const NOTABLE = 0.3;
-/** Share of quiet matches that each of the two criteria (correlation, halves) may wrongly report as drifting. */
+/**
+ * Share of quiet matches that each of the two criteria (correlation, halves) may wrongly report as
+ * drifting.
+ */
 const FALSE_ALARMS = ALPHA / 2;
 /** Two-sided normal quantile of FALSE_ALARMS. */
 const Z = 2.2414;
@@ -19,8 +29,9 @@ const FEWEST_ROUNDS = 8;
 const LEAST_CHANGE = 0.01;
 
 /**
- * Whether rounds depend on previous rounds. The pace of a round is the mean of its rows' startups, each divided by its row's median: the
- * part that all rows have in common. Paired ratios are taken within a round and so survive a drift; the intervals of ms do not.
+ * Whether rounds depend on previous rounds. The pace of a round is the mean of its rows' startups,
+ * each divided by its row's median: the part that all rows have in common. Paired ratios are taken
+ * within a round and so survive a drift; the intervals of ms do not.
  */
 export function driftOf(tallies: readonly Tally[]): Report['drift'] {
   const paces = new Map<number, number[]>();
@@ -37,7 +48,9 @@ export function driftOf(tallies: readonly Tally[]): Report['drift'] {
       else paces.set(round, [ms / middle]);
     }
   }
-  const rounds = [...paces].sort(([a], [b]) => a - b).map(([, pace]) => pace.reduce((sum, value) => sum + value, 0) / pace.length);
+  const rounds = [...paces]
+    .sort(([a], [b]) => a - b)
+    .map(([, pace]) => pace.reduce((sum, value) => sum + value, 0) / pace.length);
   const n = rounds.length;
   if (n < FEWEST_ROUNDS) return { gap: 'too-few-runs' };
   const [first, second] = [rounds.slice(0, Math.floor(n / 2)), rounds.slice(Math.floor(n / 2))];
@@ -62,10 +75,14 @@ function correlation(values: readonly number[]): number {
 }
 
 /**
- * What a pair of real rows with the median noise would have shown, on its own, at the level of the family's first step.
+ * What a pair of real rows with the median noise would have shown, on its own, at the level of the
+ * family's first step.
  * @param tests number of tests in the whole report
  */
-export function resolutionOf(comparisons: Report['comparisons'], tests: number): Report['resolution'] {
+export function resolutionOf(
+  comparisons: Report['comparisons'],
+  tests: number,
+): Report['resolution'] {
   const real = comparisons.filter(({ standIn }) => !standIn);
   const totals = real.flatMap(({ n, total }) => (isGap(total) ? [] : [{ n, noise: total.noise }]));
   const medianPace = (rows: { n: number; noise: number | Gap }[]) => {
@@ -81,5 +98,10 @@ export function resolutionOf(comparisons: Report['comparisons'], tests: number):
       runsForFivePercent: pairsNeeded(noise, 1 + MARGIN, alpha),
     };
   };
-  return { tests, fewestPairs: fewestPairs(tests), startup: medianPace(real), total: medianPace(totals) };
+  return {
+    tests,
+    fewestPairs: fewestPairs(tests),
+    startup: medianPace(real),
+    total: medianPace(totals),
+  };
 }

@@ -36,7 +36,10 @@ interface Pairs {
   differences: number[];
 }
 
-/** Ratios and differences of a to b in the rounds for which both have a number; a ratio requires two times above zero. */
+/**
+ * Ratios and differences of a to b in the rounds for which both have a number; a ratio requires two
+ * times above zero.
+ */
 export function pairUp(a: Tally, b: Tally, series: Series): Pairs {
   const others = series(b);
   const pairs: Pairs = { ratios: [], differences: [] };
@@ -53,22 +56,35 @@ export function pairUp(a: Tally, b: Tally, series: Series): Pairs {
 
 const logs = (ratios: readonly number[]) => new Float64Array(ratios).map(Math.log);
 
-/** The centre of paired ratios and its interval. @param why the gap to return if there are no ratios */
-export function pairedRatio(ratios: readonly number[], why: Gap = { gap: 'not-reached' }): Paired | Gap {
+/**
+ * The centre of paired ratios and its interval.
+ * @param why the gap to return if there are no ratios
+ */
+export function pairedRatio(
+  ratios: readonly number[],
+  why: Gap = { gap: 'not-reached' },
+): Paired | Gap {
   if (ratios.length === 0) return why;
   const { estimate, ci95 } = ratioEstimate(logs(ratios));
   return { median: estimate, ci95 };
 }
 
-/** Median of the differences (ms) with its interval. @param why the result if there are no differences */
-export function pairedDifference(differences: readonly number[], why: Gap = { gap: 'not-reached' }): Paired | Gap {
+/**
+ * Median of the differences (ms) with its interval.
+ * @param why the result if there are no differences
+ */
+export function pairedDifference(
+  differences: readonly number[],
+  why: Gap = { gap: 'not-reached' },
+): Paired | Gap {
   if (differences.length === 0) return why;
   const { estimate, ci95 } = differenceEstimate(differences);
   return { median: estimate, ci95 };
 }
 
 /** A row with the times of its runs. */
-export interface PairedRow extends Pick<Entry, 'entry' | 'mode' | 'variant' | 'task' | 'state' | 'options' | 'standIn'> {
+export interface PairedRow
+  extends Pick<Entry, 'entry' | 'mode' | 'variant' | 'task' | 'state' | 'options' | 'standIn'> {
   tally: Tally;
 }
 
@@ -90,32 +106,56 @@ function test(a: Tally, b: Tally, series: Series): Test | Gap {
   if (isGap(ratio)) return ratio;
   if (isGap(differenceMs)) return differenceMs;
   const logRatios = logs(ratios);
-  return { n: ratios.length, ratio, differenceMs, p: signedRank(logRatios), pEqual: equivalence(logRatios), noise: noiseOf(logRatios) };
+  return {
+    n: ratios.length,
+    ratio,
+    differenceMs,
+    p: signedRank(logRatios),
+    pEqual: equivalence(logRatios),
+    noise: noiseOf(logRatios),
+  };
 }
 
 /**
  * Compares every two comparable rows that passed in the same round at least once.
  *
- * The tests of all pairs, startup and total, join the report's family, over which Holm's procedure keeps the chance of any false statement
- * below 5 %. The equivalence tests are a family of their own, and so are pairs with a stand-in, because they are not findings.
- * @returns a function for the comparisons, to be called after every other test has joined the family
+ * The tests of all pairs, startup and total, join the report's family, over which Holm's procedure
+ * keeps the chance of any false statement below 5 %. The equivalence tests are a family of their
+ * own, and so are pairs with a stand-in, because they are not findings.
+ * @returns a function for the comparisons, to be called after every other test has joined the
+ *   family
  */
 export function testPairs(rows: readonly PairedRow[], report: Family): () => Comparison[] {
   const tested = rows.flatMap((a, index) =>
     rows.slice(index + 1).flatMap((b) => {
-      const ofStartup = comparable(a, b) ? test(a.tally, b.tally, startup) : ({ gap: 'not-applicable' } as const);
+      const ofStartup = comparable(a, b)
+        ? test(a.tally, b.tally, startup)
+        : ({ gap: 'not-applicable' } as const);
       if (isGap(ofStartup)) return [];
-      return [{ a, b, standIn: a.standIn || b.standIn, startup: ofStartup, total: test(a.tally, b.tally, withoutModel) }];
+      return [
+        {
+          a,
+          b,
+          standIn: a.standIn || b.standIn,
+          startup: ofStartup,
+          total: test(a.tally, b.tally, withoutModel),
+        },
+      ];
     }),
   );
   const judges = [false, true].map((standIn) => {
-    const tests = tested.filter((pair) => pair.standIn === standIn).flatMap((pair) => [pair.startup, pair.total]);
+    const tests = tested
+      .filter((pair) => pair.standIn === standIn)
+      .flatMap((pair) => [pair.startup, pair.total]);
     const measured = tests.filter((test): test is Test => !isGap(test));
     return judgeIn(measured, standIn ? createFamily() : report);
   });
   return () => {
     const families = judges.map((judge) => judge());
-    const heldOf = (test: Test) => families.map((family) => family.get(test)).find((result) => result !== undefined) as TestResult;
+    const heldOf = (test: Test) =>
+      families
+        .map((family) => family.get(test))
+        .find((result) => result !== undefined) as TestResult;
     return tested.map(({ a, b, standIn, startup: ofStartup, total }) => ({
       a: a.entry,
       b: b.entry,
@@ -139,18 +179,30 @@ function judgeIn(tests: readonly Test[], family: Family): () => Map<Test, TestRe
       const p = different[place] as number;
       return [
         test,
-        { ratio: ratio.median, ci95: ratio.ci95, differenceMs, p, separable: decided(p), equal: decided(equal[place] as number), noise },
+        {
+          ratio: ratio.median,
+          ci95: ratio.ci95,
+          differenceMs,
+          p,
+          separable: decided(p),
+          equal: decided(equal[place] as number),
+          noise,
+        },
       ];
     });
     return new Map(entries);
   };
 }
 
-/** Rows with the same mode and variant exist to show an option's effect; other rows are compared only if their options are equal. */
+/**
+ * Rows with the same mode and variant exist to show an option's effect; other rows are compared
+ * only if their options are equal.
+ */
 function comparable(a: PairedRow, b: PairedRow): boolean {
   if (a.task !== b.task || a.state !== b.state) return false;
   return (a.mode === b.mode && a.variant === b.variant) || sameOptions(a.options, b.options);
 }
 
 const sameOptions = (a: Entry['options'], b: Entry['options']) => asText(a) === asText(b);
-const asText = (options: Entry['options']) => JSON.stringify(Object.entries(options).sort(([a], [b]) => (a < b ? -1 : 1)));
+const asText = (options: Entry['options']) =>
+  JSON.stringify(Object.entries(options).sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -1,11 +1,15 @@
-// On which of a runtime's machines the runs were, and their results there: a cluster's members, a runtime's regions.
+// On which of a runtime's machines the runs were, and their results there: a cluster's members, a
+// runtime's regions.
 import { middle, nameOf } from './cells.js';
 import type { Report } from './document.js';
 import { ofWaves, type Tally } from './tally.js';
 
 type Place = Report['places'][number];
 
-/** The row's runs by level and machine. @param seed of the bootstrap that estimates the intervals */
+/**
+ * The row's runs by level and machine.
+ * @param seed of the bootstrap that estimates the intervals
+ */
 export function placesOf(entry: string, tally: Tally, seed: number): Place[] {
   return [...tally.places.values()]
     .toSorted((a, b) => a.level - b.level || a.place.localeCompare(b.place))

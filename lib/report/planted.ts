@@ -14,14 +14,20 @@ const NAMED = 5;
 
 /** Runs of a row that planted the same files share a line. */
 export function plantedLines({ modes }: Pick<Report, 'modes'>): PlantedLine[] {
-  return modes.flatMap(({ entry, planted }) => (isGap(planted) ? [] : linesOf(planted).map((line) => ({ entry, ...line }))));
+  return modes.flatMap(({ entry, planted }) =>
+    isGap(planted) ? [] : linesOf(planted).map((line) => ({ entry, ...line })),
+  );
 }
 
 /** The planted lines, each as one sentence. */
 export const plantedSentences = (report: Pick<Report, 'modes'>) =>
-  plantedLines(report).map(({ runs, what }) => `${runs}: the agent ${what}: look before you work there`);
+  plantedLines(report).map(
+    ({ runs, what }) => `${runs}: the agent ${what}: look before you work there`,
+  );
 
-function linesOf(planted: Exclude<ModeReport['planted'], { gap: string }>): { runs: string; what: string }[] {
+function linesOf(
+  planted: Exclude<ModeReport['planted'], { gap: string }>,
+): { runs: string; what: string }[] {
   const byRun = new Map<string, string[]>();
   for (const { run, how, path, link } of planted) {
     const what = `${how} ${path}${link === undefined ? '' : ` (a link to ${link})`}`;

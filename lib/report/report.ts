@@ -5,7 +5,10 @@ import type { MatchEvent } from '../record/types.js';
 import type { Report } from './document.js';
 import { createFold } from './fold.js';
 
-/** Reads events.jsonl. A last line that was cut short by a crash is left out; any other broken line is an error. */
+/**
+ * Reads events.jsonl. A last line that was cut short by a crash is left out; any other broken line
+ * is an error.
+ */
 export function parseEvents(text: string): MatchEvent[] {
   const events: MatchEvent[] = [];
   const reader = createLineReader((event) => void events.push(event));

@@ -4,7 +4,15 @@ import { wilson } from '../statistics/inference.js';
 import { fences, summarize } from '../statistics/summary.js';
 import { machineOf } from './circumstances.js';
 import type { ModeReport, Summary } from './document.js';
-import { pairedDifference, pairedRatio, pairUp, type Series, startup, withoutModel, workWithoutModel } from './pairs.js';
+import {
+  pairedDifference,
+  pairedRatio,
+  pairUp,
+  type Series,
+  startup,
+  withoutModel,
+  workWithoutModel,
+} from './pairs.js';
 import { CLOCKS, combined, measured, type Quantity, type Tally } from './tally.js';
 
 interface RowContext {
@@ -25,13 +33,20 @@ export function rowOf(entry: Entry, tally: Tally, context: RowContext): ModeRepo
   const { seed, baseline, detection, prepared, unprepared, appraised, cores } = context;
   const { disk, guest } = appraised ?? {};
   const machine = machineOf(tally, cores);
-  const summaryOf = (values: Float64Array, ...from: Quantity[]) => summarize(measured(values), seed, tally.why(...from));
-  const phasesMs = Object.fromEntries(CLOCKS.map((name) => [name, summaryOf(tally.quantity(name), name)]));
+  const summaryOf = (values: Float64Array, ...from: Quantity[]) =>
+    summarize(measured(values), seed, tally.why(...from));
+  const phasesMs = Object.fromEntries(
+    CLOCKS.map((name) => [name, summaryOf(tally.quantity(name), name)]),
+  );
   const model: Quantity[] = tally.modelIsApart ? ['model'] : [];
   const ratioOf = (series: Series, ...from: Quantity[]) =>
-    baseline ? pairedRatio(pairUp(tally, baseline, series).ratios, tally.why(...from)) : NO_BASELINE;
+    baseline
+      ? pairedRatio(pairUp(tally, baseline, series).ratios, tally.why(...from))
+      : NO_BASELINE;
   const differenceOf = (series: Series, ...from: Quantity[]) =>
-    baseline ? pairedDifference(pairUp(tally, baseline, series).differences, tally.why(...from)) : NO_BASELINE;
+    baseline
+      ? pairedDifference(pairUp(tally, baseline, series).differences, tally.why(...from))
+      : NO_BASELINE;
   return {
     ...entry,
     detection,
@@ -46,7 +61,11 @@ export function rowOf(entry: Entry, tally: Tally, context: RowContext): ModeRepo
     startupDifferenceMs: differenceOf(startup, 'startup'),
     ...(tally.firstRun === undefined ? {} : { firstRunMs: tally.firstRun }),
     bootMs: summaryOf(
-      combined(tally.quantity('startup'), tally.quantity('firstProcess'), (whole, first) => whole - first),
+      combined(
+        tally.quantity('startup'),
+        tally.quantity('firstProcess'),
+        (whole, first) => whole - first,
+      ),
       'startup',
       'firstProcess',
     ),
@@ -58,14 +77,22 @@ export function rowOf(entry: Entry, tally: Tally, context: RowContext): ModeRepo
     cost: {
       memoryPeakBytes: summaryOf(tally.quantity('memoryPeakBytes'), 'memoryPeakBytes'),
       cpuMs: summaryOf(
-        combined(tally.quantity('cpuUserMs'), tally.quantity('cpuSystemMs'), (user, system) => user + system),
+        combined(
+          tally.quantity('cpuUserMs'),
+          tally.quantity('cpuSystemMs'),
+          (user, system) => user + system,
+        ),
         'cpuUserMs',
         'cpuSystemMs',
       ),
       imageBytes: disk?.imageBytes ?? NOT_CAPTURED,
       sandboxBytes: disk?.sandboxBytes ?? NOT_CAPTURED,
     },
-    ...(machine === undefined ? {} : { machine: { cpuMs: summaryOf(tally.quantity('machineCpuMs'), 'machineCpuMs'), ...machine } }),
+    ...(machine === undefined
+      ? {}
+      : {
+          machine: { cpuMs: summaryOf(tally.quantity('machineCpuMs'), 'machineCpuMs'), ...machine },
+        }),
     ...(guest === undefined ? {} : { guest }),
     outliers: outliers(tally),
     auth: tally.auth,
@@ -73,7 +100,10 @@ export function rowOf(entry: Entry, tally: Tally, context: RowContext): ModeRepo
     leftovers: tally.leftovers(),
     leftoverRuns: tally.leftoverRuns,
     planted: tally.planted(),
-    failures: [...(unprepared ? [{ run: `${entry.entry} prepare`, outcome: unprepared.outcome }] : []), ...tally.failures],
+    failures: [
+      ...(unprepared ? [{ run: `${entry.entry} prepare`, outcome: unprepared.outcome }] : []),
+      ...tally.failures,
+    ],
     bundles: tally.bundles,
   };
 }

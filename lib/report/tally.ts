@@ -1,19 +1,46 @@
-// What is kept of one row's runs while a record is read: counts, and numbers in typed arrays, so that a long record fits into memory.
-import { type ClockName, type Cost, type EventOf, type Gap, isGap, type Ms } from '../record/types.js';
+// What is kept of one row's runs while a record is read: counts, and numbers in typed arrays, so
+// that a long record fits into memory.
+import {
+  type ClockName,
+  type Cost,
+  type EventOf,
+  type Gap,
+  isGap,
+  type Ms,
+} from '../record/types.js';
 import { summarizeWaves } from '../statistics/summary.js';
 import type { ModeReport, Summary } from './document.js';
 
-export const CLOCKS: ClockName[] = ['image', 'launch', 'firstProcess', 'startup', 'work', 'model', 'exit', 'collect', 'teardown', 'total'];
+export const CLOCKS: ClockName[] = [
+  'image',
+  'launch',
+  'firstProcess',
+  'startup',
+  'work',
+  'model',
+  'exit',
+  'collect',
+  'teardown',
+  'total',
+];
 const COSTS = ['memoryPeakBytes', 'cpuUserMs', 'cpuSystemMs'] as const satisfies (keyof Cost)[];
 
 /** Activity of this machine around a run. */
-const MACHINE = { wallMs: 'wallMs', machineCpuMs: 'cpuMs', stealMs: 'stealMs', otherMs: 'otherMs' } as const;
+const MACHINE = {
+  wallMs: 'wallMs',
+  machineCpuMs: 'cpuMs',
+  stealMs: 'stealMs',
+  otherMs: 'otherMs',
+} as const;
 type MachineQuantity = keyof typeof MACHINE;
 const MACHINE_NAMES = Object.keys(MACHINE) as MachineQuantity[];
 
 export type Quantity = ClockName | keyof Cost | MachineQuantity;
 
-/** Numbers in the order in which they arrived. NaN represents a gap; the cause of the first gap is kept. */
+/**
+ * Numbers in the order in which they arrived. NaN represents a gap; the cause of the first gap is
+ * kept.
+ */
 interface Column {
   push(value: Ms): void;
   values(): Float64Array;
@@ -60,9 +87,15 @@ interface PlaceTally {
   wave: Column;
 }
 
-/** Counted runs, which excludes warm-up. Numbers are from runs that passed and that ran one at a time (level 1). */
+/**
+ * Counted runs, which excludes warm-up. Numbers are from runs that passed and that ran one at a
+ * time (level 1).
+ */
 export interface Tally {
-  /** True if model time is excluded: a live model's time is not the sandbox's. A replay answers at once, so its time is the sandbox's. */
+  /**
+   * True if model time is excluded: a live model's time is not the sandbox's. A replay answers at
+   * once, so its time is the sandbox's.
+   */
   modelIsApart: boolean;
   n: number;
   passed: number;
@@ -79,7 +112,9 @@ export interface Tally {
   levels: Map<number, LevelTally>;
   levelOf(level: number): LevelTally;
   places: Map<string, PlaceTally>;
-  /** Rounds of the passed runs, one element per run, in the same order as every quantity's values. */
+  /**
+   * Rounds of the passed runs, one element per run, in the same order as every quantity's values.
+   */
   rounds: number[];
   /** Index of a round in `rounds`; undefined if no run passed in it. */
   placeOf(round: number): number | undefined;
@@ -87,21 +122,26 @@ export interface Tally {
   /** Startup of the first warm-up run at level 1 that passed; undefined if there was none. */
   firstRun?: Ms;
   quantity(name: Quantity): Float64Array;
-  /** Cause of the first gap in the first of these quantities that has one; `not-reached` if there is none. */
+  /**
+   * Cause of the first gap in the first of these quantities that has one; `not-reached` if there is
+   * none.
+   */
   why(...names: Quantity[]): Gap;
   add(run: EventOf<'run-ended'>): void;
   addWave(wave: EventOf<'wave-ended'>): void;
 }
 
-/** Limit for planted files and bundles: a record may be long, and an agent may plant many files in every run. */
+/**
+ * Limit for planted files and bundles: a record may be long, and an agent may plant many files in
+ * every run.
+ */
 const MOST_TOLD = 1000;
 
 /** @param model the match's model */
 export function createTally(model: 'replay' | 'live'): Tally {
-  const columns = Object.fromEntries([...CLOCKS, ...COSTS, ...MACHINE_NAMES].map((name) => [name, createColumn()])) as Record<
-    Quantity,
-    Column
-  >;
+  const columns = Object.fromEntries(
+    [...CLOCKS, ...COSTS, ...MACHINE_NAMES].map((name) => [name, createColumn()]),
+  ) as Record<Quantity, Column>;
   const known: Exclude<ModeReport['leftovers'], Gap> = [];
   const indexes = new Map<number, number>();
   let someUnknown = false;
@@ -119,7 +159,14 @@ export function createTally(model: 'replay' | 'live'): Tally {
   };
   const addPlace = (place: string, { level, round, outcome, clocks }: EventOf<'run-ended'>) => {
     const key = JSON.stringify([level, place]);
-    const row = tally.places.get(key) ?? { place, level, n: 0, passed: 0, startup: createColumn(), wave: createColumn() };
+    const row = tally.places.get(key) ?? {
+      place,
+      level,
+      n: 0,
+      passed: 0,
+      startup: createColumn(),
+      wave: createColumn(),
+    };
     tally.places.set(key, row);
     row.n += 1;
     if (outcome.status !== 'passed') return;
@@ -132,12 +179,16 @@ export function createTally(model: 'replay' | 'live'): Tally {
     if (isGap(run.leftovers)) someUnknown = true;
     else known.push(...run.leftovers);
     if (isGap(run.planted)) unlooked ??= run.planted;
-    else for (const file of run.planted) if (planted.length < MOST_TOLD) planted.push({ run: run.run, ...file });
-    if (run.bundle !== undefined && tally.bundles.length < MOST_TOLD) tally.bundles.push({ run: run.run, file: run.bundle });
+    else
+      for (const file of run.planted)
+        if (planted.length < MOST_TOLD) planted.push({ run: run.run, ...file });
+    if (run.bundle !== undefined && tally.bundles.length < MOST_TOLD)
+      tally.bundles.push({ run: run.run, file: run.bundle });
   };
   const addCounts = (run: EventOf<'run-ended'>, passed: boolean) => {
     tally.n += 1;
-    if (run.outcome.status === 'failed' && run.outcome.cause === 'interrupted') tally.interrupted += 1;
+    if (run.outcome.status === 'failed' && run.outcome.cause === 'interrupted')
+      tally.interrupted += 1;
     if (!isGap(run.leftovers) && run.leftovers.length > 0) tally.leftoverRuns += 1;
     if (passed || !passedAuth) tally.auth = run.auth;
     passedAuth ||= passed;
@@ -151,7 +202,8 @@ export function createTally(model: 'replay' | 'live'): Tally {
     for (const name of CLOCKS) columns[name].push(run.clocks[name]);
     for (const name of COSTS) columns[name].push(isGap(run.cost) ? run.cost : run.cost[name]);
     const { conditions = { gap: 'not-captured' } } = run;
-    for (const name of MACHINE_NAMES) columns[name].push(isGap(conditions) ? conditions : conditions[MACHINE[name]]);
+    for (const name of MACHINE_NAMES)
+      columns[name].push(isGap(conditions) ? conditions : conditions[MACHINE[name]]);
   };
   const tally: Tally = {
     modelIsApart: model === 'live',
@@ -161,13 +213,15 @@ export function createTally(model: 'replay' | 'live'): Tally {
     leftoverRuns: 0,
     auth: { gap: 'not-reached' },
     sync: { gap: 'not-reached' },
-    // Known leftovers are reported; the result is a gap only if there are none and some run's leftovers are unknown.
+    // Known leftovers are reported; the result is a gap only if there are none and some run's
+    // leftovers are unknown.
     leftovers() {
       if (!sawAnyRun) return { gap: 'not-reached' };
       return known.length === 0 && someUnknown ? { gap: 'not-reported' } : known;
     },
     // As above: report what was found; "none" only if every run was checked.
-    planted: () => (planted.length > 0 ? planted : !sawAnyRun ? { gap: 'not-reached' } : (unlooked ?? planted)),
+    planted: () =>
+      planted.length > 0 ? planted : !sawAnyRun ? { gap: 'not-reached' } : (unlooked ?? planted),
     failures: [],
     bundles: [],
     levels: new Map(),
@@ -187,16 +241,21 @@ export function createTally(model: 'replay' | 'live'): Tally {
     placeOf: (round) => indexes.get(round),
     names: [],
     quantity: (name) => columns[name].values(),
-    why: (...names) => names.map((name) => columns[name].why()).find((why) => why !== undefined) ?? { gap: 'not-reached' },
+    why: (...names) =>
+      names.map((name) => columns[name].why()).find((why) => why !== undefined) ?? {
+        gap: 'not-reached',
+      },
     add(run) {
       if (run.warmup) {
-        if (run.level === 1 && run.outcome.status === 'passed') tally.firstRun ??= run.clocks.startup;
+        if (run.level === 1 && run.outcome.status === 'passed')
+          tally.firstRun ??= run.clocks.startup;
         return;
       }
       const passed = run.outcome.status === 'passed';
       addToLevel(run);
       if (run.place !== undefined) addPlace(run.place, run);
-      // Failures and leftovers of all levels are included: unlike times, they are not distorted by concurrent runs.
+      // Failures and leftovers of all levels are included: unlike times, they are not distorted by
+      // concurrent runs.
       if (!passed) tally.failures.push({ run: run.run, outcome: run.outcome });
       addFindings(run);
       if (run.level > 1) return;
@@ -204,7 +263,8 @@ export function createTally(model: 'replay' | 'live'): Tally {
       if (passed) addNumbers(run);
     },
     addWave(wave) {
-      if (!wave.warmup && wave.wallMs > 0) tally.levelOf(wave.level).perMinute.push((wave.passed / wave.wallMs) * 60_000);
+      if (!wave.warmup && wave.wallMs > 0)
+        tally.levelOf(wave.level).perMinute.push((wave.passed / wave.wallMs) * 60_000);
     },
   };
   return tally;
@@ -221,10 +281,15 @@ function worse(before: ModeReport['sync'], run: EventOf<'run-ended'>['sync']): M
 }
 
 /** The values without gaps. */
-export const measured = (values: ArrayLike<number>): Float64Array => Float64Array.from(values).filter((value) => !Number.isNaN(value));
+export const measured = (values: ArrayLike<number>): Float64Array =>
+  Float64Array.from(values).filter((value) => !Number.isNaN(value));
 
 /** Combines two numbers per run into one: NaN if either is. */
-export function combined(a: Float64Array, b: Float64Array, how: (a: number, b: number) => number): Float64Array {
+export function combined(
+  a: Float64Array,
+  b: Float64Array,
+  how: (a: number, b: number) => number,
+): Float64Array {
   return a.map((value, place) => how(value, b[place] as number));
 }
 

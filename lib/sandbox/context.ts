@@ -22,7 +22,10 @@ export interface Keeper {
   closeAll(): Promise<void>;
 }
 
-/** Keeps what is opened under a key until the keeper is closed. What failed to open is opened anew when it is next asked for. */
+/**
+ * Keeps what is opened under a key until the keeper is closed. What failed to open is opened anew
+ * when it is next asked for.
+ */
 export function createKeeper(): Keeper {
   const kept = new Map<string, Promise<Closable>>();
   return {
@@ -35,7 +38,8 @@ export function createKeeper(): Keeper {
       return opening;
     },
     async closeAll() {
-      for (const opening of [...kept.values()].reverse()) await opening.then((thing) => thing.close()).catch(() => {});
+      for (const opening of [...kept.values()].reverse())
+        await opening.then((thing) => thing.close()).catch(() => {});
       kept.clear();
     },
   };
@@ -46,7 +50,12 @@ export function contextFor(
   harness: HarnessEnv,
   keeper: Keeper,
   mode: Pick<Mode, 'id' | 'inputs' | 'clientVariables'>,
-  options: { variant?: string | undefined; options?: EntryOptions; state?: unknown; session?: string } = {},
+  options: {
+    variant?: string | undefined;
+    options?: EntryOptions;
+    state?: unknown;
+    session?: string;
+  } = {},
 ): Context {
   return {
     env: clientEnv(harness.env, mode),

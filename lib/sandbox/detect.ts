@@ -41,7 +41,11 @@ async function detectOne(mode: Mode, ctx: Context, boundMs: number): Promise<Det
   const tooLate = new Promise<Detection>((resolve) => {
     timer = setTimeout(() => {
       late.abort();
-      resolve({ status: 'broken', reason: `no answer within ${boundMs / 1000} s`, hint: 'restart its daemon' });
+      resolve({
+        status: 'broken',
+        reason: `no answer within ${boundMs / 1000} s`,
+        hint: 'restart its daemon',
+      });
     }, boundMs);
   });
   try {

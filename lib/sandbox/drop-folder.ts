@@ -4,8 +4,14 @@ import { removeFolder } from '../os/owner.js';
 import { type OpenDir, withOpenDir } from '../os/safe-dir.js';
 import type { Leftover } from '../record/types.js';
 
-/** The folder and its disk usage if it could not be removed: files that another user created inside may be inaccessible to us. */
-export function dropFolder(folder: string, settings: { onFolder?(folder: string): void } = {}): Leftover[] {
+/**
+ * The folder and its disk usage if it could not be removed: files that another user created inside
+ * may be inaccessible to us.
+ */
+export function dropFolder(
+  folder: string,
+  settings: { onFolder?(folder: string): void } = {},
+): Leftover[] {
   try {
     settings.onFolder?.(folder);
     removeFolder(folder);

@@ -1,4 +1,5 @@
-// Turns a failure into an outcome: the error that was thrown, and the cause that its kind is attributed to.
+// Turns a failure into an outcome: the error that was thrown, and the cause that its kind is
+// attributed to.
 import { CagematchError, type ErrorCode, messageOf } from '../errors.js';
 import type { Outcome } from '../record/types.js';
 

@@ -1,4 +1,5 @@
-// The lifecycle around a command: interrupts, the runtimes' clients, the gateway. Opened before its work and always closed after it.
+// The lifecycle around a command: interrupts, the runtimes' clients, the gateway. Opened before its
+// work and always closed after it.
 import type { Context, Env, Mode } from '../contract.js';
 import { type Answer, createGateway, type Gateway } from '../model/gateway.js';
 import { inScope, killScope } from '../os/children.js';
@@ -58,7 +59,12 @@ export function withHarness(
   return inScope(() => open(caller, progress, answer, work));
 }
 
-async function open(caller: Caller, progress: Progress, answer: Answer, work: (harness: Harness) => Promise<number>): Promise<number> {
+async function open(
+  caller: Caller,
+  progress: Progress,
+  answer: Answer,
+  work: (harness: Harness) => Promise<number>,
+): Promise<number> {
   const { gatewayPort } = readOwnInputs(caller.env);
   // Whatever can fail comes before the interrupt handler, which keeps Node running.
   const clients = makeClientsFolder();
@@ -67,7 +73,14 @@ async function open(caller: Caller, progress: Progress, answer: Answer, work: (h
   const signal = AbortSignal.any([interrupt.signal, stop.signal]);
   const id = newMatchId();
   const { platform, uid } = caller;
-  const harnessEnv: HarnessEnv = { env: { ...caller.env, TMPDIR: clients }, platform, uid, match: id, signal, say: progress.say };
+  const harnessEnv: HarnessEnv = {
+    env: { ...caller.env, TMPDIR: clients },
+    platform,
+    uid,
+    match: id,
+    signal,
+    say: progress.say,
+  };
   const keeper = createKeeper();
   const gateway = createGateway(answer, { port: gatewayPort });
   try {
@@ -83,7 +96,12 @@ async function open(caller: Caller, progress: Progress, answer: Answer, work: (h
       contextOf({ adapter, variant, options, runtimeState: state, standIn }, more) {
         // Costs computed from a stand-in's times are not findings either, so the line is marked.
         const say = standIn ? (line: string) => progress.say(`${line} (stand-in)`) : progress.say;
-        return contextFor({ ...harnessEnv, say, env: { ...harnessEnv.env, ...more } }, keeper, adapter, { variant, options, state });
+        return contextFor(
+          { ...harnessEnv, say, env: { ...harnessEnv.env, ...more } },
+          keeper,
+          adapter,
+          { variant, options, state },
+        );
       },
     });
   } finally {

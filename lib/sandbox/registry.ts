@@ -37,11 +37,18 @@ const modeSchema = z.looseObject({
 
 export type Registry = ReadonlyMap<string, Mode>;
 
-/** Every mode in the folder, by id; ordered by isolation (none first, then os-sandbox), then by letter and id. */
+/**
+ * Every mode in the folder, by id; ordered by isolation (none first, then os-sandbox), then by
+ * letter and id.
+ */
 export async function loadModes(folder: string = modesFolder): Promise<Registry> {
-  const files = readdirSync(folder).filter((name) => /\.(js|mjs|ts)$/.test(name) && !name.endsWith('.d.ts'));
+  const files = readdirSync(folder).filter(
+    (name) => /\.(js|mjs|ts)$/.test(name) && !name.endsWith('.d.ts'),
+  );
   const modes = await Promise.all(files.map((file) => loadMode(folder, file)));
-  modes.sort((a, b) => rank(a) - rank(b) || a.letter.localeCompare(b.letter) || a.id.localeCompare(b.id));
+  modes.sort(
+    (a, b) => rank(a) - rank(b) || a.letter.localeCompare(b.letter) || a.id.localeCompare(b.id),
+  );
   return new Map(modes.map((mode) => [mode.id, mode]));
 }
 
@@ -50,7 +57,9 @@ function rank(mode: Mode): number {
 }
 
 async function loadMode(folder: string, file: string): Promise<Mode> {
-  const { default: mode } = (await import(pathToFileURL(join(folder, file)).href)) as { default?: unknown };
+  const { default: mode } = (await import(pathToFileURL(join(folder, file)).href)) as {
+    default?: unknown;
+  };
   const id = file.replace(/\.[a-z]+$/, '');
   const checked = modeSchema.safeParse(mode);
   if (!checked.success) {
@@ -61,7 +70,12 @@ async function loadMode(folder: string, file: string): Promise<Mode> {
       'see lib/contract.ts',
     );
   }
-  if (checked.data.id !== id) throw new CagematchError('bad-input', `modes/${file} declares the id ${checked.data.id}`, `name it ${id}`);
+  if (checked.data.id !== id)
+    throw new CagematchError(
+      'bad-input',
+      `modes/${file} declares the id ${checked.data.id}`,
+      `name it ${id}`,
+    );
   return mode as Mode;
 }
 
@@ -77,7 +91,10 @@ export interface Wanted {
 
 const LABEL = /^[a-zA-Z0-9][a-zA-Z0-9-]*$/;
 
-/** @throws `bad-input` for an unknown mode, with the nearest name as the hint, or for an invalid label */
+/**
+ * @throws `bad-input` for an unknown mode, with the nearest name as the hint, or for an invalid
+ *   label
+ */
 export function parseWanted(registry: Registry, entry: string): Wanted {
   const at = entry.indexOf('@');
   const name = at === -1 ? entry : entry.slice(0, at);
@@ -96,7 +113,9 @@ export function parseWanted(registry: Registry, entry: string): Wanted {
   if (label !== undefined && !LABEL.test(label))
     throw new CagematchError(
       'bad-input',
-      label === '' ? `${entry}: there is no label after the @` : `${entry}: a label is made of letters, digits and dashes`,
+      label === ''
+        ? `${entry}: there is no label after the @`
+        : `${entry}: a label is made of letters, digits and dashes`,
       `${entryName(id, variant)}@a`,
     );
   return { entry: entryName(id, variant, label), mode, variant, label };
@@ -107,7 +126,10 @@ export function entryName(mode: string, variant: string | undefined, label?: str
   return `${mode}${variant === undefined ? '' : `:${variant}`}${label === undefined ? '' : `@${label}`}`;
 }
 
-/** The label of a row that is entered for several tasks: its own label, if it has one, and the task's id in the characters of a label. */
+/**
+ * The label of a row that is entered for several tasks: its own label, if it has one, and the
+ * task's id in the characters of a label.
+ */
 export function taskLabel(own: string | undefined, task: string): string {
   const id = task.replace(/[^a-zA-Z0-9]+/g, '-');
   return own === undefined ? id : `${own}-${id}`;

@@ -3,7 +3,11 @@ import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { seeded } from '../statistics/seeded.js';
 
 /** The order of every round: each round runs every entry once, in an order shuffled by the seed. */
-export function* rounds(seed: number, count: number, entries: readonly string[]): Generator<string[]> {
+export function* rounds(
+  seed: number,
+  count: number,
+  entries: readonly string[],
+): Generator<string[]> {
   const random = seeded(seed);
   for (let round = 0; round < count; round += 1) {
     const order = [...entries];

@@ -5,7 +5,10 @@ import type { RowEvent } from '../record/types.js';
 import type { Recorder } from '../record/write.js';
 import type { PlannedRow } from './row.js';
 
-/** Removes what an interrupted launch may have left behind. Never throws; records what was removed, or why that failed. */
+/**
+ * Removes what an interrupted launch may have left behind. Never throws; records what was removed,
+ * or why that failed.
+ */
 export async function sweep(
   begun: readonly { entry: PlannedRow; ctx: Context }[],
   matchId: string,
@@ -21,7 +24,11 @@ export async function sweep(
         await entry.adapter.reap(calm, listed);
       }
     } catch (error) {
-      record.emit({ type: 'warning', code: 'unswept', message: `${entry.entry}: ${messageOf(error)}` });
+      record.emit({
+        type: 'warning',
+        code: 'unswept',
+        message: `${entry.entry}: ${messageOf(error)}`,
+      });
     }
   }
 }

@@ -1,4 +1,5 @@
-// Time limits for operations of a runtime: a run's own limit, the user's Ctrl-C, and a limit for a single call.
+// Time limits for operations of a runtime: a run's own limit, the user's Ctrl-C, and a limit for a
+// single call.
 import { setTimeout as pause } from 'node:timers/promises';
 import { CagematchError } from '../errors.js';
 import type { Outcome } from '../record/types.js';
@@ -25,7 +26,10 @@ export function stopper(signal: AbortSignal, timeoutMs: number) {
   const interrupted = () => cut(INTERRUPTED);
   if (signal.aborted) interrupted();
   signal.addEventListener('abort', interrupted, { once: true });
-  const timer = setTimeout(() => cut(blamed('timeout', `no end within ${timeoutMs / 1000} s`, '--timeout S')), timeoutMs);
+  const timer = setTimeout(
+    () => cut(blamed('timeout', `no end within ${timeoutMs / 1000} s`, '--timeout S')),
+    timeoutMs,
+  );
   return {
     /** @throws what `work` throws, or that it was cut short */
     race<T>(work: Promise<T>): Promise<T> {
@@ -45,7 +49,13 @@ export function within<T>(work: Promise<T>, boundMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
-      () => reject(new CagematchError('destroy-failed', `the runtime did not answer within ${boundMs / 1000} s`)),
+      () =>
+        reject(
+          new CagematchError(
+            'destroy-failed',
+            `the runtime did not answer within ${boundMs / 1000} s`,
+          ),
+        ),
       boundMs,
     );
   });
@@ -53,11 +63,15 @@ export function within<T>(work: Promise<T>, boundMs: number): Promise<T> {
 }
 
 /**
- * A mode that hangs must not keep the user from exiting, but a mode that does not hang should be allowed to finish, so that what it created
- * can be undone.
+ * A mode that hangs must not keep the user from exiting, but a mode that does not hang should be
+ * allowed to finish, so that what it created can be undone.
  * @param undo called with a result that arrives after the abort
  */
-export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, undo?: (result: T) => Promise<void>): Promise<T> {
+export async function unlessAborted<T>(
+  work: Promise<T>,
+  signal: AbortSignal,
+  undo?: (result: T) => Promise<void>,
+): Promise<T> {
   let stop: () => void = () => {};
   const aborted = new Promise<'aborted'>((resolve) => {
     stop = () => resolve('aborted');
@@ -70,7 +84,10 @@ export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, un
   } finally {
     signal.removeEventListener('abort', stop);
   }
-  const late = await Promise.race([work.then((result) => ({ result })).catch(() => undefined), pause(GRACE_MS, undefined, { ref: false })]);
+  const late = await Promise.race([
+    work.then((result) => ({ result })).catch(() => undefined),
+    pause(GRACE_MS, undefined, { ref: false }),
+  ]);
   if (late && undo) await undo(late.result);
   throw signal.reason;
 }

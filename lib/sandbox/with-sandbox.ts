@@ -1,4 +1,5 @@
-// The lifecycle of one sandbox: launched, used and destroyed, each within its time limit, whatever goes wrong.
+// The lifecycle of one sandbox: launched, used and destroyed, each within its time limit, whatever
+// goes wrong.
 import type { Context, Handle, Launched, LaunchSpec, Mode } from '../contract.js';
 import { messageOf } from '../errors.js';
 import { makeFolder } from '../os/owner.js';
@@ -9,12 +10,15 @@ import { DESTROY_MS, GRACE_MS, type Stopper, stopper, within } from './time-limi
 /** What to launch, and with which mode. */
 export interface SandboxRequest {
   mode: Mode;
-  /** The row's context. Its signal is not used: the sandbox's own clients are stopped when the sandbox is gone. */
+  /**
+   * The row's context. Its signal is not used: the sandbox's own clients are stopped when the
+   * sandbox is gone.
+   */
   ctx: Context;
   spec: LaunchSpec;
   /**
-   * Stops the sandbox's own clients. If absent, they are stopped as soon as the sandbox is gone; a caller that passes a controller stops
-   * them later, after checking for leftovers.
+   * Stops the sandbox's own clients. If absent, they are stopped as soon as the sandbox is gone; a
+   * caller that passes a controller stops them later, after checking for leftovers.
    */
   over?: AbortController;
 }
@@ -24,14 +28,20 @@ export interface OpenSandbox extends Launched {
   ctx: Context;
 }
 
-/** How a sandbox ended: confirmed as gone by the mode (`atMs`: when, if the runtime reports that), or why it may still exist. */
+/**
+ * How a sandbox ended: confirmed as gone by the mode (`atMs`: when, if the runtime reports that),
+ * or why it may still exist.
+ */
 export type Destroyed = { how: 'gone'; atMs?: number } | { how: 'left'; error: unknown };
 
 /** A sandbox that is being launched; whoever opened it closes it later. */
 export interface OpeningSandbox {
   /** @throws what the mode throws */
   launched: Promise<OpenSandbox>;
-  /** Destroys the sandbox, even if its launch failed or is still in progress. Never throws. @param before called just before that */
+  /**
+   * Destroys the sandbox, even if its launch failed or is still in progress. Never throws.
+   * @param before called just before that
+   */
   close(before?: () => void): Promise<{ handle: Handle; destroyed: Destroyed }>;
 }
 
@@ -44,11 +54,16 @@ export function openSandbox({ mode, ctx: row, spec, over }: SandboxRequest): Ope
   return {
     launched: launching.then((launched) => ({ ...launched, ctx })),
     async close(before) {
-      const { handle } = (await within(launching, GRACE_MS).catch(() => undefined)) ?? { handle: { name: spec.name } };
+      const { handle } = (await within(launching, GRACE_MS).catch(() => undefined)) ?? {
+        handle: { name: spec.name },
+      };
       before?.();
       try {
         const { goneAtMs } = await within(mode.destroy(ctx, handle), DESTROY_MS);
-        return { handle, destroyed: { how: 'gone', ...(goneAtMs === undefined ? {} : { atMs: goneAtMs }) } };
+        return {
+          handle,
+          destroyed: { how: 'gone', ...(goneAtMs === undefined ? {} : { atMs: goneAtMs }) },
+        };
       } catch (error) {
         return { handle, destroyed: { how: 'left', error } };
       } finally {
@@ -63,9 +78,14 @@ async function launch(mode: Mode, ctx: Context, spec: LaunchSpec): Promise<Launc
   return mode.launch(ctx, spec);
 }
 
-/** When to cut short a sandbox that serves one piece of work, and what to call before it is destroyed. */
+/**
+ * When to cut short a sandbox that serves one piece of work, and what to call before it is
+ * destroyed.
+ */
 export interface Limits {
-  /** Aborted when the user wants to stop: the work is cut short, but the sandbox is still destroyed. */
+  /**
+   * Aborted when the user wants to stop: the work is cut short, but the sandbox is still destroyed.
+   */
   signal: AbortSignal;
   /** Time limit for launch and work together, in ms. */
   timeoutMs: number;
@@ -111,7 +131,10 @@ export async function withSandbox<T>(
   return { work: done, cutShort, launched, ...(await opening.close(onDestroy)) };
 }
 
-/** Creates a run's folder on this host, uses it and removes it. @returns the work's result, and what could not be removed */
+/**
+ * Creates a run's folder on this host, uses it and removes it.
+ * @returns the work's result, and what could not be removed
+ */
 export async function withRunFolder<T>(
   purpose: string,
   work: (folder: string) => Promise<T>,
@@ -127,4 +150,5 @@ export async function withRunFolder<T>(
   }
 }
 
-export const whyLeft = (destroyed: Destroyed): string | undefined => (destroyed.how === 'left' ? messageOf(destroyed.error) : undefined);
+export const whyLeft = (destroyed: Destroyed): string | undefined =>
+  destroyed.how === 'left' ? messageOf(destroyed.error) : undefined;

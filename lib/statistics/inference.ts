@@ -1,7 +1,9 @@
-// Conclusions from the p values, pairs and counts of a report: differences, equivalence, proportions, and the statistical power of a
-// match of its size. Pure functions. Ratios are positive and unitless; log ratios are their natural logarithms.
+// Conclusions from the p values, pairs and counts of a report: differences, equivalence,
+// proportions, and the statistical power of a match of its size. Pure functions. Ratios are
+// positive and unitless; log ratios are their natural logarithms.
 //
-// Sources: Holm (1979); Schuirmann (1987) for two one-sided tests; Wilson (1927); Fisher (1935); Noether (1987) for sample sizes.
+// Sources: Holm (1979); Schuirmann (1987) for two one-sided tests; Wilson (1927); Fisher (1935);
+// Noether (1987) for sample sizes.
 import { probit } from 'simple-statistics';
 import type { Gap } from '../record/types.js';
 import { type Estimate, hodgesLehmann, type Interval, type Side, signedRank } from './ranks.js';
@@ -9,15 +11,18 @@ import { type Estimate, hodgesLehmann, type Interval, type Side, signedRank } fr
 /** The familywise error rate: the probability of any false statement in a family of tests. */
 export const ALPHA = 0.05;
 
-/** Two rows whose ratio lies between 1 / 1.05 and 1.05 count as equal for the purposes of a report. */
+/**
+ * Two rows whose ratio lies between 1 / 1.05 and 1.05 count as equal for the purposes of a report.
+ */
 export const MARGIN = 0.05;
 
 /** The power of a test: the probability that a difference called detectable is detected. */
 const POWER = 0.9;
 
 /**
- * Holm's step-down adjustment: rejecting where the adjusted p value is under ALPHA keeps the probability of any false rejection in the
- * whole family under ALPHA, whatever the dependence between the tests.
+ * Holm's step-down adjustment: rejecting where the adjusted p value is under ALPHA keeps the
+ * probability of any false rejection in the whole family under ALPHA, whatever the dependence
+ * between the tests.
  * @returns adjusted p values in the order of the given ones
  */
 export function holm(ps: readonly number[]): number[] {
@@ -31,9 +36,15 @@ export function holm(ps: readonly number[]): number[] {
   return adjusted;
 }
 
-/** All tests of differences in one report: the probability of any false rejection is kept under 5 % over all of them together. */
+/**
+ * All tests of differences in one report: the probability of any false rejection is kept under 5 %
+ * over all of them together.
+ */
 export interface Family {
-  /** @returns a function that returns their adjusted p values; call it only after every test has been added */
+  /**
+   * @returns a function that returns their adjusted p values; call it only after every test has
+   *   been added
+   */
   add(ps: readonly number[]): () => number[];
   /** Number of tests added. */
   readonly tests: number;
@@ -57,7 +68,10 @@ export function createFamily(): Family {
   };
 }
 
-/** Whether a family of `tests` two-sided signed-rank tests with `n` pairs each can reject anything at all. */
+/**
+ * Whether a family of `tests` two-sided signed-rank tests with `n` pairs each can reject anything
+ * at all.
+ */
 export const canReject = (n: number, tests: number) => 2 / 2 ** n < ALPHA / Math.max(1, tests);
 
 /** The smallest number of pairs with which such a family can reject anything; at least six. */
@@ -67,13 +81,22 @@ export function fewestPairs(tests: number): number {
   return n;
 }
 
-/** The Hodges–Lehmann estimate of paired ratios, with its confidence interval, from their logarithms. */
+/**
+ * The Hodges–Lehmann estimate of paired ratios, with its confidence interval, from their
+ * logarithms.
+ */
 export function ratioEstimate(logRatios: ArrayLike<number>): Estimate {
   const { estimate, ci95 } = hodgesLehmann(logRatios);
-  return { estimate: tidy(Math.exp(estimate)), ci95: 'gap' in ci95 ? ci95 : [tidy(Math.exp(ci95[0])), tidy(Math.exp(ci95[1]))] };
+  return {
+    estimate: tidy(Math.exp(estimate)),
+    ci95: 'gap' in ci95 ? ci95 : [tidy(Math.exp(ci95[0])), tidy(Math.exp(ci95[1]))],
+  };
 }
 
-/** The Hodges–Lehmann estimate of paired differences, with its confidence interval, in the unit of the differences. */
+/**
+ * The Hodges–Lehmann estimate of paired differences, with its confidence interval, in the unit of
+ * the differences.
+ */
 export function differenceEstimate(differences: ArrayLike<number>): Estimate {
   const { estimate, ci95 } = hodgesLehmann(differences);
   return { estimate: tidy(estimate), ci95: 'gap' in ci95 ? ci95 : [tidy(ci95[0]), tidy(ci95[1])] };
@@ -116,15 +139,24 @@ export function fisher(first: Share, second: Share, side: Side = 'two-sided'): n
   const least = Math.max(0, passed - second.n);
   const most = Math.min(first.n, passed);
   const logs = logFactorials(first.n + second.n);
-  const choose = (n: number, k: number) => (logs[n] as number) - (logs[k] as number) - (logs[n - k] as number);
+  const choose = (n: number, k: number) =>
+    (logs[n] as number) - (logs[k] as number) - (logs[n - k] as number);
   const all = choose(first.n + second.n, passed);
-  const chance = (own: number) => Math.exp(choose(first.n, own) + choose(second.n, passed - own) - all);
+  const chance = (own: number) =>
+    Math.exp(choose(first.n, own) + choose(second.n, passed - own) - all);
   const seen = chance(first.passed);
   let sum = 0;
   for (let own = least; own <= most; own += 1) {
     const probability = chance(own);
-    // Two-sided: outcomes at most as likely as the observed one; the factor allows for rounding errors.
-    if (side === 'two-sided' ? probability <= seen * (1 + 1e-7) : side === 'greater' ? own >= first.passed : own <= first.passed)
+    // Two-sided: outcomes at most as likely as the observed one; the factor allows for rounding
+    // errors.
+    if (
+      side === 'two-sided'
+        ? probability <= seen * (1 + 1e-7)
+        : side === 'greater'
+          ? own >= first.passed
+          : own <= first.passed
+    )
       sum += probability;
   }
   return Math.min(1, sum);
@@ -142,19 +174,23 @@ export function wilson({ passed, n }: Share): Interval | Gap {
   const share = passed / n;
   const z2 = NORMAL_975 ** 2;
   const middle = (share + z2 / (2 * n)) / (1 + z2 / n);
-  const reach = (NORMAL_975 / (1 + z2 / n)) * Math.sqrt((share * (1 - share)) / n + z2 / (4 * n * n));
+  const reach =
+    (NORMAL_975 / (1 + z2 / n)) * Math.sqrt((share * (1 - share)) / n + z2 / (4 * n * n));
   return [passed === 0 ? 0 : tidy(middle - reach), passed === n ? 1 : tidy(middle + reach)];
 }
 
 const NORMAL_975 = 1.959963984540054;
 
-/** The asymptotic relative efficiency of the signed-rank test to the t test under normal noise: 3/π. */
+/**
+ * The asymptotic relative efficiency of the signed-rank test to the t test under normal noise: 3/π.
+ */
 const EFFICIENCY = 3 / Math.PI;
 
 /**
  * The smallest true ratio (above 1) that `n` pairs would detect with probability POWER.
  * @param noise standard deviation of the log ratios
- * @param alpha two-sided significance level of the single test: ALPHA divided by the number of tests
+ * @param alpha two-sided significance level of the single test: ALPHA divided by the number of
+ *   tests
  * @returns undefined if so few pairs cannot detect anything
  */
 export function detectableRatio(noise: number, n: number, alpha: number): number | undefined {
@@ -167,7 +203,8 @@ export function pairsNeeded(noise: number, ratio: number, alpha: number): number
   const effect = Math.log(ratio);
   let n = 6;
   while (2 / 2 ** n >= alpha) n += 1;
-  while (n < 1_000_000 && noise * reachOf(n, alpha) > effect * Math.sqrt(n * EFFICIENCY)) n += n < 1000 ? 1 : Math.ceil(n / 100);
+  while (n < 1_000_000 && noise * reachOf(n, alpha) > effect * Math.sqrt(n * EFFICIENCY))
+    n += n < 1000 ? 1 : Math.ceil(n / 100);
   return n;
 }
 
@@ -182,7 +219,10 @@ export function noiseOf(logRatios: ArrayLike<number>): number | Gap {
   return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1));
 }
 
-/** A quantile of Student's t distribution (Cornish–Fisher expansion; within 2 % for five or more degrees of freedom). */
+/**
+ * A quantile of Student's t distribution (Cornish–Fisher expansion; within 2 % for five or more
+ * degrees of freedom).
+ */
 function student(share: number, freedom: number): number {
   const z = probit(share);
   const z3 = z ** 3;

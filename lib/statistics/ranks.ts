@@ -1,26 +1,39 @@
-// Rank statistics of one sample, of pairs (as their differences or log ratios) and of two samples: Wilcoxon's p values, and the
-// Hodges–Lehmann estimate with the matching confidence interval. Pure functions. Values are in the caller's unit.
+// Rank statistics of one sample, of pairs (as their differences or log ratios) and of two samples:
+// Wilcoxon's p values, and the Hodges–Lehmann estimate with the matching confidence interval. Pure
+// functions. Values are in the caller's unit.
 //
-// Sources: Hollander, Wolfe, Chicken, "Nonparametric Statistical Methods" (2014), chapters 3 and 4; Pratt (1959) for zeros.
+// Sources: Hollander, Wolfe, Chicken, "Nonparametric Statistical Methods" (2014), chapters 3 and 4;
+// Pratt (1959) for zeros.
 import type { Gap } from '../record/types.js';
 
 export type Interval = [number, number];
 
-/** The alternative hypothesis: values lie above zero (the first sample above the second), below it, or either. */
+/**
+ * The alternative hypothesis: values lie above zero (the first sample above the second), below it,
+ * or either.
+ */
 export type Side = 'two-sided' | 'greater' | 'less';
 
 export interface Estimate {
   /** The Hodges–Lehmann estimate. */
   estimate: number;
-  /** A gap where even the widest interval (from minimum to maximum) covers less than 95 %: under six values. */
+  /**
+   * A gap where even the widest interval (from minimum to maximum) covers less than 95 %: under six
+   * values.
+   */
   ci95: Interval | Gap;
 }
 
-/** Up to this many values the distribution of the rank sum is exact; above, the error of the normal approximation is less than 1e-4. */
+/**
+ * Up to this many values the distribution of the rank sum is exact; above, the error of the normal
+ * approximation is less than 1e-4.
+ */
 const EXACT_SIGNED = 300;
 /** Above this many values, the pairwise means are taken of this many order statistics only. */
 const THINNED_ABOVE = 2000;
-/** The distribution of the rank sum of two samples is exact up to this many values in both together. */
+/**
+ * The distribution of the rank sum of two samples is exact up to this many values in both together.
+ */
 const EXACT_SUM = 60;
 
 const ALPHA = 0.05;
@@ -29,8 +42,8 @@ const Z = 1.959963984540054;
 /**
  * Wilcoxon's signed-rank test of whether values are symmetric about zero.
  *
- * Exact given the absolute values: each rank (the mean rank for ties) has either sign with probability 1/2. A zero occupies its rank but
- * has no sign (Pratt).
+ * Exact given the absolute values: each rank (the mean rank for ties) has either sign with
+ * probability 1/2. A zero occupies its rank but has no sign (Pratt).
  * @returns the p value; 1 if all values are zero
  */
 export function signedRank(values: ArrayLike<number>, side: Side = 'two-sided'): number {
@@ -41,14 +54,18 @@ export function signedRank(values: ArrayLike<number>, side: Side = 'two-sided'):
   while (below < n && at(below) < 0) below += 1;
   let above = below;
   while (above < n && at(above) === 0) above += 1;
-  // Zeros have the lowest ranks; from there outwards, the side with the smaller absolute value comes next.
+  // Zeros have the lowest ranks; from there outwards, the side with the smaller absolute value
+  // comes next.
   let ranked = above - below;
   let [sumAbove, sumBelow] = [0, 0];
   const counted = new Float64Array(n - ranked);
   let filled = 0;
   let [left, right] = [below - 1, above];
   while (left >= 0 || right < n) {
-    const size = Math.min(left >= 0 ? -at(left) : Number.POSITIVE_INFINITY, right < n ? at(right) : Number.POSITIVE_INFINITY);
+    const size = Math.min(
+      left >= 0 ? -at(left) : Number.POSITIVE_INFINITY,
+      right < n ? at(right) : Number.POSITIVE_INFINITY,
+    );
     const [fromLeft, fromRight] = [left, right];
     while (left >= 0 && -at(left) === size) left -= 1;
     while (right < n && at(right) === size) right += 1;
@@ -88,7 +105,8 @@ function signedChances(ranks: Float64Array): Float64Array {
   for (const rank of ranks) {
     reach += rank;
     for (let sum = reach; sum >= 0; sum -= 1)
-      chances[sum] = ((chances[sum] as number) + (sum >= rank ? (chances[sum - rank] as number) : 0)) / 2;
+      chances[sum] =
+        ((chances[sum] as number) + (sum >= rank ? (chances[sum - rank] as number) : 0)) / 2;
   }
   return chances;
 }
@@ -112,8 +130,9 @@ function normalSigned(ranks: Float64Array): AtMost {
 }
 
 /**
- * The Hodges–Lehmann estimate of the centre of values: the median of all pairwise means (Walsh averages), including each value with
- * itself; and the interval of all centres that the signed-rank test does not reject at 5 %.
+ * The Hodges–Lehmann estimate of the centre of values: the median of all pairwise means (Walsh
+ * averages), including each value with itself; and the interval of all centres that the signed-rank
+ * test does not reject at 5 %.
  * @throws if there is no value
  */
 export function hodgesLehmann(values: ArrayLike<number>): Estimate {
@@ -121,20 +140,29 @@ export function hodgesLehmann(values: ArrayLike<number>): Estimate {
   const n = sorted.length;
   const cut = cutSigned(n);
   if (n <= THINNED_ABOVE) return estimateOf(walsh(sorted), averages(n), cut);
-  // With this many values, evenly spaced order statistics represent their neighbours; the error is at most a thousandth of the deviation.
+  // With this many values, evenly spaced order statistics represent their neighbours; the error is
+  // at most a thousandth of the deviation.
   const thinned = Float64Array.from(
     { length: THINNED_ABOVE },
     (_, place) => sorted[Math.floor(((place + 0.5) * n) / THINNED_ABOVE)] as number,
   );
-  return estimateOf(walsh(thinned), averages(THINNED_ABOVE), Math.floor((cut / averages(n)) * averages(THINNED_ABOVE)));
+  return estimateOf(
+    walsh(thinned),
+    averages(THINNED_ABOVE),
+    Math.floor((cut / averages(n)) * averages(THINNED_ABOVE)),
+  );
 }
 
 /** Number of pairwise means, including each value with itself. */
 const averages = (n: number) => (n * (n + 1)) / 2;
 
-/** How many Walsh averages lie outside the interval at each end; -1 if even the widest interval is not wide enough. */
+/**
+ * How many Walsh averages lie outside the interval at each end; -1 if even the widest interval is
+ * not wide enough.
+ */
 function cutSigned(n: number): number {
-  if (n > EXACT_SIGNED) return Math.floor((n * (n + 1)) / 4 - Z * Math.sqrt((n * (n + 1) * (2 * n + 1)) / 24));
+  if (n > EXACT_SIGNED)
+    return Math.floor((n * (n + 1)) / 4 - Z * Math.sqrt((n * (n + 1) * (2 * n + 1)) / 24));
   const atMost = exactSigned(Float64Array.from({ length: n }, (_, place) => place + 1));
   return lastBelow(atMost);
 }
@@ -146,14 +174,22 @@ function lastBelow(atMost: AtMost): number {
 }
 
 /**
- * Wilcoxon's rank-sum test (Mann–Whitney) of whether two unpaired samples have the same distribution. Exact given the values (ties get
- * the mean rank) up to 60 values in both together; above that, the normal approximation with the corrections for ties and continuity.
+ * Wilcoxon's rank-sum test (Mann–Whitney) of whether two unpaired samples have the same
+ * distribution. Exact given the values (ties get the mean rank) up to 60 values in both together;
+ * above that, the normal approximation with the corrections for ties and continuity.
  * @returns the p value; 1 if a sample is empty
  */
-export function rankSum(first: ArrayLike<number>, second: ArrayLike<number>, side: Side = 'two-sided'): number {
+export function rankSum(
+  first: ArrayLike<number>,
+  second: ArrayLike<number>,
+  side: Side = 'two-sided',
+): number {
   const [n, m] = [first.length, second.length];
   if (n === 0 || m === 0) return 1;
-  const all = [...Array.from(first, (value) => ({ value, own: true })), ...Array.from(second, (value) => ({ value, own: false }))];
+  const all = [
+    ...Array.from(first, (value) => ({ value, own: true })),
+    ...Array.from(second, (value) => ({ value, own: false })),
+  ];
   all.sort((a, b) => a.value - b.value);
   const ranks = midranks(all.map(({ value }) => value));
   const sum = ranks.reduce((total, rank, place) => total + (all[place]?.own ? rank : 0), 0);
@@ -173,8 +209,12 @@ function exactSum(ranks: readonly number[], n: number): [atMost: AtMost, atLeast
   const scaled = ranks.map((rank) => rank * unit);
   const cumulated = known ?? cumulate(sumChances(scaled, n));
   if (plain && !known) sumsOf.set(key, cumulated);
-  const at = (place: number) => (place < 0 ? 0 : (cumulated[Math.min(place, cumulated.length - 1)] as number));
-  return [(sum) => at(Math.round(sum * unit)), (sum) => Math.max(0, 1 - at(Math.round(sum * unit) - 1))];
+  const at = (place: number) =>
+    place < 0 ? 0 : (cumulated[Math.min(place, cumulated.length - 1)] as number);
+  return [
+    (sum) => at(Math.round(sum * unit)),
+    (sum) => Math.max(0, 1 - at(Math.round(sum * unit) - 1)),
+  ];
 }
 
 /** The probability of each sum of n of the ranks, if every choice of n is equally likely. */
@@ -185,7 +225,8 @@ function sumChances(ranks: readonly number[], n: number): Float64Array {
   for (const [place, rank] of ranks.entries())
     for (let chosen = Math.min(n, place + 1); chosen > 0; chosen -= 1) {
       const [without, into] = [ways[chosen - 1] as Float64Array, ways[chosen] as Float64Array];
-      for (let sum = most; sum >= rank; sum -= 1) into[sum] = (into[sum] as number) + (without[sum - rank] as number);
+      for (let sum = most; sum >= rank; sum -= 1)
+        into[sum] = (into[sum] as number) + (without[sum - rank] as number);
     }
   const chances = ways[n] as Float64Array;
   const all = chances.reduce((sum, count) => sum + count, 0);
@@ -195,16 +236,21 @@ function sumChances(ranks: readonly number[], n: number): Float64Array {
 function normalSum(ranks: readonly number[], n: number): [atMost: AtMost, atLeast: AtMost] {
   const count = ranks.length;
   const mean = (n * (count + 1)) / 2;
-  // The variance of a sum of n ranks drawn without replacement; this already includes the correction for ties.
+  // The variance of a sum of n ranks drawn without replacement; this already includes the
+  // correction for ties.
   const spread = ranks.reduce((sum, rank) => sum + (rank - (count + 1) / 2) ** 2, 0) / (count - 1);
   const deviation = Math.sqrt((n * (count - n) * spread) / count);
   if (deviation === 0) return [() => 1, () => 1];
-  return [(sum) => normalBelow((sum + 0.5 - mean) / deviation), (sum) => normalBelow((mean - sum + 0.5) / deviation)];
+  return [
+    (sum) => normalBelow((sum + 0.5 - mean) / deviation),
+    (sum) => normalBelow((mean - sum + 0.5) / deviation),
+  ];
 }
 
 /**
- * By how much the first sample lies above the second: the median of all differences between a value of each (Hodges–Lehmann), and the
- * interval of all shifts that the rank-sum test does not reject at 5 %.
+ * By how much the first sample lies above the second: the median of all differences between a value
+ * of each (Hodges–Lehmann), and the interval of all shifts that the rank-sum test does not reject
+ * at 5 %.
  * @throws if a sample is empty
  */
 export function shift(first: ArrayLike<number>, second: ArrayLike<number>): Estimate {
@@ -221,7 +267,10 @@ function cutSum(n: number, m: number): number {
   return lastBelow((cut) => atMost(cut + (n * (n + 1)) / 2));
 }
 
-/** A multiset that is never materialized: it only counts the elements up to a value, and finds the smallest element above a value. */
+/**
+ * A multiset that is never materialized: it only counts the elements up to a value, and finds the
+ * smallest element above a value.
+ */
 interface Ranked {
   /** Total size of the samples that the multiset is built from. */
   size: number;
@@ -297,7 +346,10 @@ function estimateOf(pairs: Ranked, count: number, cut: number): Estimate {
   return { estimate, ci95: [nth(pairs, cut + 1), nth(pairs, count - cut)] };
 }
 
-/** The n-th smallest value, counting from 1: bisection narrows down its position, and the last step reads the exact value. */
+/**
+ * The n-th smallest value, counting from 1: bisection narrows down its position, and the last step
+ * reads the exact value.
+ */
 function nth(pairs: Ranked, n: number): number {
   let low = pairs.least - (pairs.greatest - pairs.least || 1) * 1e-3;
   let high = pairs.greatest;
@@ -312,7 +364,10 @@ function nth(pairs: Ranked, n: number): number {
   return pairs.leastAbove(low);
 }
 
-/** The rank of each value, counting from 1; ties share their mean rank. @param sorted in ascending order */
+/**
+ * The rank of each value, counting from 1; ties share their mean rank.
+ * @param sorted in ascending order
+ */
 function midranks(sorted: readonly number[]): number[] {
   const ranks = new Array<number>(sorted.length);
   for (let from = 0; from < sorted.length; ) {
@@ -324,7 +379,10 @@ function midranks(sorted: readonly number[]): number[] {
   return ranks;
 }
 
-/** The cumulative standard normal distribution, with a relative error of 1e-7 even in the tails (Numerical Recipes' erfc). */
+/**
+ * The cumulative standard normal distribution, with a relative error of 1e-7 even in the tails
+ * (Numerical Recipes' erfc).
+ */
 export function normalBelow(z: number): number {
   const x = Math.abs(z) / Math.SQRT2;
   const t = 1 / (1 + x / 2);
@@ -336,7 +394,13 @@ export function normalBelow(z: number): number {
           (0.37409196 +
             t *
               (0.09678418 +
-                t * (-0.18628806 + t * (0.27886807 + t * (-1.13520398 + t * (1.48851587 + t * (-0.82215223 + t * 0.17087277))))))));
+                t *
+                  (-0.18628806 +
+                    t *
+                      (0.27886807 +
+                        t *
+                          (-1.13520398 +
+                            t * (1.48851587 + t * (-0.82215223 + t * 0.17087277))))))));
   const tail = (t * Math.exp(-x * x + series)) / 2;
   return z < 0 ? tail : 1 - tail;
 }

@@ -1,13 +1,20 @@
-// The seeded bootstrap of a median: determines the ranks of a sorted sample at which the medians of its resamples lie.
+// The seeded bootstrap of a median: determines the ranks of a sorted sample at which the medians of
+// its resamples lie.
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { seeded } from './seeded.js';
 
 export const RESAMPLES = 2000;
 
-/** Up to this many samples are actually resampled; above, the ranks follow from the binomial distribution. */
+/**
+ * Up to this many samples are actually resampled; above, the ranks follow from the binomial
+ * distribution.
+ */
 export const RESAMPLED_UP_TO = 300;
 
-/** For each resample, the two ranks (from 0) whose values' mean is its median; both are the same if the count is odd. */
+/**
+ * For each resample, the two ranks (from 0) whose values' mean is its median; both are the same if
+ * the count is odd.
+ */
 interface Draws {
   lower: Uint32Array;
   upper: Uint32Array;
@@ -16,8 +23,8 @@ interface Draws {
 const kept = new Map<string, Draws>();
 
 /**
- * A resample of n values consists of n ranks drawn with replacement, whatever the values are, so the same draws serve every sample of that
- * size.
+ * A resample of n values consists of n ranks drawn with replacement, whatever the values are, so
+ * the same draws serve every sample of that size.
  * @param count at least 1, at most RESAMPLED_UP_TO
  */
 export function drawMedians(count: number, seed: number): Draws {

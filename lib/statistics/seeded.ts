@@ -1,11 +1,12 @@
-// The only seeded random number generator: the same seed gives the same rounds and resamples everywhere.
+// The only seeded random number generator: the same seed gives the same rounds and resamples
+// everywhere.
 import { xoroshiro128plusFromState } from 'pure-rand/generator/xoroshiro128plus';
 
 const MASK = (1n << 64n) - 1n;
 
 /**
- * xoroshiro128+ with its state derived from the seed by splitmix64, as its authors recommend: without that mixing, neighbouring seeds gave
- * the same order in the first rounds.
+ * xoroshiro128+ with its state derived from the seed by splitmix64, as its authors recommend:
+ * without that mixing, neighbouring seeds gave the same order in the first rounds.
  */
 export function seeded(seed: number): ReturnType<typeof xoroshiro128plusFromState> {
   let state = BigInt.asUintN(64, BigInt(Math.trunc(seed)));

@@ -2,7 +2,9 @@
 import { z } from 'zod';
 import { gapSchema } from '../record/types.js';
 
-/** A 95 % confidence interval; a gap under six samples, with which no interval has that coverage. */
+/**
+ * A 95 % confidence interval; a gap under six samples, with which no interval has that coverage.
+ */
 export const interval = z.tuple([z.number(), z.number()]).or(gapSchema);
 
 export const summarySchema = z.strictObject({
@@ -22,6 +24,9 @@ export const summarySchema = z.strictObject({
 });
 export type Summary = z.infer<typeof summarySchema>;
 
-/** Summary of paired values: `median` is the Hodges–Lehmann estimate (the median of all pairwise means), `ci95` its confidence interval. */
+/**
+ * Summary of paired values: `median` is the Hodges–Lehmann estimate (the median of all pairwise
+ * means), `ci95` its confidence interval.
+ */
 export const pairedSchema = z.strictObject({ median: z.number(), ci95: interval });
 export type Paired = z.infer<typeof pairedSchema>;

@@ -22,16 +22,21 @@ export function bundledTask(name: string): FolderTask & { cassette: string } {
 }
 
 /**
- * Finds a task by the name of a bundled one or by its folder. A name that contains a slash or begins with a dot is a folder.
+ * Finds a task by the name of a bundled one or by its folder. A name that contains a slash or
+ * begins with a dot is a folder.
  * @param from the folder that relative paths refer to
  * @throws `bad-input` for an unknown name, and for a folder without a task
  */
 export function findTask(name: string, from: string): FolderTask {
   const names = bundledNames();
   if (names.includes(name)) return bundledTask(name);
-  if (name.includes('/') || name.startsWith('.')) return readTask(resolve(from, name), name.replace(/(.)\/+$/, '$1'));
+  if (name.includes('/') || name.startsWith('.'))
+    return readTask(resolve(from, name), name.replace(/(.)\/+$/, '$1'));
   const meant = isTaskFolder(resolve(from, name)) ? `./${name}` : nearest(name, names);
-  const hint = meant === undefined ? `${names.join(', ')}, or a folder: ./${name || 'my-task'}` : `did you mean ${meant}?`;
+  const hint =
+    meant === undefined
+      ? `${names.join(', ')}, or a folder: ./${name || 'my-task'}`
+      : `did you mean ${meant}?`;
   throw new CagematchError('bad-input', `there is no task ${name}`, hint);
 }
 
@@ -42,14 +47,19 @@ export function isBundled({ folder }: FolderTask): boolean {
 
 /**
  * The tasks of one match, by id.
- * @throws `bad-input` if two folders have the same id: their runs would be indistinguishable in the record
+ * @throws `bad-input` if two folders have the same id: their runs would be indistinguishable in the
+ *   record
  */
 export function byId(tasks: readonly FolderTask[]): ReadonlyMap<string, FolderTask> {
   const found = new Map<string, FolderTask>();
   for (const task of tasks) {
     const other = found.get(task.id);
     if (other && other.folder !== task.folder)
-      throw new CagematchError('bad-input', `two tasks are named ${task.id}: ${other.folder} and ${task.folder}`, `id: ${task.id}-2`);
+      throw new CagematchError(
+        'bad-input',
+        `two tasks are named ${task.id}: ${other.folder} and ${task.folder}`,
+        `id: ${task.id}-2`,
+      );
     found.set(task.id, other ?? task);
   }
   return found;

@@ -1,4 +1,5 @@
-// Reads the agent's stream-json line by line and keeps what a verdict needs. Untrusted guest output enters here.
+// Reads the agent's stream-json line by line and keeps what a verdict needs. Untrusted guest output
+// enters here.
 import { z } from 'zod';
 import { parseJson } from '../json.js';
 import { lastLine, oneLine } from '../os/printable.js';
@@ -18,9 +19,16 @@ const blocks = z.array(
 );
 
 const lineSchema = z.discriminatedUnion('type', [
-  z.looseObject({ type: z.literal('system'), subtype: z.string().optional(), claude_code_version: z.string().optional() }),
+  z.looseObject({
+    type: z.literal('system'),
+    subtype: z.string().optional(),
+    claude_code_version: z.string().optional(),
+  }),
   z.looseObject({ type: z.literal('assistant'), message: z.looseObject({ content: blocks }) }),
-  z.looseObject({ type: z.literal('user'), message: z.looseObject({ content: z.union([z.string(), blocks]) }) }),
+  z.looseObject({
+    type: z.literal('user'),
+    message: z.looseObject({ content: z.union([z.string(), blocks]) }),
+  }),
   z.looseObject({
     type: z.literal('result'),
     subtype: z.string(),
@@ -44,7 +52,10 @@ export interface Transcript {
 }
 
 const LAST_WORDS = 2000;
-/** Maximum total length of tool inputs and outputs kept, in characters; beyond it, the oldest are dropped first. */
+/**
+ * Maximum total length of tool inputs and outputs kept, in characters; beyond it, the oldest are
+ * dropped first.
+ */
 const MAX_KEPT = 16 * 1024 * 1024;
 
 /** Added to the length of each entry, however short it is. */
@@ -52,7 +63,10 @@ const OVERHEAD = 500;
 /** A tool result is matched with its call if at most this many calls came in between. */
 const MAX_CALLS = 1000;
 
-/** Returns a function that adds to a list, and drops the oldest entries when the total exceeds the maximum. */
+/**
+ * Returns a function that adds to a list, and drops the oldest entries when the total exceeds the
+ * maximum.
+ */
 function keeper<T>(sizeOf: (entry: T) => number) {
   let kept = 0;
   const charge = (entry: T) => sizeOf(entry) + OVERHEAD;
@@ -72,15 +86,21 @@ interface Call {
   write?: WeakRef<Transcript['writes'][number]>;
 }
 
-export function startTranscript(): Transcript & { read(line: string, stream: 'stdout' | 'stderr'): { result: boolean } } {
+export function startTranscript(): Transcript & {
+  read(line: string, stream: 'stdout' | 'stderr'): { result: boolean };
+} {
   const calls = new Map<string, Call>();
   const note = (id: string, call: Call) => {
     calls.set(keyOf(id), call);
     const [oldest] = calls.keys();
     if (calls.size > MAX_CALLS && oldest !== undefined) calls.delete(oldest);
   };
-  const keepWrite = keeper<Transcript['writes'][number]>(({ path, content }) => path.length + content.length);
-  const keepOutput = keeper<Transcript['toolOutputs'][number]>(({ tool, text }) => tool.length + text.length);
+  const keepWrite = keeper<Transcript['writes'][number]>(
+    ({ path, content }) => path.length + content.length,
+  );
+  const keepOutput = keeper<Transcript['toolOutputs'][number]>(
+    ({ tool, text }) => tool.length + text.length,
+  );
   const keepCalls = (transcript: Transcript, received: z.infer<typeof blocks>) => {
     for (const block of received) {
       if (block.type !== 'tool_use' || block.id === undefined || block.name === undefined) continue;
@@ -98,7 +118,11 @@ export function startTranscript(): Transcript & { read(line: string, stream: 'st
     for (const block of received) {
       if (block.type !== 'tool_result') continue;
       const call = calls.get(keyOf(block.tool_use_id ?? ''));
-      const output = { tool: call?.tool ?? 'unknown', text: plain(block.content), isError: block.is_error === true };
+      const output = {
+        tool: call?.tool ?? 'unknown',
+        text: plain(block.content),
+        isError: block.is_error === true,
+      };
       keepOutput(transcript.toolOutputs, output);
       const refused = output.isError ? call?.write?.deref() : undefined;
       if (refused) refused.refusal = redact(output.text).slice(0, LAST_WORDS);
@@ -123,15 +147,19 @@ export function startTranscript(): Transcript & { read(line: string, stream: 'st
       const parsed = lineSchema.safeParse(json);
       if (!parsed.success) return { result: false };
       const event = parsed.data;
-      if (event.type === 'system' && event.claude_code_version !== undefined) this.agentVersion = oneLine(event.claude_code_version, 100);
+      if (event.type === 'system' && event.claude_code_version !== undefined)
+        this.agentVersion = oneLine(event.claude_code_version, 100);
       if (event.type === 'assistant') keepCalls(this, event.message.content);
-      if (event.type === 'user' && typeof event.message.content !== 'string') keepResults(this, event.message.content);
+      if (event.type === 'user' && typeof event.message.content !== 'string')
+        keepResults(this, event.message.content);
       if (event.type === 'result') {
         this.result = {
           isError: event.is_error,
           subtype: event.subtype,
           text: event.result ?? '',
-          ...(typeof event.api_error_status === 'number' ? { apiStatus: event.api_error_status } : {}),
+          ...(typeof event.api_error_status === 'number'
+            ? { apiStatus: event.api_error_status }
+            : {}),
         };
       }
       return { result: event.type === 'result' };
@@ -139,7 +167,8 @@ export function startTranscript(): Transcript & { read(line: string, stream: 'st
   };
 }
 
-// A faulty agent may print garbage fast: a line that cannot be an object is rejected without an exception.
+// A faulty agent may print garbage fast: a line that cannot be an object is rejected without an
+// exception.
 function parseObject(line: string): unknown {
   return line.startsWith('{') ? parseJson(line) : undefined;
 }
@@ -150,12 +179,19 @@ function plain(content: unknown): string {
   return content.map((part) => (typeof part?.text === 'string' ? part.text : '')).join('\n');
 }
 
-/** The failure that the agent's own end shows, before any file is checked. Undefined if there is none so far. */
+/**
+ * The failure that the agent's own end shows, before any file is checked. Undefined if there is
+ * none so far.
+ */
 export function agentFailure(
   transcript: Transcript,
   exit: { type: string; code?: number; name?: string; reason?: string },
 ): Outcome | undefined {
-  const failed = (cause: Extract<Outcome, { status: 'failed' }>['cause'], message: string, hint?: string): Outcome => ({
+  const failed = (
+    cause: Extract<Outcome, { status: 'failed' }>['cause'],
+    message: string,
+    hint?: string,
+  ): Outcome => ({
     status: 'failed',
     cause,
     message: oneLine(message),
@@ -166,7 +202,11 @@ export function agentFailure(
   if (result?.isError) {
     const words = result.text || result.subtype;
     const status = result.apiStatus ?? statusIn(words);
-    if (status === 401 || status === 403 || /not logged in|authentication|invalid api key/i.test(words))
+    if (
+      status === 401 ||
+      status === 403 ||
+      /not logged in|authentication|invalid api key/i.test(words)
+    )
       return failed('auth', words, 'cagematch token show');
     if (status === 429) return failed('rate-limit', words);
     if (status !== undefined || /^api error/i.test(words)) return failed('model', words);
@@ -174,9 +214,15 @@ export function agentFailure(
   }
   if (exit.type === 'signal') return failed('agent', `the agent was killed by ${exit.name}`);
   if (exit.code !== 0)
-    return failed(exit.code === 137 ? 'sandbox' : 'agent', `the agent ended with exit code ${exit.code}${lastWords(transcript)}`);
+    return failed(
+      exit.code === 137 ? 'sandbox' : 'agent',
+      `the agent ended with exit code ${exit.code}${lastWords(transcript)}`,
+    );
   if (!result && transcript.garbage > 0)
-    return failed('agent', `the agent printed ${transcript.garbage} lines that are no stream-json, and no result`);
+    return failed(
+      'agent',
+      `the agent printed ${transcript.garbage} lines that are no stream-json, and no result`,
+    );
   if (!result) return failed('agent', `the agent ended without a result${lastWords(transcript)}`);
   return undefined;
 }

@@ -14,17 +14,29 @@ export function parseYaml(text: string, name: string, kind: string): unknown {
     const line = problem.linePos?.[0].line ?? 1;
     // The parser's message continues with the position and an excerpt.
     const what = messageOf(problem).replace(/ at line \d+, column \d+:?$/, '');
-    throw new CagematchError('bad-input', `${name} line ${line}: ${what}`, `correct line ${line}; ${kind} is YAML`);
+    throw new CagematchError(
+      'bad-input',
+      `${name} line ${line}: ${what}`,
+      `correct line ${line}; ${kind} is YAML`,
+    );
   }
   try {
     return document.toJS();
   } catch (error) {
     // Nested aliases, with which a small file can produce a very large value.
-    throw new CagematchError('bad-input', `${name}: ${messageOf(error)}`, 'write it without aliases');
+    throw new CagematchError(
+      'bad-input',
+      `${name}: ${messageOf(error)}`,
+      'write it without aliases',
+    );
   }
 }
 
 /** Formats a path, for example `modes[1].cpus`. */
 export function placeOf(path: readonly PropertyKey[]): string {
-  return path.map((part, index) => (typeof part === 'number' ? `[${part}]` : `${index === 0 ? '' : '.'}${String(part)}`)).join('');
+  return path
+    .map((part, index) =>
+      typeof part === 'number' ? `[${part}]` : `${index === 0 ? '' : '.'}${String(part)}`,
+    )
+    .join('');
 }

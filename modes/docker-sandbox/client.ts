@@ -1,4 +1,5 @@
-// The two command-line clients, `sbx` and `docker sandbox`: every call has a timeout, and their output and error messages are parsed here.
+// The two command-line clients, `sbx` and `docker sandbox`: every call has a timeout, and their
+// output and error messages are parsed here.
 import type { Context, Detection } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
 import { type Captured, capture, succeeded, whyFailed } from '../../lib/os/capture.js';
@@ -14,17 +15,29 @@ export type SandboxContext = Context<SandboxState>;
 
 export const QUICK_MS = 10_000;
 
-/** The first sandbox also pulls its template; on a small machine every sandbox takes half a minute. */
+/**
+ * The first sandbox also pulls its template; on a small machine every sandbox takes half a minute.
+ */
 const CREATE_S = 600;
 
-const RESTART: Record<Cli, string> = { sbx: 'sbx daemon restart', 'docker sandbox': 'start Docker Desktop' };
+const RESTART: Record<Cli, string> = {
+  sbx: 'sbx daemon restart',
+  'docker sandbox': 'start Docker Desktop',
+};
 
-const HYPERVISOR = 'Enable-WindowsOptionalFeature -Online -FeatureName HypervisorPlatform -All (as administrator)';
+const HYPERVISOR =
+  'Enable-WindowsOptionalFeature -Online -FeatureName HypervisorPlatform -All (as administrator)';
 
 /** What error messages of the client mean. Matched only against the output of failed calls. */
-const TROUBLES: { pattern: RegExp; status: Unready['status']; reason: string; hint: Record<Cli, string> }[] = [
+const TROUBLES: {
+  pattern: RegExp;
+  status: Unready['status'];
+  reason: string;
+  hint: Record<Cli, string>;
+}[] = [
   {
-    pattern: /not (authenticated|signed in|logged in)|please sign in|no valid user session|session (has expired|could not be refreshed)/i,
+    pattern:
+      /not (authenticated|signed in|logged in)|please sign in|no valid user session|session (has expired|could not be refreshed)/i,
     status: 'unconfigured',
     reason: 'not signed in to Docker',
     hint: { sbx: 'sbx login', 'docker sandbox': 'docker login' },
@@ -42,7 +55,10 @@ const TROUBLES: { pattern: RegExp; status: Unready['status']; reason: string; hi
     hint: { sbx: HYPERVISOR, 'docker sandbox': HYPERVISOR },
   },
   ...(['absent', 'closed'] as const).map((kvm) => ({
-    pattern: kvm === 'absent' ? /\bkvm\b.*(no such|not (found|available|supported|present|enabled))/i : /\bkvm\b/i,
+    pattern:
+      kvm === 'absent'
+        ? /\bkvm\b.*(no such|not (found|available|supported|present|enabled))/i
+        : /\bkvm\b/i,
     status: 'unconfigured' as const,
     ...kvmTrouble(kvm),
   })),
@@ -68,7 +84,11 @@ export function lackHere({ platform }: Context): Lack | undefined {
 /** The platforms that Docker documents as supported. */
 const NEEDS: Partial<Record<NodeJS.Platform, Need>> = {
   darwin: { first: '23', called: 'macOS 14', arch: { is: 'arm64', called: 'Apple silicon' } },
-  win32: { first: '10.0.22000', called: 'Windows 11', arch: { is: 'x64', called: 'a 64-bit Intel or AMD processor' } },
+  win32: {
+    first: '10.0.22000',
+    called: 'Windows 11',
+    arch: { is: 'x64', called: 'a 64-bit Intel or AMD processor' },
+  },
   linux: { first: '24.04', called: 'Ubuntu 24.04', distribution: 'ubuntu', kvm: true },
 };
 
@@ -77,7 +97,8 @@ export function diagnose(ctx: Context, cli: Cli, result: Captured): Unready | un
   const printed = `${result.stderr}\n${result.stdout}`;
   const trouble = TROUBLES.find(({ pattern }) => pattern.test(printed));
   if (trouble) {
-    const reason = trouble.status === 'broken' ? `${trouble.reason}: ${whyFailed(result)}` : trouble.reason;
+    const reason =
+      trouble.status === 'broken' ? `${trouble.reason}: ${whyFailed(result)}` : trouble.reason;
     return { status: trouble.status, reason, hint: trouble.hint[cli] };
   }
   if (result.failure === 'timeout' && !ctx.signal.aborted)
@@ -85,8 +106,16 @@ export function diagnose(ctx: Context, cli: Cli, result: Captured): Unready | un
   return undefined;
 }
 
-/** stdin is never inherited from the caller: a command could otherwise stop and wait for input that nobody gives. */
-export function sandbox(ctx: Context, cli: Cli, args: string[], timeoutMs: number): Promise<Captured> {
+/**
+ * stdin is never inherited from the caller: a command could otherwise stop and wait for input that
+ * nobody gives.
+ */
+export function sandbox(
+  ctx: Context,
+  cli: Cli,
+  args: string[],
+  timeoutMs: number,
+): Promise<Captured> {
   return capture(argvOf(cli, args), { env: envOf(ctx), signal: ctx.signal, timeoutMs });
 }
 
@@ -98,11 +127,21 @@ export function envOf(ctx: Context) {
   return { ...ctx.env, SBX_NO_TELEMETRY: '1' };
 }
 
-export async function must(ctx: Context, cli: Cli, args: string[], timeoutMs: number, code: CagematchError['code']): Promise<string> {
+export async function must(
+  ctx: Context,
+  cli: Cli,
+  args: string[],
+  timeoutMs: number,
+  code: CagematchError['code'],
+): Promise<string> {
   const result = await sandbox(ctx, cli, args, timeoutMs);
   if (succeeded(result)) return result.stdout;
   const trouble = diagnose(ctx, cli, result);
-  throw new CagematchError(code, `${cli} ${args[0]}: ${trouble?.reason ?? whyFailed(result)}`, trouble?.hint);
+  throw new CagematchError(
+    code,
+    `${cli} ${args[0]}: ${trouble?.reason ?? whyFailed(result)}`,
+    trouble?.hint,
+  );
 }
 
 export function createMs(ctx: Context): number {
@@ -116,11 +155,17 @@ interface Shown {
   status?: string;
 }
 
-/** Parses `ls --json`: the list is under `sandboxes` or `vms`, possibly after messages of a daemon that had to be started first. */
+/**
+ * Parses `ls --json`: the list is under `sandboxes` or `vms`, possibly after messages of a daemon
+ * that had to be started first.
+ */
 export function readList(stdout: string): Shown[] | undefined {
   const from = stdout.search(/^\{/m);
   try {
-    const { sandboxes, vms } = JSON.parse(stdout.slice(Math.max(from, 0))) as Record<'sandboxes' | 'vms', Shown[] | null | undefined>;
+    const { sandboxes, vms } = JSON.parse(stdout.slice(Math.max(from, 0))) as Record<
+      'sandboxes' | 'vms',
+      Shown[] | null | undefined
+    >;
     if (sandboxes === undefined && vms === undefined) return undefined;
     return sandboxes ?? vms ?? [];
   } catch {
@@ -135,21 +180,34 @@ export async function client(ctx: SandboxContext): Promise<Cli> {
   throw new CagematchError('not-ready', found.reason, found.hint);
 }
 
-/** Which of the two clients is installed. Other tools are also called `sbx`, so we rely only on its version line. */
+/**
+ * Which of the two clients is installed. Other tools are also called `sbx`, so we rely only on its
+ * version line.
+ */
 export async function identify(ctx: Context): Promise<{ cli: Cli; version: string } | Unready> {
   const sbx = await sandbox(ctx, 'sbx', ['version'], VERSION_MS);
   const version = SBX_VERSION.exec(sbx.stdout)?.[1];
   if (version !== undefined) return { cli: 'sbx', version };
-  // A timeout does not mean that this is another tool: falling back to the older client would measure the wrong program.
-  if (sbx.failure === 'timeout') return { status: 'broken', reason: 'sbx version gives no answer', hint: RESTART.sbx };
+  // A timeout does not mean that this is another tool: falling back to the older client would
+  // measure the wrong program.
+  if (sbx.failure === 'timeout')
+    return { status: 'broken', reason: 'sbx version gives no answer', hint: RESTART.sbx };
   const plugin = await sandbox(ctx, 'docker sandbox', ['version'], VERSION_MS);
   const pluginVersion = PLUGIN_VERSION.exec(plugin.stdout)?.[1];
   if (pluginVersion !== undefined) return { cli: 'docker sandbox', version: pluginVersion };
-  const other = sbx.failure === 'missing' ? 'no sbx command on PATH' : "the sbx on PATH is not Docker's, but another tool of that name";
-  const docker = plugin.failure === 'missing' ? 'no docker either' : 'the docker here has no sandbox plugin';
+  const other =
+    sbx.failure === 'missing'
+      ? 'no sbx command on PATH'
+      : "the sbx on PATH is not Docker's, but another tool of that name";
+  const docker =
+    plugin.failure === 'missing' ? 'no docker either' : 'the docker here has no sandbox plugin';
   const lack = lackHere(ctx);
   const reason = `${other}, and ${docker}${lack === undefined ? '' : `; ${lack.reason}`}`;
-  return { status: 'absent', reason, hint: INSTALL[ctx.platform] ?? 'see docs.docker.com/ai/sandboxes' };
+  return {
+    status: 'absent',
+    reason,
+    hint: INSTALL[ctx.platform] ?? 'see docs.docker.com/ai/sandboxes',
+  };
 }
 
 /** Two lines since 0.2x, one line since 0.33; other tools of this name print neither. */
@@ -161,6 +219,7 @@ const VERSION_MS = 2000;
 
 export const INSTALL: Partial<Record<NodeJS.Platform, string>> = {
   darwin: 'brew trust docker/tap && brew install docker/tap/sbx',
-  linux: 'curl -fsSL https://get.docker.com | sudo REPO_ONLY=1 sh && sudo apt-get install docker-sbx (Ubuntu 24.04+, KVM)',
+  linux:
+    'curl -fsSL https://get.docker.com | sudo REPO_ONLY=1 sh && sudo apt-get install docker-sbx (Ubuntu 24.04+, KVM)',
   win32: 'winget install -h Docker.sbx',
 };

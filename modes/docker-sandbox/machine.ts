@@ -30,7 +30,8 @@ function distributionIn(path: string): { id: string; version: string } {
   } catch {
     // Without the file the distribution is unknown.
   }
-  const value = (name: string) => new RegExp(`^${name}=["']?([^"'\n]*)`, 'm').exec(text)?.[1] ?? 'unknown';
+  const value = (name: string) =>
+    new RegExp(`^${name}=["']?([^"'\n]*)`, 'm').exec(text)?.[1] ?? 'unknown';
   return { id: value('ID'), version: value('VERSION_ID') };
 }
 
@@ -63,8 +64,14 @@ export interface Need {
 /** Why a program is not supported here. @param what the program's name */
 export function lackIn(machine: Machine, what: string, need: Need | undefined): Lack | undefined {
   if (need === undefined) return undefined;
-  const { id, version } = machine.distribution ?? { id: machine.platform, version: machine.release };
-  if ((need.distribution !== undefined && id !== need.distribution) || isBefore(version, need.first))
+  const { id, version } = machine.distribution ?? {
+    id: machine.platform,
+    version: machine.release,
+  };
+  if (
+    (need.distribution !== undefined && id !== need.distribution) ||
+    isBefore(version, need.first)
+  )
     return {
       reason: `${what} is supported on ${need.called} and later, and this is ${id} ${version}`,
       hint: `use ${need.called} or later`,
@@ -80,12 +87,21 @@ export function lackIn(machine: Machine, what: string, need: Need | undefined): 
 /** Why this user cannot use KVM. */
 export function lackOfKvm({ kvm }: Pick<Machine, 'kvm'>): Lack | undefined {
   if (kvm === 'absent')
-    return { reason: 'this machine has no /dev/kvm', hint: 'turn on virtualization in its firmware; in a VM, nested virtualization' };
-  if (kvm === 'closed') return { reason: 'KVM is not open to this user', hint: 'sudo usermod -aG kvm $USER, then sign in again' };
+    return {
+      reason: 'this machine has no /dev/kvm',
+      hint: 'turn on virtualization in its firmware; in a VM, nested virtualization',
+    };
+  if (kvm === 'closed')
+    return {
+      reason: 'KVM is not open to this user',
+      hint: 'sudo usermod -aG kvm $USER, then sign in again',
+    };
   return undefined;
 }
 
-/** Compares versions component by component; a version that is not numeric sorts before all others. */
+/**
+ * Compares versions component by component; a version that is not numeric sorts before all others.
+ */
 function isBefore(version: string, first: string): boolean {
   const [a, b] = [version, first].map((dotted) => dotted.split('.').map(Number));
   for (const [at, wanted] of (b ?? []).entries()) {

@@ -1,7 +1,15 @@
 // Detection of an installed and ready client, and the setup steps.
 import type { Context, Detection, SetupStep } from '../../lib/contract.js';
 import { type Captured, succeeded, whyFailed } from '../../lib/os/capture.js';
-import { diagnose, INSTALL, identify, lackHere, readList, type SandboxState, sandbox } from './client.js';
+import {
+  diagnose,
+  INSTALL,
+  identify,
+  lackHere,
+  readList,
+  type SandboxState,
+  sandbox,
+} from './client.js';
 import { CLONE } from './sandbox.js';
 import { namesTemplate, templateOf } from './template.js';
 
@@ -20,7 +28,12 @@ export async function detect(ctx: Context): Promise<Detection<SandboxState>> {
   ]);
   const trouble = diagnose(ctx, cli, listed) ?? (policy && diagnose(ctx, cli, policy));
   if (trouble) return trouble;
-  if (!readList(listed.stdout)) return { status: 'broken', reason: `${cli} ls: ${whyFailed(listed)}`, hint: `${cli} ls --json` };
+  if (!readList(listed.stdout))
+    return {
+      status: 'broken',
+      reason: `${cli} ls: ${whyFailed(listed)}`,
+      hint: `${cli} ls --json`,
+    };
   const whole = `${cli} ${version}`;
   return {
     status: 'ready',
@@ -48,16 +61,24 @@ export async function setup(ctx: Context): Promise<SetupStep[]> {
       )
     : [];
   const [listed, policy, templates] = results;
-  /** False if the client reports that exactly this step is missing; undefined if it fails before it gets that far. */
+  /**
+   * False if the client reports that exactly this step is missing; undefined if it fails before it
+   * gets that far.
+   */
   const done = (result: Captured | undefined, hint: string) =>
-    result === undefined ? undefined : succeeded(result) || (diagnose(ctx, 'sbx', result)?.hint === hint ? false : undefined);
-  const pulled = templates && succeeded(templates) ? namesTemplate(ctx, templates.stdout) : undefined;
+    result === undefined
+      ? undefined
+      : succeeded(result) || (diagnose(ctx, 'sbx', result)?.hint === hint ? false : undefined);
+  const pulled =
+    templates && succeeded(templates) ? namesTemplate(ctx, templates.stdout) : undefined;
   return [
     {
       text: `a machine that sbx runs on${lack === undefined ? '' : `: ${lack.reason}`}`,
       // On Windows only administrators can query the hypervisor.
       done: lack ? false : ctx.platform === 'win32' ? undefined : true,
-      hint: lack?.hint ?? 'macOS 14 on Apple silicon, Windows 11 with its Hypervisor Platform, or Ubuntu 24.04 with KVM',
+      hint:
+        lack?.hint ??
+        'macOS 14 on Apple silicon, Windows 11 with its Hypervisor Platform, or Ubuntu 24.04 with KVM',
     },
     {
       text: here ? `sbx ${found.version}` : 'sbx is on PATH',
@@ -70,7 +91,11 @@ export async function setup(ctx: Context): Promise<SetupStep[]> {
       done: done(policy, 'sbx policy init balanced'),
       hint: 'sbx policy init balanced',
     },
-    { text: `the template is here: ${templateOf(ctx)}`, done: pulled, hint: 'npx cagematch build docker-sandbox' },
+    {
+      text: `the template is here: ${templateOf(ctx)}`,
+      done: pulled,
+      hint: 'npx cagematch build docker-sandbox',
+    },
     CREDENTIALS,
   ];
 }

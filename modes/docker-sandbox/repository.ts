@@ -1,24 +1,41 @@
-// Writes a folder's files as a git repository with one commit, without running git: no git on this host may read files that an agent
-// could have written.
+// Writes a folder's files as a git repository with one commit, without running git: no git on this
+// host may read files that an agent could have written.
 import { createHash } from 'node:crypto';
-import { type Dirent, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import {
+  type Dirent,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { deflateSync } from 'node:zlib';
 
 const WHO = 'cagematch <cagematch@localhost> 0 +0000';
 
 /**
- * Turns `into` into a repository with that commit at HEAD but without a working tree: cloning needs only the objects.
- * @returns whether the commit contains the whole folder; git does not track empty folders or anything named `.git`
+ * Turns `into` into a repository with that commit at HEAD but without a working tree: cloning needs
+ * only the objects.
+ * @returns whether the commit contains the whole folder; git does not track empty folders or
+ *   anything named `.git`
  */
 export function writeRepository(folder: string, into: string): { whole: boolean } {
   const git = join(into, '.git');
   for (const name of ['objects', 'refs/heads']) mkdirSync(join(git, name), { recursive: true });
   const seen = { whole: true };
   const tree = writeFolder(git, folder, seen) ?? writeObject(git, 'tree', Buffer.alloc(0));
-  const commit = writeObject(git, 'commit', Buffer.from(`tree ${tree}\nauthor ${WHO}\ncommitter ${WHO}\n\nthe workspace\n`));
+  const commit = writeObject(
+    git,
+    'commit',
+    Buffer.from(`tree ${tree}\nauthor ${WHO}\ncommitter ${WHO}\n\nthe workspace\n`),
+  );
   writeFileSync(join(git, 'refs/heads/main'), `${commit}\n`);
-  writeFileSync(join(git, 'config'), '[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n');
+  writeFileSync(
+    join(git, 'config'),
+    '[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n',
+  );
   writeFileSync(join(git, 'HEAD'), 'ref: refs/heads/main\n');
   return seen;
 }
@@ -31,7 +48,14 @@ function writeFolder(git: string, folder: string, seen: { whole: boolean }): str
       const path = join(folder, entry.name);
       const object = entry.name.toLowerCase() === '.git' ? undefined : idOf(git, path, entry, seen);
       if (object === undefined) seen.whole = false;
-      return object === undefined ? [] : [Buffer.concat([Buffer.from(`${object.mode} ${entry.name}\0`), Buffer.from(object.id, 'hex')])];
+      return object === undefined
+        ? []
+        : [
+            Buffer.concat([
+              Buffer.from(`${object.mode} ${entry.name}\0`),
+              Buffer.from(object.id, 'hex'),
+            ]),
+          ];
     });
   return lines.length === 0 ? undefined : writeObject(git, 'tree', Buffer.concat(lines));
 }
@@ -39,8 +63,14 @@ function writeFolder(git: string, folder: string, seen: { whole: boolean }): str
 /** Git's sort order: a folder sorts as if its name ended with a slash. */
 const sortedBy = (entry: Dirent) => (entry.isDirectory() ? `${entry.name}/` : entry.name);
 
-function idOf(git: string, path: string, entry: Dirent, seen: { whole: boolean }): { mode: string; id: string } | undefined {
-  if (entry.isSymbolicLink()) return { mode: '120000', id: writeObject(git, 'blob', Buffer.from(readlinkSync(path))) };
+function idOf(
+  git: string,
+  path: string,
+  entry: Dirent,
+  seen: { whole: boolean },
+): { mode: string; id: string } | undefined {
+  if (entry.isSymbolicLink())
+    return { mode: '120000', id: writeObject(git, 'blob', Buffer.from(readlinkSync(path))) };
   if (entry.isFile()) {
     const mode = (lstatSync(path).mode & 0o100) === 0 ? '100644' : '100755';
     return { mode, id: writeObject(git, 'blob', readFileSync(path)) };

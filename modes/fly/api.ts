@@ -6,7 +6,10 @@ import { CagematchError } from '../../lib/errors.js';
 import { imageName } from '../../lib/kit/oci/image.js';
 import { type Answer, type HttpApi, hasSucceeded, openHttpApi, whyRefused } from './http-api.js';
 
-/** The API's rate limit for every action on one machine, and on one app; reading a machine has a higher limit. */
+/**
+ * The API's rate limit for every action on one machine, and on one app; reading a machine has a
+ * higher limit.
+ */
 const ACTION = { perSecond: 1, burst: 3 };
 
 const READING = { perSecond: 5, burst: 10 };
@@ -32,7 +35,9 @@ export interface Machine {
 export function appOf(ctx: Context): string | undefined {
   if (ctx.env.CAGEMATCH_FLY_APP) return ctx.env.CAGEMATCH_FLY_APP;
   try {
-    return /^\s*app\s*=\s*["']([^"']+)["']/m.exec(readFileSync(join(ctx.packageRoot, 'fly.toml'), 'utf8'))?.[1];
+    return /^\s*app\s*=\s*["']([^"']+)["']/m.exec(
+      readFileSync(join(ctx.packageRoot, 'fly.toml'), 'utf8'),
+    )?.[1];
   } catch {
     return undefined;
   }
@@ -54,7 +59,9 @@ interface Request {
 export function client(ctx: Context): Promise<HttpApi> {
   const token = ctx.env.FLY_API_TOKEN ?? '';
   const base = ctx.env.FLY_FLAPS_BASE_URL ?? 'https://api.machines.dev';
-  return ctx.keep<HttpApi>(`api ${base}`, () => openHttpApi(base, token.startsWith('FlyV1 ') ? token : `Bearer ${token}`));
+  return ctx.keep<HttpApi>(`api ${base}`, () =>
+    openHttpApi(base, token.startsWith('FlyV1 ') ? token : `Bearer ${token}`),
+  );
 }
 
 export async function call(ctx: Context, request: Request): Promise<Answer> {
@@ -71,28 +78,44 @@ export async function call(ctx: Context, request: Request): Promise<Answer> {
   });
 }
 
-export async function must<T>(ctx: Context, code: CagematchError['code'], request: Request): Promise<T> {
+export async function must<T>(
+  ctx: Context,
+  code: CagematchError['code'],
+  request: Request,
+): Promise<T> {
   const answer = await call(ctx, request);
   if (hasSucceeded(answer)) return answer.body as T;
   const trouble = diagnose(appOf(ctx) ?? '', answer);
   throw new CagematchError(code, trouble.reason, trouble.hint);
 }
 
-/** True if the region, or the organization's quota there, is exhausted: the status code does not distinguish either case. */
+/**
+ * True if the region, or the organization's quota there, is exhausted: the status code does not
+ * distinguish either case.
+ */
 export function isFull(answer: Answer): boolean {
   if (answer.status === undefined) return false;
   const { status } = (answer.body ?? {}) as { status?: string };
   return status === 'insufficient_capacity' || FULL.test(whyRefused(answer));
 }
 
-const FULL = /insufficient (resources|capacity|memory|cpus)|no capacity|at capacity|could not reserve resource|over the allowed quota/i;
+const FULL =
+  /insufficient (resources|capacity|memory|cpus)|no capacity|at capacity|could not reserve resource|over the allowed quota/i;
 
-export function diagnose(app: string, answer: Answer): { broken: boolean; reason: string; hint: string } {
+export function diagnose(
+  app: string,
+  answer: Answer,
+): { broken: boolean; reason: string; hint: string } {
   const message = whyRefused(answer);
   if (message === NO_TOKEN) return { broken: false, reason: message, hint: tokenHint(app) };
   if (answer.status === undefined)
-    return { broken: true, reason: `the Machines API does not answer: ${message}`, hint: 'check the network, or FLY_FLAPS_BASE_URL' };
-  if (answer.status === 401) return { broken: false, reason: `Fly.io refuses the token (${message})`, hint: tokenHint(app) };
+    return {
+      broken: true,
+      reason: `the Machines API does not answer: ${message}`,
+      hint: 'check the network, or FLY_FLAPS_BASE_URL',
+    };
+  if (answer.status === 401)
+    return { broken: false, reason: `Fly.io refuses the token (${message})`, hint: tokenHint(app) };
   if (answer.status === 403 || (answer.status === 404 && !/machine|manifest|image/i.test(message)))
     return {
       broken: false,
@@ -108,15 +131,30 @@ export function diagnose(app: string, answer: Answer): { broken: boolean; reason
 
 /** @param repeatable false if nothing bounds the waiting time */
 export function askForApp(ctx: Context, repeatable = true): Promise<Answer> {
-  return call(ctx, { method: 'GET', path: '', key: 'app', pace: READING, timeoutMs: 4500, repeatable });
+  return call(ctx, {
+    method: 'GET',
+    path: '',
+    key: 'app',
+    pace: READING,
+    timeoutMs: 4500,
+    repeatable,
+  });
 }
 
 export function whyNoMachine(ctx: Context, answer: Answer): CagematchError {
   const message = whyRefused(answer);
   if (/manifest|unable to (resolve|pull)|image .*not found/i.test(message))
-    return new CagematchError('image-unavailable', `Fly.io cannot get ${imageOf(ctx)} (${message})`, 'npm run fly:build');
+    return new CagematchError(
+      'image-unavailable',
+      `Fly.io cannot get ${imageOf(ctx)} (${message})`,
+      'npm run fly:build',
+    );
   if (/\bregion\b/i.test(message))
-    return new CagematchError('launch-failed', `Fly.io refuses the region (${message})`, 'fly platform regions');
+    return new CagematchError(
+      'launch-failed',
+      `Fly.io refuses the region (${message})`,
+      'fly platform regions',
+    );
   const trouble = diagnose(appOf(ctx) ?? '', answer);
   return new CagematchError('launch-failed', trouble.reason, trouble.hint);
 }

@@ -25,7 +25,13 @@ export function dollars(amount: number): string {
 }
 
 /** @param rate dollars per second */
-export async function charge(ctx: Context, whose: string, price: ListPrice, ms: number, rate: number): Promise<void> {
+export async function charge(
+  ctx: Context,
+  whose: string,
+  price: ListPrice,
+  ms: number,
+  rate: number,
+): Promise<void> {
   const bill = await ctx.keep<Bill>('bill', () => {
     const sum = { machines: 0, seconds: 0, dollars: 0 };
     return {

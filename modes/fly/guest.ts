@@ -9,7 +9,8 @@ export const PRICE: ListPrice = {
   cpu: 0.695,
   gib: 5,
   hours: 730,
-  basis: 'estimate: list price of 2024-10-03 in the cheapest region, up to 1.9 times that elsewhere',
+  basis:
+    'estimate: list price of 2024-10-03 in the cheapest region, up to 1.9 times that elsewhere',
 };
 
 /** The sizes that Fly.io sells with shared processors. */
@@ -21,7 +22,11 @@ export function guestOf(ctx: Context) {
   const { stepMiB, mostMiBEach } = SIZES;
   const memory = ctx.options.memoryMiB ?? Math.min(4096, cpus * mostMiBEach);
   if (!SIZES.cpus.includes(cpus))
-    throw new CagematchError('not-ready', `Fly.io has machines with ${SIZES.cpus.join(', ')} processors, not ${cpus}`, 'cpus: 2');
+    throw new CagematchError(
+      'not-ready',
+      `Fly.io has machines with ${SIZES.cpus.join(', ')} processors, not ${cpus}`,
+      'cpus: 2',
+    );
   if (memory % stepMiB !== 0 || memory < cpus * stepMiB || memory > cpus * mostMiBEach)
     throw new CagematchError(
       'not-ready',

@@ -1,4 +1,5 @@
-// Client for a JSON API over HTTP that keeps to its rate limit and waits when the answer is "too many requests".
+// Client for a JSON API over HTTP that keeps to its rate limit and waits when the answer is "too
+// many requests".
 import { setTimeout as sleep } from 'node:timers/promises';
 import { monotonic } from '../../lib/clock.js';
 import type { Closable } from '../../lib/contract.js';
@@ -11,7 +12,9 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024;
 const MAX_REJECTIONS = 8;
 /** The longest single wait that the server may impose on a call. */
 const MAX_WAIT_MS = 30_000;
-/** We stay a little below the allowed rate, because the network can bring two calls closer together. */
+/**
+ * We stay a little below the allowed rate, because the network can bring two calls closer together.
+ */
 const MARGIN = 1.05;
 
 interface Pace {
@@ -56,7 +59,10 @@ export function openHttpApi(base: string, authorization: string): HttpApi {
     try {
       const response = await fetch(new URL(call.path, base), {
         method: call.method,
-        headers: { authorization, ...(call.body === undefined ? {} : { 'content-type': 'application/json' }) },
+        headers: {
+          authorization,
+          ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
         ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
         // Do not follow redirects: the token must not be sent to another address.
         redirect: 'error',
@@ -83,7 +89,11 @@ export function openHttpApi(base: string, authorization: string): HttpApi {
         if (answer.status === 429 && rejections < MAX_REJECTIONS) {
           rejections += 1;
           await pause(Math.min(retryAfterMs(answer.headers) ?? 1000, MAX_WAIT_MS), signal);
-        } else if (call.repeatable && retries < 2 && (answer.status === undefined || [500, 502, 503, 504].includes(answer.status))) {
+        } else if (
+          call.repeatable &&
+          retries < 2 &&
+          (answer.status === undefined || [500, 502, 503, 504].includes(answer.status))
+        ) {
           retries += 1;
           await pause(500 * retries, signal);
         } else return answer;
@@ -112,11 +122,15 @@ export function whyRefused(answer: Answer): string {
       : body !== null && typeof body === 'object'
         ? ('error' in body && body.error) || ('message' in body && body.message)
         : undefined;
-  const detail = typeof message === 'string' ? `: ${oneLine(message.trim().split('\n', 1)[0] ?? '')}` : '';
+  const detail =
+    typeof message === 'string' ? `: ${oneLine(message.trim().split('\n', 1)[0] ?? '')}` : '';
   return `HTTP ${answer.status}${detail}`;
 }
 
-/** How long each call has to wait for its turn. Per key, one timestamp records when the allowance is full again. */
+/**
+ * How long each call has to wait for its turn. Per key, one timestamp records when the allowance is
+ * full again.
+ */
 export function createPacer(now: () => number = () => performance.now()) {
   const wholeAtMs = new Map<string, number>();
   return {
@@ -166,4 +180,5 @@ function whyUnreachable(error: unknown): string {
 }
 
 /** Resolves early when the signal is aborted: the call itself then ends at once. */
-const pause = (ms: number, signal: AbortSignal) => sleep(Math.max(0, ms), undefined, { signal }).catch(() => {});
+const pause = (ms: number, signal: AbortSignal) =>
+  sleep(Math.max(0, ms), undefined, { signal }).catch(() => {});

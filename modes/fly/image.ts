@@ -16,9 +16,18 @@ export const INSTALL = 'curl -L https://fly.io/install.sh | sh';
 export async function flyCli(
   ctx: Context,
   args: string[],
-  options: { input?: string; cwd?: string; code: CagematchError['code']; timeoutMs: number; onLine?: (line: string) => void },
+  options: {
+    input?: string;
+    cwd?: string;
+    code: CagematchError['code'];
+    timeoutMs: number;
+    onLine?: (line: string) => void;
+  },
 ): Promise<string> {
-  const program = await oneProgram(CLI, /^fly(?:ctl)? v(\S+)/, ctx, { code: options.code, hint: INSTALL });
+  const program = await oneProgram(CLI, /^fly(?:ctl)? v(\S+)/, ctx, {
+    code: options.code,
+    hint: INSTALL,
+  });
   return output([program, ...args], { env: ctx.env, signal: ctx.signal, ...options });
 }
 
@@ -29,7 +38,16 @@ export async function build(ctx: Context, fresh: boolean): Promise<void> {
   try {
     await fillBuildContext(ctx, folder);
     copyFileSync(join(ctx.packageRoot, 'fly.toml'), join(folder, 'fly.toml'));
-    const args = ['deploy', '--build-only', '--push', '--image-label', label(ctx), '--app', app, ...(fresh ? ['--no-cache'] : [])];
+    const args = [
+      'deploy',
+      '--build-only',
+      '--push',
+      '--image-label',
+      label(ctx),
+      '--app',
+      app,
+      ...(fresh ? ['--no-cache'] : []),
+    ];
     args.push('--build-arg', `AGENT_VERSION=${ctx.agentVersion}`);
     const bounds = { code: 'image-unavailable' as const, timeoutMs: 20 * 60_000 };
     await flyCli(ctx, args, { cwd: folder, onLine: ctx.say, ...bounds });

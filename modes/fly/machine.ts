@@ -4,7 +4,19 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { monotonic } from '../../lib/clock.js';
 import type { Context, LaunchSpec, Listed } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { appOf, call, client, diagnose, get, imageOf, isFull, type Machine, must, regionsOf, whyNoMachine } from './api.js';
+import {
+  appOf,
+  call,
+  client,
+  diagnose,
+  get,
+  imageOf,
+  isFull,
+  type Machine,
+  must,
+  regionsOf,
+  whyNoMachine,
+} from './api.js';
 import { guestOf } from './guest.js';
 import { type Answer, hasSucceeded, mayBeDone, whyRefused } from './http-api.js';
 
@@ -37,19 +49,28 @@ export async function order(ctx: Context, spec: LaunchSpec, content: Content[]):
       restart: { policy: 'no' },
       auto_destroy: true,
       metadata: metadata(ctx),
-      // None of these files may contain a secret: the configuration outlives the run in the API's records.
-      files: content.map(({ path, bytes }) => ({ guest_path: path, raw_value: bytes.toString('base64'), mode: 0o644 })),
+      // None of these files may contain a secret: the configuration outlives the run in the API's
+      // records.
+      files: content.map(({ path, bytes }) => ({
+        guest_path: path,
+        raw_value: bytes.toString('base64'),
+        mode: 0o644,
+      })),
     },
   };
   const request = { method: 'POST', path: '/machines', key: 'create', timeoutMs: 60_000 } as const;
   const full: string[] = [];
   for (const region of regions.length > 0 ? regions : [undefined]) {
-    const answer = await call(ctx, { ...request, body: region === undefined ? body : { ...body, region } });
+    const answer = await call(ctx, {
+      ...request,
+      body: region === undefined ? body : { ...body, region },
+    });
     if (hasSucceeded(answer)) return answer.body as Machine;
     if (mayBeDone(answer)) throw await afterUnclear(ctx, spec.name, answer);
     if (!isFull(answer)) throw whyNoMachine(ctx, answer);
     full.push(`${region ?? 'the nearest region'} (${whyRefused(answer)})`);
-    if (region !== regions.at(-1)) ctx.say(`Fly.io has no room in ${full.at(-1)}; the next region is tried`);
+    if (region !== regions.at(-1))
+      ctx.say(`Fly.io has no room in ${full.at(-1)}; the next region is tried`);
   }
   throw new CagematchError(
     'launch-failed',
@@ -58,7 +79,10 @@ export async function order(ctx: Context, spec: LaunchSpec, content: Content[]):
   );
 }
 
-/** An order without an answer may still have created a machine, which would cost money, so we look for it by its name and remove it. */
+/**
+ * An order without an answer may still have created a machine, which would cost money, so we look
+ * for it by its name and remove it.
+ */
 async function afterUnclear(ctx: Context, name: string, answer: Answer): Promise<CagematchError> {
   const trouble = diagnose(appOf(ctx) ?? '', answer);
   try {
@@ -67,10 +91,15 @@ async function afterUnclear(ctx: Context, name: string, answer: Answer): Promise
       const made = await machinesNamed(ctx, name);
       for (const id of made) await remove(ctx, id);
       if (made.length > 0)
-        return new CagematchError('launch-failed', `${trouble.reason}; the machine that it made all the same is removed`, trouble.hint);
+        return new CagematchError(
+          'launch-failed',
+          `${trouble.reason}; the machine that it made all the same is removed`,
+          trouble.hint,
+        );
     }
   } catch {
-    // The API cannot be queried now. Destroying this run's sandbox and the sweep after the match look for the machine again.
+    // The API cannot be queried now. Destroying this run's sandbox and the sweep after the match
+    // look for the machine again.
   }
   return new CagematchError('launch-failed', trouble.reason, trouble.hint);
 }
@@ -79,18 +108,30 @@ async function afterUnclear(ctx: Context, name: string, answer: Answer): Promise
 function metadata(ctx: Context) {
   const { match, mode, owner, session } = ctx.labels;
   const kept = session === undefined ? {} : { cagematch_session: session };
-  return { cagematch_match: match, cagematch_mode: mode, cagematch_owner: owner, ...kept, cagematch_host: hostname() };
+  return {
+    cagematch_match: match,
+    cagematch_mode: mode,
+    cagematch_owner: owner,
+    ...kept,
+    cagematch_host: hostname(),
+  };
 }
 
 /** When a machine reached a state: the latest time on our clock that its own timestamp can mean. */
-export async function stampOf(ctx: Context, id: string, status: string): Promise<number | undefined> {
+export async function stampOf(
+  ctx: Context,
+  id: string,
+  status: string,
+): Promise<number | undefined> {
   return stampIn(ctx, await get(ctx, id), status);
 }
 
 async function stampIn(ctx: Context, answer: Answer, status: string): Promise<number | undefined> {
   if (answer.status !== 200) return undefined;
   const event = (answer.body as Machine).events?.find((item) => item.status === status);
-  return event?.timestamp === undefined ? undefined : (await client(ctx)).clock.latest(event.timestamp);
+  return event?.timestamp === undefined
+    ? undefined
+    : (await client(ctx)).clock.latest(event.timestamp);
 }
 
 /** Waits until the machine has started; each request makes the API wait up to a minute. */
@@ -102,7 +143,10 @@ export async function started(ctx: Context, id: string): Promise<void> {
     if (answer.status === 200) return;
     const why = await whyNotRunning(ctx, id);
     if (answer.status !== 408 || why !== undefined || Date.now() > deadline)
-      throw new CagematchError('launch-failed', `the machine does not start: ${why ?? whyRefused(answer)}`);
+      throw new CagematchError(
+        'launch-failed',
+        `the machine does not start: ${why ?? whyRefused(answer)}`,
+      );
   }
 }
 
@@ -126,16 +170,25 @@ async function ours(ctx: Context): Promise<Machine[]> {
   const all = await must<Machine[]>(ctx, 'not-ready', { method: 'GET', path, key: 'list' });
   return all.filter(({ state, config }) => {
     const { cagematch_mode: mode, cagematch_host: host } = config?.metadata ?? {};
-    // A server without this filter would return every machine of the app. Whether an owner on another host is alive is unknown here.
+    // A server without this filter would return every machine of the app. Whether an owner on
+    // another host is alive is unknown here.
     return state !== 'destroyed' && mode === ctx.labels.mode && host === hostname();
   });
 }
 
-const STATES: Record<string, Listed['state']> = { started: 'running', stopped: 'stopped', suspended: 'stopped' };
+const STATES: Record<string, Listed['state']> = {
+  started: 'running',
+  stopped: 'stopped',
+  suspended: 'stopped',
+};
 
 export async function list(ctx: Context): Promise<Listed[]> {
   return (await ours(ctx)).map(({ id, name, state, region, config }) => {
-    const { cagematch_match: match, cagematch_owner: owner, cagematch_session: session } = config?.metadata ?? {};
+    const {
+      cagematch_match: match,
+      cagematch_owner: owner,
+      cagematch_session: session,
+    } = config?.metadata ?? {};
     const labels: Listed['labels'] = { mode: ctx.labels.mode };
     if (match !== undefined) labels.match = match;
     if (owner !== undefined) labels.owner = owner;
@@ -162,8 +215,17 @@ export async function remove(ctx: Context, id: string): Promise<number> {
     }
     if (Date.now() > deadline || ctx.signal.aborted) {
       const why = whyRefused(deleted ?? answer);
-      throw new CagematchError('destroy-failed', `machine ${id} is still there: ${why}`, `fly machine destroy --force ${id}`);
+      throw new CagematchError(
+        'destroy-failed',
+        `machine ${id} is still there: ${why}`,
+        `fly machine destroy --force ${id}`,
+      );
     }
-    if (state !== 'destroying') deleted = await call(ctx, { method: 'DELETE', path: `/machines/${id}?force=true`, key: `delete ${id}` });
+    if (state !== 'destroying')
+      deleted = await call(ctx, {
+        method: 'DELETE',
+        path: `/machines/${id}?force=true`,
+        key: `delete ${id}`,
+      });
   }
 }

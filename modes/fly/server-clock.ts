@@ -1,4 +1,5 @@
-// The offset between a server's clock and ours, estimated from the Date headers of its responses: each narrows it down further.
+// The offset between a server's clock and ours, estimated from the Date headers of its responses:
+// each narrows it down further.
 import { monotonic } from '../../lib/clock.js';
 
 /** A Date header has a resolution of one second. */
@@ -7,9 +8,15 @@ const STEP_MS = 1000;
 export interface ServerClock {
   /** @param date the header @param sentMs and @param receivedMs on the clock of `lib/clock.ts` */
   observe(date: string | null, sentMs: number, receivedMs: number): void;
-  /** How far the server's clock is ahead of this machine's, and the uncertainty of that value; undefined before the first response. */
+  /**
+   * How far the server's clock is ahead of this machine's, and the uncertainty of that value;
+   * undefined before the first response.
+   */
   ahead(): { ms: number; withinMs: number } | undefined;
-  /** The latest moment, on the clock of `lib/clock.ts`, that a timestamp of the server (ms since 1970) can mean. */
+  /**
+   * The latest moment, on the clock of `lib/clock.ts`, that a timestamp of the server (ms since
+   * 1970) can mean.
+   */
   latest(stampMs: number): number | undefined;
 }
 

@@ -10,21 +10,43 @@ export async function setup(ctx: Context): Promise<SetupStep[]> {
   const { status } = await askForApp(ctx, false);
   // A response of "forbidden" or "not found" means that the token itself was accepted.
   const taken = status === 200 || status === 403 || status === 404;
-  const token = !ctx.env.FLY_API_TOKEN ? 'not set' : status === 401 ? 'refused' : taken ? 'taken' : 'not checked: no answer';
+  const token = !ctx.env.FLY_API_TOKEN
+    ? 'not set'
+    : status === 401
+      ? 'refused'
+      : taken
+        ? 'taken'
+        : 'not checked: no answer';
   return [
     {
       text: "Fly's command line is on PATH (it builds and pushes; machines do not need it)",
       done: placesOf(CLI, ctx).length > 0,
       hint: INSTALL,
     },
-    { text: 'you are signed in there', done: status === 200 ? true : undefined, hint: 'fly auth login' },
-    { text: `an app is named${app === undefined ? '' : `: ${app}`}`, done: app !== undefined, hint: NAME_APP },
-    { text: 'the app is there', done: taken ? status === 200 : undefined, hint: createHint(app ?? 'NAME') },
+    {
+      text: 'you are signed in there',
+      done: status === 200 ? true : undefined,
+      hint: 'fly auth login',
+    },
+    {
+      text: `an app is named${app === undefined ? '' : `: ${app}`}`,
+      done: app !== undefined,
+      hint: NAME_APP,
+    },
+    {
+      text: 'the app is there',
+      done: taken ? status === 200 : undefined,
+      hint: createHint(app ?? 'NAME'),
+    },
     {
       text: `FLY_API_TOKEN: ${token}`,
       done: token === 'not checked: no answer' ? undefined : taken,
       hint: `${tokenHint(app ?? 'NAME')}, and put it into .env as FLY_API_TOKEN`,
     },
-    { text: `the image is in its registry: ${label(ctx)}`, done: undefined, hint: 'npm run fly:build' },
+    {
+      text: `the image is in its registry: ${label(ctx)}`,
+      done: undefined,
+      hint: 'npm run fly:build',
+    },
   ];
 }

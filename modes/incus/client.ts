@@ -41,7 +41,10 @@ export interface Server {
   };
 }
 
-/** True if the server is, or may be, on another machine: instances then have neither this host's files nor a route to its gateway. */
+/**
+ * True if the server is, or may be, on another machine: instances then have neither this host's
+ * files nor a route to its gateway.
+ */
 export function isFar(ctx: IncusContext): boolean {
   return ctx.state?.far ?? false;
 }
@@ -51,8 +54,19 @@ export function isClustered(ctx: IncusContext): boolean {
 }
 
 /** stdin is never inherited from the caller: `launch` reads settings from it. */
-export function incus(ctx: IncusContext, args: string[], timeoutMs: number, input = '', signal?: AbortSignal) {
-  return capture(['incus', ...args], { env: ctx.env, timeoutMs, input, ...(signal === undefined ? {} : { signal }) });
+export function incus(
+  ctx: IncusContext,
+  args: string[],
+  timeoutMs: number,
+  input = '',
+  signal?: AbortSignal,
+) {
+  return capture(['incus', ...args], {
+    env: ctx.env,
+    timeoutMs,
+    input,
+    ...(signal === undefined ? {} : { signal }),
+  });
 }
 
 /** @throws `options.code` with the daemon's own message */
@@ -60,9 +74,20 @@ export function must(
   ctx: IncusContext,
   args: string[],
   timeoutMs: number,
-  options: { input?: string; code?: CagematchError['code']; hint?: string; signal?: AbortSignal } = {},
+  options: {
+    input?: string;
+    code?: CagematchError['code'];
+    hint?: string;
+    signal?: AbortSignal;
+  } = {},
 ): Promise<string> {
-  return output(['incus', ...args], { env: ctx.env, timeoutMs, input: '', code: 'launch-failed', ...options });
+  return output(['incus', ...args], {
+    env: ctx.env,
+    timeoutMs,
+    input: '',
+    code: 'launch-failed',
+    ...options,
+  });
 }
 
 /** Waits for the agent in a virtual machine: no commands can be run before it is up. */
@@ -71,7 +96,11 @@ export async function agentUp(ctx: IncusContext, name: string): Promise<void> {
   for (;;) {
     const tried = await incus(ctx, ['exec', name, '--', 'true'], QUICK_MS);
     if (succeeded(tried)) return;
-    if (Date.now() > deadline) throw new CagematchError('launch-failed', `${name} boots, but takes no commands: ${whyFailed(tried)}`);
+    if (Date.now() > deadline)
+      throw new CagematchError(
+        'launch-failed',
+        `${name} boots, but takes no commands: ${whyFailed(tried)}`,
+      );
     await pause(250);
   }
 }
@@ -80,9 +109,13 @@ export async function agentUp(ctx: IncusContext, name: string): Promise<void> {
 export async function remove(ctx: IncusContext, name: string): Promise<boolean> {
   const removal = await incus(ctx, ['delete', '--force', name], 60_000);
   const left = await incus(ctx, ['query', `/1.0/instances/${name}`], QUICK_MS);
-  if (succeeded(left)) throw new CagematchError('destroy-failed', `${name} is still listed: ${whyFailed(removal)}`);
+  if (succeeded(left))
+    throw new CagematchError('destroy-failed', `${name} is still listed: ${whyFailed(removal)}`);
   if (!/not found/i.test(left.stderr))
-    throw new CagematchError('destroy-failed', `cannot determine whether ${name} is gone: ${whyFailed(left)}`);
+    throw new CagematchError(
+      'destroy-failed',
+      `cannot determine whether ${name} is gone: ${whyFailed(left)}`,
+    );
   return succeeded(removal);
 }
 
@@ -92,5 +125,10 @@ export function vmFlag(ctx: IncusContext): string[] {
 
 /** The settings of an instance that record its labels and host. */
 export function labelled(ctx: IncusContext): Record<string, string> {
-  return Object.fromEntries(Object.entries({ ...ctx.labels, host: hostname() }).map(([key, value]) => [`user.cagematch.${key}`, value]));
+  return Object.fromEntries(
+    Object.entries({ ...ctx.labels, host: hostname() }).map(([key, value]) => [
+      `user.cagematch.${key}`,
+      value,
+    ]),
+  );
 }

@@ -12,27 +12,44 @@ const MISSED_MS = 30_000;
 
 export async function list(ctx: IncusContext): Promise<Listed[]> {
   const all =
-    parseJson<{ name: string; status?: string; location?: string; config: Record<string, string> | null }[]>(
-      await must(ctx, ['query', '/1.0/instances?recursion=1'], MISSED_MS, { code: 'not-ready' }),
-    ) ?? [];
+    parseJson<
+      { name: string; status?: string; location?: string; config: Record<string, string> | null }[]
+    >(await must(ctx, ['query', '/1.0/instances?recursion=1'], MISSED_MS, { code: 'not-ready' })) ??
+    [];
   return all.flatMap(({ name, status, location, config }) => {
     const recorded = readLabels(
-      Object.fromEntries(Object.entries(config ?? {}).map(([key, value]) => [key.replace(/^user\./, ''), value])),
+      Object.fromEntries(
+        Object.entries(config ?? {}).map(([key, value]) => [key.replace(/^user\./, ''), value]),
+      ),
     );
     // For an instance on a lost member, only the name is available.
     const match = config === null ? NAME.exec(name)?.[1] : undefined;
     const labels = match === undefined ? recorded : { match, mode: ctx.labels.mode };
-    // A server has other users: whether an owner on another machine is alive cannot be determined from here.
+    // A server has other users: whether an owner on another machine is alive cannot be determined
+    // from here.
     const elsewhere = (config?.['user.cagematch.host'] ?? hostname()) !== hostname();
     if (labels.match === undefined || elsewhere) return [];
-    return [{ id: name, kind: 'instance', labels, state: STATES[status ?? ''] ?? 'unknown', ...placeIn(location) }];
+    return [
+      {
+        id: name,
+        kind: 'instance',
+        labels,
+        state: STATES[status ?? ''] ?? 'unknown',
+        ...placeIn(location),
+      },
+    ];
   });
 }
 
-const STATES: Record<string, Listed['state']> = { Running: 'running', Stopped: 'stopped', Frozen: 'stopped' };
+const STATES: Record<string, Listed['state']> = {
+  Running: 'running',
+  Stopped: 'stopped',
+  Frozen: 'stopped',
+};
 
 /** A server that is no cluster names `none`. */
-const placeIn = (location = '') => (location === '' || location === 'none' ? {} : { place: location });
+const placeIn = (location = '') =>
+  location === '' || location === 'none' ? {} : { place: location };
 
 /** An instance name of ours, which contains the match id. */
 const NAME = /^cagematch-(?:build-|keeper-)?(\d{8}-\d{6}-[0-9a-f]{4})(?:-|$)/;
@@ -46,11 +63,18 @@ interface Resource {
   used_by?: string[] | null;
 }
 
-/** Sends four queries in parallel. Volumes are listed by their pools; the volumes of instances and images are removed with these. */
+/**
+ * Sends four queries in parallel. Volumes are listed by their pools; the volumes of instances and
+ * images are removed with these.
+ */
 export async function census(ctx: IncusContext): Promise<Thing[]> {
   const ask = async (what: string) =>
-    parseJson<Resource[]>(await must(ctx, ['query', `/1.0/${what}?recursion=1`], MISSED_MS, { code: 'not-ready' })) ?? [];
-  const [instances, networks, images, pools] = await Promise.all(['instances', 'networks', 'images', 'storage-pools'].map(ask));
+    parseJson<Resource[]>(
+      await must(ctx, ['query', `/1.0/${what}?recursion=1`], MISSED_MS, { code: 'not-ready' }),
+    ) ?? [];
+  const [instances, networks, images, pools] = await Promise.all(
+    ['instances', 'networks', 'images', 'storage-pools'].map(ask),
+  );
   const labels = (config: Resource['config']) =>
     Object.entries(config ?? {}).map(([key, value]) => `${key.replace(/^user\./, '')}=${value}`);
   const thing = (kind: string) => (resource: Resource) => ({
@@ -73,16 +97,25 @@ export async function census(ctx: IncusContext): Promise<Thing[]> {
   ];
 }
 
-/** The usage of an instance is reported only by storage that accounts for it (ZFS; Btrfs and directories with quotas). */
-export async function disk(ctx: IncusContext, handle: Handle): Promise<{ imageBytes?: number; sandboxBytes?: number }> {
-  const ask = async <T>(path: string) => parseJson<T>((await incus(ctx, ['query', path], QUICK_MS)).stdout);
+/**
+ * The usage of an instance is reported only by storage that accounts for it (ZFS; Btrfs and
+ * directories with quotas).
+ */
+export async function disk(
+  ctx: IncusContext,
+  handle: Handle,
+): Promise<{ imageBytes?: number; sandboxBytes?: number }> {
+  const ask = async <T>(path: string) =>
+    parseJson<T>((await incus(ctx, ['query', path], QUICK_MS)).stdout);
   const image = async () => {
     const known = await fingerprint(ctx, template(ctx));
     return known && ask<{ size?: number }>(`/1.0/images/${known.image}`);
   };
   const [made, state] = await Promise.all([
     image(),
-    ask<{ disk?: Record<string, { usage?: number }> | null }>(`/1.0/instances/${handle.name}/state`),
+    ask<{ disk?: Record<string, { usage?: number }> | null }>(
+      `/1.0/instances/${handle.name}/state`,
+    ),
   ]);
   const usage = state?.disk?.root?.usage;
   // Storage without accounting reports 0 or -1.
@@ -92,7 +125,10 @@ export async function disk(ctx: IncusContext, handle: Handle): Promise<{ imageBy
   };
 }
 
-/** The operations include commands run in the instance. The contents of the template are in the instance itself. */
+/**
+ * The operations include commands run in the instance. The contents of the template are in the
+ * instance itself.
+ */
 export function traces(ctx: IncusContext, { name }: Handle): Trace[] {
   const ask = (source: Trace['source'], ...args: string[]): Trace => ({
     source,
@@ -109,10 +145,15 @@ export function traces(ctx: IncusContext, { name }: Handle): Trace[] {
   ];
 }
 
-/** True for the instance's monitor, its virtual machine, or the process that runs a command in it; false for our own client. */
+/**
+ * True for the instance's monitor, its virtual machine, or the process that runs a command in it;
+ * false for our own client.
+ */
 export function serves(argv: string[], name: string): boolean {
   // The monitor has overwritten its arguments with its title.
   const words = argv.join(' ').split(' ');
   if (basename(words[0] ?? '') === 'incus') return false;
-  return words.some((word) => word === name || word.startsWith(`${name},`) || word.includes(`/${name}/`));
+  return words.some(
+    (word) => word === name || word.startsWith(`${name},`) || word.includes(`/${name}/`),
+  );
 }

@@ -1,4 +1,5 @@
-// The machines that a runtime spreads sandboxes over: choosing one for the next sandbox, noticing when a machine with sandboxes is lost.
+// The machines that a runtime spreads sandboxes over: choosing one for the next sandbox, noticing
+// when a machine with sandboxes is lost.
 import type { Closable, ExecEvent } from '../../lib/contract.js';
 import { CagematchError, messageOf } from '../../lib/errors.js';
 import type { LocalStream } from '../../lib/os/stream.js';
@@ -13,11 +14,15 @@ export interface Member {
 
 export interface Members extends Closable {
   /**
-   * Chooses where a sandbox goes: to the requested member, otherwise to the online member that holds the fewest of ours, in rotation.
+   * Chooses where a sandbox goes: to the requested member, otherwise to the online member that
+   * holds the fewest of ours, in rotation.
    * @throws `launch-failed` if that member, or every member, is offline or missing
    */
   place(sandbox: string, target?: string): string;
-  /** Records where a sandbox is that another process has placed; without effect if the member is not known, or the sandbox is. */
+  /**
+   * Records where a sandbox is that another process has placed; without effect if the member is not
+   * known, or the sandbox is.
+   */
   found(sandbox: string, member: string | undefined): void;
   /** The member that holds a sandbox; undefined if the sandbox was never placed here. */
   placeOf(sandbox: string): string | undefined;
@@ -26,8 +31,8 @@ export interface Members extends Closable {
   /** Resolves with the reason of `whyLost`, once there is one. */
   lost(sandbox: string): Promise<string>;
   /**
-   * Marks a member as suspect after the connection to a sandbox broke but before the runtime has noticed: for a while no further sandbox
-   * is placed there if another member is available.
+   * Marks a member as suspect after the connection to a sandbox broke but before the runtime has
+   * noticed: for a while no further sandbox is placed there if another member is available.
    */
   suspect(sandbox: string): void;
   /** Records that the sandbox is gone. */
@@ -38,7 +43,10 @@ export interface Members extends Closable {
 const LOOK_MS = 2000;
 /** How many of these queries in a row may fail. */
 const MAX_SILENT = 3;
-/** How long a member stays suspect, in ms: a runtime notices only after some time that a member no longer responds. */
+/**
+ * How long a member stays suspect, in ms: a runtime notices only after some time that a member no
+ * longer responds.
+ */
 const SUSPECT_MS = 30_000;
 
 /** @param ask returns the members; throws if the runtime does not answer */
@@ -55,7 +63,9 @@ export async function watchMembers(ask: () => Promise<Member[]>): Promise<Member
   const whyGone = (name: string): string | undefined => {
     if (queryFailure !== undefined) return queryFailure;
     const member = members.find((other) => other.name === name);
-    return member?.online ? undefined : `member ${name} is lost: ${member?.status ?? 'it is no longer a member'}`;
+    return member?.online
+      ? undefined
+      : `member ${name} is lost: ${member?.status ?? 'it is no longer a member'}`;
   };
   const whyLost = (sandbox: string) => {
     const name = placed.get(sandbox);
@@ -83,17 +93,27 @@ export async function watchMembers(ask: () => Promise<Member[]>): Promise<Member
   return {
     place(sandbox, target) {
       const online = members.map(({ name }) => name).filter((name) => whyGone(name) === undefined);
-      const load = (name: string) => [...placed.values()].filter((member) => member === name).length;
+      const load = (name: string) =>
+        [...placed.values()].filter((member) => member === name).length;
       const before = (name: string) => turns.get(name) ?? 0;
       const isSuspect = (name: string) => Number((suspected.get(name) ?? 0) > Date.now());
       const [next] = online.toSorted(
-        (a, b) => isSuspect(a) - isSuspect(b) || load(a) - load(b) || before(a) - before(b) || a.localeCompare(b),
+        (a, b) =>
+          isSuspect(a) - isSuspect(b) ||
+          load(a) - load(b) ||
+          before(a) - before(b) ||
+          a.localeCompare(b),
       );
       const name = target ?? next;
-      if (name === undefined) throw new CagematchError('launch-failed', queryFailure ?? 'no member is online');
+      if (name === undefined)
+        throw new CagematchError('launch-failed', queryFailure ?? 'no member is online');
       const why = whyGone(name);
       if (why !== undefined)
-        throw new CagematchError('launch-failed', why, online.length > 0 ? `target: ${online.join(' | ')}` : undefined);
+        throw new CagematchError(
+          'launch-failed',
+          why,
+          online.length > 0 ? `target: ${online.join(' | ')}` : undefined,
+        );
       placed.set(sandbox, name);
       turns.set(name, before(name) + 1);
       return name;
@@ -126,13 +146,21 @@ export async function watchMembers(ask: () => Promise<Member[]>): Promise<Member
   };
 }
 
-/** Yields the client's output until it ends or its sandbox is lost: a connection to a lost sandbox may stay silent forever. */
-export async function* untilLost(client: LocalStream, lost: Promise<string>): AsyncGenerator<ExecEvent> {
+/**
+ * Yields the client's output until it ends or its sandbox is lost: a connection to a lost sandbox
+ * may stay silent forever.
+ */
+export async function* untilLost(
+  client: LocalStream,
+  lost: Promise<string>,
+): AsyncGenerator<ExecEvent> {
   let why: string | undefined;
   void lost.then((reason) => {
     why = reason;
     client.kill();
   });
   for await (const event of client)
-    yield event.type === 'line' || why === undefined ? event : { type: 'lost', reason: why, atMs: event.atMs };
+    yield event.type === 'line' || why === undefined
+      ? event
+      : { type: 'lost', reason: why, atMs: event.atMs };
 }

@@ -11,18 +11,26 @@ import { ownImage } from './template.js';
 /** Detection may take 5 s in total and makes two calls in sequence. */
 const ASK_MS = 4000;
 
-/** The API extension of servers that run OCI images with a custom entry point (Incus 6.3 and later; not the 6.0 LTS). */
+/**
+ * The API extension of servers that run OCI images with a custom entry point (Incus 6.3 and later;
+ * not the 6.0 LTS).
+ */
 const OCI = 'instance_oci_entrypoint';
 
 export async function detect(ctx: IncusContext): Promise<Detection<IncusState>> {
   const result = await incus(ctx, ['query', '/1.0'], ASK_MS, '', ctx.signal);
   if (result.failure === 'missing')
-    return { status: 'absent', reason: 'no incus command on PATH', hint: INSTALL[ctx.platform] ?? INSTALL.linux };
+    return {
+      status: 'absent',
+      reason: 'no incus command on PATH',
+      hint: INSTALL[ctx.platform] ?? INSTALL.linux,
+    };
   const server = parseJson<Server>(result.stdout);
   if (!server) return { status: 'broken', ...diagnose(ctx, result) };
   const remote = isRemote(ctx, server);
   if (server.auth !== 'trusted') return { status: 'unconfigured', ...distrust(ctx, server) };
-  if (ctx.platform !== 'linux' && ownImage(ctx) === undefined) return { status: 'unconfigured', ...IMAGELESS };
+  if (ctx.platform !== 'linux' && ownImage(ctx) === undefined)
+    return { status: 'unconfigured', ...IMAGELESS };
   const { environment = {} } = server;
   const members = environment.server_clustered ? await askMembers(ctx, ASK_MS).catch(() => []) : [];
   // A cluster with one member is treated like any other server.
@@ -39,10 +47,20 @@ export async function detect(ctx: IncusContext): Promise<Detection<IncusState>> 
       ...versionFacts({ driver: environment.driver_version, storage: environment.storage_version }),
       idmappedMounts: environment.kernel_features?.idmapped_mounts === 'true',
       ...(oci ? { oci } : {}),
-      ...(clustered ? { members: members.map(({ name, online }) => (online ? name : `${name} (offline)`)).join(' ') } : {}),
+      ...(clustered
+        ? {
+            members: members
+              .map(({ name, online }) => (online ? name : `${name} (offline)`))
+              .join(' '),
+          }
+        : {}),
       ...(far ? { far, server: environment.server_name ?? '' } : {}),
     },
-    state: { far, oci, ...(clustered ? { members: members.map(({ name, online }) => ({ name, online })) } : {}) },
+    state: {
+      far,
+      oci,
+      ...(clustered ? { members: members.map(({ name, online }) => ({ name, online })) } : {}),
+    },
     ...(far ? { elsewhere: true as const } : {}),
     variants: driver.includes('qemu') ? [{ id: VM, isolation: 'microvm' }] : [],
   };
@@ -59,9 +77,13 @@ function distrust(ctx: IncusContext, server: Server): { reason: string; hint: st
   return { reason: `the Incus daemon does not trust this ${whom}`, hint };
 }
 
-/** For platforms other than Linux; on Linux, the template is built from this machine's own Node and agent. */
+/**
+ * For platforms other than Linux; on Linux, the template is built from this machine's own Node and
+ * agent.
+ */
 const IMAGELESS = {
-  reason: 'a runner image has to be named: the Node and the agent of this machine do not run on Linux',
+  reason:
+    'a runner image has to be named: the Node and the agent of this machine do not run on Linux',
   hint: 'incus remote add REG https://REGISTRY --protocol=oci, then CAGEMATCH_INCUS_IMAGE=REG:me/cagematch-runner:1',
 };
 
@@ -78,10 +100,22 @@ export async function setup(ctx: IncusContext): Promise<SetupStep[]> {
   const answers = server !== undefined;
   const { [ctx.platform]: vm } = LINUX_FOR;
   return [
-    { text: 'the incus client', done: result.failure !== 'missing', hint: INSTALL[ctx.platform] ?? INSTALL.linux },
-    vm ? { ...vm, done: answers } : { text: 'a server that answers', done: answers, hint: diagnose(ctx, result).hint },
-    { text: 'the server trusts you', done: server?.auth === 'trusted', hint: server ? distrust(ctx, server).hint : 'after that' },
-    ...(ctx.platform === 'linux' ? [] : [{ text: IMAGELESS.reason, done: ownImage(ctx) !== undefined, hint: IMAGELESS.hint }]),
+    {
+      text: 'the incus client',
+      done: result.failure !== 'missing',
+      hint: INSTALL[ctx.platform] ?? INSTALL.linux,
+    },
+    vm
+      ? { ...vm, done: answers }
+      : { text: 'a server that answers', done: answers, hint: diagnose(ctx, result).hint },
+    {
+      text: 'the server trusts you',
+      done: server?.auth === 'trusted',
+      hint: server ? distrust(ctx, server).hint : 'after that',
+    },
+    ...(ctx.platform === 'linux'
+      ? []
+      : [{ text: IMAGELESS.reason, done: ownImage(ctx) !== undefined, hint: IMAGELESS.hint }]),
     ...(which('coi', ctx.env) === undefined
       ? []
       : [
@@ -109,7 +143,8 @@ const LINUX_FOR: Partial<Record<NodeJS.Platform, { text: string; hint: string }>
 function diagnose(ctx: IncusContext, result: Captured): { reason: string; hint: string } {
   const message = whyFailed(result);
   const remote = ctx.env.INCUS_REMOTE;
-  if (/remote .*doesn't exist/i.test(message)) return { reason: `the Incus client has no remote ${remote}`, hint: 'incus remote list' };
+  if (/remote .*doesn't exist/i.test(message))
+    return { reason: `the Incus client has no remote ${remote}`, hint: 'incus remote list' };
   const hint =
     ctx.platform === 'darwin'
       ? 'colima start --runtime incus, or limactl start NAME for a Lima VM of your own'

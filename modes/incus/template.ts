@@ -5,10 +5,25 @@ import { join } from 'node:path';
 import { CagematchError } from '../../lib/errors.js';
 import { parseJson } from '../../lib/json.js';
 import { succeeded, whyFailed } from '../../lib/os/capture.js';
-import { agentUp, type IncusContext, incus, isClustered, LAYOUT, labelled, must, QUICK_MS, remove, VM, vmFlag } from './client.js';
+import {
+  agentUp,
+  type IncusContext,
+  incus,
+  isClustered,
+  LAYOUT,
+  labelled,
+  must,
+  QUICK_MS,
+  remove,
+  VM,
+  vmFlag,
+} from './client.js';
 import { takers } from './cluster.js';
 
-/** The template's alias: the agent version and a hash of its other ingredients; or the image that the user named. */
+/**
+ * The template's alias: the agent version and a hash of its other ingredients; or the image that
+ * the user named.
+ */
 export function template(ctx: IncusContext): string {
   const own = ownImage(ctx);
   if (own !== undefined) return own;
@@ -36,27 +51,45 @@ function homeFile(ctx: IncusContext, file: string): string {
 
 /**
  * Undefined if there is no such image.
- * @throws `not-ready` if the daemon does not answer clearly: an image that may exist must not be built again
+ * @throws `not-ready` if the daemon does not answer clearly: an image that may exist must not be
+ *   built again
  */
-export async function fingerprint(ctx: IncusContext, alias: string): Promise<{ image: string } | undefined> {
+export async function fingerprint(
+  ctx: IncusContext,
+  alias: string,
+): Promise<{ image: string } | undefined> {
   // The image is on a different server from the one that we query.
   if (alias.includes(':')) return undefined;
   const result = await incus(ctx, ['query', `/1.0/images/aliases/${alias}`], QUICK_MS);
   const target = parseJson<{ target?: string }>(result.stdout)?.target;
   if (succeeded(result) && target !== undefined) return { image: target };
   if (/not found/i.test(result.stderr)) return undefined;
-  throw new CagematchError('not-ready', `cannot determine whether ${alias} exists: ${whyFailed(result)}`);
+  throw new CagematchError(
+    'not-ready',
+    `cannot determine whether ${alias} exists: ${whyFailed(result)}`,
+  );
 }
 
 /**
- * A digest of what a template is made of. The alias covers our own ingredients; the template inherits the properties of its base image
- * (the serial of an official image, the recipe of the rig's) and gets this machine's Node. Undefined if it has no such properties.
+ * A digest of what a template is made of. The alias covers our own ingredients; the template
+ * inherits the properties of its base image (the serial of an official image, the recipe of the
+ * rig's) and gets this machine's Node. Undefined if it has no such properties.
  */
-export async function contentOf(ctx: IncusContext, alias: string, image: string): Promise<string | undefined> {
+export async function contentOf(
+  ctx: IncusContext,
+  alias: string,
+  image: string,
+): Promise<string | undefined> {
   const result = await incus(ctx, ['query', `/1.0/images/${image}`], QUICK_MS);
-  const properties = Object.entries(parseJson<{ properties?: Record<string, string> }>(result.stdout)?.properties ?? {});
+  const properties = Object.entries(
+    parseJson<{ properties?: Record<string, string> }>(result.stdout)?.properties ?? {},
+  );
   if (properties.length === 0) return undefined;
-  const made = JSON.stringify([alias, process.version, properties.sort(([a], [b]) => (a < b ? -1 : 1))]);
+  const made = JSON.stringify([
+    alias,
+    process.version,
+    properties.sort(([a], [b]) => (a < b ? -1 : 1)),
+  ]);
   return createHash('sha256').update(made).digest('hex');
 }
 
@@ -64,12 +97,19 @@ export async function contentOf(ctx: IncusContext, alias: string, image: string)
 export async function evict(ctx: IncusContext): Promise<void> {
   const alias = template(ctx);
   if (ownImage(ctx) !== undefined)
-    throw new CagematchError('image-unavailable', `${alias} is not ours to take away`, 'leave out CAGEMATCH_INCUS_IMAGE');
+    throw new CagematchError(
+      'image-unavailable',
+      `${alias} is not ours to take away`,
+      'leave out CAGEMATCH_INCUS_IMAGE',
+    );
   if (!(await fingerprint(ctx, alias))) return;
   await must(ctx, ['image', 'delete', alias], 60_000, { code: 'image-unavailable' });
 }
 
-/** True for an OCI image: it runs its entry point and ends with it, so an instance of it needs an entry point that idles. */
+/**
+ * True for an OCI image: it runs its entry point and ends with it, so an instance of it needs an
+ * entry point that idles.
+ */
 export function isOci(ctx: IncusContext): Promise<boolean> {
   const [remote, image] = ownImage(ctx)?.split(/:(.*)/) ?? [];
   if (remote === undefined || image === undefined) return Promise.resolve(false);
@@ -92,15 +132,26 @@ export async function checkImage(ctx: IncusContext): Promise<void> {
   );
 }
 
-/** Copies the template to every member ahead of time, so that no run has to wait for it or for the member it would be copied from. */
+/**
+ * Copies the template to every member ahead of time, so that no run has to wait for it or for the
+ * member it would be copied from.
+ */
 export async function bringToMembers(ctx: IncusContext, alias: string): Promise<void> {
   if (!isClustered(ctx)) return;
   await ctx.keep(`${alias} on ${ctx.options.target ?? 'all'}`, async () => {
-    const problem = { code: 'image-unavailable' as const, input: JSON.stringify({ config: labelled(ctx) }) };
+    const problem = {
+      code: 'image-unavailable' as const,
+      input: JSON.stringify({ config: labelled(ctx) }),
+    };
     await Promise.all(
       (await takers(ctx)).map(async (member) => {
         const name = `cagematch-build-${ctx.labels.match}-${member}`;
-        await must(ctx, ['init', alias, name, ...vmFlag(ctx), '--target', member], 300_000, problem).finally(() => remove(ctx, name));
+        await must(
+          ctx,
+          ['init', alias, name, ...vmFlag(ctx), '--target', member],
+          300_000,
+          problem,
+        ).finally(() => remove(ctx, name));
       }),
     );
     return { close() {} };
@@ -118,14 +169,21 @@ chmod -R a+rwX /home/agent
 chmod 755 /usr/local/bin/claude
 node --version && claude --version && git --version`;
 
-/** Builds the template with this machine's own Node and agent: these are the pinned versions and need no network inside. */
+/**
+ * Builds the template with this machine's own Node and agent: these are the pinned versions and
+ * need no network inside.
+ */
 export async function buildTemplate(ctx: IncusContext, alias: string): Promise<void> {
   const problem = {
     code: 'image-unavailable' as const,
     hint: 'set CAGEMATCH_INCUS_BASE to a Debian-like image with git that this server has',
   };
   if (ctx.agentBinary === undefined || !existsSync(ctx.agentBinary))
-    throw new CagematchError('image-unavailable', 'the agent CLI is not installed here', 'npm install --include=optional');
+    throw new CagematchError(
+      'image-unavailable',
+      'the agent CLI is not installed here',
+      'npm install --include=optional',
+    );
   ctx.say(`building ${alias} (once; a minute or so)`);
   const builder = `cagematch-build-${ctx.labels.match}`;
   try {
@@ -134,20 +192,47 @@ export async function buildTemplate(ctx: IncusContext, alias: string): Promise<v
       input: JSON.stringify({ config: labelled(ctx) }),
     });
     if (ctx.variant === VM) await agentUp(ctx, builder);
-    const hasNode = await incus(ctx, ['exec', builder, '--', 'sh', '-c', 'command -v node'], QUICK_MS);
+    const hasNode = await incus(
+      ctx,
+      ['exec', builder, '--', 'sh', '-c', 'command -v node'],
+      QUICK_MS,
+    );
     if (!succeeded(hasNode))
-      await must(ctx, ['file', 'push', '--mode', '0755', process.execPath, `${builder}/usr/local/bin/node`], 120_000, problem);
-    await must(ctx, ['file', 'push', '--mode', '0755', ctx.agentBinary, `${builder}/usr/local/bin/claude`], 300_000, problem);
+      await must(
+        ctx,
+        ['file', 'push', '--mode', '0755', process.execPath, `${builder}/usr/local/bin/node`],
+        120_000,
+        problem,
+      );
+    await must(
+      ctx,
+      ['file', 'push', '--mode', '0755', ctx.agentBinary, `${builder}/usr/local/bin/claude`],
+      300_000,
+      problem,
+    );
     for (const file of HOME_FILES)
       await must(
         ctx,
-        ['file', 'push', '--create-dirs', '--mode', '0644', homeFile(ctx, file), `${builder}${LAYOUT.home}/${file}`],
+        [
+          'file',
+          'push',
+          '--create-dirs',
+          '--mode',
+          '0644',
+          homeFile(ctx, file),
+          `${builder}${LAYOUT.home}/${file}`,
+        ],
         QUICK_MS,
         problem,
       );
     await must(ctx, ['exec', builder, '--', '/bin/sh', '-c', SETUP], 60_000, problem);
     await must(ctx, ['stop', '--force', builder], 60_000, problem);
-    await must(ctx, ['publish', builder, '--alias', alias, '--compression', 'none'], 300_000, problem);
+    await must(
+      ctx,
+      ['publish', builder, '--alias', alias, '--compression', 'none'],
+      300_000,
+      problem,
+    );
   } finally {
     await incus(ctx, ['delete', '--force', builder], 60_000);
   }

@@ -1,4 +1,5 @@
-// kubectl, which is always called with the configured context; its error messages, and hints for them.
+// kubectl, which is always called with the configured context; its error messages, and hints for
+// them.
 import type { Context } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
 import type { OtherNames } from '../../lib/kit/oci/runtimes.js';
@@ -20,7 +21,11 @@ export const QUICK_MS = 15_000;
 
 export const INSTALL = 'install kubectl (kubernetes.io/docs/tasks/tools)';
 
-export function ask(ctx: Context, argv: [string, ...string[]], timeoutMs = ASK_MS): Promise<Captured> {
+export function ask(
+  ctx: Context,
+  argv: [string, ...string[]],
+  timeoutMs = ASK_MS,
+): Promise<Captured> {
   return capture(argv, { env: ctx.env, signal: ctx.signal, timeoutMs });
 }
 
@@ -37,12 +42,14 @@ export function imageOf(ctx: Context): string {
 }
 
 /**
- * The current context is whatever was used last, possibly production, so every call names its context.
+ * The current context is whatever was used last, possibly production, so every call names its
+ * context.
  * @throws `not-ready` if no context is configured
  */
 export function kubectl(ctx: Context, ...args: string[]): [string, ...string[]] {
   const context = ctx.env.CAGEMATCH_KUBE_CONTEXT;
-  if (!context) throw new CagematchError('not-ready', 'no context is named', 'CAGEMATCH_KUBE_CONTEXT=NAME');
+  if (!context)
+    throw new CagematchError('not-ready', 'no context is named', 'CAGEMATCH_KUBE_CONTEXT=NAME');
   return ['kubectl', `--context=${context}`, `--namespace=${namespaceOf(ctx)}`, ...args];
 }
 
@@ -58,8 +65,14 @@ export async function must(
   args: string[],
   options: { input?: string; timeoutMs?: number } = {},
 ): Promise<string> {
-  if (!ctx.env.CAGEMATCH_KUBE_CONTEXT) throw new CagematchError(code, 'no context is named', 'CAGEMATCH_KUBE_CONTEXT=NAME');
-  const result = await capture(kubectl(ctx, ...args), { env: ctx.env, signal: ctx.signal, timeoutMs: QUICK_MS, ...options });
+  if (!ctx.env.CAGEMATCH_KUBE_CONTEXT)
+    throw new CagematchError(code, 'no context is named', 'CAGEMATCH_KUBE_CONTEXT=NAME');
+  const result = await capture(kubectl(ctx, ...args), {
+    env: ctx.env,
+    signal: ctx.signal,
+    timeoutMs: QUICK_MS,
+    ...options,
+  });
   if (succeeded(result)) return result.stdout;
   const { reason, hint } = diagnose(ctx, result);
   throw new CagematchError(code, reason, hint);
@@ -71,11 +84,27 @@ export function diagnose(ctx: Context, result: Captured): { reason: string; hint
   const cluster = clientOf(ctx);
   if (result.failure === 'missing') return { reason: 'no kubectl command on PATH', hint: INSTALL };
   if (/namespaces? "[^"]*" not found/.test(message))
-    return { reason: `the cluster has no namespace ${namespaceOf(ctx)}`, hint: `${cluster} create namespace ${namespaceOf(ctx)}` };
-  if (/forbidden/i.test(message)) return { reason: message, hint: `${cluster} auth can-i --list --namespace=${namespaceOf(ctx)}` };
+    return {
+      reason: `the cluster has no namespace ${namespaceOf(ctx)}`,
+      hint: `${cluster} create namespace ${namespaceOf(ctx)}`,
+    };
+  if (/forbidden/i.test(message))
+    return {
+      reason: message,
+      hint: `${cluster} auth can-i --list --namespace=${namespaceOf(ctx)}`,
+    };
   if (/unauthorized|logged in|credentials|Username|Password|certificate/i.test(message))
-    return { reason: `the cluster refuses kubectl's credentials: ${message}`, hint: `${cluster} auth whoami` };
-  if (result.failure === 'timeout' || /refused|no such host|timeout|deadline|unable to connect|EOF/i.test(message))
+    return {
+      reason: `the cluster refuses kubectl's credentials: ${message}`,
+      hint: `${cluster} auth whoami`,
+    };
+  if (
+    result.failure === 'timeout' ||
+    /refused|no such host|timeout|deadline|unable to connect|EOF/i.test(message)
+  )
     return { reason: `the cluster does not answer: ${message}`, hint: `${cluster} cluster-info` };
-  return { reason: `kubectl: ${message}`, hint: `${cluster} --namespace=${namespaceOf(ctx)} get events` };
+  return {
+    reason: `kubectl: ${message}`,
+    hint: `${cluster} --namespace=${namespaceOf(ctx)} get events`,
+  };
 }

@@ -22,25 +22,66 @@ interface Resource {
 }
 
 /** The contents of secrets are not requested. */
-const COLUMNS = ['.kind', '.metadata.name', '.metadata.labels.cagematch\\.sandbox', '.metadata.annotations.cagematch\\.host']
-  .concat(['.metadata.labels.cagematch\\.match', '.metadata.labels.cagematch\\.mode', '.metadata.annotations.cagematch\\.owner'])
+const COLUMNS = [
+  '.kind',
+  '.metadata.name',
+  '.metadata.labels.cagematch\\.sandbox',
+  '.metadata.annotations.cagematch\\.host',
+]
+  .concat([
+    '.metadata.labels.cagematch\\.match',
+    '.metadata.labels.cagematch\\.mode',
+    '.metadata.annotations.cagematch\\.owner',
+  ])
   .concat(['.metadata.labels.cagematch\\.session', '.status.phase', '.spec.nodeName'])
   .map((path) => `{${path}}{"\\t"}`)
   .join('');
 
-export async function resources(ctx: KubeContext, types: string[], ...extraArgs: string[]): Promise<Resource[]> {
-  const args = ['get', types.join(','), ...extraArgs, `--output=jsonpath={range .items[*]}${COLUMNS}{"\\n"}{end}`];
+export async function resources(
+  ctx: KubeContext,
+  types: string[],
+  ...extraArgs: string[]
+): Promise<Resource[]> {
+  const args = [
+    'get',
+    types.join(','),
+    ...extraArgs,
+    `--output=jsonpath={range .items[*]}${COLUMNS}{"\\n"}{end}`,
+  ];
   const lines = (await must(ctx, 'not-ready', args)).split('\n').filter(Boolean);
   return lines.map((line) => {
-    const [kind = '', name = '', sandbox = '', host = '', match, mode, owner, session, phase = '', node = ''] = line.split('\t');
-    const labels = { ...(match ? { match } : {}), ...(mode ? { mode } : {}), ...(owner ? { owner } : {}), ...(session ? { session } : {}) };
+    const [
+      kind = '',
+      name = '',
+      sandbox = '',
+      host = '',
+      match,
+      mode,
+      owner,
+      session,
+      phase = '',
+      node = '',
+    ] = line.split('\t');
+    const labels = {
+      ...(match ? { match } : {}),
+      ...(mode ? { mode } : {}),
+      ...(owner ? { owner } : {}),
+      ...(session ? { session } : {}),
+    };
     return { kind: kind.toLowerCase(), name, sandbox, host, labels, phase, node };
   });
 }
 
-/** Skips resources created by another machine: whether its harness is alive cannot be determined from here. */
+/**
+ * Skips resources created by another machine: whether its harness is alive cannot be determined
+ * from here.
+ */
 export async function list(ctx: KubeContext): Promise<Listed[]> {
-  const all = await resources(ctx, kinds(ctx), `--selector=cagematch.mode=${ctx.labels.mode},cagematch.sandbox`);
+  const all = await resources(
+    ctx,
+    kinds(ctx),
+    `--selector=cagematch.mode=${ctx.labels.mode},cagematch.sandbox`,
+  );
   return all
     .filter(({ host }) => host === hostname())
     .map(({ kind, name, sandbox, labels, phase, node }) => ({
@@ -63,7 +104,11 @@ export async function remove(match: KubeContext, name: string): Promise<void> {
     const leftMs = Math.max(1000, deadline - Date.now());
     const bound = `--timeout=${Math.ceil(leftMs / 1000)}s`;
     const [types, own] = [kinds(ctx).join(','), selector(name)];
-    const removal = await ask(ctx, kubectl(ctx, 'delete', types, own, '--ignore-not-found', '--wait', bound), leftMs + 1000);
+    const removal = await ask(
+      ctx,
+      kubectl(ctx, 'delete', types, own, '--ignore-not-found', '--wait', bound),
+      leftMs + 1000,
+    );
     const left = await ask(ctx, kubectl(ctx, 'get', types, own, '--output=name'), QUICK_MS);
     if (succeeded(left) && left.stdout.trim() === '') return;
     if (Date.now() > deadline || removal.failure === 'missing') {

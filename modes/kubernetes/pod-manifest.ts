@@ -1,11 +1,15 @@
-// The manifest of a pod: hardened, labelled, and removed by the cluster itself eventually. Pure; names no runtime.
+// The manifest of a pod: hardened, labelled, and removed by the cluster itself eventually. Pure;
+// names no runtime.
 import { hostname } from 'node:os';
 import type { EntryOptions, Env, Labels } from '../../lib/contract.js';
 
 export const MEMORY_MIB = 4096;
 /** Folder in the guest with one file per secret. */
 export const SECRETS = '/run/cagematch';
-/** Longer than any run may take: pods of a dead harness end on their own after this time, and are removed TTL_S after that. */
+/**
+ * Longer than any run may take: pods of a dead harness end on their own after this time, and are
+ * removed TTL_S after that.
+ */
 const LIFE_MS = 25 * 3600_000;
 const TTL_S = 300;
 /** The image's own user, as a number: the kubelet cannot verify that a user name is not root. */
@@ -69,14 +73,25 @@ function podSpec(plan: PodPlan) {
         command: IDLE,
         resources: {
           // Requests are small so that a small cluster has room; the limits are what is enforced.
-          requests: { cpu: `${Math.min(250, milli ?? 250)}m`, memory: `${Math.min(512, memoryMiB)}Mi` },
-          limits: { memory: `${memoryMiB}Mi`, 'ephemeral-storage': '4Gi', ...(milli === undefined ? {} : { cpu: `${milli}m` }) },
+          requests: {
+            cpu: `${Math.min(250, milli ?? 250)}m`,
+            memory: `${Math.min(512, memoryMiB)}Mi`,
+          },
+          limits: {
+            memory: `${memoryMiB}Mi`,
+            'ephemeral-storage': '4Gi',
+            ...(milli === undefined ? {} : { cpu: `${milli}m` }),
+          },
         },
         securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
-        ...(hasSecrets(plan) ? { volumeMounts: [{ name: 'secret', mountPath: SECRETS, readOnly: true }] } : {}),
+        ...(hasSecrets(plan)
+          ? { volumeMounts: [{ name: 'secret', mountPath: SECRETS, readOnly: true }] }
+          : {}),
       },
     ],
-    ...(hasSecrets(plan) ? { volumes: [{ name: 'secret', secret: { secretName: plan.name, defaultMode: 0o440 } }] } : {}),
+    ...(hasSecrets(plan)
+      ? { volumes: [{ name: 'secret', secret: { secretName: plan.name, defaultMode: 0o440 } }] }
+      : {}),
   };
 }
 
@@ -87,20 +102,42 @@ function template(plan: PodPlan) {
 
 /** The Job starts one pod and never retries: an agent's work must not be done twice. */
 export function jobOf(plan: PodPlan): Maker {
-  const spec = { backoffLimit: 0, activeDeadlineSeconds: lifeS(plan), ttlSecondsAfterFinished: TTL_S, template: template(plan) };
+  const spec = {
+    backoffLimit: 0,
+    activeDeadlineSeconds: lifeS(plan),
+    ttlSecondsAfterFinished: TTL_S,
+    template: template(plan),
+  };
   return { apiVersion: 'batch/v1', kind: 'Job', metadata: metadata(plan), spec } as Maker;
 }
 
-/** The Sandbox resource of kubernetes-sigs/agent-sandbox. @param version API version that the cluster has */
+/**
+ * The Sandbox resource of kubernetes-sigs/agent-sandbox.
+ * @param version API version that the cluster has
+ */
 export function sandboxOf(plan: PodPlan, version: string): Maker {
-  const shutdownTime = new Date(Date.now() + lifeS(plan) * 1000).toISOString().replace(/\.\d+Z$/, 'Z');
+  const shutdownTime = new Date(Date.now() + lifeS(plan) * 1000)
+    .toISOString()
+    .replace(/\.\d+Z$/, 'Z');
   const spec = { podTemplate: template(plan), shutdownTime, shutdownPolicy: 'Delete' };
-  return { apiVersion: `agents.x-k8s.io/${version}`, kind: 'Sandbox', metadata: metadata(plan), spec } as Maker;
+  return {
+    apiVersion: `agents.x-k8s.io/${version}`,
+    kind: 'Sandbox',
+    metadata: metadata(plan),
+    spec,
+  } as Maker;
 }
 
 /** The secret comes first: a pod whose secret is missing retries only after a while. */
 export function listOf(plan: PodPlan, maker: Maker): object {
-  const secret = { apiVersion: 'v1', kind: 'Secret', metadata: metadata(plan), type: 'Opaque', immutable: true, stringData: plan.secrets };
+  const secret = {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: metadata(plan),
+    type: 'Opaque',
+    immutable: true,
+    stringData: plan.secrets,
+  };
   return { apiVersion: 'v1', kind: 'List', items: [...(hasSecrets(plan) ? [secret] : []), maker] };
 }
 

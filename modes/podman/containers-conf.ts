@@ -1,5 +1,5 @@
-// Reads which OCI runtimes are named in the settings of Podman and its relatives: in containers.conf, the table `[engine.runtimes]`
-// maps each name to a list of program paths.
+// Reads which OCI runtimes are named in the settings of Podman and its relatives: in
+// containers.conf, the table `[engine.runtimes]` maps each name to a list of program paths.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'smol-toml';
@@ -17,7 +17,11 @@ function settingsFiles({ env, uid }: Context): string[] {
   if (env.CONTAINERS_CONF) return [env.CONTAINERS_CONF, ...override];
   const own = env.XDG_CONFIG_HOME || (env.HOME && join(env.HOME, '.config'));
   const system = ['/usr/share/containers/containers.conf', ...withDropIns('/etc/containers')];
-  return [...system, ...(uid === 0 || !own ? [] : withDropIns(join(own, 'containers'))), ...override];
+  return [
+    ...system,
+    ...(uid === 0 || !own ? [] : withDropIns(join(own, 'containers'))),
+    ...override,
+  ];
 }
 
 function withDropIns(folder: string): string[] {
@@ -43,7 +47,9 @@ function read(file: string): string {
   }
 }
 
-const settingsSchema = z.object({ engine: z.object({ runtimes: z.record(z.string(), z.array(z.string())) }) });
+const settingsSchema = z.object({
+  engine: z.object({ runtimes: z.record(z.string(), z.array(z.string())) }),
+});
 
 /** Empty for a file that Podman could not read either, or that names no runtimes. */
 function runtimesIn(text: string): [string, string[]][] {

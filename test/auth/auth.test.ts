@@ -1,4 +1,5 @@
-// Which credentials are found, in the agent's order; which of them a live run uses; and what of it may be shown.
+// Which credentials are found, in the agent's order; which of them a live run uses; and what of it
+// may be shown.
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,13 +12,15 @@ import type { Env } from '../../lib/contract.js';
 import { fakeCommands, printing } from '../support/fake-commands.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
-const blob = (token: string, rest: object = {}) => JSON.stringify({ claudeAiOauth: { accessToken: token, ...rest } });
+const blob = (token: string, rest: object = {}) =>
+  JSON.stringify({ claudeAiOauth: { accessToken: token, ...rest } });
 
 /** A home with a login in it, or with whatever text is given. */
 function home(text: string | undefined = blob('from-file')): Env {
   const folder = temporaryFolder();
   mkdirSync(join(folder, '.claude'));
-  if (text !== undefined) writeFileSync(join(folder, '.claude/.credentials.json'), text, { mode: 0o600 });
+  if (text !== undefined)
+    writeFileSync(join(folder, '.claude/.credentials.json'), text, { mode: 0o600 });
   return { HOME: folder, USER: 'someone', PATH: '/nonexistent' };
 }
 
@@ -31,7 +34,8 @@ async function credentialOf(env: Env, platform: NodeJS.Platform = 'linux') {
   return first;
 }
 
-const settings = (env: Env, text: string) => writeFileSync(join(env.HOME ?? '', '.claude/settings.json'), text);
+const settings = (env: Env, text: string) =>
+  writeFileSync(join(env.HOME ?? '', '.claude/settings.json'), text);
 
 describe('what is found', () => {
   const everything = () => {
@@ -65,7 +69,11 @@ describe('what is found', () => {
 
   test('says what .env gave, and what the shell', async () => {
     const env = { ...home(''), CLAUDE_CODE_OAUTH_TOKEN: 'token', ANTHROPIC_API_KEY: 'key' };
-    const { candidates } = await findCredentials({ env, platform: 'linux', dotenv: new Set(['ANTHROPIC_API_KEY']) });
+    const { candidates } = await findCredentials({
+      env,
+      platform: 'linux',
+      dotenv: new Set(['ANTHROPIC_API_KEY']),
+    });
     expect(candidates.filter(isTaken)).toMatchObject([
       { source: '.env', where: 'ANTHROPIC_API_KEY' },
       { source: 'environment', where: 'CLAUDE_CODE_OAUTH_TOKEN' },
@@ -73,9 +81,18 @@ describe('what is found', () => {
   });
 
   test('an empty variable gives nothing, and is told', async () => {
-    const { candidates, warnings } = await find({ ...home('{}'), CLAUDE_CODE_OAUTH_TOKEN: 'token', ANTHROPIC_API_KEY: '' });
+    const { candidates, warnings } = await find({
+      ...home('{}'),
+      CLAUDE_CODE_OAUTH_TOKEN: 'token',
+      ANTHROPIC_API_KEY: '',
+    });
     expect(candidates).toMatchObject([{ kind: 'oauth', secret: 'token' }]);
-    expect(warnings).toEqual([{ text: 'ANTHROPIC_API_KEY is set, and empty: it counts as unset', hint: 'unset ANTHROPIC_API_KEY' }]);
+    expect(warnings).toEqual([
+      {
+        text: 'ANTHROPIC_API_KEY is set, and empty: it counts as unset',
+        hint: 'unset ANTHROPIC_API_KEY',
+      },
+    ]);
   });
 
   test.each(['0', 'false', ''])('a cloud that is switched off by %j is none', async (value) => {
@@ -85,32 +102,41 @@ describe('what is found', () => {
   test('a settings file that is no JSON is told: a helper in it would be unseen', async () => {
     const env = home();
     settings(env, '{"apiKeyHelper": ');
-    expect((await find(env)).warnings).toMatchObject([{ text: expect.stringMatching(/settings\.json is not JSON/) }]);
+    expect((await find(env)).warnings).toMatchObject([
+      { text: expect.stringMatching(/settings\.json is not JSON/) },
+    ]);
   });
 });
 
 describe('which one a live run uses', () => {
   const KEY = { ANTHROPIC_API_KEY: 'key' };
-  const choose = async (env: Env, wish?: Wish) => (await chooseCredential(await find(env), wish, env)).credential;
+  const choose = async (env: Env, wish?: Wish) =>
+    (await chooseCredential(await find(env), wish, env)).credential;
 
   test('the one that there is', async () => {
-    expect(await choose({ ...home('{}'), ...KEY })).toMatchObject({ kind: 'api-key', secret: 'key' });
+    expect(await choose({ ...home('{}'), ...KEY })).toMatchObject({
+      kind: 'api-key',
+      secret: 'key',
+    });
     expect(await choose(home())).toMatchObject({ kind: 'oauth', secret: 'from-file' });
   });
 
   test.each([
     ['an API key', KEY, 'ANTHROPIC_API_KEY'],
     ['a bearer token', { ANTHROPIC_AUTH_TOKEN: 'bearer' }, 'ANTHROPIC_AUTH_TOKEN'],
-  ])('none where %s would beat the plan, until somebody says which', async (_what, variables, name) => {
-    const env: Env = { ...home(), ...variables };
-    await expect(choose(env)).rejects.toMatchObject({
-      code: 'bad-input',
-      message: `${name} would win over the plan's token in ${env.HOME}/.claude/.credentials.json, and bill the API`,
-      hint: '--auth plan, or --auth api-key',
-    });
-    expect(await choose(env, 'plan')).toMatchObject({ secret: 'from-file' });
-    expect(await choose(env, 'api-key')).toMatchObject({ where: name });
-  });
+  ])(
+    'none where %s would beat the plan, until somebody says which',
+    async (_what, variables, name) => {
+      const env: Env = { ...home(), ...variables };
+      await expect(choose(env)).rejects.toMatchObject({
+        code: 'bad-input',
+        message: `${name} would win over the plan's token in ${env.HOME}/.claude/.credentials.json, and bill the API`,
+        hint: '--auth plan, or --auth api-key',
+      });
+      expect(await choose(env, 'plan')).toMatchObject({ secret: 'from-file' });
+      expect(await choose(env, 'api-key')).toMatchObject({ where: name });
+    },
+  );
 
   test('a cloud is never forwarded to; beside a plan it is a conflict like any other', async () => {
     const cloud = { CLAUDE_CODE_USE_BEDROCK: 'true' };
@@ -136,7 +162,10 @@ describe('which one a live run uses', () => {
     settings(env, JSON.stringify({ apiKeyHelper: `touch ${ran}; echo helped` }));
     const found = await find(env);
     expect(() => readFileSync(ran)).toThrow(/ENOENT/);
-    expect((await chooseCredential(found, undefined, env)).credential).toMatchObject({ kind: 'api-key-helper', secret: 'helped' });
+    expect((await chooseCredential(found, undefined, env)).credential).toMatchObject({
+      kind: 'api-key-helper',
+      secret: 'helped',
+    });
   });
 
   test.each([
@@ -146,7 +175,10 @@ describe('which one a live run uses', () => {
   ])('a helper that %s is told of without what it printed', async (_what, command, message) => {
     const env = { ...home('{}'), PATH: '/usr/bin:/bin' };
     settings(env, JSON.stringify({ apiKeyHelper: command }));
-    await expect(choose(env)).rejects.toMatchObject({ message: expect.stringMatching(message), hint: 'run the command by hand' });
+    await expect(choose(env)).rejects.toMatchObject({
+      message: expect.stringMatching(message),
+      hint: 'run the command by hand',
+    });
     await expect(choose(env)).rejects.not.toThrow(/sk-secret/);
   });
 
@@ -175,20 +207,30 @@ describe('which one a live run uses', () => {
   });
 
   test('where the only one cannot be read, that is what is said', async () => {
-    await expect(choose(home('{"claudeAiOauth":{"accessTo'))).rejects.toThrow(/\.credentials\.json is not JSON/);
+    await expect(choose(home('{"claudeAiOauth":{"accessTo'))).rejects.toThrow(
+      /\.credentials\.json is not JSON/,
+    );
   });
 });
 
 describe('GitHub', () => {
   test('GH_TOKEN comes before GITHUB_TOKEN, and both before what gh has stored', async () => {
     const PATH = `${fakeCommands({ gh: '[ "$*" = "auth token" ] && echo gho_stored' })}:/usr/bin:/bin`;
-    expect(await findGitHub({ PATH, GH_TOKEN: 'a', GITHUB_TOKEN: 'b' })).toEqual({ where: 'GH_TOKEN', secret: 'a' });
-    expect(await findGitHub({ PATH, GITHUB_TOKEN: 'b' })).toEqual({ where: 'GITHUB_TOKEN', secret: 'b' });
+    expect(await findGitHub({ PATH, GH_TOKEN: 'a', GITHUB_TOKEN: 'b' })).toEqual({
+      where: 'GH_TOKEN',
+      secret: 'a',
+    });
+    expect(await findGitHub({ PATH, GITHUB_TOKEN: 'b' })).toEqual({
+      where: 'GITHUB_TOKEN',
+      secret: 'b',
+    });
     expect(await findGitHub({ PATH })).toEqual({ where: 'gh auth', secret: 'gho_stored' });
   });
 
   test('a gh that is logged out, or not there, gives none', async () => {
-    const PATH = fakeCommands({ gh: printing({ stderr: 'no oauth token found for github.com', code: 1 }) });
+    const PATH = fakeCommands({
+      gh: printing({ stderr: 'no oauth token found for github.com', code: 1 }),
+    });
     expect(await findGitHub({ PATH })).toBeUndefined();
     expect(await findGitHub({ PATH: '/nonexistent' })).toBeUndefined();
   });
@@ -198,13 +240,19 @@ describe('the Keychain', () => {
   /** A `security` that notes how it was called. */
   function keychain(answer: { stdout?: string; stderr?: string; code?: number }) {
     const notes = join(temporaryFolder(), 'args');
-    const PATH = fakeCommands({ security: `for arg in "$@"; do echo "$arg" >> ${notes}; done\n${printing(answer)}` });
+    const PATH = fakeCommands({
+      security: `for arg in "$@"; do echo "$arg" >> ${notes}; done\n${printing(answer)}`,
+    });
     return { PATH, args: () => readFileSync(notes, 'utf8').trim().split('\n') };
   }
 
   test('comes before the file, and is asked for the account by name: another item of the service can hold no login', async () => {
     const { PATH, args } = keychain({
-      stdout: blob('from-keychain', { expiresAt: 1_900_000_000_000, subscriptionType: 'max', scopes: ['a', 'b'] }),
+      stdout: blob('from-keychain', {
+        expiresAt: 1_900_000_000_000,
+        subscriptionType: 'max',
+        scopes: ['a', 'b'],
+      }),
     });
     expect(await credentialOf({ ...home(), PATH }, 'darwin')).toEqual({
       kind: 'oauth',
@@ -215,7 +263,14 @@ describe('the Keychain', () => {
       plan: 'max',
       scopes: ['a', 'b'],
     });
-    expect(args().slice(0, 6)).toEqual(['find-generic-password', '-a', 'someone', '-w', '-s', 'Claude Code-credentials']);
+    expect(args().slice(0, 6)).toEqual([
+      'find-generic-password',
+      '-a',
+      'someone',
+      '-w',
+      '-s',
+      'Claude Code-credentials',
+    ]);
     expect(args().at(-1)).toBe('Claude Code');
   });
 
@@ -223,29 +278,50 @@ describe('the Keychain', () => {
     const { PATH, args } = keychain({ stdout: blob('from-keychain') });
     const env = { ...home(), PATH, CLAUDE_CONFIG_DIR: '/Users/someone/other' };
     const suffix = createHash('sha256').update('/Users/someone/other').digest('hex').slice(0, 8);
-    expect(await credentialOf(env, 'darwin')).toMatchObject({ where: `Claude Code-credentials-${suffix}` });
+    expect(await credentialOf(env, 'darwin')).toMatchObject({
+      where: `Claude Code-credentials-${suffix}`,
+    });
     expect(args()[5]).toBe(`Claude Code-credentials-${suffix}`);
     expect(args().at(-1)).toBe(`Claude Code-${suffix}`);
   });
 
   test.each([
-    ['has no such item', { stderr: 'The specified item could not be found in the keychain.', code: 44 }, undefined],
-    ['is locked', { stderr: 'User interaction is not allowed.', code: 36 }, 'security unlock-keychain'],
+    [
+      'has no such item',
+      { stderr: 'The specified item could not be found in the keychain.', code: 44 },
+      undefined,
+    ],
+    [
+      'is locked',
+      { stderr: 'User interaction is not allowed.', code: 36 },
+      'security unlock-keychain',
+    ],
     [
       'denies',
       { stderr: 'security: SecKeychainItemCopyContent: User canceled the operation.', code: 128 },
       'try again and choose Always Allow',
     ],
-    ['fails', { stderr: 'security: SecKeychainSearchCopyNext: something else', code: 50 }, 'claude setup-token prints a token for .env'],
+    [
+      'fails',
+      { stderr: 'security: SecKeychainSearchCopyNext: something else', code: 50 },
+      'claude setup-token prints a token for .env',
+    ],
     ['holds no JSON', { stdout: 'a password' }, 'claude /login writes it anew'],
   ])('that %s is passed over for the file, and told', async (_what, answer, hint) => {
-    const PATH = fakeCommands({ security: `case "$*" in *-credentials) ${printing(answer).replaceAll('\n', '; ')};; *) exit 44;; esac` });
+    const PATH = fakeCommands({
+      security: `case "$*" in *-credentials) ${printing(answer).replaceAll('\n', '; ')};; *) exit 44;; esac`,
+    });
     const env = { ...home(), PATH };
-    expect(await credentialOf(env, 'darwin')).toMatchObject({ secret: 'from-file', source: 'file' });
+    expect(await credentialOf(env, 'darwin')).toMatchObject({
+      secret: 'from-file',
+      source: 'file',
+    });
     const { candidates } = await find(env, 'darwin');
     const problems = candidates.flatMap(({ problem }) => (problem ? [problem] : []));
     expect(problems).toMatchObject(
-      hint === undefined ? [] : [{ text: expect.stringContaining('the Keychain item "Claude Code-credentials"'), hint }],
+      hint === undefined
+        ? []
+        : [{ text: expect.stringContaining('the Keychain item "Claude Code-credentials"'), hint }],
     );
     expect(JSON.stringify(problems)).not.toContain('a password');
   });
@@ -267,20 +343,36 @@ describe('the Keychain', () => {
 
 describe("the agent's file", () => {
   test('is read with what it tells of the plan', async () => {
-    const env = home(blob('from-file', { expiresAt: null, scopes: null, subscriptionType: null, refreshToken: 'r' }));
+    const env = home(
+      blob('from-file', {
+        expiresAt: null,
+        scopes: null,
+        subscriptionType: null,
+        refreshToken: 'r',
+      }),
+    );
     const path = join(env.HOME ?? '', '.claude/.credentials.json');
-    expect(await credentialOf(env)).toEqual({ kind: 'oauth', secret: 'from-file', source: 'file', where: path });
+    expect(await credentialOf(env)).toEqual({
+      kind: 'oauth',
+      secret: 'from-file',
+      source: 'file',
+      where: path,
+    });
   });
 
   test('lies in CLAUDE_CONFIG_DIR, where that is set', async () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, '.credentials.json'), blob('from-elsewhere'));
-    expect(await credentialOf({ ...home(), CLAUDE_CONFIG_DIR: folder })).toMatchObject({ secret: 'from-elsewhere' });
+    expect(await credentialOf({ ...home(), CLAUDE_CONFIG_DIR: folder })).toMatchObject({
+      secret: 'from-elsewhere',
+    });
   });
 
   test('is not looked for in the folder that one happens to be in, when variables are empty', async () => {
     const env = home();
-    expect(await credentialOf({ ...env, CLAUDE_CONFIG_DIR: '' })).toMatchObject({ secret: 'from-file' });
+    expect(await credentialOf({ ...env, CLAUDE_CONFIG_DIR: '' })).toMatchObject({
+      secret: 'from-file',
+    });
     const { looked } = await find({ ...env, HOME: '', CLAUDE_CONFIG_DIR: '' });
     expect(looked.at(-1)).toMatch(/^\//);
   });
@@ -289,20 +381,32 @@ describe("the agent's file", () => {
     ['is cut short', '{"claudeAiOauth":{"accessTo', /is not JSON that could hold a login$/],
     ['is null', 'null', /is not JSON that could hold a login$/],
     ['holds an empty token', blob(''), /holds a login that is not whole \(accessToken\)$/],
-    ['holds a login of another shape', '{"claudeAiOauth":"sk-secret"}', /holds a login that is not whole \(claudeAiOauth\)$/],
-  ])('that %s counts as none, and is told with where to get another', async (_what, text, message) => {
-    const { candidates } = await find(home(text));
-    expect(candidates.filter(isTaken)).toEqual([]);
-    expect(candidates).toMatchObject([{ problem: { text: expect.stringMatching(message), hint: 'claude /login writes it anew' } }]);
-    expect(JSON.stringify(candidates)).not.toContain('sk-secret');
-  });
+    [
+      'holds a login of another shape',
+      '{"claudeAiOauth":"sk-secret"}',
+      /holds a login that is not whole \(claudeAiOauth\)$/,
+    ],
+  ])(
+    'that %s counts as none, and is told with where to get another',
+    async (_what, text, message) => {
+      const { candidates } = await find(home(text));
+      expect(candidates.filter(isTaken)).toEqual([]);
+      expect(candidates).toMatchObject([
+        { problem: { text: expect.stringMatching(message), hint: 'claude /login writes it anew' } },
+      ]);
+      expect(JSON.stringify(candidates)).not.toContain('sk-secret');
+    },
+  );
 
   test('that holds other things and no login is nobody’s mistake; where all was looked is told', async () => {
     const env = home('{"mcpOAuth":{}}');
     expect(await find(env)).toEqual({
       candidates: [],
       warnings: [],
-      looked: [expect.stringContaining('CLAUDE_CODE_OAUTH_TOKEN'), join(env.HOME ?? '', '.claude/.credentials.json')],
+      looked: [
+        expect.stringContaining('CLAUDE_CODE_OAUTH_TOKEN'),
+        join(env.HOME ?? '', '.claude/.credentials.json'),
+      ],
     });
   });
 
@@ -312,7 +416,9 @@ describe("the agent's file", () => {
     chmodSync(path, 0o644);
     expect(await find(env)).toMatchObject({
       candidates: [{ secret: 'from-file' }],
-      warnings: [{ text: `${path} can be read by other users of this machine`, hint: `chmod 600 ${path}` }],
+      warnings: [
+        { text: `${path} can be read by other users of this machine`, hint: `chmod 600 ${path}` },
+      ],
     });
   });
 });
@@ -325,7 +431,9 @@ describe('a mask', () => {
 
   test('never shows half of a secret, however short it is', () => {
     for (let length = 0; length <= 200; length += 1) {
-      const secret = Array.from({ length }, (_, at) => String.fromCharCode(33 + (at % 90))).join('');
+      const secret = Array.from({ length }, (_, at) => String.fromCharCode(33 + (at % 90))).join(
+        '',
+      );
       const shown = mask(secret).replace('…', '').length;
       expect(shown, `${length} long`).toBeLessThanOrEqual(length / 2);
     }

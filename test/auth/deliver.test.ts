@@ -1,4 +1,5 @@
-// Which way the credential goes into the sandbox: what the agent is started with, what the gateway takes, and which rows that makes.
+// Which way the credential goes into the sandbox: what the agent is started with, what the gateway
+// takes, and which rows that makes.
 import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,23 +23,39 @@ const LOGIN: Credential = {
   scopes: ['user:inference', 'user:profile'],
   plan: 'max',
 };
-const KEY: Credential = { kind: 'api-key', source: 'environment', where: 'ANTHROPIC_API_KEY', secret: 'sk-ant-api03-a-key' };
+const KEY: Credential = {
+  kind: 'api-key',
+  source: 'environment',
+  where: 'ANTHROPIC_API_KEY',
+  secret: 'sk-ant-api03-a-key',
+};
 
 /** Starts what a mode would start, with a program in the agent's place. */
 async function started(delivery: ReturnType<typeof asFile>, options: { memory?: boolean } = {}) {
   const folder = temporaryFolder();
-  const [home, memory, bin] = ['home', 'memory', 'bin'].map((name) => join(folder, name)) as [string, string, string];
+  const [home, memory, bin] = ['home', 'memory', 'bin'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
   for (const folder of [home, memory, bin]) mkdirSync(folder);
   writeProgram(
     join(bin, 'claude'),
     '#!/bin/sh\nenv >"$HOME/env"; cat >"$HOME/stdin"; printf "%s\\n" "$@" >"$HOME/argv"; umask >"$HOME/umask"\n',
   );
-  const layout = { workspace: folder, home, path: `${bin}:/usr/bin:/bin`, ...(options.memory ? { memory } : {}) };
+  const layout = {
+    workspace: folder,
+    home,
+    path: `${bin}:/usr/bin:/bin`,
+    ...(options.memory ? { memory } : {}),
+  };
   const command = agentCommand({ prompt: 'do it', layout, mark: '@x', delivery });
   const [program, ...args] = command.argv;
   const env = { ...command.env, ...command.secretEnv };
   const stdout = await new Promise<string>((resolve, reject) => {
-    const child = execFile(program, args, { env, cwd: command.cwd }, (error, out) => (error ? reject(error) : resolve(out)));
+    const child = execFile(program, args, { env, cwd: command.cwd }, (error, out) =>
+      error ? reject(error) : resolve(out),
+    );
     child.stdin?.end(command.stdin);
   });
   const seen = (name: string) => readFileSync(join(home, name), 'utf8');
@@ -69,7 +86,8 @@ describe('a login that goes as a file', () => {
 
   test('takes no refresh token along, and is neither in the environment, nor in argv, nor left on the agent’s stdin', async () => {
     const { command, seen } = await started(asFile(LOGIN), { memory: true });
-    for (const text of [seen('env'), seen('argv'), seen('stdin'), JSON.stringify(command.argv)]) expect(text).not.toContain(LOGIN.secret);
+    for (const text of [seen('env'), seen('argv'), seen('stdin'), JSON.stringify(command.argv)])
+      expect(text).not.toContain(LOGIN.secret);
     expect(command.secretEnv).toEqual({});
     expect(command.stdin).not.toMatch(/refresh/i);
   });
@@ -85,27 +103,45 @@ describe('a login that goes as a file', () => {
     });
     const [program, ...args] = command.argv;
     await new Promise<void>((resolve, reject) => {
-      execFile(program, args, { env: command.env, cwd: home }, (error) => (error ? reject(error) : resolve())).stdin?.end(command.stdin);
+      execFile(program, args, { env: command.env, cwd: home }, (error) =>
+        error ? reject(error) : resolve(),
+      ).stdin?.end(command.stdin);
     });
-    expect(JSON.parse(readFileSync(join(memory, 'cagematch-credentials.json'), 'utf8')).claudeAiOauth.accessToken).toMatch(
-      /^sk-ant-oat01-/,
-    );
+    expect(
+      JSON.parse(readFileSync(join(memory, 'cagematch-credentials.json'), 'utf8')).claudeAiOauth
+        .accessToken,
+    ).toMatch(/^sk-ant-oat01-/);
   });
 });
 
 test('a variable bears the name under which the agent takes that kind', () => {
-  expect(asVariable(LOGIN)).toMatchObject({ variable: 'CLAUDE_CODE_OAUTH_TOKEN', secret: LOGIN.secret });
+  expect(asVariable(LOGIN)).toMatchObject({
+    variable: 'CLAUDE_CODE_OAUTH_TOKEN',
+    secret: LOGIN.secret,
+  });
   expect(asVariable(KEY)).toMatchObject({ variable: 'ANTHROPIC_API_KEY' });
-  expect(asVariable({ ...KEY, kind: 'auth-token' })).toMatchObject({ variable: 'ANTHROPIC_AUTH_TOKEN' });
+  expect(asVariable({ ...KEY, kind: 'auth-token' })).toMatchObject({
+    variable: 'ANTHROPIC_AUTH_TOKEN',
+  });
 });
 
 describe('the gateway', () => {
   async function opened(deliver: 'gateway' | 'env' | 'file') {
     const gateway = createGateway(async (req, res) => void res.end(`reached ${req.url}`));
     onTestFinished(() => gateway.close());
-    const reach = { via: 'address' as const, listen: '127.0.0.1', url: (port: number) => `http://127.0.0.1:${port}` };
+    const reach = {
+      via: 'address' as const,
+      listen: '127.0.0.1',
+      url: (port: number) => `http://127.0.0.1:${port}`,
+    };
     const port = await gateway.listen('127.0.0.1');
-    const admitted = { mode: { auth: ['gateway'] as ['gateway'] }, reach, gateway, deliver, credential: LOGIN };
+    const admitted = {
+      mode: { auth: ['gateway'] as ['gateway'] },
+      reach,
+      gateway,
+      deliver,
+      credential: LOGIN,
+    };
     const { tap, access } = openModelAccess(admitted, 'hello');
     const ask = (token: string, path = access.path) =>
       fetch(`http://127.0.0.1:${port}${path}/v1/messages?beta=true`, {
@@ -159,7 +195,8 @@ describe('rows', () => {
       { state: 'prepared', task: 'hello', deliver },
     );
   };
-  const ways = ({ entries }: Awaited<ReturnType<typeof plan>>) => entries.map(({ entry, deliver }) => [entry, deliver]);
+  const ways = ({ entries }: Awaited<ReturnType<typeof plan>>) =>
+    entries.map(({ entry, deliver }) => [entry, deliver]);
 
   test('go by the gateway, or else as their mode prefers', async () => {
     expect(ways(await plan(['host', 'docker', 'fly']))).toEqual([
@@ -184,7 +221,11 @@ describe('rows', () => {
     const { entries, missing } = await plan(['docker', 'fly'], 'file');
     expect(entries.map(({ entry }) => entry)).toEqual(['docker']);
     expect(missing).toEqual([
-      expect.objectContaining({ entry: 'fly', reason: 'Fly.io takes no credential by way of file', hint: '--deliver remote-secret' }),
+      expect.objectContaining({
+        entry: 'fly',
+        reason: 'Fly.io takes no credential by way of file',
+        hint: '--deliver remote-secret',
+      }),
     ]);
   });
 });

@@ -1,4 +1,5 @@
-// Whose is what is there after a run and was not before: ours by a mark, nobody's by none, and never another's.
+// Whose is what is there after a run and was not before: ours by a mark, nobody's by none, and
+// never another's.
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -21,20 +22,38 @@ const AT_ONCE = [0, 0];
 function aMachine() {
   const root = temporaryFolder();
   const at = (...parts: string[]) => join(root, ...parts);
-  for (const folder of ['proc/self/ns', 'proc/net', 'cgroup/pids', 'run/netns', 'tmp']) mkdirSync(at(folder), { recursive: true });
-  const mountsOf = (pid: string, ns: string) => symlinkSync(`mnt:[${ns}]`, at('proc', pid, 'ns/mnt'));
+  for (const folder of ['proc/self/ns', 'proc/net', 'cgroup/pids', 'run/netns', 'tmp'])
+    mkdirSync(at(folder), { recursive: true });
+  const mountsOf = (pid: string, ns: string) =>
+    symlinkSync(`mnt:[${ns}]`, at('proc', pid, 'ns/mnt'));
   mountsOf('self', '1');
   const mounts: string[] = [];
   writeFileSync(at('proc/self/mountinfo'), '');
   return {
-    machine: machineAt({ proc: at('proc'), cgroup: at('cgroup'), run: at('run'), tmp: () => at('tmp') }),
+    machine: machineAt({
+      proc: at('proc'),
+      cgroup: at('cgroup'),
+      run: at('run'),
+      tmp: () => at('tmp'),
+    }),
     at,
     mount(point: string, type = 'overlay', from = '/') {
       mounts.push(`1 1 0:1 ${from} ${point} rw - ${type} ${type} rw`);
       writeFileSync(at('proc/self/mountinfo'), `${mounts.join('\n')}\n`);
     },
-    process(pid: number, given: { env?: string; argv?: string; cwd?: string; cgroup?: string; ns?: string; sockets?: string[] } = {}) {
-      for (const folder of ['ns', 'fd']) mkdirSync(at('proc', `${pid}`, folder), { recursive: true });
+    process(
+      pid: number,
+      given: {
+        env?: string;
+        argv?: string;
+        cwd?: string;
+        cgroup?: string;
+        ns?: string;
+        sockets?: string[];
+      } = {},
+    ) {
+      for (const folder of ['ns', 'fd'])
+        mkdirSync(at('proc', `${pid}`, folder), { recursive: true });
       writeFileSync(at('proc', `${pid}`, 'cmdline'), given.argv ?? 'sleep\x001000\0');
       writeFileSync(at('proc', `${pid}`, 'environ'), given.env ?? '');
       writeFileSync(at('proc', `${pid}`, 'cgroup'), given.cgroup ?? '0::/\n');
@@ -56,7 +75,12 @@ async function left(
 ) {
   const made = aMachine();
   const things: Thing[] = [{ kind: 'container', id: 'elder', marks: ['elder'] }];
-  const mode: Mode = { ...host, isolation: 'container', list: async () => [], census: async () => [...things] };
+  const mode: Mode = {
+    ...host,
+    isolation: 'container',
+    list: async () => [],
+    census: async () => [...things],
+  };
   const ctx = { ...modeContext('host'), labels: { match: 'm1', mode: 'host', owner: OWNER } };
   first(made, things);
   const audit = openAudit(() => made.machine, AT_ONCE);
@@ -64,27 +88,64 @@ async function left(
   audit.launching();
   during(made, things);
   const folder = made.at('tmp/cagematch-run-x');
-  return audit.after(before, { mode, ctx }, { name: NAME, id: ID, folder, alone: true, staysUp: false, ...overrides });
+  return audit.after(
+    before,
+    { mode, ctx },
+    { name: NAME, id: ID, folder, alone: true, staysUp: false, ...overrides },
+  );
 }
 
-const kinds = (found: Awaited<ReturnType<typeof left>>) => ('gap' in found ? found : found.map(({ kind }) => kind));
+const kinds = (found: Awaited<ReturnType<typeof left>>) =>
+  'gap' in found ? found : found.map(({ kind }) => kind);
 const thing = (kind: string, id: string, ...marks: string[]): Thing => ({ kind, id, marks });
 
 describe('what bears our mark is left over:', () => {
   it.each<[string, (machine: Machine, things: Thing[]) => void, string[]]>([
-    ['a container by its name', (_, things) => things.push(thing('container', NAME, NAME, ID)), ['container']],
+    [
+      'a container by its name',
+      (_, things) => things.push(thing('container', NAME, NAME, ID)),
+      ['container'],
+    ],
     [
       'another container that bears the label of the match',
       (_, t) => t.push(thing('container', 'x', 'x', 'cagematch.match=m1')),
       ['container'],
     ],
-    ['a network that is called after the sandbox', (_, t) => t.push(thing('network', `${NAME}-net`, `${NAME}-net`)), ['network']],
-    ['a process with our label in its environment', (m) => m.process(50, { env: `CAGEMATCH_SANDBOX=${NAME}\0` }), ['process']],
-    ['a process that works below the folder of the run', (m) => m.process(50, { cwd: m.at('tmp/cagematch-run-x/workspace') }), ['process']],
-    ['a process in a cgroup of the container', (m) => m.process(50, { cgroup: `3:pids:/docker/${ID}\n`, ns: '9' }), ['process']],
-    ['a mount below the folder of the run', (m) => m.mount(m.at('tmp/cagematch-run-x/workspace/m')), ['mount']],
-    ['a mount by the id of the container', (m) => m.mount(`/var/lib/c/${ID}/shm`, 'tmpfs'), ['mount']],
-    ['a cgroup by the id of the container', (m) => mkdirSync(m.at(`cgroup/pids/docker/${ID}`), { recursive: true }), ['cgroup']],
+    [
+      'a network that is called after the sandbox',
+      (_, t) => t.push(thing('network', `${NAME}-net`, `${NAME}-net`)),
+      ['network'],
+    ],
+    [
+      'a process with our label in its environment',
+      (m) => m.process(50, { env: `CAGEMATCH_SANDBOX=${NAME}\0` }),
+      ['process'],
+    ],
+    [
+      'a process that works below the folder of the run',
+      (m) => m.process(50, { cwd: m.at('tmp/cagematch-run-x/workspace') }),
+      ['process'],
+    ],
+    [
+      'a process in a cgroup of the container',
+      (m) => m.process(50, { cgroup: `3:pids:/docker/${ID}\n`, ns: '9' }),
+      ['process'],
+    ],
+    [
+      'a mount below the folder of the run',
+      (m) => m.mount(m.at('tmp/cagematch-run-x/workspace/m')),
+      ['mount'],
+    ],
+    [
+      'a mount by the id of the container',
+      (m) => m.mount(`/var/lib/c/${ID}/shm`, 'tmpfs'),
+      ['mount'],
+    ],
+    [
+      'a cgroup by the id of the container',
+      (m) => mkdirSync(m.at(`cgroup/pids/docker/${ID}`), { recursive: true }),
+      ['cgroup'],
+    ],
     [
       'a temporary folder of this harness',
       (m) => {
@@ -102,7 +163,10 @@ describe('what bears our mark is left over:', () => {
       made.process(50, { env: `CAGEMATCH_SANDBOX=${NAME}\0`, sockets: ['777'] });
       const line = (address: string, inode: number) =>
         `   0: ${address} 00000000:0000 0A 00000000:00000000 00:00000000 00000000  0 0 ${inode} 1\n`;
-      writeFileSync(made.at('proc/net/tcp'), `head\n${line('0100007F:1F90', 777)}${line('0100007F:1F91', 778)}`);
+      writeFileSync(
+        made.at('proc/net/tcp'),
+        `head\n${line('0100007F:1F90', 777)}${line('0100007F:1F91', 778)}`,
+      );
     });
     expect(found).toEqual([
       { kind: 'process', id: `${NAME} pid 50` },
@@ -114,8 +178,16 @@ describe('what bears our mark is left over:', () => {
 describe('what bears nobody’s mark is left over when nobody else was about:', () => {
   it.each<[string, (machine: Machine, things: Thing[]) => void, string]>([
     ['an anonymous volume', (_, things) => things.push(thing('volume', OTHER)), 'volume'],
-    ['an image without a name', (_, things) => things.push(thing('image', `sha256:${OTHER}`)), 'image'],
-    ['a network namespace', (m) => m.mount('/run/docker/netns/b510fb776cdb', 'nsfs', 'net:[1]'), 'netns'],
+    [
+      'an image without a name',
+      (_, things) => things.push(thing('image', `sha256:${OTHER}`)),
+      'image',
+    ],
+    [
+      'a network namespace',
+      (m) => m.mount('/run/docker/netns/b510fb776cdb', 'nsfs', 'net:[1]'),
+      'netns',
+    ],
     ['a mount', (m) => m.mount(`/var/lib/c/overlay2/${OTHER}/merged`), 'mount'],
   ])('%s', async (_, during, kind) => {
     expect(kinds(await left(during))).toEqual([kind]);
@@ -125,9 +197,15 @@ describe('what bears nobody’s mark is left over when nobody else was about:', 
         during(made, things);
         also(made, things);
       });
-    expect(kinds(await besides((_m, things) => things.push(thing('container', 'their', 'their')))), 'a container came').toEqual([]);
+    expect(
+      kinds(await besides((_m, things) => things.push(thing('container', 'their', 'their')))),
+      'a container came',
+    ).toEqual([]);
     expect(kinds(await besides((_m, things) => things.shift())), 'a container went').toEqual([]);
-    expect(kinds(await besides((made) => made.process(60, { ns: '9' }))), 'a sandbox of another runtime').toEqual([]);
+    expect(
+      kinds(await besides((made) => made.process(60, { ns: '9' }))),
+      'a sandbox of another runtime',
+    ).toEqual([]);
     const harness = (made: Machine) => made.process(61, { env: 'CAGEMATCH_OWNER=1:other-boot\0' });
     expect(kinds(await left(during, {}, harness)), 'another match').toEqual([]);
   });
@@ -136,9 +214,18 @@ describe('what bears nobody’s mark is left over when nobody else was about:', 
 describe('what is another’s is never ours:', () => {
   it.each<[string, (machine: Machine, things: Thing[]) => void]>([
     ['a container', (_, things) => things.push(thing('container', 'their', 'their', OTHER))],
-    ['a container of another run with a longer number', (_, things) => things.push(thing('container', `${NAME}0`, `${NAME}0`, OTHER))],
-    ['a container of another match', (_, things) => things.push(thing('container', 'x', 'x', 'cagematch.match=m12'))],
-    ['a volume with a name', (_, things) => things.push(thing('volume', 'their-data', 'their-data'))],
+    [
+      'a container of another run with a longer number',
+      (_, things) => things.push(thing('container', `${NAME}0`, `${NAME}0`, OTHER)),
+    ],
+    [
+      'a container of another match',
+      (_, things) => things.push(thing('container', 'x', 'x', 'cagematch.match=m12')),
+    ],
+    [
+      'a volume with a name',
+      (_, things) => things.push(thing('volume', 'their-data', 'their-data')),
+    ],
     ['an image with a name', (_, things) => things.push(thing('image', 'their:1', 'their:1'))],
     ['a temporary folder', (m) => mkdirSync(m.at('tmp/their-folder'))],
     [
@@ -161,13 +248,15 @@ it('what was there before the run is not left over by it', async () => {
     await left(
       () => {},
       {},
-      (_, things) => things.push(thing('volume', OTHER), thing('network', 'x', 'cagematch.match=m1')),
+      (_, things) =>
+        things.push(thing('volume', OTHER), thing('network', 'x', 'cagematch.match=m1')),
     ),
   ).toEqual([]);
 });
 
 it('a sandbox that should be gone is left over although it was there before, and one that stays up is not', async () => {
-  const idle = (_: Machine, things: Thing[]) => void things.push(thing('container', NAME, NAME, ID));
+  const idle = (_: Machine, things: Thing[]) =>
+    void things.push(thing('container', NAME, NAME, ID));
   expect(kinds(await left(() => {}, { staysUp: true }, idle))).toEqual([]);
   expect(kinds(await left(() => {}, { staysUp: false }, idle))).toEqual(['container']);
 });
@@ -185,7 +274,9 @@ it('what goes a moment later is not left over', async () => {
   const audit = openAudit(() => aMachine().machine, AT_ONCE);
   const before = await audit.before({ mode, ctx });
   audit.launching();
-  expect(await audit.after(before, { mode, ctx }, { name: NAME, alone: true, staysUp: false })).toEqual([]);
+  expect(
+    await audit.after(before, { mode, ctx }, { name: NAME, alone: true, staysUp: false }),
+  ).toEqual([]);
   expect(looks).toBe(3);
 });
 
@@ -227,8 +318,13 @@ describe('what could not be looked at is a gap, never none:', () => {
   });
 
   it('a machine that does not tell', async () => {
-    expect(await looked({ ...host, census: async () => [] }, undefined)).toEqual({ gap: 'platform' });
-    expect(await looked({ ...host, elsewhere: true, list: async () => [] }, undefined), 'nothing of it is here').toEqual([]);
+    expect(await looked({ ...host, census: async () => [] }, undefined)).toEqual({
+      gap: 'platform',
+    });
+    expect(
+      await looked({ ...host, elsewhere: true, list: async () => [] }, undefined),
+      'nothing of it is here',
+    ).toEqual([]);
   });
 });
 
@@ -264,7 +360,9 @@ it('the credential in a workspace is a leftover, told with its place and shape',
   writeFileSync(join(folder, 'auth.b64'), Buffer.from(`user:${secret}`).toString('base64'));
   writeFileSync(join(folder, 'plain.txt'), 'sk-ant-oat01-');
   const me = process.getuid?.();
-  expect(leftInWorkspace(folder, [me], secret).toSorted((a, b) => a.id.localeCompare(b.id))).toEqual([
+  expect(
+    leftInWorkspace(folder, [me], secret).toSorted((a, b) => a.id.localeCompare(b.id)),
+  ).toEqual([
     { kind: 'credential', id: 'auth.b64 (base64)' },
     { kind: 'credential', id: 'logs/curl.txt (raw)' },
   ]);

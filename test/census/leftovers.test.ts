@@ -1,4 +1,5 @@
-// Whole runs that leave something: each thing is in the row by its kind, and what a third party made meanwhile is not.
+// Whole runs that leave something: each thing is in the row by its kind, and what a third party
+// made meanwhile is not.
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,12 +15,19 @@ import { loadModes } from '../../lib/sandbox/registry.js';
 import host from '../../modes/host.js';
 import { contextOf, findTargets } from '../support/conformance/targets.js';
 import { modeContext } from '../support/mode-context.js';
-import { entryOf, PASSED, type Part, runScriptedMatch, scriptedMode } from '../support/scripted-match.js';
+import {
+  entryOf,
+  PASSED,
+  type Part,
+  runScriptedMatch,
+  scriptedMode,
+} from '../support/scripted-match.js';
 import { openStandIn } from '../support/stand-ins/stand-in.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 type Run = Awaited<ReturnType<typeof runScriptedMatch>>['runs'][number] | undefined;
-const leftOf = (run: Run): Leftover[] => (run === undefined || isGap(run.leftovers) ? [] : run.leftovers);
+const leftOf = (run: Run): Leftover[] =>
+  run === undefined || isGap(run.leftovers) ? [] : run.leftovers;
 const kindsOf = (run: Run) =>
   isGap(run?.leftovers)
     ? run.leftovers
@@ -29,7 +37,12 @@ const kindsOf = (run: Run) =>
 const asRoot = process.getuid?.() === 0;
 
 /** Starts a process of the sandbox that outlives its agent, and waits until it says something. */
-async function daemon(ctx: Context, sandbox: string, command: Command, argv: [string, ...string[]]): Promise<string> {
+async function daemon(
+  ctx: Context,
+  sandbox: string,
+  command: Command,
+  argv: [string, ...string[]],
+): Promise<string> {
   for await (const event of host.exec(ctx, { name: sandbox }, { ...command, secretEnv: {}, argv }))
     if (event.type === 'line') return event.text;
   throw new Error('the daemon said nothing');
@@ -40,21 +53,30 @@ const careless = (): Partial<Mode> => ({ destroy: async () => ({}), list: async 
 
 async function played(part: Part) {
   const match = await runScriptedMatch([entryOf(scriptedMode([], part))], { runs: 2 });
-  return { ...match, kinds: match.runs.map(kindsOf), outcomes: match.runs.map(({ outcome }) => outcome) };
+  return {
+    ...match,
+    kinds: match.runs.map(kindsOf),
+    outcomes: match.runs.map(({ outcome }) => outcome),
+  };
 }
 
 describe('on the host itself, a run that leaves', () => {
   it('a process, and a port on which it listens, names both; the run after it does not', async () => {
-    const script = "const s = require('net').createServer().listen(0, '127.0.0.1', () => console.log(s.address().port))";
+    const script =
+      "const s = require('net').createServer().listen(0, '127.0.0.1', () => console.log(s.address().port))";
     let port = '';
     const { runs, kinds, outcomes } = await played({
       async agent({ run, ctx, sandbox, command }) {
         if (run === 1) port = await daemon(ctx, sandbox, command, [process.execPath, '-e', script]);
       },
       // What the signal of the run's end would kill is kept from it.
-      mode: (real) => ({ ...careless(), launch: (ctx, spec) => real.launch({ ...ctx, signal: new AbortController().signal }, spec) }),
+      mode: (real) => ({
+        ...careless(),
+        launch: (ctx, spec) => real.launch({ ...ctx, signal: new AbortController().signal }, spec),
+      }),
     });
-    for (const { kind, id } of leftOf(runs[0])) if (kind === 'process') process.kill(Number(/ pid (\d+)$/.exec(id)?.[1]), 'SIGKILL');
+    for (const { kind, id } of leftOf(runs[0]))
+      if (kind === 'process') process.kill(Number(/ pid (\d+)$/.exec(id)?.[1]), 'SIGKILL');
     expect(outcomes).toEqual([PASSED, PASSED]);
     expect(kinds).toEqual([['port', 'process'], []]);
     expect(runs[0]?.leftovers).toContainEqual({ kind: 'port', id: `127.0.0.1:${port}` });
@@ -121,7 +143,10 @@ describe('on the host itself, a run that leaves', () => {
   });
 });
 
-/** A mode whose runs make something beside the sandbox, and forget it. The agent is played; the container runtime is not. */
+/**
+ * A mode whose runs make something beside the sandbox, and forget it. The agent is played; the
+ * container runtime is not.
+ */
 function leaky(mode: Mode, ctx: Context, leak: (sandbox: string) => Promise<unknown>): Mode {
   return scriptedMode([], {
     mode: (real) => ({
@@ -135,88 +160,129 @@ function leaky(mode: Mode, ctx: Context, leak: (sandbox: string) => Promise<unkn
   });
 }
 
-describe.each(['docker', 'podman'])('beside a container of %s (stand-in), a run that leaves', (program) => {
-  async function leaves(...argvs: ((sandbox: string) => string[])[]) {
-    const standIn = await openStandIn(program);
-    onTestFinished(() => standIn.close());
-    const mode = (await loadModes()).get(program) as Mode;
-    const { ctx } = contextOf({ mode, env: standIn.env, variant: undefined, runtimeState: undefined }, 'none');
-    let launched = 0;
-    const adapter = leaky(mode, ctx, async (sandbox) => {
-      launched += 1;
-      for (const argv of launched === 1 ? argvs : []) await execa(program, argv(sandbox), { env: standIn.env, extendEnv: false });
+describe.each(['docker', 'podman'])(
+  'beside a container of %s (stand-in), a run that leaves',
+  (program) => {
+    async function leaves(...argvs: ((sandbox: string) => string[])[]) {
+      const standIn = await openStandIn(program);
+      onTestFinished(() => standIn.close());
+      const mode = (await loadModes()).get(program) as Mode;
+      const { ctx } = contextOf(
+        { mode, env: standIn.env, variant: undefined, runtimeState: undefined },
+        'none',
+      );
+      let launched = 0;
+      const adapter = leaky(mode, ctx, async (sandbox) => {
+        launched += 1;
+        for (const argv of launched === 1 ? argvs : [])
+          await execa(program, argv(sandbox), { env: standIn.env, extendEnv: false });
+      });
+      // Other matches of this machine do not matter here: the stand-in's store is the test's own.
+      const nothing = temporaryFolder();
+      const audit = openAudit(
+        () => machineAt({ proc: nothing, cgroup: nothing, run: nothing, tmp: () => nothing }),
+        [0, 0],
+      );
+      const { runs } = await runScriptedMatch([entryOf(adapter)], { runs: 2, audit });
+      expect(runs.map(({ outcome }) => outcome)).toEqual([PASSED, PASSED]);
+      return runs.map(kindsOf);
+    }
+
+    it('an anonymous volume names it', async () => {
+      expect(await leaves(() => ['volume', 'create'])).toEqual([['volume'], []]);
     });
-    // Other matches of this machine do not matter here: the stand-in's store is the test's own.
-    const nothing = temporaryFolder();
-    const audit = openAudit(() => machineAt({ proc: nothing, cgroup: nothing, run: nothing, tmp: () => nothing }), [0, 0]);
-    const { runs } = await runScriptedMatch([entryOf(adapter)], { runs: 2, audit });
-    expect(runs.map(({ outcome }) => outcome)).toEqual([PASSED, PASSED]);
-    return runs.map(kindsOf);
-  }
 
-  it('an anonymous volume names it', async () => {
-    expect(await leaves(() => ['volume', 'create'])).toEqual([['volume'], []]);
-  });
+    it('a network called after the sandbox names it', async () => {
+      expect(await leaves((sandbox) => ['network', 'create', `${sandbox}-net`])).toEqual([
+        ['network'],
+        [],
+      ]);
+    });
 
-  it('a network called after the sandbox names it', async () => {
-    expect(await leaves((sandbox) => ['network', 'create', `${sandbox}-net`])).toEqual([['network'], []]);
-  });
+    it('a container with the label of the match names it', async () => {
+      const [first] = await leaves(
+        () => ['build', '--build-arg', 'AGENT_VERSION=1', '--tag', 'small:1', process.cwd()],
+        () => [
+          'run',
+          '--detach',
+          '--name',
+          'beside',
+          '--label',
+          'cagematch.match=none',
+          'small:1',
+          'sleep',
+          '60',
+        ],
+      );
+      expect(first).toEqual(['container']);
+    });
 
-  it('a container with the label of the match names it', async () => {
-    const [first] = await leaves(
-      () => ['build', '--build-arg', 'AGENT_VERSION=1', '--tag', 'small:1', process.cwd()],
-      () => ['run', '--detach', '--name', 'beside', '--label', 'cagematch.match=none', 'small:1', 'sleep', '60'],
-    );
-    expect(first).toEqual(['container']);
-  });
-
-  it('nothing names nothing, whatever a third party makes meanwhile', async () => {
-    const theirs = await leaves(
-      () => ['volume', 'create', 'their-data'],
-      () => ['network', 'create', 'their-net'],
-      () => ['build', '--build-arg', 'AGENT_VERSION=1', '--tag', 'theirs:1', process.cwd()],
-      () => ['run', '--detach', '--name', 'their-box', 'theirs:1', 'sleep', '60'],
-      // Nobody can tell whose this is: somebody's container came meanwhile.
-      () => ['volume', 'create'],
-    );
-    expect(theirs).toEqual([[], []]);
-  });
-});
+    it('nothing names nothing, whatever a third party makes meanwhile', async () => {
+      const theirs = await leaves(
+        () => ['volume', 'create', 'their-data'],
+        () => ['network', 'create', 'their-net'],
+        () => ['build', '--build-arg', 'AGENT_VERSION=1', '--tag', 'theirs:1', process.cwd()],
+        () => ['run', '--detach', '--name', 'their-box', 'theirs:1', 'sleep', '60'],
+        // Nobody can tell whose this is: somebody's container came meanwhile.
+        () => ['volume', 'create'],
+      );
+      expect(theirs).toEqual([[], []]);
+    });
+  },
+);
 
 const { targets } = await findTargets();
-const containers = targets.filter(({ real, mode, variant }) => real && variant === undefined && mode.isolation === 'container');
+const containers = targets.filter(
+  ({ real, mode, variant }) => real && variant === undefined && mode.isolation === 'container',
+);
 
-describe.each(containers.length > 0 ? containers : [undefined])('beside a real container of $name', (target) => {
-  it.skipIf(target === undefined)('a container and a network that a run leaves are named, and those of a third party are not', async () => {
-    if (!target) return;
-    const { mode, env } = target;
-    const match = `l${process.pid}${mode.id}`;
-    const { ctx } = contextOf(target, match);
-    const client = (...args: string[]) => execa(mode.id, args, { env, extendEnv: false, cwd: '/' });
-    const base = env.CAGEMATCH_BASE_IMAGE ?? 'none';
-    const made: string[][] = [];
-    const make = async (kind: 'network' | 'container' | 'volume', name: string) => {
-      made.unshift(kind === 'container' ? ['rm', '--force', name] : [kind, 'rm', name]);
-      await client(...(kind === 'container' ? ['create', '--pull', 'never', '--name', name, base, 'true'] : [kind, 'create', name]));
-    };
-    let launched = 0;
-    const adapter = leaky(mode, ctx, async (sandbox) => {
-      launched += 1;
-      if (launched > 1) return;
-      await make('network', `${sandbox}-net`);
-      await make('container', `${sandbox}-beside`);
-      await make('volume', `third-party-${match}`);
-      await make('container', `third-party-${match}`);
-    });
-    const contextOfPlayed = () => ({
-      ...modeContext('host', { env: { PATH: process.env.PATH ?? '' }, uid: process.getuid?.() }),
-      labels: ctx.labels,
-    });
-    const { runs } = await runScriptedMatch([entryOf(adapter)], { runs: 2, matchId: match, contextOf: contextOfPlayed }).finally(
+describe.each(containers.length > 0 ? containers : [undefined])(
+  'beside a real container of $name',
+  (target) => {
+    it.skipIf(target === undefined)(
+      'a container and a network that a run leaves are named, and those of a third party are not',
       async () => {
-        for (const argv of made) await client(...argv);
+        if (!target) return;
+        const { mode, env } = target;
+        const match = `l${process.pid}${mode.id}`;
+        const { ctx } = contextOf(target, match);
+        const client = (...args: string[]) =>
+          execa(mode.id, args, { env, extendEnv: false, cwd: '/' });
+        const base = env.CAGEMATCH_BASE_IMAGE ?? 'none';
+        const made: string[][] = [];
+        const make = async (kind: 'network' | 'container' | 'volume', name: string) => {
+          made.unshift(kind === 'container' ? ['rm', '--force', name] : [kind, 'rm', name]);
+          await client(
+            ...(kind === 'container'
+              ? ['create', '--pull', 'never', '--name', name, base, 'true']
+              : [kind, 'create', name]),
+          );
+        };
+        let launched = 0;
+        const adapter = leaky(mode, ctx, async (sandbox) => {
+          launched += 1;
+          if (launched > 1) return;
+          await make('network', `${sandbox}-net`);
+          await make('container', `${sandbox}-beside`);
+          await make('volume', `third-party-${match}`);
+          await make('container', `third-party-${match}`);
+        });
+        const contextOfPlayed = () => ({
+          ...modeContext('host', {
+            env: { PATH: process.env.PATH ?? '' },
+            uid: process.getuid?.(),
+          }),
+          labels: ctx.labels,
+        });
+        const { runs } = await runScriptedMatch([entryOf(adapter)], {
+          runs: 2,
+          matchId: match,
+          contextOf: contextOfPlayed,
+        }).finally(async () => {
+          for (const argv of made) await client(...argv);
+        });
+        expect(runs.map(kindsOf)).toEqual([['container', 'network'], []]);
       },
     );
-    expect(runs.map(kindsOf)).toEqual([['container', 'network'], []]);
-  });
-});
+  },
+);

@@ -1,4 +1,5 @@
-// What nobody catches is told as every other fault: one line, a hint, no secret; and the command fails.
+// What nobody catches is told as every other fault: one line, a hint, no secret; and the command
+// fails.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { buildHouse, cagematch, type House, standSomewhere } from '../support/house.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -33,12 +34,24 @@ afterAll(() => {
 
 test.each(['thrower', 'rejecter'])('%s', async (mode) => {
   // What a command that breaks off leaves there goes with the test.
-  const env = { CLAUDE_CODE_OAUTH_TOKEN: SECRET, HOME: temporaryFolder(), TMPDIR: temporaryFolder() };
-  const { stdout, stderr, exitCode } = await cagematch(house, ['run', mode, '--model', 'live'], { cwd: place.cwd, env });
+  const env = {
+    CLAUDE_CODE_OAUTH_TOKEN: SECRET,
+    HOME: temporaryFolder(),
+    TMPDIR: temporaryFolder(),
+  };
+  const { stdout, stderr, exitCode } = await cagematch(house, ['run', mode, '--model', 'live'], {
+    cwd: place.cwd,
+    env,
+  });
   expect(stdout + stderr).not.toContain(SECRET);
-  expect(stderr).toBe('✖ the shed holds [redacted CLAUDE_CODE_OAUTH_TOKEN]\nhint: this is a fault of cagematch; --debug shows where\n');
+  expect(stderr).toBe(
+    '✖ the shed holds [redacted CLAUDE_CODE_OAUTH_TOKEN]\nhint: this is a fault of cagematch; --debug shows where\n',
+  );
   expect(exitCode).toBe(1);
-  const debug = await cagematch(house, ['run', mode, '--model', 'live', '--debug'], { cwd: place.cwd, env });
+  const debug = await cagematch(house, ['run', mode, '--model', 'live', '--debug'], {
+    cwd: place.cwd,
+    env,
+  });
   expect(debug.stderr).toMatch(/ at .*\.js:\d+/);
   expect(debug.stderr).not.toContain(SECRET);
 });

@@ -33,14 +33,21 @@ interface Entry {
 
 /** An archive that no well-meaning tar would make. */
 function archiveOf(entries: Entry[]): Buffer {
-  const blocks = entries.flatMap(({ path, type = 'File', linkpath, content = '', mode = 0o644, size }) => {
-    const head = Buffer.alloc(512);
-    const body = Buffer.from(type === 'File' ? content : '');
-    new Header({ path, type, mode, size: size ?? body.length, mtime: new Date(0), ...(linkpath === undefined ? {} : { linkpath }) }).encode(
-      head,
-    );
-    return [head, body, Buffer.alloc((512 - (body.length % 512)) % 512)];
-  });
+  const blocks = entries.flatMap(
+    ({ path, type = 'File', linkpath, content = '', mode = 0o644, size }) => {
+      const head = Buffer.alloc(512);
+      const body = Buffer.from(type === 'File' ? content : '');
+      new Header({
+        path,
+        type,
+        mode,
+        size: size ?? body.length,
+        mtime: new Date(0),
+        ...(linkpath === undefined ? {} : { linkpath }),
+      }).encode(head);
+      return [head, body, Buffer.alloc((512 - (body.length % 512)) % 512)];
+    },
+  );
   return gzipSync(Buffer.concat([...blocks, Buffer.alloc(1024)]));
 }
 
@@ -61,7 +68,12 @@ describe('a workspace that went there and back', () => {
     writeFileSync(join(there, 'a/file'), 'content', { mode: 0o755 });
     symlinkSync('../a/file', join(there, 'a/link'));
     await unpack(await pack(there), into);
-    expect(readdirSync(into, { recursive: true }).sort()).toEqual(['a', 'a/empty', 'a/file', 'a/link']);
+    expect(readdirSync(into, { recursive: true }).sort()).toEqual([
+      'a',
+      'a/empty',
+      'a/file',
+      'a/link',
+    ]);
     expect(readFileSync(join(into, 'a/file'), 'utf8')).toBe('content');
     expect(lstatSync(join(into, 'a/file')).mode & 0o777).toBe(0o755);
     expect(readlinkSync(join(into, 'a/link'))).toBe('../a/file');
@@ -75,7 +87,10 @@ describe('a workspace that went there and back', () => {
     await execa('mkfifo', [join(there, 'pipe')]);
     await unpack(await pack(there), into);
     expect(readdirSync(into)).toEqual(['file']);
-    await expect(pack(join(root, 'nowhere'))).rejects.toMatchObject({ code: 'launch-failed', message: expect.stringContaining('nowhere') });
+    await expect(pack(join(root, 'nowhere'))).rejects.toMatchObject({
+      code: 'launch-failed',
+      message: expect.stringContaining('nowhere'),
+    });
   });
 
   it('replaces a link of the host by what came back, and does not write through it', async () => {
@@ -90,7 +105,10 @@ describe('a workspace that went there and back', () => {
   it('is unpacked to its end and no further: what follows packs to nothing and unpacks to more than there is room for', async () => {
     const much = gzipSync(Buffer.alloc(16 * 1024 * 1024));
     // Members of gzip one after another are one stream: 16 GiB.
-    const bomb = Buffer.concat([archiveOf([{ path: 'good.txt', content: 'good' }]), ...Array.from({ length: 1024 }, () => much)]);
+    const bomb = Buffer.concat([
+      archiveOf([{ path: 'good.txt', content: 'good' }]),
+      ...Array.from({ length: 1024 }, () => much),
+    ]);
     await unpack(bomb, into);
     expect(readFileSync(join(into, 'good.txt'), 'utf8')).toBe('good');
     expect(readdirSync(root)).toEqual(['workspace']);
@@ -115,8 +133,12 @@ describe('an archive is refused, and the workspace stays as it was, for', () => 
     'a path with .. in the middle': [{ path: 'a/../../escaped', content: 'x' }],
     'an absolute path': [{ path: '/tmp/cagematch-escaped', content: 'x' }],
     'a path of another system': [{ path: 'C:\\escaped', content: 'x' }],
-    'a symlink to an absolute path': [{ path: 'link', type: 'SymbolicLink', linkpath: '/etc/passwd' }],
-    'a symlink that climbs out': [{ path: 'a/link', type: 'SymbolicLink', linkpath: '../../outside' }],
+    'a symlink to an absolute path': [
+      { path: 'link', type: 'SymbolicLink', linkpath: '/etc/passwd' },
+    ],
+    'a symlink that climbs out': [
+      { path: 'a/link', type: 'SymbolicLink', linkpath: '../../outside' },
+    ],
     'a symlink that climbs out after a name': [
       { path: 'd/e', type: 'Directory' },
       { path: 'd/e/up', type: 'SymbolicLink', linkpath: '../..' },
@@ -136,7 +158,9 @@ describe('an archive is refused, and the workspace stays as it was, for', () => 
     ],
     'a hard link to the outside': [{ path: 'link', type: 'Link', linkpath: '../outside' }],
     'a hard link to a file of the host': [{ path: 'link', type: 'Link', linkpath: '/etc/passwd' }],
-    'a hard link to nothing in the archive': [{ path: 'link', type: 'Link', linkpath: 'before.txt' }],
+    'a hard link to nothing in the archive': [
+      { path: 'link', type: 'Link', linkpath: 'before.txt' },
+    ],
     'a device': [{ path: 'null', type: 'CharacterDevice' }],
     'a pipe': [{ path: 'pipe', type: 'FIFO' }],
   };
@@ -156,7 +180,10 @@ describe('an archive is refused, and the workspace stays as it was, for', () => 
         { path: 'd', type: 'SymbolicLink', linkpath: '.' },
       ],
     ],
-    ['a link in the place of a folder that is only implied', [{ path: 'd/x' }, { path: 'd', type: 'SymbolicLink', linkpath: '.' }]],
+    [
+      'a link in the place of a folder that is only implied',
+      [{ path: 'd/x' }, { path: 'd', type: 'SymbolicLink', linkpath: '.' }],
+    ],
     [
       'a folder in the place of a link',
       [
@@ -169,7 +196,10 @@ describe('an archive is refused, and the workspace stays as it was, for', () => 
     ['a file in a file', [{ path: 'd' }, { path: 'd/x' }]],
     ['a file of the same name twice', [{ path: 'd' }, { path: 'd' }]],
     ['a file that is the workspace itself', [{ path: './', type: 'SymbolicLink', linkpath: 'x' }]],
-    ['a hard link in the place of a folder', [{ path: 'f' }, { path: 'd', type: 'Directory' }, { path: 'd', type: 'Link', linkpath: 'f' }]],
+    [
+      'a hard link in the place of a folder',
+      [{ path: 'f' }, { path: 'd', type: 'Directory' }, { path: 'd', type: 'Link', linkpath: 'f' }],
+    ],
     ['a sparse file of another tar', [{ path: 'd', type: 'SparseFile' }]],
     ['a size that no archive may hold', [{ path: 'd', size: 3 * 1024 ** 3 }]],
   ])('%s', async (_what, entries) => {
@@ -190,12 +220,16 @@ describe('an archive is refused, and the workspace stays as it was, for', () => 
 
   it('being cut short', async () => {
     const whole = archiveOf([{ path: 'good.txt', content: 'good'.repeat(10_000) }]);
-    await expect(unpack(whole.subarray(0, whole.length / 2), into)).rejects.toMatchObject({ code: 'collect-failed' });
+    await expect(unpack(whole.subarray(0, whole.length / 2), into)).rejects.toMatchObject({
+      code: 'collect-failed',
+    });
     expect(readdirSync(into)).toEqual(['before.txt']);
   });
 
   it('being no archive at all', async () => {
-    await expect(unpack(Buffer.from('what?'), into)).rejects.toMatchObject({ code: 'collect-failed' });
+    await expect(unpack(Buffer.from('what?'), into)).rejects.toMatchObject({
+      code: 'collect-failed',
+    });
     expect(readdirSync(into)).toEqual(['before.txt']);
   });
 });
@@ -213,7 +247,10 @@ describe('of what a guest packs', () => {
       return at === 0 ? `${5 * 1024 * 1024}\n${'0'.repeat(64)}\n${chunk}` : chunk;
     });
     const taken = copyOut(endless, '/workspace', '/tmp/archive', { most: 4 * 1024 * 1024 });
-    await expect(taken).rejects.toMatchObject({ code: 'collect-failed', message: expect.stringMatching(/4194304 are taken at the most/) });
+    await expect(taken).rejects.toMatchObject({
+      code: 'collect-failed',
+      message: expect.stringMatching(/4194304 are taken at the most/),
+    });
     expect(requests).toBe(1);
   });
 
@@ -227,7 +264,10 @@ describe('of what a guest packs', () => {
       '/workspace',
       '/tmp/archive',
     );
-    await expect(taken).rejects.toMatchObject({ code: 'collect-failed', message: expect.stringMatching(why) });
+    await expect(taken).rejects.toMatchObject({
+      code: 'collect-failed',
+      message: expect.stringMatching(why),
+    });
   });
 
   it('a part that is larger than was asked for is refused', async () => {
@@ -236,17 +276,25 @@ describe('of what a guest packs', () => {
       '/workspace',
       '/tmp/archive',
     );
-    await expect(taken).rejects.toMatchObject({ message: expect.stringMatching(/more .* than was requested/) });
+    await expect(taken).rejects.toMatchObject({
+      message: expect.stringMatching(/more .* than was requested/),
+    });
   });
 
   it('a byte that was changed on the way is noticed', async () => {
-    const [sent, arrived] = ['as it was packed', 'as it was pocked'].map((text) => Buffer.from(text));
+    const [sent, arrived] = ['as it was packed', 'as it was pocked'].map((text) =>
+      Buffer.from(text),
+    );
     const digest = createHash('sha256')
       .update(sent as Buffer)
       .digest('hex');
-    const answer = (bytes: Buffer | undefined) => guest(() => `${sent?.length}\n${digest}\n${bytes?.toString('base64')}`);
+    const answer = (bytes: Buffer | undefined) =>
+      guest(() => `${sent?.length}\n${digest}\n${bytes?.toString('base64')}`);
     expect(await copyOut(answer(sent), '/workspace', '/tmp/archive')).toEqual(sent);
     const taken = copyOut(answer(arrived), '/workspace', '/tmp/archive');
-    await expect(taken).rejects.toMatchObject({ code: 'collect-failed', message: '/workspace did not come back as the guest packed it' });
+    await expect(taken).rejects.toMatchObject({
+      code: 'collect-failed',
+      message: '/workspace did not come back as the guest packed it',
+    });
   });
 });

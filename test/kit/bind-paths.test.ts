@@ -28,14 +28,21 @@ test.each([
   expect(bindArgs(...paths)).toEqual(argv);
 });
 
-test.each(['/a:b,c', '/a:"b', '/a:\nb'])('a path that no form of a mount can carry is refused with a hint: %j', (path) => {
-  expect(thrownBy(() => bindArgs(path, '/w'))).toMatchObject({ code: 'launch-failed', hint: 'set TMPDIR to another folder' });
-});
+test.each(['/a:b,c', '/a:"b', '/a:\nb'])(
+  'a path that no form of a mount can carry is refused with a hint: %j',
+  (path) => {
+    expect(thrownBy(() => bindArgs(path, '/w'))).toMatchObject({
+      code: 'launch-failed',
+      hint: 'set TMPDIR to another folder',
+    });
+  },
+);
 
 test('TMPDIR is used by its path without links; a relative one, and one with a line break, is refused', () => {
   const folder = temporaryFolder();
   symlinkSync(folder, join(folder, 'link'));
   expect(realTemporaryFolder(join(folder, 'link'))).toBe(folder);
   expect(realTemporaryFolder(undefined)).toBeUndefined();
-  for (const named of ['tmp', '/tmp\n/x']) expect(thrownBy(() => realTemporaryFolder(named))).toMatchObject({ code: 'bad-input' });
+  for (const named of ['tmp', '/tmp\n/x'])
+    expect(thrownBy(() => realTemporaryFolder(named))).toMatchObject({ code: 'bad-input' });
 });

@@ -1,4 +1,5 @@
-// When a sandbox began to run and was gone, where the runtime itself tells it, and where it tells nothing.
+// When a sandbox began to run and was gone, where the runtime itself tells it, and where it tells
+// nothing.
 import { afterEach, expect, test } from 'vitest';
 import type { Context } from '../../lib/contract.js';
 import { type Moment, watchMoments } from '../../lib/kit/lifecycle-events.js';
@@ -64,7 +65,8 @@ test('an instance runs since the daemon said so, and is gone since then, not sin
   const { launch, plan, ctx: own, target } = await open('incus', {});
   // Until the listener is there, nothing is told.
   let box = await launch(plan('box-0'));
-  for (let attempt = 1; box.runningAtMs === undefined && attempt < 20; attempt += 1) box = await launch(plan(`box-${attempt}`));
+  for (let attempt = 1; box.runningAtMs === undefined && attempt < 20; attempt += 1)
+    box = await launch(plan(`box-${attempt}`));
   expect(box.runningAtMs).toBeLessThanOrEqual(performance.now());
   const { goneAtMs } = await target.mode.destroy(own, box.handle);
   expect(goneAtMs).toBeGreaterThan(box.runningAtMs ?? Number.POSITIVE_INFINITY);
@@ -72,7 +74,13 @@ test('an instance runs since the daemon said so, and is gone since then, not sin
 });
 
 test('an instance is launched and removed all the same when the daemon tells no events', async () => {
-  const { launch, plan, ctx: own, target, listed } = await open('incus', { CAGEMATCH_STAND_IN_NO_EVENTS: '1' });
+  const {
+    launch,
+    plan,
+    ctx: own,
+    target,
+    listed,
+  } = await open('incus', { CAGEMATCH_STAND_IN_NO_EVENTS: '1' });
   const box = await launch(plan('quiet'));
   expect(box.runningAtMs).toBeUndefined();
   expect(await target.mode.destroy(own, box.handle)).toEqual({});

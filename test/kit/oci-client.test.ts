@@ -1,4 +1,5 @@
-// What a container client must survive: a runtime that tells no events, and an `exec` that never hears of its container's end.
+// What a container client must survive: a runtime that tells no events, and an `exec` that never
+// hears of its container's end.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,28 +30,50 @@ async function open(program: string, env: Record<string, string>): Promise<Arena
   const mode = (await loadModes()).get(program);
   if (!mode) throw new Error(`no mode ${program}`);
   const runtimeState = program === 'docker' ? dockerState() : podmanState();
-  arena = await openArena({ name: program, mode, real: false, variant: undefined, runtimeState, env: standIn.env, close: async () => {} });
+  arena = await openArena({
+    name: program,
+    mode,
+    real: false,
+    variant: undefined,
+    runtimeState,
+    env: standIn.env,
+    close: async () => {},
+  });
   return arena;
 }
 
-test.each(['docker', 'podman'])('%s: a sandbox is launched, read and removed when the runtime tells no events', async (program) => {
-  const { launch, plan, listed, ctx, target } = await open(program, { CAGEMATCH_STAND_IN_NO_EVENTS: '1' });
-  const long = await launch(plan('long', (layout) => shell(layout, 'echo begun; until [ -e go ]; do sleep 0.02; done; echo done; exit 3')));
-  writeFileSync(join(long.host.workspace, 'go'), '');
-  expect(await read(long.process as never)).toMatchObject({ stdout: ['begun', 'done'], end: { type: 'exit', code: 3 } });
-  const short = await launch(plan('short', (layout) => shell(layout, 'exit 0')));
-  expect((await read(short.process as never)).end).toEqual({ type: 'exit', code: 0 });
-  for (const box of [long, short]) {
-    expect(box.runningAtMs).toBeUndefined();
-    await target.mode.destroy(ctx, box.handle);
-    expect(await listed(box.name)).toEqual([]);
-  }
-});
+test.each(['docker', 'podman'])(
+  '%s: a sandbox is launched, read and removed when the runtime tells no events',
+  async (program) => {
+    const { launch, plan, listed, ctx, target } = await open(program, {
+      CAGEMATCH_STAND_IN_NO_EVENTS: '1',
+    });
+    const long = await launch(
+      plan('long', (layout) =>
+        shell(layout, 'echo begun; until [ -e go ]; do sleep 0.02; done; echo done; exit 3'),
+      ),
+    );
+    writeFileSync(join(long.host.workspace, 'go'), '');
+    expect(await read(long.process as never)).toMatchObject({
+      stdout: ['begun', 'done'],
+      end: { type: 'exit', code: 3 },
+    });
+    const short = await launch(plan('short', (layout) => shell(layout, 'exit 0')));
+    expect((await read(short.process as never)).end).toEqual({ type: 'exit', code: 0 });
+    for (const box of [long, short]) {
+      expect(box.runningAtMs).toBeUndefined();
+      await target.mode.destroy(ctx, box.handle);
+      expect(await listed(box.name)).toEqual([]);
+    }
+  },
+);
 
 test('a launch that the runtime refuses fails with its words when it tells no events', async () => {
   const { launch, plan, ctx, target } = await open('docker', { CAGEMATCH_STAND_IN_NO_EVENTS: '1' });
   const refused = plan('refused', (layout) => shell(layout, 'exit 0'));
-  await expect(target.mode.launch({ ...ctx, variant: 'nonesuch' }, refused.spec)).rejects.toMatchObject({
+  await expect(
+    target.mode.launch({ ...ctx, variant: 'nonesuch' }, refused.spec),
+  ).rejects.toMatchObject({
     code: 'launch-failed',
     message: expect.stringContaining('Unknown runtime specified nonesuch'),
   });
@@ -58,7 +81,9 @@ test('a launch that the runtime refuses fails with its words when it tells no ev
 });
 
 test('destroy ends a command whose client never hears that its sandbox is gone', async () => {
-  const { launch, plan, stream, ctx, target } = await open('docker', { CAGEMATCH_STAND_IN_DEAF_EXEC: '1' });
+  const { launch, plan, stream, ctx, target } = await open('docker', {
+    CAGEMATCH_STAND_IN_DEAF_EXEC: '1',
+  });
   const box = await launch(plan('deaf'));
   let hear = () => {};
   const begun = new Promise<void>((resolve) => {
@@ -78,15 +103,20 @@ test('a command ends with its container, though its client never hears of that',
     removed ??= execa('docker', ['rm', '--force', box.name], { env: ctx.env, extendEnv: false });
   });
   await removed;
-  expect(end).toMatchObject({ type: 'lost', reason: 'the container ended while the command ran in it' });
+  expect(end).toMatchObject({
+    type: 'lost',
+    reason: 'the container ended while the command ran in it',
+  });
 });
 
 test.each([
   ['that says so', 'echo "Error: no such container $id" >&2; exit 125', ['stays']],
   ['that is another trouble', 'echo "Error: database is locked" >&2; exit 125', 'threw'],
-])('of two containers of which one cannot be inspected, for a reason %s, none is lost in silence', async (_why, trouble, listed) => {
-  const folder = mkdtempSync(join(tmpdir(), 'client-'));
-  const script = `#!/bin/sh
+])(
+  'of two containers of which one cannot be inspected, for a reason %s, none is lost in silence',
+  async (_why, trouble, listed) => {
+    const folder = mkdtempSync(join(tmpdir(), 'client-'));
+    const script = `#!/bin/sh
 case "$1" in
   ps) echo vanished; echo stays;;
   inspect) for id; do :; done
@@ -94,22 +124,34 @@ case "$1" in
     echo '"stays" true {"cagematch.match":"m1"}';;
 esac
 `;
-  writeFileSync(join(folder, 'client'), script, { mode: 0o755 });
-  const listing = listContainers({ argv: [join(folder, 'client')], env: { PATH: process.env.PATH ?? '' } });
-  const answer = await listing.then(
-    (all) => all.map(({ id, state }) => (state === 'running' ? id : `${id}: ${state}`)),
-    () => 'threw',
-  );
-  rmSync(folder, { recursive: true });
-  expect(answer).toEqual(listed);
-});
+    writeFileSync(join(folder, 'client'), script, { mode: 0o755 });
+    const listing = listContainers({
+      argv: [join(folder, 'client')],
+      env: { PATH: process.env.PATH ?? '' },
+    });
+    const answer = await listing.then(
+      (all) => all.map(({ id, state }) => (state === 'running' ? id : `${id}: ${state}`)),
+      () => 'threw',
+    );
+    rmSync(folder, { recursive: true });
+    expect(answer).toEqual(listed);
+  },
+);
 
 test.each([
   ['read unix @->/run/docker.sock: read: connection reset by peer', 'lost'],
   ['out of ideas', 'exit'],
-])('a client that ends with code 1 and says “%s” tells of an end that is %s', async (message, type) => {
-  const PATH = fakeCommands({ docker: printing({ stderr: message, code: 1 }) });
-  const command = { argv: ['true'], env: {}, secretEnv: {}, cwd: '/' } as Command;
-  const stream = execInContainer({ argv: ['docker'], env: { PATH } }, modeContext('docker'), { name: 'x' }, command);
-  expect((await read(stream)).end).toMatchObject({ type });
-});
+])(
+  'a client that ends with code 1 and says “%s” tells of an end that is %s',
+  async (message, type) => {
+    const PATH = fakeCommands({ docker: printing({ stderr: message, code: 1 }) });
+    const command = { argv: ['true'], env: {}, secretEnv: {}, cwd: '/' } as Command;
+    const stream = execInContainer(
+      { argv: ['docker'], env: { PATH } },
+      modeContext('docker'),
+      { name: 'x' },
+      command,
+    );
+    expect((await read(stream)).end).toMatchObject({ type });
+  },
+);

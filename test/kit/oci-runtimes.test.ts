@@ -1,6 +1,12 @@
 // What is known of OCI runtimes by their names, and what is refused of them.
 import { describe, expect, test } from 'vitest';
-import { knownRuntime, otherNames, otherNamesFact, requireDevice, runtimeNamed } from '../../lib/kit/oci/runtimes.js';
+import {
+  knownRuntime,
+  otherNames,
+  otherNamesFact,
+  requireDevice,
+  runtimeNamed,
+} from '../../lib/kit/oci/runtimes.js';
 import { thrownBy } from '../support/thrown.js';
 
 describe('what an OCI runtime isolates by', () => {
@@ -20,7 +26,8 @@ describe('what an OCI runtime isolates by', () => {
   ])('%s: %s', (name, isolation) => expect(knownRuntime(name)?.isolation).toBe(isolation));
 
   test('is not known of others', () => {
-    for (const name of ['nvidia', 'wasmtime', '', undefined]) expect(knownRuntime(name)).toBeUndefined();
+    for (const name of ['nvidia', 'wasmtime', '', undefined])
+      expect(knownRuntime(name)).toBeUndefined();
   });
 
   test('is told by the program before the name: a name is whatever somebody liked', () => {
@@ -33,7 +40,10 @@ describe('what an OCI runtime isolates by', () => {
     ]);
     expect(others).toEqual({ small: 'krun', runc: 'crun' });
     expect(otherNamesFact(others)).toEqual({ otherNames: 'small=krun runc=crun' });
-    expect(runtimeNamed('small', others)).toMatchObject({ isolation: 'microvm', mainProcessOnly: true });
+    expect(runtimeNamed('small', others)).toMatchObject({
+      isolation: 'microvm',
+      mainProcessOnly: true,
+    });
     expect(runtimeNamed('crun', others)).toMatchObject({ isolation: 'container' });
     expect(otherNames([['crun', ['crun']]])).toEqual({});
   });
@@ -46,10 +56,13 @@ describe('a runtime of virtual machines', () => {
   test('is refused where its device is not there, in words that name both', () => {
     expect(refusal('krun', [])).toMatchObject({
       code: 'not-ready',
-      message: 'krun needs /dev/kvm for its virtual machine, which is not there, or not for this user',
+      message:
+        'krun needs /dev/kvm for its virtual machine, which is not there, or not for this user',
       hint: 'ls -l /dev/kvm',
     });
-    expect(refusal('kata-qemu', [])).toMatchObject({ message: expect.stringContaining('kata-qemu needs /dev/kvm or /dev/mshv') });
+    expect(refusal('kata-qemu', [])).toMatchObject({
+      message: expect.stringContaining('kata-qemu needs /dev/kvm or /dev/mshv'),
+    });
   });
 
   test('is not refused where it is, and neither is one that makes none, nor one whose machines are elsewhere', () => {
@@ -61,6 +74,10 @@ describe('a runtime of virtual machines', () => {
       ['crun', []],
       ['nvidia', []],
     ] as const)
-      expect(() => requireDevice(name, knownRuntime(name), (path) => (devices as readonly string[]).includes(path))).not.toThrow();
+      expect(() =>
+        requireDevice(name, knownRuntime(name), (path) =>
+          (devices as readonly string[]).includes(path),
+        ),
+      ).not.toThrow();
   });
 });

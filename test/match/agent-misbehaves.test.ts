@@ -1,4 +1,5 @@
-// Agents that hang, die, babble, fork or lie: each is a row with its cause, its sandbox goes, and the other rows go on.
+// Agents that hang, die, babble, fork or lie: each is a row with its cause, its sandbox goes, and
+// the other rows go on.
 import { chmodSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -29,7 +30,12 @@ interface Row {
 /** Runs a match of one round with a fake agent for each row, on the real host mode. */
 async function match(
   rows: Row[],
-  options: { timeoutMs?: number; uid?: number; runs?: number; wrap?: (run: () => Promise<void>) => Promise<void> } = {},
+  options: {
+    timeoutMs?: number;
+    uid?: number;
+    runs?: number;
+    wrap?: (run: () => Promise<void>) => Promise<void>;
+  } = {},
 ) {
   const folder = temporaryFolder();
   const matchId = newMatchId();
@@ -58,7 +64,9 @@ async function match(
     writeProgram(join(folder, name, 'claude'), `#!/bin/sh\n${agent}\n`);
   }
   const events: MatchEvent[] = [];
-  const record = openRecord(join(folder, 'record'), { onEvent: (event) => void events.push(event) });
+  const record = openRecord(join(folder, 'record'), {
+    onEvent: (event) => void events.push(event),
+  });
   const wrap = options.wrap ?? ((run) => run());
   await wrap(() =>
     runMatch({
@@ -90,10 +98,15 @@ async function match(
   expect(written).toEqual(events);
   for (const event of events) expect(() => eventSchema.parse(event)).not.toThrow();
   const ended = events.filter((event): event is EventOf<'run-ended'> => event.type === 'run-ended');
-  expect(new Set(ended.map((event) => event.entry))).toEqual(new Set(named.map(({ name }) => name)));
+  expect(new Set(ended.map((event) => event.entry))).toEqual(
+    new Set(named.map(({ name }) => name)),
+  );
   expect(ended).toHaveLength(named.length * (options.runs ?? 1));
-  // Other test files kill harnesses of their own on purpose, and what those leave of the host is named here too.
-  const warnings = events.filter((event): event is EventOf<'warning'> => event.type === 'warning' && event.code !== 'orphans');
+  // Other test files kill harnesses of their own on purpose, and what those leave of the host is
+  // named here too.
+  const warnings = events.filter(
+    (event): event is EventOf<'warning'> => event.type === 'warning' && event.code !== 'orphans',
+  );
   return { ended, events, warnings };
 }
 
@@ -113,30 +126,54 @@ describe('an agent', () => {
       leftovers: [],
       warnings: [],
     });
-    expect(run.clocks).toMatchObject({ firstProcess: expect.any(Number), total: expect.any(Number), startup: { gap: 'not-reached' } });
+    expect(run.clocks).toMatchObject({
+      firstProcess: expect.any(Number),
+      total: expect.any(Number),
+      startup: { gap: 'not-reached' },
+    });
   });
 
   test('that hangs ends at the bound, with all that it started', async () => {
     const pids = temporaryFolder();
-    const run = await runOne(`echo $$ > ${pids}/agent\nsleep 300 &\necho $! > ${pids}/child\n${print(agentLines.init())}\nwait`, {
-      timeoutMs: 1500,
+    const run = await runOne(
+      `echo $$ > ${pids}/agent\nsleep 300 &\necho $! > ${pids}/child\n${print(agentLines.init())}\nwait`,
+      {
+        timeoutMs: 1500,
+      },
+    );
+    expect(run.outcome).toEqual({
+      status: 'failed',
+      cause: 'timeout',
+      message: 'no end within 1.5 s',
+      hint: '--timeout S',
     });
-    expect(run.outcome).toEqual({ status: 'failed', cause: 'timeout', message: 'no end within 1.5 s', hint: '--timeout S' });
-    expect(run.clocks).toMatchObject({ work: { gap: 'not-reached' }, exit: { gap: 'not-reached' }, teardown: expect.any(Number) });
+    expect(run.clocks).toMatchObject({
+      work: { gap: 'not-reached' },
+      exit: { gap: 'not-reached' },
+      teardown: expect.any(Number),
+    });
     expect(run.leftovers).toEqual([]);
-    for (const name of ['agent', 'child']) expect(isRunning(pidIn(join(pids, name))), name).toBe(false);
+    for (const name of ['agent', 'child'])
+      expect(isRunning(pidIn(join(pids, name))), name).toBe(false);
   });
 
   test('that ignores every polite signal ends at the bound too', async () => {
     const pids = temporaryFolder();
-    const run = await runOne(`trap '' TERM INT HUP\necho $$ > ${pids}/agent\nwhile :; do sleep 1; done`, { timeoutMs: 1000 });
+    const run = await runOne(
+      `trap '' TERM INT HUP\necho $$ > ${pids}/agent\nwhile :; do sleep 1; done`,
+      { timeoutMs: 1000 },
+    );
     expect(run.outcome).toMatchObject({ cause: 'timeout' });
     expect(isRunning(pidIn(join(pids, 'agent')))).toBe(false);
   });
 
   test('that ends with a code is told with it, and with its last words', async () => {
     const run = await runOne(`${print(agentLines.init())}\necho 'out of ideas' >&2\nexit 3`);
-    expect(run.outcome).toEqual({ status: 'failed', cause: 'agent', message: 'the agent ended with exit code 3: out of ideas' });
+    expect(run.outcome).toEqual({
+      status: 'failed',
+      cause: 'agent',
+      message: 'the agent ended with exit code 3: out of ideas',
+    });
   });
 
   test('that does the task and then ends with a code has failed', async () => {
@@ -148,16 +185,26 @@ describe('an agent', () => {
 
   test('that prints garbage is told so', async () => {
     const run = await runOne(`printf 'no\\037json\\n{"type":\\nat all'`);
-    expect(run.outcome).toMatchObject({ cause: 'agent', message: 'the agent printed 3 lines that are no stream-json, and no result' });
+    expect(run.outcome).toMatchObject({
+      cause: 'agent',
+      message: 'the agent printed 3 lines that are no stream-json, and no result',
+    });
   });
 
   test('that says nothing at all is told so', async () => {
-    expect((await runOne('exit 0')).outcome).toMatchObject({ cause: 'agent', message: 'the agent ended without a result' });
+    expect((await runOne('exit 0')).outcome).toMatchObject({
+      cause: 'agent',
+      message: 'the agent ended without a result',
+    });
   });
 
   test('that is killed is told with the signal', async () => {
     const run = await runOne(`${print(agentLines.init())}\nkill -KILL $$`);
-    expect(run.outcome).toEqual({ status: 'failed', cause: 'agent', message: 'the agent was killed by SIGKILL' });
+    expect(run.outcome).toEqual({
+      status: 'failed',
+      cause: 'agent',
+      message: 'the agent was killed by SIGKILL',
+    });
   });
 
   test('that is not logged in is a matter of the credential', async () => {
@@ -178,35 +225,49 @@ describe('an agent', () => {
 
   test('whose file is not what it says it wrote has lost it on the way', async () => {
     const run = await runOne(doesTheTask('something else'));
-    expect(run.outcome).toEqual({ status: 'failed', cause: 'sync', message: 'hello.mjs on the host is not what the agent wrote' });
+    expect(run.outcome).toEqual({
+      status: 'failed',
+      cause: 'sync',
+      message: 'hello.mjs on the host is not what the agent wrote',
+    });
     expect(run.sync).toEqual({ in: 'yes', out: 'no', live: 'yes' });
   });
 
-  test.runIf(process.platform === 'linux')('that leaves a daemon behind leaves none: it goes with the sandbox', async () => {
-    const pids = temporaryFolder();
-    const daemon = `echo $$ > ${pids}/daemon; exec sleep 300`;
-    const run = await runOne(
-      [
-        `setsid sh -c ${quoted(daemon)} < /dev/null > /dev/null 2>&1 &`,
-        `until [ -s ${pids}/daemon ]; do sleep 0.02; done`,
-        doesTheTask(),
-      ].join('\n'),
-    );
-    expect(run.outcome).toEqual({ status: 'passed' });
-    expect(run.leftovers).toEqual([]);
-    expect(isRunning(pidIn(join(pids, 'daemon')))).toBe(false);
-  });
+  test.runIf(process.platform === 'linux')(
+    'that leaves a daemon behind leaves none: it goes with the sandbox',
+    async () => {
+      const pids = temporaryFolder();
+      const daemon = `echo $$ > ${pids}/daemon; exec sleep 300`;
+      const run = await runOne(
+        [
+          `setsid sh -c ${quoted(daemon)} < /dev/null > /dev/null 2>&1 &`,
+          `until [ -s ${pids}/daemon ]; do sleep 0.02; done`,
+          doesTheTask(),
+        ].join('\n'),
+      );
+      expect(run.outcome).toEqual({ status: 'passed' });
+      expect(run.leftovers).toEqual([]);
+      expect(isRunning(pidIn(join(pids, 'daemon')))).toBe(false);
+    },
+  );
 
-  test.runIf(process.platform === 'linux')('whose daemon holds its pipes does not hold the run', async () => {
-    const pids = temporaryFolder();
-    const daemon = `echo $$ > ${pids}/daemon; exec sleep 300`;
-    const run = await runOne(
-      [`setsid sh -c ${quoted(daemon)} &`, `until [ -s ${pids}/daemon ]; do sleep 0.02; done`, doesTheTask()].join('\n'),
-      { timeoutMs: 10_000 },
-    );
-    expect(run.outcome).toEqual({ status: 'passed' });
-    expect(isRunning(pidIn(join(pids, 'daemon')))).toBe(false);
-  });
+  test.runIf(process.platform === 'linux')(
+    'whose daemon holds its pipes does not hold the run',
+    async () => {
+      const pids = temporaryFolder();
+      const daemon = `echo $$ > ${pids}/daemon; exec sleep 300`;
+      const run = await runOne(
+        [
+          `setsid sh -c ${quoted(daemon)} &`,
+          `until [ -s ${pids}/daemon ]; do sleep 0.02; done`,
+          doesTheTask(),
+        ].join('\n'),
+        { timeoutMs: 10_000 },
+      );
+      expect(run.outcome).toEqual({ status: 'passed' });
+      expect(isRunning(pidIn(join(pids, 'daemon')))).toBe(false);
+    },
+  );
 
   test.each([
     ['in lines', `yes ${quoted('no json at all '.repeat(300))} | head -c 200000000`],
@@ -238,10 +299,23 @@ describe('a match', () => {
       ],
       { timeoutMs: 2000 },
     );
-    const verdicts = Object.fromEntries(ended.map(({ entry, outcome }) => [entry, outcome.status === 'failed' ? outcome.cause : 'passed']));
-    expect(verdicts).toEqual({ hangs: 'timeout', good: 'passed', dies: 'agent', lies: 'sync', babbles: 'agent' });
+    const verdicts = Object.fromEntries(
+      ended.map(({ entry, outcome }) => [
+        entry,
+        outcome.status === 'failed' ? outcome.cause : 'passed',
+      ]),
+    );
+    expect(verdicts).toEqual({
+      hangs: 'timeout',
+      good: 'passed',
+      dies: 'agent',
+      lies: 'sync',
+      babbles: 'agent',
+    });
     for (const { run } of ended) {
-      const phases = events.flatMap((event) => (event.type === 'phase' && event.run === run ? [event.phase] : []));
+      const phases = events.flatMap((event) =>
+        event.type === 'phase' && event.run === run ? [event.phase] : [],
+      );
       expect(phases[0]).toBe('launch');
       expect(phases.at(-1)).toBe('destroy');
     }
@@ -272,7 +346,11 @@ describe('a match', () => {
     });
     expect(ended).toHaveLength(2);
     for (const { outcome, leftovers } of ended) {
-      expect(outcome).toMatchObject({ status: 'failed', cause: 'harness', message: expect.stringContaining('ENOENT') });
+      expect(outcome).toMatchObject({
+        status: 'failed',
+        cause: 'harness',
+        message: expect.stringContaining('ENOENT'),
+      });
       expect(leftovers).toEqual([]);
     }
   });
@@ -290,7 +368,9 @@ describe('a match', () => {
       [{ agent: `${locks}\n${doesTheTask()}` }, { agent: doesTheTask() }],
       asRoot ? { uid: nobody, wrap: asNobody } : {},
     );
-    const [locked, other] = ['row-0', 'row-1'].map((name) => ended.find((run) => run.entry === name));
+    const [locked, other] = ['row-0', 'row-1'].map((name) =>
+      ended.find((run) => run.entry === name),
+    );
     const left = isGap(locked?.leftovers) ? [] : (locked?.leftovers ?? []);
     const folders = left.filter(({ kind }) => kind === 'folder');
     expect(folders).toEqual([{ kind: 'folder', id: expect.stringMatching(/cagematch-run-/) }]);
@@ -305,7 +385,10 @@ describe('a match', () => {
         .map(({ id }) => id)
         .toSorted(),
     ).toEqual(asRoot ? ['d (uid 0)', 'hello.mjs (uid 0)'] : []);
-    expect(other).toMatchObject({ outcome: { status: 'passed' }, leftovers: asRoot ? [{ id: 'hello.mjs (uid 0)' }] : [] });
+    expect(other).toMatchObject({
+      outcome: { status: 'passed' },
+      leftovers: asRoot ? [{ id: 'hello.mjs (uid 0)' }] : [],
+    });
     for (const { id } of folders) {
       if (!asRoot) chmodSync(join(id, 'workspace/d'), 0o700);
       rmSync(id, { recursive: true });

@@ -1,4 +1,5 @@
-// What an agent committed in a workspace that is copied: kept beside the record, named by the report; a bundle that cannot be had fails no run.
+// What an agent committed in a workspace that is copied: kept beside the record, named by the
+// report; a bundle that cannot be had fails no run.
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -14,12 +15,14 @@ import { temporaryFolder } from '../support/temporary-folder.js';
 
 /** Commits in the workspace as an agent would. */
 const commit = ({ command: { cwd } }: { command: Command }) => {
-  const git = (...args: string[]) => execFileSync('git', ['-C', cwd, '-c', 'user.name=a', '-c', 'user.email=a@b', ...args]);
+  const git = (...args: string[]) =>
+    execFileSync('git', ['-C', cwd, '-c', 'user.name=a', '-c', 'user.email=a@b', ...args]);
   git('init', '--quiet');
   git('commit', '--quiet', '--allow-empty', '--message', 'made inside');
 };
 
-const copying = (overrides: Partial<Mode> = {}) => scriptedMode([], { agent: commit, mode: () => ({ workspace: 'copy', ...overrides }) });
+const copying = (overrides: Partial<Mode> = {}) =>
+  scriptedMode([], { agent: commit, mode: () => ({ workspace: 'copy', ...overrides }) });
 
 test('the bundle of a run is in the match’s folder, and its end says where', async () => {
   const folder = temporaryFolder();
@@ -27,9 +30,11 @@ test('the bundle of a run is in the match’s folder, and its end says where', a
     keepBundle: (run, bundle) => writeBundle(folder, run, bundle),
   });
   expect(runs).toMatchObject([{ outcome: PASSED, bundle: 'bundles/played-v-a-1.bundle' }]);
-  expect(execFileSync('git', ['bundle', 'list-heads', join(folder, 'bundles/played-v-a-1.bundle')], { encoding: 'utf8' })).toMatch(
-    / HEAD$/m,
-  );
+  expect(
+    execFileSync('git', ['bundle', 'list-heads', join(folder, 'bundles/played-v-a-1.bundle')], {
+      encoding: 'utf8',
+    }),
+  ).toMatch(/ HEAD$/m);
 });
 
 test('where nothing was committed there is none, and no guest is asked for what its mode does not copy', async () => {
@@ -38,28 +43,48 @@ test('where nothing was committed there is none, and no guest is asked for what 
     calls += 1;
     return { type: 'ran', code: 0, stdout: '0', stderr: '' };
   };
-  const played = async (mode: Mode) => (await runScriptedMatch([entryOf(mode)], { keepBundle: () => 'never' })).runs[0];
-  expect(await played(scriptedMode([], { agent: commit, mode: () => ({ guestShell }) }))).not.toHaveProperty('bundle');
-  expect(await played(scriptedMode([], { mode: () => ({ workspace: 'copy', guestShell }) }))).not.toHaveProperty('bundle');
+  const played = async (mode: Mode) =>
+    (await runScriptedMatch([entryOf(mode)], { keepBundle: () => 'never' })).runs[0];
+  expect(
+    await played(scriptedMode([], { agent: commit, mode: () => ({ guestShell }) })),
+  ).not.toHaveProperty('bundle');
+  expect(
+    await played(scriptedMode([], { mode: () => ({ workspace: 'copy', guestShell }) })),
+  ).not.toHaveProperty('bundle');
   expect(calls).toBe(0);
   expect(await played(copying({ guestShell }))).not.toHaveProperty('bundle');
   expect(calls).toBe(1);
 });
 
 test('a bundle that cannot be had is a warning: the run has passed', async () => {
-  const guestShell: Mode['guestShell'] = () => async () => ({ type: 'ran', code: 2, stdout: '', stderr: 'git: not found' });
-  const { runs, eventsOf } = await runScriptedMatch([entryOf(copying({ guestShell }))], { keepBundle: () => 'never' });
+  const guestShell: Mode['guestShell'] = () => async () => ({
+    type: 'ran',
+    code: 2,
+    stdout: '',
+    stderr: 'git: not found',
+  });
+  const { runs, eventsOf } = await runScriptedMatch([entryOf(copying({ guestShell }))], {
+    keepBundle: () => 'never',
+  });
   expect(runs).toMatchObject([{ outcome: PASSED }]);
   expect(eventsOf('warning')).toMatchObject([
-    { code: 'no-bundle', message: 'played#1: its commits are in no bundle: in the guest: git: not found' },
+    {
+      code: 'no-bundle',
+      message: 'played#1: its commits are in no bundle: in the guest: git: not found',
+    },
   ]);
 });
 
 test('each form of the report says which runs have one, and what to type', () => {
-  const runs = [1, 2].map((round) => ran('fly', round, {}, { bundle: `bundles/fly-${round}.bundle` }));
+  const runs = [1, 2].map((round) =>
+    ran('fly', round, {}, { bundle: `bundles/fly-${round}.bundle` }),
+  );
   const { report } = reportOf([started(), ...row('fly'), ...runs]);
-  const line = "fly#1 and fly#2: what the agent committed is a git bundle in bundles/: git fetch bundles/fly-1.bundle '*:*'";
+  const line =
+    "fly#1 and fly#2: what the agent committed is a git bundle in bundles/: git fetch bundles/fly-1.bundle '*:*'";
   expect(renderTable(report).replace(/\n +/g, ' ')).toContain(line);
-  expect(renderMarkdown(report)).toContain(`What agents committed:\n\n- ${line.replace("'*:*'", "`'*:*'`")}`);
+  expect(renderMarkdown(report)).toContain(
+    `What agents committed:\n\n- ${line.replace("'*:*'", "`'*:*'`")}`,
+  );
   expect(renderHtml(report)).toContain('<h3>What agents committed</h3>');
 });

@@ -7,19 +7,34 @@ import { levelsUpTo } from '../../lib/match/burst.js';
 import { roomHere, whyNoRoom } from '../../lib/match/capacity.js';
 import { createLevels } from '../../lib/match/levels.js';
 import { folderBytes } from '../../lib/sandbox/drop-folder.js';
-import { entryOf, PASSED, type Part, runScriptedMatch, scriptedMode } from '../support/scripted-match.js';
+import {
+  entryOf,
+  PASSED,
+  type Part,
+  runScriptedMatch,
+  scriptedMode,
+} from '../support/scripted-match.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const GIB = 1024 ** 3;
 const LARGE = { memoryBytes: 1024 * GIB, diskBytes: 1024 * GIB };
 
-async function burst(part: Part = {}, change: Parameters<typeof runScriptedMatch>[1] = {}, state: 'prepared' | 'warm' = 'prepared') {
+async function burst(
+  part: Part = {},
+  change: Parameters<typeof runScriptedMatch>[1] = {},
+  state: 'prepared' | 'warm' = 'prepared',
+) {
   const calls: string[] = [];
-  const match = await runScriptedMatch([entryOf(scriptedMode(calls, part), { state })], { concurrency: 4, room: () => LARGE, ...change });
+  const match = await runScriptedMatch([entryOf(scriptedMode(calls, part), { state })], {
+    concurrency: 4,
+    room: () => LARGE,
+    ...change,
+  });
   return {
     ...match,
     calls,
-    names: (verb: string) => calls.filter((call) => call.startsWith(`${verb} `)).map((call) => call.split(' ')[1]),
+    names: (verb: string) =>
+      calls.filter((call) => call.startsWith(`${verb} `)).map((call) => call.split(' ')[1]),
   };
 }
 
@@ -45,9 +60,12 @@ it('the ramp doubles, and ends with the level that was asked for', () => {
 
 describe('a burst', () => {
   it('runs every row at every level once a round, in an order that the seed decides', async () => {
-    const orders = async (seed: number) => (await burst({}, { runs: 2, seed })).eventsOf('round-started').map(({ order }) => order);
+    const orders = async (seed: number) =>
+      (await burst({}, { runs: 2, seed })).eventsOf('round-started').map(({ order }) => order);
     const [first, again, other] = [await orders(1), await orders(1), await orders(3)];
-    expect(first.map((order) => order.toSorted())).toEqual(Array(2).fill(['played', 'played*2', 'played*4']));
+    expect(first.map((order) => order.toSorted())).toEqual(
+      Array(2).fill(['played', 'played*2', 'played*4']),
+    );
     expect(again).toEqual(first);
     expect(other).not.toEqual(first);
   });
@@ -76,7 +94,9 @@ describe('a burst', () => {
 
   it('launches all runs of a wave before any of them ends', async () => {
     const four = meeting(4);
-    const { runs, eventsOf } = await burst({ agent: ({ sandbox }) => (/-1-4-\d$/.test(sandbox) ? four() : undefined) });
+    const { runs, eventsOf } = await burst({
+      agent: ({ sandbox }) => (/-1-4-\d$/.test(sandbox) ? four() : undefined),
+    });
     expect(runs.every(({ outcome }) => outcome.status === 'passed')).toBe(true);
     expect(eventsOf('wave-ended').find(({ level }) => level === 4)?.passed).toBe(4);
   });
@@ -95,7 +115,10 @@ describe('a burst', () => {
         },
       }),
     });
-    const wave = (level: number) => [...Array(level).fill('furnish'), ...Array(level).fill('launch')];
+    const wave = (level: number) => [
+      ...Array(level).fill('furnish'),
+      ...Array(level).fill('launch'),
+    ];
     const levels = (await burst()).eventsOf('wave-ended').map(({ level }) => level);
     expect(order).toEqual(levels.flatMap(wave));
   });
@@ -107,13 +130,17 @@ describe('a burst', () => {
       },
     });
     const waves = eventsOf('wave-ended').toSorted((a, b) => a.level - b.level);
-    expect(waves.map(({ level, passed, round, warmup, entry }) => [entry, round, warmup, level, passed])).toEqual([
+    expect(
+      waves.map(({ level, passed, round, warmup, entry }) => [entry, round, warmup, level, passed]),
+    ).toEqual([
       ['played', 1, false, 1, 1],
       ['played', 1, false, 2, 2],
       ['played', 1, false, 4, 3],
     ]);
     for (const { level, wallMs } of waves) {
-      const totals = runs.filter((run) => run.level === level).map(({ clocks }) => clocks.total as number);
+      const totals = runs
+        .filter((run) => run.level === level)
+        .map(({ clocks }) => clocks.total as number);
       expect(wallMs).toBeGreaterThanOrEqual(Math.max(...totals));
       expect(wallMs).toBeLessThan(totals.reduce((sum, total) => sum + total, 0) + 50);
     }
@@ -130,7 +157,10 @@ describe('a burst', () => {
         },
       }),
     });
-    expect(runs.map(({ outcome }) => outcome.status).toSorted()).toEqual(['failed', ...Array(6).fill('passed')]);
+    expect(runs.map(({ outcome }) => outcome.status).toSorted()).toEqual([
+      'failed',
+      ...Array(6).fill('passed'),
+    ]);
   });
 
   it('ends all runs of a wave when the user stops the match, with every sandbox gone', async () => {
@@ -148,7 +178,9 @@ describe('a burst', () => {
       { signal: stop.signal },
     );
     const wave = runs.filter(({ level }) => level === 4);
-    expect(wave.map(({ outcome }) => outcome)).toEqual(Array(4).fill(expect.objectContaining({ cause: 'interrupted' })));
+    expect(wave.map(({ outcome }) => outcome)).toEqual(
+      Array(4).fill(expect.objectContaining({ cause: 'interrupted' })),
+    );
     expect(names('destroy').toSorted()).toEqual(names('launch').toSorted());
     expect(eventsOf('wave-ended').filter(({ level }) => level === 4)).toEqual([]);
   });
@@ -174,17 +206,25 @@ describe('a burst', () => {
 
 describe('a level that the machine has no room for', () => {
   it('is left out, and all higher ones with it, for lack of memory, with the numbers', async () => {
-    const { eventsOf, runs } = await burst({}, { runs: 2, concurrency: 8, room: () => ({ ...LARGE, memoryBytes: 3 * GIB }) });
+    const { eventsOf, runs } = await burst(
+      {},
+      { runs: 2, concurrency: 8, room: () => ({ ...LARGE, memoryBytes: 3 * GIB }) },
+    );
     const left = eventsOf('level-left-out');
     expect(left.map(({ level }) => level).toSorted()).toEqual([4, 8]);
     for (const { reason } of left)
-      expect(reason).toMatch(/^[48] × 1\.0 GiB of memory \(assumed\) is more than the 3\.0 GiB free here, less 20 % in reserve$/);
+      expect(reason).toMatch(
+        /^[48] × 1\.0 GiB of memory \(assumed\) is more than the 3\.0 GiB free here, less 20 % in reserve$/,
+      );
     expect(new Set(runs.map(({ level }) => level))).toEqual(new Set([1, 2]));
     expect(eventsOf('round-started')[1]?.order.toSorted()).toEqual(['played', 'played*2']);
   });
 
   it('is left out for lack of disk too', async () => {
-    const { eventsOf } = await burst({}, { concurrency: 2, room: () => ({ ...LARGE, diskBytes: 1 }) });
+    const { eventsOf } = await burst(
+      {},
+      { concurrency: 2, room: () => ({ ...LARGE, diskBytes: 1 }) },
+    );
     expect(eventsOf('level-left-out')[0]?.reason).toMatch(/of disk/);
   });
 
@@ -220,7 +260,9 @@ describe('room', () => {
     expect(whyNoRoom(4, { memoryBytes: GIB / 2 }, room)).toBe(
       '4 × 0.5 GiB of memory (measured) is more than the 2.0 GiB free here, less 20 % in reserve',
     );
-    expect(whyNoRoom(4, { memoryBytes: 1, folderBytes: 30 * GIB }, room)).toMatch(/4 × 30\.0 GiB of disk \(measured\)/);
+    expect(whyNoRoom(4, { memoryBytes: 1, folderBytes: 30 * GIB }, room)).toMatch(
+      /4 × 30\.0 GiB of disk \(measured\)/,
+    );
   });
 
   it('is what this machine tells', () => {

@@ -1,11 +1,18 @@
-// Runs that begin without an image: taken away, made again under its own clock, then a run like any other.
+// Runs that begin without an image: taken away, made again under its own clock, then a run like any
+// other.
 import { describe, expect, it } from 'vitest';
 import type { Mode } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
 import { imageAnew } from '../../lib/match/cold.js';
 import { type Moments, measure } from '../../lib/match/measure.js';
 import { modeContext } from '../support/mode-context.js';
-import { entryOf, PASSED, type Part, runScriptedMatch, scriptedMode } from '../support/scripted-match.js';
+import {
+  entryOf,
+  PASSED,
+  type Part,
+  runScriptedMatch,
+  scriptedMode,
+} from '../support/scripted-match.js';
 
 /** A mode with an image, all calls about it noted. */
 const imaged =
@@ -25,11 +32,22 @@ const imaged =
     ...change,
   });
 
-async function cold(change: Partial<Mode> = {}, match: Parameters<typeof runScriptedMatch>[1] = {}, state: 'cold' | 'prepared' = 'cold') {
+async function cold(
+  change: Partial<Mode> = {},
+  match: Parameters<typeof runScriptedMatch>[1] = {},
+  state: 'cold' | 'prepared' = 'cold',
+) {
   const calls: string[] = [];
-  const mode = scriptedMode(calls, { startupMs: () => 100, mode: (real) => imaged(calls, change)?.(real) ?? {} });
+  const mode = scriptedMode(calls, {
+    startupMs: () => 100,
+    mode: (real) => imaged(calls, change)?.(real) ?? {},
+  });
   const done = await runScriptedMatch([entryOf(mode, { state })], match);
-  return { ...done, verbs: calls.map((call) => call.split(' ')[0]), outcomes: done.runs.map((run) => run.outcome) };
+  return {
+    ...done,
+    verbs: calls.map((call) => call.split(' ')[0]),
+    outcomes: done.runs.map((run) => run.outcome),
+  };
 }
 
 describe('a cold run', () => {
@@ -49,10 +67,14 @@ describe('a cold run', () => {
       nowMs += ms;
       return {};
     };
-    const mode = scriptedMode([], { mode: () => ({ prepare: takes(3000), evict: async () => void (await takes(500)()) }) });
+    const mode = scriptedMode([], {
+      mode: () => ({ prepare: takes(3000), evict: async () => void (await takes(500)()) }),
+    });
     const at: Moments = {};
     const signal = new AbortController().signal;
-    expect(await imageAnew({ mode, ctx: modeContext(mode.id), signal, clock: () => nowMs }, at)).toBeUndefined();
+    expect(
+      await imageAnew({ mode, ctx: modeContext(mode.id), signal, clock: () => nowMs }, at),
+    ).toBeUndefined();
     at.launchCalled = nowMs;
     await takes(40)();
     at.firstRequest = nowMs;
@@ -62,7 +84,9 @@ describe('a cold run', () => {
 
   it('tells the image of its first build, once', async () => {
     const { eventsOf } = await cold({}, { runs: 2 });
-    expect(eventsOf('prepared')).toEqual([expect.objectContaining({ entry: 'played', image: 'sha256:3', imageMs: expect.any(Number) })]);
+    expect(eventsOf('prepared')).toEqual([
+      expect.objectContaining({ entry: 'played', image: 'sha256:3', imageMs: expect.any(Number) }),
+    ]);
   });
 
   it('prepares as ever, off the clock, where the mode has no image to take away', async () => {
@@ -73,8 +97,16 @@ describe('a cold run', () => {
         return others;
       },
     };
-    const { runs } = await runScriptedMatch([entryOf(scriptedMode(calls, part), { state: 'cold' })]);
-    expect(calls.map((call) => call.split(' ')[0])).toEqual(['reach', 'prepare', 'launch', 'agent', 'destroy']);
+    const { runs } = await runScriptedMatch([
+      entryOf(scriptedMode(calls, part), { state: 'cold' }),
+    ]);
+    expect(calls.map((call) => call.split(' ')[0])).toEqual([
+      'reach',
+      'prepare',
+      'launch',
+      'agent',
+      'destroy',
+    ]);
     expect(runs[0]?.clocks.image).toEqual({ gap: 'not-applicable' });
   });
 
@@ -104,8 +136,14 @@ describe('a cold run', () => {
       { runs: 2 },
     );
     expect(verbs).toEqual(['reach', 'evict', 'evict', 'launch', 'agent', 'destroy']);
-    expect(outcomes).toEqual([{ status: 'failed', cause: 'image', message: 'no base image', hint: 'get one' }, PASSED]);
-    expect(runs[0]?.clocks).toMatchObject({ image: { gap: 'not-reached' }, launch: { gap: 'not-reached' } });
+    expect(outcomes).toEqual([
+      { status: 'failed', cause: 'image', message: 'no base image', hint: 'get one' },
+      PASSED,
+    ]);
+    expect(runs[0]?.clocks).toMatchObject({
+      image: { gap: 'not-reached' },
+      launch: { gap: 'not-reached' },
+    });
   });
 
   it('ends in order when the user stops the match while the image is made', async () => {
@@ -120,13 +158,18 @@ describe('a cold run', () => {
       { runs: 3, signal: stop.signal },
     );
     expect(verbs).toEqual(['reach', 'evict']);
-    expect(outcomes).toEqual([{ status: 'failed', cause: 'interrupted', message: 'interrupted by the user' }]);
+    expect(outcomes).toEqual([
+      { status: 'failed', cause: 'interrupted', message: 'interrupted by the user' },
+    ]);
   });
 
   it('cannot be one of several at once: its row says so and is not run', async () => {
     const { verbs, eventsOf } = await cold({}, { concurrency: 2 });
     expect(verbs).toEqual([]);
-    expect(eventsOf('unprepared')[0]?.outcome).toMatchObject({ status: 'failed', hint: '--state prepared, or --concurrency 1' });
+    expect(eventsOf('unprepared')[0]?.outcome).toMatchObject({
+      status: 'failed',
+      hint: '--state prepared, or --concurrency 1',
+    });
   });
 });
 

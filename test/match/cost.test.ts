@@ -1,4 +1,5 @@
-// What a run says of its cost: numbers where the sandbox' processes could be read, and a typed reason where they could not.
+// What a run says of its cost: numbers where the sandbox' processes could be read, and a typed
+// reason where they could not.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -18,7 +19,11 @@ afterEach(() => {
 });
 
 /** A shell that does what it is told, a line at a time, and says so. */
-async function openShell(): Promise<{ pid: number; run(script: string): Promise<void>; end(): Promise<void> }> {
+async function openShell(): Promise<{
+  pid: number;
+  run(script: string): Promise<void>;
+  end(): Promise<void>;
+}> {
   const child = spawn('sh', [], { stdio: ['pipe', 'pipe', 'inherit'] });
   children.push(child);
   await once(child, 'spawn');
@@ -38,8 +43,14 @@ async function openShell(): Promise<{ pid: number; run(script: string): Promise<
 
 const BUSY = 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done';
 
-function meterOf(processes: Mode['processes'], overrides: { elsewhere?: true; platform?: Context['platform'] } = {}): Meter {
-  const mode = { ...(overrides.elsewhere ? { elsewhere: overrides.elsewhere } : {}), ...(processes ? { processes } : {}) };
+function meterOf(
+  processes: Mode['processes'],
+  overrides: { elsewhere?: true; platform?: Context['platform'] } = {},
+): Meter {
+  const mode = {
+    ...(overrides.elsewhere ? { elsewhere: overrides.elsewhere } : {}),
+    ...(processes ? { processes } : {}),
+  };
   const meter = openMeter(mode, modeContext('any', { platform: overrides.platform ?? 'linux' }));
   meter.launched({ name: 'a-sandbox' });
   return meter;
@@ -61,9 +72,19 @@ describe('there is a gap', () => {
   test.each([
     ['not-attributable', 'where the mode knows of no processes', undefined, {}],
     ['other-machine', 'where the sandbox is on another machine', undefined, { elsewhere: true }],
-    ['platform', 'where the platform has no /proc', async () => [process.pid], { platform: 'darwin' }],
+    [
+      'platform',
+      'where the platform has no /proc',
+      async () => [process.pid],
+      { platform: 'darwin' },
+    ],
     ['not-attributable', 'where no process is found', async () => [], {}],
-    ['not-attributable', 'where looking for them fails', () => Promise.reject(new Error('no /proc for you')), {}],
+    [
+      'not-attributable',
+      'where looking for them fails',
+      () => Promise.reject(new Error('no /proc for you')),
+      {},
+    ],
     ['vanished', 'where they were gone before they could be read', async () => [2 ** 22 + 1], {}],
   ] as const)('%s %s', async (gap, _where, processes, overrides) => {
     expect(await measured(meterOf(processes as Mode['processes'], overrides))).toEqual({ gap });
@@ -82,7 +103,9 @@ describe.skipIf(!onLinux)('of real processes', () => {
     const shell = await openShell();
     await shell.run(BUSY);
     const handle: Handle & { pid?: number } = { name: 'a-sandbox' };
-    const meter = meterOf(async (_ctx, { pid }: Handle & { pid?: number }) => (pid === undefined ? [] : [pid]));
+    const meter = meterOf(async (_ctx, { pid }: Handle & { pid?: number }) =>
+      pid === undefined ? [] : [pid],
+    );
     meter.launched(handle);
     handle.pid = shell.pid;
     const cost = costSchema.parse(await measured(meter));
@@ -109,18 +132,30 @@ describe.skipIf(!onLinux)('of real processes', () => {
     const rest = meterOf(async () => [shell.pid]);
     await rest.baseline();
     await shell.run(BUSY);
-    const [all, later] = [costSchema.parse(await measured(whole)), costSchema.parse(await measured(rest))];
+    const [all, later] = [
+      costSchema.parse(await measured(whole)),
+      costSchema.parse(await measured(rest)),
+    ];
     expect(later.cpuUserMs).toBeGreaterThan(0);
     expect(later.cpuUserMs).toBeLessThan(Number(all.cpuUserMs) / 2);
-    expect(Math.abs(Number(later.memoryPeakBytes) - Number(all.memoryPeakBytes))).toBeLessThan(1 << 20);
+    expect(Math.abs(Number(later.memoryPeakBytes) - Number(all.memoryPeakBytes))).toBeLessThan(
+      1 << 20,
+    );
   });
 
   test('what a sandbox once held for an earlier run, and has given back, is not this run’s memory', async () => {
-    const program = 'let b = Buffer.alloc(96 << 20, 1); b = undefined; gc(); console.log(1); process.stdin.resume()';
-    const keeper = spawn(process.execPath, ['--expose-gc', '-e', program], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const program =
+      'let b = Buffer.alloc(96 << 20, 1); b = undefined; gc(); console.log(1); process.stdin.resume()';
+    const keeper = spawn(process.execPath, ['--expose-gc', '-e', program], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     children.push(keeper);
     await once(keeper.stdout, 'data');
-    await vi.waitFor(() => expect(readTree([keeper.pid ?? 0]).get(keeper.pid ?? 0)?.memoryNowBytes).toBeLessThan(96 << 20));
+    await vi.waitFor(() =>
+      expect(readTree([keeper.pid ?? 0]).get(keeper.pid ?? 0)?.memoryNowBytes).toBeLessThan(
+        96 << 20,
+      ),
+    );
     const meter = meterOf(async () => [keeper.pid ?? 0]);
     await meter.baseline();
     expect(costSchema.parse(await measured(meter)).memoryPeakBytes).toBeLessThan(96 << 20);
@@ -140,9 +175,13 @@ describe.skipIf(!onLinux)('of real processes', () => {
 
   test('an agent that has ended by the time its result is here counts with the memory it had when it last spoke', async () => {
     const monitor = await openShell();
-    const agent = spawn(process.execPath, ['-e', 'globalThis.b = Buffer.alloc(64 << 20, 1); console.log(1); process.stdin.resume()'], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
+    const agent = spawn(
+      process.execPath,
+      ['-e', 'globalThis.b = Buffer.alloc(64 << 20, 1); console.log(1); process.stdin.resume()'],
+      {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      },
+    );
     children.push(agent);
     await once(agent.stdout, 'data');
     const meter = meterOf(async () => [monitor.pid, agent.pid ?? 0]);
@@ -160,7 +199,9 @@ describe.skipIf(!onLinux)('of real processes', () => {
   test('a run on the bare host says what the agent has cost, and the match how busy the machine was and what is on disk', async () => {
     const { cwd, close } = standSomewhere();
     try {
-      const ran = await cagematch(ownHouse, ['run', 'host', '--runs', '1', '--model', 'replay'], { cwd });
+      const ran = await cagematch(ownHouse, ['run', 'host', '--runs', '1', '--model', 'replay'], {
+        cwd,
+      });
       expect(ran.exitCode).toBe(0);
       const [folder = ''] = readdirSync(join(cwd, 'results'));
       const events = readFileSync(join(cwd, 'results', folder, 'events.jsonl'), 'utf8')

@@ -1,4 +1,5 @@
-// Which commit a checkout stands at, in every shape that git gives its files; git itself only makes them here.
+// Which commit a checkout stands at, in every shape that git gives its files; git itself only makes
+// them here.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -24,7 +25,10 @@ describe('the commit of a checkout', () => {
     ['on a branch', { '.git/HEAD': 'ref: refs/heads/main\n', '.git/refs/heads/main': `${A}\n` }, A],
     [
       'on a branch whose name has a slash and is the end of another',
-      { '.git/HEAD': 'ref: refs/heads/x/main\n', '.git/packed-refs': `${B} refs/heads/main\n${A} refs/heads/x/main\n` },
+      {
+        '.git/HEAD': 'ref: refs/heads/x/main\n',
+        '.git/packed-refs': `${B} refs/heads/main\n${A} refs/heads/x/main\n`,
+      },
       A,
     ],
     ['detached', { '.git/HEAD': `${A}\n` }, A],
@@ -39,18 +43,38 @@ describe('the commit of a checkout', () => {
     ],
     [
       'packed once, and moved since',
-      { '.git/HEAD': 'ref: refs/heads/main\n', '.git/packed-refs': `${B} refs/heads/main\n`, '.git/refs/heads/main': `${A}\n` },
+      {
+        '.git/HEAD': 'ref: refs/heads/main\n',
+        '.git/packed-refs': `${B} refs/heads/main\n`,
+        '.git/refs/heads/main': `${A}\n`,
+      },
       A,
     ],
     [
       'on a branch that is another name of a branch',
-      { '.git/HEAD': 'ref: refs/heads/alias\n', '.git/refs/heads/alias': 'ref: refs/heads/main\n', '.git/refs/heads/main': `${A}\n` },
+      {
+        '.git/HEAD': 'ref: refs/heads/alias\n',
+        '.git/refs/heads/alias': 'ref: refs/heads/main\n',
+        '.git/refs/heads/main': `${A}\n`,
+      },
       A,
     ],
     ['that has no commit yet', { '.git/HEAD': 'ref: refs/heads/main\n' }, undefined],
-    ['that keeps its branches in another form', { '.git/HEAD': 'ref: refs/heads/.invalid\n', '.git/reftable/tables.list': '' }, undefined],
-    ['that goes round in a circle', { '.git/HEAD': 'ref: refs/heads/a\n', '.git/refs/heads/a': 'ref: refs/heads/a\n' }, undefined],
-    ['that would lead out of its folder', { '.git/HEAD': 'ref: refs/../../secret\n', secret: `${A}\n` }, undefined],
+    [
+      'that keeps its branches in another form',
+      { '.git/HEAD': 'ref: refs/heads/.invalid\n', '.git/reftable/tables.list': '' },
+      undefined,
+    ],
+    [
+      'that goes round in a circle',
+      { '.git/HEAD': 'ref: refs/heads/a\n', '.git/refs/heads/a': 'ref: refs/heads/a\n' },
+      undefined,
+    ],
+    [
+      'that would lead out of its folder',
+      { '.git/HEAD': 'ref: refs/../../secret\n', secret: `${A}\n` },
+      undefined,
+    ],
     ['that is none', { 'package.json': '{}' }, undefined],
   ])('%s', (_which, files, commit) => {
     expect(readCommit(folderWith(files))).toBe(commit);
@@ -69,11 +93,16 @@ describe('the commit of a checkout', () => {
     const root = temporaryFolder();
     const env = { PATH: process.env.PATH ?? '', HOME: root, GIT_CONFIG_NOSYSTEM: '1' };
     const git = (cwd: string, ...args: string[]) =>
-      execFileSync('git', ['-c', 'user.name=n', '-c', 'user.email=n@example.org', ...args], { cwd, env, encoding: 'utf8' }).trim();
+      execFileSync('git', ['-c', 'user.name=n', '-c', 'user.email=n@example.org', ...args], {
+        cwd,
+        env,
+        encoding: 'utf8',
+      }).trim();
     const main = join(root, 'main');
     const tree = join(root, 'tree');
     git(root, 'init', '--quiet', main);
-    const same = (folder: string) => expect(readCommit(folder)).toBe(git(folder, 'rev-parse', 'HEAD'));
+    const same = (folder: string) =>
+      expect(readCommit(folder)).toBe(git(folder, 'rev-parse', 'HEAD'));
     git(main, 'commit', '--quiet', '--allow-empty', '-m', 'one');
     same(main);
     git(main, 'worktree', 'add', '--quiet', '-b', 'side/line', tree);

@@ -13,7 +13,12 @@ import { cagematch, ownHouse, standSomewhere } from '../support/house.js';
 const TWIN = { entry: 'docker', base: 'docker@a', next: 'docker@b' };
 
 /** @param slower how many times as long the second version takes */
-function document(slower: number, failOver: number, change: Partial<EventOf<'run-ended'>> = {}, rounds = 12) {
+function document(
+  slower: number,
+  failOver: number,
+  change: Partial<EventOf<'run-ended'>> = {},
+  rounds = 12,
+) {
   const clocks = (round: number, factor: number): Partial<Clocks> => {
     // The machine becomes twice as slow in the middle: of pairs nobody sees that.
     const ms = 500 * factor * (round > 6 ? 2 : 1) * (1 + ((round * 7) % 12) / 500);
@@ -33,7 +38,11 @@ function document(slower: number, failOver: number, change: Partial<EventOf<'run
     fold.push(event);
   const match = { report: fold.finish(), tallyOf: fold.tallyOf };
   const from = { base: 'a.yaml', new: 'b.yaml' };
-  const made = compareInterleaved(match, { from, twins: [TWIN], onlyIn: { base: [], new: ['podman'] } }, failOver);
+  const made = compareInterleaved(
+    match,
+    { from, twins: [TWIN], onlyIn: { base: [], new: ['podman'] } },
+    failOver,
+  );
   expect(comparisonDocument.parse(JSON.parse(JSON.stringify(made)))).toEqual(made);
   return made;
 }
@@ -52,14 +61,18 @@ describe('rows in the same rounds', () => {
 
   test('say what is compared, in ms, and name what only one version has', () => {
     const text = renderComparison(document(1.2, 10));
-    expect(text).toContain('BASE a.yaml, NEW b.yaml, interleaved in 20261121-040000-abcd: task hello');
+    expect(text).toContain(
+      'BASE a.yaml, NEW b.yaml, interleaved in 20261121-040000-abcd: task hello',
+    );
     expect(text).toMatch(/docker +startup ms +\d+ +\d+ +1\.\d\d \[/);
     expect(text).toContain('docker network: as usual → host');
     expect(text).toContain('podman: only in NEW');
   });
 
   test('that pass in one version only are a regression; too few rounds say nothing', () => {
-    expect(document(1, 5, { outcome: FAILED }).regressions).toEqual([{ entry: 'docker', what: 'passes' }]);
+    expect(document(1, 5, { outcome: FAILED }).regressions).toEqual([
+      { entry: 'docker', what: 'passes' },
+    ]);
     const few = document(2, 5, {}, 5);
     expect(few).toMatchObject({ verdict: 'cannot-say' });
     expect(few.sentence).toBe('cannot say of docker (5 rounds are too few, at least 7 are needed)');
@@ -80,18 +93,27 @@ describe('cagematch compare --run', () => {
     file('one.yaml', 'warmup: 0\nmodes: [host@x]\n');
   });
   afterEach(() => place.close());
-  const run = (...args: string[]) => cagematch(ownHouse, ['compare', '--run', ...args], { cwd: place.cwd });
+  const run = (...args: string[]) =>
+    cagematch(ownHouse, ['compare', '--run', ...args], { cwd: place.cwd });
 
   test('runs the rows that both files have, once for each version, in at least 12 rounds', async () => {
     const { stdout, stderr, exitCode } = await run('a.yaml', 'b.yaml', '--dry-run', '--seed', '7');
     expect([exitCode, stderr]).toEqual([0, '']);
-    for (const name of ['host@a', 'host@b', 'host@other-a', 'host@other-b']) expect(stdout).toContain(name);
+    for (const name of ['host@a', 'host@b', 'host@other-a', 'host@other-b'])
+      expect(stdout).toContain(name);
     expect(stdout).not.toContain('gone');
     expect(stdout).toMatch(/round 12: .*\n$/);
   });
 
   test('runs them, and judges what it has run', async () => {
-    const { stdout, exitCode } = await run('one.yaml', 'one.yaml', '--runs', '1', '--fail-over', '5');
+    const { stdout, exitCode } = await run(
+      'one.yaml',
+      'one.yaml',
+      '--runs',
+      '1',
+      '--fail-over',
+      '5',
+    );
     expect(stdout).toMatch(/BASE one\.yaml, NEW one\.yaml, interleaved in /);
     expect(stdout).toMatch(/host@x +startup ms +\d+ +\d+ +\d\.\d\d +n=1 is too few/);
     expect(exitCode).toBe(4);

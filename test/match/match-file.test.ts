@@ -1,4 +1,5 @@
-// A match file: what it may say, and how a mistake in it is told: the file, the place, and what to write instead.
+// A match file: what it may say, and how a mistake in it is told: the file, the place, and what to
+// write instead.
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -46,7 +47,12 @@ modes:
       modes: [
         { name: 'host', options: {} },
         { name: 'docker:runsc@x', options: {} },
-        { name: 'docker@a', options: { network: 'host', tmpfs: true, cpus: 1.5, memoryMiB: 2048 }, state: 'warm', task: 'hello' },
+        {
+          name: 'docker@a',
+          options: { network: 'host', tmpfs: true, cpus: 1.5, memoryMiB: 2048 },
+          state: 'warm',
+          task: 'hello',
+        },
         { name: 'docker@b', options: {} },
       ],
       rowTasks: [expect.objectContaining({ id: 'hello' })],
@@ -56,7 +62,10 @@ modes:
   test('names tasks by name or by folder, which is relative to the file', () => {
     const folder = temporaryFolder();
     cpSync(join(packageRoot, 'tasks/hello'), join(folder, 'deeper/mine'), { recursive: true });
-    writeFileSync(join(folder, 'deeper/match.yaml'), 'task: ./mine\nmodes: [host, {mode: docker, task: refactor}]');
+    writeFileSync(
+      join(folder, 'deeper/match.yaml'),
+      'task: ./mine\nmodes: [host, {mode: docker, task: refactor}]',
+    );
     const { task, modes, rowTasks } = readMatchFile('deeper/match.yaml', folder, registry);
     expect(task).toMatchObject({ id: 'mine', folder: join(folder, 'deeper/mine') });
     expect(modes).toMatchObject([{ name: 'host' }, { name: 'docker', task: 'refactor' }]);
@@ -89,7 +98,9 @@ modes:
     ['2048k', 2],
     ['1 gb', 1024],
   ])('takes memory in Docker’s spelling: %s', (memory, memoryMiB) => {
-    expect(read(`modes: [{mode: docker, memory: ${memory}}]`).modes).toMatchObject([{ options: { memoryMiB } }]);
+    expect(read(`modes: [{mode: docker, memory: ${memory}}]`).modes).toMatchObject([
+      { options: { memoryMiB } },
+    ]);
   });
 
   test('says which way the credential goes in, for all rows and for one', () => {
@@ -100,10 +111,9 @@ modes:
   });
 
   test('takes a number for a label', () => {
-    expect(read('modes: [{mode: docker, label: 1}, {mode: docker, label: 2}]').modes).toMatchObject([
-      { name: 'docker@1' },
-      { name: 'docker@2' },
-    ]);
+    expect(read('modes: [{mode: docker, label: 1}, {mode: docker, label: 2}]').modes).toMatchObject(
+      [{ name: 'docker@1' }, { name: 'docker@2' }],
+    );
   });
 
   test('that the documentation shows is one', () => {
@@ -122,50 +132,142 @@ describe('a mistake is told with its place and what to write instead:', () => {
       'deliver: pigeon',
       'match.yaml: deliver takes gateway, env, file, runtime-proxy, remote-secret or all → deliver: gateway',
     ],
-    ['far-off key', 'colour_of_bikeshed: 3', /^match\.yaml: unknown key colour_of_bikeshed → keys: runs warmup /],
+    [
+      'far-off key',
+      'colour_of_bikeshed: 3',
+      /^match\.yaml: unknown key colour_of_bikeshed → keys: runs warmup /,
+    ],
     [
       'unknown key of a row',
       'modes: [host, {mode: docker, netwrok: host}]',
       'match.yaml: modes[1]: unknown key netwrok → did you mean network?',
     ],
-    ['a mistyped key that has to be there', 'modes: [{mdoe: docker}]', 'match.yaml: modes[0]: unknown key mdoe → did you mean mode?'],
-    ['unknown mode', 'modes: [host, dcker]', 'match.yaml: modes[1]: unknown mode: dcker → did you mean docker?'],
-    ['unknown mode that is required', 'require: [dcker]', 'match.yaml: require[0]: unknown mode: dcker → did you mean docker?'],
-    ['too many runs', 'runs: 5000', 'match.yaml: runs takes a whole number from 1 to 1000, or auto → runs: 10'],
-    ['a word for a number', 'runs: many', 'match.yaml: runs takes a whole number from 1 to 1000, or auto → runs: 10'],
-    ['a fraction', 'warmup: 1.5', 'match.yaml: warmup takes a whole number from 0 to 100 → warmup: 1'],
-    ['a number in quotes', 'seed: "7"', 'match.yaml: seed takes a whole number from 0 to 2147483647 → seed: 7'],
-    ['too many at once', 'concurrency: 65', 'match.yaml: concurrency takes a whole number from 1 to 64 → concurrency: 4'],
-    ['no time', 'timeout: 0', 'match.yaml: timeout takes seconds, a whole number from 1 to 86400 → timeout: 120'],
-    ['another state', 'state: hot', 'match.yaml: state takes prepared, warm or cold → state: prepared'],
-    ['another task', 'task: dance', 'match.yaml: task: there is no task dance → hello, refactor, or a folder: ./dance'],
+    [
+      'a mistyped key that has to be there',
+      'modes: [{mdoe: docker}]',
+      'match.yaml: modes[0]: unknown key mdoe → did you mean mode?',
+    ],
+    [
+      'unknown mode',
+      'modes: [host, dcker]',
+      'match.yaml: modes[1]: unknown mode: dcker → did you mean docker?',
+    ],
+    [
+      'unknown mode that is required',
+      'require: [dcker]',
+      'match.yaml: require[0]: unknown mode: dcker → did you mean docker?',
+    ],
+    [
+      'too many runs',
+      'runs: 5000',
+      'match.yaml: runs takes a whole number from 1 to 1000, or auto → runs: 10',
+    ],
+    [
+      'a word for a number',
+      'runs: many',
+      'match.yaml: runs takes a whole number from 1 to 1000, or auto → runs: 10',
+    ],
+    [
+      'a fraction',
+      'warmup: 1.5',
+      'match.yaml: warmup takes a whole number from 0 to 100 → warmup: 1',
+    ],
+    [
+      'a number in quotes',
+      'seed: "7"',
+      'match.yaml: seed takes a whole number from 0 to 2147483647 → seed: 7',
+    ],
+    [
+      'too many at once',
+      'concurrency: 65',
+      'match.yaml: concurrency takes a whole number from 1 to 64 → concurrency: 4',
+    ],
+    [
+      'no time',
+      'timeout: 0',
+      'match.yaml: timeout takes seconds, a whole number from 1 to 86400 → timeout: 120',
+    ],
+    [
+      'another state',
+      'state: hot',
+      'match.yaml: state takes prepared, warm or cold → state: prepared',
+    ],
+    [
+      'another task',
+      'task: dance',
+      'match.yaml: task: there is no task dance → hello, refactor, or a folder: ./dance',
+    ],
     [
       'another task of a row',
       'modes: [{mode: host, task: helo}]',
       'match.yaml: modes[0].task: there is no task helo → did you mean hello?',
     ],
-    ['no folder', 'task: ./no', /^match\.yaml: task: there is no task folder \.\/no → it is looked for at \/.*\/no$/],
-    ['a number for a task', 'task: 7', 'match.yaml: task takes the name of a task, or its folder → task: ./my-task'],
+    [
+      'no folder',
+      'task: ./no',
+      /^match\.yaml: task: there is no task folder \.\/no → it is looked for at \/.*\/no$/,
+    ],
+    [
+      'a number for a task',
+      'task: 7',
+      'match.yaml: task takes the name of a task, or its folder → task: ./my-task',
+    ],
     ['another model', 'model: gpt', 'match.yaml: model takes auto, replay or live → model: replay'],
-    ['one name for a list', 'require: docker', 'match.yaml: require takes a list of names → require: [docker, podman]'],
-    ['a row that is no row', 'modes: [host, 3]', 'match.yaml: modes[1] takes a name, or keys with a mode → mode: docker'],
+    [
+      'one name for a list',
+      'require: docker',
+      'match.yaml: require takes a list of names → require: [docker, podman]',
+    ],
+    [
+      'a row that is no row',
+      'modes: [host, 3]',
+      'match.yaml: modes[1] takes a name, or keys with a mode → mode: docker',
+    ],
     [
       'one row for a list',
       'modes: docker',
       'match.yaml: modes takes a list of names, or of keys with a mode → modes: [docker@a, docker@b]',
     ],
-    ['no rows', 'modes: []', 'match.yaml: modes takes a list of names, or of keys with a mode → modes: [docker@a, docker@b]'],
-    ['a row without a mode', 'modes: [{label: a}]', 'match.yaml: modes[0] names no mode → mode: docker'],
-    ['a mode that is no name', 'modes: [{mode: 3}]', 'match.yaml: modes[0].mode takes a name → mode: docker'],
-    ['no cpus', 'modes: [{mode: docker, cpus: 0}]', 'match.yaml: modes[0].cpus takes a number above 0 → cpus: 1.5'],
-    ['endless cpus', 'modes: [{mode: docker, cpus: .inf}]', 'match.yaml: modes[0].cpus takes a number above 0 → cpus: 1.5'],
-    ['bytes', 'modes: [{mode: docker, memory: 2048}]', 'match.yaml: modes[0].memory takes a size with its unit, in whole MiB → memory: 2g'],
+    [
+      'no rows',
+      'modes: []',
+      'match.yaml: modes takes a list of names, or of keys with a mode → modes: [docker@a, docker@b]',
+    ],
+    [
+      'a row without a mode',
+      'modes: [{label: a}]',
+      'match.yaml: modes[0] names no mode → mode: docker',
+    ],
+    [
+      'a mode that is no name',
+      'modes: [{mode: 3}]',
+      'match.yaml: modes[0].mode takes a name → mode: docker',
+    ],
+    [
+      'no cpus',
+      'modes: [{mode: docker, cpus: 0}]',
+      'match.yaml: modes[0].cpus takes a number above 0 → cpus: 1.5',
+    ],
+    [
+      'endless cpus',
+      'modes: [{mode: docker, cpus: .inf}]',
+      'match.yaml: modes[0].cpus takes a number above 0 → cpus: 1.5',
+    ],
+    [
+      'bytes',
+      'modes: [{mode: docker, memory: 2048}]',
+      'match.yaml: modes[0].memory takes a size with its unit, in whole MiB → memory: 2g',
+    ],
     [
       'half a MiB',
       'modes: [{mode: docker, memory: 512k}]',
       'match.yaml: modes[0].memory takes a size with its unit, in whole MiB → memory: 2g',
     ],
-    ['yes', 'modes: [{mode: docker, tmpfs: yes}]', 'match.yaml: modes[0].tmpfs takes true or false → tmpfs: true'],
+    [
+      'yes',
+      'modes: [{mode: docker, tmpfs: yes}]',
+      'match.yaml: modes[0].tmpfs takes true or false → tmpfs: true',
+    ],
     [
       'nothing for a network',
       'modes: [{mode: docker, network: }]',
@@ -176,13 +278,21 @@ describe('a mistake is told with its place and what to write instead:', () => {
       'modes: [{mode: docker, label: a_b}]',
       'match.yaml: modes[0]: docker@a_b: a label is made of letters, digits and dashes → docker@a',
     ],
-    ['two labels', 'modes: [{mode: docker@a, label: b}]', 'match.yaml: modes[0]: docker@a has a label already → leave out label: b'],
+    [
+      'two labels',
+      'modes: [{mode: docker@a, label: b}]',
+      'match.yaml: modes[0]: docker@a has a label already → leave out label: b',
+    ],
     [
       'a row twice',
       'modes: [docker, host, {mode: docker, cpus: 1}]',
       'match.yaml: modes[2]: docker is entered twice → enter it under labels: docker@a, docker@b',
     ],
-    ['a label twice', 'modes: [docker@a, docker@a]', 'match.yaml: modes[1]: docker@a is entered twice → give each a label of its own'],
+    [
+      'a label twice',
+      'modes: [docker@a, docker@a]',
+      'match.yaml: modes[1]: docker@a is entered twice → give each a label of its own',
+    ],
     [
       'an option that a mode does not know',
       'modes: [{mode: incus, network: host}]',
@@ -198,7 +308,11 @@ describe('a mistake is told with its place and what to write instead:', () => {
       'modes: [{mode: host, egress: [https://example.com]}]',
       'match.yaml: modes[0].egress[0] takes gateway, internet, or a list of domains → egress: [example.com]',
     ],
-    ['a list', '- docker\n- host\n', 'match.yaml: a match file is made of keys → modes: [host, docker]'],
+    [
+      'a list',
+      '- docker\n- host\n',
+      'match.yaml: a match file is made of keys → modes: [host, docker]',
+    ],
     ['nothing', '', 'match.yaml: a match file is made of keys → modes: [host, docker]'],
   ])('%s', (_, text, message) => {
     if (typeof message === 'string') expect(mistake(text)).toBe(message);
@@ -211,12 +325,19 @@ describe('a mistake is told with its place and what to write instead:', () => {
     ['a crooked indent', 'modes:\n  - mode: docker\n   label: a\n', 3],
     ['two documents', 'runs: 3\n---\nruns: 4\n', 2],
   ])('YAML that is none, by its line: %s', (_, text, line) => {
-    expect(mistake(text)).toMatch(new RegExp(`^match\\.yaml line ${line}: \\S.* → correct line ${line}; a match file is YAML$`));
+    expect(mistake(text)).toMatch(
+      new RegExp(`^match\\.yaml line ${line}: \\S.* → correct line ${line}; a match file is YAML$`),
+    );
   });
 
   test('a value that a few lines of aliases would blow up', () => {
-    const lines = Array.from({ length: 12 }, (_, n) => `k${n + 1}: &k${n + 1} [${Array(10).fill(`*k${n}`).join(', ')}]`);
-    expect(mistake(['k0: &k0 [x]', ...lines].join('\n'))).toMatch(/^match\.yaml: .*alias.* → write it without aliases$/i);
+    const lines = Array.from(
+      { length: 12 },
+      (_, n) => `k${n + 1}: &k${n + 1} [${Array(10).fill(`*k${n}`).join(', ')}]`,
+    );
+    expect(mistake(['k0: &k0 [x]', ...lines].join('\n'))).toMatch(
+      /^match\.yaml: .*alias.* → write it without aliases$/i,
+    );
   });
 
   test('a file that is not there, or is none', () => {

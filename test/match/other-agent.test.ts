@@ -4,7 +4,9 @@ import { agentVersion } from '../../lib/package.js';
 import { entryOf, runScriptedMatch, scriptedMode } from '../support/scripted-match.js';
 
 test('an agent of another version than the pinned one is a warning, once a row', async () => {
-  const { eventsOf } = await runScriptedMatch([entryOf(scriptedMode([], { version: '2.1.300' }))], { runs: 2 });
+  const { eventsOf } = await runScriptedMatch([entryOf(scriptedMode([], { version: '2.1.300' }))], {
+    runs: 2,
+  });
   const message = `played: its agent says it is 2.1.300, not ${agentVersion} as in the other rows`;
   expect(eventsOf('warning')).toMatchObject([{ code: 'other-agent', message }]);
 });

@@ -20,7 +20,10 @@ const PHASES = ['prepare', 'reach', 'launch', 'exec', 'collect', 'destroy'] as c
 type Step = (typeof PHASES)[number];
 
 /** The real host mode, with every call noted, and one step that does something else instead. */
-function noted(calls: string[], instead: Partial<Record<Step, (ctx: Context) => Promise<never>>> = {}): Mode {
+function noted(
+  calls: string[],
+  instead: Partial<Record<Step, (ctx: Context) => Promise<never>>> = {},
+): Mode {
   const note =
     <A extends unknown[], R>(name: Step, real: (...args: A) => Promise<R>) =>
     async (...args: A): Promise<R> => {
@@ -49,7 +52,10 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-async function match(mode: Mode, options: { runs?: number; signal?: AbortSignal; timeoutMs?: number; entries?: string[] } = {}) {
+async function match(
+  mode: Mode,
+  options: { runs?: number; signal?: AbortSignal; timeoutMs?: number; entries?: string[] } = {},
+) {
   const task = bundledTask('hello');
   const gateway = createGateway(replayAnswer(readCassette(task.cassette)));
   const keeper = createKeeper();
@@ -87,7 +93,11 @@ async function match(mode: Mode, options: { runs?: number; signal?: AbortSignal;
     await keeper.closeAll();
   }
   const runs = events.filter((event): event is EventOf<'run-ended'> => event.type === 'run-ended');
-  return { events, runs, phases: events.flatMap((event) => (event.type === 'phase' ? [event.phase] : [])) };
+  return {
+    events,
+    runs,
+    phases: events.flatMap((event) => (event.type === 'phase' ? [event.phase] : [])),
+  };
 }
 
 it('every row gets a sandbox name of its own that every runtime takes, however alike the rows are called', async () => {
@@ -99,7 +109,14 @@ it('every row gets a sandbox name of its own that every runtime takes, however a
       throw new CagematchError('launch-failed', 'not today');
     },
   };
-  const rows = ['docker-a', 'docker@a', 'docker:a', 'docker@A', `docker:runsc@${'x'.repeat(60)}1`, `docker:runsc@${'x'.repeat(60)}2`];
+  const rows = [
+    'docker-a',
+    'docker@a',
+    'docker:a',
+    'docker@A',
+    `docker:runsc@${'x'.repeat(60)}1`,
+    `docker:runsc@${'x'.repeat(60)}2`,
+  ];
   await match(refusing, { entries: rows });
   expect(names).toHaveLength(rows.length);
   expect(new Set(names.map((name) => name.toLowerCase())).size).toBe(rows.length);
@@ -125,7 +142,9 @@ describe('the phases of a run', () => {
       .split('\n')
       .map((line) => eventSchema.parse(JSON.parse(line)));
     expect(lines).toEqual(events);
-    expect(events.map((event) => event.atMs)).toEqual(events.map((event) => event.atMs).toSorted((a, b) => a - b));
+    expect(events.map((event) => event.atMs)).toEqual(
+      events.map((event) => event.atMs).toSorted((a, b) => a - b),
+    );
   });
 
   for (const step of ['prepare', 'reach'] as const) {
@@ -147,8 +166,15 @@ describe('the phases of a run', () => {
     });
   }
 
-  const thrown = { launch: ['launch-failed', 'sandbox'], exec: ['launch-failed', 'sandbox'], collect: ['collect-failed', 'sync'] } as const;
-  for (const [step, [code, cause]] of Object.entries(thrown) as [keyof typeof thrown, (typeof thrown)[keyof typeof thrown]][]) {
+  const thrown = {
+    launch: ['launch-failed', 'sandbox'],
+    exec: ['launch-failed', 'sandbox'],
+    collect: ['collect-failed', 'sync'],
+  } as const;
+  for (const [step, [code, cause]] of Object.entries(thrown) as [
+    keyof typeof thrown,
+    (typeof thrown)[keyof typeof thrown],
+  ][]) {
     it(`end with destroy when ${step} throws, blame ${cause}, and go on with the next round`, async () => {
       const calls: string[] = [];
       const { runs } = await match(
@@ -161,7 +187,9 @@ describe('the phases of a run', () => {
       );
       expect(calls.filter((name) => name === 'destroy')).toHaveLength(2);
       expect(calls.at(-1)).toBe('destroy');
-      expect(runs.map((run) => run.outcome)).toEqual([1, 2].map(() => ({ status: 'failed', cause, message: `${step} went wrong` })));
+      expect(runs.map((run) => run.outcome)).toEqual(
+        [1, 2].map(() => ({ status: 'failed', cause, message: `${step} went wrong` })),
+      );
     });
   }
 
@@ -173,7 +201,11 @@ describe('the phases of a run', () => {
         },
       }),
     );
-    expect(runs[0]?.outcome).toEqual({ status: 'failed', cause: 'sandbox', message: 'it will not go' });
+    expect(runs[0]?.outcome).toEqual({
+      status: 'failed',
+      cause: 'sandbox',
+      message: 'it will not go',
+    });
   });
 
   it('blame the harness for an error that nobody foresaw', async () => {
@@ -184,7 +216,11 @@ describe('the phases of a run', () => {
         },
       }),
     );
-    expect(runs[0]?.outcome).toEqual({ status: 'failed', cause: 'harness', message: 'undefined is no function' });
+    expect(runs[0]?.outcome).toEqual({
+      status: 'failed',
+      cause: 'harness',
+      message: 'undefined is no function',
+    });
   });
 
   for (const step of ['launch', 'exec', 'collect'] as const) {
@@ -199,7 +235,9 @@ describe('the phases of a run', () => {
       });
       const { runs } = await match(mode, { runs: 3, signal: stop.signal });
       expect(calls.at(-1)).toBe('destroy');
-      expect(runs.map((run) => run.outcome)).toEqual([expect.objectContaining({ status: 'failed', cause: 'interrupted' })]);
+      expect(runs.map((run) => run.outcome)).toEqual([
+        expect.objectContaining({ status: 'failed', cause: 'interrupted' }),
+      ]);
     });
   }
 

@@ -25,9 +25,19 @@ function detected(answers: Record<string, Detection>): Detected[] {
   }));
 }
 
-const HERE = detected({ host: ready(), docker: ready(['runsc', 'kata']), podman: ready(), incus: absent });
+const HERE = detected({
+  host: ready(),
+  docker: ready(['runsc', 'kata']),
+  podman: ready(),
+  incus: absent,
+});
 
-function planned(wanted: (string | Asked)[], required: string[] = [], here = HERE, otherwise?: Parameters<typeof planMatch>[4]) {
+function planned(
+  wanted: (string | Asked)[],
+  required: string[] = [],
+  here = HERE,
+  otherwise?: Parameters<typeof planMatch>[4],
+) {
   const requested = wanted.map((item) => (typeof item === 'string' ? { name: item } : item));
   const plan = planMatch(registry, here, requested, required, otherwise);
   return { plan, rows: plan.entries.map((entry) => entry.entry) };
@@ -62,8 +72,12 @@ describe('the rows', () => {
   });
 
   test('without a variant have the isolation that this machine’s settings make it, where that is another than declared', () => {
-    const here = detected({ docker: { ...(ready(['runsc']) as object), isolation: 'user-kernel' } as Detection });
-    expect(planned(['docker'], [], here).plan.entries[0]).toMatchObject({ isolation: 'user-kernel' });
+    const here = detected({
+      docker: { ...(ready(['runsc']) as object), isolation: 'user-kernel' } as Detection,
+    });
+    expect(planned(['docker'], [], here).plan.entries[0]).toMatchObject({
+      isolation: 'user-kernel',
+    });
   });
 
   test('of a runtime whose exec stays outside of its walls are not warm, and say why', () => {
@@ -84,12 +98,16 @@ describe('the rows', () => {
   });
 
   test('stand one time each, however often and in whatever spelling they are named', () => {
-    expect(planned(['docker', 'docker', 'docker:', 'docker:runsc', 'docker:runsc']).rows).toEqual(['docker', 'docker:runsc']);
+    expect(planned(['docker', 'docker', 'docker:', 'docker:runsc', 'docker:runsc']).rows).toEqual([
+      'docker',
+      'docker:runsc',
+    ]);
     expect(planned(['host'], ['host']).rows).toEqual(['host']);
   });
 
   test('a stand-in is known as one', () => {
-    const [entry] = planned(['docker'], [], detected({ docker: ready([], '28.0 (stand-in)') })).plan.entries;
+    const [entry] = planned(['docker'], [], detected({ docker: ready([], '28.0 (stand-in)') })).plan
+      .entries;
     expect(entry).toMatchObject({ standIn: true });
   });
 });
@@ -103,12 +121,16 @@ describe('what is required', () => {
 
   test('joins everything that is ready, when nothing is named', () => {
     const { plan } = planned([], ['docker:runsc']);
-    expect(plan.entries.filter((entry) => entry.required).map((entry) => entry.entry)).toEqual(['docker:runsc']);
+    expect(plan.entries.filter((entry) => entry.required).map((entry) => entry.entry)).toEqual([
+      'docker:runsc',
+    ]);
     expect(plan.entries.length).toBe(5);
   });
 
   test('is required in whatever spelling', () => {
-    expect(planned(['docker'], ['docker:']).plan.entries).toMatchObject([{ entry: 'docker', required: true }]);
+    expect(planned(['docker'], ['docker:']).plan.entries).toMatchObject([
+      { entry: 'docker', required: true },
+    ]);
   });
 
   test('and missing ends the match, naming all that is missing, with the first one’s hint', () => {
@@ -119,7 +141,8 @@ describe('what is required', () => {
     ]);
     expect(thrownBy(() => checkRequired(plan))).toMatchObject({
       code: 'not-ready',
-      message: 'required but not ready: incus: no such command; docker:krun: Docker here has no variant krun',
+      message:
+        'required but not ready: incus: no such command; docker:krun: Docker here has no variant krun',
       hint: 'install it',
     });
   });
@@ -134,8 +157,17 @@ describe('rows under labels', () => {
   test('are rows of their own, of the same mode and variant', () => {
     const { plan, rows } = planned(['docker@b', 'docker@a', 'docker:runsc@a', 'docker', 'host']);
     expect(rows).toEqual(['host', 'docker', 'docker@a', 'docker@b', 'docker:runsc@a']);
-    expect(plan.entries[4]).toMatchObject({ mode: 'docker', variant: 'runsc', label: 'a', isolation: 'user-kernel' });
-    expect(plan.entries[2]).toMatchObject({ mode: 'docker', label: 'a', runtimeState: { of: 'this machine' } });
+    expect(plan.entries[4]).toMatchObject({
+      mode: 'docker',
+      variant: 'runsc',
+      label: 'a',
+      isolation: 'user-kernel',
+    });
+    expect(plan.entries[2]).toMatchObject({
+      mode: 'docker',
+      label: 'a',
+      runtimeState: { of: 'this machine' },
+    });
     expect(plan.entries[2]).not.toHaveProperty('variant');
     expect(plan.entries[1]).not.toHaveProperty('label');
   });
@@ -145,7 +177,9 @@ describe('rows under labels', () => {
   });
 
   test('are left out under their whole name', () => {
-    expect(planned(['incus@a', 'docker:krun@a']).plan.missing.map(({ entry, mode }) => [entry, mode])).toEqual([
+    expect(
+      planned(['incus@a', 'docker:krun@a']).plan.missing.map(({ entry, mode }) => [entry, mode]),
+    ).toEqual([
       ['incus@a', 'incus'],
       ['docker:krun@a', 'docker'],
     ]);
@@ -190,7 +224,9 @@ describe('rows under labels', () => {
   });
 
   test('that are required and missing end the match', () => {
-    expect(thrownBy(() => checkRequired(planned(['incus@a', 'host'], ['incus']).plan)).message).toMatch(/required but not ready: incus@a/);
+    expect(
+      thrownBy(() => checkRequired(planned(['incus@a', 'host'], ['incus']).plan)).message,
+    ).toMatch(/required but not ready: incus@a/);
   });
 });
 
@@ -202,7 +238,8 @@ describe('the state of a row', () => {
     detection: ready(),
     runtimeState: undefined,
   });
-  const statesOf = (plan: ReturnType<typeof planMatch>) => plan.entries.map(({ entry, state }) => `${entry} ${state}`);
+  const statesOf = (plan: ReturnType<typeof planMatch>) =>
+    plan.entries.map(({ entry, state }) => `${entry} ${state}`);
 
   test('is that of the match, unless the row has one of its own', () => {
     const { plan } = planned(['docker@a', { name: 'docker@b', state: 'warm' }], [], HERE, cold);
@@ -214,7 +251,13 @@ describe('the state of a row', () => {
     const { plan } = planned(['fly', 'docker'], [], [known('fly'), known('docker')], warm);
     expect(statesOf(plan)).toEqual(['docker warm']);
     expect(plan.missing).toMatchObject([
-      { entry: 'fly', mode: 'fly', reason: expect.stringMatching(/workspace/), hint: '--state prepared', required: false },
+      {
+        entry: 'fly',
+        mode: 'fly',
+        reason: expect.stringMatching(/workspace/),
+        hint: '--state prepared',
+        required: false,
+      },
     ]);
   });
 
@@ -226,12 +269,17 @@ describe('the state of a row', () => {
   });
 
   test('that a required row cannot be in ends the match', () => {
-    expect(thrownBy(() => checkRequired(planned([], ['fly'], [known('fly')], warm).plan))).toMatchObject({ code: 'not-ready' });
+    expect(
+      thrownBy(() => checkRequired(planned([], ['fly'], [known('fly')], warm).plan)),
+    ).toMatchObject({ code: 'not-ready' });
   });
 });
 
 test('options and task of a row go with it', () => {
-  const { plan } = planned([{ name: 'docker@a', options: { cpus: 1.5, tmpfs: true }, task: 'hello' }, 'docker@b']);
+  const { plan } = planned([
+    { name: 'docker@a', options: { cpus: 1.5, tmpfs: true }, task: 'hello' },
+    'docker@b',
+  ]);
   expect(plan.entries.map(({ options, task }) => [options, task])).toEqual([
     [{ cpus: 1.5, tmpfs: true }, 'hello'],
     [{}, 'hello'],
@@ -242,7 +290,12 @@ describe('several tasks', () => {
   const both = { state: 'prepared', task: 'hello', taskIds: ['hello', 'my.task'] } as const;
 
   test('give every row that has no task of its own one row for each, labelled by it', () => {
-    const { plan } = planned(['host', 'docker@a', { name: 'podman', task: 'hello' }], [], HERE, both);
+    const { plan } = planned(
+      ['host', 'docker@a', { name: 'podman', task: 'hello' }],
+      [],
+      HERE,
+      both,
+    );
     expect(plan.entries.map(({ entry, task }) => [entry, task])).toEqual([
       ['host@hello', 'hello'],
       ['host@my-task', 'my.task'],
@@ -254,7 +307,10 @@ describe('several tasks', () => {
 
   test('are both required where the mode is', () => {
     const { plan } = planned(['host'], ['docker'], HERE, both);
-    expect(plan.entries.filter(({ required }) => required).map(({ entry }) => entry)).toEqual(['docker@hello', 'docker@my-task']);
+    expect(plan.entries.filter(({ required }) => required).map(({ entry }) => entry)).toEqual([
+      'docker@hello',
+      'docker@my-task',
+    ]);
   });
 });
 
@@ -267,12 +323,19 @@ describe('what is missing', () => {
   });
 
   test('a variant that is not here is told with those that are', () => {
-    expect(planned(['docker:krun']).plan.missing).toMatchObject([{ hint: 'variants here: docker:runsc docker:kata' }]);
-    expect(planned(['podman:krun']).plan.missing).toMatchObject([{ hint: 'register krun with Podman' }]);
+    expect(planned(['docker:krun']).plan.missing).toMatchObject([
+      { hint: 'variants here: docker:runsc docker:kata' },
+    ]);
+    expect(planned(['podman:krun']).plan.missing).toMatchObject([
+      { hint: 'register krun with Podman' },
+    ]);
   });
 
   test('more than one colon is no variant that happens to begin so', () => {
-    expect(planned(['docker:runsc:fast']).plan).toMatchObject({ entries: [], missing: [{ entry: 'docker:runsc:fast' }] });
+    expect(planned(['docker:runsc:fast']).plan).toMatchObject({
+      entries: [],
+      missing: [{ entry: 'docker:runsc:fast' }],
+    });
   });
 
   test('a match with no row at all says why', () => {
@@ -281,7 +344,9 @@ describe('what is missing', () => {
       message: 'nothing to run: incus: no such command',
       hint: 'install it',
     });
-    expect(thrownBy(() => checkAnything(planned([], [], []).plan))).toMatchObject({ message: 'nothing to run: no runtime is ready' });
+    expect(thrownBy(() => checkAnything(planned([], [], []).plan))).toMatchObject({
+      message: 'nothing to run: no runtime is ready',
+    });
     expect(() => checkAnything(planned(['incus', 'host']).plan)).not.toThrow();
   });
 });
@@ -293,7 +358,11 @@ describe('a name that is unknown', () => {
     ['xxxxxxxxxxxx', expect.stringMatching(/^modes: host /)],
     ['', expect.stringMatching(/./)],
   ])('is told with the nearest, or with all: %j', (name, hint) => {
-    expect(thrownBy(() => planned([name]))).toMatchObject({ code: 'bad-input', message: `unknown mode: ${name}`, hint });
+    expect(thrownBy(() => planned([name]))).toMatchObject({
+      code: 'bad-input',
+      message: `unknown mode: ${name}`,
+      hint,
+    });
   });
 
   test('of a thing that every object has is unknown too', () => {
@@ -318,7 +387,8 @@ describe('the rounds', () => {
   test('differ from round to round, and from seed to seed', () => {
     const seeds = Array.from({ length: 50 }, (_, seed) => JSON.stringify(order(seed)));
     expect(new Set(seeds).size).toBe(50);
-    for (let seed = 0; seed < 50; seed += 1) expect(new Set(order(seed).map(String)).size).toBeGreaterThan(1);
+    for (let seed = 0; seed < 50; seed += 1)
+      expect(new Set(order(seed).map(String)).size).toBeGreaterThan(1);
   });
 
   test('give every row its share of every place', () => {
@@ -332,7 +402,10 @@ describe('the rounds', () => {
     }
     // 1000 rounds, 5 rows: 200 each; six standard deviations are 76.
     for (const counts of [firsts, lasts])
-      for (const name of names) expect(Math.abs((counts.get(name) ?? 0) - 200), `${name} ${counts.get(name)}`).toBeLessThan(76);
+      for (const name of names)
+        expect(Math.abs((counts.get(name) ?? 0) - 200), `${name} ${counts.get(name)}`).toBeLessThan(
+          76,
+        );
   });
 
   test('leave the list of rows as it was', () => {

@@ -9,10 +9,19 @@ const jumpy = (run: number) => (run % 2 === 0 ? 2000 : 1000);
 
 const steady = () => 1000;
 
-async function precise(rows: Record<string, Part>, change: Parameters<typeof runScriptedMatch>[1] = {}) {
-  const entries = Object.entries(rows).map(([entry, part]) => entryOf(scriptedMode([], part), { entry }));
+async function precise(
+  rows: Record<string, Part>,
+  change: Parameters<typeof runScriptedMatch>[1] = {},
+) {
+  const entries = Object.entries(rows).map(([entry, part]) =>
+    entryOf(scriptedMode([], part), { entry }),
+  );
   const match = await runScriptedMatch(entries, { until: 'precise', runs: 9, ...change });
-  return { settled: match.eventsOf('settled'), rounds: match.eventsOf('round-started').length, ...match };
+  return {
+    settled: match.eventsOf('settled'),
+    rounds: match.eventsOf('round-started').length,
+    ...match,
+  };
 }
 
 describe('a match until precise', () => {
@@ -23,13 +32,19 @@ describe('a match until precise', () => {
   });
 
   it('does not count rounds of warm-up', async () => {
-    const { settled, rounds } = await precise({ steady: { startupMs: (run) => (run <= 2 ? 9000 : 1000) } }, { warmup: 2 });
+    const { settled, rounds } = await precise(
+      { steady: { startupMs: (run) => (run <= 2 ? 9000 : 1000) } },
+      { warmup: 2 },
+    );
     expect(rounds).toBe(8);
     expect(settled[0]).toMatchObject({ round: 8, how: 'precise' });
   });
 
   it('goes on to its limit while one row is not precise, and names that row', async () => {
-    const { settled, rounds } = await precise({ steady: { startupMs: steady }, jumpy: { startupMs: jumpy } });
+    const { settled, rounds } = await precise({
+      steady: { startupMs: steady },
+      jumpy: { startupMs: jumpy },
+    });
     expect(rounds).toBe(9);
     expect(settled).toEqual([expect.objectContaining({ round: 9, how: 'limit', wide: ['jumpy'] })]);
   });
@@ -46,7 +61,9 @@ describe('a match until precise', () => {
   });
 
   it('stops where nothing has passed at all, and does not call that precise', async () => {
-    const broken: Part = { mode: () => ({ launch: () => Promise.reject(new CagematchError('launch-failed', 'broken')) }) };
+    const broken: Part = {
+      mode: () => ({ launch: () => Promise.reject(new CagematchError('launch-failed', 'broken')) }),
+    };
     const { settled, rounds } = await precise({ broken });
     expect(rounds).toBe(6);
     expect(settled[0]).toMatchObject({ how: 'limit', wide: [] });
@@ -63,24 +80,37 @@ describe('a match until precise', () => {
 });
 
 it('a match of a fixed count runs them all, whatever is precise, and does not speak of settling', async () => {
-  const { settled, rounds } = await precise({ steady: { startupMs: steady } }, { until: 'count', runs: 7 });
+  const { settled, rounds } = await precise(
+    { steady: { startupMs: steady } },
+    { until: 'count', runs: 7 },
+  );
   expect([rounds, settled]).toEqual([7, []]);
 });
 
 describe('too wide', () => {
-  const spreadBy = (share: number) => [0, 1, 2, 3, 4, 5].map((at) => 1000 * (1 + (at % 2 === 0 ? share : -share)));
+  const spreadBy = (share: number) =>
+    [0, 1, 2, 3, 4, 5].map((at) => 1000 * (1 + (at % 2 === 0 ? share : -share)));
   const byRound = (samples: number[]) => new Map(samples.map((ms, round) => [round, [ms]]));
-  const rows = (named: Record<string, number[]>) => new Map(Object.entries(named).map(([name, samples]) => [name, byRound(samples)]));
+  const rows = (named: Record<string, number[]>) =>
+    new Map(Object.entries(named).map(([name, samples]) => [name, byRound(samples)]));
   const alone = () => undefined;
 
   it('is an interval that reaches farther than 5 % of the median to either side, where there is nothing to compare with', () => {
-    const named = rows({ narrow: spreadBy(0.04), wide: spreadBy(0.06), lopsided: [1000, 1000, 1000, 1200, 1200, 1200] });
+    const named = rows({
+      narrow: spreadBy(0.04),
+      wide: spreadBy(0.06),
+      lopsided: [1000, 1000, 1000, 1200, 1200, 1200],
+    });
     expect(tooWide(named, alone, 1)).toEqual(['wide', 'lopsided']);
   });
 
   it('is otherwise judged by the ratio of each round to the reference: what all rows have in common does no harm', () => {
     const drifting = [1000, 1200, 900, 1500, 800, 1100];
-    const named = rows({ host: drifting, docker: drifting.map((ms) => ms * 1.3), podman: spreadBy(0.01) });
+    const named = rows({
+      host: drifting,
+      docker: drifting.map((ms) => ms * 1.3),
+      podman: spreadBy(0.01),
+    });
     expect(tooWide(named, () => 'host', 1)).toEqual(['podman']);
     expect(tooWide(named, alone, 1)).toEqual(['host', 'docker']);
   });

@@ -1,5 +1,13 @@
-// Runs in a sandbox that idles: one sandbox, and for every run a workspace and a home that no agent has had.
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+// Runs in a sandbox that idles: one sandbox, and for every run a workspace and a home that no agent
+// has had.
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -7,15 +15,29 @@ import { CagematchError } from '../../lib/errors.js';
 import { createPool } from '../../lib/match/warm.js';
 import { bundledTask } from '../../lib/task/bundled.js';
 import { modeContext } from '../support/mode-context.js';
-import { entryOf, PASSED, type Part, runScriptedMatch, scriptedMode } from '../support/scripted-match.js';
+import {
+  entryOf,
+  PASSED,
+  type Part,
+  runScriptedMatch,
+  scriptedMode,
+} from '../support/scripted-match.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const NEVER = { gap: 'not-applicable' };
 
 async function warm(part: Part, change: Parameters<typeof runScriptedMatch>[1] = {}) {
   const calls: string[] = [];
-  const match = await runScriptedMatch([entryOf(scriptedMode(calls, part), { state: 'warm' })], { runs: 3, ...change });
-  return { ...match, calls, verbs: calls.map((call) => call.split(' ')[0]), outcomes: match.runs.map((run) => run.outcome) };
+  const match = await runScriptedMatch([entryOf(scriptedMode(calls, part), { state: 'warm' })], {
+    runs: 3,
+    ...change,
+  });
+  return {
+    ...match,
+    calls,
+    verbs: calls.map((call) => call.split(' ')[0]),
+    outcomes: match.runs.map((run) => run.outcome),
+  };
 }
 
 const never = () => new Promise<never>(() => {});
@@ -26,10 +48,18 @@ describe('a warm row', () => {
     const calls: string[] = [];
     await runScriptedMatch([entryOf(scriptedMode(calls), { state: 'warm' })], {
       runs: 3,
-      onEvent: (event) => event.type === 'round-started' && seen.push(calls.map((call) => call.split(' ')[0]).join(' ')),
+      onEvent: (event) =>
+        event.type === 'round-started' &&
+        seen.push(calls.map((call) => call.split(' ')[0]).join(' ')),
     });
     expect(seen[0]).toBe('launch');
-    expect(calls.map((call) => call.split(' ')[0])).toEqual(['launch', 'agent', 'agent', 'agent', 'destroy']);
+    expect(calls.map((call) => call.split(' ')[0])).toEqual([
+      'launch',
+      'agent',
+      'agent',
+      'agent',
+      'destroy',
+    ]);
     expect(new Set(calls.map((call) => call.split(' ')[1])).size).toBe(1);
   });
 
@@ -46,7 +76,8 @@ describe('a warm row', () => {
     const seen: string[][] = [];
     const { outcomes } = await warm({
       agent({ command: { env, cwd } }) {
-        const inside = (folder: string) => readdirSync(folder, { recursive: true, encoding: 'utf8' }).toSorted().join(' ');
+        const inside = (folder: string) =>
+          readdirSync(folder, { recursive: true, encoding: 'utf8' }).toSorted().join(' ');
         seen.push([
           env.HOME ?? '',
           readFileSync(join(env.HOME ?? '', '.claude.json'), 'utf8'),
@@ -90,11 +121,18 @@ describe('a warm row', () => {
     });
     expect(verbs).toEqual(['launch', 'agent', 'agent', 'destroy', 'launch', 'agent', 'destroy']);
     expect(calls[0]).not.toBe(calls[4]);
-    expect(outcomes).toEqual([PASSED, { status: 'failed', cause: 'sandbox', message: 'it broke' }, PASSED]);
+    expect(outcomes).toEqual([
+      PASSED,
+      { status: 'failed', cause: 'sandbox', message: 'it broke' },
+      PASSED,
+    ]);
   });
 
   it('gets a new sandbox after a run that was not done in time', async () => {
-    const { verbs, outcomes } = await warm({ agent: ({ run }) => (run === 1 ? never() : undefined) }, { runs: 2, timeoutMs: 1500 });
+    const { verbs, outcomes } = await warm(
+      { agent: ({ run }) => (run === 1 ? never() : undefined) },
+      { runs: 2, timeoutMs: 1500 },
+    );
     expect(verbs).toEqual(['launch', 'agent', 'destroy', 'launch', 'agent', 'destroy']);
     expect(outcomes).toEqual([expect.objectContaining({ cause: 'timeout' }), PASSED]);
   });
@@ -106,7 +144,9 @@ describe('a warm row', () => {
         mode: (real) => ({
           launch(ctx, spec) {
             launches += 1;
-            return launches <= 2 ? Promise.reject(new CagematchError('launch-failed', 'no room')) : real.launch(ctx, spec);
+            return launches <= 2
+              ? Promise.reject(new CagematchError('launch-failed', 'no room'))
+              : real.launch(ctx, spec);
           },
         }),
       },
@@ -122,12 +162,15 @@ describe('a warm row', () => {
       {
         mode: (real) => ({
           exec(ctx, handle, command) {
-            const clears = !('CLAUDE_CODE_OAUTH_TOKEN' in command.secretEnv) && handle.name.endsWith('idle1');
+            const clears =
+              !('CLAUDE_CODE_OAUTH_TOKEN' in command.secretEnv) && handle.name.endsWith('idle1');
             if (clears) emptied += 1;
             return real.exec(
               ctx,
               handle,
-              clears && emptied > 1 ? { ...command, argv: ['/bin/sh', '-c', 'echo busy >&2; exit 1'] } : command,
+              clears && emptied > 1
+                ? { ...command, argv: ['/bin/sh', '-c', 'echo busy >&2; exit 1'] }
+                : command,
             );
           },
         }),
@@ -158,25 +201,40 @@ describe('a warm row', () => {
     expect(runs[1]?.leftovers).toEqual([]);
   });
 
-  it.each(['launch', 'agent'] as const)('leaves nothing when the user stops the match in %s', async (step) => {
-    const stop = new AbortController();
-    const stuck = () => {
-      stop.abort();
-      return step === 'launch' ? Promise.reject(new Error('gave up')) : never();
-    };
-    const { verbs, outcomes } = await warm(step === 'agent' ? { agent: stuck } : { mode: () => ({ launch: stuck }) }, {
-      signal: stop.signal,
-    });
-    expect(verbs.at(-1)).toBe('destroy');
-    expect(verbs.filter((verb) => verb === 'destroy')).toHaveLength(1);
-    expect(outcomes).toEqual(step === 'agent' ? [expect.objectContaining({ cause: 'interrupted' })] : []);
-    expect(readdirSync(tmpdir()).filter((name) => name.startsWith('cagematch-warm-') && owned(name))).toEqual([]);
-  });
+  it.each(['launch', 'agent'] as const)(
+    'leaves nothing when the user stops the match in %s',
+    async (step) => {
+      const stop = new AbortController();
+      const stuck = () => {
+        stop.abort();
+        return step === 'launch' ? Promise.reject(new Error('gave up')) : never();
+      };
+      const { verbs, outcomes } = await warm(
+        step === 'agent' ? { agent: stuck } : { mode: () => ({ launch: stuck }) },
+        {
+          signal: stop.signal,
+        },
+      );
+      expect(verbs.at(-1)).toBe('destroy');
+      expect(verbs.filter((verb) => verb === 'destroy')).toHaveLength(1);
+      expect(outcomes).toEqual(
+        step === 'agent' ? [expect.objectContaining({ cause: 'interrupted' })] : [],
+      );
+      expect(
+        readdirSync(tmpdir()).filter((name) => name.startsWith('cagematch-warm-') && owned(name)),
+      ).toEqual([]);
+    },
+  );
 
   it('is not made ready where the workspace is copied in', async () => {
     const calls: string[] = [];
-    const { eventsOf, runs } = await runScriptedMatch([entryOf(scriptedMode(calls), { state: 'warm', workspace: 'copy' })]);
-    expect(eventsOf('unprepared')[0]?.outcome).toMatchObject({ status: 'failed', hint: '--state prepared' });
+    const { eventsOf, runs } = await runScriptedMatch([
+      entryOf(scriptedMode(calls), { state: 'warm', workspace: 'copy' }),
+    ]);
+    expect(eventsOf('unprepared')[0]?.outcome).toMatchObject({
+      status: 'failed',
+      hint: '--state prepared',
+    });
     expect([runs, calls]).toEqual([[], []]);
   });
 });
@@ -190,9 +248,20 @@ function owned(name: string): boolean {
 describe('the sandboxes that idle', () => {
   it('are destroyed by name when their launch never came back', async () => {
     const calls: string[] = [];
-    const mode = scriptedMode(calls, { mode: () => ({ launch: () => Promise.reject(new CagematchError('launch-failed', 'no')) }) });
-    const ctx = modeContext(mode.id, { env: { PATH: process.env.PATH ?? '' }, uid: process.getuid?.() });
-    const ground = { mode, ctx, reach: { via: 'inside' } as const, gatewayPort: undefined, task: bundledTask('hello') };
+    const mode = scriptedMode(calls, {
+      mode: () => ({ launch: () => Promise.reject(new CagematchError('launch-failed', 'no')) }),
+    });
+    const ctx = modeContext(mode.id, {
+      env: { PATH: process.env.PATH ?? '' },
+      uid: process.getuid?.(),
+    });
+    const ground = {
+      mode,
+      ctx,
+      reach: { via: 'inside' } as const,
+      gatewayPort: undefined,
+      task: bundledTask('hello'),
+    };
     const pool = createPool(ground, (tail) => `box-${tail}`);
     await pool.take(0).catch(() => {});
     expect(await pool.drop(0)).toEqual({ name: 'box-idle1', folder: [] });

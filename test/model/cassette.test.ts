@@ -1,4 +1,5 @@
-// The border where a cassette file becomes a value: what is wrong is told with the file and the place in it.
+// The border where a cassette file becomes a value: what is wrong is told with the file and the
+// place in it.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -57,7 +58,12 @@ describe('a cassette', () => {
       '\u0007\r\n',
       '🥊: "',
     ];
-    const cassette = { ...GOOD, conversations: [{ exchanges: texts.map((text) => ({ content: [{ type: 'text' as const, text }] })) }] };
+    const cassette = {
+      ...GOOD,
+      conversations: [
+        { exchanges: texts.map((text) => ({ content: [{ type: 'text' as const, text }] })) },
+      ],
+    };
     expect(read(cassetteText(cassette))).toEqual(cassette);
     expect(cassetteText(cassette)).toContain('text: |\n              two\n              lines\n');
   });
@@ -76,21 +82,40 @@ describe('a cassette', () => {
       /only one, has no `opens`/,
     ],
     ['holds no exchange', holding(), /broken at conversations\.0\.exchanges/],
-    ['holds an empty exchange', holding({ content: [] }), /broken at conversations\.0\.exchanges\.0\.content/],
-    ['holds a block of an unknown kind', holding({ content: [{ type: 'image' }] }), /exchanges\.0\.content\.0/],
-    ['holds a tool without a name', holding({ content: [{ type: 'tool_use', name: '', input: {} }] }), /content\.0\.name/],
+    [
+      'holds an empty exchange',
+      holding({ content: [] }),
+      /broken at conversations\.0\.exchanges\.0\.content/,
+    ],
+    [
+      'holds a block of an unknown kind',
+      holding({ content: [{ type: 'image' }] }),
+      /exchanges\.0\.content\.0/,
+    ],
+    [
+      'holds a tool without a name',
+      holding({ content: [{ type: 'tool_use', name: '', input: {} }] }),
+      /content\.0\.name/,
+    ],
     ['holds a key that nobody reads', { ...GOOD, conversation: [] }, /broken at its top/],
     ['is null', 'null', /broken at its top/],
   ])('that %s is refused, with the place', (_what, content, message) => {
     const text = typeof content === 'string' ? content : JSON.stringify(content);
     const error = thrownBy(() => read(text));
-    expect(error).toMatchObject({ code: 'bad-input', message: expect.stringMatching(message), hint: expect.any(String) });
+    expect(error).toMatchObject({
+      code: 'bad-input',
+      message: expect.stringMatching(message),
+      hint: expect.any(String),
+    });
     expect(error.message).toContain('cassette.yaml');
     expect(error.message).not.toContain('\n');
   });
 
   test('that is not there is refused with its path', () => {
     const error = thrownBy(() => readCassette('/nonexistent/cassette.yaml'));
-    expect(error).toMatchObject({ code: 'bad-input', message: expect.stringMatching(/\/nonexistent\/cassette\.yaml.*ENOENT/) });
+    expect(error).toMatchObject({
+      code: 'bad-input',
+      message: expect.stringMatching(/\/nonexistent\/cassette\.yaml.*ENOENT/),
+    });
   });
 });

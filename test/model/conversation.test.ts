@@ -1,12 +1,21 @@
-// Where a request stands in a cassette: told from the request alone, whichever agent asks, and however its news came; and what differs.
+// Where a request stands in a cassette: told from the request alone, whichever agent asks, and
+// however its news came; and what differs.
 import { describe, expect, test } from 'vitest';
 import { type Cassette, replyTo } from '../../lib/model/conversation.mjs';
 import { abstracter, fill } from '../../lib/model/placeholders.mjs';
 import { type Message, withoutAsides } from '../../lib/model/request.mjs';
 
 const textBlock = (text: string) => ({ type: 'text' as const, text });
-const uses = (name: string, input: Record<string, unknown> = {}) => ({ type: 'tool_use' as const, name, input });
-const result = (tool: string, outcome: 'ok' | 'error' = 'ok', text = '') => ({ tool, outcome, text });
+const uses = (name: string, input: Record<string, unknown> = {}) => ({
+  type: 'tool_use' as const,
+  name,
+  input,
+});
+const result = (tool: string, outcome: 'ok' | 'error' = 'ok', text = '') => ({
+  tool,
+  outcome,
+  text,
+});
 
 const cassetteOf = (...conversations: Cassette['conversations']): Cassette => ({
   schemaVersion: 2,
@@ -36,24 +45,38 @@ const answers = (...results: { at?: number; error?: boolean; text?: string }[]):
 });
 const news = (count = 1): Message => ({
   role: 'user',
-  content: Array.from({ length: count }, () => textBlock('<system-reminder><task-notification>done</task-notification></system-reminder>')),
+  content: Array.from({ length: count }, () =>
+    textBlock('<system-reminder><task-notification>done</task-notification></system-reminder>'),
+  ),
 });
 
-function reply(cassette: Cassette, messages: Message[], run: Parameters<typeof replyTo>[2] = {}): string {
+function reply(
+  cassette: Cassette,
+  messages: Message[],
+  run: Parameters<typeof replyTo>[2] = {},
+): string {
   const got = replyTo(cassette, { messages }, run);
   return 'diverged' in got
     ? `✖ ${got.diverged}`
-    : got.content.map((block) => (block.type === 'text' ? block.text : `${block.name} ${JSON.stringify(block.input)}`)).join(' | ');
+    : got.content
+        .map((block) =>
+          block.type === 'text' ? block.text : `${block.name} ${JSON.stringify(block.input)}`,
+        )
+        .join(' | ');
 }
 
 describe('what differs', () => {
   const cassette = cassetteOf({
     exchanges: [
       { content: [uses('Bash'), uses('Edit')] },
-      { results: [result('Bash'), result('Edit', 'error', 'not found')], content: [textBlock('fine')] },
+      {
+        results: [result('Bash'), result('Edit', 'error', 'not found')],
+        content: [textBlock('fine')],
+      },
     ],
   });
-  const replyAfter = (...came: Message[]) => reply(cassette, [asks('go'), turn(uses('Bash'), uses('Edit')), ...came]);
+  const replyAfter = (...came: Message[]) =>
+    reply(cassette, [asks('go'), turn(uses('Bash'), uses('Edit')), ...came]);
 
   test.each([
     ['nothing', [answers({ text: 'a' }, { error: true })], 'fine'],
@@ -69,19 +92,35 @@ describe('what differs', () => {
       [answers({ error: true, text: 'EROFS:\n read-only' }, { error: true })],
       '✖ main, request 2: tool result 1 of 2: Bash was to succeed, and failed: "EROFS: read-only"',
     ],
-    ['a tool that did not fail', [answers({}, {})], '✖ main, request 2: tool result 2 of 2: Edit was to fail ("not found"), and succeeded'],
-    ['how many results there are', [answers({})], '✖ main, request 2: 2 tool results were expected, 1 came'],
+    [
+      'a tool that did not fail',
+      [answers({}, {})],
+      '✖ main, request 2: tool result 2 of 2: Edit was to fail ("not found"), and succeeded',
+    ],
+    [
+      'how many results there are',
+      [answers({})],
+      '✖ main, request 2: 2 tool results were expected, 1 came',
+    ],
   ] as [string, Message[], string][])('%s', (_what, came, expected) => {
     expect(replyAfter(...came)).toBe(expected);
   });
 
   test('which tool it was', () => {
-    const got = reply(cassette, [asks('go'), turn(uses('Bash'), uses('Write')), answers({}, { error: true })]);
-    expect(got).toBe('✖ main, request 2: tool result 2 of 2: one of Edit was expected, one of Write came');
+    const got = reply(cassette, [
+      asks('go'),
+      turn(uses('Bash'), uses('Write')),
+      answers({}, { error: true }),
+    ]);
+    expect(got).toBe(
+      '✖ main, request 2: tool result 2 of 2: one of Edit was expected, one of Write came',
+    );
   });
 
   test('is told in one short line, however long it is', () => {
-    const got = replyAfter(answers({ error: true, text: `${'x'.repeat(5000)}\n\n` }, { error: true }));
+    const got = replyAfter(
+      answers({ error: true, text: `${'x'.repeat(5000)}\n\n` }, { error: true }),
+    );
     expect(got).toMatch(/x{99}…"$/);
   });
 
@@ -114,7 +153,11 @@ describe('which agent asks', () => {
     ['the main agent', [asks('go')], 'I am main'],
     ['a sub-agent, by its words', [asks('Look at /w/one\nand say so')], 'I am one'],
     ['the one with more of the words', [asks('Look at /w/one and two')], 'I am both'],
-    ['a fork, which has had its parent’s turns', [asks('go'), turn(textBlock('x')), asks('Look at /w/one')], 'I am one'],
+    [
+      'a fork, which has had its parent’s turns',
+      [asks('go'), turn(textBlock('x')), asks('Look at /w/one')],
+      'I am one',
+    ],
   ] as [string, Message[], string][])('%s', (_what, messages, expected) => {
     expect(reply(cassette, messages, run)).toBe(expected);
   });
@@ -126,7 +169,9 @@ describe('which agent asks', () => {
   });
 
   test('one that asks for more than there is', () => {
-    expect(reply(cassette, [asks('Look at /w/one'), turn(textBlock('I am one')), asks('and now?')], run)).toBe(
+    expect(
+      reply(cassette, [asks('Look at /w/one'), turn(textBlock('I am one')), asks('and now?')], run),
+    ).toBe(
       '✖ sub-agent "Look at {{cwd}}/one", request 2: the cassette goes no further than request 1',
     );
   });
@@ -153,13 +198,38 @@ describe('news of what runs in the background', () => {
   const waiting = [...started, news(), turn(textBlock('(replay: the others are not done yet)'))];
 
   test.each([
-    ['came as it was recorded', two, [...started, news(), turn(textBlock('one is done')), news()], 'both are done'],
+    [
+      'came as it was recorded',
+      two,
+      [...started, news(), turn(textBlock('one is done')), news()],
+      'both are done',
+    ],
     ['came at once, and was recorded apart', two, [...started, news(2)], 'both are done'],
     ['came before the agent was done itself', two, [...begun, news(2)], 'both are done'],
-    ['came apart, and was recorded at once: the first', together, [...started, news()], '(replay: the others are not done yet)'],
-    ['came apart, and was recorded at once: the second', together, [...waiting, news()], 'Write {}'],
-    ['and the agent goes on', together, [...waiting, news(), turn(uses('Write')), answers({})], 'end'],
-    ['came after all was said', two, [...started, news(2), turn(textBlock('both are done')), news()], 'both are done'],
+    [
+      'came apart, and was recorded at once: the first',
+      together,
+      [...started, news()],
+      '(replay: the others are not done yet)',
+    ],
+    [
+      'came apart, and was recorded at once: the second',
+      together,
+      [...waiting, news()],
+      'Write {}',
+    ],
+    [
+      'and the agent goes on',
+      together,
+      [...waiting, news(), turn(uses('Write')), answers({})],
+      'end',
+    ],
+    [
+      'came after all was said',
+      two,
+      [...started, news(2), turn(textBlock('both are done')), news()],
+      'both are done',
+    ],
   ] as [string, Cassette, Message[], string][])('%s', (_what, cassette, messages, expected) => {
     expect(reply(cassette, messages)).toBe(expected);
   });
@@ -173,12 +243,16 @@ describe('what differs from run to run', () => {
       ['nonce', 'abc123'],
       ['cwd-slug', '-work'],
     ]);
-    const text = '/work/a /work/home/b /workshop ./work file:///work abc123 {{cwd}} {{other}} x/work /home-work';
+    const text =
+      '/work/a /work/home/b /workshop ./work file:///work abc123 {{cwd}} {{other}} x/work /home-work';
     const abstracted = abstract(text);
     expect(abstracted).toBe(
       '{{cwd}}/a {{home}}/b /workshop ./work file://{{cwd}} {{nonce}} {{open}}cwd}} {{other}} x/work /home{{cwd-slug}}',
     );
-    expect(fill(abstracted, { cwd: '/else/where', home: '/h', nonce: 'def', 'cwd-slug': '-else-where' }).filled).toBe(
+    expect(
+      fill(abstracted, { cwd: '/else/where', home: '/h', nonce: 'def', 'cwd-slug': '-else-where' })
+        .filled,
+    ).toBe(
       '/else/where/a /h/b /workshop ./work file:///else/where def {{cwd}} {{other}} x/work /home-else-where',
     );
   });
@@ -188,17 +262,29 @@ describe('what differs from run to run', () => {
     ['the one of the run for an agent in a worktree below', '/w/.claude/worktrees/x', '/w/a'],
     ['as the harness names it where the agent does not', undefined, '/w/a'],
   ])('the folder is %s', (_what, named, filled) => {
-    const cassette = cassetteOf({ exchanges: [{ content: [uses('Read', { file_path: '{{cwd}}/a' })] }] });
-    const system: Message = { role: 'system', content: ` - Primary working directory: ${named}\n - Platform: linux` };
+    const cassette = cassetteOf({
+      exchanges: [{ content: [uses('Read', { file_path: '{{cwd}}/a' })] }],
+    });
+    const system: Message = {
+      role: 'system',
+      content: ` - Primary working directory: ${named}\n - Platform: linux`,
+    };
     const messages = [asks('go'), ...(named === undefined ? [] : [system])];
-    expect(reply(cassette, messages, { values: { cwd: '/w' } })).toBe(`Read ${JSON.stringify({ file_path: filled })}`);
+    expect(reply(cassette, messages, { values: { cwd: '/w' } })).toBe(
+      `Read ${JSON.stringify({ file_path: filled })}`,
+    );
   });
 
   test('ids of what runs in the background are the ones that this agent was told', () => {
     const cassette = cassetteOf({
-      exchanges: [{ content: [uses('Agent')] }, { content: [uses('SendMessage', { to: '{{agent-1}}', session: '{{session}}' })] }],
+      exchanges: [
+        { content: [uses('Agent')] },
+        { content: [uses('SendMessage', { to: '{{agent-1}}', session: '{{session}}' })] },
+      ],
     });
-    const launched = answers({ text: 'Async agent launched.\nagentId: a0d8dedcf3b081002 (internal)' });
+    const launched = answers({
+      text: 'Async agent launched.\nagentId: a0d8dedcf3b081002 (internal)',
+    });
     expect(reply(cassette, [asks('go'), turn(uses('Agent')), launched], { session: 's-1' })).toBe(
       'SendMessage {"to":"a0d8dedcf3b081002","session":"s-1"}',
     );
@@ -226,9 +312,15 @@ describe('a request that a guest has made to take long', () => {
   // The expression that stood here took 43 s for the first of them.
   test.each([
     ['elements that are opened only', megabytes('<system-reminder>')],
-    ['elements of both kinds that are opened only', megabytes('<system-reminder><fork-boilerplate>')],
+    [
+      'elements of both kinds that are opened only',
+      megabytes('<system-reminder><fork-boilerplate>'),
+    ],
     ['elements that are closed only', megabytes('</system-reminder>')],
-    ['one kind within the other', megabytes('<system-reminder><fork-boilerplate></system-reminder>')],
+    [
+      'one kind within the other',
+      megabytes('<system-reminder><fork-boilerplate></system-reminder>'),
+    ],
     ['whole elements', megabytes('<system-reminder></system-reminder>')],
     ['white space', megabytes(' \n')],
     ['names of folders', megabytes('Primary working directory: ')],
@@ -246,10 +338,16 @@ describe('a request that a guest has made to take long', () => {
 
 test.each([
   ['<system-reminder>a</system-reminder>b', 'b'],
-  ['a<fork-boilerplate>b<system-reminder>c</fork-boilerplate>d</system-reminder>', 'ad</system-reminder>'],
+  [
+    'a<fork-boilerplate>b<system-reminder>c</fork-boilerplate>d</system-reminder>',
+    'ad</system-reminder>',
+  ],
   ['a<system-reminder>b<fork-boilerplate>c</fork-boilerplate>d', 'a<system-reminder>bd'],
   ['a</system-reminder><system-reminder>b', 'a</system-reminder><system-reminder>b'],
-  ['<system-reminder><system-reminder>a</system-reminder>b</system-reminder>', 'b</system-reminder>'],
+  [
+    '<system-reminder><system-reminder>a</system-reminder>b</system-reminder>',
+    'b</system-reminder>',
+  ],
 ])('without what the agent’s program says beside it, %s is %s', (text, rest) => {
   expect(withoutAsides(text)).toBe(rest);
 });

@@ -1,6 +1,14 @@
-// The gateway: who may ask, what is answered, what is measured; and live, what reaches the API and what does not.
+// The gateway: who may ask, what is answered, what is measured; and live, what reaches the API and
+// what does not.
 import { once } from 'node:events';
-import { Agent, createServer, type IncomingHttpHeaders, type IncomingMessage, type RequestOptions, request } from 'node:http';
+import {
+  Agent,
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type RequestOptions,
+  request,
+} from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Credential } from '../../lib/auth/credential.js';
@@ -20,7 +28,11 @@ const CASSETTE: Cassette = {
         {
           content: [
             { type: 'text', text: 'I\'ll write it: "quoted", naïve, 🥊.' },
-            { type: 'tool_use', name: 'Write', input: { file_path: '{{cwd}}/a.txt', content: 'b\n' } },
+            {
+              type: 'tool_use',
+              name: 'Write',
+              input: { file_path: '{{cwd}}/a.txt', content: 'b\n' },
+            },
           ],
         },
         { content: [{ type: 'text', text: 'Done.' }] },
@@ -29,20 +41,35 @@ const CASSETTE: Cassette = {
   ],
 };
 
-const FIRST = { model: 'claude-asked', messages: [{ role: 'user', content: 'Primary working directory: /work here\nPlatform: linux' }] };
+const FIRST = {
+  model: 'claude-asked',
+  messages: [{ role: 'user', content: 'Primary working directory: /work here\nPlatform: linux' }],
+};
 const TURN = { role: 'assistant', content: 'a turn' };
 
-async function started(answer: Answer = replayAnswer(CASSETTE), options: Parameters<typeof createGateway>[1] = {}) {
+async function started(
+  answer: Answer = replayAnswer(CASSETTE),
+  options: Parameters<typeof createGateway>[1] = {},
+) {
   const gateway = createGateway(answer, options);
   onTestFinished(() => gateway.close());
   const port = await gateway.listen('127.0.0.1');
   return { gateway, port, tap: gateway.openTap(), url: `http://127.0.0.1:${port}` };
 }
 
-function post(url: string, token: string | undefined, body: unknown = FIRST, headers: Record<string, string> = {}): Promise<Response> {
+function post(
+  url: string,
+  token: string | undefined,
+  body: unknown = FIRST,
+  headers: Record<string, string> = {},
+): Promise<Response> {
   return fetch(`${url}/v1/messages?beta=true`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...headers },
+    headers: {
+      'content-type': 'application/json',
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...headers,
+    },
     body: typeof body === 'string' ? body : JSON.stringify(body),
   });
 }
@@ -63,14 +90,19 @@ interface Raw {
 }
 
 /** A request as it is, without what fetch would tidy up. */
-function raw(options: RequestOptions, write: (body: { write(chunk: Buffer): void }) => void = () => {}): Promise<Raw> {
+function raw(
+  options: RequestOptions,
+  write: (body: { write(chunk: Buffer): void }) => void = () => {},
+): Promise<Raw> {
   return new Promise((resolve, reject) => {
     const outgoing = request({ host: '127.0.0.1', ...options }, (answer) => {
       let body = '';
       answer.setEncoding('utf8').on('data', (text: string) => {
         body += text;
       });
-      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body }));
+      answer.on('end', () =>
+        resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body }),
+      );
     });
     outgoing.on('error', reject);
     write(outgoing);
@@ -106,9 +138,11 @@ function assemble(stream: string) {
       input = '';
     }
     const block = blocks[event.index ?? -1];
-    if (event.delta?.type === 'text_delta' && block) block.text = `${block.text}${event.delta.text}`;
+    if (event.delta?.type === 'text_delta' && block)
+      block.text = `${block.text}${event.delta.text}`;
     if (event.delta?.type === 'input_json_delta') input += String(event.delta.partial_json);
-    if (event.type === 'content_block_stop' && block?.type === 'tool_use') block.input = JSON.parse(input);
+    if (event.type === 'content_block_stop' && block?.type === 'tool_use')
+      block.input = JSON.parse(input);
     if (event.type === 'message_delta') stop = event.delta?.stop_reason;
   }
   return { types: events.map((event) => event.type), opened: events[0]?.message, blocks, stop };
@@ -119,7 +153,10 @@ describe('who may ask', () => {
     const { url, tap } = await started();
     const answer = await post(url, undefined);
     expect(answer.status).toBe(401);
-    expect(await answer.json()).toMatchObject({ type: 'error', error: { type: 'authentication_error' } });
+    expect(await answer.json()).toMatchObject({
+      type: 'error',
+      error: { type: 'authentication_error' },
+    });
     expect(tap).toMatchObject({ requests: 0, modelMs: 0 });
     expect(tap).not.toHaveProperty('firstRequestAtMs');
   });
@@ -149,12 +186,22 @@ describe('who may ask', () => {
       await post(url, undefined, FIRST, headers(tap.token));
       return tap.credential;
     };
-    expect(await seen((token) => ({ 'x-api-key': token }))).toEqual({ header: 'x-api-key', oauth: false });
-    expect(await seen((token) => ({ authorization: `Bearer ${token}`, 'anthropic-beta': 'a-1,oauth-2025-04-20' }))).toEqual({
+    expect(await seen((token) => ({ 'x-api-key': token }))).toEqual({
+      header: 'x-api-key',
+      oauth: false,
+    });
+    expect(
+      await seen((token) => ({
+        authorization: `Bearer ${token}`,
+        'anthropic-beta': 'a-1,oauth-2025-04-20',
+      })),
+    ).toEqual({
       header: 'authorization',
       oauth: true,
     });
-    expect(await seen((token) => ({ authorization: `Bearer ${token}`, 'x-api-key': 'something' }))).toEqual({
+    expect(
+      await seen((token) => ({ authorization: `Bearer ${token}`, 'x-api-key': 'something' })),
+    ).toEqual({
       header: 'both',
       oauth: false,
     });
@@ -185,10 +232,21 @@ describe('replay', () => {
       'message_delta',
       'message_stop',
     ]);
-    expect(opened).toMatchObject({ type: 'message', role: 'assistant', model: 'claude-asked', content: [], stop_reason: null });
+    expect(opened).toMatchObject({
+      type: 'message',
+      role: 'assistant',
+      model: 'claude-asked',
+      content: [],
+      stop_reason: null,
+    });
     expect(blocks).toEqual([
       { type: 'text', text: 'I\'ll write it: "quoted", naïve, 🥊.' },
-      { type: 'tool_use', id: expect.any(String), name: 'Write', input: { file_path: '/work here/a.txt', content: 'b\n' } },
+      {
+        type: 'tool_use',
+        id: expect.any(String),
+        name: 'Write',
+        input: { file_path: '/work here/a.txt', content: 'b\n' },
+      },
     ]);
     expect(stop).toBe('tool_use');
   });
@@ -196,18 +254,27 @@ describe('replay', () => {
   test('asked without a stream, it answers the same message whole', async () => {
     const { url, tap } = await started();
     const answer = await post(url, tap.token, { ...FIRST, messages: [...FIRST.messages, TURN] });
-    expect(await answer.json()).toMatchObject({ type: 'message', content: [{ type: 'text', text: 'Done.' }], stop_reason: 'end_turn' });
+    expect(await answer.json()).toMatchObject({
+      type: 'message',
+      content: [{ type: 'text', text: 'Done.' }],
+      stop_reason: 'end_turn',
+    });
   });
 
   test('a retried request gets the same exchange again', async () => {
     const { url, tap } = await started();
-    const texts = await Promise.all([0, 1, 2].map(async () => (await bodyOf(await post(url, tap.token))).content?.[0]?.text));
+    const texts = await Promise.all(
+      [0, 1, 2].map(async () => (await bodyOf(await post(url, tap.token))).content?.[0]?.text),
+    );
     expect(new Set(texts).size).toBe(1);
   });
 
   test('a cassette that has run out is told in words', async () => {
     const { url, tap } = await started();
-    const answer = await post(url, tap.token, { ...FIRST, messages: [...FIRST.messages, TURN, TURN] });
+    const answer = await post(url, tap.token, {
+      ...FIRST,
+      messages: [...FIRST.messages, TURN, TURN],
+    });
     expect(answer.status).toBe(400);
     expect((await bodyOf(answer)).error).toEqual({
       type: 'invalid_request_error',
@@ -222,23 +289,36 @@ describe('replay', () => {
     expect((await bodyOf(answer)).error?.message).toMatch(/names no working directory/);
   });
 
-  test.each(['{"messages": [', 'null', '[]', '"text"', '{"messages": "hello"}', '{"messages": [null]}', ''])(
-    'a body that is no request is refused, and the gateway goes on: %s',
-    async (body) => {
-      const { url, tap } = await started();
-      const answer = await post(url, tap.token, body);
-      expect(answer.status).toBe(400);
-      expect((await bodyOf(answer)).error?.message).toMatch(/unreadable request body/);
-      expect((await post(url, tap.token)).status).toBe(200);
-    },
-  );
+  test.each([
+    '{"messages": [',
+    'null',
+    '[]',
+    '"text"',
+    '{"messages": "hello"}',
+    '{"messages": [null]}',
+    '',
+  ])('a body that is no request is refused, and the gateway goes on: %s', async (body) => {
+    const { url, tap } = await started();
+    const answer = await post(url, tap.token, body);
+    expect(answer.status).toBe(400);
+    expect((await bodyOf(answer)).error?.message).toMatch(/unreadable request body/);
+    expect((await post(url, tap.token)).status).toBe(200);
+  });
 
   test('a body past 32 MiB is refused in words', async () => {
     const { port, tap } = await started();
     const mebibyte = Buffer.alloc(1024 * 1024, 32);
-    const answer = await raw({ port, path: '/v1/messages', method: 'POST', headers: { authorization: `Bearer ${tap.token}` } }, (body) => {
-      for (let sent = 0; sent < 33; sent += 1) body.write(mebibyte);
-    });
+    const answer = await raw(
+      {
+        port,
+        path: '/v1/messages',
+        method: 'POST',
+        headers: { authorization: `Bearer ${tap.token}` },
+      },
+      (body) => {
+        for (let sent = 0; sent < 33; sent += 1) body.write(mebibyte);
+      },
+    );
     expect(answer.status).toBe(413);
     expect(answer.body).toMatch(/larger than 32 MiB/);
   });
@@ -306,7 +386,13 @@ describe('the clocks', () => {
   test('the way of a request’s body is the sandbox’s time, not the model’s', async () => {
     const time = { now: 0 };
     const { port, tap } = await started(undefined, { clock: () => time.now });
-    const outgoing = request({ host: '127.0.0.1', port, path: '/v1/messages', method: 'POST', headers: { 'x-api-key': tap.token } });
+    const outgoing = request({
+      host: '127.0.0.1',
+      port,
+      path: '/v1/messages',
+      method: 'POST',
+      headers: { 'x-api-key': tap.token },
+    });
     const body = JSON.stringify(FIRST);
     outgoing.write(body.slice(0, 20));
     await vi.waitFor(() => expect(tap.firstRequestAtMs).toBe(0));
@@ -328,9 +414,22 @@ describe('the clocks', () => {
         res.writeHead(200).end(Buffer.alloc(32 * 1024 * 1024));
       }),
     );
-    const credential = { kind: 'oauth', secret: 's', source: 'environment', where: 'a test' } as const;
-    const { port, tap } = await started(liveAnswer(`http://127.0.0.1:${api}`, credential), { clock: () => time.now });
-    const outgoing = request({ host: '127.0.0.1', port, path: '/v1/messages', method: 'POST', headers: { 'x-api-key': tap.token } });
+    const credential = {
+      kind: 'oauth',
+      secret: 's',
+      source: 'environment',
+      where: 'a test',
+    } as const;
+    const { port, tap } = await started(liveAnswer(`http://127.0.0.1:${api}`, credential), {
+      clock: () => time.now,
+    });
+    const outgoing = request({
+      host: '127.0.0.1',
+      port,
+      path: '/v1/messages',
+      method: 'POST',
+      headers: { 'x-api-key': tap.token },
+    });
     outgoing.end('{}');
     const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
     // Nobody reads: the gateway waits for the guest.
@@ -358,7 +457,8 @@ describe('what one run may take', () => {
   /** Answers that are let go by the test. */
   function heldAnswers() {
     const open: (() => void)[] = [];
-    const answer: Answer = (_req, res) => new Promise((resolve) => open.push(() => resolve(void res.end('{}'))));
+    const answer: Answer = (_req, res) =>
+      new Promise((resolve) => open.push(() => resolve(void res.end('{}'))));
     return { open, answer };
   }
 
@@ -372,7 +472,9 @@ describe('what one run may take', () => {
       await vi.waitFor(() => expect(open.length).toBeGreaterThan(done));
       open[done]?.();
     }
-    expect((await Promise.all(asking)).map(({ status }) => status)).toEqual(Array.from({ length: 12 }, () => 200));
+    expect((await Promise.all(asking)).map(({ status }) => status)).toEqual(
+      Array.from({ length: 12 }, () => 200),
+    );
   });
 
   test('one run that waits does not make another wait', async () => {
@@ -399,7 +501,9 @@ describe('what one run may take', () => {
         headers: CREDENTIAL(tap.token),
         agent: false,
       });
-      const refused = new Promise<number | undefined>((resolve) => outgoing.on('response', ({ statusCode }) => resolve(statusCode)));
+      const refused = new Promise<number | undefined>((resolve) =>
+        outgoing.on('response', ({ statusCode }) => resolve(statusCode)),
+      );
       outgoing.on('error', () => {});
       for (let sent = 0; sent < 30; sent += 1) outgoing.write(piece);
       return { outgoing, refused };
@@ -416,7 +520,9 @@ describe('what one run may take', () => {
     for (let count = 0; count < 17; count += 1) {
       const socket = connect(port, '127.0.0.1');
       socket.resume().on('error', () => {});
-      socket.write(`POST /v1/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${tap.token}\r\nContent-Length: 2\r\n\r\n{}`);
+      socket.write(
+        `POST /v1/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${tap.token}\r\nContent-Length: 2\r\n\r\n{}`,
+      );
       sockets.push(socket);
       await vi.waitFor(() => expect(tap.requests).toBe(count + 1));
     }
@@ -463,7 +569,10 @@ describe('strangers', () => {
 describe('where it listens', () => {
   test.each(['0.0.0.0', '::', '::ffff:0.0.0.0', '0', 'localhost'])('not on %s', async (address) => {
     const gateway = createGateway(replayAnswer(CASSETTE));
-    await expect(gateway.listen(address)).rejects.toMatchObject({ code: 'bad-input', hint: expect.any(String) });
+    await expect(gateway.listen(address)).rejects.toMatchObject({
+      code: 'bad-input',
+      hint: expect.any(String),
+    });
     await gateway.close();
   });
 
@@ -471,7 +580,9 @@ describe('where it listens', () => {
     const gateway = createGateway(replayAnswer(CASSETTE));
     onTestFinished(() => gateway.close());
     const port = await gateway.listen('127.0.0.1');
-    await expect(raw({ host: '127.0.0.2', port, method: 'HEAD', path: '/' })).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await expect(raw({ host: '127.0.0.2', port, method: 'HEAD', path: '/' })).rejects.toMatchObject(
+      { code: 'ECONNREFUSED' },
+    );
     expect((await raw({ host: '127.0.0.1', port, method: 'HEAD', path: '/' })).status).toBe(200);
   });
 
@@ -497,7 +608,10 @@ describe('where it listens', () => {
 
   test('an address that this machine does not have is an error of ours, not a crash', async () => {
     const gateway = createGateway(replayAnswer(CASSETTE));
-    await expect(gateway.listen('192.0.2.1')).rejects.toMatchObject({ name: 'CagematchError', message: /192\.0\.2\.1.*EADDRNOTAVAIL/ });
+    await expect(gateway.listen('192.0.2.1')).rejects.toMatchObject({
+      name: 'CagematchError',
+      message: /192\.0\.2\.1.*EADDRNOTAVAIL/,
+    });
     await gateway.close();
   });
 });
@@ -510,7 +624,9 @@ describe('its end', () => {
     await raw({ port, method: 'GET', path: '/', agent, headers: { 'x-api-key': tap.token } });
     expect(Object.keys(agent.freeSockets)).toHaveLength(1);
     await gateway.close();
-    await expect(raw({ port, method: 'HEAD', path: '/' })).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await expect(raw({ port, method: 'HEAD', path: '/' })).rejects.toMatchObject({
+      code: 'ECONNREFUSED',
+    });
   });
 
   test('comes though a request was never answered', async () => {
@@ -527,7 +643,12 @@ describe('its end', () => {
 });
 
 describe('live', () => {
-  const OAUTH: Credential = { kind: 'oauth', secret: 'to-be-replaced', source: 'environment', where: 'CLAUDE_CODE_OAUTH_TOKEN' };
+  const OAUTH: Credential = {
+    kind: 'oauth',
+    secret: 'to-be-replaced',
+    source: 'environment',
+    where: 'CLAUDE_CODE_OAUTH_TOKEN',
+  };
 
   interface Seen {
     url: string | undefined;
@@ -535,7 +656,11 @@ describe('live', () => {
   }
 
   /** The API is a second gateway; its run token is the user's credential. */
-  async function live(kind: Credential['kind'], upstreamAnswer: Answer = replayAnswer(CASSETTE), prefix = '') {
+  async function live(
+    kind: Credential['kind'],
+    upstreamAnswer: Answer = replayAnswer(CASSETTE),
+    prefix = '',
+  ) {
     const seen: Seen[] = [];
     const upstream = await started((req, res, ...rest) => {
       seen.push({ url: req.url, headers: req.headers });
@@ -560,22 +685,33 @@ describe('live', () => {
     ['api-key', 'x-api-key', (secret: string) => secret, 'authorization'],
     ['oauth', 'authorization', (secret: string) => `Bearer ${secret}`, 'x-api-key'],
     ['auth-token', 'authorization', (secret: string) => `Bearer ${secret}`, 'x-api-key'],
-  ] as const)('the credential (%s) is put on as %s, and the token of the run stays here', async (kind, header, value, other) => {
-    const { url, tap, seen, credential } = await live(kind);
-    const answer = await post(url, tap.token, FIRST, { 'x-api-key': tap.token, 'anthropic-version': '2023-06-01' });
-    expect(await answer.json()).toMatchObject({ content: [{ type: 'text' }, { type: 'tool_use' }] });
-    expect(seen).toHaveLength(1);
-    expect(seen[0]?.url).toBe('/v1/messages?beta=true');
-    expect(seen[0]?.headers[header]).toBe(value(credential.secret));
-    expect(seen[0]?.headers[other]).toBeUndefined();
-    expect(seen[0]?.headers['anthropic-version']).toBe('2023-06-01');
-    expect(JSON.stringify(seen)).not.toContain(tap.token);
-  });
+  ] as const)(
+    'the credential (%s) is put on as %s, and the token of the run stays here',
+    async (kind, header, value, other) => {
+      const { url, tap, seen, credential } = await live(kind);
+      const answer = await post(url, tap.token, FIRST, {
+        'x-api-key': tap.token,
+        'anthropic-version': '2023-06-01',
+      });
+      expect(await answer.json()).toMatchObject({
+        content: [{ type: 'text' }, { type: 'tool_use' }],
+      });
+      expect(seen).toHaveLength(1);
+      expect(seen[0]?.url).toBe('/v1/messages?beta=true');
+      expect(seen[0]?.headers[header]).toBe(value(credential.secret));
+      expect(seen[0]?.headers[other]).toBeUndefined();
+      expect(seen[0]?.headers['anthropic-version']).toBe('2023-06-01');
+      expect(JSON.stringify(seen)).not.toContain(tap.token);
+    },
+  );
 
   test('what a helper printed is put on both ways, as the agent does', async () => {
     const { url, tap, seen, credential } = await live('api-key-helper');
     await post(url, tap.token);
-    expect(seen[0]?.headers).toMatchObject({ 'x-api-key': credential.secret, authorization: `Bearer ${credential.secret}` });
+    expect(seen[0]?.headers).toMatchObject({
+      'x-api-key': credential.secret,
+      authorization: `Bearer ${credential.secret}`,
+    });
   });
 
   test('without the token of a run nothing is forwarded', async () => {
@@ -609,7 +745,9 @@ describe('live', () => {
     ['POST', '/v1/messages/count_tokens?beta=true'],
   ])('%s %s reaches the API', async (method, path) => {
     const { port, tap, seen } = await anyApi('/base');
-    expect((await raw({ port, method, path, headers: { 'x-api-key': tap.token } })).status).toBe(200);
+    expect((await raw({ port, method, path, headers: { 'x-api-key': tap.token } })).status).toBe(
+      200,
+    );
     expect(seen).toEqual([`${method} /base${path}`]);
   });
 
@@ -643,7 +781,9 @@ describe('live', () => {
 
   test('CONNECT ends the connection, and the API never sees it', async () => {
     const { port, tap, seen } = await anyApi();
-    await expect(raw({ port, method: 'CONNECT', path: '127.0.0.1:1', headers: { 'x-api-key': tap.token } })).rejects.toThrow();
+    await expect(
+      raw({ port, method: 'CONNECT', path: '127.0.0.1:1', headers: { 'x-api-key': tap.token } }),
+    ).rejects.toThrow();
     expect(seen).toEqual([]);
   });
 
@@ -652,15 +792,28 @@ describe('live', () => {
     async (path) => {
       const { port, tap } = await live('api-key');
       const { stolen, host } = await thief();
-      await raw({ port, path: path.replace('HOST', host), method: 'POST', headers: { 'x-api-key': tap.token } });
+      await raw({
+        port,
+        path: path.replace('HOST', host),
+        method: 'POST',
+        headers: { 'x-api-key': tap.token },
+      });
       expect(stolen).toEqual([]);
     },
   );
 
   test('a redirect is the agent’s business: the credential does not follow it', async () => {
     const { stolen, host } = await thief();
-    const { port, tap } = await live('api-key', async (_req, res) => void res.writeHead(307, { location: `http://${host}/` }).end());
-    const answer = await raw({ port, path: '/v1/messages', method: 'POST', headers: { 'x-api-key': tap.token } });
+    const { port, tap } = await live(
+      'api-key',
+      async (_req, res) => void res.writeHead(307, { location: `http://${host}/` }).end(),
+    );
+    const answer = await raw({
+      port,
+      path: '/v1/messages',
+      method: 'POST',
+      headers: { 'x-api-key': tap.token },
+    });
     expect(answer.status).toBe(307);
     expect(stolen).toEqual([]);
   });
@@ -675,24 +828,35 @@ describe('live', () => {
     const answer = await post(url, tap.token, { ...FIRST, stream: true });
     const reader = (answer.body as ReadableStream<Uint8Array>).getReader();
     const first = await reader.read();
-    expect(Buffer.from(first.value ?? []).toString()).toBe('event: ping\ndata: {"type":"ping"}\n\n');
+    expect(Buffer.from(first.value ?? []).toString()).toBe(
+      'event: ping\ndata: {"type":"ping"}\n\n',
+    );
     finish();
     const rest = await reader.read();
     expect(Buffer.from(rest.value ?? []).toString()).toContain('message_stop');
   });
 
-  test.each([401, 429, 500, 529])('an answer %i of the API is passed on whole, and noted', async (status) => {
-    const body = JSON.stringify({ type: 'error', error: { type: 'some_error', message: 'because' } });
-    const { url, tap } = await live(
-      'oauth',
-      async (_req, res) => void res.writeHead(status, { 'content-type': 'application/json', 'retry-after': '7' }).end(body),
-    );
-    const answer = await post(url, tap.token);
-    expect(answer.status).toBe(status);
-    expect(answer.headers.get('retry-after')).toBe('7');
-    expect(await answer.text()).toBe(body);
-    expect(tap.trouble).toEqual({ status, what: `${status}` });
-  });
+  test.each([401, 429, 500, 529])(
+    'an answer %i of the API is passed on whole, and noted',
+    async (status) => {
+      const body = JSON.stringify({
+        type: 'error',
+        error: { type: 'some_error', message: 'because' },
+      });
+      const { url, tap } = await live(
+        'oauth',
+        async (_req, res) =>
+          void res
+            .writeHead(status, { 'content-type': 'application/json', 'retry-after': '7' })
+            .end(body),
+      );
+      const answer = await post(url, tap.token);
+      expect(answer.status).toBe(status);
+      expect(answer.headers.get('retry-after')).toBe('7');
+      expect(await answer.text()).toBe(body);
+      expect(tap.trouble).toEqual({ status, what: `${status}` });
+    },
+  );
 
   test('an API that is not there is 502, with a reason', async () => {
     const gone = await started();
@@ -700,7 +864,10 @@ describe('live', () => {
     const { url, tap } = await started(liveAnswer(gone.url, OAUTH));
     const answer = await post(url, tap.token);
     expect(answer.status).toBe(502);
-    expect((await bodyOf(answer)).error).toEqual({ type: 'api_error', message: expect.stringMatching(/127\.0\.0\.1.*ECONNREFUSED/) });
+    expect((await bodyOf(answer)).error).toEqual({
+      type: 'api_error',
+      message: expect.stringMatching(/127\.0\.0\.1.*ECONNREFUSED/),
+    });
   });
 
   test('an API that breaks off in the middle breaks off for the agent too', async () => {
@@ -725,7 +892,13 @@ describe('live', () => {
       res.once('close', left);
       arrived();
     });
-    const outgoing = request({ host: '127.0.0.1', port, path: '/v1/messages', method: 'POST', headers: { 'x-api-key': tap.token } });
+    const outgoing = request({
+      host: '127.0.0.1',
+      port,
+      path: '/v1/messages',
+      method: 'POST',
+      headers: { 'x-api-key': tap.token },
+    });
     outgoing.on('error', () => {});
     outgoing.end('{}');
     await arrival;

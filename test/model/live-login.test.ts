@@ -1,4 +1,5 @@
-// A login that was found on this host serves many live runs at once, and is neither written to nor refreshed by any, whichever way they get its token.
+// A login that was found on this host serves many live runs at once, and is neither written to nor
+// refreshed by any, whichever way they get its token.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -20,11 +21,22 @@ function loggedIn() {
   const home = temporaryFolder();
   mkdirSync(join(home, '.claude'));
   const path = join(home, '.claude/.credentials.json');
-  const login = { accessToken: ACCESS, refreshToken: REFRESH, expiresAt: Date.now() + 30 * 60_000, scopes: ['user:inference'] };
+  const login = {
+    accessToken: ACCESS,
+    refreshToken: REFRESH,
+    expiresAt: Date.now() + 30 * 60_000,
+    scopes: ['user:inference'],
+  };
   writeFileSync(path, JSON.stringify({ claudeAiOauth: login }), { mode: 0o600 });
   const looks = () => {
     const { ino, mode, mtimeMs, ctimeMs } = statSync(path);
-    return { sha256: createHash('sha256').update(readFileSync(path)).digest('hex'), ino, mode, mtimeMs, ctimeMs };
+    return {
+      sha256: createHash('sha256').update(readFileSync(path)).digest('hex'),
+      ino,
+      mode,
+      mtimeMs,
+      ctimeMs,
+    };
   };
   return { home, looks };
 }
@@ -34,7 +46,10 @@ async function api() {
   const cassette = readCassette(bundledTask('hello').cassette);
   const requests: { path: string; authorization: string | undefined }[] = [];
   const server = createServer((req, res) => {
-    requests.push({ path: (req.url ?? '').split('?')[0] ?? '', authorization: req.headers.authorization });
+    requests.push({
+      path: (req.url ?? '').split('?')[0] ?? '',
+      authorization: req.headers.authorization,
+    });
     void serveReplay(req, res, cassette);
   });
   return { requests, url: `http://127.0.0.1:${await listening(server)}` };
@@ -49,20 +64,43 @@ test('many runs on every way, up to four at once, leave it byte for byte as it w
   const { home, looks } = loggedIn();
   const before = looks();
   const { requests, url } = await api();
-  const options = ['--deliver', 'all', '--model', 'live', '--allow-host', '--runs', `${ROUNDS}`, '--warmup', '0', '--concurrency', '4'];
+  const options = [
+    '--deliver',
+    'all',
+    '--model',
+    'live',
+    '--allow-host',
+    '--runs',
+    `${ROUNDS}`,
+    '--warmup',
+    '0',
+    '--concurrency',
+    '4',
+  ];
   const args = ['run', 'host', ...options, '--json', '-'];
-  const { stdout, stderr, exitCode } = await cagematch(ownHouse, args, { cwd: place.cwd, env: { HOME: home, CAGEMATCH_UPSTREAM: url } });
+  const { stdout, stderr, exitCode } = await cagematch(ownHouse, args, {
+    cwd: place.cwd,
+    env: { HOME: home, CAGEMATCH_UPSTREAM: url },
+  });
   expect(stderr).toMatch(/credentials\.json expires in (29|30) min/);
   expect(exitCode).toBe(0);
-  const { runs, modes, warnings } = JSON.parse(stdout) as Omit<Report, 'runs'> & { runs: { outcome: { status: string } }[] };
+  const { runs, modes, warnings } = JSON.parse(stdout) as Omit<Report, 'runs'> & {
+    runs: { outcome: { status: string } }[];
+  };
   expect(modes.map(({ auth }) => auth)).toEqual(
-    ['gateway', 'env', 'file'].map((path) => ({ path, delivered: 'yes', header: 'authorization (oauth)' })),
+    ['gateway', 'env', 'file'].map((path) => ({
+      path,
+      delivered: 'yes',
+      header: 'authorization (oauth)',
+    })),
   );
   expect(runs.length).toBe(21 * ROUNDS);
   expect(runs.filter(({ outcome }) => outcome.status !== 'passed')).toEqual([]);
   expect(warnings).toContainEqual(expect.objectContaining({ code: 'credential' }));
   expect(looks()).toEqual(before);
-  expect(new Set(requests.map(({ authorization }) => authorization))).toEqual(new Set([`Bearer ${ACCESS}`]));
+  expect(new Set(requests.map(({ authorization }) => authorization))).toEqual(
+    new Set([`Bearer ${ACCESS}`]),
+  );
   expect([...new Set(requests.map(({ path }) => path))]).toEqual(['/v1/messages']);
   for (const secret of [ACCESS, REFRESH]) expect(stdout + stderr).not.toContain(secret);
 }, 300_000);

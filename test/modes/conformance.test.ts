@@ -1,6 +1,16 @@
-// One suite over every mode: against its stand-in, and against the real runtime wherever this machine has it.
+// One suite over every mode: against its stand-in, and against the real runtime wherever this
+// machine has it.
 import { createHash } from 'node:crypto';
-import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -10,9 +20,24 @@ import { quoted } from '../../lib/kit/guest/terminal.js';
 import { capture } from '../../lib/os/capture.js';
 import { childrenOf, readTree } from '../../lib/os/process-tree.js';
 import { commitsOf } from '../../lib/sandbox/git-return.js';
-import { type Arena, type Box, type Output, openArena, read, SEED, shell, watchArgv } from '../support/conformance/arena.js';
+import {
+  type Arena,
+  type Box,
+  type Output,
+  openArena,
+  read,
+  SEED,
+  shell,
+  watchArgv,
+} from '../support/conformance/arena.js';
 import { limitsOf } from '../support/conformance/limits.js';
-import { contextOf, findTargets, HOST_ONLY, HOST_ONLY_MARK, type Target } from '../support/conformance/targets.js';
+import {
+  contextOf,
+  findTargets,
+  HOST_ONLY,
+  HOST_ONLY_MARK,
+  type Target,
+} from '../support/conformance/targets.js';
 
 const { modes, targets, notReal } = await findTargets();
 /** Where a file for the guests lies; any user may read it. */
@@ -35,8 +60,14 @@ const verdicts = new Map<string, Verdict[]>();
 const imageless = new Map<string, string>();
 
 /** One row of one target. `notApplicable`: why the sentence says nothing about this mode, if so. */
-function row(target: Target, sentence: string, run: () => Promise<void>, notApplicable: () => string | false = () => false): void {
-  const note = (verdict: Verdict) => verdicts.set(target.name, [...(verdicts.get(target.name) ?? []), verdict]);
+function row(
+  target: Target,
+  sentence: string,
+  run: () => Promise<void>,
+  notApplicable: () => string | false = () => false,
+): void {
+  const note = (verdict: Verdict) =>
+    verdicts.set(target.name, [...(verdicts.get(target.name) ?? []), verdict]);
   test.sequential(sentence, async (context) => {
     const unverified = imageless.get(target.name);
     if (unverified !== undefined) {
@@ -65,7 +96,10 @@ const failed = (end: ExecEnd) => end.type !== 'exit' || end.code !== 0;
 describe.each(modes)('$id, with nothing installed', (mode) => {
   test('detect says what is missing, in one line each for the reason and for what to type', async () => {
     const empty = mkdtempSync(join(tmpdir(), 'empty-'));
-    const { ctx, keeper } = contextOf({ mode, env: { PATH: empty, HOME: empty }, variant: undefined, runtimeState: undefined }, 'none');
+    const { ctx, keeper } = contextOf(
+      { mode, env: { PATH: empty, HOME: empty }, variant: undefined, runtimeState: undefined },
+      'none',
+    );
     const startedMs = performance.now();
     const detection = await mode.detect({ ...ctx, agentBinary: undefined, packageRoot: empty });
     const tookMs = performance.now() - startedMs;
@@ -101,7 +135,8 @@ function conforms(target: Target): void {
     try {
       arena = await openArena(target);
     } catch (error) {
-      if (!(target.real && error instanceof CagematchError && error.code === 'image-unavailable')) throw error;
+      if (!(target.real && error instanceof CagematchError && error.code === 'image-unavailable'))
+        throw error;
       imageless.set(target.name, error.message);
       return;
     }
@@ -113,7 +148,10 @@ function conforms(target: Target): void {
 
   row(target, 'detect says ready, with a version', async () => {
     const detection = await mode.detect(arena.ctx);
-    expect(detection).toMatchObject({ status: 'ready', version: expect.stringMatching(target.real ? /\S/ : /stand-in/) });
+    expect(detection).toMatchObject({
+      status: 'ready',
+      version: expect.stringMatching(target.real ? /\S/ : /stand-in/),
+    });
   });
 
   row(target, 'prepare does nothing the second time', async () => {
@@ -151,9 +189,14 @@ function conforms(target: Target): void {
     target,
     'a one-shot program that does not exist is a failed launch or a failed command',
     async () => {
-      const plan = arena.plan('missing', (layout) => ({ ...shell(layout, ''), argv: ['no-such-program-9d1f'] }));
+      const plan = arena.plan('missing', (layout) => ({
+        ...shell(layout, ''),
+        argv: ['no-such-program-9d1f'],
+      }));
       const end = await arena.launch(plan).then(
-        async (box) => (await read(box.process ?? mode.exec(arena.ctx, box.handle, plan.spec.command as never))).end,
+        async (box) =>
+          (await read(box.process ?? mode.exec(arena.ctx, box.handle, plan.spec.command as never)))
+            .end,
         (error) => error,
       );
       if (end instanceof Error) expect(end).toMatchObject({ code: 'launch-failed' });
@@ -168,21 +211,32 @@ function conforms(target: Target): void {
     const first = await arena.sh(idle, 'echo one; echo two >&2');
     expect(first).toMatchObject({ stdout: ['one'], end: { type: 'exit', code: 0 } });
     expect(first.stderr).toContain('two');
-    expect(await arena.sh(idle, 'printf "no newline"; exit 7')).toMatchObject({ stdout: ['no newline'], end: { type: 'exit', code: 7 } });
+    expect(await arena.sh(idle, 'printf "no newline"; exit 7')).toMatchObject({
+      stdout: ['no newline'],
+      end: { type: 'exit', code: 7 },
+    });
   });
 
   row(
     target,
     'of short commands, many at once, nothing that they print is lost',
     async () => {
-      const expected = { stdout: ['out'], stderr: expect.arrayContaining(['err']), end: { type: 'exit', code: 0 } };
+      const expected = {
+        stdout: ['out'],
+        stderr: expect.arrayContaining(['err']),
+        end: { type: 'exit', code: 0 },
+      };
       // A remote runtime takes one command a second.
       for (let round = 0; round < (mode.isolation === 'remote-vm' ? 1 : 3); round += 1) {
-        const outputs = await Promise.all(Array.from({ length: 8 }, () => arena.sh(idle, 'echo out; echo err >&2')));
+        const outputs = await Promise.all(
+          Array.from({ length: 8 }, () => arena.sh(idle, 'echo out; echo err >&2')),
+        );
         for (const output of outputs) expect(output).toMatchObject(expected);
       }
     },
-    () => mode.isolation === 'os-sandbox' && 'each command makes its own mount points in the one workspace',
+    () =>
+      mode.isolation === 'os-sandbox' &&
+      'each command makes its own mount points in the one workspace',
   );
 
   row(target, 'a command that is killed by a signal never seems to have succeeded', async () => {
@@ -194,14 +248,21 @@ function conforms(target: Target): void {
   });
 
   row(target, 'what is set is there inside, and nothing of the host is', async () => {
-    const output = await arena.sh(idle, 'env', { env: { GIVEN: 'plain = value' }, secretEnv: { SECRET: 'hidden value' } });
+    const output = await arena.sh(idle, 'env', {
+      env: { GIVEN: 'plain = value' },
+      secretEnv: { SECRET: 'hidden value' },
+    });
     expect(output.stdout).toContain('GIVEN=plain = value');
     expect(output.stdout).toContain('SECRET=hidden value');
     expect(output.stdout.filter((line) => line.includes(HOST_ONLY_MARK))).toEqual([]);
-    expect(output.stdout.filter((line) => Object.keys(HOST_ONLY).includes(line.split('=', 1)[0] ?? ''))).toEqual(
+    expect(
+      output.stdout.filter((line) => Object.keys(HOST_ONLY).includes(line.split('=', 1)[0] ?? '')),
+    ).toEqual(
       // srt leads its own proxy inside, and so does a runtime that puts credentials into requests.
       output.stdout.filter(
-        (line) => (mode.isolation === 'os-sandbox' || mode.auth.includes('runtime-proxy')) && line.startsWith('HTTPS_PROXY='),
+        (line) =>
+          (mode.isolation === 'os-sandbox' || mode.auth.includes('runtime-proxy')) &&
+          line.startsWith('HTTPS_PROXY='),
       ),
     );
   });
@@ -209,36 +270,51 @@ function conforms(target: Target): void {
   row(target, 'a secret gets in, and is in no argv on this host', async () => {
     const secret = `conformance-secret-${createHash('sha256').update(target.name).digest('hex').slice(0, 16)}`;
     const watching = watchArgv(secret);
-    // The whole answer is compared: when it is wrong, the message says how the command ended and what it said instead.
+    // The whole answer is compared: when it is wrong, the message says how the command ended and
+    // what it said instead.
     const script = 'printf %s "$SECRET" | wc -c | tr -d " "';
     const expected = { stdout: [String(secret.length)], end: { type: 'exit', code: 0 } };
     if (mode.oneShot) {
-      const box = await arena.launch(arena.plan('secret', (layout) => shell(layout, script, { secretEnv: { SECRET: secret } })));
+      const box = await arena.launch(
+        arena.plan('secret', (layout) => shell(layout, script, { secretEnv: { SECRET: secret } })),
+      );
       expect(await read(box.process as never)).toMatchObject(expected);
       await mode.destroy(arena.ctx, box.handle);
     }
     expect(await arena.sh(idle, script, { secretEnv: { SECRET: secret } })).toMatchObject(expected);
     expect(watching.stop()).toEqual([]);
-    if (target.argvLog !== undefined && existsSync(target.argvLog)) expect(readFileSync(target.argvLog, 'utf8')).not.toContain(secret);
+    if (target.argvLog !== undefined && existsSync(target.argvLog))
+      expect(readFileSync(target.argvLog, 'utf8')).not.toContain(secret);
   });
 
   row(target, 'the workspace is inside, and is where commands start', async () => {
-    const output = await arena.sh(idle, 'cat deep/er/seed.txt; [ "$(pwd -P)" = "$(cd "$1" && pwd -P)" ] && echo here', {
-      args: [idle.layout.workspace],
-    });
+    const output = await arena.sh(
+      idle,
+      'cat deep/er/seed.txt; [ "$(pwd -P)" = "$(cd "$1" && pwd -P)" ] && echo here',
+      {
+        args: [idle.layout.workspace],
+      },
+    );
     expect(output.stdout).toEqual([SEED.trim(), 'here']);
   });
 
-  row(target, 'what is written inside is on the host after collect: the same bytes, and the owner of the workspace', async () => {
-    const program =
-      "const b=Buffer.alloc(100003,i=>0);for(let i=0;i<b.length;i++)b[i]=(i*31)%256;require('fs').writeFileSync('deep/made.bin',b);console.log(require('crypto').createHash('sha256').update(b).digest('hex'))";
-    const output = await arena.sh(idle, 'node -e "$1"', { args: [program] });
-    expect(output.end).toEqual({ type: 'exit', code: 0 });
-    await mode.collect(arena.ctx, idle.handle, idle.host.workspace);
-    const made = join(idle.host.workspace, 'deep/made.bin');
-    expect(createHash('sha256').update(readFileSync(made)).digest('hex')).toBe(output.stdout[0]);
-    expect({ uid: statSync(made).uid, gid: statSync(made).gid }).toEqual({ uid: arena.user.uid, gid: arena.user.gid });
-  });
+  row(
+    target,
+    'what is written inside is on the host after collect: the same bytes, and the owner of the workspace',
+    async () => {
+      const program =
+        "const b=Buffer.alloc(100003,i=>0);for(let i=0;i<b.length;i++)b[i]=(i*31)%256;require('fs').writeFileSync('deep/made.bin',b);console.log(require('crypto').createHash('sha256').update(b).digest('hex'))";
+      const output = await arena.sh(idle, 'node -e "$1"', { args: [program] });
+      expect(output.end).toEqual({ type: 'exit', code: 0 });
+      await mode.collect(arena.ctx, idle.handle, idle.host.workspace);
+      const made = join(idle.host.workspace, 'deep/made.bin');
+      expect(createHash('sha256').update(readFileSync(made)).digest('hex')).toBe(output.stdout[0]);
+      expect({ uid: statSync(made).uid, gid: statSync(made).gid }).toEqual({
+        uid: arena.user.uid,
+        gid: arena.user.gid,
+      });
+    },
+  );
 
   row(
     target,
@@ -253,9 +329,15 @@ function conforms(target: Target): void {
       const folder = mkdtempSync(join(tmpdir(), 'bundle-'));
       writeFileSync(join(folder, 'brought.bundle'), brought ?? '');
       const git = (...args: string[]) =>
-        capture(['git', ...args], { env: { PATH: process.env.PATH ?? '' }, cwd: folder, timeoutMs: 20_000 });
+        capture(['git', ...args], {
+          env: { PATH: process.env.PATH ?? '' },
+          cwd: folder,
+          timeoutMs: 20_000,
+        });
       await git('clone', '--quiet', '--bare', 'brought.bundle', 'clone');
-      expect((await git('-C', 'clone', 'log', '-1', '--format=%s', 'other')).stdout).toBe('made inside\n');
+      expect((await git('-C', 'clone', 'log', '-1', '--format=%s', 'other')).stdout).toBe(
+        'made inside\n',
+      );
       await arena.sh(idle, 'rm -rf .git');
       rmSync(folder, { recursive: true });
     },
@@ -265,7 +347,10 @@ function conforms(target: Target): void {
   row(
     target,
     'the files that the spec names are inside',
-    async () => expect((await arena.sh(idle, 'cat "$1"', { args: [guestFile.path] })).stdout).toEqual(['a file for the guest']),
+    async () =>
+      expect((await arena.sh(idle, 'cat "$1"', { args: [guestFile.path] })).stdout).toEqual([
+        'a file for the guest',
+      ]),
     () => sharesFiles && 'the sandbox shares the files of the host',
   );
 
@@ -277,7 +362,11 @@ function conforms(target: Target): void {
     const output = await arena.sh(idle, 'node -e "$1" "$2"', { args: [program, String(count)] });
     expect(output.end).toEqual({ type: 'exit', code: 0 });
     expect(output.stdout.length).toBe(count);
-    expect(output.stdout.findIndex((line, index) => line.length !== 999 || Number(line.slice(0, 9)) !== index)).toBe(-1);
+    expect(
+      output.stdout.findIndex(
+        (line, index) => line.length !== 999 || Number(line.slice(0, 9)) !== index,
+      ),
+    ).toBe(-1);
   });
 
   row(
@@ -295,7 +384,9 @@ function conforms(target: Target): void {
     target,
     'what another account of this host keeps to itself cannot be read inside',
     async () => {
-      const output = await arena.sh(idle, 'cat "$1" 2>/dev/null; echo "not read"', { args: [PRIVATE] });
+      const output = await arena.sh(idle, 'cat "$1" 2>/dev/null; echo "not read"', {
+        args: [PRIVATE],
+      });
       expect(output.stdout).toEqual(['not read']);
     },
     () =>
@@ -314,12 +405,17 @@ function conforms(target: Target): void {
           () => undefined,
           (error: unknown) => error,
         );
-        if (refusal !== undefined) expect(refusal).toMatchObject({ code: 'not-ready', hint: expect.stringMatching(/./) });
+        if (refusal !== undefined)
+          expect(refusal).toMatchObject({ code: 'not-ready', hint: expect.stringMatching(/./) });
         return refusal === undefined;
       };
       const sized: EntryOptions = {};
       for (const [option, value] of Object.entries({ tmpfs: true, cpus: 1, memoryMiB: 1024 })) {
-        if (!mode.options?.includes(option as keyof EntryOptions) || !(await taken({ [option]: value }))) continue;
+        if (
+          !mode.options?.includes(option as keyof EntryOptions) ||
+          !(await taken({ [option]: value }))
+        )
+          continue;
         Object.assign(sized, { [option]: value });
       }
       await arena.withOptions('sized', sized, async (box, sh) => {
@@ -327,22 +423,39 @@ function conforms(target: Target): void {
         if (sized.tmpfs) {
           const script =
             'grep -c "^[^ ]* /tmp tmpfs " /proc/mounts; printf "#!/bin/sh\\necho ran\\n" >/tmp/own; chmod +x /tmp/own; /tmp/own';
-          expect(await sh(script)).toMatchObject({ stdout: ['1', 'ran'], end: { type: 'exit', code: 0 } });
+          expect(await sh(script)).toMatchObject({
+            stdout: ['1', 'ran'],
+            end: { type: 'exit', code: 0 },
+          });
         }
         const processes = readTree((await mode.processes?.(arena.ctx, box.handle)) ?? []);
         const seen = await limitsOf(processes.keys(), sh);
         if (sized.memoryMiB !== undefined) expect(seen.memoryBytes).toBe(sized.memoryMiB * 2 ** 20);
         if (sized.cpus !== undefined) expect(seen.cpus).toBe(sized.cpus);
       });
-      for (const egress of ['gateway', 'internet', ['example.com']] satisfies EntryOptions['egress'][]) {
-        if (!mode.options?.includes('egress') || !(await taken({ egress })) || !target.real || egress !== 'gateway') continue;
+      for (const egress of [
+        'gateway',
+        'internet',
+        ['example.com'],
+      ] satisfies EntryOptions['egress'][]) {
+        if (
+          !mode.options?.includes('egress') ||
+          !(await taken({ egress })) ||
+          !target.real ||
+          egress !== 'gateway'
+        )
+          continue;
         await arena.withOptions('enclosed', { egress }, async (_, sh) => {
-          if (mode.isolation === 'system-container') expect((await sh('ls /sys/class/net')).stdout.sort()).toEqual(['cagematch0', 'lo']);
+          if (mode.isolation === 'system-container')
+            expect((await sh('ls /sys/class/net')).stdout.sort()).toEqual(['cagematch0', 'lo']);
         });
       }
       if (mode.options?.includes('network') && (await taken({ network: 'none' }))) {
         await arena.withOptions('alone', { network: 'none' }, async (_, sh) => {
-          if (target.real) expect((await sh("sed -n 's/^ *\\([^ ]*\\):.*/\\1/p' /proc/net/dev")).stdout).toEqual(['lo']);
+          if (target.real)
+            expect((await sh("sed -n 's/^ *\\([^ ]*\\):.*/\\1/p' /proc/net/dev")).stdout).toEqual([
+              'lo',
+            ]);
         });
       }
     },
@@ -358,11 +471,19 @@ function conforms(target: Target): void {
       const boxes = [idle];
       let working = atWork(arena.stream(idle, ['node', '-e', MEASURED]));
       if (mode.oneShot) {
-        const box = await arena.launch(arena.plan('cost', (layout) => ({ ...shell(layout, ''), argv: ['node', '-e', MEASURED] })));
+        const box = await arena.launch(
+          arena.plan('cost', (layout) => ({
+            ...shell(layout, ''),
+            argv: ['node', '-e', MEASURED],
+          })),
+        );
         boxes.push(box);
         const idles = working;
         const alone = atWork(box.process as never);
-        working = { begun: Promise.all([idles.begun, alone.begun]), ended: Promise.all([idles.ended, alone.ended]) };
+        working = {
+          begun: Promise.all([idles.begun, alone.begun]),
+          ended: Promise.all([idles.ended, alone.ended]),
+        };
       }
       await working.begun;
       for (const { handle } of boxes) {
@@ -370,9 +491,14 @@ function conforms(target: Target): void {
         const tree = readTree(roots);
         expect({ ...handle, roots: roots.length }).not.toMatchObject({ roots: 0 });
         const used = [...tree.values()];
-        expect(used.reduce((sum, { memoryPeakBytes }) => sum + memoryPeakBytes, 0)).toBeGreaterThan(64 << 20);
-        expect(used.reduce((sum, { cpuUserMs, cpuSystemMs }) => sum + cpuUserMs + cpuSystemMs, 0)).toBeGreaterThan(0);
-        if (!sharesFiles) expect(childrenOf([process.pid]).filter((pid) => tree.has(pid))).toEqual([]);
+        expect(used.reduce((sum, { memoryPeakBytes }) => sum + memoryPeakBytes, 0)).toBeGreaterThan(
+          64 << 20,
+        );
+        expect(
+          used.reduce((sum, { cpuUserMs, cpuSystemMs }) => sum + cpuUserMs + cpuSystemMs, 0),
+        ).toBeGreaterThan(0);
+        if (!sharesFiles)
+          expect(childrenOf([process.pid]).filter((pid) => tree.has(pid))).toEqual([]);
         expect(tree.has(process.pid)).toBe(false);
       }
       for (const { host } of boxes) writeFileSync(join(host.workspace, 'done'), '');
@@ -401,15 +527,27 @@ function conforms(target: Target): void {
     async () => {
       const { name } = idle;
       const found = mode.processes?.(arena.ctx, { name });
-      const run = async () => read(mode.exec(arena.ctx, { name }, shell(idle.layout, 'echo "by name" >by-name.txt; cat by-name.txt')));
+      const run = async () =>
+        read(
+          mode.exec(
+            arena.ctx,
+            { name },
+            shell(idle.layout, 'echo "by name" >by-name.txt; cat by-name.txt'),
+          ),
+        );
       // The settings of an OS sandbox exist in its handle alone: it must not be left out of them.
-      if (mode.isolation === 'os-sandbox') return void (await expect(run()).rejects.toMatchObject({ code: 'not-ready' }));
+      if (mode.isolation === 'os-sandbox')
+        return void (await expect(run()).rejects.toMatchObject({ code: 'not-ready' }));
       expect(await run()).toMatchObject({ stdout: ['by name'], end: { type: 'exit', code: 0 } });
       await mode.collect(arena.ctx, { name }, idle.host.workspace);
       const file = join(idle.host.workspace, 'by-name.txt');
       expect(readFileSync(file, 'utf8')).toBe('by name\n');
-      expect({ uid: statSync(file).uid, gid: statSync(file).gid }).toEqual({ uid: arena.user.uid, gid: arena.user.gid });
-      if (target.real && !sharesFiles && !mode.elsewhere) expect((await found)?.length).toBeGreaterThan(0);
+      expect({ uid: statSync(file).uid, gid: statSync(file).gid }).toEqual({
+        uid: arena.user.uid,
+        gid: arena.user.gid,
+      });
+      if (target.real && !sharesFiles && !mode.elsewhere)
+        expect((await found)?.length).toBeGreaterThan(0);
     },
   );
 
@@ -418,14 +556,22 @@ function conforms(target: Target): void {
     'a command with a terminal has its folder, its environment and its secrets, of which none is in an argv',
     async () => {
       const secret = `terminal-secret-${createHash('sha256').update(target.name).digest('hex').slice(0, 16)}`;
-      const script = '[ -t 0 ] && [ -t 1 ] && cat deep/er/seed.txt && echo "$GIVEN" && printf %s "$SECRET" | wc -c | tr -d " "; exit 7';
-      const command = shell(idle.layout, script, { env: { GIVEN: "plain = 'value'" }, secretEnv: { SECRET: secret } });
+      const script =
+        '[ -t 0 ] && [ -t 1 ] && cat deep/er/seed.txt && echo "$GIVEN" && printf %s "$SECRET" | wc -c | tr -d " "; exit 7';
+      const command = shell(idle.layout, script, {
+        env: { GIVEN: "plain = 'value'" },
+        secretEnv: { SECRET: secret },
+      });
       const watching = watchArgv(secret);
       const { argv, env, cwd } = await mode.terminal(arena.ctx, idle.handle, command);
       expect(argv.join(' ')).not.toContain(secret);
       if (mode.isolation === 'remote-vm') return; // Its client is not here.
       const within = [SCRIPT, '-qec', argv.map(quoted).join(' '), '/dev/null'] as const;
-      const { stdout, end } = await capture([...within], { env: { ...env, SHELL: '/bin/sh' }, cwd, timeoutMs: 20_000 });
+      const { stdout, end } = await capture([...within], {
+        env: { ...env, SHELL: '/bin/sh' },
+        cwd,
+        timeoutMs: 20_000,
+      });
       // `script` shows the end of its own input, and a client may add a line of its own at the end.
       const lines = stdout
         .replaceAll(/\r|\^@/g, '')
@@ -445,16 +591,26 @@ function conforms(target: Target): void {
     'two sandboxes do not mix; each is listed with its labels; one is reaped without the other; destroy ends a running command',
     async () => {
       const other = await arena.launch(arena.plan('other'));
-      await Promise.all([arena.sh(idle, 'echo idle > mine.txt'), arena.sh(other, 'echo other > mine.txt')]);
-      const [mine, theirs] = await Promise.all([arena.sh(idle, 'cat mine.txt'), arena.sh(other, 'cat mine.txt')]);
+      await Promise.all([
+        arena.sh(idle, 'echo idle > mine.txt'),
+        arena.sh(other, 'echo other > mine.txt'),
+      ]);
+      const [mine, theirs] = await Promise.all([
+        arena.sh(idle, 'cat mine.txt'),
+        arena.sh(other, 'cat mine.txt'),
+      ]);
       expect([mine.stdout, theirs.stdout]).toEqual([['idle'], ['other']]);
 
-      const [running, doomed] = [await beginSleeping(arena, other), await beginSleeping(arena, idle)];
+      const [running, doomed] = [
+        await beginSleeping(arena, other),
+        await beginSleeping(arena, idle),
+      ];
       const { match, owner, session } = arena.ctx.labels;
       for (const name of [idle.name, other.name]) {
         const listed = await arena.listed(name);
         expect(listed.length).toBeGreaterThan(0);
-        for (const { labels } of listed) expect(labels).toEqual({ match, owner, session, mode: mode.id });
+        for (const { labels } of listed)
+          expect(labels).toEqual({ match, owner, session, mode: mode.id });
         expect(listed.map(({ state }) => state)).toContain('running');
       }
 
@@ -477,7 +633,11 @@ function conforms(target: Target): void {
   });
 
   row(target, 'a launch that fails says so, and leaves nothing after destroy', async () => {
-    const plan = arena.plan('failing', (layout) => ({ ...shell(layout, 'exit 0'), argv: ['/no/such/program'], cwd: '/no/such/folder' }));
+    const plan = arena.plan('failing', (layout) => ({
+      ...shell(layout, 'exit 0'),
+      argv: ['/no/such/program'],
+      cwd: '/no/such/folder',
+    }));
     const faults = [
       { agentVersion: '0.0.0-none', agentBinary: undefined }, // no such image, where there is one
       { env: { PATH: '/no/such/folder' } }, // no client, no account
@@ -499,12 +659,16 @@ function conforms(target: Target): void {
   });
 }
 
-// bubblewrap mounts all of this host's tree again, and fails when a container's mount goes away meanwhile: such rows run alone.
+// bubblewrap mounts all of this host's tree again, and fails when a container's mount goes away
+// meanwhile: such rows run alone.
 const mountsAll = ({ mode }: Target) => mode.isolation === 'os-sandbox';
 describe.each(targets.filter(mountsAll))('$name', conforms);
 describe.concurrent.each(targets.filter((target) => !mountsAll(target)))('$name', conforms);
 
-/** Without a proxy where the way is direct; through it where the sandbox has no other (Node's own fetch knows none). */
+/**
+ * Without a proxy where the way is direct; through it where the sandbox has no other (Node's own
+ * fetch knows none).
+ */
 const FETCH = `
 const target = new URL(process.argv[1]);
 const proxy = process.env.HTTP_PROXY || process.env.http_proxy;
@@ -521,7 +685,9 @@ function expectSignal(end: ExecEnd): void {
   else expect(end).toEqual({ type: 'signal', name: 'SIGKILL' });
 }
 
-/** Why a mode's word on this host's processes or disk cannot be held against anything here, if so. */
+/**
+ * Why a mode's word on this host's processes or disk cannot be held against anything here, if so.
+ */
 function notHere(target: Target, member: unknown): string | false {
   if (member === undefined) return 'the mode cannot tell it';
   if (!target.real) return 'a stand-in has no monitor and no image';
@@ -535,7 +701,10 @@ function atWork(stream: ExecStream): { begun: Promise<unknown>; ended: Promise<u
   });
   const ended = read(stream, (line) => line === 'at work' && begin());
   return {
-    begun: Promise.race([begun, ended.then(({ stderr }) => Promise.reject(new Error(`ended at once: ${stderr.join(' ')}`)))]),
+    begun: Promise.race([
+      begun,
+      ended.then(({ stderr }) => Promise.reject(new Error(`ended at once: ${stderr.join(' ')}`))),
+    ]),
     ended,
   };
 }
@@ -543,13 +712,19 @@ function atWork(stream: ExecStream): { begun: Promise<unknown>; ended: Promise<u
 /** Resolves when the command is under way. */
 function beginSleeping(arena: Arena, box: Box): Promise<{ ended: Promise<Output> }> {
   return new Promise((resolve, reject) => {
-    const ended = read(arena.stream(box, ['/bin/sh', '-c', 'echo begun; sleep 300']), (line) => line === 'begun' && resolve({ ended }));
+    const ended = read(
+      arena.stream(box, ['/bin/sh', '-c', 'echo begun; sleep 300']),
+      (line) => line === 'begun' && resolve({ ended }),
+    );
     void ended.then(({ stderr }) => reject(new Error(`ended at once: ${stderr.join(' ')}`)));
   });
 }
 
 test('every runtime that CAGEMATCH_CONFORMANCE_REQUIRE names was exercised for real, and so was the host', () => {
-  const required = ['host', ...(process.env.CAGEMATCH_CONFORMANCE_REQUIRE ?? '').split(',').filter(Boolean)];
+  const required = [
+    'host',
+    ...(process.env.CAGEMATCH_CONFORMANCE_REQUIRE ?? '').split(',').filter(Boolean),
+  ];
   expect(required.filter((name) => !verdicts.get(name)?.includes('pass'))).toEqual([]);
 });
 
@@ -562,6 +737,9 @@ afterAll(() => {
     return `  ${real ? 'real      ' : 'stand-in  '} ${name.padEnd(28)} ${count('pass')} pass, ${count('fail')} fail, ${count('not-applicable')} not applicable`;
   });
   const standIns = new Set(targets.filter(({ real }) => !real).map(({ mode }) => mode.id));
-  const missing = notReal.map(({ mode, why }) => `  ${standIns.has(mode) ? 'not real  ' : 'unverified'} ${mode.padEnd(28)} ${why}`);
+  const missing = notReal.map(
+    ({ mode, why }) =>
+      `  ${standIns.has(mode) ? 'not real  ' : 'unverified'} ${mode.padEnd(28)} ${why}`,
+  );
   console.log(['conformance: what was exercised', ...lines.sort(), ...missing].join('\n'));
 });

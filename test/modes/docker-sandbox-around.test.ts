@@ -1,4 +1,5 @@
-// Around a match in Docker's sandboxes: what ended matches have left there, and the way to a first one.
+// Around a match in Docker's sandboxes: what ended matches have left there, and the way to a first
+// one.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,7 +26,8 @@ afterEach(async () => {
   await stand.close();
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
-const sbx = (...args: string[]) => execa('sbx', args, { env: stand.env, extendEnv: false, stdin: 'ignore' });
+const sbx = (...args: string[]) =>
+  execa('sbx', args, { env: stand.env, extendEnv: false, stdin: 'ignore' });
 const call = (...args: string[]) => cagematch(ownHouse, args, { cwd: place.cwd, env: stand.env });
 
 /** A run's folder, as the harness of that pid makes it; `undefined`: gone already. */
@@ -45,12 +47,17 @@ describe('of sandboxes that are there already', () => {
     const labels = join(stand.env.XDG_STATE_HOME ?? '', 'cagematch/sandboxes/docker-sandbox');
     mkdirSync(labels, { recursive: true });
     // 2^22 is above every pid.
-    const dead = { match: '20260102-030405-dead', mode: 'docker-sandbox', owner: identifier(2 ** 22 + 1) };
+    const dead = {
+      match: '20260102-030405-dead',
+      mode: 'docker-sandbox',
+      owner: identifier(2 ** 22 + 1),
+    };
     writeFileSync(join(labels, `${DEAD}.json`), JSON.stringify(dead));
     await sbx('create', '--name', DEAD, 'claude', tmpdir());
     await sbx('create', '--name', 'mine', 'claude', tmpdir());
     await sbx('create', '--name', 'cagematch-notes', 'claude', tmpdir());
-    // Their labels are lost, or in another folder: whose they are is told by where their workspace lies.
+    // Their labels are lost, or in another folder: whose they are is told by where their workspace
+    // lies.
     await sbx('create', '--name', LIVING, 'claude', runFolder(process.pid));
     await sbx('create', '--name', NAMELESS, 'claude', runFolder(2 ** 22 + 1));
   });
@@ -76,13 +83,17 @@ describe('of sandboxes that are there already', () => {
         message: `docker-sandbox: ended matches have left sandbox ${NAMELESS}, sandbox ${DEAD}; npx cagematch clean docker-sandbox removes what is left`,
       },
     ]);
-    const events = readFileSync(join(place.cwd, 'out', match.id, 'events.jsonl'), 'utf8').split('\n');
+    const events = readFileSync(join(place.cwd, 'out', match.id, 'events.jsonl'), 'utf8').split(
+      '\n',
+    );
     const at = (type: string) => events.findIndex((line) => line.includes(type));
     expect(at('"code":"orphans"')).toBeLessThan(at('"type":"prepared"'));
   });
 
   it('`npm run sandbox:list` lists these alone, and `clean` removes these alone', async () => {
-    const { scripts } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
+    const { scripts } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>;
+    };
     expect(scripts['sandbox:list']).toBe('node dist/cli.js clean docker-sandbox --dry-run');
     const lines = (what: string) =>
       [
@@ -93,7 +104,11 @@ describe('of sandboxes that are there already', () => {
     expect(listed.stdout.trimEnd().split('\n').sort()).toEqual(lines('would remove'));
     const cleaned = await call('clean', 'docker-sandbox');
     expect(cleaned.stdout.trimEnd().split('\n').sort()).toEqual(lines('removed'));
-    expect((await sbx('ls', '--quiet')).stdout.split('\n').sort()).toEqual([LIVING, 'cagematch-notes', 'mine']);
+    expect((await sbx('ls', '--quiet')).stdout.split('\n').sort()).toEqual([
+      LIVING,
+      'cagematch-notes',
+      'mine',
+    ]);
     expect((await call('clean', 'docker-sandbox')).stdout).toBe('nothing of ours is left\n');
   });
 
@@ -111,7 +126,9 @@ describe('of sandboxes that are there already', () => {
 describe('doctor', () => {
   async function steps(env: Record<string, string> = {}) {
     const ctx = contextOf('docker-sandbox', { ...stand.env, ...env });
-    return Object.fromEntries(((await dockerSandbox.setup?.(ctx)) ?? []).map(({ text, ...step }) => [text, step]));
+    return Object.fromEntries(
+      ((await dockerSandbox.setup?.(ctx)) ?? []).map(({ text, ...step }) => [text, step]),
+    );
   }
   const signedIn = 'you are signed in to Docker';
   const policy = 'the network has a policy';
@@ -119,14 +136,30 @@ describe('doctor', () => {
 
   it('shows the way from a machine with nothing: what to install, and nothing that cannot be seen yet', async () => {
     const found = await steps({ PATH: '/nonexistent' });
-    expect(found['sbx is on PATH']).toMatchObject({ done: false, hint: expect.stringContaining('docker-sbx') });
+    expect(found['sbx is on PATH']).toMatchObject({
+      done: false,
+      hint: expect.stringContaining('docker-sbx'),
+    });
     for (const step of [signedIn, policy, template]) expect(found[step]?.done).toBeUndefined();
   });
 
   it.each([
-    ['not-signed-in', { [signedIn]: { done: false, hint: 'sbx login' }, [policy]: { done: undefined } }],
-    ['no-policy', { [signedIn]: { done: true }, [policy]: { done: false, hint: 'sbx policy init balanced' } }],
-    ['', { [signedIn]: { done: true }, [policy]: { done: true }, [template]: { done: false, hint: 'npx cagematch build docker-sandbox' } }],
+    [
+      'not-signed-in',
+      { [signedIn]: { done: false, hint: 'sbx login' }, [policy]: { done: undefined } },
+    ],
+    [
+      'no-policy',
+      { [signedIn]: { done: true }, [policy]: { done: false, hint: 'sbx policy init balanced' } },
+    ],
+    [
+      '',
+      {
+        [signedIn]: { done: true },
+        [policy]: { done: true },
+        [template]: { done: false, hint: 'npx cagematch build docker-sandbox' },
+      },
+    ],
   ])('with the fault "%s" marks that step, and what is done', async (fault, expected) => {
     expect(await steps({ CAGEMATCH_STAND_IN_FAULT: fault })).toMatchObject(expected);
   });
@@ -146,7 +179,9 @@ describe('doctor', () => {
 
   it('of the older client says that it is deprecated', async () => {
     const plugin = await standIn('docker sandbox');
-    expect(Object.keys(await steps({ PATH: plugin.env.PATH ?? '' }))[0]).toContain('`docker sandbox` is deprecated');
+    expect(Object.keys(await steps({ PATH: plugin.env.PATH ?? '' }))[0]).toContain(
+      '`docker sandbox` is deprecated',
+    );
     await plugin.close();
   });
 });

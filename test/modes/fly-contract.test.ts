@@ -1,4 +1,5 @@
-// Whatever the fly mode and its stand-in say to each other is in the published contract of the Machines API; what is not fails the test.
+// Whatever the fly mode and its stand-in say to each other is in the published contract of the
+// Machines API; what is not fails the test.
 import { afterEach, expect, it, vi } from 'vitest';
 import fly from '../../modes/fly.js';
 import { contextOf, specOf } from '../support/call-mode.js';
@@ -21,7 +22,9 @@ function plant(change: (address: URL, body: Record<string, unknown> | undefined)
 }
 
 async function launchOnce(fate?: Fate): Promise<{ failed: unknown; closing: Promise<void> }> {
-  const stand = await standIn({ befalls: ({ operation }) => (operation === 'Machines_show' ? fate : undefined) });
+  const stand = await standIn({
+    befalls: ({ operation }) => (operation === 'Machines_show' ? fate : undefined),
+  });
   const ctx = contextOf('fly', stand.env);
   const spec = specOf(NAME);
   try {
@@ -43,24 +46,49 @@ it('a launch and its end say nothing that the contract forbids', async () => {
 });
 
 it.each<[string, (address: URL, body: Record<string, unknown> | undefined) => void, RegExp]>([
-  ['a number as a text', (_, body) => body?.config && Object.assign(body.config, { guest: { cpus: '2' } }), /cpus must be integer/],
-  ['a field that the API does not have', (_, body) => body?.config && Object.assign(body, { zone: 'a' }), /additional properties \(zone\)/],
-  ['no image', (_, body) => body?.config && delete (body.config as { image?: string }).image, /required property 'image'/],
+  [
+    'a number as a text',
+    (_, body) => body?.config && Object.assign(body.config, { guest: { cpus: '2' } }),
+    /cpus must be integer/,
+  ],
+  [
+    'a field that the API does not have',
+    (_, body) => body?.config && Object.assign(body, { zone: 'a' }),
+    /additional properties \(zone\)/,
+  ],
+  [
+    'no image',
+    (_, body) => body?.config && delete (body.config as { image?: string }).image,
+    /required property 'image'/,
+  ],
   [
     'a policy of its own invention',
     (_, body) => body?.config && Object.assign(body.config, { restart: { policy: 'never' } }),
     /one of the allowed values/,
   ],
-  ['a longer wait', (to) => to.searchParams.has('timeout') && to.searchParams.set('timeout', '90'), /timeout: it must be <= 60/],
-  ['another command than a list', (_, body) => body?.command && Object.assign(body, { command: 'sh' }), /command must be array/],
-])('planted: a request with %s ends the launch, and fails the test that it was sent in', async (_, change, message) => {
-  plant(change);
-  const { failed, closing } = await launchOnce();
-  await expect(closing).rejects.toThrow(message);
-  expect(failed).toMatchObject({ code: 'launch-failed' });
-});
+  [
+    'a longer wait',
+    (to) => to.searchParams.has('timeout') && to.searchParams.set('timeout', '90'),
+    /timeout: it must be <= 60/,
+  ],
+  [
+    'another command than a list',
+    (_, body) => body?.command && Object.assign(body, { command: 'sh' }),
+    /command must be array/,
+  ],
+])(
+  'planted: a request with %s ends the launch, and fails the test that it was sent in',
+  async (_, change, message) => {
+    plant(change);
+    const { failed, closing } = await launchOnce();
+    await expect(closing).rejects.toThrow(message);
+    expect(failed).toMatchObject({ code: 'launch-failed' });
+  },
+);
 
 it('planted: an answer that the API never gives fails the test too', async () => {
   const { closing } = await launchOnce({ instead: { id: 7, state: 'destroyed' } });
-  await expect(closing).rejects.toThrow(/the stand-in's own answer: Machines_show 200: \/id must be string/);
+  await expect(closing).rejects.toThrow(
+    /the stand-in's own answer: Machines_show 200: \/id must be string/,
+  );
 });

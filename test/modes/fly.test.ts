@@ -1,6 +1,15 @@
 // The fly mode against a stand-in for the Machines API.
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { execa } from 'execa';
@@ -16,7 +25,8 @@ import type { Call, Fate } from '../support/stand-ins/fly-api.mjs';
 type StandIn = Awaited<ReturnType<typeof standIn>>;
 
 function nthExec(nth: number, fate: Fate) {
-  return (call: Call) => (call.operation === 'Machines_exec' && call.nth === nth ? fate : undefined);
+  return (call: Call) =>
+    call.operation === 'Machines_exec' && call.nth === nth ? fate : undefined;
 }
 
 describe('a match', () => {
@@ -25,8 +35,24 @@ describe('a match', () => {
   afterAll(() => place.close());
 
   async function run(): Promise<{ row: Report['modes'][number]; exitCode: number | undefined }> {
-    const args = ['run', 'fly', '--model', 'replay', '--runs', '1', '--timeout', '40', '--out', join(place.cwd, 'out'), '--json', '-'];
-    const { stdout, exitCode } = await cagematch(ownHouse, args, { cwd: place.cwd, env: stand.env });
+    const args = [
+      'run',
+      'fly',
+      '--model',
+      'replay',
+      '--runs',
+      '1',
+      '--timeout',
+      '40',
+      '--out',
+      join(place.cwd, 'out'),
+      '--json',
+      '-',
+    ];
+    const { stdout, exitCode } = await cagematch(ownHouse, args, {
+      cwd: place.cwd,
+      env: stand.env,
+    });
     const row = (JSON.parse(stdout) as Report).modes[0];
     if (!row) throw new Error('the report has no row');
     return { row, exitCode };
@@ -50,7 +76,11 @@ describe('a match', () => {
         planted: [],
         sync: { in: 'yes', out: 'yes', live: 'no' },
       });
-      expect(row.detection).toMatchObject({ status: 'ready', version: 'Machines API v1 (Fly/stand-in)', facts: { app: stand.api.app } });
+      expect(row.detection).toMatchObject({
+        status: 'ready',
+        version: 'Machines API v1 (Fly/stand-in)',
+        facts: { app: stand.api.app },
+      });
       expect(row.auth).toEqual({ path: 'remote-secret', delivered: { gap: 'not-exercised' } });
       expect(exitCode).toBe(0);
       expect(stand.api.machines()).toEqual([]);
@@ -59,13 +89,16 @@ describe('a match', () => {
     });
 
     it('gives the credential on stdin alone: no argument and no configuration holds it', () => {
-      const bodies = stand.api.requests.filter(({ body }) => body !== '').map(({ body }) => JSON.parse(body));
+      const bodies = stand.api.requests
+        .filter(({ body }) => body !== '')
+        .map(({ body }) => JSON.parse(body));
       const secrets = bodies.flatMap(({ command, stdin }) =>
         String(command).includes('CLAUDE_CODE_OAUTH_TOKEN') ? [String(stdin).trim()] : [],
       );
       expect(secrets).toHaveLength(1);
       expect(secrets[0]?.length).toBeGreaterThan(20);
-      for (const { stdin, ...rest } of bodies) expect(JSON.stringify(rest)).not.toContain(secrets[0]);
+      for (const { stdin, ...rest } of bodies)
+        expect(JSON.stringify(rest)).not.toContain(secrets[0]);
     });
   });
 
@@ -76,14 +109,23 @@ describe('a match', () => {
       stand = await standIn({ befalls: nthExec(3, { dies: true }) });
       const { row, exitCode } = await run();
       expect(row.failures).toMatchObject([
-        { outcome: { cause: 'sandbox', message: expect.stringMatching(/machine is (gone|destroyed)/) } },
+        {
+          outcome: {
+            cause: 'sandbox',
+            message: expect.stringMatching(/machine is (gone|destroyed)/),
+          },
+        },
       ]);
       expect(row).toMatchObject({ passed: 0, leftovers: [] });
       expect(exitCode).toBe(1);
     });
 
     it('goes on when the API cuts one look at the output short', async () => {
-      stand = await standIn({ befalls: nthExec(3, { refuse: { status: 408, error: 'deadline_exceeded: context deadline exceeded' } }) });
+      stand = await standIn({
+        befalls: nthExec(3, {
+          refuse: { status: 408, error: 'deadline_exceeded: context deadline exceeded' },
+        }),
+      });
       const { row } = await run();
       expect(row).toMatchObject({ passed: 1 });
     });
@@ -92,7 +134,13 @@ describe('a match', () => {
       stand = await standIn({ images: () => false });
       const { row } = await run();
       expect(row.failures).toMatchObject([
-        { outcome: { cause: 'image', message: expect.stringContaining('manifest unknown'), hint: 'npm run fly:build' } },
+        {
+          outcome: {
+            cause: 'image',
+            message: expect.stringContaining('manifest unknown'),
+            hint: 'npm run fly:build',
+          },
+        },
       ]);
     });
   });
@@ -115,10 +163,19 @@ describe('a machine', () => {
 
   it('tells lines, errors and the exit code of a command apart, with its environment and folder', async () => {
     const { handle } = await fly.launch(ctx, spec);
-    const script = 'echo "$PLAIN $SECRET"; case $PWD in */workspace) echo here ;; esac; printf "é%s" ü; echo complaint >&2; exit 7';
-    const command = { argv: ['sh', '-c', script] as [string, ...string[]], env: { PLAIN: 'a b' }, secretEnv: { SECRET: 's3cret' } };
+    const script =
+      'echo "$PLAIN $SECRET"; case $PWD in */workspace) echo here ;; esac; printf "é%s" ü; echo complaint >&2; exit 7';
+    const command = {
+      argv: ['sh', '-c', script] as [string, ...string[]],
+      env: { PLAIN: 'a b' },
+      secretEnv: { SECRET: 's3cret' },
+    };
     const ran = await readAll(fly.exec(ctx, handle, { ...command, cwd: '/workspace' }));
-    expect(ran).toEqual({ stdout: ['a b s3cret', 'here', 'éü'], stderr: ['complaint'], end: { type: 'exit', code: 7 } });
+    expect(ran).toEqual({
+      stdout: ['a b s3cret', 'here', 'éü'],
+      stderr: ['complaint'],
+      end: { type: 'exit', code: 7 },
+    });
   });
 
   it('brings the workspace there and back in parts, byte for byte, deletions included', async () => {
@@ -129,10 +186,19 @@ describe('a machine', () => {
     const { handle } = await fly.launch(ctx, spec);
     const inside = stand.api.folderOf(stand.api.machines()[0]?.id ?? '', '/workspace');
     expect(readFileSync(join(inside, 'noise.bin')).equals(noise)).toBe(true);
-    const argv: [string, ...string[]] = ['sh', '-c', 'rm doomed.txt; cp noise.bin more.bin; ln -s noise.bin link'];
+    const argv: [string, ...string[]] = [
+      'sh',
+      '-c',
+      'rm doomed.txt; cp noise.bin more.bin; ln -s noise.bin link',
+    ];
     await readAll(fly.exec(ctx, handle, { argv, env: {}, secretEnv: {}, cwd: '/workspace' }));
     await fly.collect(ctx, handle, spec.host.workspace);
-    expect(readdirSync(spec.host.workspace).sort()).toEqual(['empty', 'link', 'more.bin', 'noise.bin']);
+    expect(readdirSync(spec.host.workspace).sort()).toEqual([
+      'empty',
+      'link',
+      'more.bin',
+      'noise.bin',
+    ]);
     expect(readFileSync(join(spec.host.workspace, 'more.bin')).equals(noise)).toBe(true);
     expect(stand.api.requests.some(({ body }) => body.length > 1_000_000)).toBe(false);
   });
@@ -140,8 +206,14 @@ describe('a machine', () => {
   it('cannot bring back a link to this host', async () => {
     writeFileSync(join(spec.host.workspace, 'before.txt'), '');
     const { handle } = await fly.launch(ctx, spec);
-    symlinkSync('/etc/passwd', join(stand.api.folderOf(stand.api.machines()[0]?.id ?? '', '/workspace'), 'link'));
-    const refused = { code: 'collect-failed', message: expect.stringContaining('"./link" is a link that leaves the workspace') };
+    symlinkSync(
+      '/etc/passwd',
+      join(stand.api.folderOf(stand.api.machines()[0]?.id ?? '', '/workspace'), 'link'),
+    );
+    const refused = {
+      code: 'collect-failed',
+      message: expect.stringContaining('"./link" is a link that leaves the workspace'),
+    };
     await expect(fly.collect(ctx, handle, spec.host.workspace)).rejects.toMatchObject(refused);
     expect(readdirSync(spec.host.workspace)).toEqual(['before.txt']);
   });
@@ -173,9 +245,17 @@ describe('a machine', () => {
       { cagematch_mode: 'fly', cagematch_match: 'm', cagematch_host: 'elsewhere' },
     ],
   ])('of %s in the same app is left alone', async (_whose, metadata) => {
-    const config = { image: `registry.fly.io/${stand.api.app}:${agentVersion}-x`, init: { exec: ['/bin/sleep', '60'] }, metadata };
+    const config = {
+      image: `registry.fly.io/${stand.api.app}:${agentVersion}-x`,
+      init: { exec: ['/bin/sleep', '60'] },
+      metadata,
+    };
     const headers = { authorization: `Bearer ${stand.api.token}` };
-    await fetch(`${stand.api.url}/v1/apps/${stand.api.app}/machines`, { method: 'POST', headers, body: JSON.stringify({ config }) });
+    await fetch(`${stand.api.url}/v1/apps/${stand.api.app}/machines`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ config }),
+    });
     expect(stand.api.machines()).toHaveLength(1);
     expect(await fly.list(ctx)).toEqual([]);
     await fly.destroy(ctx, { name: stand.api.machines()[0]?.name ?? '' });
@@ -185,9 +265,18 @@ describe('a machine', () => {
   it('ends with what ran in it', async () => {
     const { handle } = await fly.launch(ctx, spec);
     const argv: [string, ...string[]] = ['sh', '-c', 'echo begun; exec sleep 600'];
-    for await (const event of fly.exec(ctx, handle, { argv, env: {}, secretEnv: {}, cwd: '/workspace' })) {
+    for await (const event of fly.exec(ctx, handle, {
+      argv,
+      env: {},
+      secretEnv: {},
+      cwd: '/workspace',
+    })) {
       if (event.type === 'line') await fly.destroy(ctx, handle);
-      else expect(event).toMatchObject({ type: 'lost', reason: expect.stringMatching(/machine is (gone|destroyed)/) });
+      else
+        expect(event).toMatchObject({
+          type: 'lost',
+          reason: expect.stringMatching(/machine is (gone|destroyed)/),
+        });
     }
   });
 
@@ -208,7 +297,11 @@ it('without a token nobody is asked', async () => {
   const stand = await standIn();
   const ctx = contextOf('fly', { ...stand.env, FLY_API_TOKEN: '' });
   const spec = specOf('cagematch-20260102-030405-abcd-fly-3');
-  const refused = { code: 'launch-failed', message: 'FLY_API_TOKEN is not set', hint: expect.stringContaining('fly tokens create deploy') };
+  const refused = {
+    code: 'launch-failed',
+    message: 'FLY_API_TOKEN is not set',
+    hint: expect.stringContaining('fly tokens create deploy'),
+  };
   await expect(fly.launch(ctx, spec)).rejects.toMatchObject(refused);
   await expect(fly.list(ctx)).rejects.toMatchObject({ code: 'not-ready' });
   expect(stand.api.requests).toEqual([]);
@@ -223,7 +316,10 @@ describe('detection', () => {
   });
   afterAll(() => stand.close());
 
-  async function detect(change: Record<string, string>, overrides: Parameters<typeof contextOf>[2] = {}) {
+  async function detect(
+    change: Record<string, string>,
+    overrides: Parameters<typeof contextOf>[2] = {},
+  ) {
     const ctx = contextOf('fly', { ...stand.env, ...change }, overrides);
     try {
       return await fly.detect(ctx);
@@ -233,8 +329,20 @@ describe('detection', () => {
   }
 
   it.each([
-    ['no token', { FLY_API_TOKEN: '' }, 'unconfigured', /FLY_API_TOKEN is not set/, /^fly tokens create deploy -a cagematch-stand-in/],
-    ['a token that is refused', { FLY_API_TOKEN: 'fo1_other' }, 'unconfigured', /refuses the token/, /^fly tokens create deploy/],
+    [
+      'no token',
+      { FLY_API_TOKEN: '' },
+      'unconfigured',
+      /FLY_API_TOKEN is not set/,
+      /^fly tokens create deploy -a cagematch-stand-in/,
+    ],
+    [
+      'a token that is refused',
+      { FLY_API_TOKEN: 'fo1_other' },
+      'unconfigured',
+      /refuses the token/,
+      /^fly tokens create deploy/,
+    ],
     [
       'an app that is not there',
       { CAGEMATCH_FLY_APP: 'nowhere' },
@@ -242,11 +350,21 @@ describe('detection', () => {
       /sees no Fly.io app nowhere/,
       /^fly apps create nowhere$/,
     ],
-    ['no region', { FLY_REGION: 'fra,Frankfurt' }, 'unconfigured', /FLY_REGION names Frankfurt/, /^fly platform regions$/],
+    [
+      'no region',
+      { FLY_REGION: 'fra,Frankfurt' },
+      'unconfigured',
+      /FLY_REGION names Frankfurt/,
+      /^fly platform regions$/,
+    ],
     ['no API', { FLY_FLAPS_BASE_URL: 'http://127.0.0.1:9' }, 'broken', /does not answer/, /./],
   ])('with %s says so', async (_, change, status, reason, hint) => {
     const found = await detect(change);
-    expect(found).toEqual({ status, reason: expect.stringMatching(reason), hint: expect.stringMatching(hint) });
+    expect(found).toEqual({
+      status,
+      reason: expect.stringMatching(reason),
+      hint: expect.stringMatching(hint),
+    });
     expect(JSON.stringify(found)).not.toContain('fo1_');
   });
 
@@ -269,8 +387,13 @@ describe('detection', () => {
 
   it('takes the app from fly.toml where the environment names none', async () => {
     const found = await detect({ CAGEMATCH_FLY_APP: '' });
-    expect(found).toMatchObject({ status: 'unconfigured', reason: expect.stringContaining('no Fly.io app cagematch-runner') });
-    expect(await detect({ CAGEMATCH_FLY_APP: '' }, { packageRoot: '/nonexistent' })).toMatchObject({ reason: 'no Fly.io app is named' });
+    expect(found).toMatchObject({
+      status: 'unconfigured',
+      reason: expect.stringContaining('no Fly.io app cagematch-runner'),
+    });
+    expect(await detect({ CAGEMATCH_FLY_APP: '' }, { packageRoot: '/nonexistent' })).toMatchObject({
+      reason: 'no Fly.io app is named',
+    });
   });
 });
 
@@ -290,14 +413,25 @@ describe('the way there', () => {
 
   it('is told step by step, each with what to type, the first that is missing being that of the detection', async () => {
     const listed = await steps({ FLY_API_TOKEN: '' });
-    expect(listed.map(({ done }) => done)).toEqual([true, undefined, true, undefined, false, undefined]);
+    expect(listed.map(({ done }) => done)).toEqual([
+      true,
+      undefined,
+      true,
+      undefined,
+      false,
+      undefined,
+    ]);
     for (const { hint } of listed) expect(hint).toMatch(/^[^\n]+$/);
-    expect(listed.find(({ done }) => done === false)?.hint).toContain('fly tokens create deploy -a cagematch-stand-in');
+    expect(listed.find(({ done }) => done === false)?.hint).toContain(
+      'fly tokens create deploy -a cagematch-stand-in',
+    );
     const missing = async (change: Record<string, string>) =>
       (await steps(change)).filter(({ done }) => done === false).map(({ text }) => text);
     expect(await missing({ FLY_API_TOKEN: 'fo1_other' })).toEqual(['FLY_API_TOKEN: refused']);
     expect(await missing({ CAGEMATCH_FLY_APP: 'nowhere' })).toEqual(['the app is there']);
-    expect(await missing({ PATH: '/nonexistent' })).toEqual([expect.stringContaining("Fly's command line")]);
+    expect(await missing({ PATH: '/nonexistent' })).toEqual([
+      expect.stringContaining("Fly's command line"),
+    ]);
     expect(await missing({ FLY_FLAPS_BASE_URL: 'http://127.0.0.1:9' })).toEqual([]);
   });
 
@@ -349,8 +483,16 @@ describe("Fly's command line", () => {
     const message = await fly.pushSecret?.(ctx, 'CLAUDE_CODE_OAUTH_TOKEN', 's3cret');
     expect(message).toBe(`CLAUDE_CODE_OAUTH_TOKEN is staged for ${stand.api.app}`);
     const digest = createHash('sha256').update('s3cret').digest('hex');
-    expect(noted().at(-1)).toEqual({ secret: 'CLAUDE_CODE_OAUTH_TOKEN', app: stand.api.app, staged: true, fromStdin: true, digest });
-    expect(readFileSync(join(stand.env.CAGEMATCH_STAND_IN_STATE ?? '', 'argv.jsonl'), 'utf8')).not.toContain('s3cret');
+    expect(noted().at(-1)).toEqual({
+      secret: 'CLAUDE_CODE_OAUTH_TOKEN',
+      app: stand.api.app,
+      staged: true,
+      fromStdin: true,
+      digest,
+    });
+    expect(
+      readFileSync(join(stand.env.CAGEMATCH_STAND_IN_STATE ?? '', 'argv.jsonl'), 'utf8'),
+    ).not.toContain('s3cret');
   });
 
   it('is passed over where another program bears its name, and refused where it is there in two versions', async () => {
@@ -360,13 +502,22 @@ describe("Fly's command line", () => {
       writeFileSync(join(folder, name, 'fly'), `#!/bin/sh\necho "${version}"\n`, { mode: 0o755 });
       return join(folder, name);
     };
-    const [concourse, older] = [place('concourse', '7.9.1'), place('older', 'fly v0.3.9 linux/amd64')];
+    const [concourse, older] = [
+      place('concourse', '7.9.1'),
+      place('older', 'fly v0.3.9 linux/amd64'),
+    ];
     const push = (first: string) =>
-      fly.pushSecret?.(contextOf('fly', { ...stand.env, PATH: `${first}${delimiter}${stand.env.PATH}` }), 'NAME', 's3cret');
+      fly.pushSecret?.(
+        contextOf('fly', { ...stand.env, PATH: `${first}${delimiter}${stand.env.PATH}` }),
+        'NAME',
+        's3cret',
+      );
     expect(await push(concourse)).toBe(`NAME is staged for ${stand.api.app}`);
     await expect(push(older)).rejects.toMatchObject({
       code: 'not-ready',
-      message: expect.stringMatching(/PATH has fly twice: .*older\/fly \(0\.3\.9\) and .*\(0\.4\.0-stand-in\)/),
+      message: expect.stringMatching(
+        /PATH has fly twice: .*older\/fly \(0\.3\.9\) and .*\(0\.4\.0-stand-in\)/,
+      ),
       hint: expect.stringContaining(join(older, 'fly')),
     });
     rmSync(folder, { recursive: true });
@@ -390,28 +541,50 @@ describe('the stand-in refuses what the real API does not know:', () => {
   afterAll(() => stand.close());
 
   async function ask(method: string, path: string, body?: unknown, token = stand.api.token) {
-    const init = { method, headers: { authorization: `Bearer ${token}` }, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
+    const init = {
+      method,
+      headers: { authorization: `Bearer ${token}` },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    };
     const response = await fetch(`${stand.api.url}/v1/apps/${stand.api.app}${path}`, init);
-    return { status: response.status, body: (await response.json()) as Record<string, unknown>, headers: response.headers };
+    return {
+      status: response.status,
+      body: (await response.json()) as Record<string, unknown>,
+      headers: response.headers,
+    };
   }
 
   it('another token, another app, fields of its own invention', async () => {
     expect((await ask('GET', '', undefined, 'x')).status).toBe(401);
-    expect((await fetch(`${stand.api.url}/v1/apps/other`, { headers: { authorization: `Bearer ${stand.api.token}` } })).status).toBe(404);
+    expect(
+      (
+        await fetch(`${stand.api.url}/v1/apps/other`, {
+          headers: { authorization: `Bearer ${stand.api.token}` },
+        })
+      ).status,
+    ).toBe(404);
     const refused = await ask('POST', '/machines', {
       config: { image: `registry.fly.io/${stand.api.app}:${agentVersion}-x`, secrets: {} },
     });
-    expect(refused).toMatchObject({ status: 400, body: { error: expect.stringContaining('config') } });
+    expect(refused).toMatchObject({
+      status: 400,
+      body: { error: expect.stringContaining('config') },
+    });
     expect((await ask('GET', '/machines?metadata.a=b&owner=me')).status).toBe(400);
     expect((await ask('POST', '/machines/0/fork')).status).toBe(404);
   });
 
   it('waits out of range, waits for `stopped` without the instance, and late ones', async () => {
-    const config = { image: `registry.fly.io/${stand.api.app}:${agentVersion}-x`, init: { exec: ['/bin/sleep', '60'] } };
+    const config = {
+      image: `registry.fly.io/${stand.api.app}:${agentVersion}-x`,
+      init: { exec: ['/bin/sleep', '60'] },
+    };
     const { id } = (await ask('POST', '/machines', { config })).body;
     expect((await ask('GET', `/machines/${id}/wait?state=started&timeout=90`)).status).toBe(400);
     expect((await ask('GET', `/machines/${id}/wait?state=stopped&timeout=1`)).status).toBe(400);
-    expect((await ask('GET', `/machines/${id}/wait?state=stopped&timeout=1&instance_id=i`)).status).toBe(408);
+    expect(
+      (await ask('GET', `/machines/${id}/wait?state=stopped&timeout=1&instance_id=i`)).status,
+    ).toBe(408);
     expect((await ask('DELETE', `/machines/${id}`)).status).toBe(412);
   });
 
@@ -423,7 +596,11 @@ describe('the stand-in refuses what the real API does not know:', () => {
   });
 
   it('flags that flyctl does not have', async () => {
-    const deploy = await execa('fly', ['deploy', '--dry-run'], { env: stand.env, extendEnv: false, reject: false });
+    const deploy = await execa('fly', ['deploy', '--dry-run'], {
+      env: stand.env,
+      extendEnv: false,
+      reject: false,
+    });
     expect(deploy.exitCode).toBe(2);
     expect(existsSync(join(stand.env.CAGEMATCH_STAND_IN_STATE ?? '', 'fly.jsonl'))).toBe(false);
   });

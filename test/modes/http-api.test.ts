@@ -1,10 +1,22 @@
-// An API is called at its own pace, is believed when it says "later", and never sees its token repeated.
+// An API is called at its own pace, is believed when it says "later", and never sees its token
+// repeated.
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
-import { type Call, createPacer, type HttpApi, openHttpApi, whyRefused } from '../../modes/fly/http-api.js';
+import {
+  type Call,
+  createPacer,
+  type HttpApi,
+  openHttpApi,
+  whyRefused,
+} from '../../modes/fly/http-api.js';
 
-const call: Call = { method: 'GET', path: '/thing', pace: { key: 'thing', perSecond: 1000, burst: 1000 }, timeoutMs: 5000 };
+const call: Call = {
+  method: 'GET',
+  path: '/thing',
+  pace: { key: 'thing', perSecond: 1000, burst: 1000 },
+  timeoutMs: 5000,
+};
 const open: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const close of open.splice(0)) await close();
@@ -13,7 +25,10 @@ afterEach(async () => {
 async function serve(answer: RequestListener): Promise<HttpApi> {
   const server = createServer(answer);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const api = openHttpApi(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, 'Bearer s3cret');
+  const api = openHttpApi(
+    `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    'Bearer s3cret',
+  );
   open.push(async () => {
     await api.close();
     server.closeAllConnections();
@@ -26,7 +41,8 @@ it('waits as long as it is told to, and asks again', async () => {
   const atMs: number[] = [];
   const api = await serve((_, res) => {
     atMs.push(performance.now());
-    if (atMs.length === 1) res.writeHead(429, { 'retry-after': '1' }).end('{"error":"rate limit exceeded"}');
+    if (atMs.length === 1)
+      res.writeHead(429, { 'retry-after': '1' }).end('{"error":"rate limit exceeded"}');
     else res.end('{"ok":true}');
   });
   expect(await api.call(call)).toMatchObject({ status: 200, body: { ok: true } });
@@ -63,7 +79,9 @@ it('answers with the reason where nobody is listening', async () => {
 });
 
 it('keeps the token out of what the server says', async () => {
-  const api = await serve((_, res) => res.writeHead(401).end('{"error":"token s3cret is no good"}'));
+  const api = await serve((_, res) =>
+    res.writeHead(401).end('{"error":"token s3cret is no good"}'),
+  );
   expect(whyRefused(await api.call(call))).toBe('HTTP 401: token … is no good');
 });
 

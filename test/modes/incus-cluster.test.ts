@@ -1,5 +1,5 @@
-// Incus past one host, on the rig's cluster of two members: runs are spread, the report tells the members apart, and a member that
-// is lost takes only its own runs with it.
+// Incus past one host, on the rig's cluster of two members: runs are spread, the report tells the
+// members apart, and a member that is lost takes only its own runs with it.
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { fieldEnv } from '../../bench/field.js';
 import type { Context } from '../../lib/contract.js';
@@ -38,12 +38,23 @@ async function matchOn(requested: Asked[], settings: Parameters<typeof runScript
   const detected = await detectAll([mode], (candidate) => contextFor(base, keeper, candidate));
   const { entries, missing } = planMatch(registry, detected, requested, []);
   expect(missing).toEqual([]);
-  const contextOf = ({ adapter, variant, options, runtimeState: state }: (typeof entries)[number]): Context =>
+  const contextOf = ({
+    adapter,
+    variant,
+    options,
+    runtimeState: state,
+  }: (typeof entries)[number]): Context =>
     contextFor(base, keeper, adapter, { variant, options, state });
-  const played = await runScriptedMatch(entries, { contextOf, matchId: match, timeoutMs: 100_000, ...settings });
+  const played = await runScriptedMatch(entries, {
+    contextOf,
+    matchId: match,
+    timeoutMs: 100_000,
+    ...settings,
+  });
   const [entry] = entries;
   if (!entry) throw new Error('nothing was planned');
-  const ours = async () => (await entry.adapter.list(contextOf(entry))).filter(({ labels }) => labels.match === match);
+  const ours = async () =>
+    (await entry.adapter.list(contextOf(entry))).filter(({ labels }) => labels.match === match);
   return { ...played, ours, adapter: entry.adapter, ctx: contextOf(entry) };
 }
 
@@ -52,16 +63,23 @@ test.skipIf(!env)(
   async () => {
     const { events, runs, ours } = await matchOn([{ name: 'incus' }], { concurrency: 4 });
     expect(runs.map(({ outcome }) => outcome)).toEqual(runs.map(() => PASSED));
-    const placesAt = (level: number) => runs.filter((run) => run.level === level).map(({ place }) => place);
+    const placesAt = (level: number) =>
+      runs.filter((run) => run.level === level).map(({ place }) => place);
     expect(placesAt(4).toSorted()).toEqual(['m1', 'm1', 'm2', 'm2']);
     expect(placesAt(2).toSorted()).toEqual(['m1', 'm2']);
     expect(await ours()).toEqual([]);
-    const { report } = reportOf([started({ concurrency: 4 }), ...row('incus', { workspace: 'copy' }), ...events]);
+    const { report } = reportOf([
+      started({ concurrency: 4 }),
+      ...row('incus', { workspace: 'copy' }),
+      ...events,
+    ]);
     expect(report.places.filter(({ level }) => level === 4)).toMatchObject([
       { entry: 'incus', place: 'm1', n: 2, passed: 2 },
       { entry: 'incus', place: 'm2', n: 2, passed: 2 },
     ]);
-    expect(renderTable(report)).toMatch(/^where the runs were\nmode +at once +on +passed +startup ms\nincus +1 +m[12] +1\/1 +\d+\n/m);
+    expect(renderTable(report)).toMatch(
+      /^where the runs were\nmode +at once +on +passed +startup ms\nincus +1 +m[12] +1\/1 +\d+\n/m,
+    );
   },
   180_000,
 );
@@ -69,7 +87,9 @@ test.skipIf(!env)(
 test.skipIf(!env)(
   'a target puts every run on that member',
   async () => {
-    const { runs } = await matchOn([{ name: 'incus@there', options: { target: 'm2' } }], { runs: 2 });
+    const { runs } = await matchOn([{ name: 'incus@there', options: { target: 'm2' } }], {
+      runs: 2,
+    });
     expect(runs.map(({ outcome, place }) => [outcome, place])).toEqual([
       [PASSED, 'm2'],
       [PASSED, 'm2'],
@@ -78,17 +98,28 @@ test.skipIf(!env)(
   120_000,
 );
 
-test.skipIf(!env)('a target that is no member is refused before anything is launched, with those that there are', async () => {
-  const { runs, eventsOf } = await matchOn([{ name: 'incus@nowhere', options: { target: 'm9' } }]);
-  expect(runs).toEqual([]);
-  expect(eventsOf('unprepared')).toMatchObject([{ outcome: { message: 'the cluster has no member m9', hint: 'target: m1 | m2' } }]);
-});
+test.skipIf(!env)(
+  'a target that is no member is refused before anything is launched, with those that there are',
+  async () => {
+    const { runs, eventsOf } = await matchOn([
+      { name: 'incus@nowhere', options: { target: 'm9' } },
+    ]);
+    expect(runs).toEqual([]);
+    expect(eventsOf('unprepared')).toMatchObject([
+      { outcome: { message: 'the cluster has no member m9', hint: 'target: m1 | m2' } },
+    ]);
+  },
+);
 
 test.skipIf(!env || !isRoot)(
   'a member that is cut off in the middle of a burst takes only its own run with it: the match ends, blames it, and nothing stays',
   async () => {
     const cable = (state: 'up' | 'down') =>
-      output(['ip', '-n', 'cagematch-lan', 'link', 'set', 'm2', state], { env: env ?? {}, timeoutMs: 10_000, code: 'not-ready' });
+      output(['ip', '-n', 'cagematch-lan', 'link', 'set', 'm2', state], {
+        env: env ?? {},
+        timeoutMs: 10_000,
+        code: 'not-ready',
+      });
     onTestFinished(async () => void (await cable('up')));
     let cut: Promise<unknown> | undefined;
     let working = 0;
@@ -97,30 +128,54 @@ test.skipIf(!env || !isRoot)(
       concurrency: 2,
       onEvent(event) {
         // Both of a wave are at work, one on each member.
-        if (event.type === 'phase' && event.phase === 'work' && event.run.includes('*2.')) working += 1;
+        if (event.type === 'phase' && event.phase === 'work' && event.run.includes('*2.'))
+          working += 1;
         if (working === 2) cut ??= cable('down');
       },
     });
     await cut;
     const lost = runs.filter(({ outcome }) => outcome.status === 'failed');
     expect(lost).toMatchObject([
-      { level: 2, place: 'm2', outcome: { cause: 'sandbox', message: expect.stringMatching(/member m2 is lost: /) } },
+      {
+        level: 2,
+        place: 'm2',
+        outcome: { cause: 'sandbox', message: expect.stringMatching(/member m2 is lost: /) },
+      },
     ]);
     // Two rounds of one run and of two at once; from then on all are on the member that is left.
     expect(runs).toHaveLength(6);
     const after = runs.slice(runs.indexOf(lost[0] as (typeof runs)[number]) + 1);
     expect(new Set(after.map(({ place }) => place))).toEqual(new Set(['m1']));
-    const { report } = reportOf([started({ concurrency: 2 }), ...row('incus', { workspace: 'copy' }), ...events]);
-    expect(report.places.filter(({ place }) => place === 'm2').reduce((failed, { n, passed }) => failed + n - passed, 0)).toBe(1);
-    expect(report.burst[0]?.levels.find(({ level }) => level === 2)).toMatchObject({ n: 4, passed: 3 });
+    const { report } = reportOf([
+      started({ concurrency: 2 }),
+      ...row('incus', { workspace: 'copy' }),
+      ...events,
+    ]);
+    expect(
+      report.places
+        .filter(({ place }) => place === 'm2')
+        .reduce((failed, { n, passed }) => failed + n - passed, 0),
+    ).toBe(1);
+    expect(report.burst[0]?.levels.find(({ level }) => level === 2)).toMatchObject({
+      n: 4,
+      passed: 3,
+    });
     // What cannot be removed is told, not forgotten …
     const [left] = await ours();
     expect(lost[0]?.leftovers).toMatchObject([{ kind: 'instance', id: left?.id }]);
-    expect(eventsOf('warning').map(({ message }) => message)).toContainEqual(expect.stringContaining(left?.id ?? ''));
+    expect(eventsOf('warning').map(({ message }) => message)).toContainEqual(
+      expect.stringContaining(left?.id ?? ''),
+    );
     // … and is found when the member is back, by whoever cleans up.
     await cable('up');
-    const back = expect.objectContaining({ id: left?.id, labels: expect.objectContaining({ owner: expect.any(String) }) });
-    await vi.waitFor(async () => expect(await adapter.list(ctx)).toContainEqual(back), { timeout: 30_000, interval: 250 });
+    const back = expect.objectContaining({
+      id: left?.id,
+      labels: expect.objectContaining({ owner: expect.any(String) }),
+    });
+    await vi.waitFor(async () => expect(await adapter.list(ctx)).toContainEqual(back), {
+      timeout: 30_000,
+      interval: 250,
+    });
     for (const item of await ours()) await adapter.reap(ctx, item);
     expect(await ours()).toEqual([]);
   },

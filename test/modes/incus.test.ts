@@ -1,4 +1,5 @@
-// Incus beyond this host, as far as a client that answers as the test wants can show it: OCI images, virtual machines, and the way there.
+// Incus beyond this host, as far as a client that answers as the test wants can show it: OCI
+// images, virtual machines, and the way there.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +18,10 @@ const REMOTES = {
 };
 const IMAGE = 'ghcr:me/cagematch-runner:1';
 
-/** An incus whose every call is noted, with what it is given on stdin; what it prints is what `answers` says of it. */
+/**
+ * An incus whose every call is noted, with what it is given on stdin; what it prints is what
+ * `answers` says of it.
+ */
 function client(answers: string) {
   const folder = temporaryFolder();
   const log = join(folder, 'calls');
@@ -55,14 +59,18 @@ test('an OCI image is launched as it is, with an entry point that idles, and not
   await incus.launch(ctx, spec('sandbox', folder));
   const at = calls().findIndex((call) => call.startsWith('launch'));
   expect(calls()[at]).toBe(`launch ${IMAGE} sandbox`);
-  expect(JSON.parse(calls()[at + 1] ?? '')).toMatchObject({ config: { 'oci.entrypoint': 'sleep infinity' } });
+  expect(JSON.parse(calls()[at + 1] ?? '')).toMatchObject({
+    config: { 'oci.entrypoint': 'sleep infinity' },
+  });
   expect(incus.runner?.(ctx)).toBe(IMAGE);
   await close();
 });
 
 test('a server that runs no OCI images says so before anything is launched; an image of another kind is no matter to it', async () => {
   const { calls, context, close } = client(ANSWERS);
-  await expect(incus.prepare(context({ env: { CAGEMATCH_INCUS_IMAGE: IMAGE } }))).rejects.toMatchObject({
+  await expect(
+    incus.prepare(context({ env: { CAGEMATCH_INCUS_IMAGE: IMAGE } })),
+  ).rejects.toMatchObject({
     code: 'not-ready',
     message: `this Incus runs no OCI images, and ${IMAGE} is one`,
     hint: expect.stringContaining('6.3'),
@@ -76,7 +84,9 @@ test('a server that runs no OCI images says so before anything is launched; an i
 
 test('an image that the user named is never taken away', async () => {
   const { context, close } = client(ANSWERS);
-  await expect(incus.evict?.(context({ env: { CAGEMATCH_INCUS_IMAGE: IMAGE } }))).rejects.toMatchObject({
+  await expect(
+    incus.evict?.(context({ env: { CAGEMATCH_INCUS_IMAGE: IMAGE } })),
+  ).rejects.toMatchObject({
     code: 'image-unavailable',
     message: `${IMAGE} is not ours to take away`,
   });
@@ -100,7 +110,11 @@ test('a virtual machine is launched when the agent in it takes commands, not whe
 });
 
 test('instances that cagematch on another machine has on the same server are left alone; of a lost member’s, which tell no settings, the name tells', async () => {
-  const config = { 'user.cagematch.match': 'm', 'user.cagematch.mode': 'incus', 'user.cagematch.owner': '1:boot' };
+  const config = {
+    'user.cagematch.match': 'm',
+    'user.cagematch.mode': 'incus',
+    'user.cagematch.owner': '1:boot',
+  };
   const instances = [
     { name: 'ours', config: { ...config, 'user.cagematch.host': hostname() } },
     { name: 'theirs', config: { ...config, 'user.cagematch.host': 'elsewhere' } },
@@ -115,7 +129,10 @@ test('instances that cagematch on another machine has on the same server are lef
   await close();
 });
 
-const steps = async (given: Parameters<ReturnType<typeof client>['context']>[0], answers: string) => {
+const steps = async (
+  given: Parameters<ReturnType<typeof client>['context']>[0],
+  answers: string,
+) => {
   const { context } = client(answers);
   return (await incus.setup?.(context(given))) ?? [];
 };
@@ -124,9 +141,17 @@ test('on a Mac the way there is a Lima VM, and a runner image for it', async () 
   const silent = 'echo "Error: The incus daemon doesn\'t appear to be started" >&2; exit 1';
   expect(await steps({ platform: 'darwin' }, silent)).toMatchObject([
     { text: 'the incus client', done: true },
-    { text: expect.stringContaining('Lima VM'), done: false, hint: expect.stringContaining('colima start --runtime incus') },
+    {
+      text: expect.stringContaining('Lima VM'),
+      done: false,
+      hint: expect.stringContaining('colima start --runtime incus'),
+    },
     { text: 'the server trusts you', done: false },
-    { text: expect.stringContaining('runner image'), done: false, hint: expect.stringContaining('CAGEMATCH_INCUS_IMAGE=') },
+    {
+      text: expect.stringContaining('runner image'),
+      done: false,
+      hint: expect.stringContaining('CAGEMATCH_INCUS_IMAGE='),
+    },
   ]);
 });
 

@@ -1,4 +1,5 @@
-// A runtime whose machine holds one process only, through the whole command line: what needs exec is refused with its cause, the rest runs.
+// A runtime whose machine holds one process only, through the whole command line: what needs exec
+// is refused with its cause, the rest runs.
 import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,7 +25,10 @@ afterAll(async () => {
 });
 
 function run(...args: string[]) {
-  const PATH = [fakeCommands({ podman: PODMAN, krun: printing({ stdout: 'krun version 1.15' }) }), podman.env.PATH].join(delimiter);
+  const PATH = [
+    fakeCommands({ podman: PODMAN, krun: printing({ stdout: 'krun version 1.15' }) }),
+    podman.env.PATH,
+  ].join(delimiter);
   return cagematch(ownHouse, args, { cwd: place.cwd, env: { ...podman.env, PATH } });
 }
 
@@ -32,24 +36,59 @@ function run(...args: string[]) {
 const hasDevice = existsSync('/dev/kvm');
 
 test('warm, it has no row, and the reason is told', async () => {
-  const { exitCode, stderr } = await run('run', 'podman:krun', '--state', 'warm', '--model', 'replay');
+  const { exitCode, stderr } = await run(
+    'run',
+    'podman:krun',
+    '--state',
+    'warm',
+    '--model',
+    'replay',
+  );
   expect(exitCode).toBe(3);
-  expect(stderr).toContain("podman:krun: what is exec'd in a sandbox of it that idles runs outside of its walls");
+  expect(stderr).toContain(
+    "podman:krun: what is exec'd in a sandbox of it that idles runs outside of its walls",
+  );
   expect(stderr).toContain('--state prepared');
 });
 
 test.skipIf(!hasDevice)('prepared, it runs the task as the container’s first process', async () => {
-  const { exitCode, stdout, stderr } = await run('run', 'podman:krun', '--runs', '1', '--model', 'replay');
+  const { exitCode, stdout, stderr } = await run(
+    'run',
+    'podman:krun',
+    '--runs',
+    '1',
+    '--model',
+    'replay',
+  );
   expect(exitCode, stderr).toBe(0);
   expect(stdout).toMatch(/^A podman:krun \(stand-in\) +microvm +\d.* 1\/1 /m);
-  expect(readFileSync(join(podman.env.CAGEMATCH_STAND_IN_STATE ?? '', 'told'), 'utf8')).toMatch(/^(krun\n)+$/);
+  expect(readFileSync(join(podman.env.CAGEMATCH_STAND_IN_STATE ?? '', 'told'), 'utf8')).toMatch(
+    /^(krun\n)+$/,
+  );
 });
 
-test.skipIf(!hasDevice)('what a probe tries by exec breaks off with the cause, and is never told as if it had been inside', async () => {
-  const { stdout } = await run('probe', 'podman:krun', '--only', 'walls,tax', '--rounds', '1', '--json', '-');
-  const document = JSON.parse(stdout) as ProbeDocument;
-  const reason = "krun runs a container's first process in its machine, and what is exec'd beside it";
-  expect(document.brokeOff).toMatchObject(['walls', 'tax'].map((what) => ({ entry: 'podman:krun', what, reason })));
-  expect(document.walls['podman:krun'] ?? []).toEqual([]);
-  expect((document.tax['podman:krun'] ?? []).filter((measurement) => !('gap' in measurement))).toEqual([]);
-});
+test.skipIf(!hasDevice)(
+  'what a probe tries by exec breaks off with the cause, and is never told as if it had been inside',
+  async () => {
+    const { stdout } = await run(
+      'probe',
+      'podman:krun',
+      '--only',
+      'walls,tax',
+      '--rounds',
+      '1',
+      '--json',
+      '-',
+    );
+    const document = JSON.parse(stdout) as ProbeDocument;
+    const reason =
+      "krun runs a container's first process in its machine, and what is exec'd beside it";
+    expect(document.brokeOff).toMatchObject(
+      ['walls', 'tax'].map((what) => ({ entry: 'podman:krun', what, reason })),
+    );
+    expect(document.walls['podman:krun'] ?? []).toEqual([]);
+    expect(
+      (document.tax['podman:krun'] ?? []).filter((measurement) => !('gap' in measurement)),
+    ).toEqual([]);
+  },
+);

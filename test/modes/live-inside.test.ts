@@ -1,8 +1,15 @@
-// Live where guests cannot reach the gateway: the agent asks the API itself, on a way that was asked for, and the clocks are kept.
-// The API is a cassette of this process on the loopback; no real one is ever asked.
+// Live where guests cannot reach the gateway: the agent asks the API itself, on a way that was
+// asked for, and the clocks are kept. The API is a cassette of this process on the loopback; no
+// real one is ever asked.
 import { once } from 'node:events';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { createServer, type IncomingMessage, type RequestListener, request, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  request,
+  type Server,
+} from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
@@ -29,11 +36,14 @@ const TOKEN = `sk-ant-oat01-${'live-inside-'.repeat(8)}AA`;
 async function openApi(refuse?: number) {
   const shown: string[] = [];
   const api: RequestListener = (req, res) => {
-    if (req.method === 'POST') shown.push(req.headers.authorization ?? `x-api-key ${req.headers['x-api-key']}`);
+    if (req.method === 'POST')
+      shown.push(req.headers.authorization ?? `x-api-key ${req.headers['x-api-key']}`);
     if (refuse === undefined) return void serveReplay(req, res, cassette);
     res
       .writeHead(refuse, { 'content-type': 'application/json' })
-      .end('{"type":"error","error":{"type":"authentication_error","message":"invalid bearer token"}}');
+      .end(
+        '{"type":"error","error":{"type":"authentication_error","message":"invalid bearer token"}}',
+      );
   };
   return { shown, api, url: `http://127.0.0.1:${await listening(createServer(api))}` };
 }
@@ -68,7 +78,10 @@ function holding(folders: string[], text: string): string[] {
   return folders.flatMap((folder) =>
     readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .map((name) => join(folder, name))
-      .filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile() && readFileSync(file).includes(text)),
+      .filter(
+        (file) =>
+          statSync(file, { throwIfNoEntry: false })?.isFile() && readFileSync(file).includes(text),
+      ),
   );
 }
 
@@ -81,7 +94,9 @@ test.each(MODES)(
   '%s, by way of %s: the task passes, the API sees the credential, and it is written down nowhere',
   async (mode, way, open) => {
     const { shown, url } = await openApi();
-    const { row, exitCode, output, written } = await live(await open(), [mode, '--deliver', way], { CAGEMATCH_UPSTREAM: url });
+    const { row, exitCode, output, written } = await live(await open(), [mode, '--deliver', way], {
+      CAGEMATCH_UPSTREAM: url,
+    });
     expect(row, output).toMatchObject({
       n: 1,
       passed: 1,
@@ -102,16 +117,26 @@ test.each([...MODES, ['docker-sandbox', 'runtime-proxy or env', dockerSandbox]] 
   async (mode, ways, open) => {
     const { shown, url } = await openApi();
     const { row, exitCode } = await live(await open(), [mode], { CAGEMATCH_UPSTREAM: url });
-    const message = 'its guests cannot reach the gateway: a credential of yours would have to go into them, which has to be asked for';
-    expect(row?.failures).toMatchObject([{ outcome: { message, hint: `--deliver ${ways}, or --model replay` } }]);
+    const message =
+      'its guests cannot reach the gateway: a credential of yours would have to go into them, which has to be asked for';
+    expect(row?.failures).toMatchObject([
+      { outcome: { message, hint: `--deliver ${ways}, or --model replay` } },
+    ]);
     expect([exitCode, shown]).toEqual([1, []]);
   },
 );
 
 test('a secret that was stored with an app before the match is not this match’s to choose', async () => {
-  const { row } = await live(await fly(), ['fly', '--deliver', 'remote-secret'], { CAGEMATCH_UPSTREAM: 'http://127.0.0.1:9' });
+  const { row } = await live(await fly(), ['fly', '--deliver', 'remote-secret'], {
+    CAGEMATCH_UPSTREAM: 'http://127.0.0.1:9',
+  });
   expect(row?.failures).toMatchObject([
-    { outcome: { message: expect.stringContaining('no live model by way of remote-secret'), hint: '--deliver env, or --model replay' } },
+    {
+      outcome: {
+        message: expect.stringContaining('no live model by way of remote-secret'),
+        hint: '--deliver env, or --model replay',
+      },
+    },
   ]);
 });
 
@@ -122,11 +147,18 @@ test('a credential that the API refuses is blamed as one', async () => {
 });
 
 test('an API that does not answer is blamed as the model, with its words', async () => {
-  const { row } = await live(await fly(), ['fly', '--deliver', 'env', '--timeout', '20'], { CAGEMATCH_UPSTREAM: 'http://127.0.0.1:9' });
-  expect(row?.failures).toMatchObject([{ outcome: { cause: expect.stringMatching(/^(model|timeout)$/) } }]);
+  const { row } = await live(await fly(), ['fly', '--deliver', 'env', '--timeout', '20'], {
+    CAGEMATCH_UPSTREAM: 'http://127.0.0.1:9',
+  });
+  expect(row?.failures).toMatchObject([
+    { outcome: { cause: expect.stringMatching(/^(model|timeout)$/) } },
+  ]);
 }, 120_000);
 
-/** A runtime's proxy on the host: it ends the tunnel, puts the key that it keeps in the place of the word for it, and asks the API. */
+/**
+ * A runtime's proxy on the host: it ends the tunnel, puts the key that it keeps in the place of the
+ * word for it, and asks the API.
+ */
 async function openRuntimeProxy(key: string, api: RequestListener): Promise<string> {
   const inner = createServer((req, res) => {
     if (req.headers['x-api-key'] === 'proxy-managed') req.headers['x-api-key'] = key;
@@ -144,10 +176,21 @@ test('docker-sandbox, by way of runtime-proxy: the guest has a word for the key,
   const { shown, api } = await openApi();
   const proxy = await openRuntimeProxy(key, api);
   const stand = await dockerSandbox();
-  await execa('sbx', ['secret', 'set', 'anthropic'], { env: stand.env, extendEnv: false, input: key });
+  await execa('sbx', ['secret', 'set', 'anthropic'], {
+    env: stand.env,
+    extendEnv: false,
+    input: key,
+  });
   const args = ['docker-sandbox', '--deliver', 'runtime-proxy'];
-  const { row, output } = await live(stand, args, { CAGEMATCH_UPSTREAM: 'http://api.localhost', CAGEMATCH_STAND_IN_PROXY: proxy });
-  expect(row, output).toMatchObject({ n: 1, passed: 1, auth: { path: 'runtime-proxy', delivered: 'yes', header: 'x-api-key' } });
+  const { row, output } = await live(stand, args, {
+    CAGEMATCH_UPSTREAM: 'http://api.localhost',
+    CAGEMATCH_STAND_IN_PROXY: proxy,
+  });
+  expect(row, output).toMatchObject({
+    n: 1,
+    passed: 1,
+    auth: { path: 'runtime-proxy', delivered: 'yes', header: 'x-api-key' },
+  });
   expect(shown).toEqual([1, 2, 3].map(() => `x-api-key ${key}`));
 });
 
@@ -165,10 +208,18 @@ test('docker-sandbox, by way of env, goes through its proxy too', async () => {
 
 describe('what passes', () => {
   /** What a guest's agent gets, and what the API saw. */
-  async function through(api: RequestListener, env: Record<string, string> = {}, upstream?: (port: number) => string, server?: Server) {
+  async function through(
+    api: RequestListener,
+    env: Record<string, string> = {},
+    upstream?: (port: number) => string,
+    server?: Server,
+  ) {
     const port = await listening(server ?? createServer(api));
     const front = await listening(
-      createServer((req, res) => void serveForward(req, res, upstream?.(port) ?? `http://127.0.0.1:${port}`, env)),
+      createServer(
+        (req, res) =>
+          void serveForward(req, res, upstream?.(port) ?? `http://127.0.0.1:${port}`, env),
+      ),
     );
     const answer = await new Promise<IncomingMessage>((resolve, reject) =>
       request(
@@ -197,7 +248,11 @@ describe('what passes', () => {
       res.writeHead(529, { 'content-encoding': 'gzip', 'retry-after': '7' }).end(sent);
     });
     expect(body.equals(sent)).toBe(true);
-    expect({ status, ...headers }).toMatchObject({ status: 529, 'content-encoding': 'gzip', 'retry-after': '7' });
+    expect({ status, ...headers }).toMatchObject({
+      status: 529,
+      'content-encoding': 'gzip',
+      'retry-after': '7',
+    });
     expect(seen).toEqual([['/v1/messages?beta=true', 'Bearer x', 'gzip']]);
   });
 
@@ -210,7 +265,9 @@ describe('what passes', () => {
   ])('%s %s is answered in the guest, and the API never sees it', async (method, path) => {
     const seen: unknown[] = [];
     const api = await listening(createServer((req, res) => void res.end(seen.push(req.url))));
-    const front = await listening(createServer((req, res) => void serveForward(req, res, `http://127.0.0.1:${api}/base`, {})));
+    const front = await listening(
+      createServer((req, res) => void serveForward(req, res, `http://127.0.0.1:${api}/base`, {})),
+    );
     const outgoing = request({ host: '127.0.0.1', port: front, method, path }).end();
     const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
     answer.resume();
@@ -219,7 +276,9 @@ describe('what passes', () => {
 
   test('a connection that the API breaks is broken for the agent, which tries again then', async () => {
     const api = createServer((req) => void req.socket.resetAndDestroy());
-    await expect(through(() => {}, {}, undefined, api as unknown as Server)).rejects.toMatchObject({ code: 'ECONNRESET' });
+    await expect(through(() => {}, {}, undefined, api as unknown as Server)).rejects.toMatchObject({
+      code: 'ECONNRESET',
+    });
   });
 
   test.each([
@@ -231,7 +290,10 @@ describe('what passes', () => {
   });
 
   test('a proxy that refuses the way is named, and the agent gets an error of the API’s shape', async () => {
-    const proxy = createServer().on('connect', (_req, socket: Socket) => void socket.end('HTTP/1.1 403 Forbidden\r\n\r\n'));
+    const proxy = createServer().on(
+      'connect',
+      (_req, socket: Socket) => void socket.end('HTTP/1.1 403 Forbidden\r\n\r\n'),
+    );
     const url = `http://127.0.0.1:${await listening(proxy)}`;
     const { status, body } = await through(() => {}, { http_proxy: url });
     expect(status).toBe(502);
@@ -242,9 +304,13 @@ describe('what passes', () => {
   });
 
   test('over TLS too, through a proxy that only tunnels; a certificate that nobody trusts ends it', async () => {
-    const file = (name: string) => readFileSync(fileURLToPath(new URL(`../support/loopback-tls/${name}`, import.meta.url)));
+    const file = (name: string) =>
+      readFileSync(fileURLToPath(new URL(`../support/loopback-tls/${name}`, import.meta.url)));
     const { tunnelled, url: https_proxy } = await openTunnel();
-    const server = createTlsServer({ key: file('key.pem'), cert: file('cert.pem') }, (_req, res) => void res.end('{}'));
+    const server = createTlsServer(
+      { key: file('key.pem'), cert: file('cert.pem') },
+      (_req, res) => void res.end('{}'),
+    );
     const { status, body } = await through(
       () => {},
       { https_proxy },
@@ -259,9 +325,21 @@ describe('what passes', () => {
   test.each([
     ['https://api.anthropic.com/', { HTTPS_PROXY: 'http://p:1' }, 'http://p:1/'],
     ['https://api.anthropic.com/', { HTTP_PROXY: 'http://p:1' }, undefined],
-    ['https://api.anthropic.com/', { https_proxy: 'http://p:1', no_proxy: 'localhost, .anthropic.com' }, undefined],
-    ['https://api.anthropic.com/', { https_proxy: 'http://p:1', NO_PROXY: 'anthropic.com' }, undefined],
-    ['https://api.anthropic.com/', { https_proxy: 'http://p:1', NO_PROXY: 'pic.com' }, 'http://p:1/'],
+    [
+      'https://api.anthropic.com/',
+      { https_proxy: 'http://p:1', no_proxy: 'localhost, .anthropic.com' },
+      undefined,
+    ],
+    [
+      'https://api.anthropic.com/',
+      { https_proxy: 'http://p:1', NO_PROXY: 'anthropic.com' },
+      undefined,
+    ],
+    [
+      'https://api.anthropic.com/',
+      { https_proxy: 'http://p:1', NO_PROXY: 'pic.com' },
+      'http://p:1/',
+    ],
     ['https://api.anthropic.com/', { https_proxy: 'http://p:1', NO_PROXY: '*' }, undefined],
   ])('to %s with %j goes by %s', (url, env, proxy) => {
     expect(proxyFor(new URL(url), env)?.href).toBe(proxy);

@@ -1,4 +1,5 @@
-// Which machine of a runtime's takes the next sandbox, and word of one that is lost; the runtime's answers are the test's, time is not.
+// Which machine of a runtime's takes the next sandbox, and word of one that is lost; the runtime's
+// answers are the test's, time is not.
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { stream } from '../../lib/os/stream.js';
 import { type Member, untilLost, watchMembers } from '../../modes/incus/members.js';
@@ -7,8 +8,13 @@ import { thrownBy } from '../support/thrown.js';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-const there = (...names: string[]): Member[] => names.map((name) => ({ name, online: true, status: 'Online: Fully operational' }));
-const offline = (name: string): Member => ({ name, online: false, status: 'Offline: No heartbeat for 20 s' });
+const there = (...names: string[]): Member[] =>
+  names.map((name) => ({ name, online: true, status: 'Online: Fully operational' }));
+const offline = (name: string): Member => ({
+  name,
+  online: false,
+  status: 'Offline: No heartbeat for 20 s',
+});
 
 async function watching(first: Member[]) {
   const answers: (Member[] | Error)[] = [first];
@@ -29,7 +35,12 @@ async function watching(first: Member[]) {
 describe('a place for the next sandbox', () => {
   test('is the member that holds the fewest of ours, in turns where they hold as many', async () => {
     const { members } = await watching(there('m1', 'm2', 'm3'));
-    expect(['a', 'b', 'c', 'd'].map((name) => members.place(name))).toEqual(['m1', 'm2', 'm3', 'm1']);
+    expect(['a', 'b', 'c', 'd'].map((name) => members.place(name))).toEqual([
+      'm1',
+      'm2',
+      'm3',
+      'm1',
+    ]);
     members.left('b');
     members.left('c');
     expect(['e', 'f', 'g'].map((name) => members.place(name))).toEqual(['m2', 'm3', 'm2']);
@@ -72,7 +83,10 @@ describe('a place for the next sandbox', () => {
       hint: 'target: m1',
     });
     await reports([offline('m1'), offline('m2')]);
-    expect(thrownBy(() => members.place('d'))).toMatchObject({ code: 'launch-failed', message: 'no member is online' });
+    expect(thrownBy(() => members.place('d'))).toMatchObject({
+      code: 'launch-failed',
+      message: 'no member is online',
+    });
   });
 });
 
@@ -83,10 +97,18 @@ describe('a sandbox whose member', () => {
     const onLost = vi.fn();
     void members.lost('b').then(onLost);
     await reports(there('m1', 'm2'));
-    expect([here, gone, members.whyLost('b'), onLost.mock.calls]).toEqual(['m1', 'm2', undefined, []]);
+    expect([here, gone, members.whyLost('b'), onLost.mock.calls]).toEqual([
+      'm1',
+      'm2',
+      undefined,
+      [],
+    ]);
     await reports([...there('m1'), offline('m2')]);
     expect(onLost.mock.calls).toEqual([['member m2 is lost: Offline: No heartbeat for 20 s']]);
-    expect([members.whyLost('a'), members.whyLost('b')]).toEqual([undefined, 'member m2 is lost: Offline: No heartbeat for 20 s']);
+    expect([members.whyLost('a'), members.whyLost('b')]).toEqual([
+      undefined,
+      'member m2 is lost: Offline: No heartbeat for 20 s',
+    ]);
   });
 
   test('was removed from the cluster is lost too', async () => {
@@ -123,7 +145,9 @@ test('a client that says nothing any more ends when its sandbox is lost, with th
   const lost = new Promise<string>((resolve) => {
     lose = resolve;
   });
-  const client = stream(['sh', '-c', 'echo working; exec sleep 300'], { env: { PATH: process.env.PATH ?? '' } });
+  const client = stream(['sh', '-c', 'echo working; exec sleep 300'], {
+    env: { PATH: process.env.PATH ?? '' },
+  });
   const seen: unknown[] = [];
   for await (const event of untilLost(client, lost)) {
     seen.push(event);

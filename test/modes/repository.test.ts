@@ -1,5 +1,14 @@
 // A folder as a git repository that git itself did not make, and takes.
-import { chmodSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, it } from 'vitest';
@@ -9,11 +18,15 @@ import { temporaryFolder } from '../support/temporary-folder.js';
 /** A folder with these files, its repository, and a clone of that. */
 async function cloned(make: (folder: string) => void) {
   const root = temporaryFolder();
-  const [folder, repository, clone] = ['folder', 'repository', 'clone'].map((name) => join(root, name)) as [string, string, string];
+  const [folder, repository, clone] = ['folder', 'repository', 'clone'].map((name) =>
+    join(root, name),
+  ) as [string, string, string];
   for (const path of [folder, repository]) mkdirSync(path);
   make(folder);
   const { whole } = writeRepository(folder, repository);
-  const fsck = await execa('git', ['-C', repository, 'fsck', '--strict', '--full'], { reject: false });
+  const fsck = await execa('git', ['-C', repository, 'fsck', '--strict', '--full'], {
+    reject: false,
+  });
   expect({ code: fsck.exitCode, stderr: fsck.stderr }).toEqual({ code: 0, stderr: '' });
   await execa('git', ['clone', '--quiet', repository, clone]);
   const { stdout } = await execa('git', ['-C', clone, 'status', '--porcelain']);
@@ -25,7 +38,8 @@ it('git finds no fault with it, and clones files, programs, links and folders in
   const bytes = Buffer.from(Array.from({ length: 70_000 }, (_, at) => at % 256));
   const { whole, clone } = await cloned((folder) => {
     // `a.b` stands before the folder `a`, and `a0` behind it.
-    for (const name of ['a.b', 'a0', 'ünïcode', 'empty']) writeFileSync(join(folder, name), name === 'empty' ? '' : name);
+    for (const name of ['a.b', 'a0', 'ünïcode', 'empty'])
+      writeFileSync(join(folder, name), name === 'empty' ? '' : name);
     mkdirSync(join(folder, 'a/deep'), { recursive: true });
     writeFileSync(join(folder, 'a/deep/bytes'), bytes);
     writeFileSync(join(folder, 'run'), '#!/bin/sh\n');
@@ -33,7 +47,16 @@ it('git finds no fault with it, and clones files, programs, links and folders in
     symlinkSync('/etc/passwd', join(folder, 'link'));
   });
   expect(whole).toBe(true);
-  expect(readdirSync(clone).sort()).toEqual(['.git', 'a', 'a.b', 'a0', 'empty', 'link', 'run', 'ünïcode']);
+  expect(readdirSync(clone).sort()).toEqual([
+    '.git',
+    'a',
+    'a.b',
+    'a0',
+    'empty',
+    'link',
+    'run',
+    'ünïcode',
+  ]);
   expect(readFileSync(join(clone, 'a/deep/bytes')).equals(bytes)).toBe(true);
   expect(statSync(join(clone, 'run')).mode & 0o111).not.toBe(0);
   expect(statSync(join(clone, 'a0')).mode & 0o111).toBe(0);

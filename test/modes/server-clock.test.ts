@@ -7,7 +7,8 @@ const date = (ms: number) => new Date(ms).toUTCString();
 
 /** @param aheadMs how far the server's clock is ahead */
 function heardAt(aheadMs: number, ...sentMs: number[]) {
-  // Our clock reads 0 when the wall's reads SECOND; a way there and back takes 20 ms, and half of it is over when the server looks.
+  // Our clock reads 0 when the wall's reads SECOND; a way there and back takes 20 ms, and half of
+  // it is over when the server looks.
   const clock = createServerClock(
     () => SECOND,
     () => 0,
@@ -46,12 +47,18 @@ it('a server that tells no time, or nonsense, leaves it unknown', () => {
   const clock = createServerClock();
   clock.observe(null, 0, 1);
   clock.observe('yesterday', 0, 1);
-  expect([clock.ahead(), clock.latest(1), describeSkew(clock)]).toEqual([undefined, undefined, undefined]);
+  expect([clock.ahead(), clock.latest(1), describeSkew(clock)]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
 });
 
 it('is told in words that stay the same while the clocks do', () => {
   for (const sent of [0, 400, 800]) {
     expect(describeSkew(heardAt(0, sent))).toBe("as this machine's, to the second");
-    expect(describeSkew(heardAt(-90_000, sent, sent + 330, sent + 660))).toBe("90 s behind this machine's");
+    expect(describeSkew(heardAt(-90_000, sent, sent + 330, sent + 660))).toBe(
+      "90 s behind this machine's",
+    );
   }
 });

@@ -1,4 +1,5 @@
-// Stand-ins refuse what the real command lines refuse, with the same exit code: asked of both, wherever the real one answers.
+// Stand-ins refuse what the real command lines refuse, with the same exit code: asked of both,
+// wherever the real one answers.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { capture } from '../../lib/os/capture.js';
 import { machineEnv } from '../support/machine-env.js';
@@ -64,7 +65,16 @@ const CASES: Record<string, { asks: string[]; cases: [number, ...string[]][] }> 
       [1, 'no-such-command'],
       [1, 'exec', '--no-such-flag', NOT_THERE],
       [1, `--context=${NOT_THERE}`, 'get', 'pods'],
-      [1, `--context=${NOT_THERE}`, 'delete', 'jobs,pods', '--selector=a=b', '--ignore-not-found', '--wait', '--timeout=1s'],
+      [
+        1,
+        `--context=${NOT_THERE}`,
+        'delete',
+        'jobs,pods',
+        '--selector=a=b',
+        '--ignore-not-found',
+        '--wait',
+        '--timeout=1s',
+      ],
       [0, 'config', 'get-contexts', '--output=name'],
     ],
   },
@@ -74,7 +84,8 @@ const real = machineEnv;
 
 describe.each(Object.entries(CASES))('%s', async (program, { asks, cases }) => {
   const answers = await capture([program, ...asks], { env: real, timeoutMs: 5000, cwd: '/' });
-  const isReal = answers.end.type === 'exit' && answers.end.code === 0 && answers.stdout.trim() !== '';
+  const isReal =
+    answers.end.type === 'exit' && answers.end.code === 0 && answers.stdout.trim() !== '';
   let standIn: StandIn;
   beforeAll(async () => {
     standIn = await openStandIn(program);
@@ -82,11 +93,19 @@ describe.each(Object.entries(CASES))('%s', async (program, { asks, cases }) => {
   afterAll(() => standIn.close());
 
   describe.each(['stand-in', 'real'])('%s', (which) => {
-    test.skipIf(which === 'real' && !isReal).each(cases)('exits %i: %s %s %s %s %s', async (code, ...args) => {
-      const env = which === 'real' ? real : standIn.env;
-      const result = await capture([program, ...args], { env, timeoutMs: 20_000, cwd: '/', input: '' });
-      expect(result.end).toEqual({ type: 'exit', code });
-      if (code !== 0) expect(result.stderr.trim()).not.toBe('');
-    });
+    test.skipIf(which === 'real' && !isReal).each(cases)(
+      'exits %i: %s %s %s %s %s',
+      async (code, ...args) => {
+        const env = which === 'real' ? real : standIn.env;
+        const result = await capture([program, ...args], {
+          env,
+          timeoutMs: 20_000,
+          cwd: '/',
+          input: '',
+        });
+        expect(result.end).toEqual({ type: 'exit', code });
+        if (code !== 0) expect(result.stderr.trim()).not.toBe('');
+      },
+    );
   });
 });

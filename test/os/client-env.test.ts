@@ -1,4 +1,5 @@
-// What the programs that a mode starts find in their environment: recorded by fakes in the place of every program there is.
+// What the programs that a mode starts find in their environment: recorded by fakes in the place of
+// every program there is.
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -16,7 +17,16 @@ const modes = [...(await loadModes()).values()];
 const SECRETS = [
   ...modes.flatMap(({ inputs }) => Object.keys(inputs).filter((name) => inputs[name]?.secret)),
   ...Object.entries(OWN_INPUTS).flatMap(([name, input]) => ('secret' in input ? [name] : [])),
-  ...['GITHUB_TOKEN', 'GH_TOKEN', 'AWS_SECRET_ACCESS_KEY', 'NPM_TOKEN', 'SSH_AUTH_SOCK', 'NODE_OPTIONS', 'LD_PRELOAD', 'BASH_ENV'],
+  ...[
+    'GITHUB_TOKEN',
+    'GH_TOKEN',
+    'AWS_SECRET_ACCESS_KEY',
+    'NPM_TOKEN',
+    'SSH_AUTH_SOCK',
+    'NODE_OPTIONS',
+    'LD_PRELOAD',
+    'BASH_ENV',
+  ],
   ...['CLAUDE_CONFIG_DIR', 'ANTHROPIC_BASE_URL', 'DATABASE_URL'],
 ];
 const CALLER: Env = {
@@ -33,13 +43,19 @@ const CALLER: Env = {
 };
 
 /** Programs that note their environment, and fail. */
-function recorders(programs: readonly string[]): { path: string; seen(): { program: string; env: Env }[] } {
+function recorders(programs: readonly string[]): {
+  path: string;
+  seen(): { program: string; env: Env }[];
+} {
   const path = temporaryFolder();
   const log = join(temporaryFolder(), 'log');
   mkdirSync(log);
   for (const program of programs) {
     const file = join(path, program);
-    writeFileSync(file, `#!/bin/sh\n/usr/bin/env -0 > ${log}/.$$ && /bin/mv ${log}/.$$ ${log}/$$.${program}\nexit 1\n`);
+    writeFileSync(
+      file,
+      `#!/bin/sh\n/usr/bin/env -0 > ${log}/.$$ && /bin/mv ${log}/.$$ ${log}/$$.${program}\nexit 1\n`,
+    );
     chmodSync(file, 0o755);
   }
   return {
@@ -79,7 +95,14 @@ const PROGRAMS = [
 async function startedPrograms(mode: Mode, uid: number) {
   const { path, seen } = recorders(PROGRAMS);
   const env = { ...CALLER, PATH: path };
-  const base = { env, platform: 'linux' as const, uid, match: 'none', signal: new AbortController().signal, say: () => {} };
+  const base = {
+    env,
+    platform: 'linux' as const,
+    uid,
+    match: 'none',
+    signal: new AbortController().signal,
+    say: () => {},
+  };
   const keeper = createKeeper();
   await detectAll([mode], (candidate) => contextFor(base, keeper, candidate));
   const ctx = contextFor(base, keeper, mode);
@@ -89,27 +112,33 @@ async function startedPrograms(mode: Mode, uid: number) {
   return seen();
 }
 
-describe.each(modes.map((mode) => ({ mode, id: mode.id })))('the programs that $id starts', ({ mode }) => {
-  test('get no secret but those that the mode declares', async () => {
-    const programs = await startedPrograms(mode, 1000);
-    for (const { program, env } of programs) {
-      const secrets = SECRETS.filter((name) => env[name] !== undefined);
-      const declared = [...Object.keys(mode.inputs), ...(mode.clientVariables ?? [])];
-      expect(
-        secrets.filter((name) => !declared.includes(name)),
-        program,
-      ).toEqual([]);
-      expect(env.HOME === undefined ? undefined : 'has one', program).toBe('has one');
-    }
-    if (['docker', 'podman', 'incus'].includes(mode.id)) expect(programs.map(({ program }) => program)).toContain(mode.id);
-  });
-});
+describe.each(modes.map((mode) => ({ mode, id: mode.id })))(
+  'the programs that $id starts',
+  ({ mode }) => {
+    test('get no secret but those that the mode declares', async () => {
+      const programs = await startedPrograms(mode, 1000);
+      for (const { program, env } of programs) {
+        const secrets = SECRETS.filter((name) => env[name] !== undefined);
+        const declared = [...Object.keys(mode.inputs), ...(mode.clientVariables ?? [])];
+        expect(
+          secrets.filter((name) => !declared.includes(name)),
+          program,
+        ).toEqual([]);
+        expect(env.HOME === undefined ? undefined : 'has one', program).toBe('has one');
+      }
+      if (['docker', 'podman', 'incus'].includes(mode.id))
+        expect(programs.map(({ program }) => program)).toContain(mode.id);
+    });
+  },
+);
 
 test('a mode declares no variable of the agent and none by which programs are made to load something', () => {
   for (const { id, inputs, clientVariables = [] } of modes) {
     const names = [...Object.keys(inputs), ...clientVariables];
     expect(
-      names.filter((name) => /^(ANTHROPIC_|CLAUDE_|GITHUB_|GH_|LD_|DYLD_|NODE_OPTIONS|BASH_ENV|ENV$|PYTHON)/.test(name)),
+      names.filter((name) =>
+        /^(ANTHROPIC_|CLAUDE_|GITHUB_|GH_|LD_|DYLD_|NODE_OPTIONS|BASH_ENV|ENV$|PYTHON)/.test(name),
+      ),
       id,
     ).toEqual([]);
   }
@@ -117,13 +146,32 @@ test('a mode declares no variable of the agent and none by which programs are ma
 
 test('a mode that nobody has thought of gets what it declares and what any program needs', () => {
   const mode = { inputs: { MINE: { help: 'x', secret: true } }, clientVariables: ['ITS_CLIENTS'] };
-  const env = { PATH: '/bin', Path: 'C:', HOME: '/h', LC_TIME: 'C', http_proxy: 'p', XDG_STATE_HOME: '/s', MINE: 'm', ITS_CLIENTS: 'i' };
+  const env = {
+    PATH: '/bin',
+    Path: 'C:',
+    HOME: '/h',
+    LC_TIME: 'C',
+    http_proxy: 'p',
+    XDG_STATE_HOME: '/s',
+    MINE: 'm',
+    ITS_CLIENTS: 'i',
+  };
   expect(clientEnv({ ...env, THEIRS: 't', GITHUB_TOKEN: 'g' }, mode)).toEqual(env);
-  expect(programEnv({ ...env, THEIRS: 't' })).toEqual({ ...env, MINE: undefined, ITS_CLIENTS: undefined });
+  expect(programEnv({ ...env, THEIRS: 't' })).toEqual({
+    ...env,
+    MINE: undefined,
+    ITS_CLIENTS: undefined,
+  });
 });
 
 test('a process of another user gets nothing of the caller’s own, and no password', () => {
-  const env = { ...CALLER, PATH: '/bin', TMPDIR: '/t', CONTAINERS_CONF: '/c', DBUS_SESSION_BUS_ADDRESS: 'unix:path=/run/user/0/bus' };
+  const env = {
+    ...CALLER,
+    PATH: '/bin',
+    TMPDIR: '/t',
+    CONTAINERS_CONF: '/c',
+    DBUS_SESSION_BUS_ADDRESS: 'unix:path=/run/user/0/bus',
+  };
   expect(otherUserEnv(env, ['CONTAINERS_CONF'])).toEqual({
     PATH: '/bin',
     TMPDIR: '/t',
@@ -139,7 +187,9 @@ test.skipIf(process.getuid?.() !== 0)(
   async () => {
     const podman = modes.find(({ id }) => id === 'podman');
     if (!podman) throw new Error('there is no such mode');
-    const called = (await startedPrograms(podman, 0)).filter(({ program }) => program === 'setpriv');
+    const called = (await startedPrograms(podman, 0)).filter(
+      ({ program }) => program === 'setpriv',
+    );
     expect(called.length).toBeGreaterThan(0);
     for (const { env } of called) {
       expect(Object.values(env).join(' ')).not.toMatch(/secret|password/);

@@ -22,7 +22,8 @@ function alive(pid: number): boolean {
 /** Killed is not yet gone; what cannot be killed fails the test at its bound. */
 async function gone(pid: number): Promise<boolean> {
   const deadline = performance.now() + 2000;
-  while (alive(pid) && performance.now() < deadline) await new Promise((resolve) => setImmediate(resolve));
+  while (alive(pid) && performance.now() < deadline)
+    await new Promise((resolve) => setImmediate(resolve));
   return !alive(pid);
 }
 
@@ -44,7 +45,10 @@ describe('capture', () => {
   });
 
   test('tells a signal as a signal', async () => {
-    expect((await capture(sh('kill -TERM $$'), { env, timeoutMs: 5000 })).end).toEqual({ type: 'signal', name: 'SIGTERM' });
+    expect((await capture(sh('kill -TERM $$'), { env, timeoutMs: 5000 })).end).toEqual({
+      type: 'signal',
+      name: 'SIGTERM',
+    });
   });
 
   test('says that a program is missing, and never throws', async () => {
@@ -57,16 +61,24 @@ describe('capture', () => {
     ['holds a zero byte', 'a\0b'],
     ['is longer than the system takes', 'x'.repeat(3_000_000)],
   ])('an argument that %s is told as a loss, and is not thrown', async (_what, argument) => {
-    expect((await capture(['echo', argument], { env, timeoutMs: 5000 })).end).toMatchObject({ type: 'lost' });
-    expect(await all(stream(['echo', argument], { env }))).toEqual([expect.objectContaining({ type: 'lost' })]);
+    expect((await capture(['echo', argument], { env, timeoutMs: 5000 })).end).toMatchObject({
+      type: 'lost',
+    });
+    expect(await all(stream(['echo', argument], { env }))).toEqual([
+      expect.objectContaining({ type: 'lost' }),
+    ]);
   });
 
   test('a program that does not read its input ends as it will', async () => {
-    expect((await capture(sh('exit 4'), { env, timeoutMs: 5000, input: 'x'.repeat(3_000_000) })).end).toEqual({ type: 'exit', code: 4 });
+    expect(
+      (await capture(sh('exit 4'), { env, timeoutMs: 5000, input: 'x'.repeat(3_000_000) })).end,
+    ).toEqual({ type: 'exit', code: 4 });
   });
 
   test('gives the program its input, and nothing of our own stdin otherwise', async () => {
-    expect((await capture(['cat'], { env, timeoutMs: 5000, input: 'one\ntwo' })).stdout).toBe('one\ntwo');
+    expect((await capture(['cat'], { env, timeoutMs: 5000, input: 'one\ntwo' })).stdout).toBe(
+      'one\ntwo',
+    );
     expect((await capture(['cat'], { env, timeoutMs: 5000 })).stdout).toBe('');
   });
 
@@ -104,7 +116,11 @@ describe('capture', () => {
   });
 
   test('starts nothing that lives when its signal has gone off before', async () => {
-    const result = await capture(sh('sleep 300'), { env, timeoutMs: 20_000, signal: AbortSignal.abort() });
+    const result = await capture(sh('sleep 300'), {
+      env,
+      timeoutMs: 20_000,
+      signal: AbortSignal.abort(),
+    });
     expect(result.end).toEqual({ type: 'signal', name: 'SIGKILL' });
   });
 
@@ -116,33 +132,53 @@ describe('capture', () => {
 
   test('hands the child only the environment that is given', async () => {
     const { stdout } = await capture(['/usr/bin/env'], { env: { GIVEN: 'yes' }, timeoutMs: 5000 });
-    expect(stdout.split('\n').filter((line) => line !== '' && !line.startsWith('CAGEMATCH_OWNER='))).toEqual(['GIVEN=yes']);
+    expect(
+      stdout.split('\n').filter((line) => line !== '' && !line.startsWith('CAGEMATCH_OWNER=')),
+    ).toEqual(['GIVEN=yes']);
   });
 });
 
 test("output throws the program's own last words, with the hint", async () => {
-  const failing = output(sh('echo one >&2; echo two >&2; exit 3'), { env, timeoutMs: 5000, code: 'launch-failed', hint: 'try again' });
-  await expect(failing).rejects.toMatchObject({ code: 'launch-failed', hint: 'try again', message: '/bin/sh -c: two' });
+  const failing = output(sh('echo one >&2; echo two >&2; exit 3'), {
+    env,
+    timeoutMs: 5000,
+    code: 'launch-failed',
+    hint: 'try again',
+  });
+  await expect(failing).rejects.toMatchObject({
+    code: 'launch-failed',
+    hint: 'try again',
+    message: '/bin/sh -c: two',
+  });
 });
 
 describe('stream', () => {
   test('gives lines as they come, the unfinished one too, and then one end', async () => {
-    const events = await all(stream(sh('printf "one\\r\\ntwo\\n\\nlast"; echo err >&2; exit 2'), { env }));
+    const events = await all(
+      stream(sh('printf "one\\r\\ntwo\\n\\nlast"; echo err >&2; exit 2'), { env }),
+    );
     expect(texts(events)).toEqual(['one', 'two', '', 'last']);
     expect(texts(events, 'stderr')).toEqual(['err']);
-    expect(events.filter(({ type }) => type !== 'line')).toEqual([expect.objectContaining({ type: 'exit', code: 2 })]);
+    expect(events.filter(({ type }) => type !== 'line')).toEqual([
+      expect.objectContaining({ type: 'exit', code: 2 }),
+    ]);
     expect(events.at(-1)).toMatchObject({ type: 'exit' });
   });
 
   test('input is withheld until the program is ready on both streams, and the lines that say so are not handed over', async () => {
-    const script = 'echo before >&2; echo ready; read -t 0.2 early; echo ready >&2; read late; echo "[$early] $late"; echo ready';
-    const events = await all(stream(['bash', '--norc', '-c', script], { env, ready: 'ready', input: 'given\n' }));
+    const script =
+      'echo before >&2; echo ready; read -t 0.2 early; echo ready >&2; read late; echo "[$early] $late"; echo ready';
+    const events = await all(
+      stream(['bash', '--norc', '-c', script], { env, ready: 'ready', input: 'given\n' }),
+    );
     expect(texts(events)).toEqual(['[] given', 'ready']);
     expect(texts(events, 'stderr')).toEqual(['before']);
   });
 
   test('a program that is never ready ends as it ends', async () => {
-    const events = await all(stream(sh('echo refused >&2; exit 3'), { env, ready: 'ready', input: 'given\n' }));
+    const events = await all(
+      stream(sh('echo refused >&2; exit 3'), { env, ready: 'ready', input: 'given\n' }),
+    );
     expect(texts(events, 'stderr')).toEqual(['refused']);
     expect(events.at(-1)).toMatchObject({ type: 'exit', code: 3 });
   });
@@ -163,7 +199,9 @@ describe('stream', () => {
   test('a missing program is lost, and so says `spawned`', async () => {
     const missing = stream(['no-such-program-9d1f'], { env });
     await expect(missing.spawned).rejects.toMatchObject({ code: 'launch-failed' });
-    expect(await all(missing)).toEqual([expect.objectContaining({ type: 'lost', reason: expect.stringContaining('ENOENT') })]);
+    expect(await all(missing)).toEqual([
+      expect.objectContaining({ type: 'lost', reason: expect.stringContaining('ENOENT') }),
+    ]);
   });
 
   test('ends though a grandchild holds stdout', async () => {
@@ -177,7 +215,10 @@ describe('stream', () => {
   test('abort kills the whole group', async () => {
     const abort = new AbortController();
     const pids: number[] = [];
-    for await (const event of stream(sh('sleep 300 & echo $!; wait'), { env, signal: abort.signal })) {
+    for await (const event of stream(sh('sleep 300 & echo $!; wait'), {
+      env,
+      signal: abort.signal,
+    })) {
       if (event.type === 'line') {
         pids.push(Number(event.text));
         abort.abort();
@@ -187,14 +228,17 @@ describe('stream', () => {
   });
 
   test('a line past its bound is cut and says so; the next one is whole', async () => {
-    const [long = '', next] = texts(await all(stream(sh('head -c 6000000 /dev/zero | tr "\\0" x; echo; echo next'), { env })));
+    const [long = '', next] = texts(
+      await all(stream(sh('head -c 6000000 /dev/zero | tr "\\0" x; echo; echo next'), { env })),
+    );
     expect(long.length).toBeLessThan(4.3 * 1024 * 1024);
     expect(long).toMatch(/x … \[line cut\]$/);
     expect(next).toBe('next');
   });
 
   test('fifty megabytes wait for a slow reader, come in order, and are not held in memory', async () => {
-    const program = 'for (let i = 0; i < 50000; i++) process.stdout.write(String(i).padStart(999, "0") + "\\n")';
+    const program =
+      'for (let i = 0; i < 50000; i++) process.stdout.write(String(i).padStart(999, "0") + "\\n")';
     const before = process.memoryUsage().rss;
     const running = stream([process.execPath, '-e', program], { env });
     let lines = 0;
@@ -206,7 +250,8 @@ describe('stream', () => {
       }
       // Read on, the program is done in a fraction of this; not read, it must not get to its end.
       if (lines === 0) expect(await Promise.race([running.ended, wait(1000)])).toBe('waiting');
-      if (Number(event.text) !== lines || event.text.length !== 999) throw new Error(`line ${lines} is ${event.text}`);
+      if (Number(event.text) !== lines || event.text.length !== 999)
+        throw new Error(`line ${lines} is ${event.text}`);
       lines += 1;
       if (lines % 1000 === 0) most = Math.max(most, process.memoryUsage().rss - before);
     }

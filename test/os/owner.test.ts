@@ -21,12 +21,20 @@ function ownTmpdir(): string {
   return folder;
 }
 
-/** A machine with these processes: by pid, the state and the start time as its `stat` file has them. */
-function machine(processes: Record<number, { state?: string; start: number }>, overrides: Partial<Place> = {}): Place {
+/**
+ * A machine with these processes: by pid, the state and the start time as its `stat` file has them.
+ */
+function machine(
+  processes: Record<number, { state?: string; start: number }>,
+  overrides: Partial<Place> = {},
+): Place {
   const proc = temporaryFolder();
   for (const [pid, { state = 'S', start }] of Object.entries(processes)) {
     mkdirSync(join(proc, pid));
-    writeFileSync(join(proc, pid, 'stat'), `${pid} (a name) with () ${state} 1 ${pid} ${pid} ${'0 '.repeat(15)}${start} 0 0\n`);
+    writeFileSync(
+      join(proc, pid, 'stat'),
+      `${pid} (a name) with () ${state} 1 ${pid} ${pid} ${'0 '.repeat(15)}${start} 0 0\n`,
+    );
   }
   return { proc, boot: 'this-boot', host: 'this-host', pidNamespace: '4026531836', ...overrides };
 }
@@ -45,16 +53,21 @@ describe('an owner', () => {
     expect(stateOf(identifier(deadPid()))).toBe('dead');
   });
 
-  test.skipIf(process.platform !== 'linux')('that was killed is dead, also while its parent has not waited for it', async () => {
-    const parent = spawn('sh', ['-c', 'sleep 300 & echo $!; exec sleep 300'], { stdio: ['ignore', 'pipe', 'ignore'] });
-    onTestFinished(() => void parent.kill('SIGKILL'));
-    const child = Number(await new Promise((resolve) => parent.stdout.once('data', resolve)));
-    const owner = identifier(child);
-    expect(stateOf(owner)).toBe('alive');
-    process.kill(child, 'SIGKILL');
-    await vi.waitFor(() => expect(stateOf(owner)).toBe('dead'));
-    expect(() => process.kill(child, 0), 'a zombie').not.toThrow();
-  });
+  test.skipIf(process.platform !== 'linux')(
+    'that was killed is dead, also while its parent has not waited for it',
+    async () => {
+      const parent = spawn('sh', ['-c', 'sleep 300 & echo $!; exec sleep 300'], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      onTestFinished(() => void parent.kill('SIGKILL'));
+      const child = Number(await new Promise((resolve) => parent.stdout.once('data', resolve)));
+      const owner = identifier(child);
+      expect(stateOf(owner)).toBe('alive');
+      process.kill(child, 'SIGKILL');
+      await vi.waitFor(() => expect(stateOf(owner)).toBe('dead'));
+      expect(() => process.kill(child, 0), 'a zombie').not.toThrow();
+    },
+  );
 
   test('is another process than one that has its pid, but started at another time', () => {
     const owner = identifier(PID, machine({ [PID]: { start: 100 } }));
@@ -70,9 +83,15 @@ describe('an owner', () => {
   });
 
   test('of another machine or PID namespace is foreign, whoever has its pid here', () => {
-    for (const overrides of [{ host: 'another' }, { host: 'another', boot: 'another' }, { pidNamespace: '4026532000' }]) {
+    for (const overrides of [
+      { host: 'another' },
+      { host: 'another', boot: 'another' },
+      { pidNamespace: '4026532000' },
+    ]) {
       const owner = identifier(PID, machine({ [PID]: { start: 100 } }, overrides));
-      expect(stateOf(owner, machine({ [PID]: { start: 100 } })), JSON.stringify(overrides)).toBe('foreign');
+      expect(stateOf(owner, machine({ [PID]: { start: 100 } })), JSON.stringify(overrides)).toBe(
+        'foreign',
+      );
       expect(stateOf(owner, machine({}, {})), JSON.stringify(overrides)).toBe('foreign');
     }
   });
@@ -86,8 +105,12 @@ describe('an owner', () => {
   test('of a boot that is known by its minute is the same a drift of the clock later', () => {
     const mac = { pidNamespace: undefined, host: 'mac' };
     const owner = identifier(PID, machine({ [PID]: { start: 1 } }, { ...mac, boot: 'boot-1000' }));
-    expect(stateOf(owner, machine({ [PID]: { start: 1 } }, { ...mac, boot: 'boot-1001' }))).toBe('alive');
-    expect(stateOf(owner, machine({ [PID]: { start: 1 } }, { ...mac, boot: 'boot-1009' }))).toBe('dead');
+    expect(stateOf(owner, machine({ [PID]: { start: 1 } }, { ...mac, boot: 'boot-1001' }))).toBe(
+      'alive',
+    );
+    expect(stateOf(owner, machine({ [PID]: { start: 1 } }, { ...mac, boot: 'boot-1009' }))).toBe(
+      'dead',
+    );
   });
 
   test.each(['', '0', '-1', 'x', '1.5', ' '])('whose pid is none is dead: %j', (pid) => {
@@ -125,13 +148,19 @@ describe('a folder', () => {
     make('cagematch-run-begun', '');
     make('of-somebody-else', identifier(deadPid()));
     writeFileSync(join(tmp, 'cagematch-file'), '');
-    expect(leftFolders('dead').sort()).toEqual([join(tmp, 'cagematch-run-dead'), join(tmp, 'cagematch-run-rebooted')]);
+    expect(leftFolders('dead').sort()).toEqual([
+      join(tmp, 'cagematch-run-dead'),
+      join(tmp, 'cagematch-run-rebooted'),
+    ]);
     expect(leftFolders('foreign')).toEqual([join(tmp, 'cagematch-run-foreign')]);
   });
 
   test('whose owner died before it could sign is told by its name', () => {
     const tmp = ownTmpdir();
-    const [dead, alive] = [`cagematch-run-${deadPid()}-AbC123`, `cagematch-run-${process.pid}-AbC123`];
+    const [dead, alive] = [
+      `cagematch-run-${deadPid()}-AbC123`,
+      `cagematch-run-${process.pid}-AbC123`,
+    ];
     for (const name of [dead, alive]) mkdirSync(join(tmp, name));
     writeFileSync(join(tmp, dead, '.owner'), '');
     expect(leftFolders('dead')).toEqual([join(tmp, dead)]);
@@ -146,7 +175,8 @@ describe('a folder', () => {
       ['cagematch-run-own', 65534, 0o700],
     ] as const) {
       mkdirSync(join(tmp, name));
-      if (mode !== 0o700 || uid !== 0) writeFileSync(join(tmp, name, '.owner'), identifier(deadPid()));
+      if (mode !== 0o700 || uid !== 0)
+        writeFileSync(join(tmp, name, '.owner'), identifier(deadPid()));
       chownSync(join(tmp, name), uid, uid);
       chmodSync(join(tmp, name), mode);
     }

@@ -1,5 +1,15 @@
-// Paths that a user or a stranger names: pipes, devices, links and endless files are refused at once.
-import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
+// Paths that a user or a stranger names: pipes, devices, links and endless files are refused at
+// once.
+import {
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
@@ -65,9 +75,13 @@ test('whatever is no plain file, and whatever has no end, is refused without wai
     import { findTask } from '${ownHouse.root}/dist/lib/task/bundled.js';
     for (const call of [${places.join(', ')}])
       console.log(await Promise.resolve().then(call).then(() => 'read', (error) => error.message));`;
-  const { stdout } = await execa(process.execPath, ['--input-type=module', '-e', script], { timeout: 50_000, reject: false });
+  const { stdout } = await execa(process.execPath, ['--input-type=module', '-e', script], {
+    timeout: 50_000,
+    reject: false,
+  });
   const lines = stdout.split('\n');
-  for (const [index, [path, , call, message]] of CASES.entries()) expect(lines[index], `${call} of ${path}`).toContain(message);
+  for (const [index, [path, , call, message]] of CASES.entries())
+    expect(lines[index], `${call} of ${path}`).toContain(message);
 });
 
 test('a plain file is read whole, up to the bound; a link to one only where that is allowed', () => {
@@ -77,8 +91,12 @@ test('a plain file is read whole, up to the bound; a link to one only where that
   symlinkSync(path, join(folder, 'link'));
   expect(readPlainFile(path, { links: 'refuse', most: 4 }).toString()).toBe('four');
   expect(readPlainFile(join(folder, 'link'), { links: 'follow', most: 4 }).toString()).toBe('four');
-  expect(thrownBy(() => openPlainFile(join(folder, 'link'), { links: 'refuse' }))).toMatchObject({ code: 'bad-input' });
-  expect(thrownBy(() => readPlainFile(path, { links: 'refuse', most: 3 }))).toMatchObject({ code: 'bad-input' });
+  expect(thrownBy(() => openPlainFile(join(folder, 'link'), { links: 'refuse' }))).toMatchObject({
+    code: 'bad-input',
+  });
+  expect(thrownBy(() => readPlainFile(path, { links: 'refuse', most: 3 }))).toMatchObject({
+    code: 'bad-input',
+  });
   expect(() => readPlainFile(join(folder, 'none'), { links: 'follow', most: 3 })).toThrow(/ENOENT/);
 });
 

@@ -1,6 +1,13 @@
-// Text that others wrote is made safe to show, in linear time, and secrets are redacted before anything is cut.
+// Text that others wrote is made safe to show, in linear time, and secrets are redacted before
+// anything is cut.
 import { describe, expect, it, test } from 'vitest';
-import { lastLine, oneLine, printable, printableJson, terminalText } from '../../lib/os/printable.js';
+import {
+  lastLine,
+  oneLine,
+  printable,
+  printableJson,
+  terminalText,
+} from '../../lib/os/printable.js';
 import { keepSecret, redact, shapesOf } from '../../lib/secrets.js';
 
 const ESC = '\u001b';
@@ -49,7 +56,8 @@ describe('in linear time, over 400 kB', () => {
     ['turns of direction', fill('\u202e')],
   ])('%s', (_what, text) => {
     const begunMs = performance.now();
-    for (const show of [printable, oneLine, lastLine, terminalText, printableJson, redact]) show(text);
+    for (const show of [printable, oneLine, lastLine, terminalText, printableJson, redact])
+      show(text);
     // In quadratic time, as Node 20's own function has it, this takes minutes at the least.
     expect(performance.now() - begunMs).toBeLessThan(20_000);
   });
@@ -73,7 +81,8 @@ describe('a secret that a cut goes through', () => {
   keepSecret(secret, 'CUT_TOKEN');
   /** Every stretch of 20 letters of it. */
   const pieces = Array.from({ length: secret.length - 19 }, (_, at) => secret.slice(at, at + 20));
-  const expectNoPiece = (text: string) => expect(pieces.filter((piece) => text.includes(piece))).toEqual([]);
+  const expectNoPiece = (text: string) =>
+    expect(pieces.filter((piece) => text.includes(piece))).toEqual([]);
 
   test('leaves no piece of it, wherever the cut is', () => {
     for (let before = 150; before < 320; before += 1) {
@@ -100,7 +109,8 @@ describe('a secret that a cut goes through', () => {
   });
 
   test('is redacted in pieces of its base64 and hex forms', () => {
-    for (const shape of shapesOf(secret)) expect(redact(`x ${shape.slice(3, -5)} y`)).toBe('x [redacted CUT_TOKEN] y');
+    for (const shape of shapesOf(secret))
+      expect(redact(`x ${shape.slice(3, -5)} y`)).toBe('x [redacted CUT_TOKEN] y');
   });
 
   test('is redacted twice in one text, and all between stays', () => {

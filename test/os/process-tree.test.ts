@@ -1,11 +1,18 @@
-// What trees of real processes tell of themselves: who belongs to one, and what has been used by those who have ended meanwhile.
+// What trees of real processes tell of themselves: who belongs to one, and what has been used by
+// those who have ended meanwhile.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { childrenOf, commandLines, isBelow, memoryPeakOf, readTree } from '../../lib/os/process-tree.js';
+import {
+  childrenOf,
+  commandLines,
+  isBelow,
+  memoryPeakOf,
+  readTree,
+} from '../../lib/os/process-tree.js';
 import { isRunning } from '../support/processes.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -21,13 +28,17 @@ afterEach(() => {
 });
 
 /** A process group of its own, and the numbers in the first lines that it prints. */
-async function start(argv: [string, ...string[]], lines: number): Promise<{ root: number; pids: number[] }> {
+async function start(
+  argv: [string, ...string[]],
+  lines: number,
+): Promise<{ root: number; pids: number[] }> {
   const [program, ...args] = argv;
   const child = spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
   started.push(child);
   await once(child, 'spawn');
   const pids: number[] = [];
-  for await (const line of createInterface({ input: child.stdout })) if (pids.push(Number(line)) === lines) break;
+  for await (const line of createInterface({ input: child.stdout }))
+    if (pids.push(Number(line)) === lines) break;
   return { root: child.pid ?? 0, pids };
 }
 
@@ -38,7 +49,8 @@ function withoutLists(): string {
   const proc = temporaryFolder();
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     mkdirSync(join(proc, pid));
-    for (const file of ['stat', 'status', 'cmdline']) symlinkSync(`/proc/${pid}/${file}`, join(proc, pid, file));
+    for (const file of ['stat', 'status', 'cmdline'])
+      symlinkSync(`/proc/${pid}/${file}`, join(proc, pid, file));
   }
   return proc;
 }
@@ -50,7 +62,9 @@ describe.skipIf(process.platform !== 'linux')('a tree of processes', () => {
     const { root, pids } = await start(['sh', '-c', FAMILY], 3);
     const { root: other } = await start(['sh', '-c', 'echo $$; exec sleep 300'], 1);
     expect([...readTree([root]).keys()].toSorted()).toEqual([root, ...pids].toSorted());
-    expect([...readTree([root, other, pids[0] ?? 0]).keys()].toSorted()).toEqual([root, ...pids, other].toSorted());
+    expect([...readTree([root, other, pids[0] ?? 0]).keys()].toSorted()).toEqual(
+      [root, ...pids, other].toSorted(),
+    );
     expect(childrenOf([root]).toSorted()).toEqual(pids.slice(0, 2).toSorted());
   });
 
@@ -65,7 +79,9 @@ describe.skipIf(process.platform !== 'linux')('a tree of processes', () => {
     const { root } = await start(['sh', '-c', `(${BUSY}); echo 1; sleep 300`], 1);
     const { root: idle } = await start(['sh', '-c', 'echo 1; sleep 300'], 1);
     const used = readTree([root, idle]);
-    expect(used.get(root)?.cpuUserMs).toBeGreaterThan(used.get(idle)?.cpuUserMs ?? Number.POSITIVE_INFINITY);
+    expect(used.get(root)?.cpuUserMs).toBeGreaterThan(
+      used.get(idle)?.cpuUserMs ?? Number.POSITIVE_INFINITY,
+    );
   });
 
   test('keeps the time of a child that has ended and is not waited for; its memory is gone', async () => {
@@ -78,10 +94,12 @@ describe.skipIf(process.platform !== 'linux')('a tree of processes', () => {
   });
 
   test('tells the most of memory that a process ever had, also when it has given it back', async () => {
-    const program = 'let b = Buffer.alloc(96 << 20, 1); b = undefined; gc(); console.log(1); setInterval(() => {}, 1000)';
+    const program =
+      'let b = Buffer.alloc(96 << 20, 1); b = undefined; gc(); console.log(1); setInterval(() => {}, 1000)';
     const { root } = await start([process.execPath, '--expose-gc', '-e', program], 1);
     const { root: small } = await start(['sh', '-c', 'echo 1; exec sleep 300'], 1);
-    const residentBytes = () => Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${root}/status`, 'utf8'))?.[1]) * 1024;
+    const residentBytes = () =>
+      Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${root}/status`, 'utf8'))?.[1]) * 1024;
     await vi.waitFor(() => expect(residentBytes()).toBeLessThan(96 << 20));
     const peak = readTree([root]).get(root)?.memoryPeakBytes ?? 0;
     expect(peak).toBeGreaterThan(96 << 20);
@@ -97,8 +115,18 @@ describe.skipIf(process.platform !== 'linux')('a tree of processes', () => {
   });
 
   test('can be found by the arguments of its root, whatever is in them', async () => {
-    const { root } = await start(['sh', '-c', 'echo 1; sleep 300', 'a name) with (', '', 'x\ny'], 1);
-    expect(commandLines().find(({ pid }) => pid === root)?.argv).toEqual(['sh', '-c', 'echo 1; sleep 300', 'a name) with (', '', 'x\ny']);
+    const { root } = await start(
+      ['sh', '-c', 'echo 1; sleep 300', 'a name) with (', '', 'x\ny'],
+      1,
+    );
+    expect(commandLines().find(({ pid }) => pid === root)?.argv).toEqual([
+      'sh',
+      '-c',
+      'echo 1; sleep 300',
+      'a name) with (',
+      '',
+      'x\ny',
+    ]);
   });
 });
 

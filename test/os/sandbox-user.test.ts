@@ -18,9 +18,15 @@ function machine(files: Record<string, string>): [etc: string, proc: string] {
 
 describe('nobody’s user', () => {
   test('is the one that the runner image has an account for, on a usual machine', () => {
-    const { uid } = nobodysUser(...machine({ 'etc/passwd': 'root:x:0:0::/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\n' }));
-    expect(readFileSync(join(packageRoot, 'Dockerfile'), 'utf8')).toContain(`nobodys:x:${uid}:${uid}::/home/agent:`);
-    expect(readFileSync(join(packageRoot, 'modes/incus/template.ts'), 'utf8')).toContain(`nobodys:x:${uid}:${uid}::/home/agent:`);
+    const { uid } = nobodysUser(
+      ...machine({ 'etc/passwd': 'root:x:0:0::/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\n' }),
+    );
+    expect(readFileSync(join(packageRoot, 'Dockerfile'), 'utf8')).toContain(
+      `nobodys:x:${uid}:${uid}::/home/agent:`,
+    );
+    expect(readFileSync(join(packageRoot, 'modes/incus/template.ts'), 'utf8')).toContain(
+      `nobodys:x:${uid}:${uid}::/home/agent:`,
+    );
   });
 
   test('is neither an account, nor a group, nor handed to a user for containers', () => {
@@ -35,7 +41,10 @@ describe('nobody’s user', () => {
   });
 
   test('is the image’s own where a user namespace has no room for another', () => {
-    expect(nobodysUser(...machine({ 'proc/self/uid_map': '0 100000 2000\n' }))).toEqual({ uid: 1000, gid: 1000 });
+    expect(nobodysUser(...machine({ 'proc/self/uid_map': '0 100000 2000\n' }))).toEqual({
+      uid: 1000,
+      gid: 1000,
+    });
   });
 
   test('has root’s workspaces, and nobody else’s; it is no account of this machine', () => {

@@ -10,7 +10,13 @@ import { readProbeRecord } from '../../lib/record/read.js';
 import { probeDocumentSchema } from '../../lib/report/probe/document.js';
 import { loadModes } from '../../lib/sandbox/registry.js';
 import { ended, HOST, ran, row, started } from '../support/hand-made-record.js';
-import { buildHouse, cagematch, type House, standSomewhere, startCagematch } from '../support/house.js';
+import {
+  buildHouse,
+  cagematch,
+  type House,
+  standSomewhere,
+  startCagematch,
+} from '../support/house.js';
 import { probeStarted, sampleProbeEvents } from '../support/sample-probe.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
@@ -43,7 +49,10 @@ export default defineMode({
 });
 `;
 
-/** What is tried is none of this file's business: one wall and one kind of work, each told by a real script inside. */
+/**
+ * What is tried is none of this file's business: one wall and one kind of work, each told by a real
+ * script inside.
+ */
 const THIN = {
   'lib/probes/guest/thin.mjs': 'console.log(process.argv[2]);',
   'lib/probes/walls/walls.ts': `
@@ -90,42 +99,73 @@ beforeEach(() => {
 });
 afterEach(() => place.close());
 
-const run = (args: string[], wobbly = '') => cagematch(house, args, { cwd: place.cwd, env: { WOBBLY: wobbly } });
+const run = (args: string[], wobbly = '') =>
+  cagematch(house, args, { cwd: place.cwd, env: { WOBBLY: wobbly } });
 const kept = () => readdirSync(join(place.cwd, 'results'));
 
 async function recordOf(id: string): Promise<ProbeEvent[]> {
   const events: ProbeEvent[] = [];
-  await readProbeRecord(join(place.cwd, 'results', id, 'probe.jsonl'), (event) => events.push(event));
+  await readProbeRecord(join(place.cwd, 'results', id, 'probe.jsonl'), (event) =>
+    events.push(event),
+  );
   return events;
 }
 
 describe('cagematch probe', () => {
   test('with --json - says nothing but its document on stdout, and keeps a record that reports again, the same', async () => {
-    const { stdout, stderr, exitCode } = await run(['probe', 'host@a', 'host@b', '--only', 'walls,walls', '--json', '-', '--seed', '9']);
+    const { stdout, stderr, exitCode } = await run([
+      'probe',
+      'host@a',
+      'host@b',
+      '--only',
+      'walls,walls',
+      '--json',
+      '-',
+      '--seed',
+      '9',
+    ]);
     expect(exitCode).toBe(0);
     const document = probeDocumentSchema.parse(JSON.parse(stdout));
-    expect(document.probe).toMatchObject({ how: 'done', only: ['walls'], seed: 9, baseline: 'host@a' });
+    expect(document.probe).toMatchObject({
+      how: 'done',
+      only: ['walls'],
+      seed: 9,
+      baseline: 'host@a',
+    });
     expect(Object.keys(document.walls)).toEqual(['host@a', 'host@b']);
     expect(document.walls['host@b']?.length).toBeGreaterThan(0);
     expect([document.sync, document.tax]).toEqual([{}, {}]);
     const [id = ''] = kept();
     expect(stderr).toContain(`probe ${id}: isolation checks\n`);
     expect(stderr).toMatch(/\n {2,}host@a +host@b\n/);
-    expect(stderr).toContain(`record: results/${id}; cagematch report ${id} --format html > page.html\n`);
+    expect(stderr).toContain(
+      `record: results/${id}; cagematch report ${id} --format html > page.html\n`,
+    );
     expect(JSON.parse((await run(['report', id, '--format', 'json'])).stdout)).toEqual(document);
     const table = (await run(['report', join('results', id)])).stdout;
     expect(stderr).toContain(table.trim());
   });
 
   test('is told in few plain lines where nobody watches, and written to the file that is named', async () => {
-    const { stdout, stderr, exitCode } = await run(['probe', 'host', '--only', 'tax', '--rounds', '2', '--json', 'tables.json']);
+    const { stdout, stderr, exitCode } = await run([
+      'probe',
+      'host',
+      '--only',
+      'tax',
+      '--rounds',
+      '2',
+      '--json',
+      'tables.json',
+    ]);
     expect(exitCode).toBe(0);
     expect(stderr.split('\n').filter((line) => line.startsWith('overhead: round '))).toEqual([
       expect.stringMatching(/^overhead: round 1 of 2 begins, \d+:\d\d so far$/),
       expect.stringMatching(/^overhead: round 2 of 2 begins, \d+:\d\d so far$/),
     ]);
     expect(stdout).toContain('overhead: what work takes inside');
-    const document = probeDocumentSchema.parse(JSON.parse(readFileSync(join(place.cwd, 'tables.json'), 'utf8')));
+    const document = probeDocumentSchema.parse(
+      JSON.parse(readFileSync(join(place.cwd, 'tables.json'), 'utf8')),
+    );
     expect(document.tax.host?.length).toBeGreaterThan(0);
   });
 
@@ -141,7 +181,18 @@ describe('cagematch probe', () => {
   });
 
   test('says what it would try, in which order, and stops', async () => {
-    const args = ['probe', 'host', 'wobbly', '--dry-run', '--seed', '7', '--rounds', '2', '--reach', '[::1]:80,example.com:443'];
+    const args = [
+      'probe',
+      'host',
+      'wobbly',
+      '--dry-run',
+      '--seed',
+      '7',
+      '--rounds',
+      '2',
+      '--reach',
+      '[::1]:80,example.com:443',
+    ];
     const { exitCode, stdout } = await run(args);
     expect(exitCode).toBe(0);
     expect(stdout.split('\n')).toEqual([
@@ -166,7 +217,10 @@ describe('cagematch probe', () => {
   });
 
   test('ends with 1 where a required row breaks off; the other rows are unharmed, and without a requirement that is enough', async () => {
-    const broken = await run(['probe', 'host', 'wobbly', '--only', 'walls', '--require', 'wobbly', '--json', '-'], 'broken');
+    const broken = await run(
+      ['probe', 'host', 'wobbly', '--only', 'walls', '--require', 'wobbly', '--json', '-'],
+      'broken',
+    );
     expect(broken.exitCode).toBe(1);
     const document = probeDocumentSchema.parse(JSON.parse(broken.stdout));
     expect(document.brokeOff).toEqual([{ entry: 'wobbly', what: 'walls', reason: 'it fell over' }]);
@@ -178,7 +232,10 @@ describe('cagematch probe', () => {
   });
 
   test('keeps what was found when it is interrupted, says so, and ends with 130', async () => {
-    const probing = startCagematch(house, ['probe', 'host', 'wobbly', '--only', 'walls'], { cwd: place.cwd, env: { WOBBLY: 'waits' } });
+    const probing = startCagematch(house, ['probe', 'host', 'wobbly', '--only', 'walls'], {
+      cwd: place.cwd,
+      env: { WOBBLY: 'waits' },
+    });
     // The first row is told when the second begins, which waits for ever.
     await new Promise<void>((resolve) => {
       let output = '';
@@ -190,7 +247,9 @@ describe('cagematch probe', () => {
     probing.kill('SIGINT');
     const { exitCode, stdout } = await probing;
     expect(exitCode).toBe(130);
-    expect(stdout).toContain('this probe was interrupted; the tables hold what was found until then');
+    expect(stdout).toContain(
+      'this probe was interrupted; the tables hold what was found until then',
+    );
     expect(stdout).toContain('wobbly: isolation checks broke off: interrupted');
     const events = await recordOf(kept()[0] ?? '');
     expect(events.at(-1)).toMatchObject({ type: 'probe-ended', how: 'interrupted' });
@@ -207,12 +266,25 @@ describe('cagematch probe', () => {
 });
 
 describe('the settings of a probe', () => {
-  const TYPED = { only: 'sync,walls,tax', rounds: '6', timeout: '300', out: 'results', publish: false, dryRun: false };
-  const read = async (typed: object) => readProbeSettings({ ...TYPED, ...typed }, await loadModes());
+  const TYPED = {
+    only: 'sync,walls,tax',
+    rounds: '6',
+    timeout: '300',
+    out: 'results',
+    publish: false,
+    dryRun: false,
+  };
+  const read = async (typed: object) =>
+    readProbeSettings({ ...TYPED, ...typed }, await loadModes());
 
   test('take each name of --only once, in the order in which things are tried', async () => {
     expect((await read({ only: 'tax, sync,tax' })).only).toEqual(['sync', 'tax']);
-    expect(await read({ reach: 'a.example:1,[::1]:65535,1.1.1.1:53,a.example:1', modes: ['docker:runsc@x'] })).toMatchObject({
+    expect(
+      await read({
+        reach: 'a.example:1,[::1]:65535,1.1.1.1:53,a.example:1',
+        modes: ['docker:runsc@x'],
+      }),
+    ).toMatchObject({
       reach: ['a.example:1', '[::1]:65535', '1.1.1.1:53'],
       modes: ['docker:runsc@x'],
       only: ['sync', 'walls', 'tax'],
@@ -223,14 +295,26 @@ describe('the settings of a probe', () => {
 
   test.each([
     [{ only: 'wals' }, '--only knows no wals', 'did you mean walls?'],
-    [{ only: 'everything' }, '--only knows no everything', 'what can be tried: sync,walls,residue,tax'],
+    [
+      { only: 'everything' },
+      '--only knows no everything',
+      'what can be tried: sync,walls,residue,tax',
+    ],
     [{ only: ' , ' }, '--only names nothing to try', '--only sync,walls,residue,tax'],
     [{ only: ['sync', 'tax'] }, '--only is given more than once', undefined],
     [{ rounds: '0' }, '--rounds takes a whole number from 1 to 50', undefined],
     [{ timeout: '1e3' }, '--timeout takes a whole number from 1 to 3600', undefined],
     [{ seed: 'x' }, '--seed takes a whole number from 0 to 2147483647', undefined],
-    [{ reach: 'example.com' }, '--reach takes host:port, not example.com', '--reach example.com:443'],
-    [{ reach: '1.1.1.1:53,example.com:70000' }, '--reach takes host:port, not example.com:70000', undefined],
+    [
+      { reach: 'example.com' },
+      '--reach takes host:port, not example.com',
+      '--reach example.com:443',
+    ],
+    [
+      { reach: '1.1.1.1:53,example.com:70000' },
+      '--reach takes host:port, not example.com:70000',
+      undefined,
+    ],
     [{ reach: 'example.com:0' }, '--reach takes host:port, not example.com:0', undefined],
     [{ reach: 'a b:1' }, '--reach takes host:port, not a b:1', undefined],
     [{ reach: '-x:1' }, '--reach takes host:port, not -x:1', undefined],
@@ -238,14 +322,19 @@ describe('the settings of a probe', () => {
     [{ modes: ['hots'] }, 'unknown mode: hots', 'did you mean host?'],
     [{ require: 'dokcer' }, 'unknown mode: dokcer', 'did you mean docker?'],
   ])('refuse %j in one line', async (typed, message, hint) => {
-    await expect(read(typed)).rejects.toMatchObject({ code: 'bad-input', message, ...(hint === undefined ? {} : { hint }) });
+    await expect(read(typed)).rejects.toMatchObject({
+      code: 'bad-input',
+      message,
+      ...(hint === undefined ? {} : { hint }),
+    });
   });
 });
 
 describe('cagematch report', () => {
   const MATCH = '20261121-040000-abcd';
   const PROBE = '20261121-100000-beef';
-  const written = (events: unknown[]) => events.map((event) => `${JSON.stringify(event)}\n`).join('');
+  const written = (events: unknown[]) =>
+    events.map((event) => `${JSON.stringify(event)}\n`).join('');
 
   function keep(cwd: string, id: string, file: string, text: string): void {
     mkdirSync(join(cwd, 'results', id), { recursive: true });
@@ -253,12 +342,27 @@ describe('cagematch report', () => {
   }
   function withMatch(): string {
     const cwd = temporaryFolder();
-    const events = [started({ host: HOST }), ...row('host', { isolation: 'none' }), ran('host', 1, { startup: 400 }), ended()];
+    const events = [
+      started({ host: HOST }),
+      ...row('host', { isolation: 'none' }),
+      ran('host', 1, { startup: 400 }),
+      ended(),
+    ];
     keep(cwd, MATCH, 'events.jsonl', written(events));
     return cwd;
   }
-  const keepProbe = (cwd: string, id: string, change: Parameters<typeof probeStarted>[0] = {}, events = sampleProbeEvents()) =>
-    keep(cwd, id, 'probe.jsonl', written([probeStarted({ probe: id, ...change }), ...events.slice(1)]));
+  const keepProbe = (
+    cwd: string,
+    id: string,
+    change: Parameters<typeof probeStarted>[0] = {},
+    events = sampleProbeEvents(),
+  ) =>
+    keep(
+      cwd,
+      id,
+      'probe.jsonl',
+      written([probeStarted({ probe: id, ...change }), ...events.slice(1)]),
+    );
   async function shown(cwd: string, match: string | undefined, format: string): Promise<string> {
     let text = '';
     const add = (piece: string) => (text += piece);
@@ -281,14 +385,29 @@ describe('cagematch report', () => {
     expect(markdown).toContain(`\n\nProbe \`${PROBE}\``);
     expect(markdown).toContain('### Files');
     const page = await shown(cwd, MATCH, 'html');
-    for (const heading of ['<h2 id="table">', '<h2 id="files">', '<h2 id="walls">', '<h2 id="tax-of-work">'])
+    for (const heading of [
+      '<h2 id="table">',
+      '<h2 id="files">',
+      '<h2 id="walls">',
+      '<h2 id="tax-of-work">',
+    ])
       expect(page).toContain(heading);
   });
 
   test('of a match points at the newest probe of each part, when a newer one tried less', async () => {
     const cwd = withMatch();
-    const [whole, walls, residue] = ['20261121-090000-aaaa', PROBE, '20261121-110000-cccc'] as const;
-    const off = { type: 'broke-off', atMs: 9, entry: 'docker', what: 'tax', reason: 'it fell over' } as const;
+    const [whole, walls, residue] = [
+      '20261121-090000-aaaa',
+      PROBE,
+      '20261121-110000-cccc',
+    ] as const;
+    const off = {
+      type: 'broke-off',
+      atMs: 9,
+      entry: 'docker',
+      what: 'tax',
+      reason: 'it fell over',
+    } as const;
     const events = sampleProbeEvents();
     keepProbe(cwd, whole, {}, [...events.slice(0, -1), off, ...events.slice(-1)]);
     keepProbe(cwd, walls, { only: ['walls'] });
@@ -296,7 +415,10 @@ describe('cagematch report', () => {
     // Neither is of use: cut short, and of another machine.
     keepProbe(cwd, '20261121-120000-dddd', { only: ['sync'] }, events.slice(0, -1));
     keepProbe(cwd, '20261121-130000-eeee', { only: ['tax'], host: { ...HOST, kernel: '6.2.0' } });
-    const at = (text: string) => text.split('\n').filter((line) => line.includes('cagematch report 2026') && line.startsWith('probe of '));
+    const at = (text: string) =>
+      text
+        .split('\n')
+        .filter((line) => line.includes('cagematch report 2026') && line.startsWith('probe of '));
     expect(at(await shown(cwd, MATCH, 'table'))).toEqual([
       `probe of files, overhead: cagematch report ${whole}`,
       `probe of isolation checks: cagematch report ${walls}`,
@@ -304,18 +426,25 @@ describe('cagematch report', () => {
     ]);
     const markdown = await shown(cwd, MATCH, 'markdown');
     const parts = markdown.split(/\n\n(?=Probe `)/).slice(1);
-    expect(parts.map((part) => [/^Probe `([^`]+)`/.exec(part)?.[1], part.match(/^### .+$/gm)])).toEqual([
+    expect(
+      parts.map((part) => [/^Probe `([^`]+)`/.exec(part)?.[1], part.match(/^### .+$/gm)]),
+    ).toEqual([
       [whole, ['### Files', '### Overhead']],
       [walls, ['### Isolation checks']],
       [residue, ['### Residue']],
     ]);
     const page = await shown(cwd, MATCH, 'html');
-    const sections = [...page.matchAll(/<section aria-labelledby="([^"]+)">([\s\S]*?)<\/section>/g)];
+    const sections = [
+      ...page.matchAll(/<section aria-labelledby="([^"]+)">([\s\S]*?)<\/section>/g),
+    ];
     const origins = sections.flatMap(([, id, text]) => {
       const origin = /Of probe (\S+), on the same machine/.exec(text ?? '')?.[1];
       return origin === undefined ? [] : [[id, origin]];
     });
-    const own = ['files', 'tax-of-work', 'walls', 'residue'].map((id) => [id, id === 'walls' ? walls : id === 'residue' ? residue : whole]);
+    const own = ['files', 'tax-of-work', 'walls', 'residue'].map((id) => [
+      id,
+      id === 'walls' ? walls : id === 'residue' ? residue : whole,
+    ]);
     expect(origins.filter(([id]) => !id?.startsWith('broke-off'))).toEqual(own);
     expect(page.match(/it fell over/g)).toHaveLength(1);
     const ids = [...page.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
@@ -324,9 +453,15 @@ describe('cagematch report', () => {
 
   test('of a match without such a probe is as it was', async () => {
     const cwd = withMatch();
-    const before = await Promise.all(['table', 'markdown', 'html', 'json'].map((format) => shown(cwd, MATCH, format)));
+    const before = await Promise.all(
+      ['table', 'markdown', 'html', 'json'].map((format) => shown(cwd, MATCH, format)),
+    );
     keepProbe(cwd, PROBE, { host: { ...HOST, cores: 4 } });
-    expect(await Promise.all(['table', 'markdown', 'html', 'json'].map((format) => shown(cwd, MATCH, format)))).toEqual(before);
+    expect(
+      await Promise.all(
+        ['table', 'markdown', 'html', 'json'].map((format) => shown(cwd, MATCH, format)),
+      ),
+    ).toEqual(before);
     expect(before[0]).not.toContain('probe 2026');
   });
 
@@ -341,18 +476,26 @@ describe('cagematch report', () => {
     const text = written(sampleProbeEvents().slice(0, -1));
     keep(cwd, PROBE, 'probe.jsonl', `${text}{"type":"walled","atMs":`);
     writeFileSync(join(cwd, 'elsewhere.txt'), text);
-    for (const named of [PROBE, `results/${PROBE}`, `results/${PROBE}/probe.jsonl`, 'elsewhere.txt']) {
+    for (const named of [
+      PROBE,
+      `results/${PROBE}`,
+      `results/${PROBE}/probe.jsonl`,
+      'elsewhere.txt',
+    ]) {
       const document = probeDocumentSchema.parse(JSON.parse(await shown(cwd, named, 'json')));
       expect(document.probe).toMatchObject({ id: PROBE, how: 'crashed' });
       expect(document.walls['docker:runsc']?.length).toBeGreaterThan(20);
     }
   });
 
-  test.each(['table', 'markdown', 'json', 'csv', 'html'])('writes a probe as %s', async (format) => {
-    const cwd = withMatch();
-    keepProbe(cwd, PROBE);
-    expect(await shown(cwd, PROBE, format)).toContain('fork-limit');
-  });
+  test.each(['table', 'markdown', 'json', 'csv', 'html'])(
+    'writes a probe as %s',
+    async (format) => {
+      const cwd = withMatch();
+      keepProbe(cwd, PROBE);
+      expect(await shown(cwd, PROBE, format)).toContain('fork-limit');
+    },
+  );
 
   test.each(['trace', 'hyperfine'])('refuses a probe as %s in one clear line', async (format) => {
     const cwd = withMatch();
@@ -368,14 +511,26 @@ describe('cagematch report', () => {
     const cwd = withMatch();
     const [first = '', ...rest] = written(sampleProbeEvents().slice(0, 5)).split('\n');
     keep(cwd, PROBE, 'probe.jsonl', [first, '{"type":"walled"', ...rest].join('\n'));
-    await expect(shown(cwd, PROBE, 'table')).rejects.toMatchObject({ message: `the record of ${PROBE} cannot be read: line 2 is no JSON` });
-    keep(cwd, PROBE, 'probe.jsonl', [first.replace('"schemaVersion":1', '"schemaVersion":2'), ...rest].join('\n'));
-    await expect(shown(cwd, PROBE, 'table')).rejects.toMatchObject({ hint: 'npx cagematch@0.1.0 report' });
+    await expect(shown(cwd, PROBE, 'table')).rejects.toMatchObject({
+      message: `the record of ${PROBE} cannot be read: line 2 is no JSON`,
+    });
+    keep(
+      cwd,
+      PROBE,
+      'probe.jsonl',
+      [first.replace('"schemaVersion":1', '"schemaVersion":2'), ...rest].join('\n'),
+    );
+    await expect(shown(cwd, PROBE, 'table')).rejects.toMatchObject({
+      hint: 'npx cagematch@0.1.0 report',
+    });
   });
 
   test('compare refuses a probe in one line', async () => {
     keep(place.cwd, PROBE, 'probe.jsonl', written(sampleProbeEvents()));
     const { exitCode, stderr } = await run(['compare', PROBE, PROBE]);
-    expect([exitCode, stderr]).toEqual([2, `✖ ${PROBE} is a probe, not a match\nhint: cagematch report ${PROBE}\n`]);
+    expect([exitCode, stderr]).toEqual([
+      2,
+      `✖ ${PROBE} is a probe, not a match\nhint: cagematch report ${PROBE}\n`,
+    ]);
   });
 });

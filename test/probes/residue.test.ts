@@ -1,4 +1,5 @@
-// Where the credential is found: on its way into every runtime that is here, and when it was leaked on purpose.
+// Where the credential is found: on its way into every runtime that is here, and when it was leaked
+// on purpose.
 import { execFile, spawn } from 'node:child_process';
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -40,7 +41,11 @@ afterAll(async () => {
 const signal = new AbortController().signal;
 const registry = await loadModes();
 const here = await detectAll(registry.values(), (mode) =>
-  contextFor({ env, platform: process.platform, uid: process.getuid?.(), match: 'none', signal, say() {} }, createKeeper(), mode),
+  contextFor(
+    { env, platform: process.platform, uid: process.getuid?.(), match: 'none', signal, say() {} },
+    createKeeper(),
+    mode,
+  ),
 );
 
 /** Every way of a row, or those that are named. @param change replaces members of the mode */
@@ -59,7 +64,14 @@ async function swept(
   const { runtimeState: state } = found;
   const contextOf = (_entry: PlannedRow, variables = {}) =>
     contextFor(
-      { env: { ...env, ...variables }, platform: process.platform, uid: process.getuid?.(), match, signal, say() {} },
+      {
+        env: { ...env, ...variables },
+        platform: process.platform,
+        uid: process.getuid?.(),
+        match,
+        signal,
+        say() {},
+      },
       keeper,
       adapter,
       {
@@ -69,31 +81,62 @@ async function swept(
     );
   const folder = folderFor('residue');
   writeFileSync(join(folder, 'probe.jsonl'), '{"type":"probe-started"}\n');
-  const entry = { entry: id, mode: name, variant, adapter, isolation: adapter.isolation } as unknown as PlannedRow;
+  const entry = {
+    entry: id,
+    mode: name,
+    variant,
+    adapter,
+    isolation: adapter.isolation,
+  } as unknown as PlannedRow;
   const ctx = contextOf(entry);
   await adapter.prepare(ctx);
   const reach = await adapter.reach(ctx);
-  const gatewayPort = reach.via === 'address' ? await gateway.listen(reach.listen).finally(() => reach.release?.()) : undefined;
-  const subject = { entry, ctx, reach, gatewayPort, nameOf: (tail: string) => `cagematch-${match}-${tail}`, signal, timeoutMs: 60_000 };
+  const gatewayPort =
+    reach.via === 'address'
+      ? await gateway.listen(reach.listen).finally(() => reach.release?.())
+      : undefined;
+  const subject = {
+    entry,
+    ctx,
+    reach,
+    gatewayPort,
+    nameOf: (tail: string) => `cagematch-${match}-${tail}`,
+    signal,
+    timeoutMs: 60_000,
+  };
   const sweeps: Sweep[] = [];
-  await probeResidue(subject, { gateway, task, contextOf, folder }, (sweep) => sweeps.push(sweepSchema.parse(sweep)), {
-    ...plant,
-    ...(plant.recorded ? { after: (secret: string) => appendFileSync(join(folder, 'probe.jsonl'), `${secret}\n`) } : {}),
-  });
+  await probeResidue(
+    subject,
+    { gateway, task, contextOf, folder },
+    (sweep) => sweeps.push(sweepSchema.parse(sweep)),
+    {
+      ...plant,
+      ...(plant.recorded
+        ? { after: (secret: string) => appendFileSync(join(folder, 'probe.jsonl'), `${secret}\n`) }
+        : {}),
+    },
+  );
   return new Map(sweeps.map((sweep) => [sweep.path, sweep]));
 }
 
-const foundIn = (sweep: Sweep | undefined) => sweep?.places.flatMap(({ place, verdict }) => (verdict === 'found' ? [place] : [])) ?? [];
+const foundIn = (sweep: Sweep | undefined) =>
+  sweep?.places.flatMap(({ place, verdict }) => (verdict === 'found' ? [place] : [])) ?? [];
 const unseenIn = (sweep: Sweep | undefined) =>
-  sweep?.places.flatMap(({ place, verdict, detail }) => (verdict === 'gap' ? [`${place}: ${detail}`] : [])) ?? [];
-const hitsAt = (sweep: Sweep | undefined, place: string) => sweep?.places.find((candidate) => candidate.place === place)?.hits ?? [];
+  sweep?.places.flatMap(({ place, verdict, detail }) =>
+    verdict === 'gap' ? [`${place}: ${detail}`] : [],
+  ) ?? [];
+const hitsAt = (sweep: Sweep | undefined, place: string) =>
+  sweep?.places.find((candidate) => candidate.place === place)?.hits ?? [];
 
 const OCI = ['docker', 'docker:runsc', 'podman', 'podman:rootless'];
 const ROWS = ['host', 'native', ...OCI, 'incus'];
 const ready = ROWS.filter((id) => {
   const [name, variant] = id.split(':');
   const found = here.find(({ mode }) => mode.id === name)?.detection;
-  return found?.status === 'ready' && (variant === undefined || found.variants?.some((item) => item.id === variant));
+  return (
+    found?.status === 'ready' &&
+    (variant === undefined || found.variants?.some((item) => item.id === variant))
+  );
 });
 
 describe.each(ready)('%s', (id) => {
@@ -116,12 +159,18 @@ describe.each(ready)('%s', (id) => {
     expect(unseenIn(sweep)).toEqual([]);
     const runtimes = ['inspect', 'logs', 'image', 'layers'];
     const own = OCI.includes(id) ? [] : id === 'incus' ? ['layers'] : runtimes;
-    expect(sweep?.places.map(({ place }) => place)).toEqual(Object.keys(PLACES).filter((place) => !own.includes(place)));
+    expect(sweep?.places.map(({ place }) => place)).toEqual(
+      Object.keys(PLACES).filter((place) => !own.includes(place)),
+    );
   });
 
   test('has a variable where every process inside can read it, and in what the container runtimes tell of the sandbox', () => {
     const rootless = id === 'podman:rootless' ? ['others-environ'] : [];
-    expect(foundIn(sweeps.get('env'))).toEqual([...rootless, ...(OCI.includes(id) ? ['inspect'] : []), 'guest-environ']);
+    expect(foundIn(sweeps.get('env'))).toEqual([
+      ...rootless,
+      ...(OCI.includes(id) ? ['inspect'] : []),
+      'guest-environ',
+    ]);
   });
 
   test('has a file inside and nowhere else: in memory, where the sandbox has files of its own', () => {
@@ -129,7 +178,9 @@ describe.each(ready)('%s', (id) => {
     const shares = id === 'host' || id === 'native';
     expect(foundIn(sweep)).toEqual(shares ? ['guest-files', 'run-folder'] : ['guest-files']);
     expect(hitsAt(sweep, 'guest-files').map(({ where }) => where)).toEqual([
-      shares ? expect.stringMatching(/\/home\/\.claude\/\.credentials\.json$/) : '/dev/shm/cagematch-credentials.json',
+      shares
+        ? expect.stringMatching(/\/home\/\.claude\/\.credentials\.json$/)
+        : '/dev/shm/cagematch-credentials.json',
     ]);
   });
 });
@@ -156,10 +207,21 @@ describe.skipIf(!ready.includes('host'))('a leak that was planted is found', () 
       before: (secret) => writeFileSync(stray, `Error: 401 for ${secret.slice(0, 60)}`),
     });
     const sweep = sweeps.get('gateway');
-    expect(foundIn(sweep)).toEqual(['argv', 'output', 'guest-files', 'workspace', 'run-folder', 'host-files']);
+    expect(foundIn(sweep)).toEqual([
+      'argv',
+      'output',
+      'guest-files',
+      'workspace',
+      'run-folder',
+      'host-files',
+    ]);
     expect(hitsAt(sweep, 'output')).toEqual([{ where: 'a line of the sandbox', shape: 'base64' }]);
-    expect(hitsAt(sweep, 'workspace')).toEqual([{ where: expect.stringMatching(/\/workspace\/dump\.txt$/), shape: 'hex' }]);
-    expect(hitsAt(sweep, 'run-folder')).toEqual([{ where: expect.stringMatching(/\/home\/\.bash_history$/), shape: 'raw' }]);
+    expect(hitsAt(sweep, 'workspace')).toEqual([
+      { where: expect.stringMatching(/\/workspace\/dump\.txt$/), shape: 'hex' },
+    ]);
+    expect(hitsAt(sweep, 'run-folder')).toEqual([
+      { where: expect.stringMatching(/\/home\/\.bash_history$/), shape: 'raw' },
+    ]);
     expect(hitsAt(sweep, 'host-files')).toEqual([{ where: stray, shape: 'in part' }]);
   }, 60_000);
 
@@ -170,11 +232,17 @@ describe.skipIf(!ready.includes('host'))('a leak that was planted is found', () 
       paths: ['gateway'],
       recorded: true,
       before(secret) {
-        if (asRoot) others.push(spawn('/bin/sleep', ['60'], { env: { LEFT: secret }, uid: 65534, gid: 65534 }));
+        if (asRoot)
+          others.push(
+            spawn('/bin/sleep', ['60'], { env: { LEFT: secret }, uid: 65534, gid: 65534 }),
+          );
       },
     });
     for (const child of others) child.kill('SIGKILL');
-    expect(foundIn(sweeps.get('gateway'))).toEqual([...(asRoot ? ['others-environ'] : []), 'record']);
+    expect(foundIn(sweeps.get('gateway'))).toEqual([
+      ...(asRoot ? ['others-environ'] : []),
+      'record',
+    ]);
   }, 60_000);
 });
 
@@ -187,7 +255,10 @@ describe.skipIf(!ready.includes('docker'))('what Docker keeps', () => {
       'docker',
       {
         paths: ['gateway'],
-        command: (command, secret) => ({ ...andThen('echo "$leak"')(command, secret), env: { ...command.env, LEAK: secret } }),
+        command: (command, secret) => ({
+          ...andThen('echo "$leak"')(command, secret),
+          env: { ...command.env, LEAK: secret },
+        }),
       },
       (docker) => ({
         // The image that is looked at is one with the secret in a layer and in its settings.
@@ -203,15 +274,31 @@ describe.skipIf(!ready.includes('docker'))('what Docker keeps', () => {
           writeFileSync(join(folder, 'leak.txt'), secret);
           const from = docker.runner?.(ctx) ?? '';
           const { stdout } = await run('docker', ['create', from, 'true'], { env });
-          await run('docker', ['cp', join(folder, 'leak.txt'), `${stdout.trim()}:/leak.txt`], { env });
-          await run('docker', ['commit', '--change', `LABEL leak=${secret}`, stdout.trim(), image], { env });
+          await run('docker', ['cp', join(folder, 'leak.txt'), `${stdout.trim()}:/leak.txt`], {
+            env,
+          });
+          await run(
+            'docker',
+            ['commit', '--change', `LABEL leak=${secret}`, stdout.trim(), image],
+            { env },
+          );
           await run('docker', ['rm', stdout.trim()], { env });
           return docker.launch(ctx, spec);
         },
       }),
     );
     const found = foundIn(sweeps.get('gateway'));
-    expect(found).toEqual(expect.arrayContaining(['argv', 'output', 'inspect', 'logs', 'guest-environ', 'image', 'layers']));
+    expect(found).toEqual(
+      expect.arrayContaining([
+        'argv',
+        'output',
+        'inspect',
+        'logs',
+        'guest-environ',
+        'image',
+        'layers',
+      ]),
+    );
   }, 120_000);
 });
 

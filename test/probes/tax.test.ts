@@ -1,4 +1,5 @@
-// What work costs inside: the guest's loops, really run on this host, and rows in which something is planted.
+// What work costs inside: the guest's loops, really run on this host, and rows in which something
+// is planted.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
@@ -26,13 +27,21 @@ interface Found {
 }
 
 /** Runs the loops in rows that are this host, each with its own change of a command. */
-async function taxed(rows: Record<string, Partial<Mode>>, loops: Partial<Loops> = { kinds: QUICK }, rounds = 1): Promise<Found> {
+async function taxed(
+  rows: Record<string, Partial<Mode>>,
+  loops: Partial<Loops> = { kinds: QUICK },
+  rounds = 1,
+): Promise<Found> {
   const found: Found = { worked: [], brokeOff: [] };
   const subjects = Object.entries(rows).map(([entry, change]): Subject => {
     const adapter: Mode = { ...host, ...change };
     return {
       entry: { entry, adapter } as PlannedRow,
-      ctx: modeContext(host.id, { env: { PATH }, platform: process.platform, uid: process.getuid?.() }),
+      ctx: modeContext(host.id, {
+        env: { PATH },
+        platform: process.platform,
+        uid: process.getuid?.(),
+      }),
       reach: { via: 'inside' },
       gatewayPort: undefined,
       nameOf: (tail) => `test-${process.pid}-${entry}-${tail}`,
@@ -54,10 +63,13 @@ async function taxed(rows: Record<string, Partial<Mode>>, loops: Partial<Loops> 
 const changed = (change: (command: Command) => Command): Partial<Mode> => ({
   exec: (ctx, handle, command) => host.exec(ctx, handle, change(command)),
 });
-const withEnv = (env: Record<string, string>) => changed((command) => ({ ...command, env: { ...command.env, ...env } }));
-const saying = (script: string) => changed((command) => ({ ...command, argv: ['node', '-e', script] }));
+const withEnv = (env: Record<string, string>) =>
+  changed((command) => ({ ...command, env: { ...command.env, ...env } }));
+const saying = (script: string) =>
+  changed((command) => ({ ...command, argv: ['node', '-e', script] }));
 
-const gapsOf = ({ worked }: Found) => worked.filter(({ work }) => isGap(work.opMs)).map(({ work }) => work);
+const gapsOf = ({ worked }: Found) =>
+  worked.filter(({ work }) => isGap(work.opMs)).map(({ work }) => work);
 
 /** A folder with one program in it. */
 function folderWith(name: string, script: string): string {
@@ -84,7 +96,8 @@ test('every kind of work that is declared is done, and leaves nothing in the wor
   expect(found.brokeOff).toEqual([]);
   expect(found.worked.map(({ work }) => work.probe)).toEqual(NAMES);
   expect(gapsOf(found)).toEqual([]);
-  // However long one takes: an operation is never cut off, and no second one is begun past the bound.
+  // However long one takes: an operation is never cut off, and no second one is begun past the
+  // bound.
   expect(found.worked.map(({ work }) => work.ops)).toEqual(found.worked.map(() => 1));
   expect(paths).toBeDefined();
   expect(left).toEqual([]);
@@ -92,9 +105,16 @@ test('every kind of work that is declared is done, and leaves nothing in the wor
 
 test('every round does the work in every row, in an order that the seed decides', async () => {
   const kinds = ['name-lookup', 'cpu-hash'];
-  const order = async () => (await taxed({ a: {}, b: {}, c: {} }, { kinds }, 2)).worked.map(({ entry, round }) => `${round} ${entry}`);
+  const order = async () =>
+    (await taxed({ a: {}, b: {}, c: {} }, { kinds }, 2)).worked.map(
+      ({ entry, round }) => `${round} ${entry}`,
+    );
   const first = await order();
-  expect([...first].sort()).toEqual([1, 2].flatMap((round) => ['a', 'b', 'c'].flatMap((entry) => kinds.map(() => `${round} ${entry}`))));
+  expect([...first].sort()).toEqual(
+    [1, 2].flatMap((round) =>
+      ['a', 'b', 'c'].flatMap((entry) => kinds.map(() => `${round} ${entry}`)),
+    ),
+  );
   expect(first).not.toEqual([...first].sort());
   expect(await order()).toEqual(first);
 });
@@ -105,9 +125,13 @@ test('what makes one kind slower shows in that kind and not in the others', asyn
   const slow = folderWith('git', `case " $* " in *" status "*) sleep 1;; esac\nexec ${git} "$@"`);
   const others = ['git-init', 'git-commit', 'process-spawn', 'cpu-hash', 'random-read'];
   const loops = { kinds: ['git-status', ...others], atLeast: 5, boundMs: 10_000 };
-  const { worked } = await taxed({ plain: {}, slow: withEnv({ PATH: [slow, PATH].join(delimiter) }) }, loops);
+  const { worked } = await taxed(
+    { plain: {}, slow: withEnv({ PATH: [slow, PATH].join(delimiter) }) },
+    loops,
+  );
   const opMs = (row: string, probe: string) => {
-    const found = worked.find(({ entry, work }) => entry === row && work.probe === probe)?.work.opMs;
+    const found = worked.find(({ entry, work }) => entry === row && work.probe === probe)?.work
+      .opMs;
     return typeof found === 'number' ? found : Number.NaN;
   };
   const slower = (probe: string) => opMs('slow', probe) - opMs('plain', probe);
@@ -120,7 +144,11 @@ test('without git the three kinds of it are gaps that say so, and the others go 
   symlinkSync(process.execPath, join(folder, 'node'));
   const found = await taxed({ without: withEnv({ PATH: folder }) });
   expect(gapsOf(found)).toEqual(
-    ['git-init', 'git-status', 'git-commit'].map((probe) => ({ probe, opMs: { gap: 'not-applicable' }, detail: 'there is no git' })),
+    ['git-init', 'git-status', 'git-commit'].map((probe) => ({
+      probe,
+      opMs: { gap: 'not-applicable' },
+      detail: 'there is no git',
+    })),
   );
   expect(found.worked.map(({ work }) => work.probe)).toEqual(QUICK);
 });
@@ -139,7 +167,9 @@ test('a program that fails is a gap with its own words', async () => {
 test('where nothing can be written off the workspace, only the kinds that do so are gaps', async () => {
   const nowhere: Partial<Mode> = { layout: (_ctx, paths) => ({ ...paths, tmp: '/nonexistent' }) };
   const found = await taxed({ nowhere });
-  expect(gapsOf(found).map(({ probe }) => probe)).toEqual(NAMES.filter((name) => name.startsWith('tmp-')));
+  expect(gapsOf(found).map(({ probe }) => probe)).toEqual(
+    NAMES.filter((name) => name.startsWith('tmp-')),
+  );
   for (const { detail } of gapsOf(found)) expect(detail).toMatch(/^ENOENT: .*\/nonexistent/);
 });
 
@@ -157,10 +187,19 @@ test.skipIf(spawnSync('unshare', ['-rn', 'true']).status !== 0)(
 
 test('a script that ends before its time leaves no kind without a cause, and what it told until then stands', async () => {
   const line = JSON.stringify({ probe: NAMES[0], opMs: 2, ops: 7 });
-  const found = await taxed({ ending: saying(`console.log('${line}'); console.error('out of memory'); process.exitCode = 3`) }, {});
+  const found = await taxed(
+    {
+      ending: saying(
+        `console.log('${line}'); console.error('out of memory'); process.exitCode = 3`,
+      ),
+    },
+    {},
+  );
   expect(found.worked[0]?.work).toEqual({ probe: NAMES[0], opMs: 2, ops: 7 });
   const reason = 'a script of ours ended inside with exit 3: out of memory';
-  expect(gapsOf(found)).toEqual(NAMES.slice(1).map((probe) => ({ probe, opMs: { gap: 'not-reached' }, detail: reason })));
+  expect(gapsOf(found)).toEqual(
+    NAMES.slice(1).map((probe) => ({ probe, opMs: { gap: 'not-reached' }, detail: reason })),
+  );
   expect(found.brokeOff).toEqual([reason]);
 });
 
@@ -178,7 +217,9 @@ test.each([
   ['a cause that there is not', { probe: NAMES[0], opMs: { gap: 'tired' } }],
   ['a kind that nobody asked for', { probe: 'idling', opMs: 2 }],
 ])('%s is not taken for a result', async (_, printed) => {
-  const found = await taxed({ lying: saying(`console.log(${JSON.stringify(JSON.stringify(printed))})`) });
+  const found = await taxed({
+    lying: saying(`console.log(${JSON.stringify(JSON.stringify(printed))})`),
+  });
   expect(gapsOf(found)).toHaveLength(QUICK.length);
   expect(found.brokeOff[0]).toContain('the script told what it was not asked');
 });

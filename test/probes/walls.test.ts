@@ -1,5 +1,15 @@
-// What the walls probe tells: every wall once a row, holes that were planted, and no secret; and that nothing of it stays behind.
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// What the walls probe tells: every wall once a row, holes that were planted, and no secret; and
+// that nothing of it stays behind.
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, createServer as createSocketServer } from 'node:net';
 import { release, tmpdir, version } from 'node:os';
@@ -9,7 +19,13 @@ import type { Env, Mode } from '../../lib/contract.js';
 import { WALLS } from '../../lib/kit/walls.js';
 import { which } from '../../lib/os/path-search.js';
 import { childrenOf, commandLines } from '../../lib/os/process-tree.js';
-import { type HostSide, JUDGES, sameKernel, socketPaths, type WallObservation } from '../../lib/probes/walls/judge.js';
+import {
+  type HostSide,
+  JUDGES,
+  sameKernel,
+  socketPaths,
+  type WallObservation,
+} from '../../lib/probes/walls/judge.js';
 import { probeWalls } from '../../lib/probes/walls/walls.js';
 import { type Wall, wallSchema } from '../../lib/record/probe.js';
 import { contextFor, createKeeper, type Keeper } from '../../lib/sandbox/context.js';
@@ -33,11 +49,25 @@ afterAll(async () => {
 /** Small enough for any machine; the real ones are the probe's own. */
 const MOST = { processes: 20, memoryMiB: 128 };
 
-async function walled(id: string, env: Env, state: unknown, reachable: string[] = []): Promise<Map<string, Wall>> {
+async function walled(
+  id: string,
+  env: Env,
+  state: unknown,
+  reachable: string[] = [],
+): Promise<Map<string, Wall>> {
   const all: Wall[] = [];
-  await probed(id, { env, state, reachable, signal: new AbortController().signal }, (wall) => all.push(wallSchema.parse(wall)));
-  expect(all.map(({ wall }) => wall)).toEqual([...Object.keys(WALLS), ...reachable.map((target) => `reach ${target}`)]);
-  expect(all.filter(({ evidence }) => /cagematch-planted-[0-9a-f]/.test(evidence) || /[\n\r]/.test(evidence))).toEqual([]);
+  await probed(id, { env, state, reachable, signal: new AbortController().signal }, (wall) =>
+    all.push(wallSchema.parse(wall)),
+  );
+  expect(all.map(({ wall }) => wall)).toEqual([
+    ...Object.keys(WALLS),
+    ...reachable.map((target) => `reach ${target}`),
+  ]);
+  expect(
+    all.filter(
+      ({ evidence }) => /cagematch-planted-[0-9a-f]/.test(evidence) || /[\n\r]/.test(evidence),
+    ),
+  ).toEqual([]);
   return new Map(all.map((wall) => [wall.wall, wall]));
 }
 
@@ -48,17 +78,37 @@ interface Given {
   signal: AbortSignal;
 }
 
-async function probed(id: string, { env, state, reachable, signal }: Given, tell: (wall: Wall) => void): Promise<void> {
+async function probed(
+  id: string,
+  { env, state, reachable, signal }: Given,
+  tell: (wall: Wall) => void,
+): Promise<void> {
   const adapter = registry.get(id) as Mode;
   const keeper = createKeeper();
   keepers.push(keeper);
   const match = `w${process.pid}x${keepers.length}`;
-  const base = { env, platform: process.platform, uid: process.getuid?.(), match, signal, say: () => {} };
+  const base = {
+    env,
+    platform: process.platform,
+    uid: process.getuid?.(),
+    match,
+    signal,
+    say: () => {},
+  };
   const ctx = contextFor(base, keeper, adapter, { state });
   await adapter.prepare(ctx);
   const reach = await adapter.reach(ctx);
-  const gatewayPort = reach.via === 'address' ? await serve(reach.listen).finally(() => reach.release?.()) : undefined;
-  const entry = { entry: id, mode: id, variant: undefined, adapter, isolation: adapter.isolation } as unknown as PlannedRow;
+  const gatewayPort =
+    reach.via === 'address'
+      ? await serve(reach.listen).finally(() => reach.release?.())
+      : undefined;
+  const entry = {
+    entry: id,
+    mode: id,
+    variant: undefined,
+    adapter,
+    isolation: adapter.isolation,
+  } as unknown as PlannedRow;
   const nameOf = (tail: string) => `cagematch-${match}-${tail}`;
   const subject = { entry, ctx, reach, gatewayPort, nameOf, signal, timeoutMs: 60_000 };
   await probeWalls(subject, { reach: reachable }, tell, { most: MOST });
@@ -78,9 +128,14 @@ describe('on the bare host', () => {
   let outside: number;
   beforeAll(async () => {
     mkdirSync(join(home, '.ssh'));
-    writeFileSync(join(home, '.ssh/id_test'), 'not a key, but where one would be\n', { mode: 0o600 });
+    writeFileSync(join(home, '.ssh/id_test'), 'not a key, but where one would be\n', {
+      mode: 0o600,
+    });
     outside = await serve('127.0.0.1');
-    walls = await walled('host', { PATH: process.env.PATH ?? '', HOME: home }, undefined, [`127.0.0.1:${outside}`, '127.0.0.1:1']);
+    walls = await walled('host', { PATH: process.env.PATH ?? '', HOME: home }, undefined, [
+      `127.0.0.1:${outside}`,
+      '127.0.0.1:1',
+    ]);
   }, 60_000);
   const observed = (wall: string) => walls.get(wall)?.observed;
 
@@ -109,12 +164,22 @@ describe('on the bare host', () => {
   });
 
   test('the gateway and services on the loopback are reached', () => {
-    expect(['gateway-port', 'host-loopback-ports', 'host-gateway-ports'].map(observed)).toEqual(['open', 'open', 'open']);
+    expect(['gateway-port', 'host-loopback-ports', 'host-gateway-ports'].map(observed)).toEqual([
+      'open',
+      'open',
+      'open',
+    ]);
   });
 
   test('an address that the user names is tried, and no other', () => {
-    expect(walls.get(`reach 127.0.0.1:${outside}`)).toMatchObject({ observed: 'open', evidence: `connected to 127.0.0.1:${outside}` });
-    expect(walls.get('reach 127.0.0.1:1')).toMatchObject({ observed: 'closed', evidence: '127.0.0.1:1: ECONNREFUSED' });
+    expect(walls.get(`reach 127.0.0.1:${outside}`)).toMatchObject({
+      observed: 'open',
+      evidence: `connected to 127.0.0.1:${outside}`,
+    });
+    expect(walls.get('reach 127.0.0.1:1')).toMatchObject({
+      observed: 'closed',
+      evidence: '127.0.0.1:1: ECONNREFUSED',
+    });
   });
 
   test('a push needs somewhere to go: to a repository of this host it comes, without a remote it does not', () => {
@@ -127,13 +192,21 @@ describe('on the bare host', () => {
   });
 
   test('limits are looked for only as far as the bound', () => {
-    expect(walls.get('fork-limit')).toMatchObject({ observed: 'open', evidence: '20 processes started, no limit met' });
-    expect(walls.get('memory-limit')).toMatchObject({ observed: 'open', evidence: '128 MiB held, no limit met' });
+    expect(walls.get('fork-limit')).toMatchObject({
+      observed: 'open',
+      evidence: '20 processes started, no limit met',
+    });
+    expect(walls.get('memory-limit')).toMatchObject({
+      observed: 'open',
+      evidence: '128 MiB held, no limit met',
+    });
   });
 
   test('nothing of the probe is left on it', () => {
     expect(readdirSync(home)).toEqual(['.ssh']);
-    const folder = dirname(/read: (\S+)/.exec(walls.get('host-files-readable')?.evidence ?? '')?.[1] ?? '/');
+    const folder = dirname(
+      /read: (\S+)/.exec(walls.get('host-files-readable')?.evidence ?? '')?.[1] ?? '/',
+    );
     expect([folder.startsWith(tmpdir()), existsSync(folder)]).toEqual([true, false]);
     expect(ourHelpers()).toEqual([]);
   });
@@ -161,16 +234,28 @@ describe('on the bare host', () => {
   }, 60_000);
 
   test('an address that is none is refused before anything is planted', async () => {
-    const given = { env: { PATH: '', HOME: home }, state: undefined, signal: new AbortController().signal };
+    const given = {
+      env: { PATH: '', HOME: home },
+      state: undefined,
+      signal: new AbortController().signal,
+    };
     for (const bad of ['example.com', 'example.com:0', 'example.com:65536', ':443', 'a:b:1'])
-      await expect(probed('host', { ...given, reachable: [bad] }, () => {})).rejects.toMatchObject({ code: 'bad-input' });
+      await expect(probed('host', { ...given, reachable: [bad] }, () => {})).rejects.toMatchObject({
+        code: 'bad-input',
+      });
   });
 
-  /** Processes that the probe started beside the guest: the marker, and what listens in a network of its own. */
+  /**
+   * Processes that the probe started beside the guest: the marker, and what listens in a network of
+   * its own.
+   */
   function ourHelpers(): string[] {
     const ours = childrenOf([process.pid]);
     return commandLines()
-      .filter(({ pid, argv }) => ours.includes(pid) && argv.some((word) => /cagematch-planted-|walls-foreign/.test(word)))
+      .filter(
+        ({ pid, argv }) =>
+          ours.includes(pid) && argv.some((word) => /cagematch-planted-|walls-foreign/.test(word)),
+      )
       .map(({ argv }) => argv.join(' '));
   }
 });
@@ -187,7 +272,9 @@ function wrapper(real: string, ...added: string[]): string {
 }
 
 const env = machineEnv;
-const [docker] = await detectAll([registry.get('docker') as Mode], (mode) => modeContext(mode.id, { env }));
+const [docker] = await detectAll([registry.get('docker') as Mode], (mode) =>
+  modeContext(mode.id, { env }),
+);
 const dockerReady = docker?.detection.status === 'ready';
 
 describe.skipIf(!dockerReady)('Docker for real, through a wrapper', () => {
@@ -198,17 +285,28 @@ describe.skipIf(!dockerReady)('Docker for real, through a wrapper', () => {
   async function through(...added: string[]) {
     const folder = wrapper(which('docker', env) ?? 'docker', ...added);
     folders.push(folder);
-    return walled('docker', { ...env, PATH: [folder, env.PATH].join(delimiter) }, docker?.runtimeState);
+    return walled(
+      'docker',
+      { ...env, PATH: [folder, env.PATH].join(delimiter) },
+      docker?.runtimeState,
+    );
   }
 
   test('that adds nothing: what is declared closed is closed', async () => {
     const walls = await through('--label', 'nothing=added');
-    const differing = [...walls.values()].filter(({ declared, observed }) => declared === 'closed' && observed === 'open');
+    const differing = [...walls.values()].filter(
+      ({ declared, observed }) => declared === 'closed' && observed === 'open',
+    );
     // Limits are tried here as far as is quick, and not as far as they are.
-    expect(differing.map(({ wall }) => wall).filter((wall) => !wall.endsWith('-limit'))).toEqual([]);
+    expect(differing.map(({ wall }) => wall).filter((wall) => !wall.endsWith('-limit'))).toEqual(
+      [],
+    );
     expect(walls.get('docker-socket')).toMatchObject({ declared: 'closed', observed: 'closed' });
     expect(walls.get('other-processes')).toMatchObject({ declared: 'closed', observed: 'closed' });
-    expect(walls.get('credentials-in-env')).toMatchObject({ declared: 'closed', observed: 'closed' });
+    expect(walls.get('credentials-in-env')).toMatchObject({
+      declared: 'closed',
+      observed: 'closed',
+    });
   }, 60_000);
 
   test('that mounts a socket where Docker’s would be, and shares the processes of this host: both are seen', async () => {
@@ -216,7 +314,9 @@ describe.skipIf(!dockerReady)('Docker for real, through a wrapper', () => {
     folders.push(folder);
     chmodSync(folder, 0o755);
     const path = join(folder, 'fake.sock');
-    const server = createSocketServer((socket) => socket.on('error', () => {}).end('HTTP/1.0 200 OK\r\n\r\nOK'));
+    const server = createSocketServer((socket) =>
+      socket.on('error', () => {}).end('HTTP/1.0 200 OK\r\n\r\nOK'),
+    );
     await new Promise<void>((resolve) => server.listen(path, resolve));
     chmodSync(path, 0o777);
     try {
@@ -241,7 +341,10 @@ describe.skipIf(!dockerReady)('Docker for real, through a wrapper', () => {
       evidence: expect.stringContaining('AWS_SECRET_ACCESS_KEY'),
     });
     for (const wall of ['host-files-readable', 'host-files-writable', 'ssh-agent', 'git-push-file'])
-      expect([wall, walls.get(wall)]).toEqual([wall, expect.objectContaining({ declared: 'closed', observed: 'open' })]);
+      expect([wall, walls.get(wall)]).toEqual([
+        wall,
+        expect.objectContaining({ declared: 'closed', observed: 'open' }),
+      ]);
   }, 60_000);
 });
 
@@ -249,9 +352,14 @@ describe('Docker’s stand-in, which has no walls', () => {
   test('every wall is told all the same, and what it promises and does not keep can be seen', async () => {
     const { env: inside, close } = await standIn();
     try {
-      const [ready] = await detectAll([registry.get('docker') as Mode], (mode) => modeContext(mode.id, { env: inside }));
+      const [ready] = await detectAll([registry.get('docker') as Mode], (mode) =>
+        modeContext(mode.id, { env: inside }),
+      );
       const walls = await walled('docker', inside, ready?.runtimeState);
-      expect(walls.get('host-files-readable')).toMatchObject({ declared: 'closed', observed: 'open' });
+      expect(walls.get('host-files-readable')).toMatchObject({
+        declared: 'closed',
+        observed: 'open',
+      });
       expect(walls.get('other-processes')).toMatchObject({ declared: 'closed', observed: 'open' });
     } finally {
       await close();
@@ -265,34 +373,61 @@ describe('what a mode declares', () => {
     expect(Object.keys(declared).filter((wall) => !(wall in WALLS))).toEqual([]);
   });
 
-  const declares = (id: string, given: Parameters<typeof modeContext>[1]) => registry.get(id)?.walls?.(modeContext(id, given)) ?? {};
+  const declares = (id: string, given: Parameters<typeof modeContext>[1]) =>
+    registry.get(id)?.walls?.(modeContext(id, given)) ?? {};
 
   test('limits are promised only where the runtime heeds them', () => {
     const runsc = { variant: 'runsc', state: dockerState({ ignoresLimits: ['runsc'] }) };
-    expect(declares('docker', {})).toMatchObject({ 'memory-limit': 'closed', 'fork-limit': 'closed' });
-    expect(declares('docker', runsc)).toMatchObject({ 'memory-limit': 'open', 'fork-limit': 'open' });
-    expect(declares('podman', { state: podmanState({ rootless: true, cgroup: 'v1' }) })).toMatchObject({ 'memory-limit': 'open' });
-    expect(declares('podman', { state: podmanState({ rootless: true }) })).toMatchObject({ 'memory-limit': 'closed' });
+    expect(declares('docker', {})).toMatchObject({
+      'memory-limit': 'closed',
+      'fork-limit': 'closed',
+    });
+    expect(declares('docker', runsc)).toMatchObject({
+      'memory-limit': 'open',
+      'fork-limit': 'open',
+    });
+    expect(
+      declares('podman', { state: podmanState({ rootless: true, cgroup: 'v1' }) }),
+    ).toMatchObject({ 'memory-limit': 'open' });
+    expect(declares('podman', { state: podmanState({ rootless: true }) })).toMatchObject({
+      'memory-limit': 'closed',
+    });
   });
 
   test('a kernel of its own is promised only where a runtime brings one', () => {
     expect(declares('docker', { state: dockerState() })).toMatchObject({ 'host-kernel': 'open' });
-    expect(declares('docker', { variant: 'runsc', state: dockerState() })).toMatchObject({ 'host-kernel': 'closed' });
+    expect(declares('docker', { variant: 'runsc', state: dockerState() })).toMatchObject({
+      'host-kernel': 'closed',
+    });
     expect(declares('podman', { state: podmanState() })).toMatchObject({ 'host-kernel': 'open' });
-    expect(declares('podman', { variant: 'krun', state: podmanState() })).toMatchObject({ 'host-kernel': 'closed' });
+    expect(declares('podman', { variant: 'krun', state: podmanState() })).toMatchObject({
+      'host-kernel': 'closed',
+    });
     expect(declares('podman', { variant: 'rootless', state: podmanState() })).toMatchObject({
       'host-kernel': 'open',
       'root-on-host': 'closed',
     });
-    expect(declares('incus', {})).toMatchObject({ 'host-kernel': 'open', 'root-on-host': 'closed' });
+    expect(declares('incus', {})).toMatchObject({
+      'host-kernel': 'open',
+      'root-on-host': 'closed',
+    });
     expect(declares('incus', { variant: 'vm' })).toMatchObject({ 'host-kernel': 'closed' });
   });
 
   test('this host’s loopback is open where the network is the host’s, or is told to let it in', () => {
-    expect(declares('docker', { state: dockerState({ hostNetwork: ['runc'] }) })).toMatchObject({ 'host-loopback-ports': 'open' });
-    expect(declares('docker', { options: { network: 'none' } })).toMatchObject({ 'tcp-out': 'closed', 'host-loopback-ports': 'closed' });
-    expect(declares('podman', { state: podmanState({ rootless: true }) })).toMatchObject({ 'host-loopback-ports': 'open' });
-    expect(declares('podman', { state: podmanState({ rootless: true, rootlessNetwork: 'pasta' }) })).toMatchObject({
+    expect(declares('docker', { state: dockerState({ hostNetwork: ['runc'] }) })).toMatchObject({
+      'host-loopback-ports': 'open',
+    });
+    expect(declares('docker', { options: { network: 'none' } })).toMatchObject({
+      'tcp-out': 'closed',
+      'host-loopback-ports': 'closed',
+    });
+    expect(declares('podman', { state: podmanState({ rootless: true }) })).toMatchObject({
+      'host-loopback-ports': 'open',
+    });
+    expect(
+      declares('podman', { state: podmanState({ rootless: true, rootlessNetwork: 'pasta' }) }),
+    ).toMatchObject({
       'host-loopback-ports': 'closed',
     });
   });
@@ -307,7 +442,11 @@ describe('the host judges', () => {
     uidMap: undefined,
     sameKernel: true,
   } as unknown as HostSide;
-  const observation = (seen: Record<string, unknown>): WallObservation => ({ observed: 'gap', evidence: 'not compared', seen });
+  const observation = (seen: Record<string, unknown>): WallObservation => ({
+    observed: 'gap',
+    evidence: 'not compared',
+    seen,
+  });
 
   test('a kernel by its boot id, and by its build where a runtime shows another id', () => {
     expect(sameKernel({ bootId: own, release: 'x', version: 'y' })).toBe(true);
@@ -322,11 +461,18 @@ describe('the host judges', () => {
     ['1000 1000 1', 'closed'],
     ['1000 1000 1\n0 0 1', 'open'],
   ])('root by the map of user ids: %j is %s', (uidMap, observed) => {
-    expect(JUDGES['root-on-host']?.(observation({}), { ...host, uidMap })).toMatchObject({ observed });
+    expect(JUDGES['root-on-host']?.(observation({}), { ...host, uidMap })).toMatchObject({
+      observed,
+    });
   });
 
   test('a process that is none of this host’s has no root here', () => {
-    expect(JUDGES['root-on-host']?.(observation({ uidMap: '0 0 4294967295' }), { ...host, sameKernel: false })).toMatchObject({
+    expect(
+      JUDGES['root-on-host']?.(observation({ uidMap: '0 0 4294967295' }), {
+        ...host,
+        sameKernel: false,
+      }),
+    ).toMatchObject({
       observed: 'closed',
     });
   });
@@ -338,9 +484,15 @@ describe('the host judges', () => {
   });
 
   test('a socket that is not there is no wall where this host has none either', () => {
-    const nothing: WallObservation = { observed: 'closed', evidence: 'nothing at /var/run/docker.sock', seen: { reached: false } };
+    const nothing: WallObservation = {
+      observed: 'closed',
+      evidence: 'nothing at /var/run/docker.sock',
+      seen: { reached: false },
+    };
     expect(JUDGES['docker-socket']?.(nothing, host)).toMatchObject({ observed: 'closed' });
-    expect(JUDGES['docker-socket']?.(nothing, { ...host, sockets: {} })).toMatchObject({ observed: 'gap' });
+    expect(JUDGES['docker-socket']?.(nothing, { ...host, sockets: {} })).toMatchObject({
+      observed: 'gap',
+    });
   });
 
   test('a file that was said to be written is looked for on this host', () => {

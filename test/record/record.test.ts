@@ -1,4 +1,5 @@
-// The record of a match: written so that nothing finished is lost, read back strictly, folded into a report and its tables.
+// The record of a match: written so that nothing finished is lost, read back strictly, folded into
+// a report and its tables.
 import { chmodSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
@@ -40,7 +41,9 @@ describe('writing', () => {
       message: `the output folder ${path} cannot be written (EEXIST)`,
       hint: 'name another with --out DIR',
     });
-    expect(thrownBy(() => openRecord(join(path, 'below'), NO_HOOKS))).toMatchObject({ message: expect.stringContaining('(ENOTDIR)') });
+    expect(thrownBy(() => openRecord(join(path, 'below'), NO_HOOKS))).toMatchObject({
+      message: expect.stringContaining('(ENOTDIR)'),
+    });
   });
 
   test('a folder that cannot be written is told before anything starts', () => {
@@ -54,23 +57,30 @@ describe('writing', () => {
     });
   });
 
-  test.runIf(process.platform === 'linux')('a full disk never throws, is told once, and does not stop the events', () => {
-    const folder = temporaryFolder();
-    symlinkSync('/dev/full', join(folder, 'events.jsonl'));
-    const types: string[] = [];
-    const failures: CagematchError[] = [];
-    const record = openRecord(folder, {
-      onEvent: (event) => void types.push(event.type),
-      onFailure: (error) => void failures.push(error),
-    });
-    expect(record.failure()).toBeUndefined();
-    for (const event of [started(), ran('host', 1, { startup: 1 }), ended()]) record.emit(event);
-    expect(types).toEqual(['match-started', 'run-ended', 'match-ended']);
-    expect(failures).toHaveLength(1);
-    expect(failures[0]).toMatchObject({ code: 'record-failed', message: 'events cannot be written (ENOSPC)', hint: expect.any(String) });
-    expect(record.failure()).toBe(failures[0]);
-    expect(() => record.close()).not.toThrow();
-  });
+  test.runIf(process.platform === 'linux')(
+    'a full disk never throws, is told once, and does not stop the events',
+    () => {
+      const folder = temporaryFolder();
+      symlinkSync('/dev/full', join(folder, 'events.jsonl'));
+      const types: string[] = [];
+      const failures: CagematchError[] = [];
+      const record = openRecord(folder, {
+        onEvent: (event) => void types.push(event.type),
+        onFailure: (error) => void failures.push(error),
+      });
+      expect(record.failure()).toBeUndefined();
+      for (const event of [started(), ran('host', 1, { startup: 1 }), ended()]) record.emit(event);
+      expect(types).toEqual(['match-started', 'run-ended', 'match-ended']);
+      expect(failures).toHaveLength(1);
+      expect(failures[0]).toMatchObject({
+        code: 'record-failed',
+        message: 'events cannot be written (ENOSPC)',
+        hint: expect.any(String),
+      });
+      expect(record.failure()).toBe(failures[0]);
+      expect(() => record.close()).not.toThrow();
+    },
+  );
 
   test('a record that is opened again is added to', () => {
     const folder = temporaryFolder();
@@ -93,15 +103,22 @@ describe('reading back', () => {
 
   test('a last line that a crash cut short is left out', () => {
     const text = ALL.map(line).join('\n');
-    for (const cut of [1, 10, line(ended()).length - 1]) expect(parseEvents(text.slice(0, -cut))).toEqual(ALL.slice(0, -1));
+    for (const cut of [1, 10, line(ended()).length - 1])
+      expect(parseEvents(text.slice(0, -cut))).toEqual(ALL.slice(0, -1));
   });
 
   test('any other broken line is an error, with its number', () => {
     const [first = '', ...rest] = ALL.map(line);
-    expect(() => parseEvents([first, '{"type":', ...rest].join('\n'))).toThrow(/^line 2 is no JSON$/);
+    expect(() => parseEvents([first, '{"type":', ...rest].join('\n'))).toThrow(
+      /^line 2 is no JSON$/,
+    );
     expect(() => parseEvents([first, '', 'null', ...rest].join('\n'))).toThrow(/^line 3: /);
-    expect(() => parseEvents([first, '{"type":"run-ended","atMs":1}', ...rest].join('\n'))).toThrow(/^line 2: \w+/);
-    expect(() => parseEvents([first, '{"type":"unheard-of","atMs":1}', ...rest].join('\n'))).toThrow(/^line 2: type/);
+    expect(() => parseEvents([first, '{"type":"run-ended","atMs":1}', ...rest].join('\n'))).toThrow(
+      /^line 2: \w+/,
+    );
+    expect(() =>
+      parseEvents([first, '{"type":"unheard-of","atMs":1}', ...rest].join('\n')),
+    ).toThrow(/^line 2: type/);
   });
 
   test('a record of another version says so, and which this one reads', () => {
@@ -113,7 +130,9 @@ describe('reading back', () => {
       hint: 'npx cagematch@0.1.0 report',
     });
     const nameless = other?.replace('"cagematch":"0.1.0"', '"cagematch":"; rm -rf /"');
-    expect(() => parseEvents([nameless, ...rest].join('\n'))).toThrow('written by another cagematch (schemaVersion 2); this one reads 1');
+    expect(() => parseEvents([nameless, ...rest].join('\n'))).toThrow(
+      'written by another cagematch (schemaVersion 2); this one reads 1',
+    );
   });
 
   test('an empty record, or one without its beginning, is an error in words', () => {
@@ -124,14 +143,27 @@ describe('reading back', () => {
 
 describe('the report', () => {
   const three = (entry: string, startups: number[], totals: number[] = startups) =>
-    startups.map((startup, index) => ran(entry, index + 1, { startup, total: (totals[index] ?? 0) + 100, model: 10 }));
+    startups.map((startup, index) =>
+      ran(entry, index + 1, { startup, total: (totals[index] ?? 0) + 100, model: 10 }),
+    );
 
   test('holds medians, extremes and every sample in its order', async () => {
-    const { modeOf } = await reportOf([started(), ...baseline(), ...three('host', [300, 100, 200]), ended()]);
+    const { modeOf } = await reportOf([
+      started(),
+      ...baseline(),
+      ...three('host', [300, 100, 200]),
+      ended(),
+    ]);
     expect(modeOf('host')).toMatchObject({
       n: 3,
       passed: 3,
-      startupMs: { median: 200, min: 100, max: 300, samples: [300, 100, 200], ci95: { gap: 'too-few-runs' } },
+      startupMs: {
+        median: 200,
+        min: 100,
+        max: 300,
+        samples: [300, 100, 200],
+        ci95: { gap: 'too-few-runs' },
+      },
       startupRatio: { median: 1 },
       taxRatio: { median: 1 },
     });
@@ -143,12 +175,19 @@ describe('the report', () => {
       ...baseline(),
       ...row('docker'),
       // Paired 3, 2, 4.
-      ...[100, 200, 400].map((total, at) => ran('host', at + 1, { startup: 100, total, model: 10 })),
-      ...[300, 400, 1600].map((total, at) => ran('docker', at + 1, { startup: 250, total, model: 50 })),
+      ...[100, 200, 400].map((total, at) =>
+        ran('host', at + 1, { startup: 100, total, model: 10 }),
+      ),
+      ...[300, 400, 1600].map((total, at) =>
+        ran('docker', at + 1, { startup: 250, total, model: 50 }),
+      ),
       ended(),
     ]);
     expect(modeOf('docker').startupRatio).toMatchObject({ median: 2.5 });
-    expect(modeOf('docker').taxRatio).toMatchObject({ median: expect.closeTo(2 ** 0.25 * 6 ** 0.5, 9), ci95: { gap: 'too-few-runs' } });
+    expect(modeOf('docker').taxRatio).toMatchObject({
+      median: expect.closeTo(2 ** 0.25 * 6 ** 0.5, 9),
+      ci95: { gap: 'too-few-runs' },
+    });
   });
 
   test('pairs only rounds that both passed', async () => {
@@ -173,7 +212,11 @@ describe('the report', () => {
         ratio: 0.5,
         differenceMs: { median: -100, ci95: { gap: 'too-few-runs' } },
         ...few,
-        total: { ratio: 0.5, differenceMs: { median: -100, ci95: { gap: 'too-few-runs' } }, ...few },
+        total: {
+          ratio: 0.5,
+          differenceMs: { median: -100, ci95: { gap: 'too-few-runs' } },
+          ...few,
+        },
       },
     ]);
   });
@@ -195,14 +238,36 @@ describe('the report', () => {
   });
 
   test('warm-up rounds are kept among the runs and counted nowhere', async () => {
-    const warmup = ran('host', 1, { startup: 9999 }, { warmup: true, outcome: FAILED, leftovers: [{ kind: 'process', id: 'x' }] });
-    const { modeOf, report } = await reportOf([started({ warmup: 1 }), ...baseline(), warmup, ran('host', 2, { startup: 100 }), ended()]);
-    expect(modeOf('host')).toMatchObject({ n: 1, passed: 1, startupMs: { samples: [100] }, failures: [], leftovers: [] });
+    const warmup = ran(
+      'host',
+      1,
+      { startup: 9999 },
+      { warmup: true, outcome: FAILED, leftovers: [{ kind: 'process', id: 'x' }] },
+    );
+    const { modeOf, report } = await reportOf([
+      started({ warmup: 1 }),
+      ...baseline(),
+      warmup,
+      ran('host', 2, { startup: 100 }),
+      ended(),
+    ]);
+    expect(modeOf('host')).toMatchObject({
+      n: 1,
+      passed: 1,
+      startupMs: { samples: [100] },
+      failures: [],
+      leftovers: [],
+    });
     expect(report.runs).toHaveLength(2);
   });
 
   test('what was not measured is a gap with its cause, listed, and nowhere a 0', async () => {
-    const { modeOf, report } = await reportOf([started(), ...row('docker'), ran('docker', 1, {}, { outcome: FAILED }), ended()]);
+    const { modeOf, report } = await reportOf([
+      started(),
+      ...row('docker'),
+      ran('docker', 1, {}, { outcome: FAILED }),
+      ended(),
+    ]);
     const docker = modeOf('docker');
     expect(docker).toMatchObject({
       startupMs: { gap: 'not-reached' },
@@ -210,7 +275,8 @@ describe('the report', () => {
       taxRatio: { gap: 'no-baseline' },
       imageMs: { gap: 'not-reached' },
     });
-    for (const [name, value] of Object.entries(docker.phasesMs)) expect(value, name).toEqual({ gap: 'not-reached' });
+    for (const [name, value] of Object.entries(docker.phasesMs))
+      expect(value, name).toEqual({ gap: 'not-reached' });
     expect(report.gaps).toEqual(
       expect.arrayContaining([
         { entry: 'docker', value: 'startupMs', gap: 'not-reached' },
@@ -238,7 +304,12 @@ describe('the report', () => {
   });
 
   test('a measured 0 is a 0, and no gap', async () => {
-    const { modeOf } = await reportOf([started(), ...baseline(), ran('host', 1, { startup: 10, collect: 0 }), ended()]);
+    const { modeOf } = await reportOf([
+      started(),
+      ...baseline(),
+      ran('host', 1, { startup: 10, collect: 0 }),
+      ended(),
+    ]);
     expect(modeOf('host').phasesMs.collect).toMatchObject({ median: 0, samples: [0] });
   });
 
@@ -262,16 +333,28 @@ describe('the report', () => {
     expect(modeOf('docker').leftovers).toEqual({ gap: 'not-reported' });
     expect(modeOf('podman').leftovers).toEqual(some.leftovers);
     expect(modeOf('incus').leftovers).toEqual({ gap: 'not-reached' });
-    expect(report.gaps).toContainEqual({ entry: 'docker', value: 'leftovers', gap: 'not-reported' });
+    expect(report.gaps).toContainEqual({
+      entry: 'docker',
+      value: 'leftovers',
+      gap: 'not-reported',
+    });
     const lines = renderTable(report).split('\n');
-    const cells = (name: string) => lines.find((line) => line.startsWith(`A ${name} `) || line.startsWith(`A ${name}`))?.trimEnd();
+    const cells = (name: string) =>
+      lines
+        .find((line) => line.startsWith(`A ${name} `) || line.startsWith(`A ${name}`))
+        ?.trimEnd();
     expect(cells('docker')).toMatch(/–$/);
     expect(cells('incus')).toMatch(/–$/);
     expect(cells('podman')).toMatch(/1 container$/);
   });
 
   test('a row that could not be prepared stands with its reason and without runs', async () => {
-    const outcome = { status: 'failed', cause: 'image', message: 'no base image', hint: 'set CAGEMATCH_BASE_IMAGE' } as const;
+    const outcome = {
+      status: 'failed',
+      cause: 'image',
+      message: 'no base image',
+      hint: 'set CAGEMATCH_BASE_IMAGE',
+    } as const;
     const { modeOf, report } = await reportOf([
       started(),
       ...baseline(),
@@ -286,12 +369,21 @@ describe('the report', () => {
       failures: [{ run: 'docker prepare', outcome }],
       sync: { gap: 'not-reached' },
     });
-    expect(renderTable(report)).toMatch(/docker prepare: image: no base image\n +hint: set CAGEMATCH_BASE_IMAGE/);
+    expect(renderTable(report)).toMatch(
+      /docker prepare: image: no base image\n +hint: set CAGEMATCH_BASE_IMAGE/,
+    );
   });
 
   test('one run whose files did not come is what the row says of its sync', async () => {
     const lost = { sync: { in: 'yes', out: 'no', live: { gap: 'not-reached' } } } as const;
-    const { modeOf } = await reportOf([started(), ...baseline(), ran('host', 1), ran('host', 2, {}, lost), ran('host', 3), ended()]);
+    const { modeOf } = await reportOf([
+      started(),
+      ...baseline(),
+      ran('host', 1),
+      ran('host', 2, {}, lost),
+      ran('host', 3),
+      ended(),
+    ]);
     expect(modeOf('host').sync).toEqual({ in: 'yes', out: 'no', live: { gap: 'not-reached' } });
   });
 
@@ -304,15 +396,26 @@ describe('the report', () => {
       ...row('podman'),
       ...rounds.map((round) => ran('host', round, { startup: 100 + round })),
       ...rounds.map((round) => ran('docker', round, { startup: 300 + round })),
-      ...rounds.map((round) => ran('podman', round, { startup: 300 + round + (round % 2 === 0 ? 20 : -20) })),
+      ...rounds.map((round) =>
+        ran('podman', round, { startup: 300 + round + (round % 2 === 0 ? 20 : -20) }),
+      ),
       ended(),
     ]);
-    const separable = Object.fromEntries(report.comparisons.map(({ a, b, separable }) => [`${a} ${b}`, separable]));
+    const separable = Object.fromEntries(
+      report.comparisons.map(({ a, b, separable }) => [`${a} ${b}`, separable]),
+    );
     expect(separable).toEqual({ 'host docker': true, 'host podman': true, 'docker podman': false });
   });
 
   test('the same record is the same report, every time', async () => {
-    const events = [started(), ...baseline(), ...row('docker'), ...three('host', [1, 5, 9]), ...three('docker', [4, 7, 20]), ended()];
+    const events = [
+      started(),
+      ...baseline(),
+      ...row('docker'),
+      ...three('host', [1, 5, 9]),
+      ...three('docker', [4, 7, 20]),
+      ended(),
+    ];
     expect(buildReport(events)).toEqual(buildReport(events));
   });
 
@@ -329,7 +432,8 @@ describe('the table', () => {
 
   /** Everything at its longest. */
   async function longReport() {
-    const reason = 'a reason that goes on and on, with many words in it and no end in sight; '.repeat(4);
+    const reason =
+      'a reason that goes on and on, with many words in it and no end in sight; '.repeat(4);
     const path = `/a/very/long/path/${'without-any-space-in-it/'.repeat(8)}file`;
     const name = 'docker:io.containerd.kata-with-a-very-long-name.v2';
     const times = { startup: 12_345.6, total: 23_456.7, model: 1 };
@@ -354,9 +458,23 @@ describe('the table', () => {
             ],
           },
         ),
-        ran('a-mode-with-a-long-name', round, {}, { outcome: { ...FAILED, message: `${reason} ${path}`, hint: reason } as typeof FAILED }),
+        ran(
+          'a-mode-with-a-long-name',
+          round,
+          {},
+          { outcome: { ...FAILED, message: `${reason} ${path}`, hint: reason } as typeof FAILED },
+        ),
       ]),
-      { type: 'left-out', atMs: 3, entry: 'fly', letter: 'C', title: 'Fly.io', status: 'absent', reason, hint: reason },
+      {
+        type: 'left-out',
+        atMs: 3,
+        entry: 'fly',
+        letter: 'C',
+        title: 'Fly.io',
+        status: 'absent',
+        reason,
+        hint: reason,
+      },
       { type: 'warning', atMs: 3, code: 'swept', message: reason },
       ended(),
     ]);
@@ -389,7 +507,16 @@ describe('the table', () => {
       started(),
       ...baseline(),
       ran('host', 1, {}, { outcome: { status: 'failed', cause: 'sandbox', message: reason } }),
-      { type: 'left-out', atMs: 3, entry: 'fly', letter: 'C', title: 'Fly.io', status: 'broken', reason, hint: reason },
+      {
+        type: 'left-out',
+        atMs: 3,
+        entry: 'fly',
+        letter: 'C',
+        title: 'Fly.io',
+        status: 'broken',
+        reason,
+        hint: reason,
+      },
       { type: 'warning', atMs: 3, code: 'x', message: reason },
       ended(),
     ]);
@@ -400,16 +527,31 @@ describe('the table', () => {
   });
 
   test('marks the numbers of a stand-in as no finding', async () => {
-    const { report } = await reportOf([started(), ...row('docker', { standIn: true }), ran('docker', 1, { startup: 5 }), ended()]);
+    const { report } = await reportOf([
+      started(),
+      ...row('docker', { standIn: true }),
+      ran('docker', 1, { startup: 5 }),
+      ended(),
+    ]);
     expect(renderTable(report)).toMatch(/docker \(stand-in\)/);
     expect(renderTable(report)).toMatch(/its numbers are no finding/);
     expect(renderMarkdown(report)).toMatch(/docker \(stand-in\)/);
-    const { report: real } = await reportOf([started(), ...row('docker'), ran('docker', 1, { startup: 5 }), ended()]);
+    const { report: real } = await reportOf([
+      started(),
+      ...row('docker'),
+      ran('docker', 1, { startup: 5 }),
+      ended(),
+    ]);
     expect(renderTable(real)).not.toMatch(/stand-in/);
   });
 
   test('shows a gap as a dash and never as a 0', async () => {
-    const { report } = await reportOf([started(), ...row('docker'), ran('docker', 1, {}, { outcome: FAILED }), ended()]);
+    const { report } = await reportOf([
+      started(),
+      ...row('docker'),
+      ran('docker', 1, {}, { outcome: FAILED }),
+      ended(),
+    ]);
     const line = renderTable(report)
       .split('\n')
       .find((line) => line.startsWith('A docker'));
@@ -422,7 +564,13 @@ describe('the table', () => {
   });
 
   test('of what was detected fits too', () => {
-    const variants = ['runsc', 'kata', 'crun', 'io.containerd.kata-qemu.v2', 'io.containerd.kata-clh.v2'].map((id) => ({
+    const variants = [
+      'runsc',
+      'kata',
+      'crun',
+      'io.containerd.kata-qemu.v2',
+      'io.containerd.kata-clh.v2',
+    ].map((id) => ({
       id,
       isolation: 'microvm' as const,
     }));
@@ -434,7 +582,12 @@ describe('the table', () => {
           title: 'Docker',
           isolation: 'container',
           standIn: true,
-          detection: { status: 'ready', version: '28.2.2-rc.1+dfsg1-1ubuntu1~24.04.1', facts: {}, variants },
+          detection: {
+            status: 'ready',
+            version: '28.2.2-rc.1+dfsg1-1ubuntu1~24.04.1',
+            facts: {},
+            variants,
+          },
         },
         {
           mode: 'fly',
@@ -455,7 +608,12 @@ describe('the table', () => {
 describe('Markdown', () => {
   test('has cells that hold no pipe of their own', async () => {
     const name = 'docker:a|b';
-    const { report } = await reportOf([started(), ...row(name), ran(name, 1, { startup: 5 }), ended()]);
+    const { report } = await reportOf([
+      started(),
+      ...row(name),
+      ran(name, 1, { startup: 5 }),
+      ended(),
+    ]);
     const rows = renderMarkdown(report)
       .split('\n')
       .filter((line) => line.includes('docker:a'));
@@ -471,7 +629,16 @@ describe('Markdown', () => {
       started(),
       ...baseline(),
       ran('host', 1, {}, { outcome: { status: 'failed', cause: 'agent', message } }),
-      { type: 'left-out', atMs: 3, entry: 'fly', letter: 'C', title: 'Fly.io', status: 'broken', reason: message, hint: 'run `x`' },
+      {
+        type: 'left-out',
+        atMs: 3,
+        entry: 'fly',
+        letter: 'C',
+        title: 'Fly.io',
+        status: 'broken',
+        reason: message,
+        hint: 'run `x`',
+      },
       { type: 'warning', atMs: 3, code: 'x', message },
       ended(),
     ]);
@@ -488,7 +655,9 @@ describe('a region of a document', () => {
   const page = 'before\n<!-- cagematch:match -->\nold\n<!-- /cagematch:match -->\nafter\n';
 
   test('is replaced, and what stands around it stays', () => {
-    expect(replaceRegion(page, 'new\nlines')).toBe('before\n<!-- cagematch:match -->\nnew\nlines\n<!-- /cagematch:match -->\nafter\n');
+    expect(replaceRegion(page, 'new\nlines')).toBe(
+      'before\n<!-- cagematch:match -->\nnew\nlines\n<!-- /cagematch:match -->\nafter\n',
+    );
   });
 
   test('replaced with the same is the same', () => {
@@ -499,12 +668,14 @@ describe('a region of a document', () => {
     expect(replaceRegion(page, "$& $1 $'")).toContain("\n$& $1 $'\n");
   });
 
-  test.each(['no markers', '<!-- cagematch:match -->\nopen', '<!-- /cagematch:match -->\n<!-- cagematch:match -->', ''])(
-    'is not invented where the markers are not whole: %j',
-    (document) => {
-      expect(replaceRegion(document, 'new')).toBeUndefined();
-    },
-  );
+  test.each([
+    'no markers',
+    '<!-- cagematch:match -->\nopen',
+    '<!-- /cagematch:match -->\n<!-- cagematch:match -->',
+    '',
+  ])('is not invented where the markers are not whole: %j', (document) => {
+    expect(replaceRegion(document, 'new')).toBeUndefined();
+  });
 
   test('may have any markers', () => {
     expect(replaceRegion('<a>x</a>', 'y', { begin: '<a>', end: '</a>' })).toBe('<a>\ny\n</a>');

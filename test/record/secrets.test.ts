@@ -13,7 +13,8 @@ const SECRET = 'sk-ant-oat01-CANARY"%\\7b2f\u00e9-AA';
 keepSecret(SECRET, 'THE_TOKEN');
 
 describe('a secret is taken out of a text', () => {
-  const base64 = (before: string, after: string) => Buffer.from(`${before}${SECRET}${after}`).toString('base64');
+  const base64 = (before: string, after: string) =>
+    Buffer.from(`${before}${SECRET}${after}`).toString('base64');
   it.each([
     ['as it is', SECRET],
     ['in JSON', JSON.stringify({ told: SECRET })],
@@ -30,7 +31,8 @@ describe('a secret is taken out of a text', () => {
     const left = redact(text);
     expect(left).toContain('[redacted THE_TOKEN]');
     for (const shape of shapesOf(SECRET)) expect(left).not.toContain(shape);
-    // Of base64 the letters at its two ends, which depend on what is beside it, say nothing of any use.
+    // Of base64 the letters at its two ends, which depend on what is beside it, say nothing of any
+    // use.
     expect(left).not.toContain('CANARY');
   });
 
@@ -71,7 +73,12 @@ describe('a live match whose API repeats the credential in what it says', () => 
     const server = createServer((req: IncomingMessage, res: ServerResponse) => {
       const echoed = `${req.headers.authorization} ${Buffer.from(`${req.headers.authorization}`).toString('base64')}`;
       res.writeHead(400, { 'content-type': 'application/json', 'x-should-retry': 'false' });
-      res.end(JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', message: `refused: ${echoed}` } }));
+      res.end(
+        JSON.stringify({
+          type: 'error',
+          error: { type: 'invalid_request_error', message: `refused: ${echoed}` },
+        }),
+      );
     });
     return `http://127.0.0.1:${await listening(server)}`;
   }
@@ -79,8 +86,16 @@ describe('a live match whose API repeats the credential in what it says', () => 
   it('shows it nowhere: not on the terminal, not in the record, not on the page, not in any export', async () => {
     const place = standSomewhere();
     onTestFinished(place.close);
-    const env = { CLAUDE_CODE_OAUTH_TOKEN: secret, CAGEMATCH_UPSTREAM: await repeating(), HOME: temporaryFolder() };
-    const result = await cagematch(ownHouse, ['run', 'host', '--runs', '1', '--allow-host', '--json', 'out.json'], { cwd: place.cwd, env });
+    const env = {
+      CLAUDE_CODE_OAUTH_TOKEN: secret,
+      CAGEMATCH_UPSTREAM: await repeating(),
+      HOME: temporaryFolder(),
+    };
+    const result = await cagematch(
+      ownHouse,
+      ['run', 'host', '--runs', '1', '--allow-host', '--json', 'out.json'],
+      { cwd: place.cwd, env },
+    );
     expect(result.stderr).toContain('model live');
     expect(result.exitCode).toBe(1);
     const [match = ''] = readdirSync(join(place.cwd, 'results'));
@@ -100,7 +115,9 @@ describe('a live match whose API repeats the credential in what it says', () => 
       ...exported.map(({ stdout }) => stdout),
     ];
     // The place where it would have stood is there.
-    expect(all.filter((text) => text.includes('[redacted CLAUDE_CODE_OAUTH_TOKEN]')).length).toBeGreaterThan(2);
+    expect(
+      all.filter((text) => text.includes('[redacted CLAUDE_CODE_OAUTH_TOKEN]')).length,
+    ).toBeGreaterThan(2);
     for (const text of all) for (const shape of shapesOf(secret)) expect(text).not.toContain(shape);
   });
 });

@@ -1,4 +1,5 @@
-// Under which circumstances a match came about: what is read around its runs, and what a report makes of that.
+// Under which circumstances a match came about: what is read around its runs, and what a report
+// makes of that.
 import { describe, expect, test } from 'vitest';
 import { lookBefore, watchMachine, withoutSandbox } from '../../lib/match/busy.js';
 import { guestOf } from '../../lib/match/guest.js';
@@ -28,7 +29,12 @@ function counters(...stands: { cpu: string; waiting?: number }[]) {
 describe('around a run', () => {
   // user nice system idle iowait irq softirq steal
   const seen = () =>
-    watchMachine(counters({ cpu: '10 0 10 500 9 1 1 2', waiting: 1000 }, { cpu: '60 5 30 900 99 2 3 12', waiting: 51_000 }))();
+    watchMachine(
+      counters(
+        { cpu: '10 0 10 500 9 1 1 2', waiting: 1000 },
+        { cpu: '60 5 30 900 99 2 3 12', waiting: 51_000 },
+      ),
+    )();
 
   test('the whole machine is seen: CPU time without idle, what was stolen, how long work waited', () => {
     expect(seen()).toMatchObject({ cpuMs: 780, stealMs: 100, waitingMs: 50 });
@@ -36,16 +42,29 @@ describe('around a run', () => {
 
   test('what the sandbox used is taken off what others did; beside other sandboxes of ours that cannot be', () => {
     const cost = { memoryPeakBytes: 1, cpuUserMs: 300, cpuSystemMs: 100 };
-    const conditions: Conditions = { wallMs: 1000, cpuMs: 780, stealMs: 0, otherMs: 700, waitingMs: 0 };
+    const conditions: Conditions = {
+      wallMs: 1000,
+      cpuMs: 780,
+      stealMs: 0,
+      otherMs: 700,
+      waitingMs: 0,
+    };
     expect(withoutSandbox(conditions, cost, true)).toMatchObject({ cpuMs: 780, otherMs: 300 });
-    expect(withoutSandbox(conditions, cost, false)).toMatchObject({ cpuMs: 780, otherMs: { gap: 'not-attributable' } });
-    expect(withoutSandbox(conditions, { gap: 'other-machine' }, true)).toMatchObject({ otherMs: { gap: 'other-machine' } });
+    expect(withoutSandbox(conditions, cost, false)).toMatchObject({
+      cpuMs: 780,
+      otherMs: { gap: 'not-attributable' },
+    });
+    expect(withoutSandbox(conditions, { gap: 'other-machine' }, true)).toMatchObject({
+      otherMs: { gap: 'other-machine' },
+    });
   });
 
   test('is a gap where the platform keeps no counters; of waiting alone where the kernel keeps none', () => {
     const none = { stat: () => 'nothing\n', pressure: () => '' };
     expect(watchMachine(none)()).toEqual({ gap: 'platform' });
-    expect(watchMachine(counters({ cpu: '1 0 1 1 0 0 0 0' }))()).toMatchObject({ waitingMs: { gap: 'not-reported' } });
+    expect(watchMachine(counters({ cpu: '1 0 1 1 0 0 0 0' }))()).toMatchObject({
+      waitingMs: { gap: 'not-reported' },
+    });
   });
 
   test('takes less than a millisecond', () => {
@@ -62,7 +81,10 @@ describe('around a run', () => {
     const busy = await lookBefore(
       2,
       50,
-      counters({ cpu: '0 0 0 0 0 0 0 0', waiting: 0 }, { cpu: '1000 0 0 0 0 0 0 500', waiting: 5_000_000 }),
+      counters(
+        { cpu: '0 0 0 0 0 0 0 0', waiting: 0 },
+        { cpu: '1000 0 0 0 0 0 0 500', waiting: 5_000_000 },
+      ),
     );
     expect(busy).toMatchObject({ otherShare: 1, stealShare: 1, waitingShare: 1 });
     expect(busy?.lookMs).toBeGreaterThanOrEqual(45);
@@ -93,9 +115,20 @@ describe('a guest', () => {
   });
 
   test('has a gap for what it does not tell, or tells in no form that is known; the largest number is no limit', () => {
-    const odd = { ...sentences, gitVersion: '', uid: 'root', memory: '9223372036854771712', pids: '-3' };
+    const odd = {
+      ...sentences,
+      gitVersion: '',
+      uid: 'root',
+      memory: '9223372036854771712',
+      pids: '-3',
+    };
     const gap = { gap: 'not-reported' };
-    expect(guestOf(new Map(Object.entries(odd)))).toMatchObject({ gitVersion: gap, uid: gap, memoryBytes: 'none', pids: gap });
+    expect(guestOf(new Map(Object.entries(odd)))).toMatchObject({
+      gitVersion: gap,
+      uid: gap,
+      memoryBytes: 'none',
+      pids: gap,
+    });
   });
 });
 
@@ -126,20 +159,37 @@ describe('the report', () => {
   });
   const disturbed = (entry: string, round: number, change: Partial<Conditions>) =>
     ran(entry, round, { startup: 400 }, { conditions: conditions(change) });
-  const DOCKER = { ...HOST, isolation: 'container' as const, startup: 600, run: { conditions: conditions() } };
-  const rows = { host: { ...HOST, run: { conditions: conditions({ otherMs: 20 }) } }, docker: DOCKER };
+  const DOCKER = {
+    ...HOST,
+    isolation: 'container' as const,
+    startup: 600,
+    run: { conditions: conditions() },
+  };
+  const rows = {
+    host: { ...HOST, run: { conditions: conditions({ otherMs: 20 }) } },
+    docker: DOCKER,
+  };
 
   test('has no doubts of a quiet match, though daemons of a runtime work in every run of its rows', () => {
-    const report = madeMatch(rows, { match: { quiet: { lookMs: 1000, otherShare: 0.02, stealShare: 0, waitingShare: 0.01 } } });
+    const report = madeMatch(rows, {
+      match: { quiet: { lookMs: 1000, otherShare: 0.02, stealShare: 0, waitingShare: 0.01 } },
+    });
     expect(doubts(report)).toEqual([]);
-    expect(report.modes[0]?.machine).toMatchObject({ judged: 10, disturbed: [], cpuMs: { median: 900 } });
+    expect(report.modes[0]?.machine).toMatchObject({
+      judged: 10,
+      disturbed: [],
+      cpuMs: { median: 900 },
+    });
     expect(renderTable(report)).not.toContain('warning');
   });
 
   test('says above the table that the machine was busy, before the match and in which runs', () => {
     const report = madeMatch(rows, {
       match: { quiet: { lookMs: 1000, otherShare: 0.12, stealShare: 0, waitingShare: 0.3 } },
-      extraEvents: [disturbed('docker', 11, { otherMs: 500 }), disturbed('host', 12, { stealMs: 300 })],
+      extraEvents: [
+        disturbed('docker', 11, { otherMs: 500 }),
+        disturbed('host', 12, { stealMs: 300 }),
+      ],
     });
     const lines = [
       'the machine was busy before the match: others used 12 % of its CPU time and work waited for a CPU in 30 % of the time; its numbers are of a busy machine',
@@ -157,21 +207,32 @@ describe('the report', () => {
   });
 
   test('warns in one line of what differs inside, and notes what is alike', () => {
-    const appraisals = [appraised('host'), appraised('docker', { nodeVersion: 'v22.23.3', memoryBytes: 2 ** 31 })];
+    const appraisals = [
+      appraised('host'),
+      appraised('docker', { nodeVersion: 'v22.23.3', memoryBytes: 2 ** 31 }),
+    ];
     const report = madeMatch(rows, { extraEvents: appraisals });
     expect(doubts(report)).toEqual([
       'rows differ inside, and so may their numbers: Node v20.20.2 in host; v22.23.3 in docker · memory limit none in host; 2.0 GiB in docker',
     ]);
-    expect(insideAlike(report)).toBe('inside: Git 2.39.5, libc glibc 2.36, system Debian 12, uid 1000, process limit none');
+    expect(insideAlike(report)).toBe(
+      'inside: Git 2.39.5, libc glibc 2.36, system Debian 12, uid 1000, process limit none',
+    );
     expect(renderMarkdown(report)).toContain('; inside: Git 2.39.5');
   });
 
   test('shows the first run, which is in no other number, over the median of its row', () => {
     const first = ran('docker', 0, { startup: 900 }, { warmup: true });
-    const report = madeMatch({ host: HOST, docker: { ...DOCKER, noise: 0 } }, { extraEvents: [first] });
+    const report = madeMatch(
+      { host: HOST, docker: { ...DOCKER, noise: 0 } },
+      { extraEvents: [first] },
+    );
     expect(report.modes[1]).toMatchObject({ firstRunMs: 900, n: 10 });
-    expect(firstRunLine(report)).toBe("first run (warm-up), its startup over the row's median: docker 1.50");
-    for (const text of [renderTable(report), renderMarkdown(report)]) expect(text).toContain('docker 1.50');
+    expect(firstRunLine(report)).toBe(
+      "first run (warm-up), its startup over the row's median: docker 1.50",
+    );
+    for (const text of [renderTable(report), renderMarkdown(report)])
+      expect(text).toContain('docker 1.50');
   });
 
   test('shows what the whole machine used beside what the sandbox used', () => {

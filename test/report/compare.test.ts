@@ -1,4 +1,5 @@
-// Two matches held against each other: what is slower, what may be called a regression, and what cannot be compared at all.
+// Two matches held against each other: what is slower, what may be called a regression, and what
+// cannot be compared at all.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -11,7 +12,16 @@ import { sideOfReport } from '../../lib/report/compare/reread.js';
 import { createFold } from '../../lib/report/fold.js';
 import { buildReport } from '../../lib/report/report.js';
 import { renderComparison } from '../../lib/report/terminal/compare-table.js';
-import { baseline, ended, FAILED, HOST, ran, row, started, VERSIONS } from '../support/hand-made-record.js';
+import {
+  baseline,
+  ended,
+  FAILED,
+  HOST,
+  ran,
+  row,
+  started,
+  VERSIONS,
+} from '../support/hand-made-record.js';
 import { cagematch, ownHouse, standSomewhere } from '../support/house.js';
 import { thrownBy } from '../support/thrown.js';
 
@@ -38,7 +48,12 @@ interface Scenario {
 
 const clocks = (round: number, factor: number): Partial<Clocks> => {
   const spread = 1 + ((round * 7) % 12) / 200;
-  return { startup: 300 * factor * spread, work: 200 * spread, model: 0, total: 600 * factor * spread };
+  return {
+    startup: 300 * factor * spread,
+    work: 200 * spread,
+    model: 0,
+    total: 600 * factor * spread,
+  };
 };
 
 /** Noise of its own for each row, so that no two ratios are the same. */
@@ -46,7 +61,14 @@ const jitter = (round: number, seed: number) => 1 + ((round * 5 + seed) % 13) / 
 
 const appraised = (entry: string, nodeVersion: string): MatchEvent => {
   const limits = { memoryBytes: 'none' as const, pids: 512 };
-  const guest = { nodeVersion, gitVersion: '2.39.5', libc: 'glibc 2.36', os: 'Debian GNU/Linux 12', uid: 1000, ...limits };
+  const guest = {
+    nodeVersion,
+    gitVersion: '2.39.5',
+    libc: 'glibc 2.36',
+    os: 'Debian GNU/Linux 12',
+    uid: 1000,
+    ...limits,
+  };
   return { type: 'appraised', atMs: 4, entry, disk: { imageBytes: 1, sandboxBytes: 1 }, guest };
 };
 
@@ -67,8 +89,18 @@ function eventsOf(scenario: Scenario): MatchEvent[] {
     },
     ...(scenario.node ? [appraised('docker', scenario.node)] : []),
     ...Array.from({ length: ROUNDS }, (_, at) => at + 1).flatMap((round) => [
-      ran('host', round, clocks(round, (scenario.machine ?? 1) * jitter(round, scenario.id ? 3 : 0)), scenario.hostChange?.(round)),
-      ran('docker', round, clocks(round, 2 * (scenario.machine ?? 1) * (scenario.slower ?? 1)), scenario.change?.(round)),
+      ran(
+        'host',
+        round,
+        clocks(round, (scenario.machine ?? 1) * jitter(round, scenario.id ? 3 : 0)),
+        scenario.hostChange?.(round),
+      ),
+      ran(
+        'docker',
+        round,
+        clocks(round, 2 * (scenario.machine ?? 1) * (scenario.slower ?? 1)),
+        scenario.change?.(round),
+      ),
     ]),
     ...(scenario.extraEvents ?? []),
     ...(scenario.end ?? [ended()]),
@@ -102,14 +134,19 @@ describe('a row', () => {
       expect(measure.ci95[0], name).toBeGreaterThan(1.25);
       expect(measure.ci95[1], name).toBeLessThan(1.35);
     }
-    // Two measures of the one row that is held against another; where no run failed there is no test of passes.
+    // Two measures of the one row that is held against another; where no run failed there is no
+    // test of passes.
     expect(document.tests).toBe(2);
   });
 
   test('that takes less is faster, and no regression', () => {
     const { docker, document } = compared({}, { slower: 0.7 }, 0);
     expect(docker?.measures.startup).toMatchObject({ direction: 'faster' });
-    expect(document).toMatchObject({ verdict: 'none', regressions: [], sentence: 'no regression over 0 %' });
+    expect(document).toMatchObject({
+      verdict: 'none',
+      regressions: [],
+      sentence: 'no regression over 0 %',
+    });
   });
 
   test('that takes the same is not separable, and says at how many runs', () => {
@@ -121,23 +158,37 @@ describe('a row', () => {
   test("is judged by its ratio to the baseline: a slower machine is said, and is nobody's regression", () => {
     const { document, docker, text } = compared({}, { machine: 1.1 }, 0);
     expect(docker?.measures.startup).toMatchObject({ direction: 'not separable' });
-    expect(document).toMatchObject({ verdict: 'none', baseline: 'host', control: { entry: 'host', startup: { separable: true } } });
-    expect(text).toMatch(/The machine was 1\d % slower \(host startup \d+ → \d+ ms, 1\.1\d \[1\.\d\d–1\.\d\d\], total/);
-    expect(compared({}, {}).text).toContain('The machine was about as fast as before (host startup');
+    expect(document).toMatchObject({
+      verdict: 'none',
+      baseline: 'host',
+      control: { entry: 'host', startup: { separable: true } },
+    });
+    expect(text).toMatch(
+      /The machine was 1\d % slower \(host startup \d+ → \d+ ms, 1\.1\d \[1\.\d\d–1\.\d\d\], total/,
+    );
+    expect(compared({}, {}).text).toContain(
+      'The machine was about as fast as before (host startup',
+    );
   });
 
   test('that is slower on a machine that is faster is still a regression', () => {
-    expect(compared({}, { machine: 0.7, slower: 1.3 }, 10).document.sentence).toBe('regression over 10 %: docker startup, docker total');
+    expect(compared({}, { machine: 0.7, slower: 1.3 }, 10).document.sentence).toBe(
+      'regression over 10 %: docker startup, docker total',
+    );
   });
 
   test('of too few rounds is judged by nobody: at how many it could be is said', () => {
     const few = (scenario: Scenario) => {
       const fold = createFold();
-      for (const event of eventsOf(scenario)) if (event.type !== 'run-ended' || event.round <= 3) fold.push(event);
+      for (const event of eventsOf(scenario))
+        if (event.type !== 'run-ended' || event.round <= 3) fold.push(event);
       return { report: fold.finish(), tallyOf: fold.tallyOf };
     };
     const document = compare(few({}), few({ id: NEW, slower: 3 }), 5);
-    expect(document.rows[1]?.measures.startup).toMatchObject({ direction: { gap: 'too-few-runs' }, ci95: { gap: 'too-few-runs' } });
+    expect(document.rows[1]?.measures.startup).toMatchObject({
+      direction: { gap: 'too-few-runs' },
+      ci95: { gap: 'too-few-runs' },
+    });
     expect(document).toMatchObject({
       verdict: 'cannot-say',
       sentence: 'cannot say of docker (3 rounds are too few, at least 5 in each are needed)',
@@ -146,11 +197,20 @@ describe('a row', () => {
   });
 
   test('whose baseline is not in both is not judged by its speed', () => {
-    const without = (side: Side) => ({ ...side, report: { ...side.report, match: { ...side.report.match, baseline: undefined } } });
-    const document = compare(without(sideOf()) as Side, without(sideOf({ id: NEW, slower: 3 })) as Side, 5);
+    const without = (side: Side) => ({
+      ...side,
+      report: { ...side.report, match: { ...side.report.match, baseline: undefined } },
+    });
+    const document = compare(
+      without(sideOf()) as Side,
+      without(sideOf({ id: NEW, slower: 3 })) as Side,
+      5,
+    );
     expect(document.rows[1]?.measures.startup).toEqual({ gap: 'no-baseline' });
     expect(document).toMatchObject({ verdict: 'cannot-say', regressions: [] });
-    expect(document.sentence).toBe('cannot say of host, docker (no baseline row in both matches to hold its speed against)');
+    expect(document.sentence).toBe(
+      'cannot say of host, docker (no baseline row in both matches to hold its speed against)',
+    );
   });
 
   test('that only one of them has is named; one that is gone leaves the gate open', () => {
@@ -158,7 +218,9 @@ describe('a row', () => {
     const { document, text } = compared({ extraEvents: podman }, { extraEvents: row('incus') });
     expect(document.onlyIn).toEqual({ base: ['podman'], new: ['incus'] });
     expect(text).toMatch(/podman: only in BASE\n +incus: only in NEW/);
-    expect(document.sentence).toBe('cannot say of podman (only in BASE); no regression in the other rows');
+    expect(document.sentence).toBe(
+      'cannot say of podman (only in BASE); no regression in the other rows',
+    );
     expect(compared({}, { extraEvents: row('incus') }).document.verdict).toBe('none');
   });
 
@@ -171,7 +233,10 @@ describe('a row', () => {
     const { document, text } = compared({}, { row: change, slower: 9 }, 5);
     expect(document.notCompared).toEqual([{ entry: 'docker', why }]);
     expect(document.rows.map(({ entry }) => entry)).toEqual(['host']);
-    expect(document).toMatchObject({ verdict: 'cannot-say', sentence: `cannot say of docker (${why})` });
+    expect(document).toMatchObject({
+      verdict: 'cannot-say',
+      sentence: `cannot say of docker (${why})`,
+    });
     expect(text).toContain(`docker: ${why}`);
   });
 
@@ -180,11 +245,15 @@ describe('a row', () => {
     expect(compared(withDigest('aaaa'), withDigest('bbbb')).document.notCompared).toEqual([
       { entry: 'docker', why: 'the task hello is not the same: its content is aaaa and bbbb' },
     ]);
-    for (const base of [withDigest('aaaa'), {}]) expect(compared(base, withDigest('aaaa')).document.notCompared).toEqual([]);
+    for (const base of [withDigest('aaaa'), {}])
+      expect(compared(base, withDigest('aaaa')).document.notCompared).toEqual([]);
   });
 
   test('whose options stand in another order asks the same', () => {
-    const { document } = compared({ row: { options: { tmpfs: true, cpus: 2 } } }, { row: { options: { cpus: 2, tmpfs: true } } });
+    const { document } = compared(
+      { row: { options: { tmpfs: true, cpus: 2 } } },
+      { row: { options: { cpus: 2, tmpfs: true } } },
+    );
     expect(document.notCompared).toEqual([]);
   });
 });
@@ -213,17 +282,28 @@ describe('a regression', () => {
 
   test('is no run of ten that fails: chance does that too', () => {
     const { document, docker, text } = compared({}, failing(4), 50);
-    expect(docker?.passes).toEqual({ base: { passed: 12, n: 12 }, new: { passed: 11, n: 12 }, p: 1, fewer: false });
+    expect(docker?.passes).toEqual({
+      base: { passed: 12, n: 12 },
+      new: { passed: 11, n: 12 },
+      p: 1,
+      fewer: false,
+    });
     expect(document).toMatchObject({ verdict: 'none', tests: 3 });
     expect(text).toMatch(/passed +12\/12 +11\/12 +not separable/);
   });
 
   test('is a row of which significantly fewer runs pass, whatever the limit', () => {
     const { document, docker, text } = compared({}, failing(...all.slice(0, 8)), 50);
-    expect(docker?.passes).toMatchObject({ base: { passed: 12, n: 12 }, new: { passed: 4, n: 12 }, fewer: true });
+    expect(docker?.passes).toMatchObject({
+      base: { passed: 12, n: 12 },
+      new: { passed: 4, n: 12 },
+      fewer: true,
+    });
     expect(document.regressions).toEqual([{ entry: 'docker', what: 'passes' }]);
     expect(text).toMatch(/passed +12\/12 +4\/12 +fewer pass/);
-    expect(compared(failing(...all.slice(0, 8)), {}, 50).text).toMatch(/passed +4\/12 +12\/12 +more pass/);
+    expect(compared(failing(...all.slice(0, 8)), {}, 50).text).toMatch(
+      /passed +4\/12 +12\/12 +more pass/,
+    );
   });
 
   test('is a row that fails whole, of which there is no time at all', () => {
@@ -233,27 +313,37 @@ describe('a regression', () => {
   });
 
   test('is also the baseline, where its runs fail', () => {
-    const { document } = compared({}, { hostChange: (round) => (round <= 9 ? { outcome: FAILED } : {}) }, 5);
+    const { document } = compared(
+      {},
+      { hostChange: (round) => (round <= 9 ? { outcome: FAILED } : {}) },
+      5,
+    );
     expect(document.regressions).toEqual([{ entry: 'host', what: 'passes' }]);
   });
 
   test('is a row that could not be prepared any more, unless the user interrupted that', () => {
     const unprepared = (outcome: EventOf<'run-ended'>['outcome']) => {
-      const next = eventsOf({ id: NEW }).filter((event) => event.type !== 'run-ended' || event.entry !== 'docker');
+      const next = eventsOf({ id: NEW }).filter(
+        (event) => event.type !== 'run-ended' || event.entry !== 'docker',
+      );
       const fold = createFold();
       for (const event of next) fold.push(event);
       fold.push({ type: 'unprepared', atMs: 1, entry: 'docker', outcome });
       return compare(sideOf(), { report: fold.finish(), tallyOf: fold.tallyOf }, 5);
     };
     expect(unprepared(FAILED).regressions).toEqual([{ entry: 'docker', what: 'preparation' }]);
-    expect(unprepared({ status: 'failed', cause: 'interrupted', message: 'interrupted' })).toMatchObject({
+    expect(
+      unprepared({ status: 'failed', cause: 'interrupted', message: 'interrupted' }),
+    ).toMatchObject({
       verdict: 'cannot-say',
       sentence: 'cannot say of docker (no run of it passed in NEW)',
     });
   });
 
   test('is not a run that the user cut short, and a match that was cut short says so', () => {
-    const interrupted = { outcome: { status: 'failed', cause: 'interrupted', message: 'interrupted' } } as const;
+    const interrupted = {
+      outcome: { status: 'failed', cause: 'interrupted', message: 'interrupted' },
+    } as const;
     const { document, docker, text } = compared(
       {},
       { change: (round) => (round === 12 ? interrupted : {}), end: [ended('interrupted')] },
@@ -261,14 +351,20 @@ describe('a regression', () => {
     );
     expect(docker?.passes.new).toEqual({ passed: 11, n: 11 });
     expect(document).toMatchObject({ verdict: 'none' });
-    expect(text).toContain(`warning: NEW (${NEW}) was interrupted: only what it had finished is compared`);
+    expect(text).toContain(
+      `warning: NEW (${NEW}) was interrupted: only what it had finished is compared`,
+    );
     expect(compared({ end: [] }, {}).text).toContain('has crashed: only what it had finished');
   });
 });
 
 describe('where the surroundings differ', () => {
   const failing = { change: (round: number) => (round === 1 ? { outcome: FAILED } : {}) };
-  const facts = (extra: object) => ({ status: 'ready' as const, version: '1.2.3', facts: { ...extra } });
+  const facts = (extra: object) => ({
+    status: 'ready' as const,
+    version: '1.2.3',
+    facts: { ...extra },
+  });
 
   test.each<[string, Scenario, string]>([
     ['another CPU', { start: { host: { ...HOST, cpu: 'Another' } } }, 'cpu'],
@@ -277,7 +373,11 @@ describe('where the surroundings differ', () => {
     ['another kernel', { start: { host: { ...HOST, kernel: '6.2.0' } } }, 'kernel'],
     ['another system', { start: { host: { ...HOST, os: 'Fedora' } } }, 'os'],
     ['another cgroup', { start: { host: { ...HOST, cgroup: 'v1' } } }, 'cgroup'],
-    ['another virtualization', { start: { host: { ...HOST, virtualization: 'vm' } } }, 'virtualization'],
+    [
+      'another virtualization',
+      { start: { host: { ...HOST, virtualization: 'vm' } } },
+      'virtualization',
+    ],
     ['another agent', { start: { versions: { ...VERSIONS, agent: '3' } } }, 'agent'],
     ['another Node', { start: { versions: { ...VERSIONS, node: 'v24' } } }, 'node'],
     ['a burst', { start: { concurrency: 4 } }, 'concurrency'],
@@ -285,30 +385,53 @@ describe('where the surroundings differ', () => {
   ])('by %s, nothing is called a regression, and it says by what', (_, scenario, what) => {
     const { document, text } = compared({}, { ...scenario, slower: 3, ...failing }, 5);
     expect(document).toMatchObject({ verdict: 'cannot-say', regressions: [] });
-    expect(document.sentence).toMatch(`cannot say whether there is a regression over 5 %, because the matches differ (${what}: `);
+    expect(document.sentence).toMatch(
+      `cannot say whether there is a regression over 5 %, because the matches differ (${what}: `,
+    );
     expect(document.rows[1]?.measures.startup).toMatchObject({ direction: 'slower' });
-    expect(text.trimEnd().split('\n').slice(-3).join(' ')).toMatch('cannot say whether there is a regression over 5 %');
+    expect(text.trimEnd().split('\n').slice(-3).join(' ')).toMatch(
+      'cannot say whether there is a regression over 5 %',
+    );
   });
 
   test.each<[string, Scenario, string]>([
-    ['another version of the runtime', { detection: { ...facts({}), version: '2.0.0' } }, 'version'],
+    [
+      'another version of the runtime',
+      { detection: { ...facts({}), version: '2.0.0' } },
+      'version',
+    ],
     ['another fact of the runtime', { detection: facts({ storage: 'btrfs' }) }, 'storage'],
     ['another Node inside', { node: 'v24.0.0' }, 'Node inside'],
     ['another image, of which nobody knows what is in it', { image: 'sha256:2' }, 'image'],
-    ['another image, of whose content one is unknown', { image: 'sha256:2', content: 'a' }, 'image'],
+    [
+      'another image, of whose content one is unknown',
+      { image: 'sha256:2', content: 'a' },
+      'image',
+    ],
   ])('by %s, that row is not judged, and the others are', (_, scenario, what) => {
     const podman = (factor: number) => [
       ...row('podman'),
       ...Array.from({ length: ROUNDS }, (_, at) => ran('podman', at + 1, clocks(at + 1, factor))),
     ];
     const base = { node: 'v22.1.0', extraEvents: podman(2) };
-    const { document, docker } = compared(base, { node: 'v22.1.0', ...scenario, slower: 3, extraEvents: podman(2) }, 5);
-    expect(docker).toMatchObject({ cannotSay: `${what} differs`, measures: { startup: { direction: 'slower' } } });
+    const { document, docker } = compared(
+      base,
+      { node: 'v22.1.0', ...scenario, slower: 3, extraEvents: podman(2) },
+      5,
+    );
+    expect(docker).toMatchObject({
+      cannotSay: `${what} differs`,
+      measures: { startup: { direction: 'slower' } },
+    });
     expect(document).toMatchObject({
       verdict: 'cannot-say',
       sentence: `cannot say of docker (${what} differs); no regression over 5 % in the other rows`,
     });
-    const also = compared(base, { node: 'v22.1.0', ...scenario, extraEvents: podman(3) }, 5).document;
+    const also = compared(
+      base,
+      { node: 'v22.1.0', ...scenario, extraEvents: podman(3) },
+      5,
+    ).document;
     expect(also).toMatchObject({
       verdict: 'regression',
       sentence: `regression over 5 %: podman startup, podman total; cannot say of docker (${what} differs)`,
@@ -320,22 +443,36 @@ describe('where the surroundings differ', () => {
       const [detected] = baseline() as [EventOf<'detected'>];
       return { ...detected, detection: { status: 'ready', version: '1', facts: { cpus } } };
     };
-    const { document } = compared({ extraEvents: [host(1)] }, { extraEvents: [host(2)], slower: 3 }, 5);
-    expect(document.sentence).toBe("cannot say of host (cpus differs); docker (host's cpus differs)");
+    const { document } = compared(
+      { extraEvents: [host(1)] },
+      { extraEvents: [host(2)], slower: 3 },
+      5,
+    );
+    expect(document.sentence).toBe(
+      "cannot say of host (cpus differs); docker (host's cpus differs)",
+    );
   });
 
   test('by an image that was built again from the same, they do not', () => {
     const content = 'a'.repeat(64);
     const { document } = compared({ content }, { content, image: 'sha256:2', slower: 3 }, 5);
     expect(document).toMatchObject({ differences: [], verdict: 'regression' });
-    const other = compared({ content }, { content: 'b'.repeat(64), image: 'sha256:2', slower: 3 }, 5);
+    const other = compared(
+      { content },
+      { content: 'b'.repeat(64), image: 'sha256:2', slower: 3 },
+      5,
+    );
     expect(other.document.sentence).toBe('cannot say of docker (image content differs)');
     expect(other.text).toContain('docker image content: aaaaaaaaaaaa → bbbbbbbbbbbb\n');
   });
 
   test('by load, commit, how rounds ended or cagematch itself, it is shown and does not block: these are compared, or never the same', () => {
     const versions = { ...VERSIONS, cagematch: '0.2.0', commit: 'abc' };
-    const start = { load: [1, 2, 3] as [number, number, number], versions, until: 'precise' as const };
+    const start = {
+      load: [1, 2, 3] as [number, number, number],
+      versions,
+      until: 'precise' as const,
+    };
     const { document, text } = compared({}, { start, slower: 3 }, 5);
     expect(document.verdict).toBe('regression');
     expect(document.differences.map(({ what, blocks }) => [what, blocks])).toEqual([
@@ -365,11 +502,15 @@ describe('matches', () => {
   });
 
   test('with no row that could be compared are refused with the reasons', () => {
-    const without = (side: Side) => ({ ...side, report: { ...side.report, modes: side.report.modes.slice(1) } });
+    const without = (side: Side) => ({
+      ...side,
+      report: { ...side.report, modes: side.report.modes.slice(1) },
+    });
     const next = sideOf({ id: NEW, row: { state: 'warm' } });
     expect(thrownBy(() => compare(without(sideOf()), without(next)))).toMatchObject({
       code: 'bad-input',
-      message: 'the two matches have no row in common that could be compared (docker: state prepared and warm)',
+      message:
+        'the two matches have no row in common that could be compared (docker: state prepared and warm)',
     });
   });
 
@@ -394,7 +535,11 @@ describe('matches', () => {
     );
     const modes = next.report.modes.map((mode) => {
       const before = base.report.modes.find(({ entry }) => entry === mode.entry);
-      return { ...mode, detection: before?.detection ?? mode.detection, ...(before?.image ? { image: before.image } : {}) };
+      return {
+        ...mode,
+        detection: before?.detection ?? mode.detection,
+        ...(before?.image ? { image: before.image } : {}),
+      };
     });
     for (const limit of [0, 5, 10]) {
       const document = compare(base, { ...next, report: { ...next.report, modes } }, limit);
@@ -417,7 +562,18 @@ describe('matches', () => {
     const long = (id: string, kernel: string) => {
       const fold = createFold();
       const events = [
-        started({ match: id, host: { cpu: 'c', cores: 1, memoryGiB: 1, kernel, os: 'o', cgroup: 'v2', virtualization: 'none' } }),
+        started({
+          match: id,
+          host: {
+            cpu: 'c',
+            cores: 1,
+            memoryGiB: 1,
+            kernel,
+            os: 'o',
+            cgroup: 'v2',
+            virtualization: 'none',
+          },
+        }),
         ...row(name, { standIn: true }),
         ran(name, 1, { startup: 123456, total: 234567 }),
         ended(),
@@ -425,7 +581,9 @@ describe('matches', () => {
       for (const event of events) fold.push(event);
       return { report: fold.finish(), tallyOf: fold.tallyOf };
     };
-    const text = renderComparison(compare(long('a', 'one word '.repeat(30)), long('b', 'another word '.repeat(30))));
+    const text = renderComparison(
+      compare(long('a', 'one word '.repeat(30)), long('b', 'another word '.repeat(30))),
+    );
     for (const line of text.split('\n')) expect(line.length, line).toBeLessThanOrEqual(100);
     expect(text).toContain('(stand-in)');
   });
@@ -456,23 +614,46 @@ describe('cagematch compare', () => {
       'regression over 10 %: docker startup, docker total',
     ]);
     const unlimited = await run('base', 'slow');
-    expect([unlimited.exitCode, unlimited.stdout.trimEnd().split('\n').at(-1)]).toEqual([0, 'regression: docker startup, docker total']);
+    expect([unlimited.exitCode, unlimited.stdout.trimEnd().split('\n').at(-1)]).toEqual([
+      0,
+      'regression: docker startup, docker total',
+    ]);
     expect((await run('base', 'slow', '--fail-over', '50')).exitCode).toBe(0);
     expect((await run('slow', 'base', '--fail-over=0')).exitCode).toBe(0);
     const elsewhere = await run('base', 'elsewhere', '--fail-over', '10');
-    expect([elsewhere.exitCode, elsewhere.stdout]).toEqual([4, expect.stringContaining('\ncannot say of docker (image differs)\n')]);
+    expect([elsewhere.exitCode, elsewhere.stdout]).toEqual([
+      4,
+      expect.stringContaining('\ncannot say of docker (image differs)\n'),
+    ]);
     expect((await run('base', 'elsewhere')).exitCode).toBe(0);
     const itself = await run('base', 'base', '--fail-over', '5');
-    expect([itself.exitCode, itself.stdout]).toEqual([4, expect.stringContaining('are the same match\n')]);
+    expect([itself.exitCode, itself.stdout]).toEqual([
+      4,
+      expect.stringContaining('are the same match\n'),
+    ]);
   });
 
   test('prints Markdown for a comment, the verdict first', async () => {
-    const { stdout, exitCode } = await run('base', 'slow', '--fail-over', '10', '--format', 'markdown');
+    const { stdout, exitCode } = await run(
+      'base',
+      'slow',
+      '--fail-over',
+      '10',
+      '--format',
+      'markdown',
+    );
     const lines = stdout.split('\n');
-    expect([exitCode, lines[0]]).toEqual([1, '**regression over 10 %: docker startup, docker total**']);
+    expect([exitCode, lines[0]]).toEqual([
+      1,
+      '**regression over 10 %: docker startup, docker total**',
+    ]);
     expect(lines).toContain('| mode | what | base | new | new/base [95 %] | verdict |');
     expect(
-      lines.filter((line) => /^\| `docker` \| startup × host \| [12]\.\d\d \| [12]\.\d\d \| 1\.\d\d \[.*\] \| slower \|$/.test(line)),
+      lines.filter((line) =>
+        /^\| `docker` \| startup × host \| [12]\.\d\d \| [12]\.\d\d \| 1\.\d\d \[.*\] \| slower \|$/.test(
+          line,
+        ),
+      ),
     ).toHaveLength(1);
   });
 
@@ -480,14 +661,22 @@ describe('cagematch compare', () => {
     const beside = await run('base', 'slow/events.jsonl', '--json', 'out.json');
     expect(beside.stdout).toContain('regression: docker startup');
     const alone = await run('base', 'slow', '--json', '-');
-    expect(comparisonDocument.parse(JSON.parse(alone.stdout))).toEqual(JSON.parse(readFileSync(join(place.cwd, 'out.json'), 'utf8')));
+    expect(comparisonDocument.parse(JSON.parse(alone.stdout))).toEqual(
+      JSON.parse(readFileSync(join(place.cwd, 'out.json'), 'utf8')),
+    );
     expect(alone.stderr).toContain('regression: docker startup');
   });
 
   test.each([
-    [['base', 'other-task'], '✖ the two matches have different tasks: hello and other\nhint: cagematch run --task hello'],
+    [
+      ['base', 'other-task'],
+      '✖ the two matches have different tasks: hello and other\nhint: cagematch run --task hello',
+    ],
     [['base', 'nosuch'], '✖ no record of a match or probe nosuch\n'],
-    [['base', 'slow', '--fail-over', 'much'], '✖ --fail-over takes a percentage such as 5 or 2.5\n'],
+    [
+      ['base', 'slow', '--fail-over', 'much'],
+      '✖ --fail-over takes a percentage such as 5 or 2.5\n',
+    ],
     [['base', 'slow', '--fail-over=-1'], '✖ --fail-over takes a percentage such as 5 or 2.5\n'],
     [['base', 'slow', '--json', 'no/such/folder.json'], 'cannot be written (ENOENT)\n'],
   ])('refuses %j in one line', async (args, message) => {

@@ -15,7 +15,10 @@ import { buildReport } from '../../lib/report/report.js';
 import { baseline, ended, FAILED, ran, row, started } from '../support/hand-made-record.js';
 import { cagematch, ownHouse, standSomewhere } from '../support/house.js';
 
-function written(make: (write: (text: string) => void) => Exporter, events: readonly MatchEvent[]): string {
+function written(
+  make: (write: (text: string) => void) => Exporter,
+  events: readonly MatchEvent[],
+): string {
   let text = '';
   const exporter = make((chunk) => {
     text += chunk;
@@ -25,7 +28,10 @@ function written(make: (write: (text: string) => void) => Exporter, events: read
   return text;
 }
 
-/** RFC 4180, read by its own grammar: quoted fields may hold anything, and a quote in them is doubled. */
+/**
+ * RFC 4180, read by its own grammar: quoted fields may hold anything, and a quote in them is
+ * doubled.
+ */
 function parseCsv(text: string): Record<string, string>[] {
   const records = text
     .split('\r\n')
@@ -40,7 +46,8 @@ function parseCsv(text: string): Record<string, string>[] {
   return rows.map((cells) => Object.fromEntries(cells.map((cell, at) => [head[at], cell])));
 }
 
-const failing = (message: string) => ({ outcome: { status: 'failed', cause: 'agent', message } }) as const;
+const failing = (message: string) =>
+  ({ outcome: { status: 'failed', cause: 'agent', message } }) as const;
 
 describe('CSV', () => {
   test('has a line for every run, warm-up and failed ones too, with all clocks, costs and the row’s options', () => {
@@ -55,7 +62,12 @@ describe('CSV', () => {
           options: { network: 'none', cpus: 1.5, tmpfs: true, memoryMiB: 512 },
         }),
         ran('docker:runsc@a', 1, { startup: 1, firstProcess: 0 }, { warmup: true }),
-        ran('docker:runsc@a', 2, { startup: 12.25 }, { cost, level: 4, leftovers: [{ kind: 'container', id: 'x' }] }),
+        ran(
+          'docker:runsc@a',
+          2,
+          { startup: 12.25 },
+          { cost, level: 4, leftovers: [{ kind: 'container', id: 'x' }] },
+        ),
         ran('docker:runsc@a', 3, {}, { outcome: FAILED }),
         ended(),
       ]),
@@ -86,7 +98,9 @@ describe('CSV', () => {
   });
 
   test('leaves what was not measured empty, with the cause beside it', () => {
-    const [run] = parseCsv(written(createCsv, [started(), ...row('docker'), ran('docker', 1, { startup: 5 }), ended()]));
+    const [run] = parseCsv(
+      written(createCsv, [started(), ...row('docker'), ran('docker', 1, { startup: 5 }), ended()]),
+    );
     expect(run).toMatchObject({
       startup_ms: '5',
       startup_ms_gap: '',
@@ -100,19 +114,36 @@ describe('CSV', () => {
   test.each(['=HYPERLINK("http://x","y")', '+1', '-1+cmd|x', '@SUM(A1)', '\t=1', ' =1', '＝1'])(
     'runs no formula of an agent’s: %j',
     (message) => {
-      const [run] = parseCsv(written(createCsv, [started(), ...row('docker'), ran('docker', 1, {}, failing(message)), ended()]));
+      const [run] = parseCsv(
+        written(createCsv, [
+          started(),
+          ...row('docker'),
+          ran('docker', 1, {}, failing(message)),
+          ended(),
+        ]),
+      );
       expect(run?.message).toMatch(/^'/);
     },
   );
 
-  test.each(['a "quoted" word, and a comma', ' blanks at both ends ', 'two\nlines\r\nand \u001b[31mred'])(
-    'holds any words in one cell: %j',
-    (message) => {
-      const [run, ...rest] = parseCsv(written(createCsv, [started(), ...row('docker'), ran('docker', 1, {}, failing(message)), ended()]));
-      expect(rest).toEqual([]);
-      expect(run?.message?.replace(/\s+/g, ' ')).toBe(message.replace('\u001b[31m', '').replace(/\s+/g, ' '));
-    },
-  );
+  test.each([
+    'a "quoted" word, and a comma',
+    ' blanks at both ends ',
+    'two\nlines\r\nand \u001b[31mred',
+  ])('holds any words in one cell: %j', (message) => {
+    const [run, ...rest] = parseCsv(
+      written(createCsv, [
+        started(),
+        ...row('docker'),
+        ran('docker', 1, {}, failing(message)),
+        ended(),
+      ]),
+    );
+    expect(rest).toEqual([]);
+    expect(run?.message?.replace(/\s+/g, ' ')).toBe(
+      message.replace('\u001b[31m', '').replace(/\s+/g, ' '),
+    );
+  });
 
   test('of a match without a run is its head', () => {
     expect(written(createCsv, [started(), ended()])).toMatch(/^match,run,entry,[\w,]+\r\n$/);
@@ -120,7 +151,9 @@ describe('CSV', () => {
 });
 
 describe("hyperfine's JSON", () => {
-  const cost = (cpuUserMs: number) => ({ cost: { memoryPeakBytes: 7, cpuUserMs, cpuSystemMs: 100 } });
+  const cost = (cpuUserMs: number) => ({
+    cost: { memoryPeakBytes: 7, cpuUserMs, cpuSystemMs: 100 },
+  });
   const resultsOf = (events: MatchEvent[]) => {
     const fold = createFold();
     for (const event of events) fold.push(event);
@@ -164,7 +197,9 @@ describe("hyperfine's JSON", () => {
       ran('podman', 1, {}, { outcome: FAILED }),
       ended(),
     ]);
-    expect(results).toMatchObject([{ command: 'docker (stand-in)', stddev: null, user: null, system: null, times: [1] }]);
+    expect(results).toMatchObject([
+      { command: 'docker (stand-in)', stddev: null, user: null, system: null, times: [1] },
+    ]);
     expect(results).toHaveLength(1);
     expect(results[0]).not.toHaveProperty('memory_usage_byte');
   });
@@ -181,12 +216,22 @@ describe('a Chrome trace', () => {
     dur: number;
     args?: Record<string, unknown>;
   }
-  const traceOf = (events: readonly MatchEvent[]): TraceEvent[] => JSON.parse(written(createTrace, events)).traceEvents;
+  const traceOf = (events: readonly MatchEvent[]): TraceEvent[] =>
+    JSON.parse(written(createTrace, events)).traceEvents;
 
   /** As a match would tell it: launched at `atMs`, gone 500 ms later. */
   function runAt(run: string, atMs: number, change: object = {}): MatchEvent[] {
     const [entry = ''] = run.split('#');
-    const clocks = { launch: 90, firstProcess: 100, startup: 250, work: 100, exit: 20, collect: 30, teardown: 80, total: 500 };
+    const clocks = {
+      launch: 90,
+      firstProcess: 100,
+      startup: 250,
+      work: 100,
+      exit: 20,
+      collect: 30,
+      teardown: 80,
+      total: 500,
+    };
     const phase = (name: 'launch' | 'work' | 'collect' | 'destroy', after: number): MatchEvent => ({
       type: 'phase',
       run,
@@ -206,12 +251,17 @@ describe('a Chrome trace', () => {
 
   test('has a process a row, and each run with its clocks in µs, one after the other', () => {
     const trace = traceOf([started(), ...row('docker'), ...runAt('docker#1', 1000), ended()]);
-    const names = trace.filter(({ ph, name }) => ph === 'M' && name === 'process_name').map(({ pid, args }) => [pid, args?.name]);
+    const names = trace
+      .filter(({ ph, name }) => ph === 'M' && name === 'process_name')
+      .map(({ pid, args }) => [pid, args?.name]);
     expect(names).toEqual([
       [0, 'match 20261121-040000-abcd'],
       [1, 'docker'],
     ]);
-    const on = (tid: number) => trace.filter((slice) => slice.ph === 'X' && slice.tid === tid).map(({ name, ts, dur }) => [name, ts, dur]);
+    const on = (tid: number) =>
+      trace
+        .filter((slice) => slice.ph === 'X' && slice.tid === tid)
+        .map(({ name, ts, dur }) => [name, ts, dur]);
     expect(on(1)).toEqual([
       ['docker#1', 1_000_000, 500_000],
       ['runtime start', 1_000_000, 100_000],
@@ -221,13 +271,24 @@ describe('a Chrome trace', () => {
       ['collect', 1_380_000, 30_000],
       ['teardown', 1_415_000, 80_000],
     ]);
-    expect(on(2).map(([name]) => name)).toEqual(['docker#1', 'launch', 'work', 'collect', 'destroy']);
+    expect(on(2).map(([name]) => name)).toEqual([
+      'docker#1',
+      'launch',
+      'work',
+      'collect',
+      'destroy',
+    ]);
   });
 
   test('keeps runs that go at once on lanes of their own, and uses a lane again', () => {
-    const events = inOrder([...runAt('docker#1', 0), ...runAt('docker#2', 100), ...runAt('docker#3', 700)]);
+    const events = inOrder([
+      ...runAt('docker#1', 0),
+      ...runAt('docker#2', 100),
+      ...runAt('docker#3', 700),
+    ]);
     const trace = traceOf([started(), ...row('docker'), ...events, ended()]);
-    const lane = (run: string) => trace.filter(({ ph, name }) => ph === 'X' && name === run).map(({ tid }) => tid);
+    const lane = (run: string) =>
+      trace.filter(({ ph, name }) => ph === 'X' && name === run).map(({ tid }) => tid);
     expect([lane('docker#1'), lane('docker#2'), lane('docker#3')]).toEqual([
       [1, 2],
       [3, 4],
@@ -236,24 +297,46 @@ describe('a Chrome trace', () => {
   });
 
   test('has slices that nest or stand apart on every thread, whatever the clocks say', () => {
-    const usual = { launch: 90, firstProcess: 100, startup: 250, work: 100, collect: 30, teardown: 80, total: 500 };
-    const withClocks = (clocks: object) => ({ clocks: { ...ran('docker', 1).clocks, ...usual, ...clocks } });
+    const usual = {
+      launch: 90,
+      firstProcess: 100,
+      startup: 250,
+      work: 100,
+      collect: 30,
+      teardown: 80,
+      total: 500,
+    };
+    const withClocks = (clocks: object) => ({
+      clocks: { ...ran('docker', 1).clocks, ...usual, ...clocks },
+    });
     const events = inOrder([
       ...runAt('docker#1', 0),
-      ...runAt('docker#2', 50, withClocks({ firstProcess: 900, startup: 800, work: 999, collect: 700 })),
+      ...runAt(
+        'docker#2',
+        50,
+        withClocks({ firstProcess: 900, startup: 800, work: 999, collect: 700 }),
+      ),
       ...runAt('docker#3', 60, { ...withClocks({ exit: 60 }), outcome: FAILED }),
     ]);
-    const trace = traceOf([started(), ...row('docker'), ...events, ended()]).filter(({ ph }) => ph === 'X');
+    const trace = traceOf([started(), ...row('docker'), ...events, ended()]).filter(
+      ({ ph }) => ph === 'X',
+    );
     for (const run of trace.filter(({ cat }) => cat === 'run')) {
-      const inside = trace.filter(({ cat, pid, tid, ts }) => cat !== 'run' && pid === run.pid && tid === run.tid && ts >= run.ts);
-      for (const { ts, dur, name } of inside) expect(ts + dur, `${run.name} ${name}`).toBeLessThanOrEqual(run.ts + run.dur);
+      const inside = trace.filter(
+        ({ cat, pid, tid, ts }) =>
+          cat !== 'run' && pid === run.pid && tid === run.tid && ts >= run.ts,
+      );
+      for (const { ts, dur, name } of inside)
+        expect(ts + dur, `${run.name} ${name}`).toBeLessThanOrEqual(run.ts + run.dur);
     }
     for (const a of trace) {
       expect(a.dur, a.name).toBeGreaterThanOrEqual(0);
       for (const b of trace) {
         if (a === b || a.pid !== b.pid || a.tid !== b.tid) continue;
         const apart = a.ts + a.dur <= b.ts || b.ts + b.dur <= a.ts;
-        const nested = (a.ts >= b.ts && a.ts + a.dur <= b.ts + b.dur) || (b.ts >= a.ts && b.ts + b.dur <= a.ts + a.dur);
+        const nested =
+          (a.ts >= b.ts && a.ts + a.dur <= b.ts + b.dur) ||
+          (b.ts >= a.ts && b.ts + b.dur <= a.ts + a.dur);
         expect(apart || nested, `${a.name} ${b.name}`).toBe(true);
       }
     }
@@ -261,10 +344,23 @@ describe('a Chrome trace', () => {
 
   test('says of a run that failed why, and of one that a crash cut short that it was', () => {
     const failed = runAt('docker#1', 0, failing('it \u001b[31mbroke'));
-    const trace = traceOf([started(), ...row('docker'), ...failed, ...runAt('docker#2', 600).slice(0, 3)]);
+    const trace = traceOf([
+      started(),
+      ...row('docker'),
+      ...failed,
+      ...runAt('docker#2', 600).slice(0, 3),
+    ]);
     const sliceOf = (run: string) => trace.find(({ ph, name }) => ph === 'X' && name === run);
-    expect(sliceOf('docker#1')?.args).toMatchObject({ outcome: 'failed', cause: 'agent', message: 'it broke' });
-    expect(sliceOf('docker#2')).toMatchObject({ args: { outcome: 'cut short' }, ts: 600_000, dur: 90_000 });
+    expect(sliceOf('docker#1')?.args).toMatchObject({
+      outcome: 'failed',
+      cause: 'agent',
+      message: 'it broke',
+    });
+    expect(sliceOf('docker#2')).toMatchObject({
+      args: { outcome: 'cut short' },
+      ts: 600_000,
+      dur: 90_000,
+    });
   });
 
   test('of a match without a run is still one', () => {
@@ -279,7 +375,9 @@ describe('the report as JSON', () => {
     const events = [
       started({ modelWhy: message }),
       ...baseline(),
-      ...Array.from({ length: count }, (_, at) => ran('host', at + 1, { startup: 5 }, { warmup: at === 0, ...failing(message) })),
+      ...Array.from({ length: count }, (_, at) =>
+        ran('host', at + 1, { startup: 5 }, { warmup: at === 0, ...failing(message) }),
+      ),
       ended(),
     ];
     const fold = createFold();
@@ -299,7 +397,9 @@ describe('cagematch report', () => {
   const events = (count: number) => [
     started(),
     ...baseline(),
-    ...Array.from({ length: count }, (_, at) => ran('host', at + 1, { startup: 5, total: 9, model: 1 })),
+    ...Array.from({ length: count }, (_, at) =>
+      ran('host', at + 1, { startup: 5, total: 9, model: 1 }),
+    ),
     ended(),
   ];
   const keep = (name: string, list: MatchEvent[]) => {
@@ -311,7 +411,11 @@ describe('cagematch report', () => {
   const run = (...args: string[]) => cagematch(ownHouse, ['report', ...args], { cwd: place.cwd });
 
   test('takes an id, a folder, and an events.jsonl by whatever name, and none for the newest', async () => {
-    keep('20261120-040000-aaaa', [started({ match: '20261120-040000-aaaa' }), ...baseline(), ended()]);
+    keep('20261120-040000-aaaa', [
+      started({ match: '20261120-040000-aaaa' }),
+      ...baseline(),
+      ended(),
+    ]);
     const path = keep('20261121-040000-abcd', events(3));
     writeFileSync(
       join(place.cwd, 'elsewhere.txt'),
@@ -321,7 +425,12 @@ describe('cagematch report', () => {
     );
     const { stdout } = await run('--format', 'json');
     expect(reportSchema.parse(JSON.parse(stdout)).runs).toHaveLength(3);
-    for (const named of ['20261121-040000-abcd', 'results/20261121-040000-abcd', path, 'elsewhere.txt'])
+    for (const named of [
+      '20261121-040000-abcd',
+      'results/20261121-040000-abcd',
+      path,
+      'elsewhere.txt',
+    ])
       expect((await run(named, '--format', 'json')).stdout).toBe(stdout);
   });
 
@@ -338,7 +447,10 @@ describe('cagematch report', () => {
   test('ends well when its reader has seen enough', async () => {
     keep('20261121-040000-abcd', events(20_000));
     const script = `'${process.execPath}' '${join(packageRoot, 'dist/cli.js')}' report --format csv | head -n 1; echo "$\{PIPESTATUS[0]}"`;
-    const { stdout, stderr } = await execa('bash', ['-c', script], { cwd: place.cwd, reject: false });
+    const { stdout, stderr } = await execa('bash', ['-c', script], {
+      cwd: place.cwd,
+      reject: false,
+    });
     const [head, code] = stdout.split(/\r?\n/);
     expect([head?.slice(0, 9), code, stderr]).toEqual(['match,run', '0', '']);
   });
@@ -346,7 +458,9 @@ describe('cagematch report', () => {
   test('of another version says what reads it', async () => {
     const [first, ...rest] = events(1).map((event) => JSON.stringify(event));
     mkdirSync(join(place.cwd, 'results', 'later'), { recursive: true });
-    const later = first?.replace('"schemaVersion":1', '"schemaVersion":2').replace('"cagematch":"0.1.0"', '"cagematch":"0.3.0"');
+    const later = first
+      ?.replace('"schemaVersion":1', '"schemaVersion":2')
+      .replace('"cagematch":"0.1.0"', '"cagematch":"0.3.0"');
     writeFileSync(join(place.cwd, 'results', 'later', 'events.jsonl'), [later, ...rest].join('\n'));
     const { stderr, exitCode } = await run('later');
     expect([exitCode, stderr]).toEqual([

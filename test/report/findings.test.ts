@@ -1,4 +1,5 @@
-// Findings: their numbers come from records, and a sentence that does not follow from its record is refused.
+// Findings: their numbers come from records, and a sentence that does not follow from its record is
+// refused.
 import { describe, expect, test } from 'vitest';
 import {
   check,
@@ -28,11 +29,19 @@ describe('a sentence', () => {
 
   test('takes its numbers from a record, in the form that is asked for', () => {
     const [low, high] = host.ci95.map(Math.round);
-    expect(fill('`host` {m.rows.host.startupMs | ms}.', VIEWS)).toBe(`\`host\` ${Math.round(host.median)} ms [${low}–${high}].`);
-    expect(fill('{m.rows.docker:runsc.startupMs / m.rows.host.startupMs | times}', VIEWS)).toBe('2.00');
-    expect(fill('{m.pairs.host.docker:runsc | ratio}', VIEWS)).toMatch(/^0\.50 \[0\.\d\d–0\.\d\d\]$/);
+    expect(fill('`host` {m.rows.host.startupMs | ms}.', VIEWS)).toBe(
+      `\`host\` ${Math.round(host.median)} ms [${low}–${high}].`,
+    );
+    expect(fill('{m.rows.docker:runsc.startupMs / m.rows.host.startupMs | times}', VIEWS)).toBe(
+      '2.00',
+    );
+    expect(fill('{m.pairs.host.docker:runsc | ratio}', VIEWS)).toMatch(
+      /^0\.50 \[0\.\d\d–0\.\d\d\]$/,
+    );
     expect(fill('{m.burst.host.2.runsPerMinute | rate}', VIEWS)).toMatch(/^90 \[90–90\]$/);
-    expect(fill('{m.id | text}, {p.all.rows | count} rows', VIEWS)).toMatch(/^20261121-040000-abcd, \d+ rows$/);
+    expect(fill('{m.id | text}, {p.all.rows | count} rows', VIEWS)).toMatch(
+      /^20261121-040000-abcd, \d+ rows$/,
+    );
   });
 
   test.each([
@@ -42,7 +51,9 @@ describe('a sentence', () => {
     ['{m.rows.host.startupDifferenceMs.ci95 | ms}', 'it is no number'],
     ['{m.rows.host.imageMs | ms}', 'it is a gap (not-reached)'],
   ])('is refused where its number is not there: %s', (template, message) => {
-    expect(() => fill(template, VIEWS)).toThrow(expect.objectContaining({ code: 'bad-input', message: expect.stringContaining(message) }));
+    expect(() => fill(template, VIEWS)).toThrow(
+      expect.objectContaining({ code: 'bad-input', message: expect.stringContaining(message) }),
+    );
   });
 
   test('may hold no digit that comes from nowhere, except in a declared name', () => {
@@ -80,20 +91,28 @@ describe('the findings', () => {
     });
 
   test('are questions, each with the record that answers it; what is open comes last', () => {
-    expect(renderFindings(file({ answer: '{m.all.rows | count} rows.', open: 'More rows.' }), VIEWS)).toBe(
-      `### How long?\n\n2 rows. Open: More rows. (Match \`${ID}\`.)`,
-    );
+    expect(
+      renderFindings(file({ answer: '{m.all.rows | count} rows.', open: 'More rows.' }), VIEWS),
+    ).toBe(`### How long?\n\n2 rows. Open: More rows. (Match \`${ID}\`.)`);
     const open = renderFindings(file({ open: 'A machine.' }), VIEWS);
     expect(open).toMatch(/^### Open: /);
     expect(open).toContain('\n- **How long?** A machine.');
     const both = file({ answer: '{m.id | text}' });
-    expect(renderFindings({ ...both, findings: [...file({ open: 'x' }).findings, ...both.findings] }, VIEWS)).toMatch(
-      /^### How long\?[\s\S]*\n\n### Open: /,
-    );
+    expect(
+      renderFindings(
+        { ...both, findings: [...file({ open: 'x' }).findings, ...both.findings] },
+        VIEWS,
+      ),
+    ).toMatch(/^### How long\?[\s\S]*\n\n### Open: /);
   });
 
   test('begin with the answer in plain words, and name probes as what they are', () => {
-    const given = { ...file({ short: 'Longer in {p.all.rows | count} rows.', answer: '{m.all.rows | count} rows.' }) };
+    const given = {
+      ...file({
+        short: 'Longer in {p.all.rows | count} rows.',
+        answer: '{m.all.rows | count} rows.',
+      }),
+    };
     const records = { ...given.records, p: '20261121-100000-beef' };
     expect(renderFindings({ ...given, records }, VIEWS)).toBe(
       `### How long?\n\n**Longer in 7 rows.** 2 rows. (Probe \`20261121-100000-beef\`, match \`${ID}\`.)`,
@@ -101,7 +120,10 @@ describe('the findings', () => {
   });
 
   test('keep a table apart from the words around it, and name a record with two names once', () => {
-    const given = file({ short: 'Long.', answer: '| a |\n| --- |\n| {m.all.rows | count} {same.all.rows | count} |' });
+    const given = file({
+      short: 'Long.',
+      answer: '| a |\n| --- |\n| {m.all.rows | count} {same.all.rows | count} |',
+    });
     const views = new Map([...VIEWS, ['same', viewOfMatch(MATCH)]]);
     expect(renderFindings({ ...given, records: { m: ID, same: ID } }, views)).toBe(
       `### How long?\n\n**Long.**\n\n| a |\n| --- |\n| 2 2 |\n\n(Match \`${ID}\`.)`,

@@ -20,18 +20,44 @@ describe('a row against the baseline', () => {
     started(),
     ...baseline(),
     ...row('docker'),
-    ...rounds(3).map((round) => ran('host', round, { startup: 100 * round, firstProcess: 10, total: 500, model: 100, work: 200 })),
-    ...rounds(3).map((round) => ran('docker', round, { startup: 100 * round + 50, firstProcess: 30, total: 900, model: 100, work: 250 })),
+    ...rounds(3).map((round) =>
+      ran('host', round, {
+        startup: 100 * round,
+        firstProcess: 10,
+        total: 500,
+        model: 100,
+        work: 200,
+      }),
+    ),
+    ...rounds(3).map((round) =>
+      ran('docker', round, {
+        startup: 100 * round + 50,
+        firstProcess: 30,
+        total: 900,
+        model: 100,
+        work: 250,
+      }),
+    ),
     ended(),
   ]);
 
   test('is a difference of startup round by round', () => {
-    expect(modeOf('docker').startupDifferenceMs).toEqual({ median: 50, ci95: { gap: 'too-few-runs' } });
-    expect(modeOf('host').startupDifferenceMs).toEqual({ median: 0, ci95: { gap: 'too-few-runs' } });
+    expect(modeOf('docker').startupDifferenceMs).toEqual({
+      median: 50,
+      ci95: { gap: 'too-few-runs' },
+    });
+    expect(modeOf('host').startupDifferenceMs).toEqual({
+      median: 0,
+      ci95: { gap: 'too-few-runs' },
+    });
   });
 
   test('is a tax in ms and as a ratio, and a ratio of work, nothing taken out of a replay', () => {
-    expect(modeOf('docker')).toMatchObject({ taxMs: { median: 400 }, taxRatio: { median: 1.8 }, workRatio: { median: 1.25 } });
+    expect(modeOf('docker')).toMatchObject({
+      taxMs: { median: 400 },
+      taxRatio: { median: 1.8 },
+      workRatio: { median: 1.25 },
+    });
   });
 
   test('has the agent’s own part of its startup taken run by run', () => {
@@ -52,7 +78,12 @@ describe('a row against the baseline', () => {
         ...few,
         noise: expect.closeTo(0.13, 2),
         differenceMs: { median: -50, ci95: { gap: 'too-few-runs' } },
-        total: { ratio: expect.closeTo(5 / 9, 9), differenceMs: { median: -400, ci95: { gap: 'too-few-runs' } }, ...few, noise: 0 },
+        total: {
+          ratio: expect.closeTo(5 / 9, 9),
+          differenceMs: { median: -400, ci95: { gap: 'too-few-runs' } },
+          ...few,
+          noise: 0,
+        },
       },
     ]);
   });
@@ -83,7 +114,10 @@ describe('a row against the baseline', () => {
       ran('docker', 1, { startup: 150, total: 900, model: 100 }),
       ended(),
     ]);
-    expect(modeOf('docker')).toMatchObject({ startupRatio: { gap: 'no-baseline' }, taxRatio: { gap: 'no-baseline' } });
+    expect(modeOf('docker')).toMatchObject({
+      startupRatio: { gap: 'no-baseline' },
+      taxRatio: { gap: 'no-baseline' },
+    });
     expect(report.comparisons).toEqual([]);
   });
 });
@@ -94,17 +128,27 @@ describe('rows under labels', () => {
       started(),
       ...row('docker@a', { mode: 'docker', label: 'a' }),
       ...row('docker@b', { mode: 'docker', label: 'b' }),
-      ...rounds(8).flatMap((round) => [ran('docker@a', round, { startup: 200 + round }), ran('docker@b', round, { startup: 100 + round })]),
+      ...rounds(8).flatMap((round) => [
+        ran('docker@a', round, { startup: 200 + round }),
+        ran('docker@b', round, { startup: 100 + round }),
+      ]),
       ended(),
     ]);
-    expect(report.comparisons).toMatchObject([{ a: 'docker@a', b: 'docker@b', n: 8, separable: true }]);
+    expect(report.comparisons).toMatchObject([
+      { a: 'docker@a', b: 'docker@b', n: 8, separable: true },
+    ]);
   });
 });
 
 describe('outliers', () => {
   test('are shown by their run, and stay in every number', () => {
     const startups = [100, 101, 102, 103, 104, 500];
-    const { modeOf } = reportOf([started(), ...baseline(), ...startups.map((startup, at) => ran('host', at + 1, { startup })), ended()]);
+    const { modeOf } = reportOf([
+      started(),
+      ...baseline(),
+      ...startups.map((startup, at) => ran('host', at + 1, { startup })),
+      ended(),
+    ]);
     expect(modeOf('host').outliers).toEqual([{ run: 'host#6', ms: 500 }]);
     expect(modeOf('host').startupMs).toMatchObject({ max: 500, samples: startups });
   });
@@ -121,7 +165,9 @@ describe('outliers', () => {
 });
 
 describe('what a sandbox costs', () => {
-  const cost = (memoryPeakBytes: number) => ({ cost: { memoryPeakBytes, cpuUserMs: 300, cpuSystemMs: 100 } });
+  const cost = (memoryPeakBytes: number) => ({
+    cost: { memoryPeakBytes, cpuUserMs: 300, cpuSystemMs: 100 },
+  });
 
   test('is summed up over the runs that passed', () => {
     const { modeOf } = reportOf([
@@ -130,7 +176,12 @@ describe('what a sandbox costs', () => {
       ran('docker', 1, {}, cost(1000)),
       ran('docker', 2, {}, cost(3000)),
       ran('docker', 3, {}, { ...cost(9), outcome: FAILED }),
-      { type: 'appraised', atMs: 5, entry: 'docker', disk: { imageBytes: 5_000, sandboxBytes: { gap: 'not-attributable' } } },
+      {
+        type: 'appraised',
+        atMs: 5,
+        entry: 'docker',
+        disk: { imageBytes: 5_000, sandboxBytes: { gap: 'not-attributable' } },
+      },
       ended(),
     ]);
     expect(modeOf('docker').cost).toMatchObject({
@@ -148,7 +199,12 @@ describe('what a sandbox costs', () => {
       ...row('fly'),
       ...row('docker'),
       ran('fly', 1, {}, { cost: gap }),
-      ran('docker', 1, {}, { cost: { memoryPeakBytes: 5, cpuUserMs: { gap: 'vanished' }, cpuSystemMs: 4 } }),
+      ran(
+        'docker',
+        1,
+        {},
+        { cost: { memoryPeakBytes: 5, cpuUserMs: { gap: 'vanished' }, cpuSystemMs: 4 } },
+      ),
       ended(),
     ]);
     expect(modeOf('fly').cost).toEqual({
@@ -157,27 +213,58 @@ describe('what a sandbox costs', () => {
       imageBytes: { gap: 'not-captured' },
       sandboxBytes: { gap: 'not-captured' },
     });
-    expect(modeOf('docker').cost).toMatchObject({ memoryPeakBytes: { samples: [5] }, cpuMs: { gap: 'vanished' } });
+    expect(modeOf('docker').cost).toMatchObject({
+      memoryPeakBytes: { samples: [5] },
+      cpuMs: { gap: 'vanished' },
+    });
   });
 });
 
 describe('a burst', () => {
-  const wave = (round: number, level: number, wallMs: number, change: object = {}): MatchEvent[] => [
+  const wave = (
+    round: number,
+    level: number,
+    wallMs: number,
+    change: object = {},
+  ): MatchEvent[] => [
     ...Array.from({ length: level }, (_, at) =>
-      ran('docker', round, { startup: 100 * level + at }, { run: `docker*${level}#${round}.${at}`, level, ...change }),
+      ran(
+        'docker',
+        round,
+        { startup: 100 * level + at },
+        { run: `docker*${level}#${round}.${at}`, level, ...change },
+      ),
     ),
-    { type: 'wave-ended', atMs: 1, entry: 'docker', round, warmup: false, level, wallMs, passed: 'outcome' in change ? 0 : level },
+    {
+      type: 'wave-ended',
+      atMs: 1,
+      entry: 'docker',
+      round,
+      warmup: false,
+      level,
+      wallMs,
+      passed: 'outcome' in change ? 0 : level,
+    },
   ];
-  const burstOf = (...waves: MatchEvent[][]) => reportOf([started({ concurrency: 8 }), ...row('docker'), ...waves.flat(), ended()]);
+  const burstOf = (...waves: MatchEvent[][]) =>
+    reportOf([started({ concurrency: 8 }), ...row('docker'), ...waves.flat(), ended()]);
 
   test('tells for each level how many runs a minute, how many passed, and their startup', () => {
-    const { report } = burstOf(...[1, 2, 3].flatMap((round) => [wave(round, 1, 60_000), wave(round, 2, 30_000)]));
+    const { report } = burstOf(
+      ...[1, 2, 3].flatMap((round) => [wave(round, 1, 60_000), wave(round, 2, 30_000)]),
+    );
     expect(report.burst).toMatchObject([
       {
         entry: 'docker',
         levels: [
           { level: 1, n: 3, passed: 3, runsPerMinute: { median: 1 }, startupMs: { median: 100 } },
-          { level: 2, n: 6, passed: 6, runsPerMinute: { median: 4 }, startupMs: { samples: [200, 201, 200, 201, 200, 201] } },
+          {
+            level: 2,
+            n: 6,
+            passed: 6,
+            runsPerMinute: { median: 4 },
+            startupMs: { samples: [200, 201, 200, 201, 200, 201] },
+          },
         ],
       },
     ]);
@@ -185,12 +272,19 @@ describe('a burst', () => {
 
   test('stops scaling at the smallest level whose next one brings no more than 10 % more', () => {
     // 1, 2, 2.2 (exactly 10 % more) runs a minute, and then much more.
-    const { report } = burstOf(wave(1, 1, 60_000), wave(1, 2, 60_000), wave(1, 4, 60_000 * (4 / 2.2)), wave(1, 8, 60_000));
+    const { report } = burstOf(
+      wave(1, 1, 60_000),
+      wave(1, 2, 60_000),
+      wave(1, 4, 60_000 * (4 / 2.2)),
+      wave(1, 8, 60_000),
+    );
     expect(report.burst[0]?.stopsAt).toBe(2);
   });
 
   test('that was not seen to stop says so, and one of a single level was no burst', () => {
-    expect(burstOf(wave(1, 1, 60_000), wave(1, 2, 60_000)).report.burst[0]?.stopsAt).toEqual({ gap: 'not-reached' });
+    expect(burstOf(wave(1, 1, 60_000), wave(1, 2, 60_000)).report.burst[0]?.stopsAt).toEqual({
+      gap: 'not-reached',
+    });
     expect(burstOf(wave(1, 4, 60_000)).report.burst[0]?.stopsAt).toEqual({ gap: 'not-exercised' });
     expect(burstOf(wave(1, 1, 60_000)).report.burst).toEqual([]);
   });
@@ -202,8 +296,16 @@ describe('a burst', () => {
 
   test('tells failures at a level, and what they were, and keeps them out of its times', () => {
     const { report, modeOf } = burstOf(wave(1, 1, 60_000), wave(1, 2, 60_000, { outcome: FAILED }));
-    expect(report.burst[0]?.levels[1]).toMatchObject({ n: 2, passed: 0, runsPerMinute: { median: 0 }, startupMs: { gap: 'not-reached' } });
-    expect(modeOf('docker').failures.map(({ run }) => run)).toEqual(['docker*2#1.0', 'docker*2#1.1']);
+    expect(report.burst[0]?.levels[1]).toMatchObject({
+      n: 2,
+      passed: 0,
+      runsPerMinute: { median: 0 },
+      startupMs: { gap: 'not-reached' },
+    });
+    expect(modeOf('docker').failures.map(({ run }) => run)).toEqual([
+      'docker*2#1.0',
+      'docker*2#1.1',
+    ]);
     expect(modeOf('docker')).toMatchObject({ n: 1, passed: 1 });
   });
 
@@ -213,11 +315,23 @@ describe('a burst', () => {
       ...row('docker'),
       { type: 'level-left-out', atMs: 1, entry: 'docker', level: 8, reason: 'not enough memory' },
       ...wave(1, 1, 60_000),
-      { type: 'wave-ended', atMs: 1, entry: 'docker', round: 1, warmup: true, level: 1, wallMs: 1, passed: 1 },
+      {
+        type: 'wave-ended',
+        atMs: 1,
+        entry: 'docker',
+        round: 1,
+        warmup: true,
+        level: 1,
+        wallMs: 1,
+        passed: 1,
+      },
       ended(),
     ]);
     expect(report.burst).toMatchObject([
-      { leftOut: [{ level: 8, reason: 'not enough memory' }], levels: [{ runsPerMinute: { samples: [1] } }] },
+      {
+        leftOut: [{ level: 8, reason: 'not enough memory' }],
+        levels: [{ runsPerMinute: { samples: [1] } }],
+      },
     ]);
   });
 });
@@ -227,7 +341,12 @@ describe('gaps', () => {
     const { report } = reportOf([
       started(),
       ...baseline(),
-      ran('host', 1, { startup: 5 }, { sync: { in: 'yes', out: 'yes', live: { gap: 'not-reported' } } }),
+      ran(
+        'host',
+        1,
+        { startup: 5 },
+        { sync: { in: 'yes', out: 'yes', live: { gap: 'not-reported' } } },
+      ),
       ended(),
     ]);
     const gaps = Object.fromEntries(report.gaps.map(({ value, gap }) => [value, gap]));
@@ -248,8 +367,15 @@ describe('gaps', () => {
 describe('a match', () => {
   test('counts the rounds that were begun, warm-up not counted, and never fewer than none', () => {
     const begun = (count: number): MatchEvent[] =>
-      rounds(count).map((round) => ({ type: 'round-started', atMs: round, round, order: ['host'] }));
-    const ofWarmup = (count: number) => reportOf([started({ warmup: 2 }), ...baseline(), ...begun(count), ended()]).report.match.rounds;
+      rounds(count).map((round) => ({
+        type: 'round-started',
+        atMs: round,
+        round,
+        order: ['host'],
+      }));
+    const ofWarmup = (count: number) =>
+      reportOf([started({ warmup: 2 }), ...baseline(), ...begun(count), ended()]).report.match
+        .rounds;
     expect([5, 2, 1].map(ofWarmup)).toEqual([3, 0, 0]);
   });
 
@@ -262,27 +388,44 @@ describe('a match', () => {
   });
 
   test('that begins twice in one record is refused: numbers of two would be one', () => {
-    expect(() => buildReport([started(), started()])).toThrow('a second match begins in this record');
+    expect(() => buildReport([started(), started()])).toThrow(
+      'a second match begins in this record',
+    );
   });
 
   test('of before there were levels, costs and options still reports', () => {
-    const text = readFileSync(join(packageRoot, 'results', '20261121-051031-fd17', 'events.jsonl'), 'utf8');
+    const text = readFileSync(
+      join(packageRoot, 'results', '20261121-051031-fd17', 'events.jsonl'),
+      'utf8',
+    );
     const { report } = reportOf(parseEvents(text));
-    expect(report.modes.map(({ n, passed, state }) => [n, passed, state])).toEqual(report.modes.map(() => [10, 10, 'prepared']));
+    expect(report.modes.map(({ n, passed, state }) => [n, passed, state])).toEqual(
+      report.modes.map(() => [10, 10, 'prepared']),
+    );
     expect(report.match).toMatchObject({ how: 'done', rounds: 10, baseline: 'host' });
     expect(report.comparisons).toHaveLength(21);
   });
 });
 
 describe('a record in a file', () => {
-  const clocks = (round: number): Partial<Clocks> => ({ startup: 100 + (round % 7), total: 300, model: 10 });
-  const events = [started(), ...baseline(), ...rounds(3000).map((round) => ran('host', round, clocks(round))), ended()];
+  const clocks = (round: number): Partial<Clocks> => ({
+    startup: 100 + (round % 7),
+    total: 300,
+    model: 10,
+  });
+  const events = [
+    started(),
+    ...baseline(),
+    ...rounds(3000).map((round) => ran('host', round, clocks(round))),
+    ended(),
+  ];
   const write = (lines: string) => {
     const path = join(temporaryFolder(), 'events.jsonl');
     writeFileSync(path, lines);
     return path;
   };
-  const linesOf = (list: readonly MatchEvent[]) => list.map((event) => `${JSON.stringify(event)}\n`).join('');
+  const linesOf = (list: readonly MatchEvent[]) =>
+    list.map((event) => `${JSON.stringify(event)}\n`).join('');
   const foldOf = async (path: string) => {
     const fold = createFold();
     await readRecord(path, fold.push);
@@ -291,7 +434,12 @@ describe('a record in a file', () => {
 
   test('is read in pieces, wherever they are cut, and says what it would say whole', async () => {
     // A letter of more than one byte at every place where a piece could end.
-    const warning: MatchEvent = { type: 'warning', atMs: 1, code: 'x', message: 'ü€😀'.repeat(100_000) };
+    const warning: MatchEvent = {
+      type: 'warning',
+      atMs: 1,
+      code: 'x',
+      message: 'ü€😀'.repeat(100_000),
+    };
     const all = [...events.slice(0, -1), warning, ended()];
     const report = await foldOf(write(linesOf(all)));
     expect(report).toEqual({ ...buildReport(all), runs: [] });
@@ -313,19 +461,25 @@ describe('a record in a file', () => {
 
   test('with a key that no event has is refused, also in events that no number is made of', async () => {
     const phase = { type: 'phase', run: 'host#1', phase: 'work', atMs: 1, surprise: 1 };
-    const path = write(`${linesOf(events.slice(0, 3))}${JSON.stringify(phase)}\n${linesOf([ended()])}`);
+    const path = write(
+      `${linesOf(events.slice(0, 3))}${JSON.stringify(phase)}\n${linesOf([ended()])}`,
+    );
     await expect(foldOf(path)).rejects.toThrow(/^line 4: .*surprise/);
   });
 
   test('that does not begin as one is an error in words', async () => {
-    await expect(foldOf(write(linesOf(events.slice(1))))).rejects.toThrow('the record does not begin with match-started');
+    await expect(foldOf(write(linesOf(events.slice(1))))).rejects.toThrow(
+      'the record does not begin with match-started',
+    );
     await expect(foldOf(write(''))).rejects.toThrow('the record does not begin with match-started');
   });
 });
 
 describe('a comparison of two rows', () => {
-  const pairNames = (comparisons: Report['comparisons']) => comparisons.map(({ a, b }) => `${a} ${b}`);
-  const many = (rows: Record<string, MadeRow>, count = 12) => madeMatch(rows, { rounds: count }).comparisons;
+  const pairNames = (comparisons: Report['comparisons']) =>
+    comparisons.map(({ a, b }) => `${a} ${b}`);
+  const many = (rows: Record<string, MadeRow>, count = 12) =>
+    madeMatch(rows, { rounds: count }).comparisons;
   const OTHER: MadeRow = { isolation: 'container', startup: 520, work: 200, noise: 20 };
 
   test('is never made across states or options, unless they are two rows of one mode', () => {
@@ -336,12 +490,19 @@ describe('a comparison of two rows', () => {
   });
 
   test('is one of a family: its p is adjusted over all pairs of startup and total, and needs the rounds for it', () => {
-    const seven = Object.fromEntries(Array.from({ length: 7 }, (_, at) => [`row${at}`, { ...OTHER, startup: 500 + 100 * at, noise: 1 }]));
+    const seven = Object.fromEntries(
+      Array.from({ length: 7 }, (_, at) => [
+        `row${at}`,
+        { ...OTHER, startup: 500 + 100 * at, noise: 1 },
+      ]),
+    );
     const twelve = many(seven);
     expect(twelve).toHaveLength(21);
     // Each of the 42 tests has the least p that 12 pairs can have.
     expect(twelve[0]?.p).toBeCloseTo((42 * 2) / 2 ** 12, 12);
-    expect(twelve.every(({ separable, equal }) => separable === true && equal === false)).toBe(true);
+    expect(twelve.every(({ separable, equal }) => separable === true && equal === false)).toBe(
+      true,
+    );
     expect(many(seven, 10).map(({ separable, equal }) => [separable, equal])).toEqual(
       Array.from({ length: 21 }, () => [{ gap: 'too-few-runs' }, { gap: 'too-few-runs' }]),
     );
@@ -356,7 +517,10 @@ describe('a comparison of two rows', () => {
 
   test('with a stand-in is in a family of its own, and costs the others nothing', () => {
     const standIn = { ...OTHER, startup: 900, entry: { standIn: true } };
-    const [real, ...others] = many({ docker: OTHER, podman: { ...OTHER, startup: 700 }, fly: standIn }, 7);
+    const [real, ...others] = many(
+      { docker: OTHER, podman: { ...OTHER, startup: 700 }, fly: standIn },
+      7,
+    );
     expect(real).toMatchObject({ separable: true });
     expect(real?.p).toBeCloseTo((2 * 2) / 2 ** 7, 12);
     expect(others.map(({ standIn }) => standIn)).toEqual([true, true]);

@@ -1,5 +1,13 @@
 // Which files count as running by themselves, when one counts as changed, and how it is told.
-import { chmodSync, linkSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { withOpenDir } from '../../lib/os/safe-dir.js';
@@ -15,7 +23,10 @@ import { reportOf } from '../support/report-of.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 /** What is told of a workspace that holds `before`, after `act`. */
-function toldOf(before: Record<string, string>, act: (put: (path: string, text?: string) => string) => void): Planted[] {
+function toldOf(
+  before: Record<string, string>,
+  act: (put: (path: string, text?: string) => string) => void,
+): Planted[] {
   const workspace = temporaryFolder();
   const put = (path: string, text?: string) => {
     const whole = join(workspace, path);
@@ -84,7 +95,14 @@ describe('a file that runs by itself', () => {
     expect(
       toldOf({}, (put) => {
         for (const path of ['.mcp.json', '.vscode/tasks.json']) put(path, '');
-        for (const path of ['.git/hooks/pre-commit.sample', '.git/objects/aa/bb', '.git/index', 'Makefile', 'CLAUDE.md', 'src/a.ts'])
+        for (const path of [
+          '.git/hooks/pre-commit.sample',
+          '.git/objects/aa/bb',
+          '.git/index',
+          'Makefile',
+          'CLAUDE.md',
+          'src/a.ts',
+        ])
           put(path, 'x');
         put('config', 'x');
       }),
@@ -92,13 +110,21 @@ describe('a file that runs by itself', () => {
   });
 
   test('in package.json is what an installation runs: other changes of it are the work itself', () => {
-    const manifest = (change: object) => JSON.stringify({ name: 'a', scripts: { test: 'x' }, ...change });
-    const change = (text: string) => toldOf({ 'package.json': manifest({}) }, (put) => put('package.json', text));
+    const manifest = (change: object) =>
+      JSON.stringify({ name: 'a', scripts: { test: 'x' }, ...change });
+    const change = (text: string) =>
+      toldOf({ 'package.json': manifest({}) }, (put) => put('package.json', text));
     expect(change(manifest({ version: '2', dependencies: { a: '1' } }))).toEqual([]);
-    expect(change(manifest({ scripts: { test: 'x', postinstall: 'y' } }))).toEqual([{ path: 'package.json', how: 'changed' }]);
-    expect(change(`\uFEFF${manifest({ scripts: { prepare: 'y' } })}`)).toEqual([{ path: 'package.json', how: 'changed' }]);
+    expect(change(manifest({ scripts: { test: 'x', postinstall: 'y' } }))).toEqual([
+      { path: 'package.json', how: 'changed' },
+    ]);
+    expect(change(`\uFEFF${manifest({ scripts: { prepare: 'y' } })}`)).toEqual([
+      { path: 'package.json', how: 'changed' },
+    ]);
     expect(change('{')).toEqual([{ path: 'package.json', how: 'removed' }]);
-    expect(toldOf({}, (put) => put('package.json', '{"scripts":{"install":"x"}}'))).toEqual([{ path: 'package.json', how: 'added' }]);
+    expect(toldOf({}, (put) => put('package.json', '{"scripts":{"install":"x"}}'))).toEqual([
+      { path: 'package.json', how: 'added' },
+    ]);
   });
 
   test('is told even beside more files than are looked at, and that there are more is told too', () => {
@@ -113,7 +139,9 @@ describe('a file that runs by itself', () => {
       for (let depth = 0; depth < 40; depth += 1) deep += '/d';
       put(`${deep}/tasks.json`, 'x');
     });
-    expect(two).toEqual([{ path: expect.stringMatching(/^\.vscode(\/d)+\/\.\.\.$/), how: 'added' }]);
+    expect(two).toEqual([
+      { path: expect.stringMatching(/^\.vscode(\/d)+\/\.\.\.$/), how: 'added' },
+    ]);
   });
 
   test('of 40 GiB that hold nothing is told at once', () => {
@@ -176,13 +204,17 @@ describe('what was planted is told', () => {
       .trim()
       .split('\r\n')
       .map((line) => line.replaceAll('"', '').split(','));
-    const column = (name: string) => lines.slice(1).map((cells) => cells[lines[0]?.indexOf(name) ?? -1]);
+    const column = (name: string) =>
+      lines.slice(1).map((cells) => cells[lines[0]?.indexOf(name) ?? -1]);
     expect(column('planted')).toEqual(['0', '2', '2', '2', '1', '']);
     expect(column('planted_gap').at(-1)).toBe('vanished');
   });
 
   test('of many runs and many files in few words', () => {
-    const many: Planted[] = Array.from({ length: 9 }, (_, at) => ({ path: `.claude/${at}`, how: 'added' }));
+    const many: Planted[] = Array.from({ length: 9 }, (_, at) => ({
+      path: `.claude/${at}`,
+      how: 'added',
+    }));
     const { report } = reportOf([
       started(),
       ...baseline(),

@@ -1,4 +1,5 @@
-// Whatever a record contains, no form of a report of it steers a terminal, is markup that others chose, or runs in a spreadsheet.
+// Whatever a record contains, no form of a report of it steers a terminal, is markup that others
+// chose, or runs in a spreadsheet.
 import { describe, expect, test } from 'vitest';
 import { compare } from '../../lib/report/compare/compare.js';
 import { renderComparisonMarkdown } from '../../lib/report/export/compare-markdown.js';
@@ -20,7 +21,12 @@ import { renderComparison } from '../../lib/report/terminal/compare-table.js';
 import { renderDetected } from '../../lib/report/terminal/detected.js';
 import { createProgress } from '../../lib/report/terminal/progress.js';
 import { coloured, plain, renderTable } from '../../lib/report/terminal/table.js';
-import { HOSTILE_BEGINNINGS, hostileMatch, hostileProbe, hostileWords } from '../support/hostile-record.js';
+import {
+  HOSTILE_BEGINNINGS,
+  hostileMatch,
+  hostileProbe,
+  hostileWords,
+} from '../support/hostile-record.js';
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const OWN_STYLES = /\u001b\[(?:1|2|22|31|32|39)m/g;
@@ -39,8 +45,17 @@ describe.each(HOSTILE_BEGINNINGS)('a record whose every text begins with %j', (b
   for (const event of probed) probeFold.push(event);
   const probe = probeFold.finish();
   const side = { report, tallyOf: fold.tallyOf };
-  const comparison = compare(side, { ...side, report: { ...report, match: { ...report.match, seed: 2 } } }, undefined);
-  const exported = (make: typeof createCsv | typeof createTrace | ((write: (text: string) => void) => ReturnType<typeof createJson>)) => {
+  const comparison = compare(
+    side,
+    { ...side, report: { ...report, match: { ...report.match, seed: 2 } } },
+    undefined,
+  );
+  const exported = (
+    make:
+      | typeof createCsv
+      | typeof createTrace
+      | ((write: (text: string) => void) => ReturnType<typeof createJson>),
+  ) => {
     let text = '';
     const exporter = make((piece) => (text += piece));
     for (const event of events) exporter.push(event);
@@ -49,7 +64,9 @@ describe.each(HOSTILE_BEGINNINGS)('a record whose every text begins with %j', (b
   };
 
   test('has rows, runs and failures to show', () => {
-    expect(report.modes.length * report.runs.length * report.absent.length * probe.modes.length).toBeGreaterThan(0);
+    expect(
+      report.modes.length * report.runs.length * report.absent.length * probe.modes.length,
+    ).toBeGreaterThan(0);
     expect(report.modes.flatMap(({ failures }) => failures)).not.toEqual([]);
   });
 
@@ -70,7 +87,13 @@ describe.each(HOSTILE_BEGINNINGS)('a record whose every text begins with %j', (b
           detection,
         }));
         return renderDetected(
-          [...rows, { ...rows[0], detection: { status: 'absent', reason: text, hint: text } } as (typeof rows)[0]],
+          [
+            ...rows,
+            {
+              ...rows[0],
+              detection: { status: 'absent', reason: text, hint: text },
+            } as (typeof rows)[0],
+          ],
           style,
         );
       },
@@ -80,18 +103,21 @@ describe.each(HOSTILE_BEGINNINGS)('a record whose every text begins with %j', (b
     expectQuiet(render(coloured).replace(OWN_STYLES, ''));
   });
 
-  test.each([true, false])('progress has none but line ends, and returns at both ends of a piece (live: %s)', (live) => {
-    const pieces: string[] = [];
-    const progress = createProgress((piece) => pieces.push(piece), live);
-    for (const event of events) progress.onEvent(event);
-    progress.waiting(hostileWords(beginning));
-    progress.end();
-    const ofProbe = createProbeProgress((piece) => pieces.push(piece), live);
-    for (const event of probed) ofProbe.onEvent(event);
-    ofProbe.end();
-    expect(pieces.length).toBeGreaterThan(10);
-    expectQuiet(pieces.map((piece) => piece.replace(/^\r/, '').replace(/\r$/, '')).join(''));
-  });
+  test.each([true, false])(
+    'progress has none but line ends, and returns at both ends of a piece (live: %s)',
+    (live) => {
+      const pieces: string[] = [];
+      const progress = createProgress((piece) => pieces.push(piece), live);
+      for (const event of events) progress.onEvent(event);
+      progress.waiting(hostileWords(beginning));
+      progress.end();
+      const ofProbe = createProbeProgress((piece) => pieces.push(piece), live);
+      for (const event of probed) ofProbe.onEvent(event);
+      ofProbe.end();
+      expect(pieces.length).toBeGreaterThan(10);
+      expectQuiet(pieces.map((piece) => piece.replace(/^\r/, '').replace(/\r$/, '')).join(''));
+    },
+  );
 
   test.each([
     ['JSON', () => exported((write) => createJson(write, { ...report, runs: [] }))],
@@ -118,45 +144,56 @@ describe.each(HOSTILE_BEGINNINGS)('a record whose every text begins with %j', (b
     ['a match', () => renderMarkdown(report)],
     ['a probe', () => renderProbeMarkdown(probe)],
     ['a comparison', () => renderComparisonMarkdown(comparison)],
-  ])('Markdown of %s has no link, image, mention, HTML or mark of others, and every table its columns', (_what, render) => {
-    const text = render();
-    expectQuiet(text);
-    expect(text).not.toMatch(/<!--/);
-    const lines = text.split('\n').map((line) => withoutCode(line).replace(/^\*\*(.*)\*\*$/, '$1'));
-    for (const line of lines) {
-      expect(line).not.toMatch(/\]\(|\]\[|\]:|!\[|<|:\/\/|\bwww\.|\$/);
-      // `docker@a` and `docker#1` are names of a row and of a run.
-      expect(line).not.toMatch(/(^|\W)@|@[\w-]*[./]|(^|\W)#\d/);
-      expect(line).not.toMatch(/[*`~]|(^|[^\p{L}\p{N}_])_+[\p{L}\p{N}]|[\p{L}\p{N}]_+([^\p{L}\p{N}_]|$)/u);
-      expect(line).not.toMatch(/^- (\s|[-+=#>[]|\d+[.)](\s|$))/);
-    }
-    const tables = lines
-      .join('\n')
-      .split('\n\n')
-      .filter((part) => part.startsWith('| '));
-    expect(tables.length).toBeGreaterThan(0);
-    for (const table of tables) {
-      const bars = table
-        .trimEnd()
+  ])(
+    'Markdown of %s has no link, image, mention, HTML or mark of others, and every table its columns',
+    (_what, render) => {
+      const text = render();
+      expectQuiet(text);
+      expect(text).not.toMatch(/<!--/);
+      const lines = text
         .split('\n')
-        .map((line) => line.split('|').length);
-      expect(bars, table).toEqual(bars.map(() => bars[0]));
-    }
-  });
+        .map((line) => withoutCode(line).replace(/^\*\*(.*)\*\*$/, '$1'));
+      for (const line of lines) {
+        expect(line).not.toMatch(/\]\(|\]\[|\]:|!\[|<|:\/\/|\bwww\.|\$/);
+        // `docker@a` and `docker#1` are names of a row and of a run.
+        expect(line).not.toMatch(/(^|\W)@|@[\w-]*[./]|(^|\W)#\d/);
+        expect(line).not.toMatch(
+          /[*`~]|(^|[^\p{L}\p{N}_])_+[\p{L}\p{N}]|[\p{L}\p{N}]_+([^\p{L}\p{N}_]|$)/u,
+        );
+        expect(line).not.toMatch(/^- (\s|[-+=#>[]|\d+[.)](\s|$))/);
+      }
+      const tables = lines
+        .join('\n')
+        .split('\n\n')
+        .filter((part) => part.startsWith('| '));
+      expect(tables.length).toBeGreaterThan(0);
+      for (const table of tables) {
+        const bars = table
+          .trimEnd()
+          .split('\n')
+          .map((line) => line.split('|').length);
+        expect(bars, table).toEqual(bars.map(() => bars[0]));
+      }
+    },
+  );
 
   test.each([
     ['a match', () => exported(createCsv)],
     ['a probe', () => renderProbeCsv(probe)],
-  ])('CSV of %s begins no cell with a formula, whether a comma or a semicolon ends them', (_what, render) => {
-    const text = render();
-    expectQuiet(text.replaceAll('\r\n', '\n'));
-    const lines = text.split('\r\n').slice(1, -1);
-    expect(lines.length).toBeGreaterThan(0);
-    for (const line of lines) {
-      for (const cell of [...cellsOf(line), ...line.split(';')]) expect(cell).not.toMatch(FORMULA);
-      expect(cellsOf(line).length).toBe((text.split('\r\n')[0] ?? '').split(',').length);
-    }
-  });
+  ])(
+    'CSV of %s begins no cell with a formula, whether a comma or a semicolon ends them',
+    (_what, render) => {
+      const text = render();
+      expectQuiet(text.replaceAll('\r\n', '\n'));
+      const lines = text.split('\r\n').slice(1, -1);
+      expect(lines.length).toBeGreaterThan(0);
+      for (const line of lines) {
+        for (const cell of [...cellsOf(line), ...line.split(';')])
+          expect(cell).not.toMatch(FORMULA);
+        expect(cellsOf(line).length).toBe((text.split('\r\n')[0] ?? '').split(',').length);
+      }
+    },
+  );
 });
 
 /** An apostrophe in front makes words of it. */
@@ -164,7 +201,9 @@ const FORMULA = /^[\s"]*[=+\-@＝＋－＠]/;
 
 /** The cells of a line of CSV as RFC 4180 has it. */
 function cellsOf(line: string): string[] {
-  return [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(([, quoted, bare]) => quoted?.replaceAll('""', '"') ?? bare ?? '');
+  return [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(
+    ([, quoted, bare]) => quoted?.replaceAll('""', '"') ?? bare ?? '',
+  );
 }
 
 /** A line of Markdown without its code spans and its backslash escapes. */

@@ -1,4 +1,5 @@
-// Whether a match drifted, what it could have seen, what a replay counts as the sandbox's, and that seeds are mixed.
+// Whether a match drifted, what it could have seen, what a replay counts as the sandbox's, and that
+// seeds are mixed.
 import { describe, expect, test } from 'vitest';
 import { measure } from '../../lib/match/measure.js';
 import { isGap } from '../../lib/record/types.js';
@@ -23,7 +24,8 @@ function tallyOf(startups: number[]) {
 }
 
 describe('drift', () => {
-  const driftOfPace = (pace: number[]) => driftOf([1, 1.3].map((factor) => tallyOf(pace.map((value) => 500 * factor * value))));
+  const driftOfPace = (pace: number[]) =>
+    driftOf([1, 1.3].map((factor) => tallyOf(pace.map((value) => 500 * factor * value))));
   const known = (pace: number[]) => {
     const drift = driftOfPace(pace);
     if (isGap(drift)) throw new Error('a gap');
@@ -63,7 +65,10 @@ describe('drift', () => {
 
 describe('what a match could have seen', () => {
   test('is in the document and in words: a ratio for its noise and n, and the n for 5 %', () => {
-    const { resolution } = madeMatch({ host: HOST, docker: OCI, podman: { ...OCI, noise: 30 } }, { rounds: 12 });
+    const { resolution } = madeMatch(
+      { host: HOST, docker: OCI, podman: { ...OCI, noise: 30 } },
+      { rounds: 12 },
+    );
     expect(resolution).toMatchObject({ tests: 6, fewestPairs: 8, startup: { n: 12 } });
     if (isGap(resolution.startup) || isGap(resolution.startup.detectable)) throw new Error('a gap');
     expect(resolution.startup.detectable).toBeGreaterThan(1.01);
@@ -98,10 +103,26 @@ describe('the time of the model', () => {
 
 describe('moments in another order than expected', () => {
   test('keep their sign, and a sandbox that removed itself has its end in exit', () => {
-    const at = { launchCalled: 0, running: 12, firstProcess: 10, firstRequest: 50, result: 90, ended: 89.5, destroyCalled: 100, gone: 89 };
-    expect(measure(at, 'prepared')).toMatchObject({ launch: 12, exit: -0.5, teardown: { gap: 'in-exit' }, total: 89 });
+    const at = {
+      launchCalled: 0,
+      running: 12,
+      firstProcess: 10,
+      firstRequest: 50,
+      result: 90,
+      ended: 89.5,
+      destroyCalled: 100,
+      gone: 89,
+    };
+    expect(measure(at, 'prepared')).toMatchObject({
+      launch: 12,
+      exit: -0.5,
+      teardown: { gap: 'in-exit' },
+      total: 89,
+    });
     expect(measure({ ...at, gone: 130 }, 'prepared')).toMatchObject({ teardown: 30 });
-    expect(measure({ ...at, gone: undefined as unknown as number }, 'prepared').teardown).toEqual({ gap: 'not-reached' });
+    expect(measure({ ...at, gone: undefined as unknown as number }, 'prepared').teardown).toEqual({
+      gap: 'not-reached',
+    });
   });
 });
 

@@ -1,4 +1,5 @@
-// The page of a match, opened in a real browser: it shows every row, asks for nothing, fits a phone, can be read, and stays ours.
+// The page of a match, opened in a real browser: it shows every row, asks for nothing, fits a
+// phone, can be read, and stays ours.
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -8,15 +9,34 @@ import { packageRoot } from '../../lib/package.js';
 import { isGap } from '../../lib/record/types.js';
 import { type Report, reportSchema } from '../../lib/report/document.js';
 import { renderHtml } from '../../lib/report/html.js';
-import { type Browser, browserIsRequired, findBrowser, openPage, startBrowser, type Tab } from '../support/browser.js';
+import {
+  type Browser,
+  browserIsRequired,
+  findBrowser,
+  openPage,
+  startBrowser,
+  type Tab,
+} from '../support/browser.js';
 import { HOSTILE, hostileReport, LONG } from '../support/hostile-report.js';
-import { DOTS, HEADINGS, OUTSIDE, PLACES, STRANGERS, TOO_FAINT, TOO_WIDE, UNMARKED, UNNAMED } from '../support/page-inspections.js';
+import {
+  DOTS,
+  HEADINGS,
+  OUTSIDE,
+  PLACES,
+  STRANGERS,
+  TOO_FAINT,
+  TOO_WIDE,
+  UNMARKED,
+  UNNAMED,
+} from '../support/page-inspections.js';
 import { sampleReport } from '../support/sample-report.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
 const program = findBrowser(process.env);
 if (program === undefined)
-  process.stderr.write('\n!! THE PAGE WAS NOT OPENED: there is no chromium on PATH, nor CAGEMATCH_BROWSER. sudo rig/up browser\n\n');
+  process.stderr.write(
+    '\n!! THE PAGE WAS NOT OPENED: there is no chromium on PATH, nor CAGEMATCH_BROWSER. sudo rig/up browser\n\n',
+  );
 
 const WIDTHS = [360, 390, 768, 1280, 1600];
 const SCHEMES = ['light', 'dark'] as const;
@@ -64,7 +84,8 @@ describe('the text of the page', () => {
 
   test('shows no mark-up of its own as text', () => {
     expect(sampleReport(10).recommendation.breakEven).not.toEqual([]);
-    for (const rounds of [3, 10, 40]) expect(renderHtml(sampleReport(rounds))).not.toMatch(/&lt;\/?(span|b|i|li|a|td|small)\b/);
+    for (const rounds of [3, 10, 40])
+      expect(renderHtml(sampleReport(rounds))).not.toMatch(/&lt;\/?(span|b|i|li|a|td|small)\b/);
   });
 
   test('under six runs there is no interval', () => {
@@ -74,9 +95,13 @@ describe('the text of the page', () => {
 
   test('pairs that cannot be told apart are named with their number of rounds', () => {
     const text = textOf(renderHtml(sampleReport(10)));
-    expect(text).toContain('docker and podman: ratio of startups 1.02 [0.97–1.06], not separable at n=10');
+    expect(text).toContain(
+      'docker and podman: ratio of startups 1.02 [0.97–1.06], not separable at n=10',
+    );
     expect(text).not.toContain('host and docker: ratio of startups');
-    expect(textOf(renderHtml(sampleReport(3)))).toContain('15 pairs of 15: cannot be said, too few runs to say it');
+    expect(textOf(renderHtml(sampleReport(3)))).toContain(
+      '15 pairs of 15: cannot be said, too few runs to say it',
+    );
   });
 
   test('gaps say why in words, and failures say what was seen', () => {
@@ -141,39 +166,57 @@ describe.skipIf(program === undefined)('the page in a real browser', () => {
     ['hostile words', hostileReport],
   ];
 
-  test.each(PAGES)('asks for nothing but itself, says nothing, and fits every screen and a sheet of paper: %s', async (_, sample) => {
-    const { strangers, complaints } = await openPage(tab, renderHtml(sample()));
-    for (const scheme of SCHEMES) {
-      for (const width of WIDTHS) {
-        await tab.look(width, scheme);
-        expect({ width, scheme, tooWide: await tab.evaluate(TOO_WIDE) }).toEqual({ width, scheme, tooWide: [] });
+  test.each(PAGES)(
+    'asks for nothing but itself, says nothing, and fits every screen and a sheet of paper: %s',
+    async (_, sample) => {
+      const { strangers, complaints } = await openPage(tab, renderHtml(sample()));
+      for (const scheme of SCHEMES) {
+        for (const width of WIDTHS) {
+          await tab.look(width, scheme);
+          expect({ width, scheme, tooWide: await tab.evaluate(TOO_WIDE) }).toEqual({
+            width,
+            scheme,
+            tooWide: [],
+          });
+        }
       }
-    }
-    // A sheet of A4, on which nothing scrolls and nothing can be unfolded.
-    await tab.look(794, 'light', 'print');
-    expect(await tab.evaluate(TOO_WIDE)).toEqual([]);
-    expect({ strangers, complaints }).toEqual({ strangers: [], complaints: [] });
-  });
+      // A sheet of A4, on which nothing scrolls and nothing can be unfolded.
+      await tab.look(794, 'light', 'print');
+      expect(await tab.evaluate(TOO_WIDE)).toEqual([]);
+      expect({ strangers, complaints }).toEqual({ strangers: [], complaints: [] });
+    },
+  );
 
-  test.each(SCHEMES)('every text stands out from what is behind it, at least 4.5 to 1: %s', async (scheme) => {
-    await openPage(tab, renderHtml(sampleReport(3)));
-    for (const width of [390, 1280]) {
-      await tab.look(width, scheme);
-      const { checked, faint } = await tab.evaluate<{ checked: number; faint: string[] }>(TOO_FAINT);
-      expect(checked).toBeGreaterThan(400);
-      expect(faint).toEqual([]);
-    }
-  });
+  test.each(SCHEMES)(
+    'every text stands out from what is behind it, at least 4.5 to 1: %s',
+    async (scheme) => {
+      await openPage(tab, renderHtml(sampleReport(3)));
+      for (const width of [390, 1280]) {
+        await tab.look(width, scheme);
+        const { checked, faint } = await tab.evaluate<{ checked: number; faint: string[] }>(
+          TOO_FAINT,
+        );
+        expect(checked).toBeGreaterThan(400);
+        expect(faint).toEqual([]);
+      }
+    },
+  );
 
   test('every row has its name, its mark if it is a stand-in, and a dot for each of its runs where the scale says', async () => {
     const sample = sampleReport(40);
     await openPage(tab, renderHtml(sample));
     await tab.look(1280, 'light');
-    const wanted = sample.modes.map((mode) => [mode.entry, 'gap' in mode.startupMs ? 0 : mode.startupMs.samples.length]);
+    const wanted = sample.modes.map((mode) => [
+      mode.entry,
+      'gap' in mode.startupMs ? 0 : mode.startupMs.samples.length,
+    ]);
     expect(wanted.filter(([, count]) => count === 40)).toHaveLength(6);
     expect(await tab.evaluate(DOTS)).toEqual(wanted);
     expect(await tab.evaluate('document.querySelectorAll(".plot .outlier").length')).toBe(2);
-    expect(await tab.evaluate(`(${UNMARKED})(['fly'])`)).toEqual({ named: expect.any(Number), unmarked: [] });
+    expect(await tab.evaluate(`(${UNMARKED})(['fly'])`)).toEqual({
+      named: expect.any(Number),
+      unmarked: [],
+    });
     // Pixels per millisecond are the same for every dot: one scale, and it begins at 0.
     const { least, most } = await tab.evaluate<{ least: number; most: number }>(PLACES);
     expect(least).toBeGreaterThan(0.1);
@@ -196,10 +239,13 @@ describe.skipIf(program === undefined)('the page in a real browser', () => {
     await openPage(tab, renderHtml(sampleReport(10)));
     const headings = await tab.evaluate<number[]>(HEADINGS);
     expect(headings.filter((level) => level === 1)).toEqual([1]);
-    for (const [index, level] of headings.entries()) expect(level - (headings[index - 1] ?? 0)).toBeLessThanOrEqual(1);
+    for (const [index, level] of headings.entries())
+      expect(level - (headings[index - 1] ?? 0)).toBeLessThanOrEqual(1);
     expect(await tab.evaluate(UNNAMED)).toEqual([]);
     expect(
-      await tab.evaluate('[...document.querySelectorAll(\'a[href^="#"]\')].filter((a) => !document.querySelector(a.hash)).length'),
+      await tab.evaluate(
+        '[...document.querySelectorAll(\'a[href^="#"]\')].filter((a) => !document.querySelector(a.hash)).length',
+      ),
     ).toBe(0);
   });
 
@@ -213,7 +259,9 @@ describe.skipIf(program === undefined)('the page in a real browser', () => {
     expect(strangers).toEqual(['http://127.0.0.1:1/x.png']);
     expect(complaints.join()).toContain('said');
     expect(await tab.evaluate(TOO_WIDE)).not.toEqual([]);
-    expect(await tab.evaluate(TOO_FAINT)).toMatchObject({ faint: [expect.stringContaining('faint')] });
+    expect(await tab.evaluate(TOO_FAINT)).toMatchObject({
+      faint: [expect.stringContaining('faint')],
+    });
     expect(await tab.evaluate(STRANGERS)).toEqual(expect.arrayContaining(['script', 'img']));
     expect(await tab.evaluate(UNNAMED)).toHaveLength(3);
     expect(await tab.evaluate(`(${UNMARKED})(['fly'])`)).toEqual({ named: 1, unmarked: ['fly'] });
@@ -222,8 +270,14 @@ describe.skipIf(program === undefined)('the page in a real browser', () => {
 
   test('report --format html of a real match, the one that this repository holds, is such a page', async () => {
     let html = '';
-    const io = { document: (text: string) => (html += text), cwd: packageRoot, outIsTty: false } as unknown as Io;
-    expect(await report({ match: '20261121-083223-4c9b', format: 'html', out: 'results' }, io)).toBe(0);
+    const io = {
+      document: (text: string) => (html += text),
+      cwd: packageRoot,
+      outIsTty: false,
+    } as unknown as Io;
+    expect(
+      await report({ match: '20261121-083223-4c9b', format: 'html', out: 'results' }, io),
+    ).toBe(0);
     expect(await openPage(tab, html)).toEqual({ strangers: [], complaints: [] });
     for (const width of [390, 1280]) {
       await tab.look(width, 'dark');

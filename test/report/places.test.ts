@@ -1,4 +1,5 @@
-// Where a runtime has several machines: each form of the report says on which one the runs were, and how they did there.
+// Where a runtime has several machines: each form of the report says on which one the runs were,
+// and how they did there.
 import { expect, test } from 'vitest';
 import type { MatchEvent } from '../../lib/record/types.js';
 import { createCsv } from '../../lib/report/export/csv.js';
@@ -8,10 +9,17 @@ import { renderTable } from '../../lib/report/terminal/table.js';
 import { ended, ran, row, started } from '../support/hand-made-record.js';
 import { reportOf } from '../support/report-of.js';
 
-const LOST = { status: 'failed', cause: 'sandbox', message: 'member m2 is lost: Offline: No heartbeat for 20 s' } as const;
+const LOST = {
+  status: 'failed',
+  cause: 'sandbox',
+  message: 'member m2 is lost: Offline: No heartbeat for 20 s',
+} as const;
 
 /** Runs of one row, each on a member, at a level. */
-function spread(entry: string, runs: [place: string | undefined, startup: number | undefined, level?: number][]): MatchEvent[] {
+function spread(
+  entry: string,
+  runs: [place: string | undefined, startup: number | undefined, level?: number][],
+): MatchEvent[] {
   return runs.map(([place, startup, level = 1], index) =>
     ran(entry, index + 1, startup === undefined ? {} : { startup }, {
       level,
@@ -45,7 +53,9 @@ test('a row whose runs were on several machines has a line for each, the failed 
   expect(renderMarkdown(report)).toContain(
     'Where the runs were:\n\n| mode | on | passed | startup ms |\n| --- | --- | --- | --- |\n| incus | m1 | 2/2 | 910 |\n| incus | m2 | 1/2 | 1100 |',
   );
-  expect(renderHtml(report)).toMatch(/<h2 id="places">Places<\/h2>.*<td>m2<\/td><td class="num"><span class="bad">✗ 1\/2<\/span>/s);
+  expect(renderHtml(report)).toMatch(
+    /<h2 id="places">Places<\/h2>.*<td>m2<\/td><td class="num"><span class="bad">✗ 1\/2<\/span>/s,
+  );
 });
 
 test('in a burst each level tells its machines apart', () => {
@@ -71,7 +81,9 @@ test('a row that had all of its runs in one place says which; one that knows no 
     spread('host', [[undefined, 500]]),
   );
   expect(renderTable(report)).toContain('where the runs were\n  fly (stand-in): all on fra\n\n');
-  expect(renderMarkdown(report)).toContain('Where the runs were:\n\n- fly (stand-in): all on fra\n');
+  expect(renderMarkdown(report)).toContain(
+    'Where the runs were:\n\n- fly (stand-in): all on fra\n',
+  );
   const nowhere = placesOf(1, row('host'), spread('host', [[undefined, 500]]));
   expect(nowhere.places).toEqual([]);
   for (const form of [renderTable(nowhere), renderMarkdown(nowhere), renderHtml(nowhere)])
@@ -83,7 +95,12 @@ test('every line of the CSV names the place', () => {
   const csv = createCsv((chunk) => {
     text += chunk;
   });
-  for (const event of [started(), ...row('incus', { options: { target: 'm2' } }), ...spread('incus', [['m2', 900]])]) csv.push(event);
+  for (const event of [
+    started(),
+    ...row('incus', { options: { target: 'm2' } }),
+    ...spread('incus', [['m2', 900]]),
+  ])
+    csv.push(event);
   csv.end();
   const [head = '', line = ''] = text.split('\r\n');
   const cell = (name: string) => line.split(',')[head.split(',').indexOf(name)];

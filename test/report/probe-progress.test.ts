@@ -2,9 +2,20 @@
 import { expect, test } from 'vitest';
 import type { ProbeEvent } from '../../lib/record/probe.js';
 import { createProbeProgress } from '../../lib/report/probe/progress.js';
-import { ENTRIES, probeEnded, probeStarted, rowOf, sampleProbeEvents, synced, worked } from '../support/sample-probe.js';
+import {
+  ENTRIES,
+  probeEnded,
+  probeStarted,
+  rowOf,
+  sampleProbeEvents,
+  synced,
+  worked,
+} from '../support/sample-probe.js';
 
-/** Everything that was written. @param live at a terminal of 80 columns; a second passes with each event */
+/**
+ * Everything that was written.
+ * @param live at a terminal of 80 columns; a second passes with each event
+ */
 function progressOf(events: ProbeEvent[], live: boolean): string {
   let text = '';
   let nowMs = 0;
@@ -81,6 +92,9 @@ test('elsewhere there is a line for each row, and for each round of overhead', (
 
 test('elsewhere a whole probe takes three lines a row, and a few', () => {
   const lines = progressOf(sampleProbeEvents(), false).split('\n');
-  for (const entry of ENTRIES) expect(lines).toContainEqual(expect.stringMatching(new RegExp(`^${entry}: isolation checks: 30 found$`)));
+  for (const entry of ENTRIES)
+    expect(lines).toContainEqual(
+      expect.stringMatching(new RegExp(`^${entry}: isolation checks: 30 found$`)),
+    );
   expect(lines.length).toBeLessThan(3 * ENTRIES.length + 10);
 });

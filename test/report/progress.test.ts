@@ -25,7 +25,13 @@ function rounds(rows: Record<string, number>, count: number, fromMs = 0, first =
   ]);
 }
 
-function wave(entry: string, level: number, round: number, fromMs: number, ms: number): MatchEvent[] {
+function wave(
+  entry: string,
+  level: number,
+  round: number,
+  fromMs: number,
+  ms: number,
+): MatchEvent[] {
   const runs = Array.from({ length: level }, (_, place) => ({
     run: `${entry}*${level}#${round}.${place + 1}`,
     entry,
@@ -36,11 +42,23 @@ function wave(entry: string, level: number, round: number, fromMs: number, ms: n
   return [
     ...runs.map((change): MatchEvent => ({ type: 'run-started', atMs: fromMs, ...change })),
     ...runs.map((change) => at(ran(entry, round, {}, change), fromMs + ms / 2)),
-    { type: 'wave-ended', atMs: fromMs + ms, entry, round, warmup: false, level, wallMs: ms, passed: level },
+    {
+      type: 'wave-ended',
+      atMs: fromMs + ms,
+      entry,
+      round,
+      warmup: false,
+      level,
+      wallMs: ms,
+      passed: level,
+    },
   ];
 }
 
-function progressOf(events: MatchEvent[], { live = false, columns = 100 }: { live?: boolean; columns?: number } = {}) {
+function progressOf(
+  events: MatchEvent[],
+  { live = false, columns = 100 }: { live?: boolean; columns?: number } = {},
+) {
   let written = '';
   const progress = createProgress(
     (text) => (written += text),
@@ -59,11 +77,18 @@ const statuses = (events: MatchEvent[], columns?: number) =>
     .map((text) => text.trimEnd())
     .filter((text) => text !== '');
 
-const failure = (round: number): EventOf<'run-ended'> => ran('docker', round, {}, { outcome: FAILED });
+const failure = (round: number): EventOf<'run-ended'> =>
+  ran('docker', round, {}, { outcome: FAILED });
 
 describe('where it is no terminal', () => {
   test('a match is its first line and one for each of a few rounds; no run that passed has its own', () => {
-    const { lines } = progressOf([started(), ...row('host'), ...row('docker'), ...rounds({ host: 1000, docker: 2000 }, 3), end()]);
+    const { lines } = progressOf([
+      started(),
+      ...row('host'),
+      ...row('docker'),
+      ...rounds({ host: 1000, docker: 2000 }, 3),
+      end(),
+    ]);
     expect(lines()).toEqual([
       'match 20261121-040000-abcd: model replay (--model replay)',
       'round 1 of 3: 2 of 2 runs passed so far, about 10 s left',
@@ -73,7 +98,12 @@ describe('where it is no terminal', () => {
   });
 
   test('a thousand rounds are ten lines', () => {
-    const { lines } = progressOf([started({ runs: 1000 }), ...row('host'), ...rounds({ host: 1000 }, 1000), end()]);
+    const { lines } = progressOf([
+      started({ runs: 1000 }),
+      ...row('host'),
+      ...rounds({ host: 1000 }, 1000),
+      end(),
+    ]);
     expect(lines()).toHaveLength(11);
     expect(lines()[1]).toBe('round 100 of 1000: 100 of 100 runs passed so far, about 15 min left');
     expect(lines().at(-1)).toBe('round 1000 of 1000: 1000 of 1000 runs passed so far');
@@ -84,7 +114,12 @@ describe('where it is no terminal', () => {
       started({ runs: 1 }),
       ...row('docker'),
       { type: 'prepared', atMs: 1, entry: 'docker', imageMs: 41_200 },
-      { type: 'unprepared', atMs: 1, entry: 'podman', outcome: { status: 'failed', cause: 'image', message: 'no base image' } },
+      {
+        type: 'unprepared',
+        atMs: 1,
+        entry: 'podman',
+        outcome: { status: 'failed', cause: 'image', message: 'no base image' },
+      },
       { type: 'level-left-out', atMs: 1, entry: 'docker', level: 16, reason: 'not memory enough' },
       { type: 'warning', atMs: 1, code: 'x', message: 'something was left' },
       { type: 'round-started', atMs: 1, round: 1, order: ['docker'] },
@@ -100,8 +135,17 @@ describe('where it is no terminal', () => {
   });
 
   test('a row that fails in one way all the time is told three times', () => {
-    const other = ran('docker', 9, {}, { outcome: { status: 'failed', cause: 'timeout', message: 'too long' } });
-    const { lines } = progressOf([started(), ...Array.from({ length: 8 }, (_, round) => failure(round + 1)), other]);
+    const other = ran(
+      'docker',
+      9,
+      {},
+      { outcome: { status: 'failed', cause: 'timeout', message: 'too long' } },
+    );
+    const { lines } = progressOf([
+      started(),
+      ...Array.from({ length: 8 }, (_, round) => failure(round + 1)),
+      other,
+    ]);
     expect(lines().slice(1)).toEqual([
       'docker#1 failed: agent: the agent ended with exit code 3',
       'docker#2 failed: agent: the agent ended with exit code 3',
@@ -111,7 +155,11 @@ describe('where it is no terminal', () => {
   });
 
   test('what is waited for is not shown, and nothing is written over', () => {
-    const { written, progress } = progressOf([started(), ...row('host'), ...rounds({ host: 10 }, 2)]);
+    const { written, progress } = progressOf([
+      started(),
+      ...row('host'),
+      ...rounds({ host: 10 }, 2),
+    ]);
     progress.waiting('looking for runtimes');
     progress.end();
     expect(written()).not.toMatch(/\r|looking|preparing/);
@@ -127,12 +175,18 @@ describe('where it is no terminal', () => {
       ...rounds({ host: 10 }, 1, 100, 2),
       end(),
     ]);
-    expect(lines().slice(1)).toEqual(['host#1 failed: agent: the agent ended with exit code 3', 'round 1 of 1: 1 of 1 runs passed so far']);
+    expect(lines().slice(1)).toEqual([
+      'host#1 failed: agent: the agent ended with exit code 3',
+      'round 1 of 1: 1 of 1 runs passed so far',
+    ]);
   });
 
   test('what a runtime said cannot move the cursor', () => {
     const message = 'gone\r\u001b[2Kwrong\b';
-    const { written } = progressOf([started(), ran('host', 1, {}, { outcome: { status: 'failed', cause: 'sandbox', message } })]);
+    const { written } = progressOf([
+      started(),
+      ran('host', 1, {}, { outcome: { status: 'failed', cause: 'sandbox', message } }),
+    ]);
     expect(written()).toContain('host#1 failed: sandbox: gone wrong');
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not be there
     expect(written()).not.toMatch(/[\u001b\b\r]/);
@@ -141,7 +195,10 @@ describe('where it is no terminal', () => {
 
 describe('at a terminal', () => {
   test('one line says the round, what runs now, and takes itself away', () => {
-    const { written, lines, progress } = progressOf([started(), ...row('host'), ...rounds({ host: 10 }, 2)], { live: true });
+    const { written, lines, progress } = progressOf(
+      [started(), ...row('host'), ...rounds({ host: 10 }, 2)],
+      { live: true },
+    );
     expect(lines()).toHaveLength(1);
     expect(written()).toContain('\rround 1 of 3 · host#1 work');
     progress.end();
@@ -149,17 +206,32 @@ describe('at a terminal', () => {
   });
 
   test('it says what is prepared while nothing runs yet', () => {
-    const shown = statuses([started(), ...row('docker'), ...row('podman'), { type: 'prepared', atMs: 1, entry: 'docker', imageMs: 1 }]);
-    expect(shown.slice(1)).toEqual(['preparing docker', 'preparing docker and podman', 'preparing podman']);
+    const shown = statuses([
+      started(),
+      ...row('docker'),
+      ...row('podman'),
+      { type: 'prepared', atMs: 1, entry: 'docker', imageMs: 1 },
+    ]);
+    expect(shown.slice(1)).toEqual([
+      'preparing docker',
+      'preparing docker and podman',
+      'preparing podman',
+    ]);
   });
 
-  test.each([100, 40, 12, 2])('it never is as wide as the %i columns there are, so that it cannot wrap', (columns) => {
-    const name = 'docker:io.containerd.kata-with-a-very-long-name-of-a-runtime.v2';
-    const { written } = progressOf([started(), ...row(name), ...rounds({ [name]: 1000, host: 1000 }, 3)], { live: true, columns });
-    const drawn = written().split('\n').slice(1).join('').split('\r');
-    expect(drawn.length).toBeGreaterThan(2);
-    for (const text of drawn) expect(text.length, text).toBeLessThan(columns);
-  });
+  test.each([100, 40, 12, 2])(
+    'it never is as wide as the %i columns there are, so that it cannot wrap',
+    (columns) => {
+      const name = 'docker:io.containerd.kata-with-a-very-long-name-of-a-runtime.v2';
+      const { written } = progressOf(
+        [started(), ...row(name), ...rounds({ [name]: 1000, host: 1000 }, 3)],
+        { live: true, columns },
+      );
+      const drawn = written().split('\n').slice(1).join('').split('\r');
+      expect(drawn.length).toBeGreaterThan(2);
+      for (const text of drawn) expect(text.length, text).toBeLessThan(columns);
+    },
+  );
 
   test('every shorter text covers all of the longer one before it', () => {
     const { progress, written } = progressOf([], { live: true });
@@ -176,7 +248,11 @@ describe('at a terminal', () => {
   });
 
   test('warm-up and rounds that may end early are called that', () => {
-    const warm = statuses([started({ warmup: 2 }), { type: 'round-started', atMs: 0, round: 2, order: ['host'] }, begun('host', 2)]);
+    const warm = statuses([
+      started({ warmup: 2 }),
+      { type: 'round-started', atMs: 0, round: 2, order: ['host'] },
+      begun('host', 2),
+    ]);
     expect(warm.at(-1)).toBe('warm-up 2 of 2 · host#2');
     const auto = statuses([started({ runs: 50, until: 'precise' }), ...rounds({ host: 3000 }, 2)]);
     expect(auto.at(-1)).toBe('round 2 of at most 50, at most 3 min left · host#2');
@@ -184,10 +260,14 @@ describe('at a terminal', () => {
 });
 
 describe('the time that is left', () => {
-  const withLeft = (events: MatchEvent[]) => statuses(events).map((text) => /, (.* left) ·/.exec(text)?.[1]);
+  const withLeft = (events: MatchEvent[]) =>
+    statuses(events).map((text) => /, (.* left) ·/.exec(text)?.[1]);
 
   test('is not guessed before every row has run once', () => {
-    const [first = [], second = []] = [rounds({ host: 10_000, docker: 20_000 }, 1), rounds({ host: 10_000, docker: 20_000 }, 1, 30_000, 2)];
+    const [first = [], second = []] = [
+      rounds({ host: 10_000, docker: 20_000 }, 1),
+      rounds({ host: 10_000, docker: 20_000 }, 1, 30_000, 2),
+    ];
     const guesses = withLeft([started(), ...first, ...second]);
     const known = guesses.findIndex((guess) => guess !== undefined);
     expect(statuses([started(), ...first])[known - 1]).toBe('round 1 of 3 · docker#1 work');
@@ -202,14 +282,31 @@ describe('the time that is left', () => {
       { type: 'round-started', atMs: 30_000, round: 2, order: ['host'] } satisfies MatchEvent,
     ];
     const during = (atMs: number) =>
-      withLeft([...before, begun('host', 2, 30_000), { type: 'phase', atMs, run: 'host#2', phase: 'work' }]).at(-1);
+      withLeft([
+        ...before,
+        begun('host', 2, 30_000),
+        { type: 'phase', atMs, run: 'host#2', phase: 'work' },
+      ]).at(-1);
     expect(during(30_000)).toBe('about 30 s left');
     expect(during(50_000)).toBe('about 10 s left');
     expect(during(300_000)).toBe('a few seconds left');
     const two = { host: 30_000, docker: 30_000 };
     const hangs: MatchEvent = { type: 'phase', atMs: 900_000, run: 'host#2', phase: 'work' };
-    const second: MatchEvent = { type: 'round-started', atMs: 60_000, round: 2, order: ['host', 'docker'] };
-    expect(withLeft([started({ runs: 2 }), ...rounds(two, 1), second, begun('host', 2, 60_000), hangs]).at(-1)).toBe('about 30 s left');
+    const second: MatchEvent = {
+      type: 'round-started',
+      atMs: 60_000,
+      round: 2,
+      order: ['host', 'docker'],
+    };
+    expect(
+      withLeft([
+        started({ runs: 2 }),
+        ...rounds(two, 1),
+        second,
+        begun('host', 2, 60_000),
+        hangs,
+      ]).at(-1),
+    ).toBe('about 30 s left');
   });
 
   test('counts a wave of a burst as one, by its own length, and no level that was left out', () => {
@@ -219,9 +316,24 @@ describe('the time that is left', () => {
       { type: 'round-started', atMs: 0, round: 1, order },
       begun('docker', 1),
       at(ran('docker', 1), 2000),
-      { type: 'wave-ended', atMs: 2000, entry: 'docker', round: 1, warmup: false, level: 1, wallMs: 2000, passed: 1 },
+      {
+        type: 'wave-ended',
+        atMs: 2000,
+        entry: 'docker',
+        round: 1,
+        warmup: false,
+        level: 1,
+        wallMs: 2000,
+        passed: 1,
+      },
       ...wave('docker', 4, 1, 2000, 8000),
-      { type: 'level-left-out', atMs: 10_000, entry: 'docker', level: 8, reason: 'not memory enough' },
+      {
+        type: 'level-left-out',
+        atMs: 10_000,
+        entry: 'docker',
+        level: 8,
+        reason: 'not memory enough',
+      },
       { type: 'round-started', atMs: 10_000, round: 2, order },
       begun('docker', 2, 10_000),
     ];
@@ -232,7 +344,12 @@ describe('the time that is left', () => {
 
   test('is nothing after rounds that have settled', () => {
     const settled: MatchEvent = { type: 'settled', atMs: 9000, round: 3, how: 'precise', wide: [] };
-    const { lines } = progressOf([started({ runs: 50, until: 'precise' }), ...rounds({ host: 3000 }, 3), settled, end()]);
+    const { lines } = progressOf([
+      started({ runs: 50, until: 'precise' }),
+      ...rounds({ host: 3000 }, 3),
+      settled,
+      end(),
+    ]);
     expect(lines().at(-1)).toBe('settled after 3 rounds: every ratio of startups is known to ±5 %');
     const none: MatchEvent = { type: 'settled', atMs: 9000, round: 3, how: 'limit', wide: [] };
     expect(
@@ -240,7 +357,13 @@ describe('the time that is left', () => {
         .lines()
         .at(-1),
     ).toBe('not settled after 3 rounds, the most there may be');
-    const wide: MatchEvent = { type: 'settled', atMs: 9000, round: 3, how: 'limit', wide: ['host', 'docker'] };
+    const wide: MatchEvent = {
+      type: 'settled',
+      atMs: 9000,
+      round: 3,
+      how: 'limit',
+      wide: ['host', 'docker'],
+    };
     expect(
       progressOf([started({ runs: 3, until: 'precise' }), wide])
         .lines()
@@ -263,9 +386,22 @@ describe('the time that is left', () => {
 });
 
 function begun(entry: string, round: number, atMs = 0): MatchEvent {
-  return { type: 'run-started', atMs, run: `${entry}#${round}`, entry, round, warmup: false, level: 1 };
+  return {
+    type: 'run-started',
+    atMs,
+    run: `${entry}#${round}`,
+    entry,
+    round,
+    warmup: false,
+    level: 1,
+  };
 }
 
 function end(): MatchEvent {
-  return { type: 'match-ended', atMs: 99_000_000, endedAt: '2026-11-21T04:00:09.000Z', how: 'done' };
+  return {
+    type: 'match-ended',
+    atMs: 99_000_000,
+    endedAt: '2026-11-21T04:00:09.000Z',
+    how: 'done',
+  };
 }

@@ -1,9 +1,19 @@
-// What RESULTS.md and README show of a match and of a probe: every row once, in short, and the command that shows the rest.
+// What RESULTS.md and README show of a match and of a probe: every row once, in short, and the
+// command that shows the rest.
 import { expect, test } from 'vitest';
 import { publishedMatch, publishedProbe } from '../../lib/report/export/published.js';
 import { overviewTable } from '../../lib/report/overview.js';
 import { HOST, madeMatch } from '../support/hand-made-match.js';
-import { ENTRIES, foldProbe, probeEnded, probeStarted, rowOf, sampleProbe, walled, worked } from '../support/sample-probe.js';
+import {
+  ENTRIES,
+  foldProbe,
+  probeEnded,
+  probeStarted,
+  rowOf,
+  sampleProbe,
+  walled,
+  worked,
+} from '../support/sample-probe.js';
 import { sampleReport } from '../support/sample-report.js';
 
 const linesOf = (text: string) => text.split('\n').filter((line) => line.startsWith('|'));
@@ -19,14 +29,21 @@ test('a match is its table, its recommendations and its environment, without tab
   expect(linesOf(text)).toHaveLength(report.modes.length + 2);
   expect(text).toMatch(/^Match `/);
   expect(text).toContain('\nRecommendations:\n');
-  expect(text).toContain(`\`npx cagematch report ${report.match.id} --format html > page.html\` shows phases`);
+  expect(text).toContain(
+    `\`npx cagematch report ${report.match.id} --format html > page.html\` shows phases`,
+  );
   expect(text).toMatch(/\nEnvironment: .*\.$/);
   expect(text).not.toMatch(/firstProcess|Cost of a run|Startup outliers|Many at once/);
 });
 
 test('a match that failed in part says so', () => {
-  const report = madeMatch({ host: HOST, docker: { isolation: 'container', startup: 600, failed: [2] } });
-  expect(publishedMatch(report)).toMatch(/\| A docker \|.* 9\/10 \|[\s\S]*Failed runs:\n\n- docker#2: agent: /);
+  const report = madeMatch({
+    host: HOST,
+    docker: { isolation: 'container', startup: 600, failed: [2] },
+  });
+  expect(publishedMatch(report)).toMatch(
+    /\| A docker \|.* 9\/10 \|[\s\S]*Failed runs:\n\n- docker#2: agent: /,
+  );
 });
 
 test('a probe is one line for each row: files, isolation checks, credentials, work; and what is not as declared', () => {
@@ -36,13 +53,17 @@ test('a probe is one line for each row: files, isolation checks, credentials, wo
   expect(rows.map((row) => cellsOf(row)[0])).toEqual(ENTRIES);
   for (const row of rows) expect(cellsOf(row)).toHaveLength(cellsOf(head).length);
   expect(text).toMatch(/not as declared:\n\n(- .*, declared closed, in .*\n)+/);
-  expect(text).toContain('`npx cagematch report 20261121-100000-beef --format html > page.html` shows');
+  expect(text).toContain(
+    '`npx cagematch report 20261121-100000-beef --format html > page.html` shows',
+  );
   expect(text).not.toContain('###');
 });
 
 test('of a probe, a wall that could not be observed is not closed, and the slowest work is the one measurably slower', () => {
   const work = (entry: string, probe: string, ms: number) =>
-    [1, 2, 3, 4, 5, 6].map((round) => worked(entry, round, { probe, opMs: ms + round / 1000, ops: 3 }));
+    [1, 2, 3, 4, 5, 6].map((round) =>
+      worked(entry, round, { probe, opMs: ms + round / 1000, ops: 3 }),
+    );
   const document = foldProbe([
     probeStarted({ only: ['walls', 'tax'] }),
     ...rowOf('host', { isolation: 'none' }),
@@ -50,7 +71,10 @@ test('of a probe, a wall that could not be observed is not closed, and the slowe
     ...(['closed', 'open', 'gap'] as const).map((observed, at) =>
       walled('docker', { wall: `wall-${at}`, declared: 'closed', observed, evidence: 'e' }),
     ),
-    ...['cpu-hash', 'dns', 'unpack'].flatMap((probe, at) => [...work('host', probe, 1), ...work('docker', probe, [1, 3, 2][at] ?? 1)]),
+    ...['cpu-hash', 'dns', 'unpack'].flatMap((probe, at) => [
+      ...work('host', probe, 1),
+      ...work('docker', probe, [1, 3, 2][at] ?? 1),
+    ]),
     probeEnded(),
   ]);
   const text = publishedProbe(document);
@@ -60,7 +84,12 @@ test('of a probe, a wall that could not be observed is not closed, and the slowe
 });
 
 test('the overview has one line for each runtime, its overhead on every task, and what it is good for', () => {
-  const row = (startup: number, task: string, work: number) => ({ ...HOST, startup, work, entry: { task } });
+  const row = (startup: number, task: string, work: number) => ({
+    ...HOST,
+    startup,
+    work,
+    entry: { task },
+  });
   const report = madeMatch({
     'host@hello': row(400, 'hello', 200),
     'host@refactor': row(400, 'refactor', 600),
@@ -89,5 +118,7 @@ test('the overview has one line for each runtime, its overhead on every task, an
 
 test('the overview is refused where a runtime has no phrase, or a phrase no runtime', () => {
   const report = madeMatch({ host: HOST, docker: { isolation: 'container', startup: 600 } });
-  expect(overviewTable(report, sampleProbe(), { host: 'x', podman: 'y' })).toEqual({ unmatched: ['docker', 'podman'] });
+  expect(overviewTable(report, sampleProbe(), { host: 'x', podman: 'y' })).toEqual({
+    unmatched: ['docker', 'podman'],
+  });
 });

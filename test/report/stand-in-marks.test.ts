@@ -1,4 +1,5 @@
-// Wherever a report says a number of a stand-in beside those of real rows, it says whose it is, and rests nothing on it.
+// Wherever a report says a number of a stand-in beside those of real rows, it says whose it is, and
+// rests nothing on it.
 import { describe, expect, test } from 'vitest';
 import { nameOf } from '../../lib/report/cells.js';
 import { renderMarkdown } from '../../lib/report/export/markdown.js';
@@ -46,7 +47,10 @@ test('a pair with one in it says so, and one without does not', () => {
 test('is no baseline of real rows', () => {
   const live = (entry: object) =>
     madeMatch(
-      { native: { isolation: 'os-sandbox', startup: 500, entry }, docker: { isolation: 'container', startup: 600 } },
+      {
+        native: { isolation: 'os-sandbox', startup: 500, entry },
+        docker: { isolation: 'container', startup: 600 },
+      },
       { match: { model: 'live' } },
     ).match;
   expect(live({})).toMatchObject({ baseline: 'native' });
@@ -55,7 +59,11 @@ test('is no baseline of real rows', () => {
 
 test('how long it took to be prepared is told with the mark', () => {
   const lines: string[] = [];
-  const tell = createPreparing({ line: (text: string) => lines.push(text), status: () => {}, clear: () => {} } as never);
+  const tell = createPreparing({
+    line: (text: string) => lines.push(text),
+    status: () => {},
+    clear: () => {},
+  } as never);
   for (const event of row('podman', standIn)) tell(event);
   tell({ type: 'prepared', atMs: 1, entry: 'podman', imageMs: 2100 });
   expect(lines).toEqual([`${nameOf({ entry: 'podman', standIn: true })}: prepared in 2.1 s`]);

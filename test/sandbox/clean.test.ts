@@ -1,4 +1,5 @@
-// `clean` after a match that was killed: it names and removes all that is left of it, and nothing of a match that lives.
+// `clean` after a match that was killed: it names and removes all that is left of it, and nothing
+// of a match that lives.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
@@ -7,7 +8,13 @@ import { identifier, thisPlace } from '../../lib/os/harness-id.js';
 import { parseEvents } from '../../lib/report/report.js';
 import { contextOf, findTargets } from '../support/conformance/targets.js';
 import { fakeCommands } from '../support/fake-commands.js';
-import { buildHouse, cagematch, type House, standSomewhere, startCagematch } from '../support/house.js';
+import {
+  buildHouse,
+  cagematch,
+  type House,
+  standSomewhere,
+  startCagematch,
+} from '../support/house.js';
 import { isRunning } from '../support/processes.js';
 import { openStandIn } from '../support/stand-ins/stand-in.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
@@ -18,7 +25,9 @@ const FOREIGN = identifier(process.pid, { ...thisPlace(), pidNamespace: '4026532
 
 const { targets } = await findTargets();
 const wanted = ['docker', 'podman', 'host'];
-const real = targets.filter((target) => target.real && target.variant === undefined && wanted.includes(target.mode.id));
+const real = targets.filter(
+  (target) => target.real && target.variant === undefined && wanted.includes(target.mode.id),
+);
 
 async function until<T>(seen: () => T | undefined | false): Promise<T> {
   const deadline = Date.now() + 40_000;
@@ -46,30 +55,45 @@ export default {
 
 let house: House;
 beforeAll(async () => {
-  house = await buildHouse(Object.fromEntries(wanted.map((mode) => [`modes/hanging-${mode}.ts`, HANGING(mode)])));
+  house = await buildHouse(
+    Object.fromEntries(wanted.map((mode) => [`modes/hanging-${mode}.ts`, HANGING(mode)])),
+  );
 }, 120_000);
 afterAll(() => house.close());
 
-/** A match whose agent hangs, up to where it works. It has a folder for temporary files of its own: other matches' are not looked at. */
+/**
+ * A match whose agent hangs, up to where it works. It has a folder for temporary files of its own:
+ * other matches' are not looked at.
+ */
 async function begin(mode: string, env: Record<string, string>) {
   const place = standSomewhere();
   const tmp = join(place.cwd, 'tmp');
   mkdirSync(tmp, { mode: 0o777 });
-  const child = startCagematch(house, ['run', `hanging-${mode}`, '--runs', '1', '--model', 'replay'], {
-    cwd: place.cwd,
-    env: { ...env, TMPDIR: tmp },
-  });
+  const child = startCagematch(
+    house,
+    ['run', `hanging-${mode}`, '--runs', '1', '--model', 'replay'],
+    {
+      cwd: place.cwd,
+      env: { ...env, TMPDIR: tmp },
+    },
+  );
   onTestFinished(async () => {
     child.kill('SIGKILL');
     await child;
     // A test that did not come to its end.
-    if (readdirSync(tmp).length > 0) await cagematch(house, ['clean', `hanging-${mode}`], { cwd: place.cwd, env: { ...env, TMPDIR: tmp } });
+    if (readdirSync(tmp).length > 0)
+      await cagematch(house, ['clean', `hanging-${mode}`], {
+        cwd: place.cwd,
+        env: { ...env, TMPDIR: tmp },
+      });
     place.close();
   });
   const results = join(place.cwd, 'results');
   // The folder is there a moment before the record in it.
   const match = await until(
-    () => existsSync(results) && readdirSync(results).find((name) => existsSync(join(results, name, 'events.jsonl'))),
+    () =>
+      existsSync(results) &&
+      readdirSync(results).find((name) => existsSync(join(results, name, 'events.jsonl'))),
   );
   const events = () => parseEvents(readFileSync(join(results, match, 'events.jsonl'), 'utf8'));
   await until(() => events().some((event) => event.type === 'phase' && event.phase === 'work'));
@@ -80,7 +104,8 @@ async function begin(mode: string, env: Record<string, string>) {
       child.kill('SIGKILL');
       await child;
     },
-    clean: (...args: string[]) => cagematch(house, ['clean', ...args], { cwd: place.cwd, env: { ...env, TMPDIR: tmp } }),
+    clean: (...args: string[]) =>
+      cagematch(house, ['clean', ...args], { cwd: place.cwd, env: { ...env, TMPDIR: tmp } }),
   };
 }
 
@@ -98,9 +123,13 @@ describe.each(real.length > 0 ? real : [undefined])('a match of $name', (target)
       if (!target) return;
       const given = contextOf(target, 'none').ctx;
       const ctx = { ...given, labels: { ...given.labels, mode: `hanging-${target.mode.id}` } };
-      const { match, kill, clean, tmp } = await begin(target.mode.id, PATHS(target.env) as Record<string, string>);
+      const { match, kill, clean, tmp } = await begin(
+        target.mode.id,
+        PATHS(target.env) as Record<string, string>,
+      );
       const lines = async (...args: string[]) => (await clean(...args)).stdout.split('\n');
-      const ours = (all: string[]) => all.filter((line) => line.includes(match) || line.includes(tmp));
+      const ours = (all: string[]) =>
+        all.filter((line) => line.includes(match) || line.includes(tmp));
 
       expect(ours(await lines('--dry-run')), 'it lives').toEqual([]);
       expect((await target.mode.list(ctx)).some(({ labels }) => labels.match === match)).toBe(true);
@@ -110,12 +139,15 @@ describe.each(real.length > 0 ? real : [undefined])('a match of $name', (target)
         shown.some((line) => line.startsWith(`would remove folder ${tmp}/cagematch-run-`)),
         shown.join('\n'),
       ).toBe(true);
-      // Whoever else cleans up on this machine may have been quicker: what is there now was there then.
+      // Whoever else cleans up on this machine may have been quicker: what is there now was there
+      // then.
       for (const listed of await target.mode.list(ctx))
         if (listed.labels.match === match)
           expect(
             // Both list it where they share a runtime: the mode, and the one that hangs.
-            new Set(shown.filter((line) => line.startsWith(`would remove ${listed.kind} ${listed.id} (`))).size,
+            new Set(
+              shown.filter((line) => line.startsWith(`would remove ${listed.kind} ${listed.id} (`)),
+            ).size,
             shown.join('\n'),
           ).toBeGreaterThan(0);
       expect(
@@ -129,7 +161,9 @@ describe.each(real.length > 0 ? real : [undefined])('a match of $name', (target)
         removed.join('\n'),
       ).toBe(true);
       expect(ours(await lines('--dry-run')), 'the second time').toEqual([]);
-      expect((await target.mode.list(ctx)).filter(({ labels }) => labels.match === match)).toEqual([]);
+      expect((await target.mode.list(ctx)).filter(({ labels }) => labels.match === match)).toEqual(
+        [],
+      );
       expect(readdirSync(tmp).filter((name) => name.startsWith('cagematch-'))).toEqual([]);
     },
     120_000,
@@ -146,7 +180,8 @@ describe('with a runtime of its own (stand-in)', () => {
       tmp,
       env,
       docker: (...args: string[]) => execa('docker', args, { env, extendEnv: false }),
-      clean: (...args: string[]) => cagematch(house, ['clean', 'docker', ...args], { cwd: tmp, env }),
+      clean: (...args: string[]) =>
+        cagematch(house, ['clean', 'docker', ...args], { cwd: tmp, env }),
     };
   }
 
@@ -157,30 +192,53 @@ describe('with a runtime of its own (stand-in)', () => {
         ['dead', DEAD],
         ['alive', identifier(process.pid)],
       ])
-        await docker(kind, 'create', '--label', 'cagematch.match=m1', '--label', `cagematch.owner=${owner}`, `${name}-${kind}`);
+        await docker(
+          kind,
+          'create',
+          '--label',
+          'cagematch.match=m1',
+          '--label',
+          `cagematch.owner=${owner}`,
+          `${name}-${kind}`,
+        );
     await docker('volume', 'create', 'theirs');
-    const expected = (verb: string) => ['volume', 'network'].map((kind) => `${verb} ${kind} dead-${kind} (docker, match m1)`);
+    const expected = (verb: string) =>
+      ['volume', 'network'].map((kind) => `${verb} ${kind} dead-${kind} (docker, match m1)`);
     expect((await clean('--dry-run')).stdout.trim().split('\n')).toEqual(expected('would remove'));
     expect((await clean()).stdout.trim().split('\n')).toEqual(expected('removed'));
     expect(await clean()).toMatchObject({ exitCode: 0, stdout: 'nothing of ours is left\n' });
-    expect((await docker('volume', 'ls', '--quiet')).stdout.split('\n').toSorted()).toEqual(['alive-volume', 'theirs']);
+    expect((await docker('volume', 'ls', '--quiet')).stdout.split('\n').toSorted()).toEqual([
+      'alive-volume',
+      'theirs',
+    ]);
   });
 
   it('what belongs to another PID namespace is named and left, until everything is asked for', async () => {
     const { docker, clean } = await store();
-    const label = (owner: string) => ['--label', 'cagematch.match=m1', '--label', `cagematch.owner=${owner}`];
+    const label = (owner: string) => [
+      '--label',
+      'cagematch.match=m1',
+      '--label',
+      `cagematch.owner=${owner}`,
+    ];
     await docker('volume', 'create', ...label(FOREIGN), 'theirs');
     await docker('volume', 'create', ...label(identifier(process.pid)), 'alive');
     const left = 'left alone volume theirs (docker, match m1): ';
-    expect((await clean()).stdout).toMatch(new RegExp(`^${left.replaceAll(/[()]/g, '\\$&')}.*cagematch clean --all removes it\n$`));
-    expect((await docker('volume', 'ls', '--quiet')).stdout.split('\n').toSorted()).toEqual(['alive', 'theirs']);
+    expect((await clean()).stdout).toMatch(
+      new RegExp(`^${left.replaceAll(/[()]/g, '\\$&')}.*cagematch clean --all removes it\n$`),
+    );
+    expect((await docker('volume', 'ls', '--quiet')).stdout.split('\n').toSorted()).toEqual([
+      'alive',
+      'theirs',
+    ]);
     expect((await clean('--all')).stdout).toBe('removed volume theirs (docker, match m1)\n');
     expect((await clean('--all')).stdout).toBe('nothing of ours is left\n');
   });
 
   it('runner images of other versions go when they are asked for; the one in use now, and others’, stay', async () => {
     const { docker, clean } = await store();
-    const build = (tag: string) => docker('build', '--build-arg', 'AGENT_VERSION=1', '--tag', tag, process.cwd());
+    const build = (tag: string) =>
+      docker('build', '--build-arg', 'AGENT_VERSION=1', '--tag', tag, process.cwd());
     const { stdout } = await execa(
       process.execPath,
       [
@@ -195,12 +253,15 @@ describe('with a runtime of its own (stand-in)', () => {
     );
     for (const tag of [stdout, 'cagematch-runner:1.0.0-0badcafe', 'theirs:1']) await build(tag);
     expect((await clean()).stdout).toBe('nothing of ours is left\n');
-    expect((await clean('--images')).stdout).toBe('removed image cagematch-runner:1.0.0-0badcafe (docker, of another version)\n');
+    expect((await clean('--images')).stdout).toBe(
+      'removed image cagematch-runner:1.0.0-0badcafe (docker, of another version)\n',
+    );
     expect((await clean('--images')).stdout).toBe('nothing of ours is left\n');
-    expect((await docker('image', 'ls', '--format', '{{.Repository}}:{{.Tag}}')).stdout.split('\n').toSorted()).toEqual([
-      stdout,
-      'theirs:1',
-    ]);
+    expect(
+      (await docker('image', 'ls', '--format', '{{.Repository}}:{{.Tag}}')).stdout
+        .split('\n')
+        .toSorted(),
+    ).toEqual([stdout, 'theirs:1']);
   });
 });
 
@@ -209,9 +270,14 @@ it('a client that has outlived its harness goes; what it has left running in a s
   const clients = join(tmp, 'cagematch-clients-1-aaaaaa');
   mkdirSync(clients);
   writeFileSync(join(clients, '.owner'), DEAD);
-  // As rootless Podman leaves its pause process: forked by the client, then in a session of its own.
+  // As rootless Podman leaves its pause process: forked by the client, then in a session of its
+  // own.
   const argv = ['-c', "setsid -f sh -c 'echo $$; exec sleep 301'; exec sleep 300"];
-  const orphan = execa('sh', argv, { env: { CAGEMATCH_OWNER: DEAD, TMPDIR: clients }, detached: true, reject: false });
+  const orphan = execa('sh', argv, {
+    env: { CAGEMATCH_OWNER: DEAD, TMPDIR: clients },
+    detached: true,
+    reject: false,
+  });
   const daemon = Number(await new Promise((resolve) => orphan.stdout?.once('data', resolve)));
   onTestFinished(() => {
     orphan.kill('SIGKILL');
@@ -247,14 +313,20 @@ it('a daemon with a clean environment, left by a sandbox of a harness that was k
     harness.kill('SIGKILL');
     if (isRunning(daemon)) process.kill(daemon, 'SIGKILL');
   });
-  const clean = () => cagematch(house, ['clean', 'host'], { cwd: tmp, env: { PATH: process.env.PATH ?? '', TMPDIR: tmp } });
+  const clean = () =>
+    cagematch(house, ['clean', 'host'], {
+      cwd: tmp,
+      env: { PATH: process.env.PATH ?? '', TMPDIR: tmp },
+    });
   expect((await clean()).stdout, 'its harness lives').not.toContain(` pid ${daemon} `);
   expect(isRunning(daemon)).toBe(true);
   // Its output does not end: the daemon has it too.
   const ended = new Promise((resolve) => harness.once('exit', resolve));
   harness.kill('SIGKILL');
   await ended;
-  expect((await clean()).stdout).toContain(`removed process unnamed pid ${daemon} (host, match unknown)\n`);
+  expect((await clean()).stdout).toContain(
+    `removed process unnamed pid ${daemon} (host, match unknown)\n`,
+  );
   expect(isRunning(daemon)).toBe(false);
 });
 
@@ -271,12 +343,21 @@ it('a folder that will not go is told with what to type, and the others go on', 
   if (mounted.exitCode !== 0) return;
   onTestFinished(() => void execa('umount', ['--lazy', join(busy, 'point')], { reject: false }));
   // A program that cannot unmount.
-  const env = { PATH: [fakeCommands({ umount: 'echo target is busy >&2; exit 32' }), dirname(process.execPath)].join(':'), TMPDIR: tmp };
+  const env = {
+    PATH: [
+      fakeCommands({ umount: 'echo target is busy >&2; exit 32' }),
+      dirname(process.execPath),
+    ].join(':'),
+    TMPDIR: tmp,
+  };
   const refused = await cagematch(house, ['clean'], { cwd: '/', env });
   expect(refused.exitCode).toBe(1);
   expect(refused.stderr).toContain(`hint: sudo umount ${join(busy, 'point')}`);
   expect(refused.stdout).toContain(`removed folder ${other}`);
   expect([existsSync(busy), existsSync(other)]).toEqual([true, false]);
-  const done = await cagematch(house, ['clean'], { cwd: '/', env: { ...env, PATH: process.env.PATH ?? '' } });
+  const done = await cagematch(house, ['clean'], {
+    cwd: '/',
+    env: { ...env, PATH: process.env.PATH ?? '' },
+  });
   expect(done.stdout).toContain(`removed mount ${join(busy, 'point')}\nremoved folder ${busy}\n`);
 });

@@ -12,7 +12,11 @@ test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
     const first = onInterrupt((line) => messages.push(line), leave as never);
     process.emit(name);
     process.emit(name);
-    expect({ aborted: first.signal.aborted, lines: messages.length, left: leave.mock.calls.length }).toEqual({
+    expect({
+      aborted: first.signal.aborted,
+      lines: messages.length,
+      left: leave.mock.calls.length,
+    }).toEqual({
       aborted: true,
       lines: 2,
       left: 0,

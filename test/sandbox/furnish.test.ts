@@ -13,11 +13,15 @@ const ctx = modeContext('any');
 it('an agent that lives on this host gets a home with the bytes of the image', () => {
   const host = createRunDirs(temporaryFolder(), user, ctx, { layout: (_ctx, paths) => paths });
   const settings = '.claude/settings.json';
-  expect(readFileSync(join(host.home, settings))).toEqual(readFileSync(join(packageRoot, 'lib/task/home', settings)));
+  expect(readFileSync(join(host.home, settings))).toEqual(
+    readFileSync(join(packageRoot, 'lib/task/home', settings)),
+  );
   for (const folder of [host.workspace, host.tmp]) expect(existsSync(folder)).toBe(true);
 });
 
 it('an agent that has its home inside gets none here', () => {
-  const host = createRunDirs(temporaryFolder(), user, ctx, { layout: () => ({ workspace: '/workspace', home: '/home/agent' }) });
+  const host = createRunDirs(temporaryFolder(), user, ctx, {
+    layout: () => ({ workspace: '/workspace', home: '/home/agent' }),
+  });
   expect(existsSync(host.home)).toBe(false);
 });

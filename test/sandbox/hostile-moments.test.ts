@@ -1,4 +1,5 @@
-// A stranger swaps something at every single moment of what the host does in a workspace: nothing outside is read, changed or removed.
+// A stranger swaps something at every single moment of what the host does in a workspace: nothing
+// outside is read, changed or removed.
 import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -60,8 +61,18 @@ const SECRET = '#!/bin/sh\n# a file of this host\n';
 /** The same names as in the workspace, so that whoever is led there finds what it looks for. */
 function fillOutside(): void {
   rmSync(outside, { recursive: true, force: true });
-  for (const folder of ['', 'inner', 'hooks', '.git/hooks']) mkdirSync(join(outside, folder), { recursive: true });
-  for (const file of ['file', 'inner/file', 'hello.mjs', 'nonce.txt', 'config', 'hooks/pre-commit', '.git/config', '.git/hooks/pre-commit'])
+  for (const folder of ['', 'inner', 'hooks', '.git/hooks'])
+    mkdirSync(join(outside, folder), { recursive: true });
+  for (const file of [
+    'file',
+    'inner/file',
+    'hello.mjs',
+    'nonce.txt',
+    'config',
+    'hooks/pre-commit',
+    '.git/config',
+    '.git/hooks/pre-commit',
+  ])
     writeFileSync(join(outside, file), SECRET);
 }
 
@@ -70,14 +81,24 @@ const outsideNow = () =>
     .toSorted()
     .map((name) => {
       const stats = lstatSync(join(outside, name));
-      return [name, stats.uid, stats.mode, stats.isFile() ? readFileSync(join(outside, name), 'utf8') : ''].join(' ');
+      return [
+        name,
+        stats.uid,
+        stats.mode,
+        stats.isFile() ? readFileSync(join(outside, name), 'utf8') : '',
+      ].join(' ');
     });
 
 /**
- * Does the work over and over in a fresh workspace; each time the stranger comes one call later, until the work is done before he comes.
+ * Does the work over and over in a fresh workspace; each time the stranger comes one call later,
+ * until the work is done before he comes.
  * @returns how many moments there were
  */
-function atEveryMoment(fresh: (workspace: string) => void, swap: (workspace: string) => void, work: (workspace: string) => void): number {
+function atEveryMoment(
+  fresh: (workspace: string) => void,
+  swap: (workspace: string) => void,
+  work: (workspace: string) => void,
+): number {
   for (let moment = 0; ; moment += 1) {
     fillOutside();
     const before = outsideNow();
@@ -119,18 +140,23 @@ const linkOutside =
 function tree(workspace: string): void {
   mkdirSync(join(workspace, 'd/inner'), { recursive: true });
   mkdirSync(join(workspace, 'e'));
-  for (const file of ['d/file', 'd/inner/file', 'e/file']) writeFileSync(join(workspace, file), 'x');
+  for (const file of ['d/file', 'd/inner/file', 'e/file'])
+    writeFileSync(join(workspace, file), 'x');
 }
 
 describe('a folder that becomes a link to the outside while', () => {
   test.each(['d', 'd/inner'])('the workspace is removed: %s', (name) => {
-    const moments = atEveryMoment(tree, inPlaceOf(name, linkOutside(name === 'd' ? '' : 'inner')), (workspace) => {
-      try {
-        removeTree(workspace);
-      } catch {
-        // It may be left; it may not be followed.
-      }
-    });
+    const moments = atEveryMoment(
+      tree,
+      inPlaceOf(name, linkOutside(name === 'd' ? '' : 'inner')),
+      (workspace) => {
+        try {
+          removeTree(workspace);
+        } catch {
+          // It may be left; it may not be followed.
+        }
+      },
+    );
     expect(moments).toBeGreaterThan(10);
   });
 
@@ -155,7 +181,9 @@ describe('a folder that becomes a link to the outside while', () => {
       },
       inPlaceOf(name, linkOutside(below)),
       (workspace) => {
-        const marks = [...(withOpenDir(workspace, lookForPlanted)?.values() ?? [])].map(({ mark }) => mark);
+        const marks = [...(withOpenDir(workspace, lookForPlanted)?.values() ?? [])].map(
+          ({ mark }) => mark,
+        );
         for (const mark of marks) expect(mark).not.toContain(secret);
       },
     );
@@ -173,7 +201,8 @@ function claims(nonce: string) {
     agentLines.writes('toolu_1', '/w/hello.mjs', SECRET),
     agentLines.uses('toolu_2', 'Bash', { command: 'x' }),
   ];
-  for (const line of [...lines, agentLines.toolResult('toolu_2', nonce), agentLines.result()]) transcript.read(line, 'stdout');
+  for (const line of [...lines, agentLines.toolResult('toolu_2', nonce), agentLines.result()])
+    transcript.read(line, 'stdout');
   return transcript;
 }
 
@@ -189,7 +218,10 @@ describe('the file of the verdict', () => {
       (workspace) => writeFileSync(join(workspace, 'hello.mjs'), 'x'),
       inPlaceOf('hello.mjs', put),
       (workspace) => {
-        expect(task.judge(workspace, 'n0nce', claims('n0nce'))).toMatchObject({ outcome: { cause: 'sync' }, sync: { out: 'no' } });
+        expect(task.judge(workspace, 'n0nce', claims('n0nce'))).toMatchObject({
+          outcome: { cause: 'sync' },
+          sync: { out: 'no' },
+        });
         task.arrived?.(workspace);
       },
     );
@@ -211,7 +243,11 @@ describe('a workspace that is not the folder any more that was made for the run'
     renameSync(workspace, `${workspace}-was`);
     symlinkSync(outside, workspace);
     expect(judged(task, seeded, 'n0nce', claims('n0nce'))).toMatchObject({
-      outcome: { status: 'failed', cause: 'sync', message: expect.stringMatching(/not the folder any more/) },
+      outcome: {
+        status: 'failed',
+        cause: 'sync',
+        message: expect.stringMatching(/not the folder any more/),
+      },
       sync: { out: 'no' },
     });
     expect(plantedIn(seeded, { workspace: 'bind' }, true)).toEqual({ gap: 'vanished' });
@@ -226,7 +262,8 @@ describe('a workspace that is not the folder any more that was made for the run'
       (workspace) => {
         renameSync(workspace, `${workspace}-was`);
         symlinkSync(outside, workspace);
-        for (const name of ['nonce.txt', 'package.json']) rmSync(join(outside, name), { force: true });
+        for (const name of ['nonce.txt', 'package.json'])
+          rmSync(join(outside, name), { force: true });
         writeFileSync(join(outside, 'nonce.txt'), SECRET);
       },
       (workspace) => {
@@ -243,27 +280,31 @@ describe('a workspace that is not the folder any more that was made for the run'
     ['folder', 'inner', linkOutside('inner')],
     ['folder', 'inner', (path) => mkdirSync(path)],
     ['file in a folder', 'inner/new', (path) => symlinkSync(join(outside, 'inner/file'), path)],
-  ])('a seed is written to nothing outside and nothing outside is given away, when its %s %s is swapped', (_what, name, put) => {
-    const file = { bytes: Buffer.from('of the seed'), executable: false };
-    const tree = withFile(withFile(EMPTY, 'nonce.txt', file) ?? EMPTY, 'inner/new', file) ?? EMPTY;
-    const owner = process.getuid?.() === 0 ? { uid: 1000, gid: 1000 } : undefined;
-    const moments = atEveryMoment(
-      () => {},
-      (workspace) => {
-        const path = join(workspace, name);
-        if (existsSync(path)) inPlaceOf(name, put)(workspace);
-        else if (existsSync(dirname(path))) put(path);
-      },
-      (workspace) => {
-        try {
-          withOpenDir(workspace, (opened) => writeTree(tree, opened, owner));
-        } catch {
-          // It may come to no end; it may not be led outside.
-        }
-      },
-    );
-    expect(moments).toBeGreaterThan(8);
-  });
+  ])(
+    'a seed is written to nothing outside and nothing outside is given away, when its %s %s is swapped',
+    (_what, name, put) => {
+      const file = { bytes: Buffer.from('of the seed'), executable: false };
+      const tree =
+        withFile(withFile(EMPTY, 'nonce.txt', file) ?? EMPTY, 'inner/new', file) ?? EMPTY;
+      const owner = process.getuid?.() === 0 ? { uid: 1000, gid: 1000 } : undefined;
+      const moments = atEveryMoment(
+        () => {},
+        (workspace) => {
+          const path = join(workspace, name);
+          if (existsSync(path)) inPlaceOf(name, put)(workspace);
+          else if (existsSync(dirname(path))) put(path);
+        },
+        (workspace) => {
+          try {
+            withOpenDir(workspace, (opened) => writeTree(tree, opened, owner));
+          } catch {
+            // It may come to no end; it may not be led outside.
+          }
+        },
+      );
+      expect(moments).toBeGreaterThan(8);
+    },
+  );
 });
 
 /** Before any stranger comes: which folder it is. */
@@ -298,7 +339,17 @@ describe('a tree that no path can name', () => {
   test('because its names are no text, or look like options, parents and control sequences, is removed', () => {
     const top = join(base, 'absurd');
     mkdirSync(top);
-    const names = ['-rf', '...', ' ', '\n', '\u001b[2J\u0007', 'x'.repeat(255), '\\', '"\'$(x)', '\u202e'].map((name) => Buffer.from(name));
+    const names = [
+      '-rf',
+      '...',
+      ' ',
+      '\n',
+      '\u001b[2J\u0007',
+      'x'.repeat(255),
+      '\\',
+      '"\'$(x)',
+      '\u202e',
+    ].map((name) => Buffer.from(name));
     for (const name of [...names, Buffer.from([0xff, 0xfe, 0x80]), Buffer.from([0xc3])]) {
       const path = Buffer.concat([Buffer.from(`${top}/`), name]);
       mkdirSync(path);
@@ -317,11 +368,14 @@ describe('a tree that no path can name', () => {
     writeFileSync(join(top, '.owner'), 'me');
     const seen: string[][] = [];
     stranger.comes = () => {
-      if (existsSync(top)) seen.push(readdirSync(top).filter((name) => !/^\.[0-9a-f-]{36}$/.test(name)));
+      if (existsSync(top))
+        seen.push(readdirSync(top).filter((name) => !/^\.[0-9a-f-]{36}$/.test(name)));
     };
     removeTree(top, '.owner');
     stranger.comes = undefined;
-    expect(seen.filter((names) => names.length > 0).every((names) => names.includes('.owner'))).toBe(true);
+    expect(
+      seen.filter((names) => names.length > 0).every((names) => names.includes('.owner')),
+    ).toBe(true);
   });
 });
 

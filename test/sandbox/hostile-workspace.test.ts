@@ -1,6 +1,15 @@
-// An agent that plants all that could run or lead astray on this host: nothing of it runs, nothing outside is touched, and it is told.
+// An agent that plants all that could run or lead astray on this host: nothing of it runs, nothing
+// outside is touched, and it is told.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Mode } from '../../lib/contract.js';
@@ -17,12 +26,16 @@ import { modeContext } from '../support/mode-context.js';
 import { entryOf, PASSED, runScriptedMatch, scriptedMode } from '../support/scripted-match.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 
-/** A shell script for the workspace. @param canaries folder of this host into which each payload would put a file of its own name */
+/**
+ * A shell script for the workspace.
+ * @param canaries folder of this host into which each payload would put a file of its own name
+ */
 function plants(canaries: string, outside: string): string {
   const pay = (name: string) => `touch ${canaries}/${name}`;
   const put = (path: string, text: string, mode = 644) =>
     `mkdir -p "$(dirname '${path}')"; cat > '${path}' <<'END'\n${text}\nEND\nchmod ${mode} '${path}'`;
-  const hook = (name: string) => put(`.git/hooks/${name}`, `#!/bin/sh\n${pay(`hook-${name}`)}`, 755);
+  const hook = (name: string) =>
+    put(`.git/hooks/${name}`, `#!/bin/sh\n${pay(`hook-${name}`)}`, 755);
   const config = [
     '[core]\n\trepositoryformatversion = 0\n\tbare = false',
     `\tfsmonitor = "${pay('fsmonitor')}; false"\n\tsshCommand = ${pay('ssh')}\n\tpager = ${pay('pager')}\n\teditor = ${pay('editor')}`,
@@ -45,15 +58,24 @@ function plants(canaries: string, outside: string): string {
     put('.git/modules/deep/er/hooks/post-checkout', `#!/bin/sh\n${pay('submodule')}`, 755),
     put('.git/worktrees/w/gitdir', '/tmp/elsewhere/.git'),
     put('sub/.git', 'gitdir: ../.git/modules/sub'),
-    put('.claude/settings.json', `{"hooks":{"SessionEnd":[{"hooks":[{"type":"command","command":"${pay('claude')}"}]}]}}`),
+    put(
+      '.claude/settings.json',
+      `{"hooks":{"SessionEnd":[{"hooks":[{"type":"command","command":"${pay('claude')}"}]}]}}`,
+    ),
     put('.claude/commands/deploy.md', '!`touch x`'),
     put('.mcp.json', `{"mcpServers":{"x":{"command":"sh","args":["-c","${pay('mcp')}"]}}}`),
-    put('.vscode/tasks.json', `{"tasks":[{"command":"${pay('vscode')}","runOptions":{"runOn":"folderOpen"}}]}`),
+    put(
+      '.vscode/tasks.json',
+      `{"tasks":[{"command":"${pay('vscode')}","runOptions":{"runOn":"folderOpen"}}]}`,
+    ),
     put('.envrc', pay('envrc')),
     put('.husky/pre-commit', pay('husky'), 755),
     put('.npmrc', `git=${canaries}/npm`),
     put('.github/workflows/x.yml', 'on: push'),
-    put('package.json', `{"name":"hello","type":"module","scripts":{"postinstall":"${pay('install')}"}}`),
+    put(
+      'package.json',
+      `{"name":"hello","type":"module","scripts":{"postinstall":"${pay('install')}"}}`,
+    ),
     // Ways out, and what nobody should open.
     'ln -s / root; ln -s ../../.. up; ln -s loop loop; ln -s a b; ln -s b a',
     `ln -s ${outside} .idea; mkdir -p ways; ln -s ${outside} ways/out; ln -s ways/out/../secret ways/chain`,
@@ -98,7 +120,8 @@ const hello = bundledTask('hello');
 function grounds() {
   const [canaries, outside, kept] = [temporaryFolder(), temporaryFolder(), temporaryFolder()];
   mkdirSync(join(outside, 'inner'));
-  for (const name of ['secret', 'inner/secret']) writeFileSync(join(outside, name), 'a secret of this host', { mode: 0o640 });
+  for (const name of ['secret', 'inner/secret'])
+    writeFileSync(join(outside, name), 'a secret of this host', { mode: 0o640 });
   const outsideNow = () =>
     readdirSync(outside, { recursive: true, encoding: 'utf8' })
       .toSorted()
@@ -117,12 +140,25 @@ function grounds() {
       return hello.judge(workspace, ...rest);
     },
   };
-  return { canaries, outside, kept, task, touched: () => readdirSync(canaries), outsideNow, before };
+  return {
+    canaries,
+    outside,
+    kept,
+    task,
+    touched: () => readdirSync(canaries),
+    outsideNow,
+    before,
+  };
 }
 
 /** With git in the copy, as somebody would who works there. */
 function worksIn(checkout: string): void {
-  const env = { PATH: process.env.PATH, GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'safe.directory', GIT_CONFIG_VALUE_0: '*' };
+  const env = {
+    PATH: process.env.PATH,
+    GIT_CONFIG_COUNT: '1',
+    GIT_CONFIG_KEY_0: 'safe.directory',
+    GIT_CONFIG_VALUE_0: '*',
+  };
   spawnSync('git', ['-C', checkout, 'status'], { env });
 }
 
@@ -133,27 +169,35 @@ function plantedIn(runs: { planted: unknown }[]): Planted[] {
 }
 
 describe('on the host, an agent that plants everything', () => {
-  test.each(['prepared', 'warm'] as const)('runs nothing of ours, touches nothing outside, and is told: %s', async (state) => {
-    const { canaries, outside, kept, task, touched, outsideNow, before } = grounds();
-    const script = plants(canaries, outside);
-    const mode = scriptedMode([], {
-      agent({ command }) {
-        execFileSync('/bin/sh', ['-c', script], { cwd: command.cwd });
-        linkSync(join(outside, 'secret'), join(command.cwd, '.yarnrc'));
-      },
-    });
-    // Twice: warm, the second run comes into the workspace that the first has left.
-    const { runs } = await runScriptedMatch([entryOf(mode, { state })], { runs: 2, taskOf: () => task });
-    expect(runs.map(({ outcome }) => outcome)).toEqual([PASSED, PASSED]);
-    for (const { leftovers } of runs) expect(leftovers).toEqual([]);
-    expect(plantedIn(runs)).toEqual([...TOLD, { path: '.yarnrc', how: 'added' }].toSorted((a, b) => (a.path < b.path ? -1 : 1)));
-    expect(touched()).toEqual([]);
-    // The second name that the agent gave is gone with the workspace; ours is as it was.
-    expect(outsideNow()).toEqual(before);
-    expect(readFileSync(join(outside, 'secret'), 'utf8')).toBe('a secret of this host');
-    worksIn(kept);
-    expect(touched()).toContain('fsmonitor');
-  });
+  test.each(['prepared', 'warm'] as const)(
+    'runs nothing of ours, touches nothing outside, and is told: %s',
+    async (state) => {
+      const { canaries, outside, kept, task, touched, outsideNow, before } = grounds();
+      const script = plants(canaries, outside);
+      const mode = scriptedMode([], {
+        agent({ command }) {
+          execFileSync('/bin/sh', ['-c', script], { cwd: command.cwd });
+          linkSync(join(outside, 'secret'), join(command.cwd, '.yarnrc'));
+        },
+      });
+      // Twice: warm, the second run comes into the workspace that the first has left.
+      const { runs } = await runScriptedMatch([entryOf(mode, { state })], {
+        runs: 2,
+        taskOf: () => task,
+      });
+      expect(runs.map(({ outcome }) => outcome)).toEqual([PASSED, PASSED]);
+      for (const { leftovers } of runs) expect(leftovers).toEqual([]);
+      expect(plantedIn(runs)).toEqual(
+        [...TOLD, { path: '.yarnrc', how: 'added' }].toSorted((a, b) => (a.path < b.path ? -1 : 1)),
+      );
+      expect(touched()).toEqual([]);
+      // The second name that the agent gave is gone with the workspace; ours is as it was.
+      expect(outsideNow()).toEqual(before);
+      expect(readFileSync(join(outside, 'secret'), 'utf8')).toBe('a secret of this host');
+      worksIn(kept);
+      expect(touched()).toContain('fsmonitor');
+    },
+  );
 
   test('that leaves the seed alone is told to have planted nothing', async () => {
     const { runs } = await runScriptedMatch([entryOf(scriptedMode([]))], {});
@@ -168,22 +212,34 @@ describe('on the host, an agent that plants everything', () => {
       },
     });
     const { runs } = await runScriptedMatch([entryOf(mode)], {});
-    expect(runs[0]).toMatchObject({ outcome: { status: 'failed' }, planted: [{ path: '.envrc', how: 'added' }] });
+    expect(runs[0]).toMatchObject({
+      outcome: { status: 'failed' },
+      planted: [{ path: '.envrc', how: 'added' }],
+    });
   });
 
   test('and puts a folder of this host in the place of the workspace is a run whose files did not come back', async () => {
     const { outside, outsideNow, before } = grounds();
     const mode = scriptedMode([], {
       agent({ command }) {
-        execFileSync('/bin/sh', ['-c', `cp nonce.txt ${outside}/..nonce; mv "$PWD" "$PWD-was"; ln -s ${outside} "$PWD"`], {
-          cwd: command.cwd,
-        });
+        execFileSync(
+          '/bin/sh',
+          ['-c', `cp nonce.txt ${outside}/..nonce; mv "$PWD" "$PWD-was"; ln -s ${outside} "$PWD"`],
+          {
+            cwd: command.cwd,
+          },
+        );
         throw new Error('gone');
       },
     });
     const { runs } = await runScriptedMatch([entryOf(mode)], {});
     execFileSync('rm', [join(outside, '..nonce')]);
-    expect(runs[0]).toMatchObject({ outcome: { status: 'failed' }, sync: { out: 'no' }, planted: { gap: 'vanished' }, leftovers: [] });
+    expect(runs[0]).toMatchObject({
+      outcome: { status: 'failed' },
+      sync: { out: 'no' },
+      planted: { gap: 'vanished' },
+      leftovers: [],
+    });
     expect(outsideNow()).toEqual(before);
   });
 });
@@ -192,49 +248,68 @@ describe('on the host, an agent that plants everything', () => {
 const modes = await loadModes();
 const env = machineEnv;
 const base = { env, uid: process.getuid?.(), platform: process.platform };
-const there = [...modes.values()].filter((mode: Mode) => mode.workspace === 'bind' && mode.isolation !== 'none' && existsSync('/proc'));
-const ready = (await detectAll(there, (mode) => modeContext(mode.id, base))).flatMap(({ mode, detection, runtimeState }) =>
-  detection.status === 'ready' && !/stand-in/.test(detection.version) ? [{ id: mode.id, mode, runtimeState }] : [],
+const there = [...modes.values()].filter(
+  (mode: Mode) => mode.workspace === 'bind' && mode.isolation !== 'none' && existsSync('/proc'),
+);
+const ready = (await detectAll(there, (mode) => modeContext(mode.id, base))).flatMap(
+  ({ mode, detection, runtimeState }) =>
+    detection.status === 'ready' && !/stand-in/.test(detection.version)
+      ? [{ id: mode.id, mode, runtimeState }]
+      : [],
 );
 
-describe.skipIf(ready.length === 0)('inside a runtime that is ready here, the real agent that is made to plant everything', () => {
-  test.each(ready)(
-    'runs nothing on the host, touches nothing outside, and is told: $id',
-    async ({ mode, runtimeState }) => {
-      const { canaries, outside, kept, task, touched, outsideNow, before } = grounds();
-      const cassette = readCassette(hello.cassette);
-      const [write, run, ...rest] = cassette.conversations[0]?.exchanges ?? [];
-      if (!write || !run) throw new Error('the cassette of hello has changed');
-      const content = [
-        {
-          type: 'tool_use' as const,
-          name: 'Bash',
-          input: { command: `{\n${plants(canaries, outside)}\n} 2>&1; true`, description: 'Plant' },
-        },
-      ];
-      const gateway = createGateway(
-        replayAnswer({ ...cassette, conversations: [{ exchanges: [write, { content }, { content: run.content }, ...rest] }] }),
-      );
-      onTestFinished(() => gateway.close());
-      const { runs, events } = await runScriptedMatch([entryOf(mode, { mode: mode.id, isolation: mode.isolation, runtimeState })], {
-        taskOf: () => task,
-        gateway,
-        contextOf: () => modeContext(mode.id, { ...base, state: runtimeState }),
-        timeoutMs: 60_000,
-      });
-      expect(events.filter(({ type }) => type === 'unprepared')).toEqual([]);
-      expect(runs[0]).toMatchObject({ outcome: PASSED, leftovers: [] });
-      expect(touched()).toEqual([]);
-      expect(outsideNow()).toEqual(before);
-      // An OS sandbox forbids to write some of these in the first place.
-      const planted = plantedIn(runs);
-      expect(planted).toEqual(TOLD.filter(({ path }) => planted.some((item) => item.path === path)));
-      if (mode.isolation !== 'os-sandbox') expect(planted).toHaveLength(TOLD.length);
-      expect(planted.length).toBeGreaterThan(5);
-      if (!existsSync(join(kept, '.git/config'))) return;
-      worksIn(kept);
-      expect(touched()).toContain('fsmonitor');
-    },
-    90_000,
-  );
-});
+describe.skipIf(ready.length === 0)(
+  'inside a runtime that is ready here, the real agent that is made to plant everything',
+  () => {
+    test.each(ready)(
+      'runs nothing on the host, touches nothing outside, and is told: $id',
+      async ({ mode, runtimeState }) => {
+        const { canaries, outside, kept, task, touched, outsideNow, before } = grounds();
+        const cassette = readCassette(hello.cassette);
+        const [write, run, ...rest] = cassette.conversations[0]?.exchanges ?? [];
+        if (!write || !run) throw new Error('the cassette of hello has changed');
+        const content = [
+          {
+            type: 'tool_use' as const,
+            name: 'Bash',
+            input: {
+              command: `{\n${plants(canaries, outside)}\n} 2>&1; true`,
+              description: 'Plant',
+            },
+          },
+        ];
+        const gateway = createGateway(
+          replayAnswer({
+            ...cassette,
+            conversations: [{ exchanges: [write, { content }, { content: run.content }, ...rest] }],
+          }),
+        );
+        onTestFinished(() => gateway.close());
+        const { runs, events } = await runScriptedMatch(
+          [entryOf(mode, { mode: mode.id, isolation: mode.isolation, runtimeState })],
+          {
+            taskOf: () => task,
+            gateway,
+            contextOf: () => modeContext(mode.id, { ...base, state: runtimeState }),
+            timeoutMs: 60_000,
+          },
+        );
+        expect(events.filter(({ type }) => type === 'unprepared')).toEqual([]);
+        expect(runs[0]).toMatchObject({ outcome: PASSED, leftovers: [] });
+        expect(touched()).toEqual([]);
+        expect(outsideNow()).toEqual(before);
+        // An OS sandbox forbids to write some of these in the first place.
+        const planted = plantedIn(runs);
+        expect(planted).toEqual(
+          TOLD.filter(({ path }) => planted.some((item) => item.path === path)),
+        );
+        if (mode.isolation !== 'os-sandbox') expect(planted).toHaveLength(TOLD.length);
+        expect(planted.length).toBeGreaterThan(5);
+        if (!existsSync(join(kept, '.git/config'))) return;
+        worksIn(kept);
+        expect(touched()).toContain('fsmonitor');
+      },
+      90_000,
+    );
+  },
+);

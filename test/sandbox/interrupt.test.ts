@@ -1,4 +1,5 @@
-// Ctrl-C, once and twice, in every phase, through the built binary: nothing stays, and what was finished is kept.
+// Ctrl-C, once and twice, in every phase, through the built binary: nothing stays, and what was
+// finished is kept.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -8,8 +9,8 @@ import { parseEvents } from '../../lib/report/report.js';
 import { buildHouse, type House, standSomewhere, startCagematch } from '../support/house.js';
 
 /**
- * The host mode again, which keeps a file as its sandbox and waits for ever in the phase that STICKY names,
- * from the second run on.
+ * The host mode again, which keeps a file as its sandbox and waits for ever in the phase that
+ * STICKY names, from the second run on.
  */
 const STICKY_MODE = `
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -65,15 +66,24 @@ afterAll(() => house.close());
 async function interrupt(phase: string, times: number, signal: NodeJS.Signals = 'SIGINT') {
   const place = standSomewhere();
   try {
-    const child = startCagematch(house, ['run', 'sticky', '--runs', '4', '--warmup', '0', '--model', 'replay', '--json', 'out.json'], {
-      cwd: place.cwd,
-      env: { STICKY: phase, STICKY_FOLDER: place.cwd, TMPDIR: place.cwd },
-    });
+    const child = startCagematch(
+      house,
+      ['run', 'sticky', '--runs', '4', '--warmup', '0', '--model', 'replay', '--json', 'out.json'],
+      {
+        cwd: place.cwd,
+        env: { STICKY: phase, STICKY_FOLDER: place.cwd, TMPDIR: place.cwd },
+      },
+    );
     await until(() => existsSync(join(place.cwd, 'stuck')));
     for (let press = 0; press < times; press += 1) child.kill(signal);
     const { exitCode, stderr } = await child;
-    const [match] = existsSync(join(place.cwd, 'results')) ? readdirSync(join(place.cwd, 'results')) : [];
-    const events = match === undefined ? [] : parseEvents(readFileSync(join(place.cwd, 'results', match, 'events.jsonl'), 'utf8'));
+    const [match] = existsSync(join(place.cwd, 'results'))
+      ? readdirSync(join(place.cwd, 'results'))
+      : [];
+    const events =
+      match === undefined
+        ? []
+        : parseEvents(readFileSync(join(place.cwd, 'results', match, 'events.jsonl'), 'utf8'));
     return {
       exitCode,
       stderr,
@@ -94,18 +104,29 @@ async function until(seen: () => boolean): Promise<void> {
   }
 }
 
-/** Once and twice, in two matches side by side: most of their time is waiting for what does not end. */
-const onceAndTwice = (phase: string) => Promise.all([1, 2].map(async (times) => ({ times, ...(await interrupt(phase, times)) })));
+/**
+ * Once and twice, in two matches side by side: most of their time is waiting for what does not end.
+ */
+const onceAndTwice = (phase: string) =>
+  Promise.all([1, 2].map(async (times) => ({ times, ...(await interrupt(phase, times)) })));
 
 describe('Ctrl-C, pressed once or twice', () => {
-  it.each(['launch', 'work', 'collect', 'destroy'])('in %s: exit 130, the sandbox gone, the finished run kept', async (phase) => {
-    for (const { times, exitCode, events, left, json } of await onceAndTwice(phase)) {
-      expect({ times, exitCode, left, json }).toEqual({ times, exitCode: 130, left: [], json: true });
-      const runs = events.filter((event) => event.type === 'run-ended');
-      expect(runs[0]?.outcome).toEqual({ status: 'passed' });
-      expect(events.at(-1)).toMatchObject({ type: 'match-ended', how: 'interrupted' });
-    }
-  });
+  it.each(['launch', 'work', 'collect', 'destroy'])(
+    'in %s: exit 130, the sandbox gone, the finished run kept',
+    async (phase) => {
+      for (const { times, exitCode, events, left, json } of await onceAndTwice(phase)) {
+        expect({ times, exitCode, left, json }).toEqual({
+          times,
+          exitCode: 130,
+          left: [],
+          json: true,
+        });
+        const runs = events.filter((event) => event.type === 'run-ended');
+        expect(runs[0]?.outcome).toEqual({ status: 'passed' });
+        expect(events.at(-1)).toMatchObject({ type: 'match-ended', how: 'interrupted' });
+      }
+    },
+  );
 
   it('in prepare: exit 130, nothing was launched', async () => {
     for (const { times, exitCode, events, left } of await onceAndTwice('prepare')) {
@@ -144,17 +165,22 @@ it.skipIf(terminal === undefined || process.platform !== 'linux')(
         '--out',
         out,
       ].join(' ');
-      const child = execa(terminal as string, ['--quiet', '--command', `exec ${argv}`, '/dev/null'], {
-        cwd: place.cwd,
-        env: { STICKY: 'work', STICKY_FOLDER: place.cwd, TMPDIR: place.cwd },
-        reject: false,
-        stdin: 'ignore',
-      });
+      const child = execa(
+        terminal as string,
+        ['--quiet', '--command', `exec ${argv}`, '/dev/null'],
+        {
+          cwd: place.cwd,
+          env: { STICKY: 'work', STICKY_FOLDER: place.cwd, TMPDIR: place.cwd },
+          reject: false,
+          stdin: 'ignore',
+        },
+      );
       await until(() => existsSync(join(place.cwd, 'stuck')));
       child.kill('SIGKILL');
       await child;
       const [match = ''] = readdirSync(join(place.cwd, 'results'));
-      const last = () => parseEvents(readFileSync(join(place.cwd, 'results', match, 'events.jsonl'), 'utf8')).at(-1);
+      const last = () =>
+        parseEvents(readFileSync(join(place.cwd, 'results', match, 'events.jsonl'), 'utf8')).at(-1);
       await until(() => last()?.type === 'match-ended');
       expect(last()).toMatchObject({ how: 'interrupted' });
       await until(() => !readdirSync(place.cwd).some((name) => /^(box|cagematch)-/.test(name)));

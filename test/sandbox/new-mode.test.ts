@@ -1,12 +1,19 @@
-// Adding a runtime is adding one file: dropped into modes/, it is in the help, in detect and in a match, with no other edit.
+// Adding a runtime is adding one file: dropped into modes/, it is in the help, in detect and in a
+// match, with no other edit.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { packageRoot } from '../../lib/package.js';
 import { buildHouse, cagematch, type House, standSomewhere } from '../support/house.js';
 
-/** The whole mode that docs/contributing.md shows: the command as a plain process, found again by the labels in its environment. */
-const MODE = /^```ts\n(.+?)^```$/ms.exec(readFileSync(join(packageRoot, 'docs/contributing.md'), 'utf8'))?.[1] ?? '';
+/**
+ * The whole mode that docs/contributing.md shows: the command as a plain process, found again by
+ * the labels in its environment.
+ */
+const MODE =
+  /^```ts\n(.+?)^```$/ms.exec(
+    readFileSync(join(packageRoot, 'docs/contributing.md'), 'utf8'),
+  )?.[1] ?? '';
 
 let house: House;
 const place = standSomewhere();
@@ -39,7 +46,11 @@ test('it is detected', async () => {
 });
 
 test('it runs the task, and the table shows it', async () => {
-  const { stdout, stderr, exitCode } = await cagematch(house, ['run', 'shed', '--runs', '1', '--model', 'replay'], place);
+  const { stdout, stderr, exitCode } = await cagematch(
+    house,
+    ['run', 'shed', '--runs', '1', '--model', 'replay'],
+    place,
+  );
   expect(exitCode, stderr).toBe(0);
   expect(stdout).toMatch(/^S shed +none +\d+.* 1\/1 /m);
 });

@@ -1,4 +1,5 @@
-// The gate on simulated matches, whose truth is known: a few of those that `npm run bench -- gate` counts.
+// The gate on simulated matches, whose truth is known: a few of those that `npm run bench -- gate`
+// counts.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -19,11 +20,14 @@ test('a row that takes 20 % longer fails at a limit of 10 %, and no other does',
 });
 
 test('the samples of the benchmark are what this code makes of their seeds, and they hold the promise', () => {
-  const kept: Record<'unchanged' | 'slower', Sample[]> = JSON.parse(readFileSync(join(packageRoot, 'bench/samples/gate.json'), 'utf8'));
+  const kept: Record<'unchanged' | 'slower', Sample[]> = JSON.parse(
+    readFileSync(join(packageRoot, 'bench/samples/gate.json'), 'utf8'),
+  );
   const [unchanged, slower] = [kept.unchanged[0], kept.slower[0]] as [Sample, Sample];
   expect(judgePair(unchanged.seed, 0)).toEqual(unchanged);
   expect(judgePair(slower.seed, 20)).toEqual(slower);
-  const share = (all: Sample[], limit: number) => all.filter(({ failed }) => (failed[limit] ?? []).length > 0).length / all.length;
+  const share = (all: Sample[], limit: number) =>
+    all.filter(({ failed }) => (failed[limit] ?? []).length > 0).length / all.length;
   for (const limit of LIMITS) expect(share(kept.unchanged, limit)).toBeLessThanOrEqual(0.02);
   for (const limit of [5, 10]) expect(share(kept.slower, limit)).toBeGreaterThanOrEqual(0.95);
 });

@@ -1,4 +1,5 @@
-// What the report concludes from p values, pairs and counts: against published tables, and by simulation.
+// What the report concludes from p values, pairs and counts: against published tables, and by
+// simulation.
 import { describe, expect, test } from 'vitest';
 import { isGap } from '../../lib/record/types.js';
 import {
@@ -15,7 +16,13 @@ import {
   ratioEstimate,
   wilson,
 } from '../../lib/statistics/inference.js';
-import { hodgesLehmann, normalBelow, rankSum, shift, signedRank } from '../../lib/statistics/ranks.js';
+import {
+  hodgesLehmann,
+  normalBelow,
+  rankSum,
+  shift,
+  signedRank,
+} from '../../lib/statistics/ranks.js';
 import { normals } from '../support/random.js';
 
 const times = (count: number, run: (at: number) => boolean) =>
@@ -27,8 +34,11 @@ describe("Wilcoxon's signed-rank test", () => {
   test('gives the exact p of tables, zeros and ties included', () => {
     expect(signedRank([1, 2, 3, 4, 5, 6])).toBe(2 / 64);
     expect(signedRank([-1, 2, 3, 4, 5, 6])).toBe(4 / 64);
-    // Hollander and Wolfe's depression scores: R's wilcox.test gives 0.0390625, and 0.01953125 one-sided.
-    const scores = [-0.952, 0.147, -1.022, -0.43, -0.62, -0.59, -0.49, 0.08, -0.01].map((x) => Number(x.toFixed(3)));
+    // Hollander and Wolfe's depression scores: R's wilcox.test gives 0.0390625, and 0.01953125
+    // one-sided.
+    const scores = [-0.952, 0.147, -1.022, -0.43, -0.62, -0.59, -0.49, 0.08, -0.01].map((x) =>
+      Number(x.toFixed(3)),
+    );
     expect(signedRank(scores)).toBe(0.0390625);
     expect(signedRank(scores, 'less')).toBe(0.01953125);
     // All sign patterns of what is tied, counted by hand: |values| 1 1 2, ranks 1.5 1.5 3.
@@ -63,10 +73,14 @@ describe("Wilcoxon's signed-rank test", () => {
     const random = normals(5);
     const matches = Array.from({ length: 600 }, () => drawn(random, 20, Math.log(1.05), 0.057));
     const seen = Array.from({ length: 15 }, (_, at) =>
-      times(matches.length, (match) => signedRank((matches[match] as number[]).slice(0, at + 6)) < ALPHA),
+      times(
+        matches.length,
+        (match) => signedRank((matches[match] as number[]).slice(0, at + 6)) < ALPHA,
+      ),
     );
     for (const [at, share] of seen.entries())
-      if (at > 0) expect(share, `n=${at + 6}`).toBeGreaterThanOrEqual((seen[at - 1] as number) - 0.02);
+      if (at > 0)
+        expect(share, `n=${at + 6}`).toBeGreaterThanOrEqual((seen[at - 1] as number) - 0.02);
     expect(seen.at(-1)).toBeGreaterThan(0.9);
   });
 });
@@ -74,26 +88,34 @@ describe("Wilcoxon's signed-rank test", () => {
 describe('the Hodges–Lehmann estimate', () => {
   test('is the median of all means of two, and its interval is made of those', () => {
     const values = [1, 2, 4, 8, 16, 32];
-    const means = values.flatMap((a, at) => values.slice(at).map((b) => (a + b) / 2)).sort((a, b) => a - b);
+    const means = values
+      .flatMap((a, at) => values.slice(at).map((b) => (a + b) / 2))
+      .sort((a, b) => a - b);
     expect(hodgesLehmann(values)).toEqual({ estimate: means[10], ci95: [1, 32] });
     expect(hodgesLehmann(values.slice(1))).toEqual({ estimate: 10, ci95: { gap: 'too-few-runs' } });
-    // Of eight values, a rank sum of 3 or less has a chance of 5 in 256: three of the 36 means lie outside at each end.
+    // Of eight values, a rank sum of 3 or less has a chance of 5 in 256: three of the 36 means lie
+    // outside at each end.
     expect(hodgesLehmann([...values, 64, 128]).ci95).toEqual([2.5, 72]);
     expect(hodgesLehmann([7])).toEqual({ estimate: 7, ci95: { gap: 'too-few-runs' } });
     expect(hodgesLehmann([3, 3, 3, 3, 3, 3])).toEqual({ estimate: 3, ci95: [3, 3] });
   });
 
-  test.each([6, 7, 8, 9, 10, 12, 15, 20, 30, 50])('covers the truth in at least 93 of 100 samples of n=%i', (n) => {
-    const random = normals(n);
-    const covers = (values: number[]) => {
-      const { ci95 } = hodgesLehmann(values);
-      return !isGap(ci95) && ci95[0] <= 0 && ci95[1] >= 0;
-    };
-    expect(times(400, () => covers(drawn(random, n)))).toBeGreaterThanOrEqual(0.93);
-    // Differences of two skewed times are symmetric.
-    const skewed = () => Math.exp(0.3 * random());
-    expect(times(400, () => covers(Array.from({ length: n }, () => skewed() - skewed())))).toBeGreaterThanOrEqual(0.93);
-  });
+  test.each([6, 7, 8, 9, 10, 12, 15, 20, 30, 50])(
+    'covers the truth in at least 93 of 100 samples of n=%i',
+    (n) => {
+      const random = normals(n);
+      const covers = (values: number[]) => {
+        const { ci95 } = hodgesLehmann(values);
+        return !isGap(ci95) && ci95[0] <= 0 && ci95[1] >= 0;
+      };
+      expect(times(400, () => covers(drawn(random, n)))).toBeGreaterThanOrEqual(0.93);
+      // Differences of two skewed times are symmetric.
+      const skewed = () => Math.exp(0.3 * random());
+      expect(
+        times(400, () => covers(Array.from({ length: n }, () => skewed() - skewed()))),
+      ).toBeGreaterThanOrEqual(0.93);
+    },
+  );
 
   test('of ratios is a ratio, and turned round it is the other way round', () => {
     const ratios = [1.1, 1.2, 1.05, 1.3, 1.15, 1.25, 1.12].map(Math.log);
@@ -108,7 +130,10 @@ describe('the Hodges–Lehmann estimate', () => {
     const { estimate, ci95 } = hodgesLehmann(values);
     expect(estimate).toBeCloseTo(5, 1);
     if (isGap(ci95)) throw new Error('a gap');
-    expect(ci95[1] - ci95[0]).toBeCloseTo((2 * 1.96 * Math.sqrt(Math.PI / 3)) / Math.sqrt(100_000), 3);
+    expect(ci95[1] - ci95[0]).toBeCloseTo(
+      (2 * 1.96 * Math.sqrt(Math.PI / 3)) / Math.sqrt(100_000),
+      3,
+    );
   });
 });
 
@@ -118,7 +143,8 @@ describe('two samples that are no pairs', () => {
     expect(rankSum([5, 6, 7, 8], [1, 2, 3, 4])).toBeCloseTo(2 / 70, 12);
     expect(rankSum([5, 6, 7, 8], [1, 2, 3, 4], 'greater')).toBeCloseTo(1 / 70, 12);
     expect(rankSum([5, 6, 7, 8], [1, 2, 3, 4], 'less')).toBeCloseTo(1, 12);
-    // R: wilcox.test(c(0.80, 0.83, 1.89, 1.04, 1.45, 1.38, 1.91, 1.64, 0.73, 1.46), c(1.15, 0.88, 0.90, 0.74, 1.21), alternative = "g")
+    // R: wilcox.test(c(0.80, 0.83, 1.89, 1.04, 1.45, 1.38, 1.91, 1.64, 0.73, 1.46), c(1.15, 0.88,
+    // 0.90, 0.74, 1.21), alternative = "g")
     const [x, y] = [
       [0.8, 0.83, 1.89, 1.04, 1.45, 1.38, 1.91, 1.64, 0.73, 1.46],
       [1.15, 0.88, 0.9, 0.74, 1.21],
@@ -174,7 +200,9 @@ describe('equality', () => {
   test('is not shown of a true difference at the margin in more than 5 %', () => {
     const random = normals(8);
     for (const n of [8, 20])
-      expect(times(1500, () => equivalence(drawn(random, n, Math.log(1 + MARGIN), 0.01)) < ALPHA)).toBeLessThan(0.065);
+      expect(
+        times(1500, () => equivalence(drawn(random, n, Math.log(1 + MARGIN), 0.01)) < ALPHA),
+      ).toBeLessThan(0.065);
   });
 });
 

@@ -1,4 +1,5 @@
-// Summaries of samples: what is counted, what is too few, and that the same samples always say the same.
+// Summaries of samples: what is counted, what is too few, and that the same samples always say the
+// same.
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { describe, expect, test } from 'vitest';
@@ -34,13 +35,19 @@ describe('a summary', () => {
     expect(summary).toMatchObject({ samples: [300, 100, 100_000, 200], min: 100, max: 100_000 });
   });
 
-  test.each([[[1]], [[1, 2]], [[1, 2, 3, 4, 5]]])('has no interval under six samples, of which none covers 95 of 100: %j', (samples) => {
-    expect(summaryOf(samples).ci95).toEqual({ gap: 'too-few-runs' });
-  });
+  test.each([[[1]], [[1, 2]], [[1, 2, 3, 4, 5]]])(
+    'has no interval under six samples, of which none covers 95 of 100: %j',
+    (samples) => {
+      expect(summaryOf(samples).ci95).toEqual({ gap: 'too-few-runs' });
+    },
+  );
 
   test('has an interval that holds its median, within its extremes, for any seed', () => {
     for (let seed = 0; seed < 20; seed += 1) {
-      const samples = Array.from({ length: 6 + seed }, (_, at) => ((at * 37 + seed * 11) % 101) + 1);
+      const samples = Array.from(
+        { length: 6 + seed },
+        (_, at) => ((at * 37 + seed * 11) % 101) + 1,
+      );
       const { median, ci95, min, max } = summaryOf(samples, seed);
       if (isGap(ci95)) throw new Error('a gap');
       expect(ci95[0]).toBeGreaterThanOrEqual(min);
@@ -60,7 +67,8 @@ describe('a summary', () => {
   });
 
   test('grows surer with more samples', () => {
-    const spread = (count: number) => Array.from({ length: count }, (_, at) => 100 + ((at * 7919) % 50));
+    const spread = (count: number) =>
+      Array.from({ length: count }, (_, at) => 100 + ((at * 7919) % 50));
     const width = (count: number) => {
       const { ci95 } = summaryOf(spread(count));
       if (isGap(ci95)) throw new Error('a gap');
@@ -73,10 +81,15 @@ describe('a summary', () => {
 /** Normal noise around 1, by Box and Muller; the same for the same seed. */
 function noise(seed: number, deviation: number) {
   const random = xoroshiro128plus(seed);
-  return () => 1 + deviation * Math.sqrt(-2 * Math.log(1 - uniformFloat64(random))) * Math.cos(2 * Math.PI * uniformFloat64(random));
+  return () =>
+    1 +
+    deviation *
+      Math.sqrt(-2 * Math.log(1 - uniformFloat64(random))) *
+      Math.cos(2 * Math.PI * uniformFloat64(random));
 }
 
-const listOf = <T>(count: number, make: (at: number) => T): T[] => Array.from({ length: count }, (_, at) => make(at));
+const listOf = <T>(count: number, make: (at: number) => T): T[] =>
+  Array.from({ length: count }, (_, at) => make(at));
 
 describe('quantiles', () => {
   const upTo = (count: number) => listOf(count, (at) => at + 1);
@@ -104,7 +117,8 @@ describe('quantiles', () => {
 
 describe('an interval', () => {
   test('is never narrower than the exact one between two of the samples', () => {
-    // n: the ranks, from 1, between which the median lies in 95 of 100 cases (tables of the sign test).
+    // n: the ranks, from 1, between which the median lies in 95 of 100 cases (tables of the sign
+    // test).
     const ranks: [number, number, number][] = [
       [6, 1, 6],
       [7, 1, 7],
@@ -140,7 +154,9 @@ describe('an interval', () => {
 
   test('of a million samples needs no resampling of a million', () => {
     const samples = new Float64Array(1_000_000).map((_, at) => (at * 7919) % 1_000_003);
-    expect(summarizePairs(samples, 1)).toMatchObject({ ci95: [expect.any(Number), expect.any(Number)] });
+    expect(summarizePairs(samples, 1)).toMatchObject({
+      ci95: [expect.any(Number), expect.any(Number)],
+    });
   });
 });
 
@@ -177,7 +193,11 @@ describe('runs of one wave', () => {
     for (const level of [4, 16]) {
       const draw = noise(level, 0.05);
       const covers = listOf(150, (at) => summarizeWaves(...burst(draw, level), at)).filter(
-        (summary) => !isGap(summary) && !isGap(summary.ci95) && summary.ci95[0] <= 500 && summary.ci95[1] >= 500,
+        (summary) =>
+          !isGap(summary) &&
+          !isGap(summary.ci95) &&
+          summary.ci95[0] <= 500 &&
+          summary.ci95[1] >= 500,
       );
       expect(covers.length / 150, `level ${level}`).toBeGreaterThanOrEqual(0.93);
     }
@@ -185,8 +205,16 @@ describe('runs of one wave', () => {
 
   test('have no interval with fewer than six waves, and no p95 with fewer than 59, however many runs a wave has', () => {
     const draw = noise(1, 0.05);
-    expect(summarizeWaves(...burst(draw, 16, 5), 1)).toMatchObject({ ci95: { gap: 'too-few-runs' }, p95: { gap: 'too-few-runs' } });
-    expect(summarizeWaves(...burst(draw, 2, 58), 1)).toMatchObject({ p95: { gap: 'too-few-runs' } });
-    expect(summarizeWaves(...burst(draw, 2, 59), 1)).toMatchObject({ p95: expect.any(Number), p95Below: expect.any(Number) });
+    expect(summarizeWaves(...burst(draw, 16, 5), 1)).toMatchObject({
+      ci95: { gap: 'too-few-runs' },
+      p95: { gap: 'too-few-runs' },
+    });
+    expect(summarizeWaves(...burst(draw, 2, 58), 1)).toMatchObject({
+      p95: { gap: 'too-few-runs' },
+    });
+    expect(summarizeWaves(...burst(draw, 2, 59), 1)).toMatchObject({
+      p95: expect.any(Number),
+      p95Below: expect.any(Number),
+    });
   });
 });

@@ -1,11 +1,16 @@
-// Lines of the agent's stream-json in the shapes that the real one (2.1) prints, for tests that play the agent.
+// Lines of the agent's stream-json in the shapes that the real one (2.1) prints, for tests that
+// play the agent.
 import { agentVersion } from '../../lib/package.js';
 
-const SESSION = { session_id: '5f1c1d6e-0000-4000-8000-000000000000', uuid: '6a2d2e7f-0000-4000-8000-000000000000' };
+const SESSION = {
+  session_id: '5f1c1d6e-0000-4000-8000-000000000000',
+  uuid: '6a2d2e7f-0000-4000-8000-000000000000',
+};
 
 const line = (event: object) => JSON.stringify({ ...event, ...SESSION });
 
-export const hookStarted = () => line({ type: 'system', subtype: 'hook_started', hook_event: 'SessionStart' });
+export const hookStarted = () =>
+  line({ type: 'system', subtype: 'hook_started', hook_event: 'SessionStart' });
 
 export const init = (version = agentVersion) =>
   line({
@@ -25,26 +30,39 @@ export const init = (version = agentVersion) =>
 const assistant = (block: object) =>
   line({
     type: 'assistant',
-    message: { id: 'msg_1', model: 'claude-sonnet-4-5', role: 'assistant', content: [block], usage: { input_tokens: 1, output_tokens: 1 } },
+    message: {
+      id: 'msg_1',
+      model: 'claude-sonnet-4-5',
+      role: 'assistant',
+      content: [block],
+      usage: { input_tokens: 1, output_tokens: 1 },
+    },
     parent_tool_use_id: null,
   });
 
 export const assistantText = (text: string) => assistant({ type: 'text', text });
 
-export const uses = (id: string, name: string, input: Record<string, unknown>) => assistant({ type: 'tool_use', id, name, input });
+export const uses = (id: string, name: string, input: Record<string, unknown>) =>
+  assistant({ type: 'tool_use', id, name, input });
 
-export const writes = (id: string, path: string, content: string) => uses(id, 'Write', { file_path: path, content });
+export const writes = (id: string, path: string, content: string) =>
+  uses(id, 'Write', { file_path: path, content });
 
 /** @param content a string, or a list of blocks: the agent prints either */
 export const toolResult = (id: string, content: string | object[], isError = false) =>
   line({
     type: 'user',
-    message: { role: 'user', content: [{ type: 'tool_result', tool_use_id: id, content, is_error: isError }] },
+    message: {
+      role: 'user',
+      content: [{ type: 'tool_result', tool_use_id: id, content, is_error: isError }],
+    },
     timestamp: '2026-11-21T04:00:00.000Z',
-    tool_use_result: typeof content === 'string' ? { stdout: content, stderr: '', interrupted: false } : undefined,
+    tool_use_result:
+      typeof content === 'string' ? { stdout: content, stderr: '', interrupted: false } : undefined,
   });
 
-export const userText = (text: string) => line({ type: 'user', message: { role: 'user', content: text } });
+export const userText = (text: string) =>
+  line({ type: 'user', message: { role: 'user', content: text } });
 
 export const result = (change: Record<string, unknown> = {}) =>
   line({

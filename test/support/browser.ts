@@ -1,4 +1,5 @@
-// A real headless Chromium, spoken to by its DevTools protocol over two pipes; no library, no open port.
+// A real headless Chromium, spoken to by its DevTools protocol over two pipes; no library, no open
+// port.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,14 +12,20 @@ import { temporaryFolder } from './temporary-folder.js';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-/** The browser's program: the one that CAGEMATCH_BROWSER names, else the first on PATH; undefined where there is none. */
+/**
+ * The browser's program: the one that CAGEMATCH_BROWSER names, else the first on PATH; undefined
+ * where there is none.
+ */
 export function findBrowser(env: NodeJS.ProcessEnv): string | undefined {
   if (env.CAGEMATCH_BROWSER) return env.CAGEMATCH_BROWSER;
   const folders = (env.PATH ?? '').split(delimiter).filter(Boolean);
   return folders.flatMap((folder) => NAMES.map((name) => join(folder, name))).find(isProgram);
 }
 
-/** Where the rig is up and CI asks, there has to be a browser: green may not mean that the page was never opened. */
+/**
+ * Where the rig is up and CI asks, there has to be a browser: green may not mean that the page was
+ * never opened.
+ */
 export const browserIsRequired = (env: NodeJS.ProcessEnv): boolean =>
   env.CI === 'true' && (env.CAGEMATCH_BASE_IMAGE ?? env.CAGEMATCH_BROWSER) !== undefined;
 
@@ -48,13 +55,19 @@ export interface Tab {
 }
 
 /** Writes and opens it; what it asked for beside itself, and all it complained about. */
-export async function openPage(tab: Tab, html: string): Promise<{ strangers: string[]; complaints: string[] }> {
+export async function openPage(
+  tab: Tab,
+  html: string,
+): Promise<{ strangers: string[]; complaints: string[] }> {
   const path = join(temporaryFolder(), 'page.html');
   writeFileSync(path, html);
   const url = pathToFileURL(path).href;
   const { requests, complaints } = await tab.open(url);
   expect(requests).toContain(url);
-  return { strangers: requests.filter((request) => request !== url && request !== 'data:,'), complaints };
+  return {
+    strangers: requests.filter((request) => request !== url && request !== 'data:,'),
+    complaints,
+  };
 }
 
 export interface Browser {
@@ -78,14 +91,19 @@ const FLAGS = [
 export async function startBrowser(program: string): Promise<Browser> {
   const folder = mkdtempSync(join(tmpdir(), 'browser-of-cagematch-'));
   const env = { ...process.env, HOME: folder };
-  const child = spawn(program, [...FLAGS, `--user-data-dir=${folder}`], { stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'], env });
+  const child = spawn(program, [...FLAGS, `--user-data-dir=${folder}`], {
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'],
+    env,
+  });
   const ended = new Promise<string>((resolve) => {
     let output = '';
     child.stderr?.on('data', (chunk) => {
       output = (output + chunk).slice(-2000);
     });
     child.once('error', (error) => resolve(error.message));
-    child.once('close', (code, signal) => resolve(`the browser ended (${signal ?? code}): ${output}`));
+    child.once('close', (code, signal) =>
+      resolve(`the browser ended (${signal ?? code}): ${output}`),
+    );
   });
   const wire = connect(child, ended);
   const { product } = await wire.call('Browser.getVersion');
@@ -107,7 +125,13 @@ interface Wire {
 
 /** Messages are JSON, each ended by a NUL. */
 function connect(child: ChildProcess, ended: Promise<string>): Wire {
-  const [, , , out, back] = child.stdio as unknown as [unknown, unknown, unknown, Writable, Readable];
+  const [, , , out, back] = child.stdio as unknown as [
+    unknown,
+    unknown,
+    unknown,
+    Writable,
+    Readable,
+  ];
   const waiting = new Map<number, { resolve(result: Params): void; reject(error: Error): void }>();
   const listeners: ((method: string, params: Params) => void)[] = [];
   let last = 0;
@@ -136,7 +160,9 @@ function connect(child: ChildProcess, ended: Promise<string>): Wire {
         if (over !== undefined) return reject(new Error(over));
         last += 1;
         waiting.set(last, { resolve, reject });
-        out.write(`${JSON.stringify({ id: last, method, params, ...(sessionId === undefined ? {} : { sessionId }) })}\0`);
+        out.write(
+          `${JSON.stringify({ id: last, method, params, ...(sessionId === undefined ? {} : { sessionId }) })}\0`,
+        );
       }),
     onEvent: (listen) => listeners.push(listen),
   };
@@ -150,10 +176,12 @@ async function openTab(wire: Wire): Promise<Tab> {
   let seen: Seen = { requests: [], complaints: [] };
   let loaded = () => {};
   wire.onEvent((method, params) => {
-    if (method === 'Network.requestWillBeSent') seen.requests.push(String((params.request as Params).url));
+    if (method === 'Network.requestWillBeSent')
+      seen.requests.push(String((params.request as Params).url));
     if (method === 'Log.entryAdded') seen.complaints.push(String((params.entry as Params).text));
     if (method === 'Runtime.consoleAPICalled') seen.complaints.push(JSON.stringify(params.args));
-    if (method === 'Runtime.exceptionThrown') seen.complaints.push(JSON.stringify(params.exceptionDetails));
+    if (method === 'Runtime.exceptionThrown')
+      seen.complaints.push(JSON.stringify(params.exceptionDetails));
     if (method === 'Page.loadEventFired') loaded();
   });
   for (const domain of ['Page', 'Network', 'Log', 'Runtime']) await call(`${domain}.enable`);
@@ -168,17 +196,30 @@ async function openTab(wire: Wire): Promise<Tab> {
       await there;
       // Two frames: what the style asks for is asked for when it is drawn.
       await call('Runtime.evaluate', {
-        expression: 'new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))',
+        expression:
+          'new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))',
         awaitPromise: true,
       });
       return seen;
     },
     async look(width, scheme, medium = 'screen') {
-      await call('Emulation.setDeviceMetricsOverride', { width, height: 900, deviceScaleFactor: 1, mobile: width < 600 });
-      await call('Emulation.setEmulatedMedia', { media: medium, features: [{ name: 'prefers-color-scheme', value: scheme }] });
+      await call('Emulation.setDeviceMetricsOverride', {
+        width,
+        height: 900,
+        deviceScaleFactor: 1,
+        mobile: width < 600,
+      });
+      await call('Emulation.setEmulatedMedia', {
+        media: medium,
+        features: [{ name: 'prefers-color-scheme', value: scheme }],
+      });
     },
     async evaluate<T>(expression: string) {
-      const { result, exceptionDetails } = await call('Runtime.evaluate', { expression, returnByValue: true, awaitPromise: true });
+      const { result, exceptionDetails } = await call('Runtime.evaluate', {
+        expression,
+        returnByValue: true,
+        awaitPromise: true,
+      });
       if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails));
       return (result as Params).value as T;
     },

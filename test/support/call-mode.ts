@@ -20,7 +20,11 @@ export function contextOf(
     signal: new AbortController().signal,
   };
   return {
-    ...contextFor({ ...base, say: () => {} }, keeper, { id: mode, inputs: {}, clientVariables: Object.keys(env) }),
+    ...contextFor({ ...base, say: () => {} }, keeper, {
+      id: mode,
+      inputs: {},
+      clientVariables: Object.keys(env),
+    }),
     ...overrides,
     close: keeper.closeAll,
   };
@@ -42,7 +46,9 @@ export function specOf(name: string): LaunchSpec & { close(): void } {
   };
 }
 
-export async function readAll(stream: ExecStream): Promise<{ stdout: string[]; stderr: string[]; end: Omit<ExecEvent, 'atMs'> }> {
+export async function readAll(
+  stream: ExecStream,
+): Promise<{ stdout: string[]; stderr: string[]; end: Omit<ExecEvent, 'atMs'> }> {
   const lines = { stdout: [] as string[], stderr: [] as string[] };
   for await (const { atMs, ...event } of stream) {
     if (event.type !== 'line') return { ...lines, end: event };

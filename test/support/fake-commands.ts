@@ -1,4 +1,5 @@
-// Programs that a test puts on PATH: small shell scripts that do what one test needs, and nothing else of the machine beside them.
+// Programs that a test puts on PATH: small shell scripts that do what one test needs, and nothing
+// else of the machine beside them.
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from './temporary-folder.js';
@@ -8,7 +9,8 @@ export function fakeCommands(scripts: Record<string, string>): string {
   const folder = temporaryFolder();
   // They may be called as another user.
   chmodSync(folder, 0o755);
-  for (const [name, body] of Object.entries(scripts)) writeProgram(join(folder, name), `#!/bin/sh\n${body}\n`);
+  for (const [name, body] of Object.entries(scripts))
+    writeProgram(join(folder, name), `#!/bin/sh\n${body}\n`);
   return folder;
 }
 
@@ -17,10 +19,18 @@ export function writeProgram(path: string, text: string): void {
   chmodSync(path, 0o755);
 }
 
-/** The body of a program that says something and ends. Programs it needs are named whole: PATH is the test's own. */
+/**
+ * The body of a program that says something and ends. Programs it needs are named whole: PATH is
+ * the test's own.
+ */
 export function printing(output: { stdout?: string; stderr?: string; code?: number }): string {
-  const print = (text: string | undefined, to: string) => (text === undefined ? [] : [`printf '%s\\n' ${quoted(text)}${to}`]);
-  return [...print(output.stdout, ''), ...print(output.stderr, ' >&2'), `exit ${output.code ?? 0}`].join('\n');
+  const print = (text: string | undefined, to: string) =>
+    text === undefined ? [] : [`printf '%s\\n' ${quoted(text)}${to}`];
+  return [
+    ...print(output.stdout, ''),
+    ...print(output.stderr, ' >&2'),
+    `exit ${output.code ?? 0}`,
+  ].join('\n');
 }
 
 export function quoted(word: string): string {

@@ -1,4 +1,5 @@
-// Whole matches that never were: rows of which the times are known beforehand, folded into a report.
+// Whole matches that never were: rows of which the times are known beforehand, folded into a
+// report.
 import { expect } from 'vitest';
 import type { Clocks, Entry, EventOf, MatchEvent } from '../../lib/record/types.js';
 import { type Report, reportSchema } from '../../lib/report/document.js';
@@ -25,19 +26,39 @@ export interface MadeRow {
 export const HOST: MadeRow = { isolation: 'none', startup: 400, work: 200 };
 
 /** The same in every match; two rows side by side sway against each other. */
-const sway = (round: number, seat: number) => ((round + seat) % 2 === 0 ? 1 : -1) * (0.5 + ((round * 3) % 5) / 10);
+const sway = (round: number, seat: number) =>
+  ((round + seat) % 2 === 0 ? 1 : -1) * (0.5 + ((round * 3) % 5) / 10);
 
 function runsOf(name: string, made: MadeRow, rounds: number, seat: number): MatchEvent[] {
   const { startup, work = 200, exit = 20, teardown = 10, noise = 1 } = made;
   return Array.from({ length: rounds }, (_, at) => {
     const round = at + 1;
     const off = noise * sway(round, seat);
-    const whole = { firstProcess: startup / 4, startup: startup + off, work: work + off / 10, model: 0, exit, collect: 0, teardown };
+    const whole = {
+      firstProcess: startup / 4,
+      startup: startup + off,
+      work: work + off / 10,
+      model: 0,
+      exit,
+      collect: 0,
+      teardown,
+    };
     const total = whole.startup + whole.work + exit + teardown;
     const failed = made.failed?.includes(round)
-      ? (made.failedAs ?? { outcome: { status: 'failed', cause: 'agent', message: 'the agent ended with exit code 3' } as const })
+      ? (made.failedAs ?? {
+          outcome: {
+            status: 'failed',
+            cause: 'agent',
+            message: 'the agent ended with exit code 3',
+          } as const,
+        })
       : {};
-    return ran(name, round, { launch: startup / 5, ...whole, total, ...made.clocks }, { ...made.run, ...failed });
+    return ran(
+      name,
+      round,
+      { launch: startup / 5, ...whole, total, ...made.clocks },
+      { ...made.run, ...failed },
+    );
   });
 }
 
@@ -49,13 +70,23 @@ export interface Made {
   how?: Report['match']['how'];
 }
 
-export function madeMatch(rows: Record<string, MadeRow>, { rounds = 10, match = {}, extraEvents = [], how = 'done' }: Made = {}): Report {
+export function madeMatch(
+  rows: Record<string, MadeRow>,
+  { rounds = 10, match = {}, extraEvents = [], how = 'done' }: Made = {},
+): Report {
   const report = buildReport([
     started({ runs: rounds, ...match }),
-    ...Object.entries(rows).flatMap(([name, { isolation, entry }]) => row(name, { isolation, ...entry })),
+    ...Object.entries(rows).flatMap(([name, { isolation, entry }]) =>
+      row(name, { isolation, ...entry }),
+    ),
     ...Array.from(
       { length: rounds },
-      (_, at): MatchEvent => ({ type: 'round-started', atMs: at, round: at + 1, order: Object.keys(rows) }),
+      (_, at): MatchEvent => ({
+        type: 'round-started',
+        atMs: at,
+        round: at + 1,
+        order: Object.keys(rows),
+      }),
     ),
     ...Object.entries(rows).flatMap(([name, made], seat) => runsOf(name, made, rounds, seat + 1)),
     ...extraEvents,
@@ -66,7 +97,12 @@ export function madeMatch(rows: Record<string, MadeRow>, { rounds = 10, match = 
 }
 
 /** One row's burst: runs a minute at each level, over so many waves. */
-export function burstOf(entry: string, perMinute: Record<number, number>, waves: number, failedAt?: number): MatchEvent[] {
+export function burstOf(
+  entry: string,
+  perMinute: Record<number, number>,
+  waves: number,
+  failedAt?: number,
+): MatchEvent[] {
   return Object.entries(perMinute).flatMap(([text, rate]) => {
     const level = Number(text);
     return Array.from({ length: waves }, (_, at) => at + 1).flatMap((round): MatchEvent[] => {
@@ -81,12 +117,23 @@ export function burstOf(entry: string, perMinute: Record<number, number>, waves:
             {
               run: `${entry}*${level}#${round}.${place + 1}`,
               level,
-              ...(place >= passed ? { outcome: { status: 'failed', cause: 'timeout', message: 'it took longer than 120 s' } } : {}),
+              ...(place >= passed
+                ? {
+                    outcome: {
+                      status: 'failed',
+                      cause: 'timeout',
+                      message: 'it took longer than 120 s',
+                    },
+                  }
+                : {}),
             },
           ),
       );
       const wallMs = (60_000 * level) / (rate + (round % 3) / 10);
-      return [...(level === 1 ? [] : runs), { type: 'wave-ended', atMs: 1, entry, round, warmup: false, level, wallMs, passed }];
+      return [
+        ...(level === 1 ? [] : runs),
+        { type: 'wave-ended', atMs: 1, entry, round, warmup: false, level, wallMs, passed },
+      ];
     });
   });
 }

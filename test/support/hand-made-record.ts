@@ -16,9 +16,20 @@ const NOWHERE: Clocks = {
   total: GAP,
 };
 
-/** Every event has copies of its own, as those that are read back have: nothing may hold them equal by being one. */
+/**
+ * Every event has copies of its own, as those that are read back have: nothing may hold them equal
+ * by being one.
+ */
 export const VERSIONS = { cagematch: '0.1.0', agent: '2.1.329', node: 'v20.20.2' };
-export const HOST = { cpu: 'A CPU', cores: 2, memoryGiB: 8, kernel: '6.1.0', os: 'Debian', cgroup: 'v2', virtualization: 'none' };
+export const HOST = {
+  cpu: 'A CPU',
+  cores: 2,
+  memoryGiB: 8,
+  kernel: '6.1.0',
+  os: 'Debian',
+  cgroup: 'v2',
+  virtualization: 'none',
+};
 
 export const started = (change: Partial<EventOf<'match-started'>> = {}): MatchEvent => ({
   type: 'match-started',
@@ -81,7 +92,11 @@ export function row(entry: string, change: Partial<Entry> = {}): MatchEvent[] {
 
 export const baseline = () => row('host', { letter: '-', title: 'Host', isolation: 'none' });
 
-export const FAILED: Outcome = { status: 'failed', cause: 'agent', message: 'the agent ended with exit code 3' };
+export const FAILED: Outcome = {
+  status: 'failed',
+  cause: 'agent',
+  message: 'the agent ended with exit code 3',
+};
 
 /** One run. @param clocks what is not given was not reached */
 export function ran(

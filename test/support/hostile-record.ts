@@ -1,9 +1,13 @@
-// Records in which every text that the schema leaves to others is hostile: made from the schema itself, so that a new field is covered too.
+// Records in which every text that the schema leaves to others is hostile: made from the schema
+// itself, so that a new field is covered too.
 import { z } from 'zod';
 import { type ProbeEvent, probeEventSchema } from '../../lib/record/probe.js';
 import { eventSchema, type MatchEvent } from '../../lib/record/types.js';
 
-/** What steers a terminal, turns text around, or is markup in one of the forms. Each begins differently: cells and lines are judged by that. */
+/**
+ * What steers a terminal, turns text around, or is markup in one of the forms. Each begins
+ * differently: cells and lines are judged by that.
+ */
 const EVERYTHING = [
   '\u001b]52;c;QQ==\u0007\u001b[31mred\u009b1m\u0000 a\rb\nc\u2028d end\u202eexe.txt \ud800 \u200b\u{e0041}',
   '<script>broken=1</script> <!-- /cagematch:match --> <!--@x <!-- /cagematch:probe --> <https://a.example> &lt;b&gt;',
@@ -44,8 +48,10 @@ function instanceOf(schema: JsonSchema, text: string, which: number): unknown {
   switch (Array.isArray(schema.type) ? schema.type[which % schema.type.length] : schema.type) {
     case 'string':
       // A domain has no room for words.
-      if (schema.pattern !== undefined && new RegExp(schema.pattern).test('example.com')) return 'example.com';
-      if (schema.pattern !== undefined) throw new Error(`no words for the pattern ${schema.pattern}`);
+      if (schema.pattern !== undefined && new RegExp(schema.pattern).test('example.com'))
+        return 'example.com';
+      if (schema.pattern !== undefined)
+        throw new Error(`no words for the pattern ${schema.pattern}`);
       return text;
     case 'integer':
     case 'number':
@@ -55,8 +61,14 @@ function instanceOf(schema: JsonSchema, text: string, which: number): unknown {
     case 'array':
       return [inner(schema.items ?? {})];
     case 'object': {
-      const own = Object.entries(schema.properties ?? {}).map(([name, part]): [string, unknown] => [name, inner(part)]);
-      const additional = typeof schema.additionalProperties === 'object' ? [[text, inner(schema.additionalProperties)]] : [];
+      const own = Object.entries(schema.properties ?? {}).map(([name, part]): [string, unknown] => [
+        name,
+        inner(part),
+      ]);
+      const additional =
+        typeof schema.additionalProperties === 'object'
+          ? [[text, inner(schema.additionalProperties)]]
+          : [];
       return Object.fromEntries([...own, ...additional]);
     }
     default:
@@ -67,17 +79,28 @@ function instanceOf(schema: JsonSchema, text: string, which: number): unknown {
 /** So many ways of each kind of event: no union of the schemas has more. */
 const WAYS = 7;
 
-function eventsOf<E extends { type: string }>(schema: z.ZodType<E>, text: string, first: string, last: string): E[] {
+function eventsOf<E extends { type: string }>(
+  schema: z.ZodType<E>,
+  text: string,
+  first: string,
+  last: string,
+): E[] {
   const json = z.toJSONSchema(schema, { io: 'input' }) as JsonSchema;
   const kinds = (json.anyOf ?? json.oneOf ?? []) as JsonSchema[];
   const events = kinds.flatMap((kind) => {
-    const ways = Array.from({ length: WAYS }, (_, which) => schema.safeParse(instanceOf(kind, text, which)));
+    const ways = Array.from({ length: WAYS }, (_, which) =>
+      schema.safeParse(instanceOf(kind, text, which)),
+    );
     const taken = ways.flatMap(({ data }) => (data === undefined ? [] : [data]));
     if (taken.length === 0) throw ways[0]?.error;
     return taken;
   });
   const ofType = (type: string) => events.filter((event) => event.type === type);
-  return [ofType(first)[0] as E, ...events.filter(({ type }) => type !== first && type !== last), ofType(last)[0] as E];
+  return [
+    ofType(first)[0] as E,
+    ...events.filter(({ type }) => type !== first && type !== last),
+    ofType(last)[0] as E,
+  ];
 }
 
 export const hostileMatch = (beginning: string): MatchEvent[] =>

@@ -14,7 +14,8 @@ export function hostileReport(): Report {
   const [first, second] = report.modes as [ModeReport, ModeReport];
   const renamed = `docker@${HOSTILE}`;
   const long = `docker@${LONG}`;
-  const rename = (entry: string) => (entry === first.entry ? renamed : entry === second.entry ? long : entry);
+  const rename = (entry: string) =>
+    entry === first.entry ? renamed : entry === second.entry ? long : entry;
   const modes = report.modes.map((mode) => ({ ...mode, entry: rename(mode.entry) }));
   const [a, b] = modes as [ModeReport, ModeReport];
   Object.assign(a, {
@@ -26,7 +27,17 @@ export function hostileReport(): Report {
     auth: { path: 'env', delivered: HOSTILE },
     leftovers: [{ kind: HOSTILE, id: HOSTILE }],
     planted: [{ run: HOSTILE, path: `${HOSTILE} ${TURNED}`, how: 'added', link: LONG }],
-    failures: [{ run: HOSTILE, outcome: { status: 'failed', cause: 'agent', message: `${HOSTILE} ${TURNED} ${LONG}`, hint: HOSTILE } }],
+    failures: [
+      {
+        run: HOSTILE,
+        outcome: {
+          status: 'failed',
+          cause: 'agent',
+          message: `${HOSTILE} ${TURNED} ${LONG}`,
+          hint: HOSTILE,
+        },
+      },
+    ],
   });
   b.image = LONG;
   b.outliers = [{ run: HOSTILE, ms: 912.4 }];
@@ -43,14 +54,31 @@ export function hostileReport(): Report {
       versions: { ...report.match.versions, [HOSTILE]: HOSTILE },
       host: { ...report.match.host, cpu: LONG, kernel: HOSTILE },
     },
-    absent: [{ entry: HOSTILE, letter: 'B', title: LONG, status: 'absent', reason: HOSTILE, hint: LONG }],
-    comparisons: report.comparisons.map((pair) => ({ ...pair, a: rename(pair.a), b: rename(pair.b) })),
-    burst: report.burst.map((item) => ({ ...item, entry: rename(item.entry), leftOut: [{ level: 16, reason: HOSTILE }] })),
+    absent: [
+      { entry: HOSTILE, letter: 'B', title: LONG, status: 'absent', reason: HOSTILE, hint: LONG },
+    ],
+    comparisons: report.comparisons.map((pair) => ({
+      ...pair,
+      a: rename(pair.a),
+      b: rename(pair.b),
+    })),
+    burst: report.burst.map((item) => ({
+      ...item,
+      entry: rename(item.entry),
+      leftOut: [{ level: 16, reason: HOSTILE }],
+    })),
     recommendation: {
       pareto: [renamed, long],
       dominated: [{ entry: renamed, by: long }],
       breakEven: [{ entry: renamed, against: long, kind: 'negligible', workMs: 10, ci95: [9, 11] }],
-      profiles: [{ profile: 'short tasks', sentence: HOSTILE, rows: [renamed, 'no such row'], best: [renamed] }],
+      profiles: [
+        {
+          profile: 'short tasks',
+          sentence: HOSTILE,
+          rows: [renamed, 'no such row'],
+          best: [renamed],
+        },
+      ],
       silent: [{ profile: HOSTILE, why: LONG }],
     },
     gaps: [

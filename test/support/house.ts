@@ -1,5 +1,14 @@
-// A copy of this project with other files dropped in, compiled; and its command line, called as a user would.
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+// A copy of this project with other files dropped in, compiled; and its command line, called as a
+// user would.
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
@@ -20,11 +29,16 @@ const SOURCES = ['cli.ts', 'commands', 'modes', 'tsconfig.json', 'tsconfig.build
 
 /**
  * A house of its own, with files dropped in; no other edit is made.
- * @param extra TypeScript, or what needs no compiling, by its path; it takes the place of a file that is there
- * @param options `whole`: everything is compiled, types are checked, as by `npm ci`; otherwise only what is dropped in, unchecked.
- *   `shellAgent`: the agent is a shell script that does the hello task without a model, for tests in which the agent is only a process
+ * @param extra TypeScript, or what needs no compiling, by its path; it takes the place of a file
+ *   that is there
+ * @param options `whole`: everything is compiled, types are checked, as by `npm ci`; otherwise only
+ *   what is dropped in, unchecked. `shellAgent`: the agent is a shell script that does the hello
+ *   task without a model, for tests in which the agent is only a process
  */
-export async function buildHouse(extra: Record<string, string>, { whole = false, shellAgent = false } = {}): Promise<House> {
+export async function buildHouse(
+  extra: Record<string, string>,
+  { whole = false, shellAgent = false } = {},
+): Promise<House> {
   const root = mkdtempSync(join(tmpdir(), 'house-'));
   for (const part of whole ? [...PARTS, ...SOURCES] : [...PARTS, 'dist'])
     cpSync(join(packageRoot, part), join(root, part), { recursive: true });
@@ -34,7 +48,9 @@ export async function buildHouse(extra: Record<string, string>, { whole = false,
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), text);
   }
-  const args = whole ? ['-p', 'tsconfig.build.json'] : [...ONLY_THESE, ...Object.keys(extra).filter((path) => path.endsWith('.ts'))];
+  const args = whole
+    ? ['-p', 'tsconfig.build.json']
+    : [...ONLY_THESE, ...Object.keys(extra).filter((path) => path.endsWith('.ts'))];
   await execa(join(packageRoot, 'node_modules/.bin/tsc'), args, { cwd: root });
   return { root, close: () => rmSync(root, { recursive: true, force: true }) };
 }
@@ -43,24 +59,45 @@ export async function buildHouse(extra: Record<string, string>, { whole = false,
 function moveInShellAgent(modules: string): void {
   const agent = join(modules, '@anthropic-ai', `claude-code-${process.platform}-${process.arch}`);
   mkdirSync(agent, { recursive: true });
-  for (const name of readdirSync(join(packageRoot, 'node_modules')).filter((entry) => entry !== '@anthropic-ai'))
+  for (const name of readdirSync(join(packageRoot, 'node_modules')).filter(
+    (entry) => entry !== '@anthropic-ai',
+  ))
     symlinkSync(join(packageRoot, 'node_modules', name), join(modules, name));
   writeFileSync(join(agent, 'package.json'), '{}');
   writeProgram(join(agent, 'claude'), `#!/bin/sh\n${doesTheTask()}\n`);
 }
 
-const ONLY_THESE = ['--noCheck', '--noResolve', '--module', 'nodenext', '--target', 'es2023', '--rootDir', '.', '--outDir', 'dist'];
+const ONLY_THESE = [
+  '--noCheck',
+  '--noResolve',
+  '--module',
+  'nodenext',
+  '--target',
+  'es2023',
+  '--rootDir',
+  '.',
+  '--outDir',
+  'dist',
+];
 
 /** The project itself, as `npm ci` has built it. */
 export const ownHouse: House = { root: packageRoot, close: () => {} };
 
-/** A folder to stand in, outside the project: nothing that a test does reaches RESULTS.md or results/. */
+/**
+ * A folder to stand in, outside the project: nothing that a test does reaches RESULTS.md or
+ * results/.
+ */
 export function standSomewhere(): { cwd: string; close(): void } {
   const cwd = mkdtempSync(join(tmpdir(), 'somewhere-'));
   return { cwd, close: () => rmSync(cwd, { recursive: true, force: true }) };
 }
 
-const NEUTRAL = { PATH: process.env.PATH ?? '', HOME: '/nonexistent', TERM: 'xterm', LANG: 'C.UTF-8' };
+const NEUTRAL = {
+  PATH: process.env.PATH ?? '',
+  HOME: '/nonexistent',
+  TERM: 'xterm',
+  LANG: 'C.UTF-8',
+};
 
 /** A command line that has ended. */
 export interface Ended {
@@ -76,12 +113,21 @@ interface Call {
 }
 
 /**
- * A command line of ours, run to its end: in this process, which has loaded all of it already, unless it needs one of its own.
- * A match begins with no warm-up round unless the arguments ask for one: each costs a start of the agent in every row.
+ * A command line of ours, run to its end: in this process, which has loaded all of it already,
+ * unless it needs one of its own. A match begins with no warm-up round unless the arguments ask for
+ * one: each costs a start of the agent in every row.
  */
-export async function cagematch(house: House, args: string[], { cwd, env = {} }: Call): Promise<Ended> {
+export async function cagematch(
+  house: House,
+  args: string[],
+  { cwd, env = {} }: Call,
+): Promise<Ended> {
   if (house !== ownHouse || needsProcess(args, env)) {
-    const { exitCode = Number.NaN, stdout, stderr } = await startCagematch(house, args, { cwd, env });
+    const {
+      exitCode = Number.NaN,
+      stdout,
+      stderr,
+    } = await startCagematch(house, args, { cwd, env });
     return { exitCode, stdout, stderr };
   }
   const stdout: string[] = [];
@@ -110,9 +156,16 @@ export function startCagematch(house: House, args: string[], { cwd, env = {} }: 
   });
 }
 
-/** The folder for temporary files belongs to the whole process, Node reads its own settings as it starts, and yargs prints help by itself. */
+/**
+ * The folder for temporary files belongs to the whole process, Node reads its own settings as it
+ * starts, and yargs prints help by itself.
+ */
 function needsProcess(args: string[], env: Record<string, string>): boolean {
-  return Object.keys(env).some((name) => /^(TMPDIR$|NODE_)/.test(name)) || args.includes('--help') || args.includes('--version');
+  return (
+    Object.keys(env).some((name) => /^(TMPDIR$|NODE_)/.test(name)) ||
+    args.includes('--help') ||
+    args.includes('--version')
+  );
 }
 
 function withoutWarmup(args: string[]): string[] {

@@ -1,4 +1,5 @@
-// Reads a source tree's imports with a real parser, and holds them to the directions that docs/design.md names.
+// Reads a source tree's imports with a real parser, and holds them to the directions that
+// docs/design.md names.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { parseSync, Visitor } from 'oxc-parser';
@@ -25,28 +26,38 @@ export function readSources(root: string): Map<string, Source> {
       .map((name) => join(path, name))
       .filter((name) => /\.(ts|mjs)$/.test(name) && !name.endsWith('.d.ts'));
   });
-  return new Map(files.map((file) => readSource(root, file)).map((source) => [source.path, source]));
+  return new Map(
+    files.map((file) => readSource(root, file)).map((source) => [source.path, source]),
+  );
 }
 
 function readSource(root: string, file: string): Source {
   const text = readFileSync(file, 'utf8');
   const { program, module, errors } = parseSync(file, text);
   if (errors.length > 0) throw new Error(`${file}: ${errors[0]?.message}`);
-  const dynamic = module.dynamicImports.map(({ moduleRequest }) => text.slice(moduleRequest.start + 1, moduleRequest.end - 1));
+  const dynamic = module.dynamicImports.map(({ moduleRequest }) =>
+    text.slice(moduleRequest.start + 1, moduleRequest.end - 1),
+  );
   const specifiers = [
     ...module.staticImports.map(({ moduleRequest }) => moduleRequest.value),
-    ...module.staticExports.flatMap(({ entries }) => entries.flatMap(({ moduleRequest }) => moduleRequest?.value ?? [])),
+    ...module.staticExports.flatMap(({ entries }) =>
+      entries.flatMap(({ moduleRequest }) => moduleRequest?.value ?? []),
+    ),
     // A path that is computed names no file here (the registry reads the folder).
-    ...dynamic.filter((_, index) => /^['"`]/.test(text.slice(module.dynamicImports[index]?.moduleRequest.start ?? 0))),
+    ...dynamic.filter((_, index) =>
+      /^['"`]/.test(text.slice(module.dynamicImports[index]?.moduleRequest.start ?? 0)),
+    ),
   ];
   const source: Source = { path: pathIn(root, file), imports: [], outside: [], literals: [] };
   for (const specifier of new Set(specifiers)) {
-    if (specifier.startsWith('.')) source.imports.push(pathIn(root, sourceOf(resolve(dirname(file), specifier))));
+    if (specifier.startsWith('.'))
+      source.imports.push(pathIn(root, sourceOf(resolve(dirname(file), specifier))));
     else source.outside.push(specifier);
   }
   new Visitor({
     Literal(node) {
-      if (typeof node.value === 'string' && !specifiers.includes(node.value)) source.literals.push(node.value);
+      if (typeof node.value === 'string' && !specifiers.includes(node.value))
+        source.literals.push(node.value);
     },
     TemplateElement(node) {
       source.literals.push(node.value.cooked ?? node.value.raw);
@@ -70,10 +81,29 @@ const ownerOf = (path: string) => /^modes\/([^/.]+)/.exec(path)?.[1];
 
 /** What in lib/ is for everybody: the stones, this machine, and the kit for authors of modes. */
 const GROUND = /^lib\/([^/]+|(os|kit)\/.+)$/;
-const WINGS = ['record', 'statistics', 'report', 'auth', 'model', 'task', 'census', 'sandbox', 'match', 'probes', 'session'] as const;
+const WINGS = [
+  'record',
+  'statistics',
+  'report',
+  'auth',
+  'model',
+  'task',
+  'census',
+  'sandbox',
+  'match',
+  'probes',
+  'session',
+] as const;
 const BELOW_SANDBOX = ['auth', 'model', 'task', 'statistics', 'record', 'ground'] as const;
 
-type Floor = (typeof WINGS)[number] | 'cli' | 'commands' | 'server' | 'modes' | 'ground' | 'elsewhere';
+type Floor =
+  | (typeof WINGS)[number]
+  | 'cli'
+  | 'commands'
+  | 'server'
+  | 'modes'
+  | 'ground'
+  | 'elsewhere';
 
 function floorOf(path: string): Floor {
   if (path === 'cli.ts') return 'cli';
@@ -107,15 +137,22 @@ const MAY: Record<Floor, readonly Floor[]> = {
 /** What a report may not lead to: it has to build on a machine with no runtime. */
 const RUNS_THINGS = /^(lib\/os\/exec\.ts|lib\/match\/run\.ts|modes\/.*)$/;
 
-/** Every edge that points the wrong way, every circle, and what stands in the wrong place, one sentence each; empty when all is well. */
+/**
+ * Every edge that points the wrong way, every circle, and what stands in the wrong place, one
+ * sentence each; empty when all is well.
+ */
 export function violations(sources: Map<string, Source>): string[] {
-  const modeIds = [...sources.keys()].flatMap((path) => /^modes\/([^/]+)\.\w+$/.exec(path)?.[1] ?? []);
+  const modeIds = [...sources.keys()].flatMap(
+    (path) => /^modes\/([^/]+)\.\w+$/.exec(path)?.[1] ?? [],
+  );
   const found: string[] = [];
   for (const source of sources.values()) {
     const floor = floorOf(source.path);
     for (const target of source.imports) {
-      const own = floorOf(target) === floor && (floor !== 'modes' || isOwnPart(source.path, target));
-      if (!own && !MAY[floor].includes(floorOf(target))) found.push(`${source.path} imports ${target}`);
+      const own =
+        floorOf(target) === floor && (floor !== 'modes' || isOwnPart(source.path, target));
+      if (!own && !MAY[floor].includes(floorOf(target)))
+        found.push(`${source.path} imports ${target}`);
     }
     if (source.path.startsWith('lib/report/')) {
       const way = wayTo(sources, source.path);
@@ -132,11 +169,17 @@ export function violations(sources: Map<string, Source>): string[] {
   return [...found, ...circles(sources)];
 }
 
-const isOwnPart = (from: string, target: string) => /^modes\/[^/]+\//.test(target) && ownerOf(target) === ownerOf(from);
+const isOwnPart = (from: string, target: string) =>
+  /^modes\/[^/]+\//.test(target) && ownerOf(target) === ownerOf(from);
 
-/** The mode that is the only one to import a file of lib/; undefined where there are several, or others. */
+/**
+ * The mode that is the only one to import a file of lib/; undefined where there are several, or
+ * others.
+ */
 function onlyModeOf(sources: Map<string, Source>, path: string): string | undefined {
-  const importers = [...sources.values()].filter(({ imports }) => imports.includes(path)).map((source) => source.path);
+  const importers = [...sources.values()]
+    .filter(({ imports }) => imports.includes(path))
+    .map((source) => source.path);
   const modes = new Set(importers.map((importer) => ownerOf(importer)));
   return modes.size === 1 ? [...modes][0] : undefined;
 }

@@ -1,4 +1,5 @@
-// The environment of this machine as a user in the project's own folder has it: the shell's, and what the rig wrote into .env.
+// The environment of this machine as a user in the project's own folder has it: the shell's, and
+// what the rig wrote into .env.
 import type { Env } from '../../lib/contract.js';
 import { packageRoot } from '../../lib/package.js';
 import { loadInputs } from '../../lib/sandbox/settings.js';

@@ -1,9 +1,13 @@
-// Every test run has a temporary folder of its own, gone with it: whatever a test, or a test that broke off, leaves there is nobody's.
+// Every test run has a temporary folder of its own, gone with it: whatever a test, or a test that
+// broke off, leaves there is nobody's.
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Before the workers start, so that they and all that they start have it; asked once for each project, it makes one for all. */
+/**
+ * Before the workers start, so that they and all that they start have it; asked once for each
+ * project, it makes one for all.
+ */
 export default function setup(): (() => void) | undefined {
   if (process.env.CAGEMATCH_TESTS) return undefined;
   process.env.CAGEMATCH_TESTS = 'have a temporary folder';

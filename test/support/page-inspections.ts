@@ -1,4 +1,5 @@
-// What is looked at in a page that is open in a browser: expressions that run there, each with what is wrong as its value.
+// What is looked at in a page that is open in a browser: expressions that run there, each with what
+// is wrong as its value.
 
 /** Elements that reach beyond the page, other than those that scroll in a box of their own. */
 export const TOO_WIDE = `(() => {

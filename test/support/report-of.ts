@@ -1,4 +1,5 @@
-// The report of hand-made events, which themselves and which as a document have the shapes that are promised.
+// The report of hand-made events, which themselves and which as a document have the shapes that are
+// promised.
 import { expect } from 'vitest';
 import { eventSchema, type MatchEvent } from '../../lib/record/types.js';
 import { reportSchema } from '../../lib/report/document.js';

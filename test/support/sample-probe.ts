@@ -1,4 +1,5 @@
-// A probe that never was: seven rows, some forty cells, walls and kinds of work, with every verdict and gap that there is to show.
+// A probe that never was: seven rows, some forty cells, walls and kinds of work, with every verdict
+// and gap that there is to show.
 import type { Direction, ProbeEvent, Sweep, SyncCell, Wall } from '../../lib/record/probe.js';
 import type { MatchEvent } from '../../lib/record/types.js';
 import type { ProbeDocument } from '../../lib/report/probe/document.js';
@@ -28,9 +29,24 @@ export const probeEnded = (how: Of<'probe-ended'>['how'] = 'done'): ProbeEvent =
   how,
 });
 
-export const synced = (entry: string, cell: SyncCell): ProbeEvent => ({ type: 'synced', atMs: 10, entry, cell });
-export const walled = (entry: string, wall: Wall): ProbeEvent => ({ type: 'walled', atMs: 20, entry, wall });
-const swept = (entry: string, sweep: Sweep): ProbeEvent => ({ type: 'swept', atMs: 25, entry, sweep });
+export const synced = (entry: string, cell: SyncCell): ProbeEvent => ({
+  type: 'synced',
+  atMs: 10,
+  entry,
+  cell,
+});
+export const walled = (entry: string, wall: Wall): ProbeEvent => ({
+  type: 'walled',
+  atMs: 20,
+  entry,
+  wall,
+});
+const swept = (entry: string, sweep: Sweep): ProbeEvent => ({
+  type: 'swept',
+  atMs: 25,
+  entry,
+  sweep,
+});
 export const worked = (entry: string, round: number, work: Of<'worked'>['work']): ProbeEvent => ({
   type: 'worked',
   atMs: 30,
@@ -39,7 +55,8 @@ export const worked = (entry: string, round: number, work: Of<'worked'>['work'])
   work,
 });
 /** What a match and a probe have in common. */
-export const rowOf = (...args: Parameters<typeof row>): ProbeEvent[] => row(...args) as Extract<MatchEvent, ProbeEvent>[];
+export const rowOf = (...args: Parameters<typeof row>): ProbeEvent[] =>
+  row(...args) as Extract<MatchEvent, ProbeEvent>[];
 
 const ROWS: Parameters<typeof row>[] = [
   ['host', { letter: '-', title: 'Host', isolation: 'none' }],
@@ -52,9 +69,17 @@ const ROWS: Parameters<typeof row>[] = [
 ];
 export const ENTRIES = ROWS.map(([entry]) => entry);
 
-/** A variable is where it has to be; a file too; and in one row the gateway's way leaks, and one place could not be looked at. */
+/**
+ * A variable is where it has to be; a file too; and in one row the gateway's way leaks, and one
+ * place could not be looked at.
+ */
 function sweepsOf(entry: string): Sweep[] {
-  const clean = (place: string) => ({ place, verdict: 'clean' as const, hits: [], detail: '41 looks at 120 processes' });
+  const clean = (place: string) => ({
+    place,
+    verdict: 'clean' as const,
+    hits: [],
+    detail: '41 looks at 120 processes',
+  });
   const found = (place: string, ...hits: [where: string, shape: string][]) => ({
     place,
     verdict: 'found' as const,
@@ -65,13 +90,26 @@ function sweepsOf(entry: string): Sweep[] {
     entry === 'docker:runsc'
       ? [
           found('argv', ['curl (pid 4711)', 'raw']),
-          { place: 'logs', verdict: 'gap' as const, hits: [], detail: 'docker logs: no such container' },
+          {
+            place: 'logs',
+            verdict: 'gap' as const,
+            hits: [],
+            detail: 'docker logs: no such container',
+          },
         ]
       : [clean('argv'), clean('logs')];
   return [
     { path: 'gateway', delivered: 'yes', places: gateway },
-    { path: 'env', delivered: 'yes', places: [clean('argv'), found('guest-environ', ['what the agent was started with', 'raw'])] },
-    { path: 'file', delivered: entry === 'incus' ? 'no' : 'yes', places: [found('guest-files', [`/dev/shm/${entry}.json`, 'base64'])] },
+    {
+      path: 'env',
+      delivered: 'yes',
+      places: [clean('argv'), found('guest-environ', ['what the agent was started with', 'raw'])],
+    },
+    {
+      path: 'file',
+      delivered: entry === 'incus' ? 'no' : 'yes',
+      places: [found('guest-files', [`/dev/shm/${entry}.json`, 'base64'])],
+    },
   ];
 }
 
@@ -106,12 +144,26 @@ function cellsOf(entry: string): SyncCell[] {
   const cells = CELLS.flatMap((cell, place) =>
     ALL.map((direction): SyncCell => {
       if (cell.startsWith('shape-') && direction.endsWith('live'))
-        return { cell, direction, verdict: 'not-applicable', detail: 'a shape is whole before launch or after collect' };
+        return {
+          cell,
+          direction,
+          verdict: 'not-applicable',
+          detail: 'a shape is whole before launch or after collect',
+        };
       const other = NOT_SAME[entry]?.[`${cell} ${direction}`];
-      return { cell, direction, verdict: 'same', latencyMs: direction.endsWith('live') ? 1 + place / 10 : 40 + place, ...other };
+      return {
+        cell,
+        direction,
+        verdict: 'same',
+        latencyMs: direction.endsWith('live') ? 1 + place / 10 : 40 + place,
+        ...other,
+      };
     }),
   );
-  return [...cells, { cell: 'modify', direction: 'both', verdict: 'differs', detail: 'the last to write wins' }];
+  return [
+    ...cells,
+    { cell: 'modify', direction: 'both', verdict: 'differs', detail: 'the last to write wins' },
+  ];
 }
 
 const WALLS =
@@ -122,12 +174,28 @@ const WALLS =
 function wallsOf(entry: string): Wall[] {
   const none = entry === 'host';
   return WALLS.map((wall, place): Wall => {
-    if (wall === 'metadata') return { wall, observed: 'gap', evidence: 'no route to 169.254.169.254 on this machine either' };
+    if (wall === 'metadata')
+      return {
+        wall,
+        observed: 'gap',
+        evidence: 'no route to 169.254.169.254 on this machine either',
+      };
     if (entry === 'docker:runsc' && wall === 'fork-limit')
-      return { wall, declared: 'closed', observed: 'open', evidence: 'made 600 processes; the limit is 512' };
+      return {
+        wall,
+        declared: 'closed',
+        observed: 'open',
+        evidence: 'made 600 processes; the limit is 512',
+      };
     const open = none || place > 24 || wall === 'dns' || (wall === 'tcp-out' && entry !== 'native');
-    const promised = none || place % 3 === 0 ? {} : { declared: open ? ('open' as const) : ('closed' as const) };
-    return { wall, ...promised, observed: open ? 'open' : 'closed', evidence: `${wall} of ${entry}: ${open ? 'it was there' : 'EPERM'}` };
+    const promised =
+      none || place % 3 === 0 ? {} : { declared: open ? ('open' as const) : ('closed' as const) };
+    return {
+      wall,
+      ...promised,
+      observed: open ? 'open' : 'closed',
+      evidence: `${wall} of ${entry}: ${open ? 'it was there' : 'EPERM'}`,
+    };
   });
 }
 
@@ -139,9 +207,17 @@ const KINDS =
 const worksOf = (entry: string, place: number, round: number): ProbeEvent[] =>
   KINDS.map((probe, kind) => {
     if (probe === 'dns' && entry !== 'host')
-      return worked(entry, round, { probe, opMs: { gap: 'not-applicable' }, detail: 'no resolver inside answers for this machine' });
+      return worked(entry, round, {
+        probe,
+        opMs: { gap: 'not-applicable' },
+        detail: 'no resolver inside answers for this machine',
+      });
     const slow = entry === 'docker:runsc' && probe === 'spawn' ? 40 : 1;
-    return worked(entry, round, { probe, opMs: slow * (1 + place * (0.1 + kind / 20)) * (1 + ((round * 7 + place) % 5) / 100), ops: 50 });
+    return worked(entry, round, {
+      probe,
+      opMs: slow * (1 + place * (0.1 + kind / 20)) * (1 + ((round * 7 + place) % 5) / 100),
+      ops: 50,
+    });
   });
 
 const BROKE_OFF: ProbeEvent = {
@@ -166,7 +242,15 @@ export function sampleProbeEvents(): ProbeEvent[] {
       reason: 'FLY_API_TOKEN is not set',
       hint: 'fly tokens create deploy',
     },
-    ...ENTRIES.map((entry): ProbeEvent => ({ type: 'prepared', atMs: 4, entry, imageMs: 12, image: `sha256:${entry}` })),
+    ...ENTRIES.map(
+      (entry): ProbeEvent => ({
+        type: 'prepared',
+        atMs: 4,
+        entry,
+        imageMs: 12,
+        image: `sha256:${entry}`,
+      }),
+    ),
     ...ENTRIES.flatMap((entry): ProbeEvent[] => [
       { type: 'probing', atMs: 5, entry, what: 'sync' },
       ...cellsOf(entry)
@@ -184,7 +268,12 @@ export function sampleProbeEvents(): ProbeEvent[] {
         ...worksOf(entry, place, round),
       ]),
     ),
-    { type: 'warning', atMs: 50, code: 'swept', message: 'podman: removed container x, which its run had left' },
+    {
+      type: 'warning',
+      atMs: 50,
+      code: 'swept',
+      message: 'podman: removed container x, which its run had left',
+    },
     probeEnded(),
   ];
 }

@@ -95,10 +95,22 @@ export function sampleReport(n = 10, { burst = true } = {}): Report {
     { kind: 'container', id: 'cagematch-2' },
   ];
   podman.failures = [
-    { run: 'podman#3', outcome: { status: 'failed', cause: 'timeout', message: 'no result after 120 s', hint: '--timeout 300' } },
+    {
+      run: 'podman#3',
+      outcome: {
+        status: 'failed',
+        cause: 'timeout',
+        message: 'no result after 120 s',
+        hint: '--timeout 300',
+      },
+    },
     {
       run: 'podman#4',
-      outcome: { status: 'failed', cause: 'sandbox', message: 'podman run ended with exit code 125: netavark: no such bridge' },
+      outcome: {
+        status: 'failed',
+        cause: 'sandbox',
+        message: 'podman run ended with exit code 125: netavark: no such bridge',
+      },
     },
   ];
   podman.options = { network: 'none', tmpfs: true, memoryMiB: 2048 };
@@ -156,25 +168,38 @@ export function sampleReport(n = 10, { burst = true } = {}): Report {
     comparisons: comparisonsOf(modes, n),
     places: [],
     burst: burst
-      ? [curve('docker', 70, 4), curve('podman', 58, 2, true), curve('docker:runsc', 24, undefined), curve('fly', 40, undefined)]
+      ? [
+          curve('docker', 70, 4),
+          curve('podman', 58, 2, true),
+          curve('docker:runsc', 24, undefined),
+          curve('fly', 40, undefined),
+        ]
       : [],
     recommendation: {
       pareto: ['host', 'docker', 'docker:runsc'],
       dominated: [{ entry: 'incus', by: 'docker' }],
       breakEven: [
         { entry: 'docker', against: 'host', kind: 'negligible', workMs: 4100, ci95: [3900, 4300] },
-        { entry: 'docker', against: 'podman', kind: 'overtakes', workMs: 61_300, ci95: [44_000, 93_000] },
+        {
+          entry: 'docker',
+          against: 'podman',
+          kind: 'overtakes',
+          workMs: 61_300,
+          ci95: [44_000, 93_000],
+        },
       ],
       profiles: [
         {
           profile: 'short tasks',
-          sentence: 'docker starts 205 ms [196–214] after host, and nothing with walls starts sooner.',
+          sentence:
+            'docker starts 205 ms [196–214] after host, and nothing with walls starts sooner.',
           rows: ['docker', 'host'],
           best: ['docker'],
         },
         {
           profile: 'long tasks',
-          sentence: 'After 4.1 s of work the startup of docker is less than 5 % of it: choose by isolation.',
+          sentence:
+            'After 4.1 s of work the startup of docker is less than 5 % of it: choose by isolation.',
           rows: ['docker'],
           best: ['docker'],
         },
@@ -185,26 +210,45 @@ export function sampleReport(n = 10, { burst = true } = {}): Report {
           best: ['docker'],
         },
       ],
-      silent: [{ profile: 'hostile code', why: 'no row with a kernel of its own passed, other than stand-ins' }],
+      silent: [
+        {
+          profile: 'hostile code',
+          why: 'no row with a kernel of its own passed, other than stand-ins',
+        },
+      ],
     },
     gaps: [
-      ...Object.keys(vm.phasesMs).map((value) => ({ entry: 'incus:vm', value, gap: 'not-reached' })),
+      ...Object.keys(vm.phasesMs).map((value) => ({
+        entry: 'incus:vm',
+        value,
+        gap: 'not-reached',
+      })),
       { entry: 'fly', value: 'cost.memoryPeakBytes', gap: 'other-machine' },
       { entry: 'fly', value: 'cost.cpuMs', gap: 'other-machine' },
       { entry: 'fly', value: 'cost.sandboxBytes', gap: 'not-attributable' },
       { entry: 'host', value: 'cost.imageBytes', gap: 'not-applicable' },
     ],
-    warnings: [{ code: 'busy', message: 'the load was 1.92 on 2 cores when the match ended: something else ran beside it' }],
+    warnings: [
+      {
+        code: 'busy',
+        message: 'the load was 1.92 on 2 cores when the match ended: something else ran beside it',
+      },
+    ],
   };
 }
 
 function comparisonsOf(modes: readonly ModeReport[], n: number): Report['comparisons'] {
-  const rows = modes.flatMap((mode) => ('gap' in mode.startupMs ? [] : [{ entry: mode.entry, ms: mode.startupMs.median }]));
+  const rows = modes.flatMap((mode) =>
+    'gap' in mode.startupMs ? [] : [{ entry: mode.entry, ms: mode.startupMs.median }],
+  );
   return rows.flatMap((a, index) =>
     rows.slice(index + 1).map((b) => {
       const ratio = a.ms / b.ms;
       const ci95: [number, number] = [ratio * 0.95, ratio * 1.04];
-      const differenceMs = { median: a.ms - b.ms, ci95: [a.ms - b.ms - 20, a.ms - b.ms + 18] as [number, number] };
+      const differenceMs = {
+        median: a.ms - b.ms,
+        ci95: [a.ms - b.ms - 20, a.ms - b.ms + 18] as [number, number],
+      };
       if (n < 6)
         return {
           a: a.entry,
@@ -229,13 +273,21 @@ function comparisonsOf(modes: readonly ModeReport[], n: number): Report['compari
         ci95,
         differenceMs,
         ...verdict,
-        total: b.entry === 'fly' ? gap('not-reported') : { ratio: ratio * 1.1, ci95, differenceMs, ...verdict },
+        total:
+          b.entry === 'fly'
+            ? gap('not-reported')
+            : { ratio: ratio * 1.1, ci95, differenceMs, ...verdict },
       };
     }),
   );
 }
 
-function curve(entry: string, most: number, stopsAt: number | undefined, fails = false): Report['burst'][number] {
+function curve(
+  entry: string,
+  most: number,
+  stopsAt: number | undefined,
+  fails = false,
+): Report['burst'][number] {
   const levels = [1, 2, 4, 8].slice(0, fails ? 3 : 4);
   return {
     entry,
@@ -247,10 +299,15 @@ function curve(entry: string, most: number, stopsAt: number | undefined, fails =
         n,
         passed: fails && level === 4 ? n - 3 : n,
         runsPerMinute: summaryAround(rate, 5, level, 0.2),
-        startupMs: fails && level === 4 ? gap('not-reached') : summaryAround(300 + (9000 / most) * (1 + level * 0.7), n, level + 1, 0.2),
+        startupMs:
+          fails && level === 4
+            ? gap('not-reached')
+            : summaryAround(300 + (9000 / most) * (1 + level * 0.7), n, level + 1, 0.2),
       };
     }),
-    leftOut: fails ? [{ level: 8, reason: '8 at once need some 2.9 GiB of memory, and 2.1 GiB are free' }] : [],
+    leftOut: fails
+      ? [{ level: 8, reason: '8 at once need some 2.9 GiB of memory, and 2.1 GiB are free' }]
+      : [],
     stopsAt: stopsAt ?? gap('too-few-runs'),
   };
 }

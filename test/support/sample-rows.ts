@@ -23,7 +23,11 @@ function quantile(samples: readonly number[], share: number): number {
 
 /** Not the project's statistics: round numbers that have the right shape. */
 export function summary(samples: number[]): Summary {
-  const [low, median, high] = [quantile(samples, 0.3), quantile(samples, 0.5), quantile(samples, 0.7)];
+  const [low, median, high] = [
+    quantile(samples, 0.3),
+    quantile(samples, 0.5),
+    quantile(samples, 0.7),
+  ];
   return {
     median,
     ci95: samples.length < 6 ? TOO_FEW : [low, high],
@@ -39,7 +43,11 @@ export function summary(samples: number[]): Summary {
 
 export const summaryAround = (centre: number, n: number, seed: number, spread = 0.06): Summary => {
   const random = noise(seed);
-  return summary(Array.from({ length: n }, () => Math.max(0, centre * (1 + spread * random() * random() + spread * 0.4 * random()))));
+  return summary(
+    Array.from({ length: n }, () =>
+      Math.max(0, centre * (1 + spread * random() * random() + spread * 0.4 * random())),
+    ),
+  );
 };
 
 interface Shape {
@@ -70,7 +78,11 @@ export function row(entry: string, n: number, seed: number, shape: Shape): ModeR
     workspace: 'bind',
     required: false,
     standIn: false,
-    detection: { status: 'ready', version: '20.10.24+dfsg1', facts: { storage: 'overlay2', 'OCI runtime': 'runc 1.1.5', rootless: false } },
+    detection: {
+      status: 'ready',
+      version: '20.10.24+dfsg1',
+      facts: { storage: 'overlay2', 'OCI runtime': 'runc 1.1.5', rootless: false },
+    },
     image: 'sha256:0f3c1d9e5b7a64c2a9c1be0c5d0e7d36f1a24c8be0aa4be1f5f0c9d3a7e4b812',
     n,
     passed: n,
@@ -148,7 +160,12 @@ export function unprepared(entry: string): ModeReport {
     failures: [
       {
         run: `${entry} prepare`,
-        outcome: { status: 'failed', cause: 'image', message: 'vhost_vsock is not there: no VM boots here', hint: 'modprobe vhost_vsock' },
+        outcome: {
+          status: 'failed',
+          cause: 'image',
+          message: 'vhost_vsock is not there: no VM boots here',
+          hint: 'modprobe vhost_vsock',
+        },
       },
     ],
   };

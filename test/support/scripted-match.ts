@@ -1,4 +1,5 @@
-// Whole matches on a mode that a test plays: the real host mode underneath, every call noted, and an agent that is a few lines of this process.
+// Whole matches on a mode that a test plays: the real host mode underneath, every call noted, and
+// an agent that is a few lines of this process.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -36,7 +37,10 @@ export interface Part {
   mode?(real: Mode): Partial<Mode>;
 }
 
-/** @param calls every call of launch, agent, destroy and what `part.mode` notes, in order, with the sandbox' name */
+/**
+ * @param calls every call of launch, agent, destroy and what `part.mode` notes, in order, with the
+ *   sandbox' name
+ */
 export function scriptedMode(calls: string[], part: Part = {}): Mode {
   let runs = 0;
   const mode: Mode = {
@@ -65,7 +69,12 @@ export function scriptedMode(calls: string[], part: Part = {}): Mode {
 async function* play(agent: Agent, part: Part): AsyncGenerator<ExecEvent> {
   const startMs = monotonic();
   const mark = agent.command.argv[3];
-  const line = (text: string, atMs = monotonic()): ExecEvent => ({ type: 'line', stream: 'stdout', text, atMs });
+  const line = (text: string, atMs = monotonic()): ExecEvent => ({
+    type: 'line',
+    stream: 'stdout',
+    text,
+    atMs,
+  });
   const nonce = readFileSync(join(agent.command.cwd, 'nonce.txt'), 'utf8');
   await part.agent?.(agent);
   if (part.startupMs) yield line(`${mark} request {}`, startMs + part.startupMs(agent.run));
@@ -97,7 +106,10 @@ export const entryOf = (mode: Mode, change: Partial<PlannedRow> = {}): PlannedRo
   ...change,
 });
 
-export async function runScriptedMatch(entries: PlannedRow[], change: Partial<MatchSettings> & { onEvent?(event: MatchEvent): void } = {}) {
+export async function runScriptedMatch(
+  entries: PlannedRow[],
+  change: Partial<MatchSettings> & { onEvent?(event: MatchEvent): void } = {},
+) {
   const task = bundledTask('hello');
   const gateway = createGateway(replayAnswer(readCassette(task.cassette)));
   onTestFinished(() => gateway.close());
@@ -108,7 +120,11 @@ export async function runScriptedMatch(entries: PlannedRow[], change: Partial<Ma
       change.onEvent?.(event);
     },
   });
-  const base = { env: { PATH: process.env.PATH ?? '' }, uid: process.getuid?.(), platform: process.platform };
+  const base = {
+    env: { PATH: process.env.PATH ?? '' },
+    uid: process.getuid?.(),
+    platform: process.platform,
+  };
   try {
     await runMatch({
       entries,
@@ -130,7 +146,8 @@ export async function runScriptedMatch(entries: PlannedRow[], change: Partial<Ma
   } finally {
     record.close();
   }
-  const eventsOf = <T extends MatchEvent['type']>(type: T) => events.filter((event): event is EventOf<T> => event.type === type);
+  const eventsOf = <T extends MatchEvent['type']>(type: T) =>
+    events.filter((event): event is EventOf<T> => event.type === type);
   return { events, eventsOf, runs: eventsOf('run-ended') };
 }
 

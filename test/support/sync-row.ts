@@ -1,4 +1,5 @@
-// The truth table of one row that a test plays: the real host mode underneath, with what the test changes about it.
+// The truth table of one row that a test plays: the real host mode underneath, with what the test
+// changes about it.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,7 +17,8 @@ import { entryOf } from './scripted-match.js';
 export const SMALL: SyncSize = { files: 40, bigBytes: 3 << 20, boundMs: 1500 };
 
 /** How a cell is written in these tests. */
-export const nameOf = ({ direction, cell }: Pick<SyncCell, 'direction' | 'cell'>) => `${direction} ${cell}`;
+export const nameOf = ({ direction, cell }: Pick<SyncCell, 'direction' | 'cell'>) =>
+  `${direction} ${cell}`;
 
 export interface Table {
   cells: SyncCell[];
@@ -28,7 +30,11 @@ export interface Table {
 }
 
 export async function tableOf(mode: Mode, size = SMALL): Promise<Table> {
-  const ctx = modeContext(mode.id, { env: { PATH: process.env.PATH ?? '' }, uid: process.getuid?.(), platform: process.platform });
+  const ctx = modeContext(mode.id, {
+    env: { PATH: process.env.PATH ?? '' },
+    uid: process.getuid?.(),
+    platform: process.platform,
+  });
   const subject: Subject = {
     entry: entryOf(mode, { workspace: mode.workspace }),
     ctx,
@@ -39,7 +45,11 @@ export async function tableOf(mode: Mode, size = SMALL): Promise<Table> {
     timeoutMs: 50_000,
   };
   const cells: SyncCell[] = [];
-  const failure: unknown = await probeSync(subject, (cell) => cells.push(syncCellSchema.parse(cell)), size).then(
+  const failure: unknown = await probeSync(
+    subject,
+    (cell) => cells.push(syncCellSchema.parse(cell)),
+    size,
+  ).then(
     () => undefined,
     (error) => error,
   );
@@ -52,7 +62,10 @@ export async function tableOf(mode: Mode, size = SMALL): Promise<Table> {
   };
 }
 
-/** Does something to the workspace, as a shell script, when it goes in (`launch`) and when it comes back (`collect`). */
+/**
+ * Does something to the workspace, as a shell script, when it goes in (`launch`) and when it comes
+ * back (`collect`).
+ */
 export function spoiled(scripts: { launch: string; collect: string }): Mode {
   return {
     ...host,
@@ -68,7 +81,8 @@ export function spoiled(scripts: { launch: string; collect: string }): Mode {
 
 const WHOLE = {
   in: (workspace: string, copy: string) => sh('cp -a . "$1"', workspace, copy),
-  out: (copy: string, workspace: string) => sh('find . -mindepth 1 -delete && cp -a "$1/." .', workspace, copy),
+  out: (copy: string, workspace: string) =>
+    sh('find . -mindepth 1 -delete && cp -a "$1/." .', workspace, copy),
 };
 
 /** As a remote guest's workspace travels. */
@@ -88,7 +102,8 @@ export const ARCHIVED: typeof WHOLE = {
 /**
  * A mode whose guests work in a copy: it is made at launch, and brought back at collect.
  * @param how it travels
- * @param meanwhile a script that runs in between, again and again, in the workspace, with the copy as $1
+ * @param meanwhile a script that runs in between, again and again, in the workspace, with the copy
+ *   as $1
  */
 export function copying(how = WHOLE, meanwhile?: string): Mode {
   const base = mkdtempSync(join(tmpdir(), 'test-of-cagematch-'));
@@ -121,6 +136,10 @@ export function copying(how = WHOLE, meanwhile?: string): Mode {
 }
 
 async function sh(script: string, cwd: string, ...args: string[]): Promise<void> {
-  const ran = await capture(['/bin/sh', '-ec', script, 'sh', ...args], { env: { PATH: process.env.PATH ?? '' }, cwd, timeoutMs: 20_000 });
+  const ran = await capture(['/bin/sh', '-ec', script, 'sh', ...args], {
+    env: { PATH: process.env.PATH ?? '' },
+    cwd,
+    timeoutMs: 20_000,
+  });
   if (ran.end.type !== 'exit' || ran.end.code !== 0) throw new Error(`${script}: ${ran.stderr}`);
 }

@@ -7,6 +7,8 @@ import { onTestFinished } from 'vitest';
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'test-of-cagematch-'));
   // A program that the test has started may still write its last file.
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }));
+  onTestFinished(() =>
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }),
+  );
   return folder;
 }

@@ -1,4 +1,5 @@
-// The API as a test plays it: over TLS, from a cassette, to the real agent; it keeps what was asked of it.
+// The API as a test plays it: over TLS, from a cassette, to the real agent; it keeps what was asked
+// of it.
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { createSecureServer } from 'node:http2';

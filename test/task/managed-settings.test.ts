@@ -1,4 +1,5 @@
-// Settings that an administrator has set for the agent on this machine are named, and their values are not.
+// Settings that an administrator has set for the agent on this machine are named, and their values
+// are not.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -24,5 +25,7 @@ test('no file, and one that sets nothing, is no line; one that cannot be read is
   expect(read('{}').line).toBeUndefined();
   expect(read('no JSON').line).toMatch(/is not JSON$/);
   mkdirSync(join(folder, 'folder'));
-  expect(managedSettings('linux', join(folder, 'folder'))).toMatch(/is a folder, not a plain file$/);
+  expect(managedSettings('linux', join(folder, 'folder'))).toMatch(
+    /is a folder, not a plain file$/,
+  );
 });

@@ -1,4 +1,5 @@
-// The refactor task: what its verdict believes, and the whole of its session replayed by the real agent in every runtime of this machine.
+// The refactor task: what its verdict believes, and the whole of its session replayed by the real
+// agent in every runtime of this machine.
 import { appendFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -23,9 +24,15 @@ function done() {
     writeFileSync(join(workspace, name), change(readFileSync(join(workspace, name), 'utf8')));
   writeFileSync(join(workspace, 'money.mjs'), MONEY);
   for (const name of ['cart.mjs', 'report.mjs'])
-    put(name, (text) => `import { formatMoney } from './money.mjs';\n${text.replaceAll('toFixed', 'x')}`);
+    put(
+      name,
+      (text) => `import { formatMoney } from './money.mjs';\n${text.replaceAll('toFixed', 'x')}`,
+    );
   put('cart.test.mjs', (text) => `${text}// formatMoney\n`);
-  const ran = (id: string, command: string, output: string) => [uses(id, 'Bash', { command }), toolResult(id, output)];
+  const ran = (id: string, command: string, output: string) => [
+    uses(id, 'Bash', { command }),
+    toolResult(id, output),
+  ];
   const lines = [
     init(),
     ...ran('before', 'node --test', TESTED),
@@ -42,42 +49,83 @@ function done() {
   };
   const without = (word: string) => verify(lines.filter((line) => !line.includes(word)));
   const refused = (message: string) =>
-    verify(lines.map((line) => (line.includes('File created successfully') ? toolResult('made', message, true) : line)));
+    verify(
+      lines.map((line) =>
+        line.includes('File created successfully') ? toolResult('made', message, true) : line,
+      ),
+    );
   return { workspace, put, verify, without, refused, nonce };
 }
 
 describe('the verdict', () => {
   test('passes where both modules leave the formatting to the third, the tests passed twice, and the report was run', () => {
-    expect(done().verify()).toEqual({ outcome: { status: 'passed' }, sync: { in: 'yes', out: 'yes' } });
+    expect(done().verify()).toEqual({
+      outcome: { status: 'passed' },
+      sync: { in: 'yes', out: 'yes' },
+    });
   });
 
   test.each([
-    ['cart.mjs still formats by itself', 'verifier', (at) => at.put('cart.mjs', (text) => `${text}toFixed`), /^cart\.mjs does not leave/],
-    ['report.mjs does not use it', 'verifier', (at) => at.put('report.mjs', () => '\n'), /^report\.mjs does not leave/],
+    [
+      'cart.mjs still formats by itself',
+      'verifier',
+      (at) => at.put('cart.mjs', (text) => `${text}toFixed`),
+      /^cart\.mjs does not leave/,
+    ],
+    [
+      'report.mjs does not use it',
+      'verifier',
+      (at) => at.put('report.mjs', () => '\n'),
+      /^report\.mjs does not leave/,
+    ],
     [
       'the module exports something else',
       'verifier',
       (at) => at.put('money.mjs', () => 'export const x = 1;\n'),
       /exports no formatMoney$/,
     ],
-    ['nobody has tested it', 'verifier', (at) => at.put('cart.test.mjs', () => '\n'), /no test of formatMoney$/],
-  ] as [string, string, (at: ReturnType<typeof done>) => void, RegExp][])('fails where %s', (_what, cause, change, message) => {
-    const at = done();
-    change(at);
-    expect(at.verify().outcome).toMatchObject({ status: 'failed', cause, message: expect.stringMatching(message) });
-  });
+    [
+      'nobody has tested it',
+      'verifier',
+      (at) => at.put('cart.test.mjs', () => '\n'),
+      /no test of formatMoney$/,
+    ],
+  ] as [string, string, (at: ReturnType<typeof done>) => void, RegExp][])(
+    'fails where %s',
+    (_what, cause, change, message) => {
+      const at = done();
+      change(at);
+      expect(at.verify().outcome).toMatchObject({
+        status: 'failed',
+        cause,
+        message: expect.stringMatching(message),
+      });
+    },
+  );
 
   test.each([
-    ['the tests were run once only', 'before', 'verifier', /both before and after: seen 1 of 2 times$/],
+    [
+      'the tests were run once only',
+      'before',
+      'verifier',
+      /both before and after: seen 1 of 2 times$/,
+    ],
     ['the report was not run', 'report', 'verifier', /no tool output holds the nonce/],
   ])('fails where %s', (_what, word, cause, message) => {
-    expect(done().without(`"${word}"`).outcome).toMatchObject({ status: 'failed', cause, message: expect.stringMatching(message) });
+    expect(done().without(`"${word}"`).outcome).toMatchObject({
+      status: 'failed',
+      cause,
+      message: expect.stringMatching(message),
+    });
   });
 
   test('blames the agent for a module that it never wrote', () => {
     const { workspace, without } = done();
     rmSync(join(workspace, 'money.mjs'));
-    expect(without('"made"').outcome).toMatchObject({ cause: 'agent', message: 'the agent never wrote money.mjs' });
+    expect(without('"made"').outcome).toMatchObject({
+      cause: 'agent',
+      message: 'the agent never wrote money.mjs',
+    });
   });
 
   test('blames the sandbox for a module that its disk did not take', () => {
@@ -144,14 +192,22 @@ test('the real agent replays it in every runtime that is ready here, and a verif
   onTestFinished(place.close);
   verifiedIn(place.cwd);
   const { PATH, HOME, ...env } = machineEnv;
-  const found = await cagematch(ownHouse, ['detect', '--json'], { cwd: place.cwd, env: { ...env, PATH: PATH ?? '' } });
+  const found = await cagematch(ownHouse, ['detect', '--json'], {
+    cwd: place.cwd,
+    env: { ...env, PATH: PATH ?? '' },
+  });
   const modes = JSON.parse(found.stdout) as {
     mode: string;
     detection: { status: string; variants?: { id: string; onRequest?: boolean }[] };
   }[];
   const rows = modes.flatMap(({ mode, detection }) =>
     detection.status === 'ready'
-      ? [mode, ...(detection.variants ?? []).filter(({ onRequest }) => !onRequest).map(({ id }) => `${mode}:${id}`)]
+      ? [
+          mode,
+          ...(detection.variants ?? [])
+            .filter(({ onRequest }) => !onRequest)
+            .map(({ id }) => `${mode}:${id}`),
+        ]
       : [],
   );
   const file = [
@@ -163,16 +219,24 @@ test('the real agent replays it in every runtime that is ready here, and a verif
     '  - { mode: host, label: refactor, task: refactor }',
   ];
   writeFileSync(join(place.cwd, 'match.yaml'), file.join('\n'));
-  const { stdout } = await cagematch(ownHouse, ['run', '-f', 'match.yaml', '--allow-host', '--json', '-'], {
-    cwd: place.cwd,
-    env: { ...env, PATH: PATH ?? '' },
-  });
+  const { stdout } = await cagematch(
+    ownHouse,
+    ['run', '-f', 'match.yaml', '--allow-host', '--json', '-'],
+    {
+      cwd: place.cwd,
+      env: { ...env, PATH: PATH ?? '' },
+    },
+  );
   const { runs, modes: reportedModes } = JSON.parse(stdout) as {
     runs: { entry: string; outcome: object; sync: object; leftovers: object }[];
     modes: { entry: string; task: string }[];
   };
-  expect(reportedModes).toContainEqual(expect.objectContaining({ entry: 'host@hello', task: 'hello' }));
-  expect(runs.map(({ entry }) => entry)).toEqual(expect.arrayContaining(['host', 'host@hello', 'host@refactor']));
+  expect(reportedModes).toContainEqual(
+    expect.objectContaining({ entry: 'host@hello', task: 'hello' }),
+  );
+  expect(runs.map(({ entry }) => entry)).toEqual(
+    expect.arrayContaining(['host', 'host@hello', 'host@refactor']),
+  );
   // A runtime whose image cannot be had here has no run.
   for (const { entry, outcome, sync, leftovers } of runs)
     expect({ entry, outcome, sync, leftovers }).toEqual({

@@ -2,7 +2,17 @@
 import { describe, expect, test } from 'vitest';
 import { outcomeSchema } from '../../lib/record/types.js';
 import { agentFailure, startTranscript } from '../../lib/task/transcript.js';
-import { apiRetry, assistantText, hookStarted, init, result, toolResult, userText, uses, writes } from '../support/agent-lines.js';
+import {
+  apiRetry,
+  assistantText,
+  hookStarted,
+  init,
+  result,
+  toolResult,
+  userText,
+  uses,
+  writes,
+} from '../support/agent-lines.js';
 
 function read(lines: string[], stderr: string[] = []) {
   const transcript = startTranscript();
@@ -54,13 +64,11 @@ describe('a transcript', () => {
 
   test('tells which line is the result', () => {
     const transcript = startTranscript();
-    expect([init(), assistantText('hi'), 'garbage', '', result()].map((line) => transcript.read(line, 'stdout').result)).toEqual([
-      false,
-      false,
-      false,
-      false,
-      true,
-    ]);
+    expect(
+      [init(), assistantText('hi'), 'garbage', '', result()].map(
+        (line) => transcript.read(line, 'stdout').result,
+      ),
+    ).toEqual([false, false, false, false, true]);
   });
 
   test('a result on stderr is no result', () => {
@@ -70,12 +78,24 @@ describe('a transcript', () => {
   });
 
   test('counts what is no JSON object, and passes over objects that it does not know', () => {
-    const lines = ['Segmentation fault', '{"type":"assist', '', '   ', '{"type":"rate_limit_event"}', 'null', '[]', '42', apiRetry(529)];
+    const lines = [
+      'Segmentation fault',
+      '{"type":"assist',
+      '',
+      '   ',
+      '{"type":"rate_limit_event"}',
+      'null',
+      '[]',
+      '42',
+      apiRetry(529),
+    ];
     expect(read(lines)).toMatchObject({ garbage: 5, toolOutputs: [], writes: [] });
   });
 
   test('the output of a tool that was never called is of an unknown tool', () => {
-    expect(read([toolResult('toolu_9', 'text')]).toolOutputs).toEqual([{ tool: 'unknown', text: 'text', isError: false }]);
+    expect(read([toolResult('toolu_9', 'text')]).toolOutputs).toEqual([
+      { tool: 'unknown', text: 'text', isError: false },
+    ]);
   });
 
   test('what the user is quoted with is no output of a tool', () => {
@@ -96,16 +116,21 @@ describe('a transcript', () => {
       transcript.read(writes(`toolu_${nth}`, '/workspace/big', text), 'stdout');
       transcript.read(toolResult(`toolu_${nth}`, text), 'stdout');
     }
-    const kept = [...transcript.writes.map((item) => item.content), ...transcript.toolOutputs.map((item) => item.text)];
+    const kept = [
+      ...transcript.writes.map((item) => item.content),
+      ...transcript.toolOutputs.map((item) => item.text),
+    ];
     expect(kept.reduce((sum, part) => sum + part.length, 0)).toBeLessThan(64 * 1024 * 1024);
     expect(transcript.writes.at(-1)?.content).toBe(text);
   });
 
   test('keeps a bounded number of things that are short, and matches each refusal with its own call', () => {
     const transcript = startTranscript();
-    for (let nth = 0; nth < 50_000; nth += 1) transcript.read(writes(`toolu_${nth}`, '/workspace/a', ''), 'stdout');
+    for (let nth = 0; nth < 50_000; nth += 1)
+      transcript.read(writes(`toolu_${nth}`, '/workspace/a', ''), 'stdout');
     expect(transcript.writes.length).toBeLessThan(40_000);
-    for (let nth = 49_990; nth < 50_000; nth += 1) transcript.read(toolResult(`toolu_${nth}`, `no ${nth}`, true), 'stdout');
+    for (let nth = 49_990; nth < 50_000; nth += 1)
+      transcript.read(toolResult(`toolu_${nth}`, `no ${nth}`, true), 'stdout');
     expect(transcript.writes.slice(-11).map(({ refusal }) => refusal)).toEqual([
       undefined,
       ...Array.from({ length: 10 }, (_, index) => `no ${49_990 + index}`),
@@ -119,7 +144,10 @@ describe('whom a failure blames', () => {
   });
 
   test('the login: a success that is an error, as the real agent says it', () => {
-    const lines = [init(), result({ is_error: true, result: 'Not logged in · Please run /login', num_turns: 1 })];
+    const lines = [
+      init(),
+      result({ is_error: true, result: 'Not logged in · Please run /login', num_turns: 1 }),
+    ];
     expect(failure(lines, EXIT_1)).toEqual({
       status: 'failed',
       cause: 'auth',
@@ -134,29 +162,58 @@ describe('whom a failure blames', () => {
       'auth',
       'Failed to authenticate. API Error: 401 {"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"}}',
     ],
-    [403, 'auth', 'API Error: 403 {"type":"error","error":{"type":"permission_error","message":"no"}}'],
-    [429, 'rate-limit', 'API Error: 429 {"type":"error","error":{"type":"rate_limit_error","message":"slow down"}}'],
-    [529, 'model', 'API Error: 529 {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'],
-    [500, 'model', 'API Error: 500 {"type":"error","error":{"type":"api_error","message":"Internal server error"}}'],
-    [400, 'model', 'API Error: 400 {"type":"error","error":{"message":"the cassette holds 3 exchanges; the agent asked for number 4"}}'],
+    [
+      403,
+      'auth',
+      'API Error: 403 {"type":"error","error":{"type":"permission_error","message":"no"}}',
+    ],
+    [
+      429,
+      'rate-limit',
+      'API Error: 429 {"type":"error","error":{"type":"rate_limit_error","message":"slow down"}}',
+    ],
+    [
+      529,
+      'model',
+      'API Error: 529 {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}',
+    ],
+    [
+      500,
+      'model',
+      'API Error: 500 {"type":"error","error":{"type":"api_error","message":"Internal server error"}}',
+    ],
+    [
+      400,
+      'model',
+      'API Error: 400 {"type":"error","error":{"message":"the cassette holds 3 exchanges; the agent asked for number 4"}}',
+    ],
   ])('an API error %i: %s, with or without the status beside it', (status, cause, message) => {
     const resultLine = { subtype: 'success', is_error: true, result: message };
-    expect(failure([result({ ...resultLine, api_error_status: status })], EXIT_1)).toMatchObject({ cause, message });
+    expect(failure([result({ ...resultLine, api_error_status: status })], EXIT_1)).toMatchObject({
+      cause,
+      message,
+    });
     expect(failure([result(resultLine)], EXIT_1)).toMatchObject({ cause, message });
   });
 
-  test.each(['error_during_execution', 'error_max_turns', 'error_max_budget_usd', 'error_max_structured_output_retries'])(
-    'the agent, when it gives up by itself: %s',
-    (subtype) => {
-      expect(failure([init(), result({ subtype, is_error: true, result: undefined })], EXIT_1)).toMatchObject({
-        cause: 'agent',
-        message: subtype,
-      });
-    },
-  );
+  test.each([
+    'error_during_execution',
+    'error_max_turns',
+    'error_max_budget_usd',
+    'error_max_structured_output_retries',
+  ])('the agent, when it gives up by itself: %s', (subtype) => {
+    expect(
+      failure([init(), result({ subtype, is_error: true, result: undefined })], EXIT_1),
+    ).toMatchObject({
+      cause: 'agent',
+      message: subtype,
+    });
+  });
 
   test('words of a good result are not searched for errors', () => {
-    expect(failure([result({ result: 'I explained what "invalid api key" means.' })], EXIT_0)).toBeUndefined();
+    expect(
+      failure([result({ result: 'I explained what "invalid api key" means.' })], EXIT_0),
+    ).toBeUndefined();
   });
 
   test('the agent, when it was killed', () => {
@@ -174,12 +231,15 @@ describe('whom a failure blames', () => {
   });
 
   test('the agent, when it ends with a code; with its last words', () => {
-    const message = '--dangerously-skip-permissions cannot be used with root/sudo privileges for security reasons';
+    const message =
+      '--dangerously-skip-permissions cannot be used with root/sudo privileges for security reasons';
     expect(failure([], EXIT_1, ['a warning', message, ''])).toMatchObject({
       cause: 'agent',
       message: `the agent ended with exit code 1: ${message}`,
     });
-    expect(failure([init(), result()], { type: 'exit', code: 3 })).toMatchObject({ message: 'the agent ended with exit code 3' });
+    expect(failure([init(), result()], { type: 'exit', code: 3 })).toMatchObject({
+      message: 'the agent ended with exit code 3',
+    });
   });
 
   test('the agent, when all it printed is garbage', () => {
@@ -210,10 +270,13 @@ describe('whom a failure blames', () => {
     ['\u001b]0;a title\u0007words', expect.stringMatching(/words$/)],
     ['\u009b31mC1', 'C1'],
   ])('the message is one printable line, whatever the agent printed: %j', (printed, message) => {
-    expect(failure([result({ is_error: true, result: printed })], EXIT_1)).toMatchObject({ message });
+    expect(failure([result({ is_error: true, result: printed })], EXIT_1)).toMatchObject({
+      message,
+    });
     const fromStderr = failure([], EXIT_1, [printed.replaceAll(/[\r\n]+/g, ' ')]);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
-    expect(fromStderr?.status === 'failed' && fromStderr.message).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+    const control = /[\u0000-\u001f\u007f-\u009f]/;
+    expect(fromStderr?.status === 'failed' && fromStderr.message).not.toMatch(control);
   });
 
   test('the message is bounded', () => {

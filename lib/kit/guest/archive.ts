@@ -1,5 +1,14 @@
-// Packs a folder into a tar archive and unpacks one. An archive that comes back is made by strangers and must not write outside its root.
-import { lchownSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, renameSync, type Stats } from 'node:fs';
+// Packs a folder into a tar archive and unpacks one. An archive that comes back is made by
+// strangers and must not write outside its root.
+import {
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  type Stats,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { createGunzip } from 'node:zlib';
 import { create, extract, Parser, type ReadEntry } from 'tar';
@@ -9,11 +18,15 @@ import { removeTree } from '../../os/remove-tree.js';
 /** Limits on the contents of one archive. */
 const MAX_BYTES = 2 * 1024 ** 3;
 const MAX_ENTRIES = 500_000;
-/** Limit on the uncompressed archive, including tar's own headers, some of which are read before any entry is seen. */
+/**
+ * Limit on the uncompressed archive, including tar's own headers, some of which are read before any
+ * entry is seen.
+ */
 const MAX_PLAIN_BYTES = MAX_BYTES + MAX_ENTRIES * 1024;
 
 /**
- * Packs a folder's files, folders and links into a gzipped archive; links are packed as links, owners are omitted.
+ * Packs a folder's files, folders and links into a gzipped archive; links are packed as links,
+ * owners are omitted.
  * @throws `launch-failed` for a file that cannot be read
  */
 export async function pack(folder: string): Promise<Buffer> {
@@ -21,16 +34,24 @@ export async function pack(folder: string): Promise<Buffer> {
   const filter = (_path: string, entry: Stats | ReadEntry) =>
     !('isFile' in entry) || entry.isFile() || entry.isDirectory() || entry.isSymbolicLink();
   try {
-    for await (const chunk of create({ cwd: folder, gzip: true, portable: true, strict: true, filter }, ['.'])) chunks.push(chunk);
+    for await (const chunk of create(
+      { cwd: folder, gzip: true, portable: true, strict: true, filter },
+      ['.'],
+    ))
+      chunks.push(chunk);
   } catch (error) {
-    throw new CagematchError('launch-failed', `the workspace cannot be packed: ${messageOf(error)}`);
+    throw new CagematchError(
+      'launch-failed',
+      `the workspace cannot be packed: ${messageOf(error)}`,
+    );
   }
   return Buffer.concat(chunks);
 }
 
 /**
- * Replaces a folder's content with the archive's: anything that the archive does not contain is removed.
- * The whole archive is checked before anything is written, and unpacked next to the folder before anything in the folder changes.
+ * Replaces a folder's content with the archive's: anything that the archive does not contain is
+ * removed. The whole archive is checked before anything is written, and unpacked next to the folder
+ * before anything in the folder changes.
  * @throws `collect-failed`, which names the entry; the folder is then unchanged
  */
 export async function unpack(archive: Buffer, into: string): Promise<void> {
@@ -67,7 +88,10 @@ async function write(archive: Buffer, into: string): Promise<void> {
   }
 }
 
-/** Reads the archive to its end and refuses it if even one entry could touch anything outside its root. */
+/**
+ * Reads the archive to its end and refuses it if even one entry could touch anything outside its
+ * root.
+ */
 async function inspect(archive: Buffer): Promise<void> {
   const judge = createJudge();
   let fault: string | undefined;
@@ -87,14 +111,24 @@ async function inspect(archive: Buffer): Promise<void> {
   try {
     await feed(archive, parser, 'end');
   } catch (error) {
-    throw new CagematchError('collect-failed', `the workspace that came back was refused: ${fault ?? messageOf(error)}`);
+    throw new CagematchError(
+      'collect-failed',
+      `the workspace that came back was refused: ${fault ?? messageOf(error)}`,
+    );
   }
 }
 
 /** A high compression ratio is allowed; the uncompressed size is limited instead. */
-const READING = { strict: true, zstd: false, maxDecompressionRatio: Number.POSITIVE_INFINITY } as const;
+const READING = {
+  strict: true,
+  zstd: false,
+  maxDecompressionRatio: Number.POSITIVE_INFINITY,
+} as const;
 
-/** Decompresses the archive into the parser, and stops at the first fault, however much follows. @param over the event at the very end */
+/**
+ * Decompresses the archive into the parser, and stops at the first fault, however much follows.
+ * @param over the event at the very end
+ */
 function feed(archive: Buffer, parser: Parser, over: 'close' | 'end'): Promise<void> {
   return new Promise((resolve, reject) => {
     const plain = createGunzip({ chunkSize: 64 * 1024 });
@@ -105,13 +139,15 @@ function feed(archive: Buffer, parser: Parser, over: 'close' | 'end'): Promise<v
     };
     plain.on('data', (chunk: Buffer) => {
       // The parser would decompress doubly compressed data itself, without any limit on its size.
-      if (bytes === 0 && chunk[0] === 0x1f && chunk[1] === 0x8b) stop(new Error('it is packed twice'));
+      if (bytes === 0 && chunk[0] === 0x1f && chunk[1] === 0x8b)
+        stop(new Error('it is packed twice'));
       bytes += chunk.length;
       if (bytes > MAX_PLAIN_BYTES) stop(new Error('it is more than one archive may hold'));
     });
     plain.on('error', stop);
     parser.on('error', stop);
-    // Data after the end of a tar can be arbitrarily long and compress to almost nothing, so it is not decompressed.
+    // Data after the end of a tar can be arbitrarily long and compress to almost nothing, so it is
+    // not decompressed.
     parser.on('eof', () => {
       plain.unpipe().destroy();
       setImmediate(() => parser.end());
@@ -122,7 +158,10 @@ function feed(archive: Buffer, parser: Parser, over: 'close' | 'end'): Promise<v
   });
 }
 
-/** Returns a function that describes what is wrong with an entry, given the entries before it; undefined if nothing is. */
+/**
+ * Returns a function that describes what is wrong with an entry, given the entries before it;
+ * undefined if nothing is.
+ */
 function createJudge(): (entry: ReadEntry) => string | undefined {
   const links = new Set<string>();
   const files = new Set<string>();
@@ -154,7 +193,12 @@ function createJudge(): (entry: ReadEntry) => string | undefined {
 }
 
 /** Like the judge, for an entry that is not a folder. Its key is added to `files` or `links`. */
-function leafFault(entry: ReadEntry, parts: string[], files: Set<string>, links: Set<string>): string | undefined {
+function leafFault(
+  entry: ReadEntry,
+  parts: string[],
+  files: Set<string>,
+  links: Set<string>,
+): string | undefined {
   const key = keyOf(parts);
   switch (entry.type) {
     case 'File':
@@ -164,7 +208,9 @@ function leafFault(entry: ReadEntry, parts: string[], files: Set<string>, links:
       return undefined;
     case 'SymbolicLink':
       links.add(key);
-      return staysInside(parts, entry.linkpath ?? '') ? undefined : 'is a link that leaves the workspace';
+      return staysInside(parts, entry.linkpath ?? '')
+        ? undefined
+        : 'is a link that leaves the workspace';
     case 'Link': {
       const target = within(entry.linkpath ?? '');
       if (!target || !files.has(keyOf(target))) return 'is a hard link to no file of the archive';
@@ -176,7 +222,10 @@ function leafFault(entry: ReadEntry, parts: string[], files: Set<string>, links:
   }
 }
 
-/** A path's components below the root; undefined if the path would leave the root on any operating system. */
+/**
+ * A path's components below the root; undefined if the path would leave the root on any operating
+ * system.
+ */
 function within(path: string): string[] | undefined {
   if (path.startsWith('/') || /^[a-zA-Z]:|\\|\0/.test(path)) return undefined;
   const parts = path.split('/').filter((part) => part !== '' && part !== '.');
@@ -189,18 +238,26 @@ function keyOf(parts: string[]): string {
 }
 
 /**
- * Whether a link's target goes up from the link's own folder, never past the root, and then only down. A `..` after a name is refused,
- * since where it leads depends on what that name is.
+ * Whether a link's target goes up from the link's own folder, never past the root, and then only
+ * down. A `..` after a name is refused, since where it leads depends on what that name is.
  */
 function staysInside(link: string[], target: string): boolean {
   const parts = target.split('/').filter((part) => part !== '' && part !== '.');
   const ups = parts.findIndex((part) => part !== '..');
   const down = ups === -1 ? [] : parts.slice(ups);
   const climbed = parts.length - down.length;
-  return target !== '' && !target.startsWith('/') && climbed < link.length && within(down.join('/')) !== undefined;
+  return (
+    target !== '' &&
+    !target.startsWith('/') &&
+    climbed < link.length &&
+    within(down.join('/')) !== undefined
+  );
 }
 
-/** Files written by root are handed to the previous owner of the workspace. Links are not followed, since they may form cycles. */
+/**
+ * Files written by root are handed to the previous owner of the workspace. Links are not followed,
+ * since they may form cycles.
+ */
 function giveTo(folder: string, owner: { uid: number; gid: number }): void {
   if (process.getuid?.() !== 0) return;
   for (const entry of readdirSync(folder, { withFileTypes: true })) {

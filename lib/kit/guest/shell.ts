@@ -1,5 +1,6 @@
-// For guests that take one command at a time and answer when it has ended: runs long commands and moves whole folders by short commands.
-// The scripts need only sh, tar and base64; their arguments are positional.
+// For guests that take one command at a time and answer when it has ended: runs long commands and
+// moves whole folders by short commands. The scripts need only sh, tar and base64; their arguments
+// are positional.
 import { createHash, randomUUID } from 'node:crypto';
 import { monotonic } from '../../clock.js';
 import type { Command, ExecEvent, GuestScript, GuestShell } from '../../contract.js';
@@ -7,7 +8,10 @@ import { CagematchError } from '../../errors.js';
 import { lineSplitter } from '../../os/lines.js';
 import { lastLine } from '../../os/printable.js';
 
-/** In a guest that shares no files: the folder, outside the workspace, where our own commands leave their output. */
+/**
+ * In a guest that shares no files: the folder, outside the workspace, where our own commands leave
+ * their output.
+ */
 export const MADE = '/tmp/cagematch-out';
 
 /** How much is moved in or out by one command, in bytes, before base64. */
@@ -37,8 +41,8 @@ const READ = `set -e
 dd if="$1" bs="$3" skip="$2" count=1 2>/dev/null | base64 | tr -d '\\n'`;
 
 /**
- * ARCHIVE N SIZE FOLDER [WITHOUT]: packs a folder, prints the archive's length and digest, then continues like READ. It is not a failure
- * if a file changes meanwhile.
+ * ARCHIVE N SIZE FOLDER [WITHOUT]: packs a folder, prints the archive's length and digest, then
+ * continues like READ. It is not a failure if a file changes meanwhile.
  */
 const PACK = `${DIGEST}
 mkdir -p "\${1%/*}"
@@ -47,7 +51,10 @@ wc -c <"$1"
 digest "$1"
 ${READ}`;
 
-/** BUNDLE N SIZE FOLDER KNOWN: bundles a repository's commits and prints as PACK does; a length of 0 if it has at most KNOWN commits. */
+/**
+ * BUNDLE N SIZE FOLDER KNOWN: bundles a repository's commits and prints as PACK does; a length of 0
+ * if it has at most KNOWN commits.
+ */
 const COMMITS = `${DIGEST}
 mkdir -p "\${1%/*}"
 if [ "$(git -C "$4" rev-list --all --count 2>/dev/null || echo 0)" -le "$5" ]; then echo 0; exit 0; fi
@@ -64,7 +71,10 @@ for path in "$@"; do
   at=$((at + 1))
 done`;
 
-/** FOLDER CWD COMMAND…: starts a command that outlives this script; its output, pid and exit code go to files in the folder. */
+/**
+ * FOLDER CWD COMMAND…: starts a command that outlives this script; its output, pid and exit code go
+ * to files in the folder.
+ */
 const START = `folder=$1
 umask 077
 mkdir -p "$folder" && cd "$2" && : >"$folder/out" && : >"$folder/err" || exit 1
@@ -73,8 +83,9 @@ shift 2
 nohup $(command -v setsid) /bin/sh -c 'echo $$ >"$0/pid"; "$@" >>"$0/out" 2>>"$0/err"; echo $? >"$0/code.new"; mv "$0/code.new" "$0/code"' "$folder" "$@" </dev/null >/dev/null 2>&1 &`;
 
 /**
- * FOLDER OUT ERR SIZE TENTHS: prints the command's output past the first OUT and ERR bytes; waits up to TENTHS tenths of a second for it.
- * Prints `runs|gone|<exit code> <out size> <err size>`, then one line of base64 for each stream.
+ * FOLDER OUT ERR SIZE TENTHS: prints the command's output past the first OUT and ERR bytes; waits
+ * up to TENTHS tenths of a second for it. Prints `runs|gone|<exit code> <out size> <err size>`,
+ * then one line of base64 for each stream.
  */
 const LOOK = `tenths=$5
 while :; do
@@ -95,21 +106,40 @@ tail -c +$(($3 + 1)) "$1/err" | head -c "$4" | base64 | tr -d '\\n'`;
 export async function copyIn(shell: GuestShell, archive: Buffer, path: string): Promise<void> {
   for (let at = 0; at * CHUNK < archive.length; at += 1) {
     const stdin = archive.subarray(at * CHUNK, (at + 1) * CHUNK).toString('base64');
-    await must(shell, 'launch-failed', { script: WRITE, args: [path, String(at), String(CHUNK)], stdin, repeatable: true });
+    await must(shell, 'launch-failed', {
+      script: WRITE,
+      args: [path, String(at), String(CHUNK)],
+      stdin,
+      repeatable: true,
+    });
   }
 }
 
-/** Unpacks an archive that was copied in, after checking its digest; the files are owned by the user that commands run as. */
-export async function unpackInside(shell: GuestShell, archive: Buffer, path: string, folder: string): Promise<void> {
-  await must(shell, 'launch-failed', { script: UNPACK, args: [path, folder, sha256(archive)], repeatable: true });
+/**
+ * Unpacks an archive that was copied in, after checking its digest; the files are owned by the user
+ * that commands run as.
+ */
+export async function unpackInside(
+  shell: GuestShell,
+  archive: Buffer,
+  path: string,
+  folder: string,
+): Promise<void> {
+  await must(shell, 'launch-failed', {
+    script: UNPACK,
+    args: [path, folder, sha256(archive)],
+    repeatable: true,
+  });
 }
 
 /** The maximum number of bytes accepted from a guest, since the guest itself states the size. */
 const MAX_OUT = 1024 ** 3;
 
 /**
- * Copies a folder out of the guest, as a gzipped tar archive. The guest made the archive, so it is not trusted.
- * @param limits `most`: maximum number of bytes to accept; `without`: the name of a direct child of the folder to leave out
+ * Copies a folder out of the guest, as a gzipped tar archive. The guest made the archive, so it is
+ * not trusted.
+ * @param limits `most`: maximum number of bytes to accept; `without`: the name of a direct child of
+ *   the folder to leave out
  */
 export async function copyOut(
   shell: GuestShell,
@@ -117,46 +147,86 @@ export async function copyOut(
   path: string,
   { most = MAX_OUT, without }: { most?: number; without?: string } = {},
 ): Promise<Buffer> {
-  const archive = await bringOut(shell, PACK, { folder, path, most, extraArgs: without === undefined ? [] : [`./${without}`] });
-  if (archive === undefined) throw new CagematchError('collect-failed', `the guest returned nothing of ${folder}`);
+  const archive = await bringOut(shell, PACK, {
+    folder,
+    path,
+    most,
+    extraArgs: without === undefined ? [] : [`./${without}`],
+  });
+  if (archive === undefined)
+    throw new CagematchError('collect-failed', `the guest returned nothing of ${folder}`);
   return archive;
 }
 
 /**
- * The commits on every branch of a repository in the guest, as a git bundle. The guest made the bundle, so it is not trusted.
+ * The commits on every branch of a repository in the guest, as a git bundle. The guest made the
+ * bundle, so it is not trusted.
  * @param known how many commits the repository had at the start
  * @returns undefined if the folder is not a repository, or has no more commits than that
  */
-export function bundleOut(shell: GuestShell, folder: string, path: string, known = 0): Promise<Buffer | undefined> {
+export function bundleOut(
+  shell: GuestShell,
+  folder: string,
+  path: string,
+  known = 0,
+): Promise<Buffer | undefined> {
   return bringOut(shell, COMMITS, { folder, path, most: MAX_OUT, extraArgs: [`${known}`] });
 }
 
-/** Fetches the file that the script `make` creates, part by part; undefined if the script reports a length of 0. */
+/**
+ * Fetches the file that the script `make` creates, part by part; undefined if the script reports a
+ * length of 0.
+ */
 async function bringOut(
   shell: GuestShell,
   make: string,
-  { folder, path, most, extraArgs }: { folder: string; path: string; most: number; extraArgs: string[] },
+  {
+    folder,
+    path,
+    most,
+    extraArgs,
+  }: { folder: string; path: string; most: number; extraArgs: string[] },
 ): Promise<Buffer | undefined> {
   const parts: Buffer[] = [];
   let size = 0;
   let digest = '';
   for (let at = 0; at === 0 || at * CHUNK < size; at += 1) {
     const args = [path, String(at), String(CHUNK), folder, ...extraArgs];
-    const printed = await must(shell, 'collect-failed', { script: at === 0 ? make : READ, args, repeatable: true });
+    const printed = await must(shell, 'collect-failed', {
+      script: at === 0 ? make : READ,
+      args,
+      repeatable: true,
+    });
     const lines = printed.split('\n');
     if (at === 0) [size, digest] = [Number(lines.shift()), lines.shift() ?? ''];
     if (!Number.isSafeInteger(size) || size < 0)
       throw new CagematchError('collect-failed', `the guest reported no valid size for ${folder}`);
-    if (size > most) throw new CagematchError('collect-failed', `${folder} is ${size} bytes packed; ${most} are taken at the most`);
+    if (size > most)
+      throw new CagematchError(
+        'collect-failed',
+        `${folder} is ${size} bytes packed; ${most} are taken at the most`,
+      );
     if (size === 0) return undefined;
     const part = Buffer.from(lines[0] ?? '', 'base64');
-    if (part.length > CHUNK) throw new CagematchError('collect-failed', `the guest returned more of ${folder} than was requested`);
+    if (part.length > CHUNK)
+      throw new CagematchError(
+        'collect-failed',
+        `the guest returned more of ${folder} than was requested`,
+      );
     parts.push(part);
   }
   const archive = Buffer.concat(parts);
-  if (archive.length !== size) throw new CagematchError('collect-failed', `${archive.length} of ${size} bytes of ${folder} came back`);
+  if (archive.length !== size)
+    throw new CagematchError(
+      'collect-failed',
+      `${archive.length} of ${size} bytes of ${folder} came back`,
+    );
   // Detects only damage in transit: a guest that lies can also lie about the digest.
-  if (sha256(archive) !== digest) throw new CagematchError('collect-failed', `${folder} did not come back as the guest packed it`);
+  if (sha256(archive) !== digest)
+    throw new CagematchError(
+      'collect-failed',
+      `${folder} did not come back as the guest packed it`,
+    );
   return archive;
 }
 
@@ -164,10 +234,17 @@ function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-async function must(shell: GuestShell, code: CagematchError['code'], script: GuestScript): Promise<string> {
+async function must(
+  shell: GuestShell,
+  code: CagematchError['code'],
+  script: GuestScript,
+): Promise<string> {
   const ran = await shell(script);
   if (ran.type === 'ran' && ran.code === 0) return ran.stdout;
-  throw new CagematchError(code, ran.type === 'ran' ? `in the guest: ${lastMessage(ran)}` : ran.reason);
+  throw new CagematchError(
+    code,
+    ran.type === 'ran' ? `in the guest: ${lastMessage(ran)}` : ran.reason,
+  );
 }
 
 function lastMessage(ran: { code: number; stderr: string }): string {
@@ -175,11 +252,17 @@ function lastMessage(ran: { code: number; stderr: string }): string {
 }
 
 /**
- * Runs a command of any duration: it is started detached, with its output in files, and polled.
- * Its secrets are passed on stdin and exist only in its environment: no argument and no file contains them.
+ * Runs a command of any duration: it is started detached, with its output in files, and polled. Its
+ * secrets are passed on stdin and exist only in its environment: no argument and no file contains
+ * them.
  * @param base a folder of the guest, outside the workspace, for the command's files
  */
-export async function* runDetached(shell: GuestShell, base: string, command: Command, signal: AbortSignal): AsyncGenerator<ExecEvent> {
+export async function* runDetached(
+  shell: GuestShell,
+  base: string,
+  command: Command,
+  signal: AbortSignal,
+): AsyncGenerator<ExecEvent> {
   const lost = (reason: string): ExecEvent => ({ type: 'lost', reason, atMs: monotonic() });
   const folder = `${base}/${randomUUID()}`;
   const lines: ExecEvent[] = [];
@@ -187,7 +270,12 @@ export async function* runDetached(shell: GuestShell, base: string, command: Com
     takeBytes((text) => lines.push({ type: 'line', stream: name, text, atMs: monotonic() })),
   );
   const look = () => {
-    const args = [folder, ...streams.map((stream) => String(stream.seen())), String(CHUNK), String(LOOK_TENTHS)];
+    const args = [
+      folder,
+      ...streams.map((stream) => String(stream.seen())),
+      String(CHUNK),
+      String(LOOK_TENTHS),
+    ];
     return shell({ script: LOOK, args, repeatable: true });
   };
   const secrets = Object.entries(command.secretEnv);
@@ -199,7 +287,13 @@ export async function* runDetached(shell: GuestShell, base: string, command: Com
       `set -- "$folder" 0 0 ${CHUNK} ${LOOK_TENTHS}`,
       LOOK,
     ].join('\n'),
-    args: [folder, command.cwd, 'env', ...Object.entries(command.env).map(([name, value]) => `${name}=${value}`), ...command.argv],
+    args: [
+      folder,
+      command.cwd,
+      'env',
+      ...Object.entries(command.env).map(([name, value]) => `${name}=${value}`),
+      ...command.argv,
+    ],
     stdin: secrets.map(([, value]) => `${value}\n`).join(''),
     repeatable: false,
   });
@@ -211,7 +305,10 @@ export async function* runDetached(shell: GuestShell, base: string, command: Com
       continue;
     }
     if (seen.type !== 'ran') return yield lost(seen.reason);
-    if (seen.code !== 0) return yield lost(`the command could not be started, or its output is gone: ${lastMessage(seen)}`);
+    if (seen.code !== 0)
+      return yield lost(
+        `the command could not be started, or its output is gone: ${lastMessage(seen)}`,
+      );
     late = 0;
     const [head = '', ...chunks] = seen.stdout.split('\n');
     const [how = '', ...sizes] = head.split(' ');

@@ -1,5 +1,5 @@
-// Lists everything a container runtime has on this machine, no matter who created it, by its client or by its daemon's socket.
-// Independent of any one runtime.
+// Lists everything a container runtime has on this machine, no matter who created it, by its client
+// or by its daemon's socket. Independent of any one runtime.
 import type { Thing } from '../../contract.js';
 import { parseJson } from '../../json.js';
 import { output } from '../../os/capture.js';
@@ -15,7 +15,10 @@ const ANONYMOUS_LABEL = 'com.docker.volume.anonymous';
 
 type Labels = Record<string, string> | string | null | undefined;
 
-/** Makes four concurrent calls. @throws `not-ready` if one of them fails, since its part would otherwise look empty */
+/**
+ * Makes four concurrent calls.
+ * @throws `not-ready` if one of them fails, since its part would otherwise look empty
+ */
 export async function clientCensus(client: Client): Promise<Thing[]> {
   const ask = async (...args: string[]) => {
     const call = { env: client.env, cwd: '/', timeoutMs: QUICK_MS, code: 'not-ready' as const };
@@ -49,15 +52,31 @@ export async function clientCensus(client: Client): Promise<Thing[]> {
   ];
 }
 
-/** As `clientCensus`, but from the daemon's socket, without starting a client. @returns undefined if the daemon does not answer there */
+/**
+ * As `clientCensus`, but from the daemon's socket, without starting a client.
+ * @returns undefined if the daemon does not answer there
+ */
 export async function socketCensus(socketPath: string): Promise<Thing[] | undefined> {
   const [containers, volumes, networks, images] = await Promise.all([
-    askSocket<{ Id: string; Names?: string[]; Labels?: Labels }[]>(socketPath, '/containers/json?all=1', QUICK_MS),
-    askSocket<{ Volumes: { Name: string; Labels?: Labels }[] | null }>(socketPath, '/volumes', QUICK_MS),
+    askSocket<{ Id: string; Names?: string[]; Labels?: Labels }[]>(
+      socketPath,
+      '/containers/json?all=1',
+      QUICK_MS,
+    ),
+    askSocket<{ Volumes: { Name: string; Labels?: Labels }[] | null }>(
+      socketPath,
+      '/volumes',
+      QUICK_MS,
+    ),
     askSocket<{ Id: string; Name: string; Labels?: Labels }[]>(socketPath, '/networks', QUICK_MS),
-    askSocket<{ Id: string; RepoTags?: string[] | null; RepoDigests?: string[] | null }[]>(socketPath, '/images/json', QUICK_MS),
+    askSocket<{ Id: string; RepoTags?: string[] | null; RepoDigests?: string[] | null }[]>(
+      socketPath,
+      '/images/json',
+      QUICK_MS,
+    ),
   ]);
-  if (!Array.isArray(containers) || !volumes || !Array.isArray(networks) || !Array.isArray(images)) return undefined;
+  if (!Array.isArray(containers) || !volumes || !Array.isArray(networks) || !Array.isArray(images))
+    return undefined;
   return [
     ...containers.map((item) =>
       container(
@@ -68,7 +87,9 @@ export async function socketCensus(socketPath: string): Promise<Thing[] | undefi
     ),
     ...(volumes.Volumes ?? []).map((found) => volume(found.Name, found.Labels)),
     ...networks.map((found) => network(found.Id, found.Name, found.Labels)),
-    ...images.map((found) => image(found.Id, [...(found.RepoTags ?? []), ...(found.RepoDigests ?? [])])),
+    ...images.map((found) =>
+      image(found.Id, [...(found.RepoTags ?? []), ...(found.RepoDigests ?? [])]),
+    ),
   ];
 }
 
@@ -78,7 +99,11 @@ function container(id: string, names: string[], labels: Labels): Thing {
 
 function volume(name: string, labels: Labels): Thing {
   const ownWords = labelWords(labels).filter((word) => !word.startsWith(`${ANONYMOUS_LABEL}=`));
-  return { kind: 'volume', id: name, marks: [...(ANONYMOUS.test(name) ? [] : [name]), ...ownWords] };
+  return {
+    kind: 'volume',
+    id: name,
+    marks: [...(ANONYMOUS.test(name) ? [] : [name]), ...ownWords],
+  };
 }
 
 function network(id: string, name: string, labels: Labels): Thing {
@@ -98,7 +123,9 @@ function labelWords(labels: Labels): string[] {
 
 function parseLabels(text: string | undefined): Labels {
   if (text === undefined || text === '') return undefined;
-  return text.startsWith('"') ? (JSON.parse(text) as string) : parseJson<Record<string, string>>(text);
+  return text.startsWith('"')
+    ? (JSON.parse(text) as string)
+    : parseJson<Record<string, string>>(text);
 }
 
 /** The line's first words, and the rest of the line as the last one; `count` in all. */

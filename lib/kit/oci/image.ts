@@ -1,4 +1,5 @@
-// The runner image: its name, and building it with a client that has the common container command line.
+// The runner image: its name, and building it with a client that has the common container command
+// line.
 import { createHash } from 'node:crypto';
 import { chmodSync, copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
@@ -26,9 +27,10 @@ export function imageName(ctx: Context, base: string | undefined): string {
 }
 
 /**
- * Builds the runner image if it is missing. Also starts to listen to the runtime's events, so that this does not count towards the
- * first launch.
- * @param options `network`: network for the build steps. `base`: replaces the Dockerfile's own base image.
+ * Builds the runner image if it is missing. Also starts to listen to the runtime's events, so that
+ * this does not count towards the first launch.
+ * @param options `network`: network for the build steps. `base`: replaces the Dockerfile's own base
+ *   image.
  */
 export async function ensureImage(
   client: Client,
@@ -45,7 +47,8 @@ export async function ensureImage(
     await fillBuildContext(ctx, folder);
     // The builder may run as another user.
     chmodSync(folder, 0o755);
-    // Without cached layers of earlier builds, since the `image` clock measures a build from scratch.
+    // Without cached layers of earlier builds, since the `image` clock measures a build from
+    // scratch.
     const args = ['build', '--no-cache', '--tag', options.image, '--network', options.network];
     args.push('--build-arg', `AGENT_VERSION=${ctx.agentVersion}`);
     if (options.base !== undefined) args.push('--build-arg', `BASE_IMAGE=${options.base}`);
@@ -62,14 +65,15 @@ export async function ensureImage(
 }
 
 /**
- * The parts of an image that still identify its base: its layers begin with those of the base, and its variables come from the base
- * (official Node images have their version there).
+ * The parts of an image that still identify its base: its layers begin with those of the base, and
+ * its variables come from the base (official Node images have their version there).
  */
 const INSPECTED = '{{.Id}} {{json .RootFS.Layers}} {{json .Config.Env}}';
 
 /**
- * A digest of the image's ingredients. The name covers our own part (the agent's version, the recipe, the base's name), and the first
- * layer and the variables identify the base. Our own layers, and so the image's digest, differ with every build.
+ * A digest of the image's ingredients. The name covers our own part (the agent's version, the
+ * recipe, the base's name), and the first layer and the variables identify the base. Our own
+ * layers, and so the image's digest, differ with every build.
  */
 function contentOf(image: string, layers: string[] | undefined, env: string): string | undefined {
   const [base] = layers ?? [];
@@ -82,24 +86,36 @@ function contentOf(image: string, layers: string[] | undefined, env: string): st
 
 /**
  * Undefined if there is no such image.
- * @throws `not-ready` if the runtime does not answer clearly, since an image that may exist must not be built again
+ * @throws `not-ready` if the runtime does not answer clearly, since an image that may exist must
+ *   not be built again
  */
 async function digest(client: Client, image: string): Promise<PreparedImage | undefined> {
-  const argv: [string, ...string[]] = [...client.argv, 'image', 'inspect', '--format', INSPECTED, image];
+  const argv: [string, ...string[]] = [
+    ...client.argv,
+    'image',
+    'inspect',
+    '--format',
+    INSPECTED,
+    image,
+  ];
   // Not abortable, since the call is short and a client that is killed can leave a temporary file.
   const result = await capture(argv, { env: client.env, cwd: '/', timeoutMs: QUICK_MS });
   if (succeeded(result)) {
-    const [, id = '', layers = '', env = ''] = /^(\S+) ?(\S*) ?(.*)$/s.exec(result.stdout.trim()) ?? [];
+    const [, id = '', layers = '', env = ''] =
+      /^(\S+) ?(\S*) ?(.*)$/s.exec(result.stdout.trim()) ?? [];
     const content = contentOf(image, parseJson<string[] | null>(layers) ?? undefined, env);
     return { image: id, ...(content === undefined ? {} : { content }) };
   }
   if (/no such image|image not known|not found/i.test(result.stderr)) return undefined;
-  throw new CagematchError('not-ready', `cannot determine whether ${image} exists: ${whyFailed(result)}`);
+  throw new CagematchError(
+    'not-ready',
+    `cannot determine whether ${image} exists: ${whyFailed(result)}`,
+  );
 }
 
 /**
- * Removes the runner image, but neither its base nor anything else of the user's. Never by force, since some clients would then also
- * remove containers that others created from it.
+ * Removes the runner image, but neither its base nor anything else of the user's. Never by force,
+ * since some clients would then also remove containers that others created from it.
  * @throws `image-unavailable` if the image is in use
  */
 export async function evictImage(client: Client, ctx: Context, image: string): Promise<void> {
@@ -111,7 +127,11 @@ export async function evictImage(client: Client, ctx: Context, image: string): P
     timeoutMs: REMOVE_MS,
   });
   if ((await digest(client, image)) !== undefined)
-    throw new CagematchError('image-unavailable', `${image} cannot be removed: ${whyFailed(removal)}`, 'cagematch clean');
+    throw new CagematchError(
+      'image-unavailable',
+      `${image} cannot be removed: ${whyFailed(removal)}`,
+      'cagematch clean',
+    );
 }
 
 /** Copies what the Dockerfile needs into the folder, and nothing else of this package. */
@@ -121,5 +141,6 @@ export async function fillBuildContext(ctx: Context, folder: string): Promise<vo
     await cp(join(ctx.packageRoot, part), join(folder, part), { recursive: true });
   }
   const bundle = ctx.env.NODE_EXTRA_CA_CERTS;
-  if (bundle !== undefined && existsSync(bundle)) copyFileSync(bundle, join(folder, 'lib/task/ca/bundle.crt'));
+  if (bundle !== undefined && existsSync(bundle))
+    copyFileSync(bundle, join(folder, 'lib/task/ca/bundle.crt'));
 }

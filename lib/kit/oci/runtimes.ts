@@ -1,10 +1,13 @@
-// OCI runtimes, recognized by name: the isolation of each, and what it needs or cannot do. Several modes can be configured to use them.
+// OCI runtimes, recognized by name: the isolation of each, and what it needs or cannot do. Several
+// modes can be configured to use them.
 import type { Facts, Isolation, Variant } from '../../contract.js';
 import { CagematchError } from '../../errors.js';
 
 export interface OciRuntime {
   name: string;
-  /** Matches the names of its programs and shims, and the names that it is usually registered under. */
+  /**
+   * Matches the names of its programs and shims, and the names that it is usually registered under.
+   */
   mark: RegExp;
   isolation: Isolation;
   /** Names of its programs with the OCI command line; absent: it has none. */
@@ -19,9 +22,23 @@ export interface OciRuntime {
 
 /** In order of precedence; the first match wins: `crun-krun` is krun. */
 export const OCI_RUNTIMES: OciRuntime[] = [
-  // Observed with its ptrace platform: 6 tasks for a shell, and the whole sandbox dies when it reaches the host's limit.
-  { name: 'runsc', mark: /runsc|gvisor/, isolation: 'user-kernel', programs: ['runsc'], hostTasks: 8 },
-  { name: 'krun', mark: /krun/, isolation: 'microvm', programs: ['krun'], devices: ['/dev/kvm'], mainProcessOnly: true },
+  // Observed with its ptrace platform: 6 tasks for a shell, and the whole sandbox dies when it
+  // reaches the host's limit.
+  {
+    name: 'runsc',
+    mark: /runsc|gvisor/,
+    isolation: 'user-kernel',
+    programs: ['runsc'],
+    hostTasks: 8,
+  },
+  {
+    name: 'krun',
+    mark: /krun/,
+    isolation: 'microvm',
+    programs: ['krun'],
+    devices: ['/dev/kvm'],
+    mainProcessOnly: true,
+  },
   // Peer pods: the virtual machine is in a cloud, so no device is needed here.
   { name: 'kata-remote', mark: /kata-remote/, isolation: 'microvm' },
   {
@@ -50,13 +67,22 @@ export function knownRuntime(...names: (string | undefined)[]): OciRuntime | und
 /** A registered runtime as a variant. @param names as for `knownRuntime`, without the id */
 export function runtimeVariant(id: string, ...names: (string | undefined)[]): Variant {
   const known = knownRuntime(...names, id);
-  return { id, isolation: known?.isolation ?? 'container', ...(known?.mainProcessOnly ? { mainProcessOnly: true } : {}) };
+  return {
+    id,
+    isolation: known?.isolation ?? 'container',
+    ...(known?.mainProcessOnly ? { mainProcessOnly: true } : {}),
+  };
 }
 
-/** The names of runtimes by the name that each is registered under, where that does not identify it or suggests another runtime. */
+/**
+ * The names of runtimes by the name that each is registered under, where that does not identify it
+ * or suggests another runtime.
+ */
 export type OtherNames = Record<string, string>;
 
-export function otherNames(registered: Iterable<readonly [id: string, words: (string | undefined)[]]>): OtherNames {
+export function otherNames(
+  registered: Iterable<readonly [id: string, words: (string | undefined)[]]>,
+): OtherNames {
   const others = [...registered].flatMap(([id, names]) => {
     const known = knownRuntime(...names, id);
     return known === undefined || known === knownRuntime(id) ? [] : [[id, known.name]];
@@ -75,18 +101,37 @@ export function runtimeNamed(id: string, others: OtherNames = {}): OciRuntime | 
   return knownRuntime(others[id], id);
 }
 
-/** @throws `not-ready` if no device is usable that the runtime's virtual machines need: every run would fail, some after a long wait */
-export function requireDevice(id: string, runtime: OciRuntime | undefined, usable: (path: string) => boolean): void {
+/**
+ * @throws `not-ready` if no device is usable that the runtime's virtual machines need: every run
+ *   would fail, some after a long wait
+ */
+export function requireDevice(
+  id: string,
+  runtime: OciRuntime | undefined,
+  usable: (path: string) => boolean,
+): void {
   const { devices = [] } = runtime ?? {};
   if (devices.length === 0 || devices.some(usable)) return;
   const needs = `${id} needs ${devices.join(' or ')} for its virtual machine`;
-  throw new CagematchError('not-ready', `${needs}, which is not there, or not for this user`, `ls -l ${devices[0]}`);
+  throw new CagematchError(
+    'not-ready',
+    `${needs}, which is not there, or not for this user`,
+    `ls -l ${devices[0]}`,
+  );
 }
 
-/** @throws `not-ready` for a runtime that execs outside its virtual machine: runs would be measured as if they were inside */
-export function requireInside(id: string, runtime: OciRuntime | undefined, hint = '--state prepared'): void {
+/**
+ * @throws `not-ready` for a runtime that execs outside its virtual machine: runs would be measured
+ *   as if they were inside
+ */
+export function requireInside(
+  id: string,
+  runtime: OciRuntime | undefined,
+  hint = '--state prepared',
+): void {
   if (!runtime?.mainProcessOnly) return;
   throw new CagematchError('not-ready', `${id} ${MAIN_PROCESS_ONLY}`, hint);
 }
 
-const MAIN_PROCESS_ONLY = "runs a container's first process in its machine, and what is exec'd beside it";
+const MAIN_PROCESS_ONLY =
+  "runs a container's first process in its machine, and what is exec'd beside it";

@@ -1,4 +1,5 @@
-// Runs inside a sandbox: opens files, waits until the host has changed them, and then changes them too, through the open descriptors.
+// Runs inside a sandbox: opens files, waits until the host has changed them, and then changes them
+// too, through the open descriptors.
 import { closeSync, existsSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import { OVER } from './sync-kinds.mjs';
 import { namesOf, readText } from './sync-look.mjs';
@@ -20,12 +21,14 @@ export const bothFolder = (cell) => `sync/both.${cell}`;
 
 /** @param {string} folder @returns {Texts} contents of the folder's files */
 export function textsIn(folder) {
-  return Object.fromEntries(namesOf(folder).map((name) => [name, readText(`${folder}/${name}`, 200) ?? 'not readable']));
+  return Object.fromEntries(
+    namesOf(folder).map((name) => [name, readText(`${folder}/${name}`, 200) ?? 'not readable']),
+  );
 }
 
 /**
- * One side's changes. Files that are written in place are opened at once but written only when `act` is called, like an editor and an
- * agent that have the same file open.
+ * One side's changes. Files that are written in place are opened at once but written only when
+ * `act` is called, like an editor and an agent that have the same file open.
  * @param {string} root the workspace
  * @param {'outside' | 'inside'} who
  */
@@ -48,7 +51,10 @@ export function openBoth(root, who) {
     create: () => writeFileSync(at('create', 'file'), who, { flag: 'wx' }),
   };
   return {
-    /** @param {() => void} deletes this side's change to the file of `delete`; by default it writes to its open file descriptor */
+    /**
+     * @param {() => void} deletes this side's change to the file of `delete`; by default it writes
+     *   to its open file descriptor
+     */
     act(deletes = () => void writeSync(deleted, who)) {
       /** @type {Record<string, string>} */
       const ended = {};
@@ -73,10 +79,13 @@ async function run({ go, waitMs }) {
   const untilMs = performance.now() + waitMs;
   const open = openBoth('.', 'inside');
   console.log(JSON.stringify({ ready: true }));
-  while (!existsSync(go) && performance.now() < untilMs) await new Promise((resolve) => setTimeout(resolve, 3));
+  while (!existsSync(go) && performance.now() < untilMs)
+    await new Promise((resolve) => setTimeout(resolve, 3));
   const signalled = existsSync(go);
   const ended = open.act();
-  const texts = Object.fromEntries(Object.keys(BOTH).map((cell) => [cell, textsIn(bothFolder(cell))]));
+  const texts = Object.fromEntries(
+    Object.keys(BOTH).map((cell) => [cell, textsIn(bothFolder(cell))]),
+  );
   console.log(JSON.stringify({ told: signalled, ended, texts }));
 }
 

@@ -1,5 +1,5 @@
-// Many small files and one big one, written and checked in the same way on both sides. Inside a sandbox, checks the host's files and
-// creates its own.
+// Many small files and one big one, written and checked in the same way on both sides. Inside a
+// sandbox, checks the host's files and creates its own.
 import { createHash } from 'node:crypto';
 import { constants, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -24,7 +24,11 @@ export async function makeMany(folder, count) {
   }
 }
 
-/** @param {string} folder @param {number} count @returns {Promise<{ missing: string[], wrong: string[], more: number }>} */
+/**
+ * @param {string} folder
+ * @param {number} count
+ * @returns {Promise<{ missing: string[], wrong: string[], more: number }>}
+ */
 export async function checkMany(folder, count) {
   /** @type {{ missing: string[], wrong: string[], more: number }} */
   const found = { missing: [], wrong: [], more: 0 };
@@ -42,9 +46,17 @@ export async function checkMany(folder, count) {
   return found;
 }
 
-/** Repeats an incompressible megabyte, each copy with its number at the front. @param {string} path @param {number} bytes */
+/**
+ * Repeats an incompressible megabyte, each copy with its number at the front.
+ * @param {string} path
+ * @param {number} bytes
+ */
 export async function makeBig(path, bytes) {
-  const block = Buffer.concat(Array.from({ length: MIB / 32 }, (_, at) => createHash('sha256').update(`block ${at}`).digest()));
+  const block = Buffer.concat(
+    Array.from({ length: MIB / 32 }, (_, at) =>
+      createHash('sha256').update(`block ${at}`).digest(),
+    ),
+  );
   const handle = await open(path, 'wx');
   try {
     for (let at = 0; at * MIB < bytes; at += 1) {
@@ -56,9 +68,16 @@ export async function makeBig(path, bytes) {
   }
 }
 
-/** @param {string} path @param {number} most in bytes @returns {Promise<string | undefined>} undefined if there is no such file */
+/**
+ * @param {string} path
+ * @param {number} most in bytes
+ * @returns {Promise<string | undefined>} undefined if there is no such file
+ */
 export async function hashBig(path, most) {
-  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(() => undefined);
+  const handle = await open(
+    path,
+    constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+  ).catch(() => undefined);
   if (!handle) return undefined;
   try {
     if (!(await handle.stat()).isFile()) return undefined;

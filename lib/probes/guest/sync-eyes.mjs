@@ -1,6 +1,6 @@
-// Runs inside a sandbox: reports the contents of some folders of the workspace, and again whenever they change.
-// Its argument: folders to look at once and folders to watch (by direction and cell), folders whose change events it reports, and its
-// lifetime.
+// Runs inside a sandbox: reports the contents of some folders of the workspace, and again whenever
+// they change. Its argument: folders to look at once and folders to watch (by direction and cell),
+// folders whose change events it reports, and its lifetime.
 import { existsSync, watch } from 'node:fs';
 import { folderOf, OVER } from './sync-kinds.mjs';
 import { look } from './sync-look.mjs';
@@ -15,7 +15,11 @@ let turn = 0;
 /** @type {Map<string, string>} */
 const last = new Map();
 
-/** Adds the rounds begun since the last report, and the current time, from which the host aligns the clocks. @param {object} value */
+/**
+ * Adds the rounds begun since the last report, and the current time, from which the host aligns the
+ * clocks.
+ * @param {object} value
+ */
 function tell(value) {
   console.log(JSON.stringify({ ...value, begun, sentMs: performance.now() }));
   begun = [];
@@ -34,7 +38,8 @@ function lookAtAll() {
   const beganMs = performance.now();
   begun.push(beganMs);
   for (const pair of watched) see(pair);
-  // Files from before launch may arrive late as well, but the watched folders must not wait for them.
+  // Files from before launch may arrive late as well, but the watched folders must not wait for
+  // them.
   turn += 1;
   const late = turn % 10 === 0 ? once[(turn / 10) % once.length] : undefined;
   if (late) see(late);

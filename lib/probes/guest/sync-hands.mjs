@@ -1,4 +1,5 @@
-// Runs inside a sandbox: makes every change named in its argument (by direction and cell), and reports what it then sees itself.
+// Runs inside a sandbox: makes every change named in its argument (by direction and cell), and
+// reports what it then sees itself.
 import { folderOf, inFolder, KINDS } from './sync-kinds.mjs';
 import { look } from './sync-look.mjs';
 
@@ -12,6 +13,12 @@ for (const { direction, cell } of pairs) {
     const made = look(folder);
     console.log(JSON.stringify({ direction, cell, look: made, made: kind?.made(made) === true }));
   } catch (error) {
-    console.log(JSON.stringify({ direction, cell, failed: error instanceof Error ? error.message : String(error) }));
+    console.log(
+      JSON.stringify({
+        direction,
+        cell,
+        failed: error instanceof Error ? error.message : String(error),
+      }),
+    );
   }
 }

@@ -1,4 +1,5 @@
-// The kinds of change in the truth table, each in its own folder: the initial content, and how either side makes the change.
+// The kinds of change in the truth table, each in its own folder: the initial content, and how
+// either side makes the change.
 import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
@@ -22,7 +23,8 @@ import {
 /**
  * @typedef {object} Kind
  * @property {string} cell
- * @property {'content' | 'exec' | 'mode' | 'mtime' | 'hardlink' | 'sparse' | 'owner'} compares what is compared with the other side's view
+ * @property {'content' | 'exec' | 'mode' | 'mtime' | 'hardlink' | 'sparse' | 'owner'} compares what
+ *   is compared with the other side's view
  * @property {(at: At) => void} [before]
  * @property {(at: At) => void} change
  * @property {(look: Look) => boolean} made whether the change came about on the side that made it
@@ -63,7 +65,12 @@ for (;;);`;
 
 /** @type {Kind[]} */
 export const KINDS = [
-  { cell: 'create', compares: 'content', change: (at) => writeFileSync(at('file'), 'created'), made: (look) => isFile(look, 'file') },
+  {
+    cell: 'create',
+    compares: 'content',
+    change: (at) => writeFileSync(at('file'), 'created'),
+    made: (look) => isFile(look, 'file'),
+  },
   {
     cell: 'modify',
     compares: 'content',
@@ -83,7 +90,13 @@ export const KINDS = [
     change: (at) => appendFileSync(at('file'), ' and after'),
     made: (look) => look.file?.size === 16,
   },
-  { cell: 'delete', compares: 'content', before: file, change: (at) => rmSync(at('file')), made: (look) => !look.file },
+  {
+    cell: 'delete',
+    compares: 'content',
+    before: file,
+    change: (at) => rmSync(at('file')),
+    made: (look) => !look.file,
+  },
   {
     cell: 'rename',
     compares: 'content',
@@ -112,20 +125,25 @@ export const KINDS = [
     cell: 'mode-bits',
     compares: 'mode',
     before(at) {
-      for (const name of ['group', 'private', 'read-only']) writeFileSync(at(name), name, { mode: 0o644 });
+      for (const name of ['group', 'private', 'read-only'])
+        writeFileSync(at(name), name, { mode: 0o644 });
     },
     change(at) {
       chmodSync(at('group'), 0o640);
       chmodSync(at('private'), 0o600);
       chmodSync(at('read-only'), 0o444);
     },
-    made: (look) => look.group?.mode === 0o640 && look.private?.mode === 0o600 && look['read-only']?.mode === 0o444,
+    made: (look) =>
+      look.group?.mode === 0o640 &&
+      look.private?.mode === 0o600 &&
+      look['read-only']?.mode === 0o444,
   },
   {
     cell: 'mtime',
     compares: 'mtime',
     before: file,
-    change: (at) => utimesSync(at('file'), PAST.second + PAST.fraction, PAST.second + PAST.fraction),
+    change: (at) =>
+      utimesSync(at('file'), PAST.second + PAST.fraction, PAST.second + PAST.fraction),
     made: (look) => look.file?.mtimeNs.startsWith(String(PAST.second)) === true,
   },
   { cell: 'symlink-relative', ...link('file') },
@@ -138,7 +156,12 @@ export const KINDS = [
     change: (at) => linkSync(at('file'), at('second')),
     made: (look) => look.file?.nlink === 2 && look.second?.ino === look.file.ino,
   },
-  { cell: 'empty-folder', compares: 'content', change: (at) => mkdirSync(at('folder')), made: (look) => look.folder?.type === 'folder' },
+  {
+    cell: 'empty-folder',
+    compares: 'content',
+    change: (at) => mkdirSync(at('folder')),
+    made: (look) => look.folder?.type === 'folder',
+  },
   {
     cell: 'deep-path',
     compares: 'content',
@@ -158,7 +181,8 @@ export const KINDS = [
       writeFileSync(at('Readme'), 'one');
       writeFileSync(at('README'), 'two');
     },
-    made: (look) => isFile(look, 'Readme') && isFile(look, 'README') && look.Readme?.hash !== look.README?.hash,
+    made: (look) =>
+      isFile(look, 'Readme') && isFile(look, 'README') && look.Readme?.hash !== look.README?.hash,
   },
   { cell: 'dotfile', ...named('.hidden') },
   {
@@ -177,14 +201,28 @@ export const KINDS = [
     },
     made: (look) => look.holes?.size === SPARSE_BYTES && look.holes.blocks * 512 < SPARSE_BYTES / 2,
   },
-  { cell: 'owner', compares: 'owner', change: (at) => writeFileSync(at('file'), 'whose'), made: (look) => isFile(look, 'file') },
-  { cell: 'watch', compares: 'content', change: (at) => writeFileSync(at('file'), 'watched'), made: (look) => isFile(look, 'file') },
+  {
+    cell: 'owner',
+    compares: 'owner',
+    change: (at) => writeFileSync(at('file'), 'whose'),
+    made: (look) => isFile(look, 'file'),
+  },
+  {
+    cell: 'watch',
+    compares: 'content',
+    change: (at) => writeFileSync(at('file'), 'watched'),
+    made: (look) => isFile(look, 'file'),
+  },
   {
     cell: 'fsync-kill',
     compares: 'content',
     change(at) {
-      const { signal, error } = spawnSync(process.execPath, ['-e', WRITE_AND_DIE, at('file')], { timeout: 10_000, killSignal: 'SIGTERM' });
-      if (signal !== 'SIGKILL') throw error ?? new Error(`its process ended with ${signal}, not SIGKILL`);
+      const { signal, error } = spawnSync(process.execPath, ['-e', WRITE_AND_DIE, at('file')], {
+        timeout: 10_000,
+        killSignal: 'SIGTERM',
+      });
+      if (signal !== 'SIGKILL')
+        throw error ?? new Error(`its process ended with ${signal}, not SIGKILL`);
     },
     made: (look) => look.file?.size === 7,
   },
@@ -195,10 +233,17 @@ export function inFolder(folder) {
   return (name) => `${folder}/${name}`;
 }
 
-/** The watcher inside ends when this file exists. Both sides create it, because a copied workspace contains only the guest's. */
+/**
+ * The watcher inside ends when this file exists. Both sides create it, because a copied workspace
+ * contains only the guest's.
+ */
 export const OVER = 'sync/over';
 
-/** Folder of a kind's files, relative to the workspace. @param {string} direction @param {string} cell */
+/**
+ * Folder of a kind's files, relative to the workspace.
+ * @param {string} direction
+ * @param {string} cell
+ */
 export function folderOf(direction, cell) {
   return `sync/${direction}.${cell}`;
 }

@@ -1,6 +1,16 @@
-// Describes the contents of a folder, without following links or trusting names; both sides of the truth table use it.
+// Describes the contents of a folder, without following links or trusting names; both sides of the
+// truth table use it.
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+} from 'node:fs';
 
 /**
  * @typedef {object} Entry
@@ -13,11 +23,15 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, read
  * @property {number} nlink
  * @property {string} ino
  * @property {number} blocks of 512 bytes
- * @property {string} [hash] for a file: hash of its first and last 16 KiB; absent if it could not be read
+ * @property {string} [hash] for a file: hash of its first and last 16 KiB; absent if it could not
+ *   be read
  * @property {string} [target] for a link: its target
  */
 
-/** Entries by relative path. Bytes outside plain ASCII are written as %XX, so that two encodings of a letter stay distinct. */
+/**
+ * Entries by relative path. Bytes outside plain ASCII are written as %XX, so that two encodings of
+ * a letter stay distinct.
+ */
 /** @typedef {Record<string, Entry>} Look */
 
 const PART = 16 * 1024;
@@ -59,7 +73,13 @@ function namesIn(folder) {
 function entryAt(path) {
   try {
     const stat = lstatSync(path, { bigint: true });
-    const type = stat.isFile() ? 'file' : stat.isDirectory() ? 'folder' : stat.isSymbolicLink() ? 'link' : 'other';
+    const type = stat.isFile()
+      ? 'file'
+      : stat.isDirectory()
+        ? 'folder'
+        : stat.isSymbolicLink()
+          ? 'link'
+          : 'other';
     const hash = type === 'file' ? hashOf(path) : undefined;
     return {
       type,
@@ -89,12 +109,20 @@ function hashOf(path) {
   });
 }
 
-/** Names in a folder, which must not be a link to one. @param {string} folder @returns {string[]} */
+/**
+ * Names in a folder, which must not be a link to one.
+ * @param {string} folder
+ * @returns {string[]}
+ */
 export function namesOf(folder) {
   return namesIn(Buffer.from(folder)).map((name) => name.toString('utf8'));
 }
 
-/** @param {string} path @param {number} most in bytes @returns {string | undefined} undefined if it is not a file that we may read */
+/**
+ * @param {string} path
+ * @param {number} most in bytes
+ * @returns {string | undefined} undefined if it is not a file that we may read
+ */
 export function readText(path, most) {
   return withFile(path, (fd, size) => read(fd, 0, Math.min(size, most)).toString('utf8'));
 }
@@ -129,6 +157,9 @@ function read(fd, from, length) {
 function plain(bytes) {
   let text = '';
   for (const byte of bytes)
-    text += byte > 31 && byte < 127 && byte !== 37 ? String.fromCharCode(byte) : `%${byte.toString(16).padStart(2, '0')}`;
+    text +=
+      byte > 31 && byte < 127 && byte !== 37
+        ? String.fromCharCode(byte)
+        : `%${byte.toString(16).padStart(2, '0')}`;
   return text;
 }

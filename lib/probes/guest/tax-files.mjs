@@ -1,4 +1,5 @@
-// File workloads: many small files, one large file sequentially and at random, and a tarball to unpack.
+// File workloads: many small files, one large file sequentially and at random, and a tarball to
+// unpack.
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
@@ -39,11 +40,14 @@ function numbers(seed) {
 const CONTENT = Buffer.alloc(100, 'small ');
 
 /** @param {string} folder @param {number} count */
-const pathsIn = (folder, count) => Array.from({ length: count }, (_, index) => join(folder, `small-${index}`));
+const pathsIn = (folder, count) =>
+  Array.from({ length: count }, (_, index) => join(folder, `small-${index}`));
 
 /** @param {string[]} paths */
 function readAll(paths) {
-  for (const path of paths) if (statSync(path).size !== CONTENT.length) throw new Error('a file is not as long as it was written');
+  for (const path of paths)
+    if (statSync(path).size !== CONTENT.length)
+      throw new Error('a file is not as long as it was written');
   for (const path of paths) whole(readFileSync(path).length, CONTENT.length);
 }
 
@@ -60,8 +64,9 @@ function smallFiles(folder) {
 }
 
 /**
- * Separate from the above, because creating files may dominate the cost and reflect the disk rather than the sandbox: an ext4 without a
- * journal searches for an inode number that no file had in the last minutes, which takes longer the more files were removed.
+ * Separate from the above, because creating files may dominate the cost and reflect the disk rather
+ * than the sandbox: an ext4 without a journal searches for an inode number that no file had in the
+ * last minutes, which takes longer the more files were removed.
  * @type {import('./tax.mjs').Prepare}
  */
 function readFiles(folder) {
@@ -70,7 +75,11 @@ function readFiles(folder) {
   return { act: () => readAll(paths) };
 }
 
-/** A file of FILE_BYTES random bytes, so that it cannot be compressed or stored as a hole. @param {string} folder @param {string} flags */
+/**
+ * A file of FILE_BYTES random bytes, so that it cannot be compressed or stored as a hole.
+ * @param {string} folder
+ * @param {string} flags
+ */
 function openFile(folder, flags) {
   const path = join(folder, 'file');
   writeFileSync(path, randomBytes(FILE_BYTES));
@@ -83,7 +92,8 @@ function sequentialWrite(folder) {
   const piece = Buffer.alloc(PIECE_BYTES, 'piece');
   return {
     act() {
-      for (let at = 0; at < FILE_BYTES; at += PIECE_BYTES) whole(writeSync(file, piece, 0, PIECE_BYTES, at), PIECE_BYTES);
+      for (let at = 0; at < FILE_BYTES; at += PIECE_BYTES)
+        whole(writeSync(file, piece, 0, PIECE_BYTES, at), PIECE_BYTES);
       fsyncSync(file);
     },
     close: () => closeSync(file),
@@ -96,7 +106,8 @@ function sequentialRead(folder) {
   const piece = Buffer.alloc(PIECE_BYTES);
   return {
     act() {
-      for (let at = 0; at < FILE_BYTES; at += PIECE_BYTES) whole(readSync(file, piece, 0, PIECE_BYTES, at), PIECE_BYTES);
+      for (let at = 0; at < FILE_BYTES; at += PIECE_BYTES)
+        whole(readSync(file, piece, 0, PIECE_BYTES, at), PIECE_BYTES);
     },
     close: () => closeSync(file),
   };
@@ -109,7 +120,8 @@ function randomWrite(folder) {
   const next = numbers(1);
   return {
     act() {
-      for (let count = 0; count < BLOCKS; count += 1) whole(writeSync(file, block, 0, BLOCK_BYTES, place(next)), BLOCK_BYTES);
+      for (let count = 0; count < BLOCKS; count += 1)
+        whole(writeSync(file, block, 0, BLOCK_BYTES, place(next)), BLOCK_BYTES);
       fdatasyncSync(file);
     },
     close: () => closeSync(file),
@@ -123,7 +135,8 @@ function randomRead(folder) {
   const next = numbers(1);
   return {
     act() {
-      for (let count = 0; count < BLOCKS; count += 1) whole(readSync(file, block, 0, BLOCK_BYTES, place(next)), BLOCK_BYTES);
+      for (let count = 0; count < BLOCKS; count += 1)
+        whole(readSync(file, block, 0, BLOCK_BYTES, place(next)), BLOCK_BYTES);
     },
     close: () => closeSync(file),
   };
@@ -145,7 +158,8 @@ function unpack(folder) {
   return {
     before: () => rmSync(into, { recursive: true, force: true }),
     act() {
-      if (unpackFiles(gunzipSync(readFileSync(tarball)), into) !== PACKED_FILES) throw new Error('not every file was unpacked');
+      if (unpackFiles(gunzipSync(readFileSync(tarball)), into) !== PACKED_FILES)
+        throw new Error('not every file was unpacked');
     },
   };
 }
@@ -156,10 +170,14 @@ function pack() {
   const words = Array.from({ length: 500 }, () => next(2 ** 32).toString(36));
   const blocks = Array.from({ length: PACKED_FILES }, (_, index) => {
     let text = '';
-    for (const bytes = 500 + next(7000); text.length < bytes; ) text += `${words[next(words.length)]} `;
+    for (const bytes = 500 + next(7000); text.length < bytes; )
+      text += `${words[next(words.length)]} `;
     const body = Buffer.alloc(Math.ceil(text.length / HEADER_BYTES) * HEADER_BYTES);
     body.write(text);
-    return Buffer.concat([header(`package/lib/folder-${index % 40}/file-${index}.js`, text.length), body]);
+    return Buffer.concat([
+      header(`package/lib/folder-${index % 40}/file-${index}.js`, text.length),
+      body,
+    ]);
   });
   return gzipSync(Buffer.concat([...blocks, Buffer.alloc(2 * HEADER_BYTES)]));
 }

@@ -1,4 +1,5 @@
-// Machine workloads: the processor, memory, and the sandbox's network with itself. Nothing leaves the sandbox.
+// Machine workloads: the processor, memory, and the sandbox's network with itself. Nothing leaves
+// the sandbox.
 import { createHash } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { lookup, Resolver } from 'node:dns/promises';
@@ -33,7 +34,8 @@ export const machineLoops = {
     const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
     return {
       act: async () => {
-        if ((await fetched(port)) !== body.length) throw new Error('not all of the answer has come');
+        if ((await fetched(port)) !== body.length)
+          throw new Error('not all of the answer has come');
       },
       close() {
         server.closeAllConnections();
@@ -67,7 +69,8 @@ export const machineLoops = {
     // Otherwise the query would go to a name server and leave this machine.
     const hosts = existsSync('/etc/hosts') ? readFileSync('/etc/hosts', 'utf8') : undefined;
     if (hosts === undefined) throw new NotThere('there is no /etc/hosts');
-    if (!/^\s*[^#\s]+\s([^#]*\s)?localhost(\s|$)/m.test(hosts)) throw new NotThere('localhost does not stand in /etc/hosts');
+    if (!/^\s*[^#\s]+\s([^#]*\s)?localhost(\s|$)/m.test(hosts))
+      throw new NotThere('localhost does not stand in /etc/hosts');
     return {
       act: async () => {
         await lookup('localhost', { family: 4 });
@@ -87,7 +90,9 @@ function fetched(port) {
       response.on('end', () => resolve(bytes));
       response.on('error', reject);
     });
-    request.on('timeout', () => request.destroy(new Error(`no answer on ${LOOPBACK} within ${ANSWER_MS} ms`)));
+    request.on('timeout', () =>
+      request.destroy(new Error(`no answer on ${LOOPBACK} within ${ANSWER_MS} ms`)),
+    );
     request.on('error', reject);
   });
 }
@@ -99,5 +104,8 @@ function answer(query) {
   const head = Buffer.from(query.subarray(0, end + 5));
   // Flags: response, recursion available. Counts: one question, one answer, no other records.
   head.set([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0], 2);
-  return Buffer.concat([head, Buffer.from([0xc0, 0x0c, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1])]);
+  return Buffer.concat([
+    head,
+    Buffer.from([0xc0, 0x0c, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1]),
+  ]);
 }

@@ -34,7 +34,10 @@ export const programLoops = {
     if (program === undefined) throw new NotThere('there is no program `true`');
     return {
       act() {
-        const { error, status, signal } = spawnSync(program, { stdio: 'ignore', timeout: PROGRAM_MS });
+        const { error, status, signal } = spawnSync(program, {
+          stdio: 'ignore',
+          timeout: PROGRAM_MS,
+        });
         if (error) throw error;
         if (status !== 0) throw new Error(`${program} ended with ${status ?? signal}`);
       },

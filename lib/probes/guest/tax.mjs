@@ -1,4 +1,5 @@
-// Runs inside a sandbox: runs each kind of work in a loop, and prints how long one operation took, one line per kind.
+// Runs inside a sandbox: runs each kind of work in a loop, and prints how long one operation took,
+// one line per kind.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,7 +23,8 @@ import { NotThere, programLoops } from './tax-programs.mjs';
 /**
  * @typedef {object} Bounds
  * @property {string[]} kinds names of the kinds to run, in this order
- * @property {string} [tmp] the folder for temporary files, if it differs from the one in this process's environment
+ * @property {string} [tmp] the folder for temporary files, if it differs from the one in this
+ *   process's environment
  * @property {number} budgetMs minimum duration of each loop,
  * @property {number} atLeast its minimum number of operations,
  * @property {number} boundMs and its maximum duration, counted from its second operation
@@ -31,7 +33,8 @@ import { NotThere, programLoops } from './tax-programs.mjs';
 /** @type {Bounds} */
 const { kinds, tmp = tmpdir(), budgetMs, atLeast, boundMs } = JSON.parse(process.argv[2] ?? '{}');
 
-// tinybench.mjs is beside this script only inside a sandbox: it is copied there under a name that Node treats as a module.
+// tinybench.mjs is beside this script only inside a sandbox: it is copied there under a name that
+// Node treats as a module.
 const { Bench } = await import(new URL('tinybench.mjs', import.meta.url).href);
 
 /** @type {Record<string, Prepare>} */
@@ -53,7 +56,10 @@ async function run(kind) {
     loop = await prepare(folder);
     return await measured(loop);
   } catch (error) {
-    return { opMs: { gap: error instanceof NotThere ? 'not-applicable' : 'not-reached' }, detail: words(error) };
+    return {
+      opMs: { gap: error instanceof NotThere ? 'not-applicable' : 'not-reached' },
+      detail: words(error),
+    };
   } finally {
     loop?.close?.();
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true, maxRetries: 3 });

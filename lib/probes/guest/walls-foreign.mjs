@@ -1,4 +1,5 @@
-// Runs in a network namespace of the probe on this host: listens there like a service in another network.
+// Runs in a network namespace of the probe on this host: listens there like a service in another
+// network.
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
@@ -10,11 +11,15 @@ const { host, nonce, repositories } = JSON.parse(process.argv[2] ?? '{}');
 setTimeout(() => process.exit(0), 120_000);
 
 console.log('{}');
-while (!Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === host)))
+while (
+  !Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === host))
+)
   await new Promise((resolve) => setTimeout(resolve, 5));
 
 const tcp = createServer((socket) => socket.on('error', () => {}).end(`${nonce}\n`));
-const udp = createSocket('udp4').on('message', (_, from) => udp.send(nonce, from.port, from.address, () => {}));
+const udp = createSocket('udp4').on('message', (_, from) =>
+  udp.send(nonce, from.port, from.address, () => {}),
+);
 await new Promise((resolve) => tcp.listen(0, host, () => resolve(undefined)));
 await new Promise((resolve) => udp.bind(53, host, () => resolve(undefined)));
 const GIT = 9418;
@@ -30,12 +35,22 @@ const git = spawn(
     `--port=${GIT}`,
     `--base-path=${repositories}`,
   ],
-  { stdio: 'ignore', env: { ...process.env, GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1', HOME: '/nonexistent' } },
+  {
+    stdio: 'ignore',
+    env: {
+      ...process.env,
+      GIT_CONFIG_GLOBAL: '/dev/null',
+      GIT_CONFIG_NOSYSTEM: '1',
+      HOME: '/nonexistent',
+    },
+  },
 );
 git.once('error', () => process.exit(1));
 while (!(await answers(GIT))) await new Promise((resolve) => setTimeout(resolve, 5));
 const bound = tcp.address();
-console.log(JSON.stringify({ tcp: typeof bound === 'object' ? bound?.port : 0, udp: 53, git: GIT }));
+console.log(
+  JSON.stringify({ tcp: typeof bound === 'object' ? bound?.port : 0, udp: 53, git: GIT }),
+);
 
 /** @param {number} port @returns {Promise<boolean>} */
 function answers(port) {

@@ -1,4 +1,5 @@
-// Runs inside a sandbox: checks for limits on processes and on memory. Each attempt is bounded, and what it took is released at once.
+// Runs inside a sandbox: checks for limits on processes and on memory. Each attempt is bounded, and
+// what it took is released at once.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,7 +17,11 @@ else {
   process.exit(0);
 }
 
-/** Starts children that wait on a pipe that nothing opens, so each costs a process table entry and no work. @param {number} most */
+/**
+ * Starts children that wait on a pipe that nothing opens, so each costs a process table entry and
+ * no work.
+ * @param {number} most
+ */
 function forks(most) {
   return inFolder(async (folder) => {
     const pipe = join(folder, 'pipe');
@@ -27,19 +32,28 @@ function forks(most) {
     const tried = await run(['sh', '-c', script, 'sh', String(most), pipe], { timeoutMs: 25_000 });
     const count = Number(tried.stdout.trim().split('\n').at(-1) || 0);
     if (count >= most) return open(`${most} processes started, no limit met`);
-    if (/fork|resource|retry/i.test(tried.words)) return closed(`after ${count} processes: ${tried.words}`);
-    const how = tried.timedOut ? 'the time ran out' : `the shell ended with ${tried.code ?? tried.signal}`;
+    if (/fork|resource|retry/i.test(tried.words))
+      return closed(`after ${count} processes: ${tried.words}`);
+    const how = tried.timedOut
+      ? 'the time ran out'
+      : `the shell ended with ${tried.code ?? tried.signal}`;
     return gap(`${count} of ${most} processes started, then ${how}`);
   });
 }
 
 /** @param {number} mostMiB */
 async function memory(mostMiB) {
-  const tried = await run([process.execPath, fileURLToPath(import.meta.url), 'allocate', String(mostMiB)], { timeoutMs: 40_000 });
+  const tried = await run(
+    [process.execPath, fileURLToPath(import.meta.url), 'allocate', String(mostMiB)],
+    { timeoutMs: 40_000 },
+  );
   const started = Number(tried.stdout.trim().split('\n').at(-1) || 0);
-  if (tried.timedOut) return gap(`${started} of ${mostMiB} MiB were allocated when the time ran out`);
+  if (tried.timedOut)
+    return gap(`${started} of ${mostMiB} MiB were allocated when the time ran out`);
   if (tried.code === 0 && started >= mostMiB) return open(`${started} MiB held, no limit met`);
-  return closed(`after ${started} MiB: ${tried.signal === null ? `refused (exit ${tried.code})` : `killed by ${tried.signal}`}`);
+  return closed(
+    `after ${started} MiB: ${tried.signal === null ? `refused (exit ${tried.code})` : `killed by ${tried.signal}`}`,
+  );
 }
 
 /** @param {number} mostMiB */

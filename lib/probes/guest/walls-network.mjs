@@ -1,4 +1,5 @@
-// Runs inside a sandbox: what the agent can reach over the network. Every target is the probe's own or was named by the user.
+// Runs inside a sandbox: what the agent can reach over the network. Every target is the probe's own
+// or was named by the user.
 import { createSocket } from 'node:dgram';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
@@ -11,22 +12,40 @@ const PATIENCE_MS = 1500;
 /**
  * The listeners answer with the nonce.
  * @typedef {{ host: string, port: number }} Target
- * @typedef {{
- *   nonce: string, gateway: string | null, tcp: Record<string, Target[]>, udp: Record<string, Target>,
- *   reach: { wall: string, host: string, port: number }[], git: { network: string | null, file: string | null },
- * }} Given
+ * @typedef {{ nonce: string, gateway: string | null, tcp: Record<string, Target[]>, udp:
+ *   Record<string, Target>, reach: { wall: string, host: string, port: number }[], git: { network:
+ *   string | null, file: string | null }, }} Given
  */
 
-/** @param {Given} given @returns {Record<string, () => import('./walls-try.mjs').Told | Promise<import('./walls-try.mjs').Told>>} */
+/**
+ * @param {Given} given
+ * @returns {Record<string, () => import('./walls-try.mjs').Told |
+ *   Promise<import('./walls-try.mjs').Told>>}
+ */
 export function aboutNetwork(given) {
   return {
-    ...(given.gateway === null ? {} : { 'gateway-port': () => gateway(/** @type {string} */ (given.gateway)) }),
-    ...Object.fromEntries(Object.entries(given.tcp).map(([wall, targets]) => [wall, () => tcp(targets, given.nonce)])),
-    ...Object.fromEntries(Object.entries(given.udp).map(([wall, target]) => [wall, () => udp(target, given.nonce, wall === 'dns')])),
-    ...Object.fromEntries(given.reach.map((target) => [target.wall, () => tcp([target], undefined)])),
+    ...(given.gateway === null
+      ? {}
+      : { 'gateway-port': () => gateway(/** @type {string} */ (given.gateway)) }),
+    ...Object.fromEntries(
+      Object.entries(given.tcp).map(([wall, targets]) => [wall, () => tcp(targets, given.nonce)]),
+    ),
+    ...Object.fromEntries(
+      Object.entries(given.udp).map(([wall, target]) => [
+        wall,
+        () => udp(target, given.nonce, wall === 'dns'),
+      ]),
+    ),
+    ...Object.fromEntries(
+      given.reach.map((target) => [target.wall, () => tcp([target], undefined)]),
+    ),
     'git-push-no-remote': pushNowhere,
-    ...(given.git.network === null ? {} : { 'git-push-network': () => push(/** @type {string} */ (given.git.network)) }),
-    ...(given.git.file === null ? {} : { 'git-push-file': () => push(/** @type {string} */ (given.git.file)) }),
+    ...(given.git.network === null
+      ? {}
+      : { 'git-push-network': () => push(/** @type {string} */ (given.git.network)) }),
+    ...(given.git.file === null
+      ? {}
+      : { 'git-push-file': () => push(/** @type {string} */ (given.git.file)) }),
   };
 }
 
@@ -67,9 +86,15 @@ function get(where) {
     const asked = request({ ...where, agent: false, timeout: PATIENCE_MS }, (answer) => {
       answer.resume();
       // A proxy that refuses also answers, in place of the gateway.
-      resolve(answer.headers['x-proxy-error'] !== undefined || answer.statusCode === 403 ? `refused with ${answer.statusCode}` : true);
+      resolve(
+        answer.headers['x-proxy-error'] !== undefined || answer.statusCode === 403
+          ? `refused with ${answer.statusCode}`
+          : true,
+      );
     });
-    asked.once('timeout', () => asked.destroy(Object.assign(new Error('late'), { code: 'no answer in time' })));
+    asked.once('timeout', () =>
+      asked.destroy(Object.assign(new Error('late'), { code: 'no answer in time' })),
+    );
     asked.once('error', (error) => resolve(why(error)));
     asked.end();
   });
@@ -101,7 +126,12 @@ function connected({ host, port }, nonce) {
   return greeted(socket, nonce, nonce === undefined ? 'connect' : 'data');
 }
 
-/** @param {import('node:net').Socket} socket @param {string | undefined} nonce @param {'connect' | 'data'} sign @returns {Promise<true | string>} */
+/**
+ * @param {import('node:net').Socket} socket
+ * @param {string | undefined} nonce
+ * @param {'connect' | 'data'} sign
+ * @returns {Promise<true | string>}
+ */
 function greeted(socket, nonce, sign) {
   return new Promise((resolve) => {
     let heard = '';
@@ -122,7 +152,12 @@ function greeted(socket, nonce, sign) {
   });
 }
 
-/** @param {Target} target @param {URL} through @param {string | undefined} nonce @returns {Promise<true | string>} */
+/**
+ * @param {Target} target
+ * @param {URL} through
+ * @param {string | undefined} nonce
+ * @returns {Promise<true | string>}
+ */
 function tunnelled({ host, port }, through, nonce) {
   return new Promise((resolve) => {
     const name = `${host}:${port}`;
@@ -141,16 +176,26 @@ function tunnelled({ host, port }, through, nonce) {
         resolve(answer.statusCode === 200 || `refused with ${answer.statusCode}`);
       } else resolve(greeted(socket, nonce, 'data'));
     });
-    asked.once('timeout', () => asked.destroy(Object.assign(new Error('late'), { code: 'no answer in time' })));
+    asked.once('timeout', () =>
+      asked.destroy(Object.assign(new Error('late'), { code: 'no answer in time' })),
+    );
     asked.once('error', (error) => resolve(why(error)));
     asked.end();
   });
 }
 
 /** A DNS query for `probe.invalid`, type TXT, as a resolver would send it. */
-const QUESTION = Buffer.from('2b2b010000010000000000000570726f626507696e76616c69640000100001', 'hex');
+const QUESTION = Buffer.from(
+  '2b2b010000010000000000000570726f626507696e76616c69640000100001',
+  'hex',
+);
 
-/** @param {Target} target @param {string} nonce @param {boolean} dns @returns {Promise<import('./walls-try.mjs').Told>} */
+/**
+ * @param {Target} target
+ * @param {string} nonce
+ * @param {boolean} dns
+ * @returns {Promise<import('./walls-try.mjs').Told>}
+ */
 function udp({ host, port }, nonce, dns) {
   return new Promise((resolve) => {
     const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
@@ -162,7 +207,8 @@ function udp({ host, port }, nonce, dns) {
     const timer = setTimeout(() => end(closed(`${host}:${port}: no answer in time`)), PATIENCE_MS);
     socket.once('error', (error) => end(closed(`${host}:${port}: ${why(error)}`)));
     socket.on('message', (answer) => {
-      if (answer.includes(nonce)) end(open(`${host}:${port} answers${dns ? ' a question for a name' : ''}`));
+      if (answer.includes(nonce))
+        end(open(`${host}:${port} answers${dns ? ' a question for a name' : ''}`));
     });
     socket.send(dns ? QUESTION : 'probe', port, host, (error) => {
       if (error) end(closed(`${host}:${port}: ${why(error)}`));
@@ -182,10 +228,14 @@ const GIT_ENV = {
 
 /** @typedef {(cwd: string, ...args: string[]) => ReturnType<typeof run>} Git */
 
-/** @param {(git: Git, folder: string) => Promise<import('./walls-try.mjs').Told>} work gets git and a folder that is removed afterwards */
+/**
+ * @param {(git: Git, folder: string) => Promise<import('./walls-try.mjs').Told>} work gets git and
+ *   a folder that is removed afterwards
+ */
 function withGit(work) {
   return inFolder((folder) => {
-    // A settings file, because the repository at the other end of a push reads no other settings of ours.
+    // A settings file, because the repository at the other end of a push reads no other settings of
+    // ours.
     const settings = join(folder, 'gitconfig');
     writeFileSync(settings, '[safe]\n\tdirectory = *\n');
     const env = { ...process.env, ...GIT_ENV, GIT_CONFIG_GLOBAL: settings };
@@ -197,7 +247,9 @@ function pushNowhere() {
   return withGit(async (git) => {
     const pushed = await git(process.cwd(), 'push');
     if (pushed.missing) return gap('no git here');
-    return pushed.code === 0 ? open(`git push: ${pushed.words}`) : closed(`git push: ${pushed.words || `exit ${pushed.code}`}`);
+    return pushed.code === 0
+      ? open(`git push: ${pushed.words}`)
+      : closed(`git push: ${pushed.words || `exit ${pushed.code}`}`);
   });
 }
 
@@ -208,13 +260,20 @@ function push(remote) {
     mkdirSync(repository);
     writeFileSync(join(repository, 'file'), 'pushed by the probe\n');
     const commit = ['commit', '--quiet', '--message', 'pushed by the probe'];
-    for (const args of [['init', '--quiet'], ['add', 'file'], commit, ['remote', 'add', 'origin', remote]]) {
+    for (const args of [
+      ['init', '--quiet'],
+      ['add', 'file'],
+      commit,
+      ['remote', 'add', 'origin', remote],
+    ]) {
       const done = await git(repository, ...args);
       if (done.missing) return gap('no git here');
       if (done.code !== 0) return gap(`git ${args[0]}: ${done.words || `exit ${done.code}`}`);
     }
     const pushed = await git(repository, 'push', '--quiet', 'origin', 'HEAD:refs/heads/pushed');
     if (pushed.timedOut) return closed(`git push ${remote}: no end within 5 s`);
-    return closed(`git push ${remote}: ${pushed.code === 0 ? 'accepted' : pushed.words || `exit ${pushed.code}`}`);
+    return closed(
+      `git push ${remote}: ${pushed.code === 0 ? 'accepted' : pushed.words || `exit ${pushed.code}`}`,
+    );
   });
 }

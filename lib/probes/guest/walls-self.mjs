@@ -1,5 +1,14 @@
-// Runs inside a sandbox: which user the agent is, which kernel it runs on, and what that kernel permits.
-import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
+// Runs inside a sandbox: which user the agent is, which kernel it runs on, and what that kernel
+// permits.
+import {
+  accessSync,
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+} from 'node:fs';
 import { release, version } from 'node:os';
 import { join } from 'node:path';
 import { closed, gap, inFolder, open, planted, run, why } from './walls-try.mjs';
@@ -12,10 +21,19 @@ const CAPABILITIES = (
   'audit_read perfmon bpf checkpoint_restore'
 ).split(' ');
 
-/** @param {{ markerDigest: string }} given @returns {Record<string, () => import('./walls-try.mjs').Told | Promise<import('./walls-try.mjs').Told>>} */
+/**
+ * @param {{ markerDigest: string }} given
+ * @returns {Record<string, () => import('./walls-try.mjs').Told |
+ *   Promise<import('./walls-try.mjs').Told>>}
+ */
 export function aboutItself(given) {
   return {
-    'host-kernel': () => gap('not compared', { bootId: text('/proc/sys/kernel/random/boot_id'), release: release(), version: version() }),
+    'host-kernel': () =>
+      gap('not compared', {
+        bootId: text('/proc/sys/kernel/random/boot_id'),
+        release: release(),
+        version: version(),
+      }),
     root() {
       const uid = process.getuid?.();
       if (uid === undefined) return gap('no user ids on this system');
@@ -25,16 +43,22 @@ export function aboutItself(given) {
     capabilities() {
       const fields = status();
       if (!fields) return gap('no /proc/self/status here');
-      const [effective, bounding] = [fields.CapEff, fields.CapBnd].map((bits) => names(bits ?? '0'));
+      const [effective, bounding] = [fields.CapEff, fields.CapBnd].map((bits) =>
+        names(bits ?? '0'),
+      );
       const evidence = `effective: ${some(effective ?? [])}; bounding: ${some(bounding ?? [])}; no-new-privileges ${fields.NoNewPrivs === undefined ? 'not reported' : fields.NoNewPrivs === '1' ? 'on' : 'off'}`;
       const gainable = fields.NoNewPrivs !== '1' && bounding?.length;
       return effective?.length || gainable ? open(evidence) : closed(evidence);
     },
     seccomp() {
       const fields = status();
-      if (fields?.Seccomp === undefined) return gap('this kernel tells nothing of it in /proc/self/status');
-      const filters = fields.Seccomp_filters === undefined ? '' : `, filters: ${fields.Seccomp_filters}`;
-      return fields.Seccomp === '0' ? open(`Seccomp: 0${filters}`) : closed(`Seccomp: ${fields.Seccomp}${filters}`);
+      if (fields?.Seccomp === undefined)
+        return gap('this kernel tells nothing of it in /proc/self/status');
+      const filters =
+        fields.Seccomp_filters === undefined ? '' : `, filters: ${fields.Seccomp_filters}`;
+      return fields.Seccomp === '0'
+        ? open(`Seccomp: 0${filters}`)
+        : closed(`Seccomp: ${fields.Seccomp}${filters}`);
     },
     'new-privileges': newPrivileges,
     'user-namespaces': userNamespaces,
@@ -58,7 +82,9 @@ function text(path) {
 /** @returns {Record<string, string> | undefined} */
 function status() {
   const lines = text('/proc/self/status');
-  return lines === undefined ? undefined : Object.fromEntries(lines.split('\n').map((line) => line.split(/:\s*/, 2)));
+  return lines === undefined
+    ? undefined
+    : Object.fromEntries(lines.split('\n').map((line) => line.split(/:\s*/, 2)));
 }
 
 /** @param {string} bits in hexadecimal */
@@ -77,7 +103,9 @@ function some(all) {
     : all.join(' ');
 }
 
-const SETUID = ['su', 'sudo', 'passwd', 'mount', 'newgrp', 'chsh'].flatMap((name) => ['/usr/bin/', '/bin/'].map((folder) => folder + name));
+const SETUID = ['su', 'sudo', 'passwd', 'mount', 'newgrp', 'chsh'].flatMap((name) =>
+  ['/usr/bin/', '/bin/'].map((folder) => folder + name),
+);
 
 async function newPrivileges() {
   const flag = status()?.NoNewPrivs;
@@ -85,9 +113,14 @@ async function newPrivileges() {
   const words = `NoNewPrivs: ${flag ?? 'not reported'}; setuid programs there: ${there.join(' ') || 'none'}`;
   if (flag === '1') return closed(words);
   // passwd reads the caller's line of /etc/shadow, which only a setuid program can.
-  const tried = there.includes('passwd') && process.getuid?.() !== 0 ? await run(['passwd', '-S'], { timeoutMs: 2000 }) : undefined;
+  const tried =
+    there.includes('passwd') && process.getuid?.() !== 0
+      ? await run(['passwd', '-S'], { timeoutMs: 2000 })
+      : undefined;
   const evidence =
-    tried === undefined ? words : `${words}; passwd -S ${tried.code === 0 ? 'read a file of root' : `did not: ${tried.words}`}`;
+    tried === undefined
+      ? words
+      : `${words}; passwd -S ${tried.code === 0 ? 'read a file of root' : `did not: ${tried.words}`}`;
   if (flag === '0' || tried?.code === 0) return open(evidence);
   return tried === undefined ? gap(evidence) : closed(evidence);
 }
@@ -107,11 +140,17 @@ const UNSHARE = new Map([
 async function userNamespaces() {
   const made = await run(['unshare', '--user', '--map-root-user', 'true'], { timeoutMs: 3000 });
   if (!made.missing)
-    return made.code === 0 ? open('unshare --user --map-root-user: made') : closed(made.words || `unshare ended with ${made.code}`);
+    return made.code === 0
+      ? open('unshare --user --map-root-user: made')
+      : closed(made.words || `unshare ended with ${made.code}`);
   if (UNSHARE === undefined) return gap('no unshare command here');
-  const perl = await run(['perl', '-e', `syscall(${UNSHARE}, 0x10000000) == 0 or die "$!\\n"`], { timeoutMs: 3000 });
+  const perl = await run(['perl', '-e', `syscall(${UNSHARE}, 0x10000000) == 0 or die "$!\\n"`], {
+    timeoutMs: 3000,
+  });
   if (perl.missing) return gap('neither unshare nor perl here to try with');
-  return perl.code === 0 ? open('unshare(CLONE_NEWUSER) by perl: made') : closed(`unshare(CLONE_NEWUSER) by perl: ${perl.words}`);
+  return perl.code === 0
+    ? open('unshare(CLONE_NEWUSER) by perl: made')
+    : closed(`unshare(CLONE_NEWUSER) by perl: ${perl.words}`);
 }
 
 /** @param {string} digest */
@@ -124,8 +163,11 @@ function otherProcesses(digest) {
   }
   if (pids.length === 0) return gap('no processes in /proc here');
   const marker = pids.find((pid) => planted(text(`/proc/${pid}/cmdline`) ?? '', [digest]) > 0);
-  if (marker === undefined) return closed(`${pids.length} processes seen, the probe’s marker of this host not among them`);
-  return open(`${pids.length} processes seen, the probe’s marker of this host among them; it ${signalled(Number(marker))}`);
+  if (marker === undefined)
+    return closed(`${pids.length} processes seen, the probe’s marker of this host not among them`);
+  return open(
+    `${pids.length} processes seen, the probe’s marker of this host among them; it ${signalled(Number(marker))}`,
+  );
 }
 
 /** @param {number} pid */
@@ -140,14 +182,22 @@ function signalled(pid) {
 
 /** Files are opened and closed, never written. */
 function kernelSettings() {
-  const settings = ['/proc/sys/kernel/core_pattern', '/proc/sys/vm/panic_on_oom', '/proc/sysrq-trigger'];
+  const settings = [
+    '/proc/sys/kernel/core_pattern',
+    '/proc/sys/vm/panic_on_oom',
+    '/proc/sysrq-trigger',
+  ];
   const tried = settings.map((path) => ({ path, said: opened(path, constants.O_WRONLY) }));
   const could = tried.filter(({ said }) => said === true).map(({ path }) => path);
   if (could.length > 0) return open(`opened for writing: ${could.join(' ')}`);
   return closed(tried.map(({ path, said }) => `${path}: ${said}`).join('; '));
 }
 
-/** @param {string} path @param {number} flags @returns {true | string} the reason, if it cannot be opened */
+/**
+ * @param {string} path
+ * @param {number} flags
+ * @returns {true | string} the reason, if it cannot be opened
+ */
 function opened(path, flags) {
   try {
     closeSync(openSync(path, flags | constants.O_NONBLOCK));
@@ -164,13 +214,20 @@ function mknod() {
     if (made.missing) return gap('no mknod command here');
     if (made.code !== 0) return closed(made.words || `mknod ended with ${made.code}`);
     const said = opened(path, constants.O_RDWR);
-    return said === true ? open('a node of the null device made and opened') : closed(`a node was made, but not to be opened: ${said}`);
+    return said === true
+      ? open('a node of the null device made and opened')
+      : closed(`a node was made, but not to be opened: ${said}`);
   });
 }
 
-const USUAL = /^(null|zero|full|random|urandom|tty|console|ptmx|pts|fd|shm|mqueue|core|stdin|stdout|stderr|log|initctl|hugepages)$/;
-/** Devices that can be opened without side effects: a watchdog, for example, would restart the machine. */
-const HARMLESS = /^((sd|vd|xvd|hd)[a-z]+\d*|nvme\d+n\d+(p\d+)?|(loop|dm-|ram|zram)\d+|mem|kmsg|kvm|fuse|tun)$/;
+const USUAL =
+  /^(null|zero|full|random|urandom|tty|console|ptmx|pts|fd|shm|mqueue|core|stdin|stdout|stderr|log|initctl|hugepages)$/;
+/**
+ * Devices that can be opened without side effects: a watchdog, for example, would restart the
+ * machine.
+ */
+const HARMLESS =
+  /^((sd|vd|xvd|hd)[a-z]+\d*|nvme\d+n\d+(p\d+)?|(loop|dm-|ram|zram)\d+|mem|kmsg|kvm|fuse|tun)$/;
 
 function deviceNodes() {
   let found;
@@ -185,12 +242,19 @@ function deviceNodes() {
   const devices = found.filter(({ name, path }) => !USUAL.test(name) && isDevice(path));
   if (devices.length === 0) return closed('only the usual ones in /dev');
   const tried = devices.filter(({ name }) => HARMLESS.test(name));
-  const may = tried.filter(({ path }) => opened(path, constants.O_RDONLY) === true).map(({ path }) => path);
+  const may = tried
+    .filter(({ path }) => opened(path, constants.O_RDONLY) === true)
+    .map(({ path }) => path);
   const untried = devices.filter(({ name, path }) => !HARMLESS.test(name) && mayRead(path)).length;
   const more = untried > 0 ? `; ${untried} more not tried, as opening them may do something` : '';
-  if (may.length > 0) return open(`opened: ${may.slice(0, 6).join(' ')}${may.length > 6 ? ` and ${may.length - 6} more` : ''}${more}`);
+  if (may.length > 0)
+    return open(
+      `opened: ${may.slice(0, 6).join(' ')}${may.length > 6 ? ` and ${may.length - 6} more` : ''}${more}`,
+    );
   const seen = devices.slice(0, 6).map(({ path }) => path);
-  return closed(`there, but not to be opened: ${seen.join(' ')}${devices.length > 6 ? ` and ${devices.length - 6} more` : ''}${more}`);
+  return closed(
+    `there, but not to be opened: ${seen.join(' ')}${devices.length > 6 ? ` and ${devices.length - 6} more` : ''}${more}`,
+  );
 }
 
 /** @param {string} path */
@@ -221,8 +285,10 @@ function mayRead(path) {
 /** Sockets are created and closed; nothing is sent. */
 async function rawSockets() {
   if (process.platform !== 'linux') return gap('not tried: AF_PACKET is Linux’ own');
-  const perl = (/** @type {string} */ family) => run(['perl', '-e', `socket(S, ${family}) or die "$!\\n"`], { timeoutMs: 3000 });
-  const python = (/** @type {string} */ family) => run(['python3', '-c', `import socket; socket.socket(${family})`], { timeoutMs: 3000 });
+  const perl = (/** @type {string} */ family) =>
+    run(['perl', '-e', `socket(S, ${family}) or die "$!\\n"`], { timeoutMs: 3000 });
+  const python = (/** @type {string} */ family) =>
+    run(['python3', '-c', `import socket; socket.socket(${family})`], { timeoutMs: 3000 });
   for (const by of [perl, python]) {
     const [link, icmp] = await Promise.all([by('17, 3, 0'), by('2, 3, 1')]);
     if (link.missing) continue;

@@ -1,4 +1,5 @@
-// Runs inside a sandbox: how an attempt is made and reported. It is bounded, never throws, and its report never contains a secret.
+// Runs inside a sandbox: how an attempt is made and reported. It is bounded, never throws, and its
+// report never contains a secret.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -6,8 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /**
- * The result of an attempt. `seen`: data for the host's judgement, where the host has more information than the guest.
- * @typedef {{ observed: 'open' | 'closed' | 'gap', evidence: string, seen?: Record<string, unknown> }} Told
+ * The result of an attempt. `seen`: data for the host's judgement, where the host has more
+ * information than the guest.
+ * @typedef {{ observed: 'open' | 'closed' | 'gap', evidence: string, seen?: Record<string, unknown>
+ *   }} Told
  */
 
 /** @type {(evidence: string, seen?: Record<string, unknown>) => Told} */
@@ -36,7 +39,10 @@ async function bounded(work, boundMs) {
   let timer;
   /** @type {Promise<Told>} */
   const late = new Promise((resolve) => {
-    timer = setTimeout(() => resolve(gap(`the try came to no end within ${boundMs / 1000} s`)), boundMs);
+    timer = setTimeout(
+      () => resolve(gap(`the try came to no end within ${boundMs / 1000} s`)),
+      boundMs,
+    );
   });
   try {
     return await Promise.race([Promise.resolve().then(work), late]);
@@ -56,9 +62,11 @@ export function why(error) {
 /**
  * Runs a program to its end, or kills it and everything it started.
  * @param {[string, ...string[]]} argv
- * @param {{ timeoutMs: number, cwd?: string, env?: NodeJS.ProcessEnv, onOutput?: (text: string) => void }} options
- * @returns {Promise<{ code: number | null, signal: string | null, missing: boolean, timedOut: boolean, words: string, stdout: string }>}
- *   `words`: the line with the error, otherwise the last line of output
+ * @param {{ timeoutMs: number, cwd?: string, env?: NodeJS.ProcessEnv, onOutput?: (text: string) =>
+ *   void }} options
+ * @returns {Promise<{ code: number | null, signal: string | null, missing: boolean, timedOut:
+ *   boolean, words: string, stdout: string }>} `words`: the line with the error, otherwise the last
+ *   line of output
  */
 export function run(argv, options) {
   return new Promise((resolve) => {
@@ -87,7 +95,9 @@ export function run(argv, options) {
       clearTimeout(timer);
       // Kill what the program left running, which would outlive the attempt.
       killTree();
-      const lines = (said.stderr.trim() || said.stdout.trim()).split('\n').map((line) => line.trim());
+      const lines = (said.stderr.trim() || said.stdout.trim())
+        .split('\n')
+        .map((line) => line.trim());
       const words = lines.find((line) => /^(fatal|error):/.test(line)) ?? lines.at(-1) ?? '';
       resolve({ ...end, timedOut, words, stdout: said.stdout });
     };
@@ -95,18 +105,23 @@ export function run(argv, options) {
       child[name].setEncoding('utf8').on('data', (text) => {
         if (said[name].length < 65536) said[name] += text;
       });
-    child.once('error', (error) => end({ code: null, signal: null, missing: why(error) === 'ENOENT' }));
+    child.once('error', (error) =>
+      end({ code: null, signal: null, missing: why(error) === 'ENOENT' }),
+    );
     child.once('exit', (code, signal) => setImmediate(end, { code, signal, missing: false }));
   });
 }
 
 /**
- * The number of planted secrets in a text. Only their digests are used, so that the secrets are not in any argv of ours.
+ * The number of planted secrets in a text. Only their digests are used, so that the secrets are not
+ * in any argv of ours.
  * @param {string} text @param {string[]} digests
  */
 export function planted(text, digests) {
   const found = new Set(
-    (text.match(/cagematch-planted-[0-9a-f]{32}/g) ?? []).map((secret) => createHash('sha256').update(secret).digest('hex')),
+    (text.match(/cagematch-planted-[0-9a-f]{32}/g) ?? []).map((secret) =>
+      createHash('sha256').update(secret).digest('hex'),
+    ),
   );
   return digests.filter((digest) => found.has(digest)).length;
 }

@@ -1,4 +1,5 @@
-// The result of one search: nothing found, the credential found at some places, or a place that could not be searched.
+// The result of one search: nothing found, the credential found at some places, or a place that
+// could not be searched.
 import type { Searched } from '../../census/search-files.js';
 import type { Sweep } from '../../record/probe.js';
 import type { PlaceName } from './list.js';

@@ -1,9 +1,12 @@
 // The places that are searched for a credential, in the order of the report.
 
-/** Searched `while` a run goes on, `inside` the sandbox at its end, or `after` the sandbox is gone. */
+/**
+ * Searched `while` a run goes on, `inside` the sandbox at its end, or `after` the sandbox is gone.
+ */
 export const PLACES = {
   argv: 'while: the command line of every process of this machine, looked at again and again',
-  'others-environ': "while: the environment of other users' processes, those of the sandbox left out",
+  'others-environ':
+    "while: the environment of other users' processes, those of the sandbox left out",
   output: 'while: what the sandbox printed, from which messages and results are made',
   inspect: 'while: what the runtime tells of the sandbox (inspect, configuration)',
   logs: 'while: what the runtime has kept of its output',

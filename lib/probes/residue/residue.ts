@@ -1,5 +1,5 @@
-// Where credentials are left behind: one run of the agent per method of credential delivery, with a canary in place of the credential,
-// and a search of every place where it could remain.
+// Where credentials are left behind: one run of the agent per method of credential delivery, with a
+// canary in place of the credential, and a search of every place where it could remain.
 import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -58,16 +58,23 @@ export async function probeResidue(
 ): Promise<void> {
   const swept: Swept[] = [];
   try {
-    for (const path of subject.entry.adapter.auth.filter((method) => more.paths?.includes(method) ?? true)) {
+    for (const path of subject.entry.adapter.auth.filter(
+      (method) => more.paths?.includes(method) ?? true,
+    )) {
       if (subject.signal.aborted) return;
-      if (subject.reach.via === 'inside') swept.push({ path, delivered: { gap: 'not-exercised' }, found: new Map(), needles: [] });
+      if (subject.reach.via === 'inside')
+        swept.push({ path, delivered: { gap: 'not-exercised' }, found: new Map(), needles: [] });
       else swept.push(await sweep(subject, settings, path, more));
     }
     if (!subject.signal.aborted) await lookInLayers(subject, swept);
   } finally {
     // Report what was found, even if a later step failed.
     for (const { path, delivered, found } of swept)
-      tell({ path, delivered, places: (Object.keys(PLACES) as PlaceName[]).flatMap((place) => found.get(place) ?? []) });
+      tell({
+        path,
+        delivered,
+        places: (Object.keys(PLACES) as PlaceName[]).flatMap((place) => found.get(place) ?? []),
+      });
   }
 }
 
@@ -76,7 +83,12 @@ interface Swept extends Omit<Sweep, 'places'> {
   needles: readonly Needle[];
 }
 
-async function sweep(subject: Subject, settings: ResidueSettings, path: AuthPath, plant: Plant): Promise<Swept> {
+async function sweep(
+  subject: Subject,
+  settings: ResidueSettings,
+  path: AuthPath,
+  plant: Plant,
+): Promise<Swept> {
   const { gateway, task, folder } = settings;
   const { adapter: mode } = subject.entry;
   const credential = canary();
@@ -98,10 +110,17 @@ async function sweep(subject: Subject, settings: ResidueSettings, path: AuthPath
       tail,
       seed: (workspace) => void task.seed(workspace),
       command: ({ layout, script }) => {
-        const { command, mark } = commandFor({ ...row, mode, task, name: row.nameOf(tail) }, layout, access);
+        const { command, mark } = commandFor(
+          { ...row, mode, task, name: row.nameOf(tail) },
+          layout,
+          access,
+        );
         return lookCommand(plant.command?.(command, secret) ?? command, script(SCRIPT), {
           mark,
-          needles: needles.map(({ shape, bytes }) => [shape, [...bytes.toString()].reverse().join('')]),
+          needles: needles.map(({ shape, bytes }) => [
+            shape,
+            [...bytes.toString()].reverse().join(''),
+          ]),
           sinceMs,
           ...whereInside(layout, mode.oneShot),
         });
@@ -113,23 +132,48 @@ async function sweep(subject: Subject, settings: ResidueSettings, path: AuthPath
       await sandbox.collect();
       const { workspace } = sandbox.host;
       note(searched('workspace', searchFolders([workspace], { needles, sinceMs })));
-      note(searched('run-folder', searchFolders([dirname(workspace)], { needles, sinceMs, skip: [workspace] })));
+      note(
+        searched(
+          'run-folder',
+          searchFolders([dirname(workspace)], { needles, sinceMs, skip: [workspace] }),
+        ),
+      );
     });
   } finally {
     gateway.closeTap(tap);
     for (const entry of watch.stop()) note(entry);
   }
   plant.after?.(secret);
-  const findings = await follow('image', mode.traces?.(ctx, { name: row.nameOf(tail) }) ?? [], [needles]);
+  const findings = await follow('image', mode.traces?.(ctx, { name: row.nameOf(tail) }) ?? [], [
+    needles,
+  ]);
   for (const entry of findings ?? []) note(entry);
-  note(searched('host-files', searchFolders(hostFolders(ctx), { needles, sinceMs, skip: [folder], wanted: isHostState(ctx) })));
+  note(
+    searched(
+      'host-files',
+      searchFolders(hostFolders(ctx), {
+        needles,
+        sinceMs,
+        skip: [folder],
+        wanted: isHostState(ctx),
+      }),
+    ),
+  );
   note(searched('record', searchFolders([folder], { needles, sinceMs })));
   const { delivered } = authOf(admitted, tap);
-  return { path, delivered: delivered === 'yes' || delivered === 'no' ? delivered : { gap: 'not-reached' }, found, needles };
+  return {
+    path,
+    delivered: delivered === 'yes' || delivered === 'no' ? delivered : { gap: 'not-reached' },
+    found,
+    needles,
+  };
 }
 
 /** Searches for all canaries of the row in one pass, because an image is large. */
-async function lookInLayers({ entry, ctx, nameOf }: Subject, swept: readonly Swept[]): Promise<void> {
+async function lookInLayers(
+  { entry, ctx, nameOf }: Subject,
+  swept: readonly Swept[],
+): Promise<void> {
   const own = swept.filter(({ needles }) => needles.length > 0);
   const traces = entry.adapter.traces?.(ctx, { name: nameOf('residue') }) ?? [];
   const findings = await follow(
@@ -140,13 +184,29 @@ async function lookInLayers({ entry, ctx, nameOf }: Subject, swept: readonly Swe
   for (const [index, entry] of (findings ?? []).entries()) own[index]?.found.set('layers', entry);
 }
 
-/** Folders on this host; files in them that changed since the start are searched, whoever changed them. */
+/**
+ * Folders on this host; files in them that changed since the start are searched, whoever changed
+ * them.
+ */
 function hostFolders({ env }: Context): string[] {
-  const folders = [tmpdir(), '/tmp', '/var/tmp', '/dev/shm', '/run', '/var/log', ...(env.HOME ? [env.HOME] : [])];
-  return [...new Set(folders)].filter((folder, _, all) => !all.some((other) => other !== folder && folder.startsWith(`${other}/`)));
+  const folders = [
+    tmpdir(),
+    '/tmp',
+    '/var/tmp',
+    '/dev/shm',
+    '/run',
+    '/var/log',
+    ...(env.HOME ? [env.HOME] : []),
+  ];
+  return [...new Set(folders)].filter(
+    (folder, _, all) => !all.some((other) => other !== folder && folder.startsWith(`${other}/`)),
+  );
 }
 
-/** A home may contain millions of files: what programs store there themselves is in dot folders, and caches are skipped. */
+/**
+ * A home may contain millions of files: what programs store there themselves is in dot folders, and
+ * caches are skipped.
+ */
 function isHostState({ env }: Context): (name: string, path: string) => boolean {
   return (name, path) => !CACHES.has(name) && (path !== env.HOME || name.startsWith('.'));
 }
@@ -155,27 +215,55 @@ const CACHES = new Set(['.cache', '.npm', '.cargo', '.rustup', '.nvm', 'node_mod
 
 /** Runs the command, then the search, and exits with the command's exit code. */
 function lookCommand(command: Command, script: string, argument: unknown): Command {
-  const run = 'script=$1; argument=$2; shift 2; "$@"; code=$?; node "$script" "$argument"; exit $code';
-  return { ...command, argv: ['/bin/sh', '-c', run, 'sh', script, JSON.stringify(argument), ...command.argv] };
+  const run =
+    'script=$1; argument=$2; shift 2; "$@"; code=$?; node "$script" "$argument"; exit $code';
+  return {
+    ...command,
+    argv: ['/bin/sh', '-c', run, 'sh', script, JSON.stringify(argument), ...command.argv],
+  };
 }
 
 const GO = '.cagematch-go';
 
-/** If the sandbox shares the host's files, only its own folders are searched; otherwise its entire file tree. */
-function whereInside(layout: Layout, waits: boolean): { folders: string[]; alone: boolean; waitFor?: string } {
+/**
+ * If the sandbox shares the host's files, only its own folders are searched; otherwise its entire
+ * file tree.
+ */
+function whereInside(
+  layout: Layout,
+  waits: boolean,
+): { folders: string[]; alone: boolean; waitFor?: string } {
   const shares = layout.path !== undefined;
   const own = [layout.home, layout.workspace, ...(layout.tmp === undefined ? [] : [layout.tmp])];
-  return { folders: shares ? own : ['/'], alone: !shares, ...(waits ? { waitFor: `${layout.workspace}/${GO}` } : {}) };
+  return {
+    folders: shares ? own : ['/'],
+    alone: !shares,
+    ...(waits ? { waitFor: `${layout.workspace}/${GO}` } : {}),
+  };
 }
 
 const hitsSchema = z.array(z.strictObject({ where: z.string(), shape: z.string() }));
 const lookedSchema = z.strictObject({
   hits: z.strictObject({ environ: hitsSchema, files: hitsSchema }),
-  so: z.strictObject({ files: z.number(), read: z.number(), bytes: z.number(), left: z.boolean(), processes: z.number() }),
+  so: z.strictObject({
+    files: z.number(),
+    read: z.number(),
+    bytes: z.number(),
+    left: z.boolean(),
+    processes: z.number(),
+  }),
 });
 
-/** Reads the sandbox's output to its end; when the search inside is done, queries the runtime's traces of the sandbox. */
-async function whileItRuns(row: Subject, sandbox: ProbeSandbox, needles: readonly Needle[], watch: Watch): Promise<Finding[]> {
+/**
+ * Reads the sandbox's output to its end; when the search inside is done, queries the runtime's
+ * traces of the sandbox.
+ */
+async function whileItRuns(
+  row: Subject,
+  sandbox: ProbeSandbox,
+  needles: readonly Needle[],
+  watch: Watch,
+): Promise<Finding[]> {
   const { adapter: mode } = row.entry;
   const output = createSeeker(needles);
   const findings: Finding[] = [];
@@ -185,9 +273,11 @@ async function whileItRuns(row: Subject, sandbox: ProbeSandbox, needles: readonl
     if (event.type !== 'line') break;
     lines += 1;
     output.push(`${event.text}\n`);
-    const [mark = '', what = '', rest = ''] = /^(@\S+) (\S+) ?(.*)$/.exec(event.text)?.slice(1) ?? [];
+    const [mark = '', what = '', rest = ''] =
+      /^(@\S+) (\S+) ?(.*)$/.exec(event.text)?.slice(1) ?? [];
     if (event.stream !== 'stdout' || mark !== `@${sandbox.handle.name}`) continue;
-    if (what === 'first-process') watch.inside((await mode.processes?.(sandbox.ctx, sandbox.handle).catch(() => [])) ?? []);
+    if (what === 'first-process')
+      watch.inside((await mode.processes?.(sandbox.ctx, sandbox.handle).catch(() => [])) ?? []);
     if (what !== 'looked') continue;
     reported = true;
     findings.push(...insideOf(rest));
@@ -201,7 +291,9 @@ async function whileItRuns(row: Subject, sandbox: ProbeSandbox, needles: readonl
   const silent = ['guest-environ', 'guest-files'] as const;
   return [
     finding('output', hits, `${lines} lines`),
-    ...(reported ? findings : [...findings, ...silent.map((place) => unseen(place, 'the look inside told nothing'))]),
+    ...(reported
+      ? findings
+      : [...findings, ...silent.map((place) => unseen(place, 'the look inside told nothing'))]),
   ];
 }
 
@@ -239,8 +331,13 @@ async function follow(
     });
     push(ran.stderr);
     if (!succeeded(ran)) silent = `${where}: ${whyFailed(ran)}`;
-    for (const [index, seeker] of seekers.entries()) hits[index]?.push(...seeker.found().map((shape) => ({ where, shape })));
+    for (const [index, seeker] of seekers.entries())
+      hits[index]?.push(...seeker.found().map((shape) => ({ where, shape })));
   }
   const looked = `${queried.map(({ query }) => query).join(', ')}: ${Math.round(bytes / 1024)} KiB`;
-  return hits.map((own) => (silent !== undefined && own.length === 0 ? unseen(source, silent) : finding(source, own, looked)));
+  return hits.map((own) =>
+    silent !== undefined && own.length === 0
+      ? unseen(source, silent)
+      : finding(source, own, looked),
+  );
 }

@@ -1,4 +1,5 @@
-// Watches the processes of this machine during a run: their command lines and the environments of other users' processes.
+// Watches the processes of this machine during a run: their command lines and the environments of
+// other users' processes.
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { type Needle, shapesIn } from '../../census/search.js';
@@ -14,10 +15,23 @@ export interface Watch {
   stop(): Finding[];
 }
 
-/** Searches the command lines and environments in /proc repeatedly until `stop`. @param uid of the caller, undefined if there is none */
-export function watchProcesses(needles: readonly Needle[], uid: number | undefined, platform: NodeJS.Platform): Watch {
+/**
+ * Searches the command lines and environments in /proc repeatedly until `stop`.
+ * @param uid of the caller, undefined if there is none
+ */
+export function watchProcesses(
+  needles: readonly Needle[],
+  uid: number | undefined,
+  platform: NodeJS.Platform,
+): Watch {
   if (platform !== 'linux')
-    return { inside() {}, stop: () => (['argv', 'others-environ'] as const).map((place) => unseen(place, 'this platform has no /proc')) };
+    return {
+      inside() {},
+      stop: () =>
+        (['argv', 'others-environ'] as const).map((place) =>
+          unseen(place, 'this platform has no /proc'),
+        ),
+    };
   const argv = new Map<string, { where: string; shape: string }>();
   const environ: typeof argv = new Map();
   const seen = new Set<number>();
@@ -40,7 +54,8 @@ export function watchProcesses(needles: readonly Needle[], uid: number | undefin
         const owner = statSync(`/proc/${name}`).uid;
         if (owner === uid || roots.length === 0) continue;
         const shapes = shapesIn(readFileSync(`/proc/${name}/environ`), needles);
-        if (shapes.length > 0 && isBelow(pid, roots) === false) note(environ, `${program} (pid ${pid}, uid ${owner})`, shapes);
+        if (shapes.length > 0 && isBelow(pid, roots) === false)
+          note(environ, `${program} (pid ${pid}, uid ${owner})`, shapes);
       } catch {
         // The process is gone, or we may not read it.
       }

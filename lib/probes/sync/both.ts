@@ -1,4 +1,5 @@
-// Concurrent changes: both sides change one file at the same time; which change remains, and which is lost.
+// Concurrent changes: both sides change one file at the same time; which change remains, and which
+// is lost.
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BOTH, bothFolder, openBoth, textsIn } from '../guest/sync-both.mjs';
@@ -67,10 +68,16 @@ interface GuestReport {
 }
 
 /**
- * @param waitMs how long the guest waits for the host to be done, in ms; it may be unable to see that
+ * @param waitMs how long the guest waits for the host to be done, in ms; it may be unable to see
+ *   that
  * @returns a function that judges the state after collect
  */
-export async function probeBoth(sandbox: ProbeSandbox, ledger: Ledger, boundMs: number, waitMs: number): Promise<() => void> {
+export async function probeBoth(
+  sandbox: ProbeSandbox,
+  ledger: Ledger,
+  boundMs: number,
+  waitMs: number,
+): Promise<() => void> {
   const { workspace } = sandbox.host;
   const go = 'sync/go';
   const host = openBoth(workspace, 'outside');
@@ -92,13 +99,21 @@ export async function probeBoth(sandbox: ProbeSandbox, ledger: Ledger, boundMs: 
     for (const [cell, conflict] of Object.entries(CONFLICTS)) {
       const inside = guest.texts?.[cell] ?? {};
       const after = textsIn(join(workspace, bothFolder(cell)));
-      const finding = weigh(conflict, { ended: guest.ended?.[cell] ?? 'unknown', inside, live: live.get(cell) ?? {}, after });
+      const finding = weigh(conflict, {
+        ended: guest.ended?.[cell] ?? 'unknown',
+        inside,
+        live: live.get(cell) ?? {},
+        after,
+      });
       ledger.say({ direction: 'both', cell }, finding);
     }
   };
 }
 
-function weigh(conflict: Conflict, { ended, inside, live, after }: { ended: string; inside: Texts; live: Texts; after: Texts }): Finding {
+function weigh(
+  conflict: Conflict,
+  { ended, inside, live, after }: { ended: string; inside: Texts; live: Texts; after: Texts },
+): Finding {
   const wanted = conflict.texts;
   if ([inside, live, after].every((texts) => same(texts, wanted)) && ended === conflict.guest)
     return { verdict: 'same', detail: conflict.meaning };
@@ -106,10 +121,15 @@ function weigh(conflict: Conflict, { ended, inside, live, after }: { ended: stri
   const due = conflict.kept(wanted);
   const lost = [
     ...(due.host && !kept.host ? ["the host's change"] : []),
-    ...((due.guest || (ended === 'done' && conflict.guest !== 'done')) && !kept.guest ? ["the guest's change"] : []),
+    ...((due.guest || (ended === 'done' && conflict.guest !== 'done')) && !kept.guest
+      ? ["the guest's change"]
+      : []),
   ];
   const seen = `inside ${describe(inside)}, on the host ${describe(live)}, after collect ${describe(after)}`;
-  const guest = ended === conflict.guest ? '' : `; the guest's change ended with ${ended}, not ${conflict.guest}`;
+  const guest =
+    ended === conflict.guest
+      ? ''
+      : `; the guest's change ended with ${ended}, not ${conflict.guest}`;
   return {
     verdict: lost.length > 0 ? 'lost' : 'differs',
     detail: `${lost.length > 0 ? `${lost.join(' and ')} is lost: ` : ''}${seen}${guest}`,

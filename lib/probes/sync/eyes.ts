@@ -1,4 +1,5 @@
-// The host's end of a guest script that watches folders of the workspace: what it saw, when, and when it looked without seeing a change.
+// The host's end of a guest script that watches folders of the workspace: what it saw, when, and
+// when it looked without seeing a change.
 import { monotonic } from '../../clock.js';
 import type { Look } from '../guest/sync-look.mjs';
 import type { ProbeSandbox } from '../sandbox.js';
@@ -30,7 +31,10 @@ export interface Eyes {
   events(pair: Pair): readonly number[];
   /** Why no change events are available. */
   refused(): string | undefined;
-  /** When the last round before a glance's own began, on the host's clock: at that time, what the glance saw was not visible yet. */
+  /**
+   * When the last round before a glance's own began, on the host's clock: at that time, what the
+   * glance saw was not visible yet.
+   */
   vainBefore(glance: Glance): number | undefined;
   /** The user that the script runs as inside. */
   user(): { uid?: number; gid?: number };
@@ -40,7 +44,10 @@ export interface Eyes {
   readyAtMs(): number | undefined;
 }
 
-/** Starts the watcher and records its reports as they arrive. It ends when the file OVER exists, or on its own after `lifeMs`. */
+/**
+ * Starts the watcher and records its reports as they arrive. It ends when the file OVER exists, or
+ * on its own after `lifeMs`.
+ */
 export function openEyes(
   sandbox: Pick<ProbeSandbox, 'ask'>,
   given: { once: Pair[]; watched: Pair[]; events: Pair[]; lifeMs: number },
@@ -60,7 +67,10 @@ export function openEyes(
       begun.push(...value.begun);
       if (value.ready) {
         readyAtMs = monotonic();
-        user = { ...(value.uid === undefined ? {} : { uid: value.uid }), ...(value.gid === undefined ? {} : { gid: value.gid }) };
+        user = {
+          ...(value.uid === undefined ? {} : { uid: value.uid }),
+          ...(value.gid === undefined ? {} : { gid: value.gid }),
+        };
       }
       if (value.refused !== undefined) refused = value.refused;
       if (value.look) add(glances, value, { look: value.look, atMs, roundMs: begun.at(-1) });

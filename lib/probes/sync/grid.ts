@@ -1,4 +1,5 @@
-// The cells of the truth table, and the ledger that reports each exactly once: cells that were not reached are reported as gaps.
+// The cells of the truth table, and the ledger that reports each exactly once: cells that were not
+// reached are reported as gaps.
 import { messageOf } from '../../errors.js';
 import type { Direction, SyncCell } from '../../record/probe.js';
 import { BOTH } from '../guest/sync-both.mjs';
@@ -12,7 +13,9 @@ export interface Pair {
 /** The result for one pair. */
 export type Finding = Omit<SyncCell, 'cell' | 'direction'>;
 
-/** Shapes that the host's git creates before launch. `git`: the workspace itself is a repository. */
+/**
+ * Shapes that the host's git creates before launch. `git`: the workspace itself is a repository.
+ */
 export const SHAPES = [
   { shape: 'shape-plain', git: false },
   { shape: 'shape-git-dirty', git: true },
@@ -41,7 +44,10 @@ const SENSELESS: Record<string, Partial<Record<Direction, string>>> = {
 
 const ONE_WAY: Direction[] = ['in', 'in-live', 'out-live', 'out'];
 
-/** Every cell of a row's table. Bulk and shapes are tried when the whole workspace goes in or out; `both` applies to single files. */
+/**
+ * Every cell of a row's table. Bulk and shapes are tried when the whole workspace goes in or out;
+ * `both` applies to single files.
+ */
 export const GRID: (Pair & { senseless?: string })[] = [
   ...KINDS.flatMap(({ cell }) =>
     ONE_WAY.map((direction) => {
@@ -60,7 +66,10 @@ export function kindsOf(direction: Direction) {
   return KINDS.filter(({ cell }) => SENSELESS[cell]?.[direction] === undefined);
 }
 
-/** Reports every cell of the grid once. An abandoned sandbox may go on for a while; its later findings are ignored. */
+/**
+ * Reports every cell of the grid once. An abandoned sandbox may go on for a while; its later
+ * findings are ignored.
+ */
 export function openLedger(tell: (cell: SyncCell) => void) {
   const open = new Map(GRID.map((pair) => [key(pair), pair]));
   const say = (pair: Pair, { verdict, latencyMs, detail }: Finding) => {
@@ -73,7 +82,9 @@ export function openLedger(tell: (cell: SyncCell) => void) {
       ...(detail === undefined ? {} : { detail: detail.slice(0, 500) }),
     });
   };
-  for (const pair of GRID) if (pair.senseless !== undefined) say(pair, { verdict: 'not-applicable', detail: pair.senseless });
+  for (const pair of GRID)
+    if (pair.senseless !== undefined)
+      say(pair, { verdict: 'not-applicable', detail: pair.senseless });
   return {
     say,
     /** Reports the remaining cells, or those selected by `of`, as gaps. */

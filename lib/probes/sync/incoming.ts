@@ -1,4 +1,5 @@
-// Changes that the host makes to the workspace, before launch and while the sandbox runs, as the guest sees them.
+// Changes that the host makes to the workspace, before launch and while the sandbox runs, as the
+// guest sees them.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { monotonic } from '../../clock.js';
@@ -14,7 +15,9 @@ import { STALE_MS, stale, unseen, until } from './wait.js';
 
 /** How long a guest that does not share the host's files may take for its first answer. */
 const READY_MS = 60_000;
-/** In a copied workspace, the watcher cannot be told to end, so it ends on its own after this time. */
+/**
+ * In a copied workspace, the watcher cannot be told to end, so it ends on its own after this time.
+ */
 const LIFE_MS = 60_000;
 const SIDES = { makers: 'on the host', seers: 'inside' };
 const LIVE = { ...SIDES, live: true };
@@ -29,9 +32,16 @@ interface Change {
 }
 
 /** @param boundMs how long to wait for a change, in ms */
-export async function probeIncoming(sandbox: ProbeSandbox, seeded: Seeded, ledger: Ledger, boundMs: number): Promise<void> {
+export async function probeIncoming(
+  sandbox: ProbeSandbox,
+  seeded: Seeded,
+  ledger: Ledger,
+  boundMs: number,
+): Promise<void> {
   const { workspace } = sandbox.host;
-  const [once, watched] = (['in', 'in-live'] as const).map((direction) => kindsOf(direction).map(({ cell }) => ({ direction, cell })));
+  const [once, watched] = (['in', 'in-live'] as const).map((direction) =>
+    kindsOf(direction).map(({ cell }) => ({ direction, cell })),
+  );
   const eyes = openEyes(sandbox, {
     once: once ?? [],
     watched: watched ?? [],
@@ -41,7 +51,8 @@ export async function probeIncoming(sandbox: ProbeSandbox, seeded: Seeded, ledge
   try {
     await until(() => eyes.readyAtMs() ?? eyes.ended(), READY_MS);
     const readyAtMs = eyes.readyAtMs();
-    if (readyAtMs === undefined) throw eyes.ended() ?? new Error(`the watcher inside said nothing for ${READY_MS / 1000} s`);
+    if (readyAtMs === undefined)
+      throw eyes.ended() ?? new Error(`the watcher inside said nothing for ${READY_MS / 1000} s`);
     await changeLive(sandbox, seeded, eyes, ledger, boundMs);
     await judgeSeeded(seeded, eyes, ledger, readyAtMs, boundMs);
   } finally {
@@ -49,7 +60,10 @@ export async function probeIncoming(sandbox: ProbeSandbox, seeded: Seeded, ledge
   }
 }
 
-/** Makes the changes one by one and waits for each; once a change fails to arrive, the remaining ones are awaited together. */
+/**
+ * Makes the changes one by one and waits for each; once a change fails to arrive, the remaining
+ * ones are awaited together.
+ */
 async function changeLive(
   { host: { workspace }, user }: ProbeSandbox,
   seeded: Seeded,
@@ -66,17 +80,26 @@ async function changeLive(
     try {
       kind.change(inFolder(folder));
     } catch (error) {
-      ledger.say(pair, { verdict: 'gap', detail: `the host could not make it: ${messageOf(error)}` });
+      ledger.say(pair, {
+        verdict: 'gap',
+        detail: `the host could not make it: ${messageOf(error)}`,
+      });
       continue;
     }
     const atMs = monotonic();
     give(folder, user);
     const change = { kind, before: seeded.before(pair), made: look(folder), fromMs, atMs };
     changes.push(change);
-    if (patient && (await until(() => arrival(change, eyes), boundMs)) === undefined) patient = false;
+    if (patient && (await until(() => arrival(change, eyes), boundMs)) === undefined)
+      patient = false;
   }
-  if (!patient) await until(() => (changes.every((change) => arrival(change, eyes) !== undefined) ? true : undefined), boundMs);
-  for (const change of changes) ledger.say({ direction: 'in-live', cell: change.kind.cell }, judgeLive(change, eyes, boundMs));
+  if (!patient)
+    await until(
+      () => (changes.every((change) => arrival(change, eyes) !== undefined) ? true : undefined),
+      boundMs,
+    );
+  for (const change of changes)
+    ledger.say({ direction: 'in-live', cell: change.kind.cell }, judgeLive(change, eyes, boundMs));
 }
 
 /** When the change was seen inside, or when its event arrived. */
@@ -94,7 +117,11 @@ function judgeLive(change: Change, eyes: Eyes, boundMs: number): Finding {
   const pair = { direction: 'in-live' as const, cell: change.kind.cell };
   const seen = eyes.glances(pair).at(-1)?.look ?? {};
   const seenAtMs = arrival(change, eyes);
-  if (!change.kind.made(change.made)) return { verdict: 'gap', detail: "this host's own file system did not make it as it was meant" };
+  if (!change.kind.made(change.made))
+    return {
+      verdict: 'gap',
+      detail: "this host's own file system did not make it as it was meant",
+    };
   if (seenAtMs === undefined) {
     if (change.kind.cell !== 'watch') {
       const ended = eyes.ended();
@@ -104,30 +131,49 @@ function judgeLive(change: Change, eyes: Eyes, boundMs: number): Finding {
     const there = agrees(change.kind, change.made, seen)
       ? 'the file is seen inside, but no event came'
       : 'neither the file nor an event came';
-    return { verdict: 'lost', detail: `${eyes.refused() ?? there}, not within ${boundMs / 1000} s` };
+    return {
+      verdict: 'lost',
+      detail: `${eyes.refused() ?? there}, not within ${boundMs / 1000} s`,
+    };
   }
   const latencyMs = Math.max(0, seenAtMs - change.atMs);
   if (change.kind.cell === 'watch') return { verdict: 'same', latencyMs };
   const glance = firstAgreeing(change, eyes);
-  // Only a look that began long after the change and missed it makes the change stale; a guest that was merely delayed does not.
+  // Only a look that began long after the change and missed it makes the change stale; a guest that
+  // was merely delayed does not.
   const vainMs = glance && eyes.vainBefore(glance);
-  if (vainMs !== undefined && vainMs - change.atMs > STALE_MS) return { verdict: 'stale', latencyMs, detail: stale(latencyMs) };
+  if (vainMs !== undefined && vainMs - change.atMs > STALE_MS)
+    return { verdict: 'stale', latencyMs, detail: stale(latencyMs) };
   return { ...judge(change.kind, { ...LIVE, ...change, seen: glance?.look ?? seen }), latencyMs };
 }
 
-async function judgeSeeded(seeded: Seeded, eyes: Eyes, ledger: Ledger, readyAtMs: number, boundMs: number): Promise<void> {
+async function judgeSeeded(
+  seeded: Seeded,
+  eyes: Eyes,
+  ledger: Ledger,
+  readyAtMs: number,
+  boundMs: number,
+): Promise<void> {
   for (const kind of kindsOf('in')) {
     const pair = { direction: 'in' as const, cell: kind.cell };
     const made = seeded.made(pair);
     const failed = seeded.failed(pair);
     if (failed !== undefined || !kind.made(made)) {
-      ledger.say(pair, { verdict: 'gap', detail: failed ?? "this host's own file system did not make it as it was meant" });
+      ledger.say(pair, {
+        verdict: 'gap',
+        detail: failed ?? "this host's own file system did not make it as it was meant",
+      });
       continue;
     }
     const matching = () => eyes.glances(pair).find((glance) => agrees(kind, made, glance.look));
     const first = eyes.glances(pair)[0];
     const seen = matching() ?? (await until(matching, readyAtMs + boundMs - monotonic()));
-    const finding = judge(kind, { ...SIDES, before: seeded.before(pair), made, seen: (seen ?? eyes.glances(pair).at(-1))?.look ?? {} });
+    const finding = judge(kind, {
+      ...SIDES,
+      before: seeded.before(pair),
+      made,
+      seen: (seen ?? eyes.glances(pair).at(-1))?.look ?? {},
+    });
     if (seen && first && seen !== first && seen.atMs - readyAtMs > STALE_MS)
       ledger.say(pair, { verdict: 'stale', detail: stale(seen.atMs - first.atMs) });
     else ledger.say(pair, kind.cell === 'owner' ? ownerInside(finding, seen?.look, eyes) : finding);
@@ -138,6 +184,15 @@ async function judgeSeeded(seeded: Seeded, eyes: Eyes, ledger: Ledger, readyAtMs
 function ownerInside(finding: Finding, seen: Look | undefined, eyes: Eyes): Finding {
   const { uid, gid } = eyes.user();
   const owner = seen?.file;
-  if (finding.verdict !== 'same' || !owner || uid === undefined || (owner.uid === uid && owner.gid === gid)) return finding;
-  return { verdict: 'differs', detail: `it belongs to ${owner.uid}:${owner.gid} inside, and who works there is ${uid}:${gid}` };
+  if (
+    finding.verdict !== 'same' ||
+    !owner ||
+    uid === undefined ||
+    (owner.uid === uid && owner.gid === gid)
+  )
+    return finding;
+  return {
+    verdict: 'differs',
+    detail: `it belongs to ${owner.uid}:${owner.gid} inside, and who works there is ${uid}:${gid}`,
+  };
 }

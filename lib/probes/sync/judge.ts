@@ -13,7 +13,9 @@ export interface Views {
   seen: Look;
   makers: string;
   seers: string;
-  /** True if the change was awaited: an unchanged view then means that the change did not arrive. */
+  /**
+   * True if the change was awaited: an unchanged view then means that the change did not arrive.
+   */
   live?: boolean;
 }
 
@@ -25,7 +27,9 @@ export function agrees(kind: Kind, made: Look, seen: Look): boolean {
   return same(viewOf(kind, made), viewOf(kind, seen));
 }
 
-/** @param views if the change did not come about, `made` and `seen` still describe the actual state */
+/**
+ * @param views if the change did not come about, `made` and `seen` still describe the actual state
+ */
 export function judge(kind: Kind, views: Views): Finding {
   const made = viewOf(kind, views.made);
   const seen = viewOf(kind, views.seen);
@@ -36,34 +40,49 @@ export function judge(kind: Kind, views: Views): Finding {
     };
   if (same(made, seen)) return { verdict: 'same', ...remark(kind, views) };
   const detail = differences(made, seen, views);
-  const unseen = same(viewOf(kind, views.before), seen) && (kind.compares === 'content' || views.live === true);
-  const nothing = Object.keys(views.made).length > 0 && Object.keys(views.made).every((path) => views.seen[path] === undefined);
+  const unseen =
+    same(viewOf(kind, views.before), seen) && (kind.compares === 'content' || views.live === true);
+  const nothing =
+    Object.keys(views.made).length > 0 &&
+    Object.keys(views.made).every((path) => views.seen[path] === undefined);
   return { verdict: unseen || nothing ? 'lost' : 'differs', detail };
 }
 
 function viewOf(kind: Kind, look: Look): View {
   const files = Object.entries(look).filter(([, entry]) => entry.type === 'file');
-  const each = (word: (entry: Entry) => string) => Object.fromEntries(files.map(([path, entry]) => [path, word(entry)]));
+  const each = (word: (entry: Entry) => string) =>
+    Object.fromEntries(files.map(([path, entry]) => [path, word(entry)]));
   switch (kind.compares) {
     case 'exec':
-      return each(({ mode }) => (mode & 0o111 ? `executable (${octal(mode & 0o111)})` : 'not executable'));
+      return each(({ mode }) =>
+        mode & 0o111 ? `executable (${octal(mode & 0o111)})` : 'not executable',
+      );
     case 'mode':
-      return each((entry) => `mode ${octal(entry.mode)}${entry.hash === undefined ? ', not readable' : ''}`);
+      return each(
+        (entry) => `mode ${octal(entry.mode)}${entry.hash === undefined ? ', not readable' : ''}`,
+      );
     case 'mtime':
       return each(({ mtimeNs }) => `time ${mtimeNs.slice(0, -9) || '0'} s`);
     case 'hardlink': {
       const inodes = new Set(files.map(([, { ino }]) => ino));
       return {
         ...each(({ nlink, hash }) => `${nlink} link${nlink === 1 ? '' : 's'}${hashed(hash)}`),
-        ...(files.length > 1 ? { 'both names': inodes.size === 1 ? 'one file' : `${inodes.size} files` } : {}),
+        ...(files.length > 1
+          ? { 'both names': inodes.size === 1 ? 'one file' : `${inodes.size} files` }
+          : {}),
       };
     }
     case 'sparse':
-      return each((entry) => `${entry.size} bytes, ${sparse(entry) ? 'with holes' : 'without holes'}${hashed(entry.hash)}`);
+      return each(
+        (entry) =>
+          `${entry.size} bytes, ${sparse(entry) ? 'with holes' : 'without holes'}${hashed(entry.hash)}`,
+      );
     case 'owner':
       return each(({ uid, gid }) => `${uid}:${gid}`);
     default:
-      return Object.fromEntries(Object.entries(look).map(([path, entry]) => [path, content(entry)]));
+      return Object.fromEntries(
+        Object.entries(look).map(([path, entry]) => [path, content(entry)]),
+      );
   }
 }
 
@@ -91,22 +110,30 @@ function octal(mode: number): string {
 
 function same(view: View, other: View): boolean {
   const paths = Object.keys(view);
-  return paths.length === Object.keys(other).length && paths.every((path) => view[path] === other[path]);
+  return (
+    paths.length === Object.keys(other).length && paths.every((path) => view[path] === other[path])
+  );
 }
 
 /** Describes the first few differences. */
 function differences(made: View, seen: View, { makers, seers }: Views): string {
-  const paths = [...new Set([...Object.keys(made), ...Object.keys(seen)])].filter((path) => made[path] !== seen[path]);
+  const paths = [...new Set([...Object.keys(made), ...Object.keys(seen)])].filter(
+    (path) => made[path] !== seen[path],
+  );
   const some = paths.slice(0, 3).map((path) => {
     const [was, is] = [words(made, path), words(seen, path)];
-    return was === is ? `${short(path)}: other content` : `${short(path)}: ${was} ${makers}, ${is} ${seers}`;
+    return was === is
+      ? `${short(path)}: other content`
+      : `${short(path)}: ${was} ${makers}, ${is} ${seers}`;
   });
   return [...some, ...(paths.length > 3 ? [`${paths.length - 3} more`] : [])].join('; ');
 }
 
 function describe(view: View): string {
   const paths = Object.keys(view).slice(0, 3);
-  return paths.length === 0 ? 'nothing there' : paths.map((path) => `${short(path)}: ${words(view, path)}`).join(', ');
+  return paths.length === 0
+    ? 'nothing there'
+    : paths.map((path) => `${short(path)}: ${words(view, path)}`).join(', ');
 }
 
 function short(path: string): string {
@@ -121,8 +148,16 @@ function remark(kind: Kind, { made, seen, makers, seers }: Views): { detail?: st
       ? { detail: `to the nanosecond: .${is}` }
       : { detail: `to the second ${PAST.second} only: .${was} ${makers}, .${is} ${seers}` };
   }
-  if (kind.compares === 'owner' && seen.file) return { detail: `${seen.file.uid}:${seen.file.gid} on both sides` };
-  if (kind.compares === 'sparse' && made.holes && seen.holes && made.holes.blocks !== seen.holes.blocks)
-    return { detail: `${made.holes.blocks / 2} KiB on disk ${makers}, ${seen.holes.blocks / 2} KiB ${seers}` };
+  if (kind.compares === 'owner' && seen.file)
+    return { detail: `${seen.file.uid}:${seen.file.gid} on both sides` };
+  if (
+    kind.compares === 'sparse' &&
+    made.holes &&
+    seen.holes &&
+    made.holes.blocks !== seen.holes.blocks
+  )
+    return {
+      detail: `${made.holes.blocks / 2} KiB on disk ${makers}, ${seen.holes.blocks / 2} KiB ${seers}`,
+    };
   return {};
 }

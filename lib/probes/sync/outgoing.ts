@@ -1,4 +1,5 @@
-// Changes that the guest makes to the workspace, as the host sees them while the sandbox runs and after collect.
+// Changes that the guest makes to the workspace, as the host sees them while the sandbox runs and
+// after collect.
 import { watch } from 'node:fs';
 import { join } from 'node:path';
 import { monotonic } from '../../clock.js';
@@ -27,7 +28,9 @@ export async function probeOutgoing(
   boundMs: number,
 ): Promise<(collect: { ms?: number; lost(pair: Pair): string | undefined }) => void> {
   const { workspace } = sandbox.host;
-  const pairs = (['out-live', 'out'] as const).flatMap((direction) => kindsOf(direction).map(({ cell }) => ({ direction, cell })));
+  const pairs = (['out-live', 'out'] as const).flatMap((direction) =>
+    kindsOf(direction).map(({ cell }) => ({ direction, cell })),
+  );
   const kinds = new Map(kindsOf('out-live').map((kind) => [kind.cell, kind]));
   const waiting: Promise<void>[] = [];
   const atEnd: { kind: Kind; did: Did }[] = [];
@@ -47,7 +50,8 @@ export async function probeOutgoing(
   }
 
   async function seeLive(kind: Kind, { look: made, failed }: Did, atMs: number): Promise<Finding> {
-    if (made === undefined) return { verdict: 'lost', detail: `it could not be made inside: ${failed}` };
+    if (made === undefined)
+      return { verdict: 'lost', detail: `it could not be made inside: ${failed}` };
     const folder = join(workspace, folderOf('out-live', kind.cell));
     const before = seeded.before({ direction: 'out-live', cell: kind.cell });
     let seen: Look = {};
@@ -55,25 +59,36 @@ export async function probeOutgoing(
       seen = look(folder);
       return agrees(kind, made, seen);
     }, atMs);
-    if (kind.cell === 'watch') return sawEvent(await until(events.first, boundMs), atMs, looks.again() !== undefined);
-    const seenAtMs = looks.again() ?? (kind.made(made) ? await until(looks.again, boundMs) : undefined);
+    if (kind.cell === 'watch')
+      return sawEvent(await until(events.first, boundMs), atMs, looks.again() !== undefined);
+    const seenAtMs =
+      looks.again() ?? (kind.made(made) ? await until(looks.again, boundMs) : undefined);
     const finding = judge(kind, { ...SIDES, before, made, seen, live: true });
     if (!kind.made(made)) return finding;
     if (seenAtMs === undefined) return unseen(finding, boundMs);
     const latencyMs = Math.max(0, seenAtMs - atMs);
-    return looks.isStale() ? { verdict: 'stale', latencyMs, detail: stale(latencyMs) } : { ...finding, latencyMs };
+    return looks.isStale()
+      ? { verdict: 'stale', latencyMs, detail: stale(latencyMs) }
+      : { ...finding, latencyMs };
   }
 
   function sawEvent(eventAtMs: number | undefined, atMs: number, there: boolean): Finding {
-    if (eventAtMs !== undefined) return { verdict: 'same', latencyMs: Math.max(0, eventAtMs - atMs) };
-    const what = there ? 'the file is seen on the host, but no event came' : 'neither the file nor an event came';
-    return { verdict: 'lost', detail: `${events.refused() ?? what}, not within ${boundMs / 1000} s` };
+    if (eventAtMs !== undefined)
+      return { verdict: 'same', latencyMs: Math.max(0, eventAtMs - atMs) };
+    const what = there
+      ? 'the file is seen on the host, but no event came'
+      : 'neither the file nor an event came';
+    return {
+      verdict: 'lost',
+      detail: `${events.refused() ?? what}, not within ${boundMs / 1000} s`,
+    };
   }
 
   return ({ ms, lost }) => {
     for (const { kind, did } of atEnd) {
       const pair = { direction: 'out' as const, cell: kind.cell };
-      const why = did.look === undefined ? `it could not be made inside: ${did.failed}` : lost(pair);
+      const why =
+        did.look === undefined ? `it could not be made inside: ${did.failed}` : lost(pair);
       if (did.look === undefined || why !== undefined) {
         ledger.say(pair, { verdict: 'lost', detail: why ?? 'not made' });
         continue;

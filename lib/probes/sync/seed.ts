@@ -16,7 +16,10 @@ export interface Seeded {
   failed(pair: Pair): string | undefined;
 }
 
-/** @param user the future owner of the workspace: for `in`, the state to compare with is recorded after the handover */
+/**
+ * @param user the future owner of the workspace: for `in`, the state to compare with is recorded
+ *   after the handover
+ */
 export function seedFolders(workspace: string, user: { uid: number; gid: number }): Seeded {
   const before = new Map<string, Look>();
   const made = new Map<string, Look>();
@@ -40,7 +43,8 @@ export function seedFolders(workspace: string, user: { uid: number; gid: number 
     }
   for (const [cell, texts] of Object.entries(BOTH)) {
     mkdirSync(join(workspace, bothFolder(cell)));
-    for (const [name, text] of Object.entries(texts)) writeFileSync(join(workspace, bothFolder(cell), name), text);
+    for (const [name, text] of Object.entries(texts))
+      writeFileSync(join(workspace, bothFolder(cell), name), text);
   }
   return {
     before: (pair) => before.get(key(pair)) ?? {},
@@ -53,12 +57,16 @@ function key({ cell, direction }: Pair): string {
   return `${direction} ${cell}`;
 }
 
-/** Gives files that root has created in a folder to the user inside, who could not change them otherwise. Does not follow links. */
+/**
+ * Gives files that root has created in a folder to the user inside, who could not change them
+ * otherwise. Does not follow links.
+ */
 export function give(folder: string, user: { uid: number; gid: number }): void {
   if (process.getuid?.() !== 0) return;
   for (const path of ['', ...Object.keys(look(folder))]) {
     const at = path === '' ? folder : `${folder}/${decodeURIComponent(path)}`;
     const stat = lstatSync(at, { throwIfNoEntry: false });
-    if (stat && (stat.uid !== user.uid || stat.gid !== user.gid)) lchownSync(at, user.uid, user.gid);
+    if (stat && (stat.uid !== user.uid || stat.gid !== user.gid))
+      lchownSync(at, user.uid, user.gid);
   }
 }

@@ -1,4 +1,5 @@
-// Common shapes of workspaces: created by the host's git before launch, queried with the guest's git, then read as plain files.
+// Common shapes of workspaces: created by the host's git before launch, queried with the guest's
+// git, then read as plain files.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Env } from '../../contract.js';
@@ -62,7 +63,12 @@ export async function seedShapes(
     ),
   };
   const git = (cwd: string, ...args: string[]) =>
-    output(['git', '-c', 'init.defaultBranch=main', ...args], { env, cwd, timeoutMs: QUICK_MS, code: 'launch-failed' });
+    output(['git', '-c', 'init.defaultBranch=main', ...args], {
+      env,
+      cwd,
+      timeoutMs: QUICK_MS,
+      code: 'launch-failed',
+    });
   for (const { shape, git: isGit } of SHAPES) {
     const folder = join(shapes, shape);
     try {
@@ -96,7 +102,11 @@ interface Place {
 
 const MAKERS: Record<string, (place: Place) => Promise<void>> = {
   async 'shape-plain'({ folder }) {
-    write(folder, { 'readme.txt': 'plain\n', 'src/deep/code.js': 'export {};\n', 'src/.hidden': '' });
+    write(folder, {
+      'readme.txt': 'plain\n',
+      'src/deep/code.js': 'export {};\n',
+      'src/.hidden': '',
+    });
   },
   async 'shape-git-dirty'({ git, folder }) {
     await repository(git, folder);
@@ -135,7 +145,12 @@ const MAKERS: Record<string, (place: Place) => Promise<void>> = {
 };
 
 async function repository(git: Place['git'], folder: string): Promise<void> {
-  write(folder, { 'kept.txt': 'one\n', 'removed.txt': 'two\n', 'deleted.txt': 'three\n', '.gitignore': '*.log\n' });
+  write(folder, {
+    'kept.txt': 'one\n',
+    'removed.txt': 'two\n',
+    'deleted.txt': 'three\n',
+    '.gitignore': '*.log\n',
+  });
   await git(folder, 'init', '-q');
   await git(folder, 'add', '-A');
   await git(folder, 'commit', '-q', '-m', 'first');
@@ -151,7 +166,10 @@ function write(folder: string, files: Record<string, string>): void {
   }
 }
 
-/** @returns a function that judges the state after collect: from here on, git does not run on the host */
+/**
+ * @returns a function that judges the state after collect: from here on, git does not run on the
+ *   host
+ */
 export async function probeShapes(
   { ask, host: { workspace } }: ProbeSandbox,
   seed: ShapesSeed,
@@ -162,7 +180,10 @@ export async function probeShapes(
   const clean = (text: string) => text.replaceAll(dirname(workspace), '…');
   for (const [shape, detail] of seed.failed)
     for (const direction of ['in', 'out'] as const)
-      ledger.say({ direction, cell: shape }, { verdict: 'gap', detail: `the host could not make it: ${clean(detail)}` });
+      ledger.say(
+        { direction, cell: shape },
+        { verdict: 'gap', detail: `the host could not make it: ${clean(detail)}` },
+      );
   for await (const { value } of ask<GuestReport>('sync-git.mjs', { shapes })) {
     if (value.made) changed.set(value.shape, value);
     else ledger.say({ direction: 'in', cell: value.shape }, cleaned(judgeIn(value, seed), clean));
@@ -172,7 +193,10 @@ export async function probeShapes(
       const folder = join(workspace, 'sync/shapes', shape);
       const seen = look(folder);
       const finding = judgeOut(changed.get(shape), seen, headOf(folder, seen));
-      ledger.say({ direction: 'out', cell: shape }, { ...cleaned(finding, clean), ...(ms === undefined ? {} : { latencyMs: ms }) });
+      ledger.say(
+        { direction: 'out', cell: shape },
+        { ...cleaned(finding, clean), ...(ms === undefined ? {} : { latencyMs: ms }) },
+      );
     }
   };
 }
@@ -183,25 +207,42 @@ function judgeIn({ shape, answers = {}, look: seen = {} }: GuestReport, seed: Sh
   const words = Object.entries(wanted).flatMap(([question, text]) => {
     const answer = answers[question];
     if (answer?.failed !== undefined) return [`git ${question} inside: ${answer.failed}`];
-    return answer?.text === text ? [] : [`git ${question} says ${lines(answer?.text)} inside, ${lines(text)} on the host`];
+    return answer?.text === text
+      ? []
+      : [`git ${question} says ${lines(answer?.text)} inside, ${lines(text)} on the host`];
   });
-  return words.length === 0 ? { verdict: 'same' } : { verdict: 'differs', detail: [...new Set(words)].join('; ') };
+  return words.length === 0
+    ? { verdict: 'same' }
+    : { verdict: 'differs', detail: [...new Set(words)].join('; ') };
 }
 
-/** @param head the commit that the host reads from git's files; undefined if these are outside the workspace */
+/**
+ * @param head the commit that the host reads from git's files; undefined if these are outside the
+ *   workspace
+ */
 function judgeOut(report: GuestReport | undefined, seen: Look, head: string | undefined): Finding {
   if (!report?.made) return { verdict: 'gap', detail: 'the guest said nothing about it' };
-  if (report.failed !== undefined) return { verdict: 'differs', detail: `no commit inside: ${report.failed}` };
+  if (report.failed !== undefined)
+    return { verdict: 'differs', detail: `no commit inside: ${report.failed}` };
   const finding = compareTrees(report.made, seen, 'inside', 'on the host');
   if (finding.verdict !== 'same' || !report.head) return finding;
-  if (head === undefined) return { verdict: 'same', detail: 'the commit made inside is in the repository outside of the workspace' };
-  if (head !== report.head) return { verdict: 'differs', detail: `HEAD is ${report.head} inside, ${head} on the host` };
+  if (head === undefined)
+    return {
+      verdict: 'same',
+      detail: 'the commit made inside is in the repository outside of the workspace',
+    };
+  if (head !== report.head)
+    return { verdict: 'differs', detail: `HEAD is ${report.head} inside, ${head} on the host` };
   return { verdict: 'same', detail: 'HEAD on the host is the commit made inside' };
 }
 
-/** Reads plain files instead of running git, which a guest's repository could make run anything. Files behind links are not in a look. */
+/**
+ * Reads plain files instead of running git, which a guest's repository could make run anything.
+ * Files behind links are not in a look.
+ */
 function headOf(folder: string, seen: Look): string | undefined {
-  const read = (path: string) => (seen[path] ? readText(join(folder, path), 500)?.trim() : undefined);
+  const read = (path: string) =>
+    seen[path] ? readText(join(folder, path), 500)?.trim() : undefined;
   const head = read('.git/HEAD');
   const ref = /^ref: (refs\/heads\/\w+)$/.exec(head ?? '')?.[1];
   return ref === undefined ? head : read(`.git/${ref}`);
@@ -209,15 +250,25 @@ function headOf(folder: string, seen: Look): string | undefined {
 
 /** Compares names, types and contents, including those of git's own files. */
 function compareTrees(made: Look, seen: Look, makers: string, seers: string): Finding {
-  const word = (entry: Look[string] | undefined) => (entry ? `${entry.type} ${entry.target ?? entry.hash ?? ''}` : 'not there');
-  const paths = [...new Set([...Object.keys(made), ...Object.keys(seen)])].filter((path) => word(made[path]) !== word(seen[path]));
+  const word = (entry: Look[string] | undefined) =>
+    entry ? `${entry.type} ${entry.target ?? entry.hash ?? ''}` : 'not there';
+  const paths = [...new Set([...Object.keys(made), ...Object.keys(seen)])].filter(
+    (path) => word(made[path]) !== word(seen[path]),
+  );
   if (paths.length === 0) return { verdict: 'same' };
-  const some = paths.slice(0, 3).map((path) => `${path}: ${word(made[path])} ${makers}, ${word(seen[path])} ${seers}`);
-  return { verdict: paths.some((path) => !seen[path]) ? 'lost' : 'differs', detail: `${paths.length} of its files: ${some.join('; ')}` };
+  const some = paths
+    .slice(0, 3)
+    .map((path) => `${path}: ${word(made[path])} ${makers}, ${word(seen[path])} ${seers}`);
+  return {
+    verdict: paths.some((path) => !seen[path]) ? 'lost' : 'differs',
+    detail: `${paths.length} of its files: ${some.join('; ')}`,
+  };
 }
 
 function lines(text = ''): string {
-  return text === '' ? 'nothing' : JSON.stringify(text.split('\n').slice(0, 3).join(', ').slice(0, 120));
+  return text === ''
+    ? 'nothing'
+    : JSON.stringify(text.split('\n').slice(0, 3).join(', ').slice(0, 120));
 }
 
 function cleaned(finding: Finding, clean: (text: string) => string): Finding {

@@ -3,13 +3,19 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { monotonic } from '../../clock.js';
 import type { Finding } from './grid.js';
 
-/** If a look that begins this many ms after the change misses it and a later one sees it, the change is stale. */
+/**
+ * If a look that begins this many ms after the change misses it and a later one sees it, the change
+ * is stale.
+ */
 export const STALE_MS = 100;
 
 /** Interval between looks, in ms. */
 const EVERY_MS = 2;
 
-/** Polls until there is a result. Always looks once more at the end, so that a stalled event loop does not count as a missing result. */
+/**
+ * Polls until there is a result. Always looks once more at the end, so that a stalled event loop
+ * does not count as a missing result.
+ */
 export async function until<T>(look: () => T | undefined, boundMs: number): Promise<T | undefined> {
   const endMs = monotonic() + boundMs;
   for (;;) {
@@ -20,7 +26,10 @@ export async function until<T>(look: () => T | undefined, boundMs: number): Prom
   }
 }
 
-/** Polls for one change. On a busy machine a successful look may take long, so only unsuccessful looks make the change stale. */
+/**
+ * Polls for one change. On a busy machine a successful look may take long, so only unsuccessful
+ * looks make the change stale.
+ */
 export function lookingFor(sees: () => boolean, changedAtMs: number) {
   let vainMs: number | undefined;
   return {

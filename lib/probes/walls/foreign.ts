@@ -1,4 +1,5 @@
-// A network on this machine that stands for any foreign network: a namespace behind a veth link, with listeners in it.
+// A network on this machine that stands for any foreign network: a namespace behind a veth link,
+// with listeners in it.
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Closable, Context } from '../../contract.js';
@@ -16,24 +17,40 @@ export interface Foreign extends Closable {
   git: number;
 }
 
-/** Networks reserved for documentation (RFC 5737): they belong to nobody, and no machine should have a route to them. */
+/**
+ * Networks reserved for documentation (RFC 5737): they belong to nobody, and no machine should have
+ * a route to them.
+ */
 const NETWORKS = ['203.0.113', '198.51.100', '192.0.2'];
 
 const SCRIPT = join(packageRoot, 'lib/probes/guest/walls-foreign.mjs');
 
 /** @param repositories folder that git serves there @returns the network, or why there is none */
-export async function openForeign(ctx: Context, nonce: string, repositories: string): Promise<Foreign | { cause: string }> {
-  if (ctx.platform !== 'linux' || ctx.uid !== 0) return { cause: 'a network of its own can be set up only by root on Linux' };
-  const missing = ['ip', 'unshare', 'nsenter', 'git'].filter((program) => which(program, ctx.env) === undefined);
-  if (missing.length > 0) return { cause: `a network of its own needs ${missing.join(', ')} on PATH` };
+export async function openForeign(
+  ctx: Context,
+  nonce: string,
+  repositories: string,
+): Promise<Foreign | { cause: string }> {
+  if (ctx.platform !== 'linux' || ctx.uid !== 0)
+    return { cause: 'a network of its own can be set up only by root on Linux' };
+  const missing = ['ip', 'unshare', 'nsenter', 'git'].filter(
+    (program) => which(program, ctx.env) === undefined,
+  );
+  if (missing.length > 0)
+    return { cause: `a network of its own needs ${missing.join(', ')} on PATH` };
   let network: string | undefined;
-  for (const candidate of NETWORKS) if (network === undefined && (await unused(ctx, `${candidate}.2`))) network = candidate;
-  if (network === undefined) return { cause: 'this machine has routes to every network that could stand for a foreign one' };
+  for (const candidate of NETWORKS)
+    if (network === undefined && (await unused(ctx, `${candidate}.2`))) network = candidate;
+  if (network === undefined)
+    return { cause: 'this machine has routes to every network that could stand for a foreign one' };
   const tag = randomBytes(3).toString('hex');
   const [here, there] = [`cmw${tag}h`, `cmw${tag}n`];
   // When this process ends, the kernel removes its namespace and with it the link.
   const argument = JSON.stringify({ host: `${network}.2`, nonce, repositories });
-  const child = stream(['unshare', '--net', process.execPath, SCRIPT, argument], { env: { PATH: ctx.env.PATH ?? '' }, cwd: '/' });
+  const child = stream(['unshare', '--net', process.execPath, SCRIPT, argument], {
+    env: { PATH: ctx.env.PATH ?? '' },
+    cwd: '/',
+  });
   const close = async () => {
     child.kill();
     await child.ended;
@@ -42,7 +59,8 @@ export async function openForeign(ctx: Context, nonce: string, repositories: str
   const lines = child[Symbol.asyncIterator]();
   const heard = async () => {
     const event = (await lines.next()).value;
-    if (event?.type !== 'line' || event.stream !== 'stdout') throw new Error(event?.text ?? event?.reason ?? 'its listeners ended');
+    if (event?.type !== 'line' || event.stream !== 'stdout')
+      throw new Error(event?.text ?? event?.reason ?? 'its listeners ended');
     return JSON.parse(event.text);
   };
   try {

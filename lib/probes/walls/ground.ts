@@ -1,4 +1,5 @@
-// The targets of a guest's network attempts: listeners of the probe, opened once the sandbox is up and always closed again.
+// The targets of a guest's network attempts: listeners of the probe, opened once the sandbox is up
+// and always closed again.
 import type { Closable, Context, Reach } from '../../contract.js';
 import { messageOf } from '../../errors.js';
 import type { WallName } from '../../kit/walls.js';
@@ -25,9 +26,19 @@ export interface Ground extends Closable {
 }
 
 const OUTWARD = ['tcp-out', 'udp-out', 'dns', 'git-push-network'] as const;
-const NETWORK = ['host-loopback-ports', 'host-gateway-ports', 'host-network-ports', ...OUTWARD, 'cloud-metadata'] as const;
+const NETWORK = [
+  'host-loopback-ports',
+  'host-gateway-ports',
+  'host-network-ports',
+  ...OUTWARD,
+  'cloud-metadata',
+] as const;
 
-export async function openGround(subject: Subject, ctx: Context, planted: Planted): Promise<Ground> {
+export async function openGround(
+  subject: Subject,
+  ctx: Context,
+  planted: Planted,
+): Promise<Ground> {
   const opened: Closable[] = [];
   const ground: Ground = {
     gateway: null,
@@ -41,7 +52,9 @@ export async function openGround(subject: Subject, ctx: Context, planted: Plante
   };
   const { reach, gatewayPort } = subject;
   if (reach.via === 'address' && gatewayPort !== undefined) ground.gateway = reach.url(gatewayPort);
-  else ground.untried['gateway-port'] = 'not tried: the model runs inside, there is no gateway to reach';
+  else
+    ground.untried['gateway-port'] =
+      'not tried: the model runs inside, there is no gateway to reach';
   const elsewhere = whyElsewhere(subject, ctx);
   if (elsewhere !== undefined) {
     for (const wall of NETWORK) ground.untried[wall] = elsewhere;
@@ -60,13 +73,21 @@ export async function openGround(subject: Subject, ctx: Context, planted: Plante
   try {
     const [outward] = await Promise.all([
       outwardAddress(ctx),
-      listen('host-loopback-ports', '127.0.0.1', (port) => [{ host: '127.0.0.1', port }, ...otherName(reach, port)]),
+      listen('host-loopback-ports', '127.0.0.1', (port) => [
+        { host: '127.0.0.1', port },
+        ...otherName(reach, port),
+      ]),
       reach.via === 'address'
-        ? listen('host-gateway-ports', reach.listen, (port) => [{ host: new URL(reach.url(port)).hostname, port }])
+        ? listen('host-gateway-ports', reach.listen, (port) => [
+            { host: new URL(reach.url(port)).hostname, port },
+          ])
         : undefined,
     ]);
-    if (reach.via !== 'address') ground.untried['host-gateway-ports'] = 'not tried: there is no gateway to reach';
-    if (outward === undefined) ground.untried['host-network-ports'] = 'not tried: this host has no address in another network';
+    if (reach.via !== 'address')
+      ground.untried['host-gateway-ports'] = 'not tried: there is no gateway to reach';
+    if (outward === undefined)
+      ground.untried['host-network-ports'] =
+        'not tried: this host has no address in another network';
     else await listen('host-network-ports', outward, (port) => [{ host: outward, port }]);
     const metadata = await holdMetadata(ctx, nonce);
     if ('cause' in metadata) ground.untried['cloud-metadata'] = metadata.cause;
@@ -75,7 +96,8 @@ export async function openGround(subject: Subject, ctx: Context, planted: Plante
       ground.tcp['cloud-metadata'] = [metadata];
     }
     const foreign = await openForeign(ctx, nonce, planted.folder);
-    if ('cause' in foreign) for (const wall of OUTWARD) ground.untried[wall] = `not tried: ${foreign.cause}`;
+    if ('cause' in foreign)
+      for (const wall of OUTWARD) ground.untried[wall] = `not tried: ${foreign.cause}`;
     else {
       const { host } = foreign;
       opened.push(foreign);
@@ -91,9 +113,13 @@ export async function openGround(subject: Subject, ctx: Context, planted: Plante
   }
 }
 
-/** Why no network attempt is made: a packet to one of our addresses must reach this machine and no other. */
+/**
+ * Why no network attempt is made: a packet to one of our addresses must reach this machine and no
+ * other.
+ */
 function whyElsewhere(subject: Subject, ctx: Context): string | undefined {
-  if (subject.entry.isolation === 'remote-vm') return 'not tried: the guest is on another machine, and the targets are on this one';
+  if (subject.entry.isolation === 'remote-vm')
+    return 'not tried: the guest is on another machine, and the targets are on this one';
   if (subject.reach.via === 'inside' && ctx.options.network !== 'none')
     return 'not tried: this host cannot be reached from inside, so a try might leave the machine';
   const loopback = subject.reach.via === 'address' && subject.reach.listen === '127.0.0.1';

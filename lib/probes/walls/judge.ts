@@ -1,4 +1,5 @@
-// What the host can judge better than the guest: whose kernel answered, which user an id maps to, and whether the host's files changed.
+// What the host can judge better than the guest: whose kernel answered, which user an id maps to,
+// and whether the host's files changed.
 import { existsSync, readFileSync } from 'node:fs';
 import { release, version } from 'node:os';
 import { join } from 'node:path';
@@ -22,7 +23,10 @@ export interface HostSide {
   workspace: string;
   /** The runtime sockets that exist on this host, by wall. */
   sockets: Record<string, string[]>;
-  /** /proc/<pid>/uid_map of the guest's process as read by this host; undefined if it is not a process of this host. */
+  /**
+   * /proc/<pid>/uid_map of the guest's process as read by this host; undefined if it is not a
+   * process of this host.
+   */
   uidMap: string | undefined;
   /** True if the kernel inside is this host's own. */
   sameKernel: boolean;
@@ -46,19 +50,26 @@ export const JUDGES: Partial<Record<WallName, Judge>> = {
           : seen.bootId === own
             ? 'this host’s boot id'
             : 'another boot id';
-    return host.sameKernel ? opened(`${words}, as on this host; ${id}`) : shut(`${words}; ${id}; this host: ${release()} ${version()}`);
+    return host.sameKernel
+      ? opened(`${words}, as on this host; ${id}`)
+      : shut(`${words}; ${id}; this host: ${release()} ${version()}`);
   },
   'root-on-host'(observation, host) {
     const { seen } = observation;
     if (seen === undefined) return observation;
-    const map = host.uidMap ?? (host.sameKernel && typeof seen.uidMap === 'string' ? seen.uidMap : undefined);
+    const map =
+      host.uidMap ?? (host.sameKernel && typeof seen.uidMap === 'string' ? seen.uidMap : undefined);
     if (map === undefined)
       return host.sameKernel
-        ? { observed: 'gap', evidence: 'neither this host nor the guest could read the map of user ids' }
+        ? {
+            observed: 'gap',
+            evidence: 'neither this host nor the guest could read the map of user ids',
+          }
         : shut('the agent’s process is none of this host’s; its uid 0 is the guest kernel’s own');
     const [outside] = map.split('\n').flatMap((line) => mapped(line));
     const by = host.uidMap === undefined ? 'inside' : 'by this host';
-    if (outside === undefined) return shut(`no uid 0 in the map of user ids, read ${by}: ${listed(map)}`);
+    if (outside === undefined)
+      return shut(`no uid 0 in the map of user ids, read ${by}: ${listed(map)}`);
     return outside === 0
       ? opened(`map of user ids, read ${by}: ${listed(map)}`)
       : shut(`uid 0 inside is uid ${outside}, read ${by}: ${listed(map)}`);
@@ -76,9 +87,11 @@ export const JUDGES: Partial<Record<WallName, Judge>> = {
   'git-push-network': (observation, { planted }) => push(observation, planted.repositories.network),
   'git-push-file': (observation, { planted }) => push(observation, planted.repositories.file),
   'write-git-hooks': (observation, host) => written(observation, host, ['.git/hooks/pre-commit']),
-  'new-git-hooks': (observation, host) => written(observation, host, ['without-repository/.git/hooks/pre-commit']),
+  'new-git-hooks': (observation, host) =>
+    written(observation, host, ['without-repository/.git/hooks/pre-commit']),
   'write-git-config': (observation, host) => written(observation, host, ['.git/config']),
-  'write-claude-folder': (observation, host) => written(observation, host, ['.claude/settings.json', '.claude/commands/probe.md']),
+  'write-claude-folder': (observation, host) =>
+    written(observation, host, ['.claude/settings.json', '.claude/commands/probe.md']),
   'write-vscode-folder': (observation, host) => written(observation, host, ['.vscode/tasks.json']),
   'write-mcp-json': (observation, host) => written(observation, host, ['.mcp.json']),
 };
@@ -87,12 +100,15 @@ const opened = (evidence: string): WallObservation => ({ observed: 'open', evide
 const shut = (evidence: string): WallObservation => ({ observed: 'closed', evidence });
 
 /**
- * True if the guest runs on this host's kernel. A boot id identifies one boot of one kernel; some runtimes show a different id, so the
- * same kernel build counts as well.
+ * True if the guest runs on this host's kernel. A boot id identifies one boot of one kernel; some
+ * runtimes show a different id, so the same kernel build counts as well.
  */
 export function sameKernel(seen: Record<string, unknown> | undefined): boolean {
   const own = bootId();
-  return (own !== '' && seen?.bootId === own) || (seen?.release === release() && seen?.version === version());
+  return (
+    (own !== '' && seen?.bootId === own) ||
+    (seen?.release === release() && seen?.version === version())
+  );
 }
 
 function bootId(): string {
@@ -105,12 +121,18 @@ function mapped(line: string): number[] {
   return inside <= 0 && 0 < inside + count ? [outside - inside] : [];
 }
 
-/** A socket that does not answer proves little if this host has no such socket, so that case is a gap. */
+/**
+ * A socket that does not answer proves little if this host has no such socket, so that case is a
+ * gap.
+ */
 function socket(observation: WallObservation, host: HostSide, wall: string): WallObservation {
   if (observation.observed !== 'closed' || observation.seen?.reached === true) return observation;
   const there = host.sockets[wall] ?? [];
   if (there.length === 0)
-    return { observed: 'gap', evidence: `this host has no such socket that could be reached; inside: ${observation.evidence}` };
+    return {
+      observed: 'gap',
+      evidence: `this host has no such socket that could be reached; inside: ${observation.evidence}`,
+    };
   return shut(`${observation.evidence}; on this host: ${there.join(' ')}`);
 }
 
@@ -118,13 +140,24 @@ function socket(observation: WallObservation, host: HostSide, wall: string): Wal
 function push(observation: WallObservation, repository: string): WallObservation {
   const arrived = existsSync(join(repository, 'refs/heads/pushed'));
   if (arrived) return opened(`a commit arrived; ${observation.evidence}`);
-  return observation.observed === 'gap' ? observation : shut(`nothing arrived; ${observation.evidence}`);
+  return observation.observed === 'gap'
+    ? observation
+    : shut(`nothing arrived; ${observation.evidence}`);
 }
 
-function written(observation: WallObservation, { workspace, planted }: HostSide, paths: string[]): WallObservation {
+function written(
+  observation: WallObservation,
+  { workspace, planted }: HostSide,
+  paths: string[],
+): WallObservation {
   const found = paths.filter((path) => read(join(workspace, path)).includes(planted.nonce));
-  if (found.length > 0) return opened(`on this host after collect: ${found.join(' ')}; inside: ${observation.evidence}`);
-  return observation.observed === 'gap' ? observation : shut(`not on this host after collect; inside: ${observation.evidence}`);
+  if (found.length > 0)
+    return opened(
+      `on this host after collect: ${found.join(' ')}; inside: ${observation.evidence}`,
+    );
+  return observation.observed === 'gap'
+    ? observation
+    : shut(`not on this host after collect; inside: ${observation.evidence}`);
 }
 
 function read(path: string): string {
@@ -138,18 +171,30 @@ function read(path: string): string {
 /** A uid map on one line, made safe to print because the guest may have written it. */
 const listed = (map: string) => oneLine(map.trim().replaceAll('\n', ', ')).replace(/ +/g, ' ');
 
-/** @param token occurs in the argv of the guest's process @returns the uid map of that process, as this host sees it */
+/**
+ * @param token occurs in the argv of the guest's process
+ * @returns the uid map of that process, as this host sees it
+ */
 export function uidMapOf(token: string): string | undefined {
   const found = commandLines().find(
-    ({ argv }) => /(^|\/)node$/.test(argv[0] ?? '') && /walls\.mjs$/.test(argv[1] ?? '') && argv[2]?.includes(token),
+    ({ argv }) =>
+      /(^|\/)node$/.test(argv[0] ?? '') &&
+      /walls\.mjs$/.test(argv[1] ?? '') &&
+      argv[2]?.includes(token),
   );
   return found && (read(`/proc/${found.pid}/uid_map`).trim() || undefined);
 }
 
-/** By wall: paths of the runtimes' control sockets, at the well-known places and wherever the caller's environment points. */
+/**
+ * By wall: paths of the runtimes' control sockets, at the well-known places and wherever the
+ * caller's environment points.
+ */
 export function socketPaths(env: Env, uid: number | undefined): Record<string, string[]> {
-  const runtime = [env.XDG_RUNTIME_DIR, uid === undefined ? undefined : `/run/user/${uid}`].filter((folder) => folder !== undefined);
-  const socketOf = (url: string | undefined) => (url?.startsWith('unix://') ? [url.slice('unix://'.length)] : []);
+  const runtime = [env.XDG_RUNTIME_DIR, uid === undefined ? undefined : `/run/user/${uid}`].filter(
+    (folder) => folder !== undefined,
+  );
+  const socketOf = (url: string | undefined) =>
+    url?.startsWith('unix://') ? [url.slice('unix://'.length)] : [];
   const all = {
     'docker-socket': [
       '/var/run/docker.sock',
@@ -169,5 +214,7 @@ export function socketPaths(env: Env, uid: number | undefined): Record<string, s
       ...(env.INCUS_DIR === undefined ? [] : [`${env.INCUS_DIR}/unix.socket`]),
     ],
   };
-  return Object.fromEntries(Object.entries(all).map(([name, paths]) => [name, [...new Set(paths)]]));
+  return Object.fromEntries(
+    Object.entries(all).map(([name, paths]) => [name, [...new Set(paths)]]),
+  );
 }

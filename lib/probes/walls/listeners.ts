@@ -1,4 +1,5 @@
-// Listeners of the probe on this machine: a client that reaches one receives its nonce. No attempt has any other target.
+// Listeners of the probe on this machine: a client that reaches one receives its nonce. No attempt
+// has any other target.
 import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Closable, Context } from '../../contract.js';
@@ -16,7 +17,11 @@ export function listenTcp(host: string, nonce: string, port = 0): Promise<Listen
     server.once('error', reject);
     server.listen(port, host, () => {
       const bound = server.address();
-      resolve({ host, port: typeof bound === 'object' && bound ? bound.port : 0, close: () => void server.close() });
+      resolve({
+        host,
+        port: typeof bound === 'object' && bound ? bound.port : 0,
+        close: () => void server.close(),
+      });
     });
   });
 }
@@ -24,7 +29,9 @@ export function listenTcp(host: string, nonce: string, port = 0): Promise<Listen
 /** This host's own address in the network of its default route; undefined if there is none. */
 export async function outwardAddress(ctx: Context): Promise<string | undefined> {
   const own = Object.entries(networkInterfaces()).flatMap(([name, all]) =>
-    (all ?? []).filter(({ internal, family }) => !internal && family === 'IPv4').map(({ address }) => ({ name, address })),
+    (all ?? [])
+      .filter(({ internal, family }) => !internal && family === 'IPv4')
+      .map(({ address }) => ({ name, address })),
   );
   if (ctx.platform !== 'linux') return own[0]?.address;
   const routes = await ip(ctx, ['-4', 'route', 'show', 'default']);
@@ -41,5 +48,9 @@ export async function ip(ctx: Pick<Context, 'env'>, args: string[]): Promise<str
 /** True if only the default route matches the address, so nothing on this host uses it. */
 export async function unused(ctx: Pick<Context, 'env'>, address: string): Promise<boolean> {
   const route = await ip(ctx, ['-4', 'route', 'show', 'match', address]);
-  return route?.split('\n').every((line) => line.trim() === '' || /^(default|unreachable default)\b/.test(line)) ?? false;
+  return (
+    route
+      ?.split('\n')
+      .every((line) => line.trim() === '' || /^(default|unreachable default)\b/.test(line)) ?? false
+  );
 }

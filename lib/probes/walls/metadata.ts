@@ -1,4 +1,5 @@
-// Takes the address of a cloud's metadata service for this machine for a few seconds, so that no attempt to reach it can leave the machine.
+// Takes the address of a cloud's metadata service for this machine for a few seconds, so that no
+// attempt to reach it can leave the machine.
 import { readFileSync } from 'node:fs';
 import type { Closable, Context } from '../../contract.js';
 import { ip, type Listener, listenTcp, unused } from './listeners.js';
@@ -12,13 +13,22 @@ const CLOUDS =
   /amazon|google|microsoft|alibaba|digitalocean|openstack|oracle|hetzner|scaleway|upcloud|vultr|linode|akamai|exoscale|ovh|tencent/i;
 
 /** @returns a listener at the address, or why there is none */
-export async function holdMetadata(ctx: Context, nonce: string): Promise<(Listener & Closable) | { cause: string }> {
+export async function holdMetadata(
+  ctx: Context,
+  nonce: string,
+): Promise<(Listener & Closable) | { cause: string }> {
   if (ctx.platform !== 'linux' || ctx.uid !== 0)
     return { cause: `not tried: ${ADDRESS} can be made this machine’s own only by root on Linux` };
-  const vendor = ['sys_vendor', 'chassis_asset_tag', 'bios_vendor', 'product_name'].map(dmi).join(' ');
+  const vendor = ['sys_vendor', 'chassis_asset_tag', 'bios_vendor', 'product_name']
+    .map(dmi)
+    .join(' ');
   const cloud = CLOUDS.exec(vendor)?.[0];
-  if (cloud !== undefined) return { cause: `not tried: this is a machine of a cloud (${cloud}), where ${ADDRESS} is in use` };
-  if (!(await unused(ctx, ADDRESS))) return { cause: `not tried: this machine has a route of its own to ${ADDRESS}` };
+  if (cloud !== undefined)
+    return {
+      cause: `not tried: this is a machine of a cloud (${cloud}), where ${ADDRESS} is in use`,
+    };
+  if (!(await unused(ctx, ADDRESS)))
+    return { cause: `not tried: this machine has a route of its own to ${ADDRESS}` };
   const life = ['valid_lft', `${LIFE_S}`, 'preferred_lft', `${LIFE_S}`];
   if ((await ip(ctx, ['addr', 'add', `${ADDRESS}/32`, 'dev', 'lo', ...life])) === undefined)
     return { cause: `not tried: ${ADDRESS} could not be made this machine’s own` };
@@ -34,7 +44,9 @@ export async function holdMetadata(ctx: Context, nonce: string): Promise<(Listen
     };
   } catch (error) {
     await release();
-    return { cause: `not tried: nothing could listen at ${ADDRESS} (${(error as NodeJS.ErrnoException).code})` };
+    return {
+      cause: `not tried: nothing could listen at ${ADDRESS} (${(error as NodeJS.ErrnoException).code})`,
+    };
   }
 }
 

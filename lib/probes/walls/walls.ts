@@ -1,4 +1,5 @@
-// Isolation checks, tried from inside: plants things to find, runs the attempts in the guest, and judges the results.
+// Isolation checks, tried from inside: plants things to find, runs the attempts in the guest, and
+// judges the results.
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { freemem } from 'node:os';
@@ -11,11 +12,25 @@ import { oneLine } from '../../os/printable.js';
 import type { Wall } from '../../record/probe.js';
 import { inSandbox, type ProbeSandbox, type Setting, type Subject } from '../sandbox.js';
 import { type Ground, openGround } from './ground.js';
-import { type HostSide, JUDGES, sameKernel, socketPaths, uidMapOf, type WallObservation } from './judge.js';
+import {
+  type HostSide,
+  JUDGES,
+  sameKernel,
+  socketPaths,
+  uidMapOf,
+  type WallObservation,
+} from './judge.js';
 import { credentialPlaces, filesOfRoot, type Planted, plant } from './planted.js';
 import { type NamedTarget, parseTarget } from './target.js';
 
-const SCRIPTS = ['walls.mjs', 'walls-files.mjs', 'walls-limits.mjs', 'walls-network.mjs', 'walls-self.mjs', 'walls-try.mjs'] as const;
+const SCRIPTS = [
+  'walls.mjs',
+  'walls-files.mjs',
+  'walls-limits.mjs',
+  'walls-network.mjs',
+  'walls-self.mjs',
+  'walls-try.mjs',
+] as const;
 
 /** Upper bounds for the attempts to exceed the limits. */
 interface Most {
@@ -38,9 +53,12 @@ const lineSchema = z.strictObject({
 });
 
 /**
- * Reports every wall of `WALLS` once, in their order, followed by one for each address that the user wants tried.
- * @param settings `reach`: `host:port` outside this machine; `env`: the caller's environment, used to find the runtimes' sockets
- * @param more `spec` changes what is launched, for tests that plant a hole; `most` bounds the limit attempts
+ * Reports every wall of `WALLS` once, in their order, followed by one for each address that the
+ * user wants tried.
+ * @param settings `reach`: `host:port` outside this machine; `env`: the caller's environment, used
+ *   to find the runtimes' sockets
+ * @param more `spec` changes what is launched, for tests that plant a hole; `most` bounds the limit
+ *   attempts
  * @throws the same errors as opening a sandbox
  */
 export async function probeWalls(
@@ -53,17 +71,30 @@ export async function probeWalls(
   const planted = await plant(subject.ctx.env);
   let ground: Promise<Ground> | undefined;
   try {
-    // The mode receives the environment with the planted secrets exactly as it would receive the user's.
+    // The mode receives the environment with the planted secrets exactly as it would receive the
+    // user's.
     const row: Subject = { ...subject, ctx: { ...subject.ctx, env: planted.env } };
-    const declared: Record<string, 'open' | 'closed'> = subject.entry.adapter.walls?.(row.ctx) ?? {};
-    const setting: Setting = { tail: 'walls', seed: seedRepository, ...(more.spec ? { spec: more.spec } : {}) };
+    const declared: Record<string, 'open' | 'closed'> =
+      subject.entry.adapter.walls?.(row.ctx) ?? {};
+    const setting: Setting = {
+      tail: 'walls',
+      seed: seedRepository,
+      ...(more.spec ? { spec: more.spec } : {}),
+    };
     const most = more.most ?? mostOf(row.ctx);
     const outcome = await inSandbox(row, SCRIPTS, setting, (sandbox) => {
       ground = openGround(row, sandbox.ctx, planted);
-      return tryAll(row, sandbox, planted, ground, { reach, most, env: settings.env ?? row.ctx.env });
+      return tryAll(row, sandbox, planted, ground, {
+        reach,
+        most,
+        env: settings.env ?? row.ctx.env,
+      });
     });
     for (const wall of [...Object.keys(WALLS), ...reach.map((target) => target.wall)]) {
-      const { observed, evidence } = outcome.get(wall) ?? { observed: 'gap', evidence: 'the guest told nothing of it' };
+      const { observed, evidence } = outcome.get(wall) ?? {
+        observed: 'gap',
+        evidence: 'the guest told nothing of it',
+      };
       const promise = declared[wall];
       tell({
         wall,
@@ -93,7 +124,12 @@ async function tryAll(
   const host: HostSide = {
     planted,
     workspace: sandbox.host.workspace,
-    sockets: Object.fromEntries(Object.entries(sockets).map(([name, paths]) => [name, paths.filter((path) => existsSync(path))])),
+    sockets: Object.fromEntries(
+      Object.entries(sockets).map(([name, paths]) => [
+        name,
+        paths.filter((path) => existsSync(path)),
+      ]),
+    ),
     uidMap: undefined,
     sameKernel: false,
   };
@@ -105,7 +141,8 @@ async function tryAll(
   });
   // Release the taken addresses as soon as possible.
   await ground.close();
-  for (const [wall, cause] of Object.entries(ground.untried)) tries.set(wall, { observed: 'gap', evidence: cause });
+  for (const [wall, cause] of Object.entries(ground.untried))
+    tries.set(wall, { observed: 'gap', evidence: cause });
   await tryLimits(sandbox, tries, most);
   await sandbox.collect();
   host.sameKernel = sameKernel(tries.get('host-kernel')?.seen);
@@ -117,7 +154,13 @@ async function tryAll(
 }
 
 /** The guest's complete input. It contains no secret, because it is passed in argv. */
-function questions(ctx: Context, planted: Planted, ground: Ground, sockets: Record<string, string[]>, reach: NamedTarget[]) {
+function questions(
+  ctx: Context,
+  planted: Planted,
+  ground: Ground,
+  sockets: Record<string, string[]>,
+  reach: NamedTarget[],
+) {
   const { digests, nonce } = planted;
   return {
     self: { markerDigest: digests.marker },
@@ -143,7 +186,10 @@ function questions(ctx: Context, planted: Planted, ground: Ground, sockets: Reco
   };
 }
 
-/** Reads a script's results. If walls.mjs fails, missing walls become gaps. @throws if another script fails, or nothing was reported */
+/**
+ * Reads a script's results. If walls.mjs fails, missing walls become gaps.
+ * @throws if another script fails, or nothing was reported
+ */
 async function listen(
   sandbox: ProbeSandbox,
   script: string,
@@ -162,7 +208,8 @@ async function listen(
   } catch (error) {
     if (tries.size === 0) throw error;
     for (const wall of Object.keys(WALLS))
-      if (script === 'walls.mjs' && !LIMITS.has(wall) && !tries.has(wall)) tries.set(wall, { observed: 'gap', evidence: messageOf(error) });
+      if (script === 'walls.mjs' && !LIMITS.has(wall) && !tries.has(wall))
+        tries.set(wall, { observed: 'gap', evidence: messageOf(error) });
     if (script !== 'walls.mjs') throw error;
   }
 }
@@ -170,11 +217,18 @@ async function listen(
 const LIMITS = new Set<string>(['fork-limit', 'memory-limit'] satisfies WallName[]);
 
 function mostOf(ctx: Context): Most {
-  return { processes: PROCESSES, memoryMiB: Math.round(Math.max(ctx.options.memoryMiB ?? 0, GIVEN_MIB) * 1.1) };
+  return {
+    processes: PROCESSES,
+    memoryMiB: Math.round(Math.max(ctx.options.memoryMiB ?? 0, GIVEN_MIB) * 1.1),
+  };
 }
 
 /** Run last and separately: exceeding a limit may end everything inside. */
-async function tryLimits(sandbox: ProbeSandbox, tries: Tries, { processes, memoryMiB: wantedMiB }: Most): Promise<void> {
+async function tryLimits(
+  sandbox: ProbeSandbox,
+  tries: Tries,
+  { processes, memoryMiB: wantedMiB }: Most,
+): Promise<void> {
   const freeMiB = Math.floor(freemem() / 2 ** 20);
   const tooMuch = wantedMiB > MOST_MIB || wantedMiB > freeMiB / 2;
   try {
@@ -183,8 +237,15 @@ async function tryLimits(sandbox: ProbeSandbox, tries: Tries, { processes, memor
   } catch (error) {
     const [met, ...untried] = [...LIMITS].filter((wall) => !tries.has(wall));
     if (met !== undefined)
-      tries.set(met, { observed: 'closed', evidence: `the sandbox itself was ended while it was tried: ${messageOf(error)}` });
-    for (const wall of untried) tries.set(wall, { observed: 'gap', evidence: `not tried: the try of ${met} had ended the sandbox` });
+      tries.set(met, {
+        observed: 'closed',
+        evidence: `the sandbox itself was ended while it was tried: ${messageOf(error)}`,
+      });
+    for (const wall of untried)
+      tries.set(wall, {
+        observed: 'gap',
+        evidence: `not tried: the try of ${met} had ended the sandbox`,
+      });
   }
   if (tooMuch)
     tries.set('memory-limit', {
@@ -193,9 +254,16 @@ async function tryLimits(sandbox: ProbeSandbox, tries: Tries, { processes, memor
     });
 }
 
-/** Writes an empty repository by hand: an agent's workspace usually is one, and it allows hooks to be tried. */
+/**
+ * Writes an empty repository by hand: an agent's workspace usually is one, and it allows hooks to
+ * be tried.
+ */
 function seedRepository(workspace: string): void {
-  for (const folder of ['objects', 'refs/heads', 'hooks']) mkdirSync(join(workspace, '.git', folder), { recursive: true });
+  for (const folder of ['objects', 'refs/heads', 'hooks'])
+    mkdirSync(join(workspace, '.git', folder), { recursive: true });
   writeFileSync(join(workspace, '.git/HEAD'), 'ref: refs/heads/main\n');
-  writeFileSync(join(workspace, '.git/config'), '[core]\n\trepositoryformatversion = 0\n\tbare = false\n');
+  writeFileSync(
+    join(workspace, '.git/config'),
+    '[core]\n\trepositoryformatversion = 0\n\tbare = false\n',
+  );
 }

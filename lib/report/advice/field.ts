@@ -12,40 +12,61 @@ export interface Field {
   /** Probes of the same machine, with what they observed of this match's runtimes. */
   probes: readonly ProbeDocument[];
   scale: Scale;
-  /** Rows of the shortest task, in one state and with one set of options, without stand-ins. Only these rows are compared. */
+  /**
+   * Rows of the shortest task, in one state and with one set of options, without stand-ins. Only
+   * these rows are compared.
+   */
   compared: ModeReport[];
-  /** The compared rows that are isolated, passed in every run, and do not leave something behind in every run. */
+  /**
+   * The compared rows that are isolated, passed in every run, and do not leave something behind in
+   * every run.
+   */
   candidates: ModeReport[];
   /** Isolated rows of the same task that are not candidates, each with the reason. */
   leftOut: string[];
 }
 
-/** A sentence, the rows it rests on and the rows it names as best; or the reason why there is no advice. */
+/**
+ * A sentence, the rows it rests on and the rows it names as best; or the reason why there is no
+ * advice.
+ */
 export type Advice = { sentence: string; rows: string[]; best: string[] } | { why: string };
 
 export type Profile = Recommendation['profiles'][number]['profile'];
 
-export function fieldOf(report: Omit<Report, 'recommendation'>, probes: readonly ProbeDocument[]): Field {
+export function fieldOf(
+  report: Omit<Report, 'recommendation'>,
+  probes: readonly ProbeDocument[],
+): Field {
   const real = report.modes.filter((row) => !row.standIn);
   const task = shortestTask(real);
   const ofTask = real.filter((row) => row.task === task);
   const compared = largestContext(ofTask);
   const isolated = ofTask.filter((row) => row.isolation !== 'none');
-  const reasons = isolated.map((row) => ({ row, why: compared.includes(row) ? whyNoCandidate(row) : OTHER_CONDITIONS }));
+  const reasons = isolated.map((row) => ({
+    row,
+    why: compared.includes(row) ? whyNoCandidate(row) : OTHER_CONDITIONS,
+  }));
   return {
     report,
     probes,
     scale: createScale(report),
     compared,
     candidates: reasons.flatMap(({ row, why }) => (why === undefined ? [row] : [])),
-    leftOut: reasons.flatMap(({ row, why }) => (why === undefined ? [] : [`${called(row, report)} (${why})`])),
+    leftOut: reasons.flatMap(({ row, why }) =>
+      why === undefined ? [] : [`${called(row, report)} (${why})`],
+    ),
   };
 }
 
 const OTHER_CONDITIONS = 'another state or other options';
 
-/** Number of runs that were not interrupted. An interrupted run counts neither for its row nor against it. */
-export const completed = ({ n, interrupted }: Pick<ModeReport, 'n' | 'interrupted'>): number => n - interrupted;
+/**
+ * Number of runs that were not interrupted. An interrupted run counts neither for its row nor
+ * against it.
+ */
+export const completed = ({ n, interrupted }: Pick<ModeReport, 'n' | 'interrupted'>): number =>
+  n - interrupted;
 
 /** Why no recommendation may name the row; undefined if one may. */
 export function whyNoCandidate(row: ModeReport): string | undefined {
@@ -57,20 +78,31 @@ export function whyNoCandidate(row: ModeReport): string | undefined {
 }
 
 function leftKinds({ leftovers }: ModeReport): string {
-  return isGap(leftovers) ? 'something' : listed([...new Set(leftovers.map(({ kind }) => `a ${kind}`))]);
+  return isGap(leftovers)
+    ? 'something'
+    : listed([...new Set(leftovers.map(({ kind }) => `a ${kind}`))]);
 }
 
 /** The task of the row with the shortest total. All rows of a match usually have the same task. */
 function shortestTask(rows: readonly ModeReport[]): string | undefined {
-  const timed = rows.flatMap(({ task, phasesMs: { total } }) => (total === undefined || isGap(total) ? [] : [{ task, ms: total.median }]));
+  const timed = rows.flatMap(({ task, phasesMs: { total } }) =>
+    total === undefined || isGap(total) ? [] : [{ task, ms: total.median }],
+  );
   return (timed.toSorted((row, other) => row.ms - other.ms)[0] ?? rows[0])?.task;
 }
 
-/** The rows with the most common combination of state and options; on a tie, the combination that comes first in the table. */
+/**
+ * The rows with the most common combination of state and options; on a tie, the combination that
+ * comes first in the table.
+ */
 function largestContext(rows: readonly ModeReport[]): ModeReport[] {
   const contexts = new Map<string, ModeReport[]>();
-  for (const row of rows) contexts.set(contextOf(row), [...(contexts.get(contextOf(row)) ?? []), row]);
-  return [...contexts.values()].reduce<ModeReport[]>((most, some) => (some.length > most.length ? some : most), []);
+  for (const row of rows)
+    contexts.set(contextOf(row), [...(contexts.get(contextOf(row)) ?? []), row]);
+  return [...contexts.values()].reduce<ModeReport[]>(
+    (most, some) => (some.length > most.length ? some : most),
+    [],
+  );
 }
 
 /** Why no choice among the rows is possible, whatever the use. */
@@ -81,28 +113,42 @@ export function whyNoChoice({ report, candidates, leftOut }: Field): string | un
   const others = leftOut.length === 0 ? '' : `; left out: ${leftOut.join(', ')}`;
   const [only] = candidates;
   if (!only) return `no isolated row passed in every run${others}`;
-  if (candidates.length === 1) return `${only.entry} is the only isolated row that can be chosen${others}`;
+  if (candidates.length === 1)
+    return `${only.entry} is the only isolated row that can be chosen${others}`;
   const n = Math.min(...candidates.map(({ passed }) => passed));
-  return n < ENOUGH_TO_SEPARATE ? `n=${n} is too few: at least n=${ENOUGH_TO_SEPARATE} is needed${others}` : undefined;
+  return n < ENOUGH_TO_SEPARATE
+    ? `n=${n} is too few: at least n=${ENOUGH_TO_SEPARATE} is needed${others}`
+    : undefined;
 }
 
 /** Why no difference in time can be significant, however large it is. */
-export function whyNoDifference(rows: readonly ModeReport[], { scale }: Pick<Field, 'scale'>): string | undefined {
+export function whyNoDifference(
+  rows: readonly ModeReport[],
+  { scale }: Pick<Field, 'scale'>,
+): string | undefined {
   const n = pairsInCommon(rows, scale);
   if (n >= scale.neededPairs) return undefined;
   return tooFewToDiffer(n, scale.neededPairs);
 }
 
-/** Value for `--runs` that detects a 10 % difference between seven rows in nine of ten matches (bench `findings`). */
+/**
+ * Value for `--runs` that detects a 10 % difference between seven rows in nine of ten matches
+ * (bench `findings`).
+ */
 const DECISIVE_RUNS = 12;
 
 export function tooFewToDiffer(n: number, needed: number): string {
   return `n=${n}: no difference between this many rows can be significant below n=${needed}; rerun with --runs ${Math.max(needed, DECISIVE_RUNS)}`;
 }
 
-/** The number of paired rounds of the two rows that share the fewest; Infinity for fewer than two rows. */
+/**
+ * The number of paired rounds of the two rows that share the fewest; Infinity for fewer than two
+ * rows.
+ */
 export function pairsInCommon(rows: readonly ModeReport[], scale: Scale): number {
-  return Math.min(...rows.flatMap((a, index) => rows.slice(index + 1).map((b) => scale.pairs(a.entry, b.entry))));
+  return Math.min(
+    ...rows.flatMap((a, index) => rows.slice(index + 1).map((b) => scale.pairs(a.entry, b.entry))),
+  );
 }
 
 /** `docker and podman (no significant difference at n=12)` */

@@ -1,7 +1,15 @@
-// Wording shared by both forms of a comparison: the pace of the machine, the cells of a measure, a verdict.
+// Wording shared by both forms of a comparison: the pace of the machine, the cells of a measure, a
+// verdict.
 import { isGap } from '../../record/types.js';
 import { ALPHA } from '../../statistics/inference.js';
-import type { ComparedRow, ComparisonDocument, Control, Difference, Measure, Measured } from './comparison.js';
+import type {
+  ComparedRow,
+  ComparisonDocument,
+  Control,
+  Difference,
+  Measure,
+  Measured,
+} from './comparison.js';
 
 /** How the baseline's own time changed between the matches; undefined if there is no such row. */
 export function paceSentence({ control }: ComparisonDocument): string | undefined {
@@ -11,17 +19,28 @@ export function paceSentence({ control }: ComparisonDocument): string | undefine
     ...(isGap(startup) ? [] : [`${entry} startup ${times(startup)}`]),
     ...(isGap(total) ? [] : [`total ${times(total)}`]),
   ].join(', ');
-  if (isGap(startup)) return `How fast the machine was cannot be said: ${entry} has no startup in both matches.`;
+  if (isGap(startup))
+    return `How fast the machine was cannot be said: ${entry} has no startup in both matches.`;
   const { change, separable } = startup;
   const percent = Math.round(Math.abs(change - 1) * 100);
   const pace =
-    separable !== true ? 'The machine was about as fast as before' : `The machine was ${percent} % ${change > 1 ? 'slower' : 'faster'}`;
+    separable !== true
+      ? 'The machine was about as fast as before'
+      : `The machine was ${percent} % ${change > 1 ? 'slower' : 'faster'}`;
   return `${pace} (${changes}); rows are judged by their ratio to ${entry} in the same round.`;
 }
 
-export function headLine({ kind, base, new: next, task, state, model }: ComparisonDocument): string {
+export function headLine({
+  kind,
+  base,
+  new: next,
+  task,
+  state,
+  model,
+}: ComparisonDocument): string {
   const asked = `task ${task}, state ${state}, model ${model}`;
-  if (kind === 'interleaved') return `BASE ${base.from}, NEW ${next.from}, interleaved in ${next.match}: ${asked}`;
+  if (kind === 'interleaved')
+    return `BASE ${base.from}, NEW ${next.from}, interleaved in ${next.match}: ${asked}`;
   return `BASE ${base.match}, NEW ${next.match}: ${asked}`;
 }
 
@@ -36,7 +55,8 @@ export function missingLines({ notCompared, onlyIn }: ComparisonDocument): strin
 
 /** Shortens digests; the JSON contains them in full. */
 export function differenceWords({ of: subject, what, base, new: next }: Difference): string {
-  const short = (value: string) => value.replace(/^(?:sha256:)?([0-9a-f]{12})[0-9a-f]{28,52}$/, '$1');
+  const short = (value: string) =>
+    value.replace(/^(?:sha256:)?([0-9a-f]{12})[0-9a-f]{28,52}$/, '$1');
   return `${subject === 'match' ? '' : `${subject} `}${what}: ${short(base)} → ${short(next)}`;
 }
 
@@ -45,7 +65,9 @@ function times({ base, new: next, change, ci95 }: Exclude<Control, { gap: string
 }
 
 function range(ratio: number, ci95: Exclude<Measured, { gap: string }>['ci95']): string {
-  return isGap(ci95) ? ratio.toFixed(2) : `${ratio.toFixed(2)} [${ci95[0].toFixed(2)}–${ci95[1].toFixed(2)}]`;
+  return isGap(ci95)
+    ? ratio.toFixed(2)
+    : `${ratio.toFixed(2)} [${ci95[0].toFixed(2)}–${ci95[1].toFixed(2)}]`;
 }
 
 export function measureName({ kind, baseline }: ComparisonDocument, name: Measure): string {
@@ -53,9 +75,13 @@ export function measureName({ kind, baseline }: ComparisonDocument, name: Measur
 }
 
 /** Base, new and change. */
-export function measureCells({ kind }: ComparisonDocument, measure: Measured): [string, string, string] {
+export function measureCells(
+  { kind }: ComparisonDocument,
+  measure: Measured,
+): [string, string, string] {
   if (isGap(measure)) return ['–', '–', '–'];
-  const amount = (value: number) => (kind === 'interleaved' ? String(Math.round(value)) : value.toFixed(2));
+  const amount = (value: number) =>
+    kind === 'interleaved' ? String(Math.round(value)) : value.toFixed(2);
   return [amount(measure.base), amount(measure.new), range(measure.change, measure.ci95)];
 }
 

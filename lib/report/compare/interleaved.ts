@@ -1,4 +1,5 @@
-// Two versions of a setup that ran in the same rounds of one match: each row's NEW is compared with its BASE, round by round.
+// Two versions of a setup that ran in the same rounds of one match: each row's NEW is compared with
+// its BASE, round by round.
 import type { Gap } from '../../record/types.js';
 import type { ModeReport } from '../document.js';
 import type { Series } from '../pairs.js';
@@ -24,11 +25,19 @@ export interface Interleaving {
 }
 
 /** @param failOver percentage by which a row may become slower */
-export function compareInterleaved(match: Side, { from, twins, onlyIn }: Interleaving, failOver?: number): ComparisonDocument {
+export function compareInterleaved(
+  match: Side,
+  { from, twins, onlyIn }: Interleaving,
+  failOver?: number,
+): ComparisonDocument {
   const rowOf = (entry: string) => match.report.modes.find((mode) => mode.entry === entry);
   const pairs = twins.map((twin) => ({ ...twin, a: rowOf(twin.base), b: rowOf(twin.next) }));
-  const rows = pairs.flatMap(({ a, b, ...twin }) => (a && b ? [evidenceOf(twin, a, b, match)] : []));
-  const notCompared = pairs.flatMap(({ entry, a, b }) => (a && b ? [] : [{ entry, why: whyAbsent(entry, match) }]));
+  const rows = pairs.flatMap(({ a, b, ...twin }) =>
+    a && b ? [evidenceOf(twin, a, b, match)] : [],
+  );
+  const notCompared = pairs.flatMap(({ entry, a, b }) =>
+    a && b ? [] : [{ entry, why: whyAbsent(entry, match) }],
+  );
   const judged = judge(rows, failOver);
   const { report } = match;
   return {
@@ -43,17 +52,31 @@ export function compareInterleaved(match: Side, { from, twins, onlyIn }: Interle
     rows: judged.rows,
     notCompared,
     onlyIn,
-    warnings: report.match.how === 'done' ? [] : [`the match is ${report.match.how}: only what it had finished is compared`],
+    warnings:
+      report.match.how === 'done'
+        ? []
+        : [`the match is ${report.match.how}: only what it had finished is compared`],
     tests: judged.tests,
     ...(failOver === undefined ? {} : { failOver }),
     regressions: judged.regressions,
-    ...concluded({ rows: judged.rows, regressions: judged.regressions, notCompared, onlyIn, failOver, blocking: [], same: false }),
+    ...concluded({
+      rows: judged.rows,
+      regressions: judged.regressions,
+      notCompared,
+      onlyIn,
+      failOver,
+      blocking: [],
+      same: false,
+    }),
   };
 }
 
 function whyAbsent(entry: string, { report }: Side): string {
   const [name] = entry.split('@');
-  return report.absent.find((row) => row.entry.split('@')[0] === name)?.reason ?? 'it has no row in the match';
+  return (
+    report.absent.find((row) => row.entry.split('@')[0] === name)?.reason ??
+    'it has no row in the match'
+  );
 }
 
 function evidenceOf(twin: Twin, a: ModeReport, b: ModeReport, { tallyOf }: Side): Evidence {
@@ -84,12 +107,21 @@ function inTheSameRounds(base: Tally, next: Tally, series: Series): Samples | Ga
   return samples.base.length === 0 ? { gap: 'not-reached' } : samples;
 }
 
-/** Settings that were requested differently. They are the subject of the comparison, so none of them blocks. */
+/**
+ * Settings that were requested differently. They are the subject of the comparison, so none of them
+ * blocks.
+ */
 function settingsApart(entry: string, a: ModeReport, b: ModeReport): Difference[] {
-  const settings = ({ state, deliver, options }: ModeReport): Record<string, unknown> => ({ state, deliver, ...options });
+  const settings = ({ state, deliver, options }: ModeReport): Record<string, unknown> => ({
+    state,
+    deliver,
+    ...options,
+  });
   const [base, next] = [settings(a), settings(b)];
   const shown = (value: unknown) => (value === undefined ? 'as usual' : String(value));
   return [...new Set([...Object.keys(base), ...Object.keys(next)])].flatMap((what) =>
-    shown(base[what]) === shown(next[what]) ? [] : [{ of: entry, what, base: shown(base[what]), new: shown(next[what]), blocks: false }],
+    shown(base[what]) === shown(next[what])
+      ? []
+      : [{ of: entry, what, base: shown(base[what]), new: shown(next[what]), blocks: false }],
   );
 }

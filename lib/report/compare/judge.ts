@@ -1,4 +1,5 @@
-// What became worse in a row: tests over its rounds and passes, corrected together, and which findings count as a regression.
+// What became worse in a row: tests over its rounds and passes, corrected together, and which
+// findings count as a regression.
 import { median } from 'simple-statistics';
 import { type Gap, isGap } from '../../record/types.js';
 import { ALPHA, canReject, fewestPairs, fisher, holm } from '../../statistics/inference.js';
@@ -52,15 +53,25 @@ export function judge(rows: readonly Evidence[], failOver: number | undefined): 
     ...(isGap(total) ? [] : [total]),
     ...(passes ? [passes] : []),
   ]);
-  const corrected = new Map(holm(tested.map(({ p }) => p)).map((p, index): [{ p: number } | undefined, number] => [tested[index], p]));
+  const corrected = new Map(
+    holm(tested.map(({ p }) => p)).map((p, index): [{ p: number } | undefined, number] => [
+      tested[index],
+      p,
+    ]),
+  );
   const judged = measured.map(({ row, startup, total, passes }): ComparedRow => {
     const measures = {
-      startup: conclude(startup, corrected.get(isGap(startup) ? undefined : startup), tested.length),
+      startup: conclude(
+        startup,
+        corrected.get(isGap(startup) ? undefined : startup),
+        tested.length,
+      ),
       total: conclude(total, corrected.get(isGap(total) ? undefined : total), tested.length),
     };
     const p = corrected.get(passes) ?? 1;
     const { base, new: next } = row.passes;
-    const cannotSay = row.blocked ?? (row.unprepared ? undefined : unmeasured(measures, row, tested.length));
+    const cannotSay =
+      row.blocked ?? (row.unprepared ? undefined : unmeasured(measures, row, tested.length));
     return {
       entry: row.entry,
       standIn: row.standIn,
@@ -92,7 +103,11 @@ function isSlower(measure: Measured, failOver: number): boolean {
 }
 
 /** The change of a quantity from one sample to the other, as a ratio. */
-export function changeOf({ paired, base, next }: Samples): { change: number; ci95: [number, number] | Gap; p: number } | Gap {
+export function changeOf({
+  paired,
+  base,
+  next,
+}: Samples): { change: number; ci95: [number, number] | Gap; p: number } | Gap {
   if (base.length === 0 || next.length === 0) return { gap: 'not-reached' };
   const [before, after] = [base.map(Math.log), next.map(Math.log)];
   const differences = after.map((value, at) => value - (before[at] as number));
@@ -114,12 +129,14 @@ function measure(samples: Samples | Gap): Measurement | Gap {
     new: median(next),
     n: { base: base.length, new: next.length },
     ...change,
-    couldReject: (tests) => (paired ? canReject(base.length, tests) : canRejectOfTwo(base.length, next.length, tests)),
+    couldReject: (tests) =>
+      paired ? canReject(base.length, tests) : canRejectOfTwo(base.length, next.length, tests),
   };
 }
 
 function conclude(measurement: Measurement | Gap, p: number | undefined, tests: number): Measured {
-  if (isGap(measurement) || p === undefined) return isGap(measurement) ? measurement : { gap: 'not-reached' };
+  if (isGap(measurement) || p === undefined)
+    return isGap(measurement) ? measurement : { gap: 'not-reached' };
   const { couldReject, ...values } = measurement;
   const direction = p > ALPHA ? 'not separable' : values.change > 1 ? 'slower' : 'faster';
   return { ...values, p, direction: couldReject(tests) ? direction : { gap: 'too-few-runs' } };
@@ -127,11 +144,16 @@ function conclude(measurement: Measurement | Gap, p: number | undefined, tests: 
 
 /** Undefined if no run failed: there is nothing to test then. */
 function passesTest({ base, new: next }: Evidence['passes']): { p: number } | undefined {
-  if (base.n === 0 || next.n === 0 || (base.passed === base.n && next.passed === next.n)) return undefined;
+  if (base.n === 0 || next.n === 0 || (base.passed === base.n && next.passed === next.n))
+    return undefined;
   return { p: fisher(base, next) };
 }
 
-function unmeasured(measures: ComparedRow['measures'], row: Evidence, tests: number): string | undefined {
+function unmeasured(
+  measures: ComparedRow['measures'],
+  row: Evidence,
+  tests: number,
+): string | undefined {
   for (const name of SPEEDS) {
     const measure = measures[name];
     if (isGap(measure)) {
@@ -146,16 +168,25 @@ function unmeasured(measures: ComparedRow['measures'], row: Evidence, tests: num
 function whyAbsent(name: Measure, { gap }: Gap, passes: Evidence['passes']): string {
   if (gap === 'no-baseline') return 'no baseline row in both matches to hold its speed against';
   const missing = passes.new.passed === 0 ? 'NEW' : passes.base.passed === 0 ? 'BASE' : undefined;
-  return missing === undefined ? `no ${name} in the rounds of both` : `no run of it passed in ${missing}`;
+  return missing === undefined
+    ? `no ${name} in the rounds of both`
+    : `no run of it passed in ${missing}`;
 }
 
-function tooFewRounds(n: { base: number; new: number }, samples: Samples | Gap, tests: number): string {
+function tooFewRounds(
+  n: { base: number; new: number },
+  samples: Samples | Gap,
+  tests: number,
+): string {
   const rounds = n.base === n.new ? `${n.base}` : `${n.base} and ${n.new}`;
   const paired = !isGap(samples) && samples.paired;
   return `${rounds} rounds are too few, at least ${enoughFor(tests, paired)}${paired ? '' : ' in each'} are needed`;
 }
 
-/** True if the smallest possible two-sided p of two samples, which occurs when they do not overlap, is below its bound. */
+/**
+ * True if the smallest possible two-sided p of two samples, which occurs when they do not overlap,
+ * is below its bound.
+ */
 function canRejectOfTwo(n: number, m: number, tests: number): boolean {
   let orders = 1;
   for (let k = 1; k <= n; k += 1) orders *= (m + k) / k;

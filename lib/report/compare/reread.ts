@@ -9,7 +9,9 @@ export function sideOfReport(text: string): Side {
   const parsed: unknown = JSON.parse(text);
   const read = reportSchema.safeParse(parsed);
   if (!read.success)
-    throw new Error(`no report of this version: ${read.error.issues[0]?.path.join('.')}: ${read.error.issues[0]?.message}`);
+    throw new Error(
+      `no report of this version: ${read.error.issues[0]?.path.join('.')}: ${read.error.issues[0]?.message}`,
+    );
   const tallies = new Map<string, Tally>();
   for (const run of read.data.runs) {
     const event = eventSchema.parse({ ...run, type: 'run-ended', atMs: 0 });

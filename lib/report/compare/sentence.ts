@@ -2,7 +2,10 @@
 import { isGap } from '../../record/types.js';
 import type { ComparisonDocument, Difference } from './comparison.js';
 
-type Findings = Pick<ComparisonDocument, 'rows' | 'regressions' | 'notCompared' | 'onlyIn' | 'failOver'> & {
+type Findings = Pick<
+  ComparisonDocument,
+  'rows' | 'regressions' | 'notCompared' | 'onlyIn' | 'failOver'
+> & {
   /** Blocking differences of the whole match. */
   blocking: readonly Difference[];
   /** BASE and NEW are one match. */
@@ -12,26 +15,42 @@ type Findings = Pick<ComparisonDocument, 'rows' | 'regressions' | 'notCompared' 
 export function concluded(findings: Findings): Pick<ComparisonDocument, 'verdict' | 'sentence'> {
   const { regressions, failOver, blocking } = findings;
   const over = failOver === undefined ? '' : ` over ${failOver} %`;
-  if (findings.same) return { verdict: 'cannot-say', sentence: 'cannot say: BASE and NEW are the same match' };
+  if (findings.same)
+    return { verdict: 'cannot-say', sentence: 'cannot say: BASE and NEW are the same match' };
   if (blocking.length > 0) {
-    const names = blocking.map(({ what, base, new: next }) => `${what}: ${base} → ${next}`).join('; ');
-    return { verdict: 'cannot-say', sentence: `cannot say whether there is a regression${over}, because the matches differ (${names})` };
+    const names = blocking
+      .map(({ what, base, new: next }) => `${what}: ${base} → ${next}`)
+      .join('; ');
+    return {
+      verdict: 'cannot-say',
+      sentence: `cannot say whether there is a regression${over}, because the matches differ (${names})`,
+    };
   }
   const open = openQuestions(findings);
   const rest = open.length === 0 ? '' : `cannot say of ${open.join('; ')}`;
   if (regressions.length > 0) {
     const list = regressions.map(({ entry, what }) => `${entry} ${what}`).join(', ');
-    return { verdict: 'regression', sentence: `regression${over}: ${list}${rest === '' ? '' : `; ${rest}`}` };
+    return {
+      verdict: 'regression',
+      sentence: `regression${over}: ${list}${rest === '' ? '' : `; ${rest}`}`,
+    };
   }
   if (rest === '') return { verdict: 'none', sentence: `no regression${over}` };
-  const judged = findings.rows.some(({ cannotSay, measures }) => cannotSay === undefined && !isGap(measures.startup));
-  return { verdict: 'cannot-say', sentence: judged ? `${rest}; no regression${over} in the other rows` : rest };
+  const judged = findings.rows.some(
+    ({ cannotSay, measures }) => cannotSay === undefined && !isGap(measures.startup),
+  );
+  return {
+    verdict: 'cannot-say',
+    sentence: judged ? `${rest}; no regression${over} in the other rows` : rest,
+  };
 }
 
 /** Rows without a verdict, grouped by reason. */
 function openQuestions({ rows, notCompared, onlyIn }: Findings): string[] {
   const because = [
-    ...rows.flatMap(({ entry, cannotSay }) => (cannotSay === undefined ? [] : [{ entry, why: cannotSay }])),
+    ...rows.flatMap(({ entry, cannotSay }) =>
+      cannotSay === undefined ? [] : [{ entry, why: cannotSay }],
+    ),
     ...notCompared,
     ...onlyIn.base.map((entry) => ({ entry, why: 'only in BASE' })),
   ];

@@ -1,11 +1,13 @@
-// What two matches depend on besides the compared code: a difference here is another possible cause of a slowdown.
+// What two matches depend on besides the compared code: a difference here is another possible cause
+// of a slowdown.
 import { type Guest, isGap } from '../../record/types.js';
 import type { ModeReport, Report } from '../document.js';
 import type { Difference } from './comparison.js';
 
 /**
- * Differences that are shown but do not prevent a verdict. cagematch and its commit are what is compared. Load is a snapshot that
- * never repeats; its effect on the numbers is contained in their intervals. Rounds affect a number through n alone.
+ * Differences that are shown but do not prevent a verdict. cagematch and its commit are what is
+ * compared. Load is a snapshot that never repeats; its effect on the numbers is contained in their
+ * intervals. Rounds affect a number through n alone.
  */
 const SHOWN_ONLY = new Set(['cagematch', 'commit', 'load before', 'load after', 'rounds']);
 
@@ -27,7 +29,8 @@ function matchValues({ match }: Report): Values {
     ...match.host,
     ...match.versions,
     concurrency: match.concurrency,
-    // Whether a row's first run is counted depends on whether there was a warm-up round, not on how many there were.
+    // Whether a row's first run is counted depends on whether there was a warm-up round, not on how
+    // many there were.
     'the first run of a row': match.warmup === 0 ? 'is counted' : 'is not counted',
     rounds: match.until === 'precise' ? 'auto' : 'fixed in advance',
     'load before': match.load.before?.join(' '),
@@ -36,13 +39,21 @@ function matchValues({ match }: Report): Values {
 }
 
 function rowValues(a: ModeReport, b: ModeReport): [Values, Values] {
-  // Old records have no content digest, and a rebuilt image has another id, so the id cannot show whether the image is the same.
+  // Old records have no content digest, and a rebuilt image has another id, so the id cannot show
+  // whether the image is the same.
   const byContent = a.content !== undefined && b.content !== undefined;
-  // Properties of each sandbox from inside. Records from before these were captured are compared without them.
+  // Properties of each sandbox from inside. Records from before these were captured are compared
+  // without them.
   const bothLooked = [a, b].every(({ guest }) => guest !== undefined && !isGap(guest));
   const valuesOf = ({ detection, image, content, state, guest }: ModeReport): Values => {
-    const found = detection.status === 'ready' ? { version: detection.version, ...detection.facts } : { detection: detection.status };
-    const ready = bothLooked && guest !== undefined && !isGap(guest) ? { ...found, ...insideValues(guest) } : found;
+    const found =
+      detection.status === 'ready'
+        ? { version: detection.version, ...detection.facts }
+        : { detection: detection.status };
+    const ready =
+      bothLooked && guest !== undefined && !isGap(guest)
+        ? { ...found, ...insideValues(guest) }
+        : found;
     // In the cold state the image is rebuilt in every run, and its id changes each time.
     if (byContent) return { ...ready, 'image content': content };
     return state === 'cold' ? ready : { ...ready, image };
@@ -64,7 +75,8 @@ const insideValues = ({ nodeVersion, gitVersion, libc, os, memoryBytes, pids }: 
   );
 
 function between(subject: string, base: Values, next: Values): Difference[] {
-  // A value that only one of the two records contains may or may not be the same; this cannot be decided.
+  // A value that only one of the two records contains may or may not be the same; this cannot be
+  // decided.
   const shown = (value: Values[string]) => (value === undefined ? 'not recorded' : String(value));
   return [...new Set([...Object.keys(base), ...Object.keys(next)])].flatMap((what) => {
     const [a, b] = [shown(base[what]), shown(next[what])];

@@ -11,12 +11,21 @@ import {
   passesWords,
 } from '../compare/cells.js';
 import { type ComparisonDocument, MEASURES } from '../compare/comparison.js';
-import { bullets, code, type Markdown, markdown, document as page, section, table } from './markdown-text.js';
+import {
+  bullets,
+  code,
+  type Markdown,
+  markdown,
+  document as page,
+  section,
+  table,
+} from './markdown-text.js';
 
 export function renderComparisonMarkdown(document: ComparisonDocument): string {
   const { differences, warnings, sentence } = document;
   const pace = paceSentence(document);
-  const differing = (blocks: boolean) => differences.filter((difference) => difference.blocks === blocks).map(differenceWords);
+  const differing = (blocks: boolean) =>
+    differences.filter((difference) => difference.blocks === blocks).map(differenceWords);
   return `${page([
     markdown`**${sentence}**`,
     '',
@@ -39,9 +48,23 @@ function rowTable(document: ComparisonDocument): Markdown {
       ...MEASURES.flatMap((what) => {
         const measure = measures[what];
         if (isGap(measure) && measure.gap === 'not-applicable') return [];
-        return [[name, measureName(document, what), ...measureCells(document, measure), changeWords(measure)]];
+        return [
+          [
+            name,
+            measureName(document, what),
+            ...measureCells(document, measure),
+            changeWords(measure),
+          ],
+        ];
       }),
-      [name, 'passed', `${base.passed}/${base.n}`, `${next.passed}/${next.n}`, '', passesWords(passes)],
+      [
+        name,
+        'passed',
+        `${base.passed}/${base.n}`,
+        `${next.passed}/${next.n}`,
+        '',
+        passesWords(passes),
+      ],
     ];
   });
   return table(['mode', 'what', 'base', 'new', 'new/base [95 %]', 'verdict'], rows);

@@ -9,12 +9,15 @@ export const csvHead = (names: readonly string[]): string => `${names.join(',')}
 export const csvLine = (cells: readonly Cell[]): string => `${cells.map(cell).join(',')}\r\n`;
 
 /**
- * Positions at which a spreadsheet would begin a formula. If its list separator is a semicolon, it ignores our quotes beyond the first
- * cell, so a semicolon within a text may begin a cell too.
+ * Positions at which a spreadsheet would begin a formula. If its list separator is a semicolon, it
+ * ignores our quotes beyond the first cell, so a semicolon within a text may begin a cell too.
  */
 const FORMULA = /(^|;)(?=[\s"']*[=+\-@＝＋－＠])/g;
 
-/** Quotes every text, makes it printable, and puts an apostrophe before anything that begins like a formula. Numbers stay bare. */
+/**
+ * Quotes every text, makes it printable, and puts an apostrophe before anything that begins like a
+ * formula. Numbers stay bare.
+ */
 function cell(value: Cell): string {
   if (value === undefined) return '';
   if (typeof value !== 'string') return String(value);

@@ -8,13 +8,25 @@ export interface Exporter {
   end(): void;
 }
 
-const CLOCKS: ClockName[] = ['image', 'launch', 'firstProcess', 'startup', 'work', 'model', 'exit', 'collect', 'teardown', 'total'];
+const CLOCKS: ClockName[] = [
+  'image',
+  'launch',
+  'firstProcess',
+  'startup',
+  'work',
+  'model',
+  'exit',
+  'collect',
+  'teardown',
+  'total',
+];
 
 type Cells = [name: string, value: Cell][];
 
 /**
- * One line per run, including warm-up and failed runs, which are marked by `warmup` and `outcome`. A value that was not measured is
- * an empty cell, with its cause in the column of the same name plus `_gap`. Times in ms, memory in bytes.
+ * One line per run, including warm-up and failed runs, which are marked by `warmup` and `outcome`.
+ * A value that was not measured is an empty cell, with its cause in the column of the same name
+ * plus `_gap`. Times in ms, memory in bytes.
  */
 export function createCsv(write: (text: string) => void): Exporter {
   const entries = new Map<string, EventOf<'entered'>>();
@@ -41,10 +53,15 @@ export function createCsv(write: (text: string) => void): Exporter {
   };
 }
 
-function cellsOf(match: string, entry: EventOf<'entered'> | undefined, run: EventOf<'run-ended'>): Cells {
+function cellsOf(
+  match: string,
+  entry: EventOf<'entered'> | undefined,
+  run: EventOf<'run-ended'>,
+): Cells {
   const { outcome, clocks, cost, auth, sync } = run;
   const failed = outcome.status === 'failed' ? outcome : undefined;
-  const costOf = (name: 'memoryPeakBytes' | 'cpuUserMs' | 'cpuSystemMs') => (isGap(cost) ? cost : cost[name]);
+  const costOf = (name: 'memoryPeakBytes' | 'cpuUserMs' | 'cpuSystemMs') =>
+    isGap(cost) ? cost : cost[name];
   return [
     ['match', match],
     ['run', run.run],
@@ -61,7 +78,10 @@ function cellsOf(match: string, entry: EventOf<'entered'> | undefined, run: Even
     ['cpus', entry?.options.cpus],
     ['memory_mib', entry?.options.memoryMiB],
     ['target', entry?.options.target],
-    ['egress', entry?.options.egress === undefined ? undefined : [entry.options.egress].flat().join(' ')],
+    [
+      'egress',
+      entry?.options.egress === undefined ? undefined : [entry.options.egress].flat().join(' '),
+    ],
     ['place', run.place],
     ['round', run.round],
     ['warmup', run.warmup],
@@ -70,7 +90,9 @@ function cellsOf(match: string, entry: EventOf<'entered'> | undefined, run: Even
     ['cause', failed?.cause],
     ['message', failed?.message],
     ['hint', failed?.hint],
-    ...CLOCKS.flatMap((name) => orGap(`${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}_ms`, clocks[name])),
+    ...CLOCKS.flatMap((name) =>
+      orGap(`${name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}_ms`, clocks[name]),
+    ),
     ...orGap('memory_peak_bytes', costOf('memoryPeakBytes')),
     ...orGap('cpu_user_ms', costOf('cpuUserMs')),
     ...orGap('cpu_system_ms', costOf('cpuSystemMs')),

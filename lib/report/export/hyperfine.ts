@@ -6,8 +6,9 @@ import type { Fold } from '../fold.js';
 import { measured, type Tally } from '../tally.js';
 
 /**
- * `times` are the `total` of the runs that passed, in seconds: the time measured by a shell that waits for the whole command.
- * Rows without such runs are left out. `user` and `system` are the sandbox's own, null if they were not captured.
+ * `times` are the `total` of the runs that passed, in seconds: the time measured by a shell that
+ * waits for the whole command. Rows without such runs are left out. `user` and `system` are the
+ * sandbox's own, null if they were not captured.
  */
 export function renderHyperfine(report: Report, tallyOf: Fold['tallyOf']): string {
   const results = report.modes.flatMap((mode) => {
@@ -45,5 +46,9 @@ function meanSeconds(tally: Tally, name: 'cpuUserMs' | 'cpuSystemMs'): number | 
 /** Undefined unless every run has a value: hyperfine matches this list with `times` by index. */
 function wholeColumn(tally: Tally, name: 'memoryPeakBytes'): number[] | undefined {
   const values = tally.quantity(name);
-  return values.length === 0 || values.some(Number.isNaN) || tally.quantity('total').some(Number.isNaN) ? undefined : Array.from(values);
+  return values.length === 0 ||
+    values.some(Number.isNaN) ||
+    tally.quantity('total').some(Number.isNaN)
+    ? undefined
+    : Array.from(values);
 }

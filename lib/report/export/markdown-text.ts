@@ -1,7 +1,11 @@
-// Markdown in which every value is escaped: the only place where foreign text becomes Markdown. Like `page/markup.ts` for HTML.
+// Markdown in which every value is escaped: the only place where foreign text becomes Markdown.
+// Like `page/markup.ts` for HTML.
 import { printable } from '../../os/printable.js';
 
-/** Markdown made by this module. No other module can make any, and nothing else is accepted as Markdown. */
+/**
+ * Markdown made by this module. No other module can make any, and nothing else is accepted as
+ * Markdown.
+ */
 class Markdown {
   readonly #text: string;
   constructor(text: string) {
@@ -24,7 +28,10 @@ export function markdown(text: TemplateStringsArray, ...parts: Words[]): Markdow
   return new Markdown(text.map((piece, at) => `${piece}${escaped(parts[at])}`).join(''));
 }
 
-/** A code span. If the text contains backticks, the span is delimited by more of them, and by blanks. */
+/**
+ * A code span. If the text contains backticks, the span is delimited by more of them, and by
+ * blanks.
+ */
 export function code(words: string): Markdown {
   return new Markdown(codeText(words));
 }
@@ -37,13 +44,19 @@ function codeText(words: string): string {
 }
 
 export const joined = (parts: readonly Words[], between: string): Markdown =>
-  new Markdown(parts.map((part) => (part instanceof Markdown ? part.toString() : inline(part))).join(between));
+  new Markdown(
+    parts.map((part) => (part instanceof Markdown ? part.toString() : inline(part))).join(between),
+  );
 
 /** Markdown from a file of this repository. */
-export const ofThisRepository = (text: string): Markdown => new Markdown(text.replaceAll('<', '&lt;'));
+export const ofThisRepository = (text: string): Markdown =>
+  new Markdown(text.replaceAll('<', '&lt;'));
 
-/** A list with one entry per item. No item can begin a list, a heading or a quotation of its own. */
-export const bullets = (items: readonly Words[]): Markdown[] => items.map((item) => new Markdown(`- ${atBegin(item)}`));
+/**
+ * A list with one entry per item. No item can begin a list, a heading or a quotation of its own.
+ */
+export const bullets = (items: readonly Words[]): Markdown[] =>
+  items.map((item) => new Markdown(`- ${atBegin(item)}`));
 
 /** A title and the lines under it; empty if there are no lines. */
 export function section(title: string, lines: readonly Words[]): Words[] {
@@ -55,17 +68,23 @@ export const document = (lines: readonly Words[]): string =>
   lines.map((line) => (line instanceof Markdown ? line.toString() : inline(line))).join('\n');
 
 const atBegin = (words: Words) =>
-  (words instanceof Markdown ? words.toString() : inline(words)).replace(/^(?=[-+=#>[])/, '\\').replace(/^(\d{1,9})(?=[.)](\s|$))/, '$1\\');
+  (words instanceof Markdown ? words.toString() : inline(words))
+    .replace(/^(?=[-+=#>[])/, '\\')
+    .replace(/^(\d{1,9})(?=[.)](\s|$))/, '$1\\');
 
 /** A table with one line per row and every cell in its column. */
 export function table(head: readonly Words[], rows: readonly (readonly Words[])[]): Markdown {
   const line = (cells: readonly Words[]) => `| ${cells.map(cellText).join(' | ')} |`;
-  return new Markdown([line(head), line(head.map(() => new Markdown('---'))), ...rows.map(line)].join('\n'));
+  return new Markdown(
+    [line(head), line(head.map(() => new Markdown('---'))), ...rows.map(line)].join('\n'),
+  );
 }
 
 /** Escapes bars: a bar does not end the cell if an odd number of backslashes precedes it. */
 function cellText(words: Words): string {
-  const [first = '', ...rest] = (words instanceof Markdown ? words.toString() : inline(words)).split('|');
+  const [first = '', ...rest] = (
+    words instanceof Markdown ? words.toString() : inline(words)
+  ).split('|');
   return rest.reduce((text, piece) => {
     let slashes = 0;
     while (text.at(-1 - slashes) === '\\') slashes += 1;
@@ -86,8 +105,8 @@ function inline(words: string | number, active?: RegExp): string {
 }
 
 /**
- * A word that GitHub would turn into a link, a mention, a reference or a formula becomes code, because a backslash does not prevent
- * that. A glob pattern becomes code too.
+ * A word that GitHub would turn into a link, a mention, a reference or a formula becomes code,
+ * because a backslash does not prevent that. A glob pattern becomes code too.
  * @param always characters that are escaped wherever they are
  */
 function word(text: string, always = ''): string {
@@ -119,8 +138,13 @@ function isHarmless(sign: string, text: string, at: number): boolean {
 function isActive(text: string): boolean {
   if (text.includes('://') || /[$*]/.test(text) || /^\W{0,4}www\./i.test(text)) return true;
   const [before = '', after = '', ...more] = text.split('@');
-  // `docker@a` is a row's name; with a dot or a slash after the sign it would be an address or a team.
-  if (text.includes('@') && !(more.length === 0 && /\w$/.test(before) && /^[\w-]/.test(after) && !/\/|\.\w/.test(after))) return true;
+  // `docker@a` is a row's name; with a dot or a slash after the sign it would be an address or a
+  // team.
+  if (
+    text.includes('@') &&
+    !(more.length === 0 && /\w$/.test(before) && /^[\w-]/.test(after) && !/\/|\.\w/.test(after))
+  )
+    return true;
   // `docker#1` is a run's name; `#1` and `owner/repository#1` would be issues.
   return /(^|\W)#\d/.test(text) || (text.includes('/') && /#\d/.test(text));
 }

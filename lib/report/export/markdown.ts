@@ -3,7 +3,19 @@
 import { type ClockName, isGap } from '../../record/types.js';
 import { apartLines, coverage, driftLine, outlierLines, resolutionLines } from '../apart.js';
 import { bundleLines } from '../bundles.js';
-import { authShort, failuresOf, isTaxed, middle, nameOf, pairedRatio, ratioHead, settingsOf, syncShort, tasksOf, whole } from '../cells.js';
+import {
+  authShort,
+  failuresOf,
+  isTaxed,
+  middle,
+  nameOf,
+  pairedRatio,
+  ratioHead,
+  settingsOf,
+  syncShort,
+  tasksOf,
+  whole,
+} from '../cells.js';
 import { doubts, firstRunLine, insideAlike, loadWords } from '../circumstances.js';
 import type { ModeReport, Report } from '../document.js';
 import { placeLines, placesTable } from '../places.js';
@@ -14,11 +26,30 @@ import { costTable } from '../terminal/cost-block.js';
 import { lengthsTable } from '../terminal/lengths-block.js';
 import { interval, roundsOf, totalHead } from '../terminal/notes.js';
 import { recommendationLines, recommendationTitle } from '../terminal/recommendation-block.js';
-import { bullets, code, document, joined, type Markdown, markdown, section, table, type Words } from './markdown-text.js';
+import {
+  bullets,
+  code,
+  document,
+  joined,
+  type Markdown,
+  markdown,
+  section,
+  table,
+  type Words,
+} from './markdown-text.js';
 
 export const MATCH_REGION = { begin: '<!-- cagematch:match -->', end: '<!-- /cagematch:match -->' };
 
-const CLOCKS: ClockName[] = ['launch', 'firstProcess', 'startup', 'work', 'model', 'exit', 'collect', 'teardown'];
+const CLOCKS: ClockName[] = [
+  'launch',
+  'firstProcess',
+  'startup',
+  'work',
+  'model',
+  'exit',
+  'collect',
+  'teardown',
+];
 
 export function renderMarkdown(report: Report): string {
   return document([
@@ -38,7 +69,11 @@ export function renderMarkdown(report: Report): string {
     ...section('Startup outliers (included in all statistics):', bullets(outlierLines(report))),
     ...section(
       'Not here:',
-      bullets(report.absent.map((row) => markdown`${row.letter} ${code(row.entry)}: ${row.reason} → ${code(row.hint)}`)),
+      bullets(
+        report.absent.map(
+          (row) => markdown`${row.letter} ${code(row.entry)}: ${row.reason} → ${code(row.hint)}`,
+        ),
+      ),
     ),
     ...section('Warnings:', bullets(report.warnings.map((warning) => warning.message))),
     '',
@@ -67,11 +102,18 @@ export function opening(report: Report): Words[] {
     ),
     ...section(
       'Failed runs:',
-      bullets(report.modes.flatMap(failuresOf).map(({ runs, cause, message }) => `${runs}: ${cause}: ${message}`)),
+      bullets(
+        report.modes
+          .flatMap(failuresOf)
+          .map(({ runs, cause, message }) => `${runs}: ${cause}: ${message}`),
+      ),
     ),
     ...section('Files that run by themselves:', bullets(plantedSentences(report))),
     ...section('What agents committed:', bullets(bundleLines(report))),
-    ...section(`${capitalized(recommendationTitle(report))}:`, bullets(recommendationLines(report))),
+    ...section(
+      `${capitalized(recommendationTitle(report))}:`,
+      bullets(recommendationLines(report)),
+    ),
   ];
 }
 
@@ -98,17 +140,27 @@ function rowTable(report: Report): Markdown {
       `${mode.passed}/${mode.n}`,
       syncShort(mode.sync),
       authShort(mode),
-      isGap(mode.leftovers) ? '–' : mode.leftovers.length === 0 ? 'none' : String(mode.leftovers.length),
+      isGap(mode.leftovers)
+        ? '–'
+        : mode.leftovers.length === 0
+          ? 'none'
+          : String(mode.leftovers.length),
     ]),
   );
 }
 
 function phaseTable(report: Report): Markdown {
-  const known = (name: ClockName) => report.modes.some((mode) => mode.phasesMs[name] !== undefined && !isGap(mode.phasesMs[name]));
+  const known = (name: ClockName) =>
+    report.modes.some((mode) => mode.phasesMs[name] !== undefined && !isGap(mode.phasesMs[name]));
   // Measured only if the image was absent.
   const clocks: ClockName[] = known('image') ? ['image', ...CLOCKS] : CLOCKS;
   return table(
-    ['mode', ...clocks.flatMap((name) => (name === 'startup' ? ['boot', name] : [name])), 'end', 'total'],
+    [
+      'mode',
+      ...clocks.flatMap((name) => (name === 'startup' ? ['boot', name] : [name])),
+      'end',
+      'total',
+    ],
     report.modes.map((mode) => [
       nameOf(mode),
       ...clocks.flatMap((name) => clockCells(mode, name)),
@@ -119,13 +171,17 @@ function phaseTable(report: Report): Markdown {
 }
 
 const clockCells = (mode: ModeReport, name: ClockName) =>
-  name === 'startup' ? [whole(mode.bootMs), whole(mode.phasesMs.startup)] : [whole(mode.phasesMs[name])];
+  name === 'startup'
+    ? [whole(mode.bootMs), whole(mode.phasesMs.startup)]
+    : [whole(mode.phasesMs[name])];
 
 const capitalized = (words: string) => words.charAt(0).toUpperCase() + words.slice(1);
 
 function lengths(report: Report): Words[] {
   const content = lengthsTable(report);
-  return content ? ['', `Tasks of several lengths: ${content.note}.`, '', table(content.head, content.rows)] : [];
+  return content
+    ? ['', `Tasks of several lengths: ${content.note}.`, '', table(content.head, content.rows)]
+    : [];
 }
 
 function cost(report: Report): Words[] {
@@ -144,7 +200,13 @@ function burst(report: Report): Words[] {
   if (report.burst.length === 0) return [];
   const { levels, rows } = burstTable(report);
   const lines = rows.map(({ entry, value, cells }) => [entry, value, ...cells]);
-  return ['', 'Many at once:', '', table(['mode', 'at once', ...levels.map(String)], lines), ...section('', bullets(burstLines(report)))];
+  return [
+    '',
+    'Many at once:',
+    '',
+    table(['mode', 'at once', ...levels.map(String)], lines),
+    ...section('', bullets(burstLines(report))),
+  ];
 }
 
 function places(report: Report): Words[] {
@@ -157,18 +219,24 @@ function places(report: Report): Words[] {
 
 export function environment(report: Report): string {
   const { host, versions } = report.match;
-  const busy = [loadWords(report.match), insideAlike(report)].map((words) => (words === undefined ? '' : `; ${words}`)).join('');
+  const busy = [loadWords(report.match), insideAlike(report)]
+    .map((words) => (words === undefined ? '' : `; ${words}`))
+    .join('');
   const commit = versions.commit === undefined ? '' : ` (${versions.commit})`;
   return `Environment: ${host.cpu}, ${host.cores} cores, ${host.memoryGiB} GiB; ${host.os}, kernel ${host.kernel}, cgroup ${host.cgroup}, virtualization ${host.virtualization}${busy}; cagematch ${versions.cagematch}${commit}, agent ${versions.agent}, Node ${versions.node}; ${runtimeVersions(report)}.`;
 }
 
 function runtimeVersions(report: Report): string {
   const seen = new Map<string, string>();
-  for (const mode of report.modes) if (mode.detection.status === 'ready') seen.set(mode.title, mode.detection.version);
+  for (const mode of report.modes)
+    if (mode.detection.status === 'ready') seen.set(mode.title, mode.detection.version);
   return [...seen].map(([title, version]) => `${title} ${version}`).join(', ');
 }
 
-/** The document with the text between two markers replaced; undefined if it does not contain the markers. */
+/**
+ * The document with the text between two markers replaced; undefined if it does not contain the
+ * markers.
+ */
 export function replaceRegion(
   document: string,
   content: string,

@@ -1,4 +1,5 @@
-// RESULTS.md: a match and a probe in short. What leads to these numbers is in the record, and one command shows it.
+// RESULTS.md: a match and a probe in short. What leads to these numbers is in the record, and one
+// command shows it.
 import { isGap } from '../../record/types.js';
 import type { Report } from '../document.js';
 import type { ProbeDocument } from '../probe/document.js';
@@ -6,13 +7,33 @@ import { sameOf } from '../probe/files.js';
 import { whose } from '../probe/grouped.js';
 import { residueShort, residueTable } from '../probe/residue.js';
 import { closedOf, keptOf, wallNotes } from '../probe/walls.js';
-import { brokeOffText, endedEarly, environmentOf, namesOf, openingOf, roundsOf } from '../probe/words.js';
+import {
+  brokeOffText,
+  endedEarly,
+  environmentOf,
+  namesOf,
+  openingOf,
+  roundsOf,
+} from '../probe/words.js';
 import { isRatio, ratioWhole, workTable } from '../probe/work.js';
 import { environment, opening } from './markdown.js';
-import { bullets, code, markdown, document as page, section, table, type Words } from './markdown-text.js';
+import {
+  bullets,
+  code,
+  markdown,
+  document as page,
+  section,
+  table,
+  type Words,
+} from './markdown-text.js';
 
 export function publishedMatch(report: Report): string {
-  return page([...opening(report), ...shownBy(report.match.id, 'phases, costs, pairs, failures and every run'), '', environment(report)]);
+  return page([
+    ...opening(report),
+    ...shownBy(report.match.id, 'phases, costs, pairs, failures and every run'),
+    '',
+    environment(report),
+  ]);
 }
 
 export function publishedProbe(document: ProbeDocument): string {
@@ -25,7 +46,10 @@ export function publishedProbe(document: ProbeDocument): string {
   return page([
     markdown`Probe ${code(probe.id)}: ${openingOf(document)}${rounds === '' ? '' : `; ${rounds}`}.`,
     ...(early === undefined ? [] : ['', `${early}.`]),
-    ...section('Broke off:', bullets(document.brokeOff.map((one) => `${name(one.entry)}: ${brokeOffText(one)}`))),
+    ...section(
+      'Broke off:',
+      bullets(document.brokeOff.map((one) => `${name(one.entry)}: ${brokeOffText(one)}`)),
+    ),
     '',
     probeTable(document),
     '',
@@ -34,18 +58,25 @@ export function publishedProbe(document: ProbeDocument): string {
       'Isolation checks that are not as declared:',
       bullets(
         broken.map(
-          ({ wall, observed, declared, entries: rows }) => `${wall}: ${observed}, declared ${declared}, in ${whose(rows, entries, name)}`,
+          ({ wall, observed, declared, entries: rows }) =>
+            `${wall}: ${observed}, declared ${declared}, in ${whose(rows, entries, name)}`,
         ),
       ),
     ),
-    ...shownBy(probe.id, 'every kind of change, every isolation check with its evidence, and every kind of work'),
+    ...shownBy(
+      probe.id,
+      'every kind of change, every isolation check with its evidence, and every kind of work',
+    ),
     '',
     `Environment: ${environmentOf(document)}.`,
   ]);
 }
 
 function shownBy(id: string, what: string): Words[] {
-  return ['', markdown`${code(`npx cagematch report ${id} --format html > page.html`)} shows ${what}.`];
+  return [
+    '',
+    markdown`${code(`npx cagematch report ${id} --format html > page.html`)} shows ${what}.`,
+  ];
 }
 
 function probeTable(document: ProbeDocument) {
@@ -76,8 +107,13 @@ function probeTable(document: ProbeDocument) {
 function slowest(document: ProbeDocument, entry: string): [string, string] {
   const grid = workTable(document);
   const ratios = grid.entries.includes(entry) ? (document.tax[entry] ?? []).filter(isRatio) : [];
-  const slower = ratios.filter(({ ci95 }) => !isGap(ci95) && ci95[0] > 1).toSorted((a, b) => b.ratio - a.ratio);
+  const slower = ratios
+    .filter(({ ci95 }) => !isGap(ci95) && ci95[0] > 1)
+    .toSorted((a, b) => b.ratio - a.ratio);
   const [worst] = slower;
   if (ratios.length === 0) return ['–', '–'];
-  return [`${slower.length}/${ratios.length}`, worst === undefined ? 'none' : `${worst.probe} ${ratioWhole(worst)}`];
+  return [
+    `${slower.length}/${ratios.length}`,
+    worst === undefined ? 'none' : `${worst.probe} ${ratioWhole(worst)}`,
+  ];
 }

@@ -1,4 +1,5 @@
-// A match as one picture: a stacked bar per row, from launch until the sandbox is gone. It is self-contained, so a README can show it.
+// A match as one picture: a stacked bar per row, from launch until the sandbox is gone. It is
+// self-contained, so a README can show it.
 import { isGap } from '../../record/types.js';
 import { tasksOf } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
@@ -28,8 +29,8 @@ const SEGMENT_WORDS: Record<Part['segment'], string> = {
   end: 'teardown',
 };
 
-// Okabe and Ito's palette, as on the HTML page. A reader's dark setting applies to an image too, even on a page that is light: the picture
-// therefore brings its own background.
+// Okabe and Ito's palette, as on the HTML page. A reader's dark setting applies to an image too,
+// even on a page that is light: the picture therefore brings its own background.
 const STYLE = markup`
 text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","Liberation Sans",Arial,sans-serif;fill:#1b1f24}
 .title{font-size:15px;font-weight:600}.small{font-size:11.5px;fill:#57606a}.num{text-anchor:end;font-variant-numeric:tabular-nums}
@@ -38,7 +39,8 @@ text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","Liberation
 `;
 
 /**
- * The picture as the text of an SVG document. A row without measurements has a text in place of its bar.
+ * The picture as the text of an SVG document. A row without measurements has a text in place of its
+ * bar.
  * @param only the one task whose rows are shown, for a match with several
  */
 export function renderSvg(report: Report, only?: string): string {
@@ -47,7 +49,8 @@ export function renderSvg(report: Report, only?: string): string {
   const sums = modes.map((mode) => partsOf(mode).reduce((sum, { ms }) => sum + ms, 0));
   const scale = scaleFromZero(sums);
   const time = times(Math.max(0, ...sums));
-  const x = (ms: number) => Number((PLOT.left + (ms / scale.max) * (PLOT.right - PLOT.left)).toFixed(1));
+  const x = (ms: number) =>
+    Number((PLOT.left + (ms / scale.max) * (PLOT.right - PLOT.left)).toFixed(1));
   const bottom = TOP + modes.length * ROW.height;
   const height = bottom + 48;
   const tasks = tasksOf({ match, modes }).join(', ');
@@ -75,7 +78,8 @@ ${legend(bottom + 36)}
       from += ms;
       return bar;
     });
-    const sum = total === undefined || isGap(total) ? '' : `${time.text(total.median)} ${time.unit}`;
+    const sum =
+      total === undefined || isGap(total) ? '' : `${time.text(total.median)} ${time.unit}`;
     const none =
       bars.length > 0
         ? undefined
@@ -93,12 +97,15 @@ export function partsOf(mode: ModeReport): Part[] {
     isGap(runtime) || isGap(boot)
       ? [{ segment: 'unsplit', ms: startup } as const]
       : [{ segment: 'runtime', ms: runtime } as const, { segment: 'boot', ms: boot } as const];
-  return [...start, { segment: 'work', ms: work } as const, { segment: 'end', ms: end } as const].flatMap(({ segment, ms }) =>
-    isGap(ms) ? [] : [{ segment, ms }],
-  );
+  return [
+    ...start,
+    { segment: 'work', ms: work } as const,
+    { segment: 'end', ms: end } as const,
+  ].flatMap(({ segment, ms }) => (isGap(ms) ? [] : [{ segment, ms }]));
 }
 
-const short = (name: string) => (name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME - 1)}…` : name);
+const short = (name: string) =>
+  name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME - 1)}…` : name;
 
 function legend(y: number): Markup {
   const step = 130;

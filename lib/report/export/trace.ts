@@ -1,4 +1,5 @@
-// The match as a Chrome trace (JSON) for Perfetto and chrome://tracing: where the time of every run went, on one timeline.
+// The match as a Chrome trace (JSON) for Perfetto and chrome://tracing: where the time of every run
+// went, on one timeline.
 
 import { printable, printableJson } from '../../os/printable.js';
 import type { Clocks, EventOf } from '../../record/types.js';
@@ -15,8 +16,9 @@ interface Open {
 const MATCH = 0;
 
 /**
- * One process per row. Concurrent runs have a lane each; a lane is two threads with nested slices: the run with its clocks
- * (runtime start, agent boot, work, exit, collect, teardown), and the run with cagematch's phases, which end at other moments.
+ * One process per row. Concurrent runs have a lane each; a lane is two threads with nested slices:
+ * the run with its clocks (runtime start, agent boot, work, exit, collect, teardown), and the run
+ * with cagematch's phases, which end at other moments.
  */
 export function createTrace(write: (text: string) => void): Exporter {
   const rows = new Map<string, { pid: number; lanes: (string | undefined)[] }>();
@@ -24,19 +26,45 @@ export function createTrace(write: (text: string) => void): Exporter {
   let first = true;
   let lastMs = 0;
   const put = (event: object) => {
-    write(`${first ? '{"displayTimeUnit":"ms","traceEvents":[\n' : ',\n'}${printableJson(JSON.stringify(event))}`);
+    write(
+      `${first ? '{"displayTimeUnit":"ms","traceEvents":[\n' : ',\n'}${printableJson(JSON.stringify(event))}`,
+    );
     first = false;
   };
-  const named = (kind: string, pid: number, tid: number, name: string) => put({ ph: 'M', name: kind, pid, tid, args: { name } });
-  const slice = (pid: number, tid: number, name: string, cat: string, fromMs: number, toMs: number, more: object = {}) =>
-    put({ ph: 'X', name, cat, pid, tid, ts: micro(fromMs), dur: micro(Math.max(0, toMs - fromMs)), ...more });
+  const named = (kind: string, pid: number, tid: number, name: string) =>
+    put({ ph: 'M', name: kind, pid, tid, args: { name } });
+  const slice = (
+    pid: number,
+    tid: number,
+    name: string,
+    cat: string,
+    fromMs: number,
+    toMs: number,
+    more: object = {},
+  ) =>
+    put({
+      ph: 'X',
+      name,
+      cat,
+      pid,
+      tid,
+      ts: micro(fromMs),
+      dur: micro(Math.max(0, toMs - fromMs)),
+      ...more,
+    });
   const standIns = new Set<string>();
   const rowOf = (entry: string) => {
     const row = rows.get(entry) ?? { pid: rows.size + 1, lanes: [] };
     if (!rows.has(entry)) {
       rows.set(entry, row);
       named('process_name', row.pid, 0, nameOf({ entry, standIn: standIns.has(entry) }));
-      put({ ph: 'M', name: 'process_sort_index', pid: row.pid, tid: 0, args: { sort_index: row.pid } });
+      put({
+        ph: 'M',
+        name: 'process_sort_index',
+        pid: row.pid,
+        tid: 0,
+        args: { sort_index: row.pid },
+      });
     }
     return row;
   };
@@ -51,11 +79,18 @@ export function createTrace(write: (text: string) => void): Exporter {
     lanes[lane] = run;
     return lane;
   };
-  const close = ({ started, lane, phases }: Open, endMs: number, ended: EventOf<'run-ended'> | undefined) => {
+  const close = (
+    { started, lane, phases }: Open,
+    endMs: number,
+    ended: EventOf<'run-ended'> | undefined,
+  ) => {
     const { pid, lanes } = rowOf(started.entry);
     lanes[lane] = undefined;
     // A slice may be viewed without its process, so the stand-in flag is repeated here.
-    const args = { ...argsOf(started, ended), ...(standIns.has(started.entry) ? { standIn: true } : {}) };
+    const args = {
+      ...argsOf(started, ended),
+      ...(standIns.has(started.entry) ? { standIn: true } : {}),
+    };
     // A colour name reserved by Chrome.
     const more = { args, ...(args.outcome === 'passed' ? {} : { cname: 'terrible' }) };
     slice(pid, clockThread(lane), started.run, 'run', started.atMs, endMs, more);
@@ -65,7 +100,12 @@ export function createTrace(write: (text: string) => void): Exporter {
     if (!ended) return;
     const since = (phase: string) => phases.find((candidate) => candidate.phase === phase)?.atMs;
     let fromMs = started.atMs;
-    for (const clock of clockSlices(ended.clocks, since('launch') ?? started.atMs, since('collect'), since('destroy'))) {
+    for (const clock of clockSlices(
+      ended.clocks,
+      since('launch') ?? started.atMs,
+      since('collect'),
+      since('destroy'),
+    )) {
       // Times observed through two pipes may overlap slightly; slices of one thread must not.
       const begin = Math.min(Math.max(clock.fromMs, fromMs), endMs);
       fromMs = Math.min(Math.max(clock.toMs, begin), endMs);
@@ -84,13 +124,32 @@ export function createTrace(write: (text: string) => void): Exporter {
           rowOf(event.entry);
           break;
         case 'prepared':
-          slice(rowOf(event.entry).pid, 0, 'prepare', 'phase', event.atMs - event.imageMs, event.atMs);
+          slice(
+            rowOf(event.entry).pid,
+            0,
+            'prepare',
+            'phase',
+            event.atMs - event.imageMs,
+            event.atMs,
+          );
           break;
         case 'round-started':
-          put({ ph: 'i', name: `round ${event.round}`, cat: 'round', pid: MATCH, tid: 0, ts: micro(event.atMs), s: 'g' });
+          put({
+            ph: 'i',
+            name: `round ${event.round}`,
+            cat: 'round',
+            pid: MATCH,
+            tid: 0,
+            ts: micro(event.atMs),
+            s: 'g',
+          });
           break;
         case 'run-started':
-          open.set(event.run, { started: event, lane: takeLane(event.entry, event.run), phases: [] });
+          open.set(event.run, {
+            started: event,
+            lane: takeLane(event.entry, event.run),
+            phases: [],
+          });
           break;
         case 'phase':
           open.get(event.run)?.phases.push({ phase: event.phase, atMs: event.atMs });
@@ -122,8 +181,18 @@ function argsOf(started: EventOf<'run-started'>, ended: EventOf<'run-ended'> | u
   const { round, warmup, level } = started;
   if (!ended) return { round, warmup, level, outcome: 'cut short' };
   const { outcome, place } = ended;
-  const why = outcome.status === 'failed' ? { cause: outcome.cause, message: printable(outcome.message) } : {};
-  return { round, warmup, level, ...(place === undefined ? {} : { place }), outcome: outcome.status, ...why };
+  const why =
+    outcome.status === 'failed'
+      ? { cause: outcome.cause, message: printable(outcome.message) }
+      : {};
+  return {
+    round,
+    warmup,
+    level,
+    ...(place === undefined ? {} : { place }),
+    outcome: outcome.status,
+    ...why,
+  };
 }
 
 interface ClockSlice {
@@ -133,7 +202,12 @@ interface ClockSlice {
 }
 
 /** One slice per measured clock. Each of the first four starts where the previous one ended. */
-function clockSlices(clocks: Clocks, launchMs: number, collectMs: number | undefined, destroyMs: number | undefined): ClockSlice[] {
+function clockSlices(
+  clocks: Clocks,
+  launchMs: number,
+  collectMs: number | undefined,
+  destroyMs: number | undefined,
+): ClockSlice[] {
   const slices: ClockSlice[] = [];
   const after = (fromMs: number | undefined, ms: Clocks['launch']) =>
     fromMs === undefined || typeof ms !== 'number' ? undefined : fromMs + ms;

@@ -1,4 +1,5 @@
-// Bars in table cells: one column per quantity, each on its own scale from 0, with the value beside its bar.
+// Bars in table cells: one column per quantity, each on its own scale from 0, with the value beside
+// its bar.
 import { type Gap, isGap } from '../../record/types.js';
 import type { Report } from '../document.js';
 import { type Markup, markup } from './markup.js';
@@ -21,10 +22,13 @@ export function bars(quantities: readonly Quantity[], report: Report, rows: Rows
   return markup`<table class="bars ${quantities.length === 1 ? 'single' : ''}"><thead><tr><th scope="col">mode</th>${columns.map(({ head }) => markup`<th scope="col">${head}</th>`)}</tr></thead>
 <tbody>${report.modes.map(
     ({ entry, standIn }, index) =>
-      markup`<tr><th scope="row">${rows.link(entry)}</th>${columns.map(({ head, values, text, scale }) => {
-        const value = values[index]?.value ?? { gap: 'not-captured' as const };
-        if (isGap(value)) return markup`<td data-head="${head}"><span class="gap">${gapWords(value.gap)}</span></td>`;
-        return markup`<td data-head="${head}"><span class="amount">${text(value)}</span><svg class="bar ${standIn ? 'hollow' : ''}" width="100%" height="14" aria-hidden="true"><rect class="amount" x="0" y="2" width="${scale.at(value)}" height="10"/></svg></td>`;
-      })}</tr>`,
+      markup`<tr><th scope="row">${rows.link(entry)}</th>${columns.map(
+        ({ head, values, text, scale }) => {
+          const value = values[index]?.value ?? { gap: 'not-captured' as const };
+          if (isGap(value))
+            return markup`<td data-head="${head}"><span class="gap">${gapWords(value.gap)}</span></td>`;
+          return markup`<td data-head="${head}"><span class="amount">${text(value)}</span><svg class="bar ${standIn ? 'hollow' : ''}" width="100%" height="14" aria-hidden="true"><rect class="amount" x="0" y="2" width="${scale.at(value)}" height="10"/></svg></td>`;
+        },
+      )}</tr>`,
   )}</tbody></table>`;
 }

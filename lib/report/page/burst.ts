@@ -22,7 +22,9 @@ interface Axes {
 export function burstSection(report: Report, rows: Rows): Markup | undefined {
   const { burst } = report;
   if (burst.length === 0) return undefined;
-  const levels = [...new Set(burst.flatMap((row) => [...row.levels, ...row.leftOut].map(({ level }) => level)))].sort((a, b) => a - b);
+  const levels = [
+    ...new Set(burst.flatMap((row) => [...row.levels, ...row.leftOut].map(({ level }) => level))),
+  ].sort((a, b) => a - b);
   const rate = axesOf(burst, levels, ({ runsPerMinute }) => runsPerMinute);
   const startup = axesOf(burst, levels, ({ startupMs }) => startupMs);
   const time = times(startup.scale.max);
@@ -65,12 +67,19 @@ ${burst.filter((other) => other !== own).map((other) => lines(other, axes, quant
 ${axes.levels.map((level) => markup`<text x="${axes.x(level)}" y="${BOTTOM + 16}" text-anchor="middle">${own.levels.some((candidate) => candidate.level === level) ? level : `(${level})`}</text>`)}</g></svg>`;
   }
 
-  function numbers({ entry }: Burst, { level, n, passed, runsPerMinute, startupMs }: Level): Markup {
+  function numbers(
+    { entry }: Burst,
+    { level, n, passed, runsPerMinute, startupMs }: Level,
+  ): Markup {
     return markup`<tr><th scope="row">${rows.name(entry)}</th><td class="num">${level}</td><td class="num"><span class="${passed === n ? 'good' : 'bad'}">${passed === n ? '✓' : '✗'} ${passed}/${n}</span></td><td class="num">${orGap(runsPerMinute, (value) => middle(value, (value) => value.toFixed(1)))}</td><td class="num">${orGap(startupMs, (value) => middle(value, time.text))}</td><td class="num">${orGap(startupMs, ({ p95 }) => orGap(p95, time.text))}</td></tr>`;
   }
 }
 
-function axesOf(burst: readonly Burst[], levels: number[], quantityOf: (level: Level) => Summary | Gap): Axes {
+function axesOf(
+  burst: readonly Burst[],
+  levels: number[],
+  quantityOf: (level: Level) => Summary | Gap,
+): Axes {
   const values = burst.flatMap((row) =>
     row.levels.flatMap((level) => {
       const value = quantityOf(level);
@@ -81,13 +90,21 @@ function axesOf(burst: readonly Burst[], levels: number[], quantityOf: (level: L
   return {
     levels,
     scale,
-    x: (level) => percent(levels.length === 1 ? 0.5 : 0.1 + (0.84 * levels.indexOf(level)) / (levels.length - 1)),
+    x: (level) =>
+      percent(
+        levels.length === 1 ? 0.5 : 0.1 + (0.84 * levels.indexOf(level)) / (levels.length - 1),
+      ),
     y: (value) => (BOTTOM - (value / scale.max) * (BOTTOM - TOP)).toFixed(1),
   };
 }
 
 /** Line segments from level to level; a level without a value interrupts the curve. */
-function lines({ levels }: Burst, { x, y }: Axes, quantityOf: (level: Level) => Summary | Gap, kind: 'own' | 'other'): Markup {
+function lines(
+  { levels }: Burst,
+  { x, y }: Axes,
+  quantityOf: (level: Level) => Summary | Gap,
+  kind: 'own' | 'other',
+): Markup {
   return markup`<g class="curve ${kind}">${levels.slice(1).map((level, index) => {
     const before = levels[index] as Level;
     const [from, to] = [quantityOf(before), quantityOf(level)];
@@ -96,7 +113,12 @@ function lines({ levels }: Burst, { x, y }: Axes, quantityOf: (level: Level) => 
   })}</g>`;
 }
 
-function points({ levels }: Burst, { x, y }: Axes, quantityOf: (level: Level) => Summary | Gap, text: (value: number) => string): Markup {
+function points(
+  { levels }: Burst,
+  { x, y }: Axes,
+  quantityOf: (level: Level) => Summary | Gap,
+  text: (value: number) => string,
+): Markup {
   return markup`${levels.map((level) => {
     const value = quantityOf(level);
     if (isGap(value)) return undefined;
@@ -107,7 +129,8 @@ function points({ levels }: Burst, { x, y }: Axes, quantityOf: (level: Level) =>
   })}`;
 }
 
-const said = (value: Summary | Gap, text: (value: number) => string) => (isGap(value) ? 'not known' : text(value.median));
+const said = (value: Summary | Gap, text: (value: number) => string) =>
+  isGap(value) ? 'not known' : text(value.median);
 
 function failed({ levels }: Burst): Markup | undefined {
   const bad = levels.filter(({ n, passed }) => passed < n);

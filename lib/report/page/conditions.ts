@@ -16,7 +16,9 @@ interface Conditions {
 /** Reasons to doubt the numbers, shown above all of them. */
 export function doubtsNote(report: Report): Markup | undefined {
   const lines = doubts(report);
-  return lines.length === 0 ? undefined : markup`<ul class="plain warn">${lines.map((line) => markup`<li>${line}</li>`)}</ul>`;
+  return lines.length === 0
+    ? undefined
+    : markup`<ul class="plain warn">${lines.map((line) => markup`<li>${line}</li>`)}</ul>`;
 }
 
 export function conditionsSection(report: Report, rows: Rows): Markup {
@@ -27,14 +29,26 @@ export function conditionsSection(report: Report, rows: Rows): Markup {
   const more: Conditions['more'] = [
     ['load before', loadText(load.before)],
     ['load after', loadText(load.after)],
-    ...(first === undefined ? [] : [['first run', first.replace(/^[^:]*: /, '× its median startup: ')] as [string, string]]),
-    ...(inside === undefined ? [] : [['inside', inside.replace(/^inside: /, '')] as [string, string]]),
+    ...(first === undefined
+      ? []
+      : [['first run', first.replace(/^[^:]*: /, '× its median startup: ')] as [string, string]]),
+    ...(inside === undefined
+      ? []
+      : [['inside', inside.replace(/^inside: /, '')] as [string, string]]),
   ];
-  return fingerprint({ host, versions, more, modes }, rows, 'Numbers of two matches compare only as far as these agree.');
+  return fingerprint(
+    { host, versions, more, modes },
+    rows,
+    'Numbers of two matches compare only as far as these agree.',
+  );
 }
 
 /** @param note explains the purpose of these facts */
-export function fingerprint({ host, versions, more, modes }: Conditions, rows: Rows, note: string): Markup {
+export function fingerprint(
+  { host, versions, more, modes }: Conditions,
+  rows: Rows,
+  note: string,
+): Markup {
   const known = ['cagematch', 'agent', 'node', 'commit'];
   const facts: [string, Markup | string][] = [
     ['CPU', host.cpu],
@@ -69,7 +83,9 @@ function loadText(load: [number, number, number] | undefined): Markup | string {
 }
 
 function runtime({ title, detection }: Conditions['modes'][number]): string {
-  return detection.status === 'ready' ? `${title} ${detection.version}` : `${title}: ${detection.status}, ${detection.reason}`;
+  return detection.status === 'ready'
+    ? `${title} ${detection.version}`
+    : `${title}: ${detection.status}, ${detection.reason}`;
 }
 
 function detectionCell({ detection }: Conditions['modes'][number]): Markup | undefined {

@@ -9,10 +9,18 @@ import { bytes, seconds } from './words.js';
 const median = (value: Summary | Gap): number | Gap => (isGap(value) ? value : value.median);
 
 export function costsFigure(report: Report, rows: Rows): Markup {
-  const quantity = (head: string, text: (value: number) => string, valueIn: (mode: ModeReport) => number | Gap): Quantity => ({
+  const quantity = (
+    head: string,
+    text: (value: number) => string,
+    valueIn: (mode: ModeReport) => number | Gap,
+  ): Quantity => ({
     head,
     text,
-    values: report.modes.map((mode) => ({ entry: mode.entry, standIn: mode.standIn, value: valueIn(mode) })),
+    values: report.modes.map((mode) => ({
+      entry: mode.entry,
+      standIn: mode.standIn,
+      value: valueIn(mode),
+    })),
   });
   const quantities = [
     quantity('peak memory', bytes, ({ cost }) => median(cost.memoryPeakBytes)),

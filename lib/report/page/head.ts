@@ -20,7 +20,12 @@ export function title(report: Report): Markup {
   const rounds = `${match.rounds}${match.until === 'precise' ? `, until precise (at most ${match.runs})` : ` of ${match.runs}`}${match.warmup > 0 ? `, and ${match.warmup} of warm-up` : ''}`;
   const facts: [string, Markup | string][] = [
     ['started', when(match.startedAt)],
-    ['ended', match.endedAt === undefined ? markup`<span class="gap">no end in the record</span>` : when(match.endedAt)],
+    [
+      'ended',
+      match.endedAt === undefined
+        ? markup`<span class="gap">no end in the record</span>`
+        : when(match.endedAt),
+    ],
     ['task', tasksOf(report).join(', ')],
     ['state', match.state],
     ['model', match.model],
@@ -46,7 +51,8 @@ export function recommendation(report: Report, rows: Rows): Markup | undefined {
   if (profiles.length + silent.length + pareto.length === 0) return undefined;
   const long = times(Number.POSITIVE_INFINITY);
   const span = (ms: number) => `${long.text(ms)} s`;
-  const length = ({ workMs, ci95 }: (typeof breakEven)[number]) => markup`${span(workMs)}${interval(ci95, span)}`;
+  const length = ({ workMs, ci95 }: (typeof breakEven)[number]) =>
+    markup`${span(workMs)}${interval(ci95, span)}`;
   return markup`<section aria-labelledby="recommendation"><h2 id="recommendation">${capitalized(recommendationTitle(report))}</h2>
 ${profiles.length === 0 ? markup`<p>The numbers of this match recommend nothing.</p>` : undefined}
 <dl class="advice">${profiles.map(

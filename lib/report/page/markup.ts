@@ -16,7 +16,13 @@ export type { Markup };
 
 type Part = Markup | string | number | undefined | readonly Part[];
 
-const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+const ENTITIES: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
 
 function escaped(words: string): string {
   return printable(words).replace(/[&<>"']/g, (sign) => ENTITIES[sign] as string);
@@ -29,7 +35,10 @@ function written(part: Part): string {
   return escaped(String(part));
 }
 
-/** Template tag: the template's text is HTML, its values are escaped. Attributes have to be in double quotes. */
+/**
+ * Template tag: the template's text is HTML, its values are escaped. Attributes have to be in
+ * double quotes.
+ */
 export function markup(text: TemplateStringsArray, ...parts: Part[]): Markup {
   return new Markup(text.map((piece, index) => piece + written(parts[index])).join(''));
 }

@@ -33,7 +33,9 @@ const number = (value: number) => value.toFixed(2);
 
 function matrix(report: Report, rows: Rows): Markup {
   const { comparisons } = report;
-  const inPairs = report.modes.map(({ entry }) => entry).filter((entry) => comparisons.some(({ a, b }) => a === entry || b === entry));
+  const inPairs = report.modes
+    .map(({ entry }) => entry)
+    .filter((entry) => comparisons.some(({ a, b }) => a === entry || b === entry));
   const lefts = inPairs.filter((entry) => comparisons.some(({ a }) => a === entry));
   const tops = inPairs.filter((entry) => comparisons.some(({ b }) => b === entry));
   const cell = (left: string, top: string) => {
@@ -64,4 +66,5 @@ function everyPair({ comparisons }: Report, rows: Rows): Markup {
   )}</tbody></table></div>`;
 }
 
-const said = (separable: boolean | Gap): Markup => orGap(separable, (yes) => (yes ? 'yes' : markup`<b>no</b>`));
+const said = (separable: boolean | Gap): Markup =>
+  orGap(separable, (yes) => (yes ? 'yes' : markup`<b>no</b>`));

@@ -1,4 +1,5 @@
-// Fills for the parts of a run: Okabe and Ito's colours, each with its own hatching, so that the parts differ without colour too.
+// Fills for the parts of a run: Okabe and Ito's colours, each with its own hatching, so that the
+// parts differ without colour too.
 import { markup } from './markup.js';
 
 /** Included once per page; the style refers to the fills by their ids. */

@@ -15,7 +15,8 @@ interface PartOfRun {
   durationOf(mode: ModeReport): number | Gap;
 }
 
-const phase = (mode: ModeReport, name: string): Summary | Gap => mode.phasesMs[name] ?? { gap: 'not-captured' };
+const phase = (mode: ModeReport, name: string): Summary | Gap =>
+  mode.phasesMs[name] ?? { gap: 'not-captured' };
 const medianOf = (value: Summary | Gap): number | Gap => (isGap(value) ? value : value.median);
 const NOT_SPLIT: Gap = { gap: 'not-reported' };
 
@@ -41,12 +42,25 @@ const PARTS: PartOfRun[] = [
     what: 'launch → first request',
     durationOf: (mode) => (isSplit(mode) ? { gap: 'not-applicable' } : medianOf(mode.startupMs)),
   },
-  { id: 'work', name: 'work', what: 'first request → result', durationOf: (mode) => medianOf(phase(mode, 'work')) },
+  {
+    id: 'work',
+    name: 'work',
+    what: 'first request → result',
+    durationOf: (mode) => medianOf(phase(mode, 'work')),
+  },
   { id: 'end', name: 'end', what: 'exit + teardown', durationOf: endOf },
-  { id: 'collect', name: 'collect', what: 'workspace back', durationOf: (mode) => medianOf(phase(mode, 'collect')) },
+  {
+    id: 'collect',
+    name: 'collect',
+    what: 'workspace back',
+    durationOf: (mode) => medianOf(phase(mode, 'collect')),
+  },
 ];
 
-/** A one-shot container is removed during exit, an instance during teardown, so only the sum of both is comparable. */
+/**
+ * A one-shot container is removed during exit, an instance during teardown, so only the sum of both
+ * is comparable.
+ */
 function endOf(mode: ModeReport): number | Gap {
   const [exit, teardown] = [phase(mode, 'exit'), phase(mode, 'teardown')];
   if (isGap(exit)) return exit;
@@ -62,10 +76,16 @@ const partsOf = (mode: ModeReport) =>
 const sumOf = (mode: ModeReport) => partsOf(mode).reduce((sum, { ms }) => sum + ms, 0);
 
 export function phasesFigure(report: Report, rows: Rows): Markup {
-  const totals = report.modes.flatMap((mode) => [sumOf(mode), medianOf(phase(mode, 'total'))].filter((ms) => typeof ms === 'number'));
+  const totals = report.modes.flatMap((mode) =>
+    [sumOf(mode), medianOf(phase(mode, 'total'))].filter((ms) => typeof ms === 'number'),
+  );
   const scale = scaleFromZero(totals);
   const time = times(Math.max(0, ...totals));
-  const used = PARTS.filter((part) => part.id !== 'unsplit' || report.modes.some((mode) => !isSplit(mode) && !isGap(mode.startupMs)));
+  const used = PARTS.filter(
+    (part) =>
+      part.id !== 'unsplit' ||
+      report.modes.some((mode) => !isSplit(mode) && !isGap(mode.startupMs)),
+  );
   return markup`<section aria-labelledby="phases"><h2 id="phases">Where the time goes</h2>
 <figure><figcaption>Medians of the parts of a run, in ${time.unit}, model time included. Medians of parts need not add up to the median of the whole: the tick shows that one. <i>End</i> is exit and teardown together: a container that removes itself does so in the one, an instance in the other.</figcaption>
 <ul class="legend">${used.map(({ id, name, what }) => markup`<li><svg width="22" height="14" aria-hidden="true"><rect class="part ${id}" x="0.5" y="1.5" width="21" height="11"/></svg>${name} <small>${what}</small></li>`)}<li><svg width="14" height="14" aria-hidden="true">${tick('7')}</svg>median of total</li></ul>
@@ -85,7 +105,12 @@ ${imageFigure(report, rows)}</section>`;
   function stack(mode: ModeReport): Markup {
     const parts = partsOf(mode);
     const total = phase(mode, 'total');
-    if (parts.length === 0) return nothing(isGap(mode.startupMs) ? mode.startupMs.gap : 'not-reached', scale, rows.spoken(mode.entry));
+    if (parts.length === 0)
+      return nothing(
+        isGap(mode.startupMs) ? mode.startupMs.gap : 'not-reached',
+        scale,
+        rows.spoken(mode.entry),
+      );
     let from = 0;
     const drawn = parts.map(({ id, name, ms }) => {
       const part = markup`<rect class="part ${id}" x="${scale.at(from)}" width="${scale.at(Math.max(0, ms))}" y="8" height="20"><title>${name}: ${time.text(ms)} ${time.unit}</title></rect>`;
@@ -97,16 +122,24 @@ ${imageFigure(report, rows)}</section>`;
   }
 }
 
-const tick = (x: string): Markup => markup`<line class="median" x1="${x}" x2="${x}" y1="2" y2="100%"/>`;
+const tick = (x: string): Markup =>
+  markup`<line class="median" x1="${x}" x2="${x}" y1="2" y2="100%"/>`;
 
-/** Image cost, which arises before all parts or, in a cold match, at the start of each run; on its own scale. */
+/**
+ * Image cost, which arises before all parts or, in a cold match, at the start of each run; on its
+ * own scale.
+ */
 function imageFigure(report: Report, rows: Rows): Markup | undefined {
   const cold = report.modes.some((mode) => !isGap(phase(mode, 'image')));
   const value = (mode: ModeReport): number | Gap => {
     const perRun = medianOf(phase(mode, 'image'));
     return isGap(perRun) ? mode.imageMs : perRun;
   };
-  const values = report.modes.map((mode) => ({ entry: mode.entry, standIn: mode.standIn, value: value(mode) }));
+  const values = report.modes.map((mode) => ({
+    entry: mode.entry,
+    standIn: mode.standIn,
+    value: value(mode),
+  }));
   const known = values.flatMap((entry) => (isGap(entry.value) ? [] : [entry.value]));
   if (known.length === 0) return undefined;
   const time = times(Math.max(...known));

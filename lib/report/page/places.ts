@@ -6,7 +6,9 @@ import { middle, orGap, times } from './words.js';
 
 export function placesSection({ places, match }: Report, rows: Rows): Markup | undefined {
   if (places.length === 0) return undefined;
-  const time = times(Math.max(0, ...places.flatMap(({ startupMs }) => ('gap' in startupMs ? [] : [startupMs.max]))));
+  const time = times(
+    Math.max(0, ...places.flatMap(({ startupMs }) => ('gap' in startupMs ? [] : [startupMs.max]))),
+  );
   const burst = match.concurrency > 1;
   const head = (words: string) => markup`<th scope="col" class="num">${words}</th>`;
   return markup`<section aria-labelledby="places"><h2 id="places">Places</h2>

@@ -1,4 +1,5 @@
-// How a row is named wherever it appears: a stand-in is always marked, and every mention links to the row.
+// How a row is named wherever it appears: a stand-in is always marked, and every mention links to
+// the row.
 import { isLabelledByTask } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
 import { type Markup, markup } from './markup.js';
@@ -18,10 +19,13 @@ export interface Rows {
 
 /** @param source a match or a probe, whose rows are named */
 export function rowsOf({ modes }: { modes: readonly Row[] }): Rows {
-  const places = new Map(modes.map((mode, index) => [mode.entry, { mode, id: `row-${index + 1}` }]));
+  const places = new Map(
+    modes.map((mode, index) => [mode.entry, { mode, id: `row-${index + 1}` }]),
+  );
   const isStandIn = (entry: string) => places.get(entry)?.mode.standIn === true;
   const id = (entry: string) => places.get(entry)?.id;
-  const marked = (entry: string, shown: Markup) => markup`${shown}${isStandIn(entry) ? markup` ${STAND_IN}` : undefined}`;
+  const marked = (entry: string, shown: Markup) =>
+    markup`${shown}${isStandIn(entry) ? markup` ${STAND_IN}` : undefined}`;
   const name = (entry: string) => marked(entry, markup`<span class="entry">${entry}</span>`);
   return {
     id,
@@ -29,7 +33,9 @@ export function rowsOf({ modes }: { modes: readonly Row[] }): Rows {
     spoken: (entry) => `${entry}${isStandIn(entry) ? ' (stand-in)' : ''}`,
     link: (entry) => {
       const place = id(entry);
-      return place === undefined ? name(entry) : marked(entry, markup`<a class="entry" href="#${place}">${entry}</a>`);
+      return place === undefined
+        ? name(entry)
+        : marked(entry, markup`<a class="entry" href="#${place}">${entry}</a>`);
     },
     isStandIn,
   };

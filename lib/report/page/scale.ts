@@ -1,4 +1,5 @@
-// Scales that begin at 0, with their ticks and labels. All lengths are shares of the width, so that a plot fits any page.
+// Scales that begin at 0, with their ticks and labels. All lengths are shares of the width, so that
+// a plot fits any page.
 import { type Markup, markup } from './markup.js';
 
 export interface Scale {
@@ -41,4 +42,5 @@ export function axis({ ticks, at }: Scale, text: (value: number) => string): Mar
   )}</svg>`;
 }
 
-const anchor = (index: number, ticks: readonly number[]) => (index === 0 ? 'start' : index === ticks.length - 1 ? 'end' : 'middle');
+const anchor = (index: number, ticks: readonly number[]) =>
+  index === 0 ? 'start' : index === ticks.length - 1 ? 'end' : 'middle';

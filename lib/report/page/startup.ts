@@ -11,7 +11,9 @@ const HEIGHT = 36;
 const MOST_DOTS = 1000;
 
 export function startupFigure(report: Report, rows: Rows): Markup {
-  const highest = report.modes.flatMap(({ startupMs }) => (isGap(startupMs) ? [] : [startupMs.max]));
+  const highest = report.modes.flatMap(({ startupMs }) =>
+    isGap(startupMs) ? [] : [startupMs.max],
+  );
   const scale = scaleFromZero(highest);
   const time = times(Math.max(0, ...highest));
   return markup`<section aria-labelledby="startup"><h2 id="startup">Startup</h2>
@@ -31,17 +33,25 @@ export function startupFigure(report: Report, rows: Rows): Markup {
 
   function value({ startupMs, outliers }: ModeReport): Markup {
     if (isGap(startupMs)) return markup`<span class="gap">${gapShort(startupMs.gap)}</span>`;
-    const how = isGap(startupMs.ci95) ? `n=${startupMs.samples.length}, too few for an interval` : `n=${startupMs.samples.length}`;
+    const how = isGap(startupMs.ci95)
+      ? `n=${startupMs.samples.length}, too few for an interval`
+      : `n=${startupMs.samples.length}`;
     const step = stepOf(startupMs.samples);
     const drawn = step === 1 ? '' : `, drawn: 1 of ${step} and all outliers`;
     return markup`${middle(startupMs, time.text)}<small>${how}${outliers.length === 0 ? '' : `, ${plural(outliers.length, 'outlier')}`}${drawn}</small>`;
   }
 
-  function marks({ entry, outliers, standIn }: ModeReport, { samples, median, ci95 }: Summary, { at }: Scale, { spoken }: Rows): Markup {
+  function marks(
+    { entry, outliers, standIn }: ModeReport,
+    { samples, median, ci95 }: Summary,
+    { at }: Scale,
+    { spoken }: Rows,
+  ): Markup {
     const far = outliers.map(({ ms, run }) => ({ ms, run }));
     const step = stepOf(samples);
     const dots = samples.map((ms, index) => {
-      const y = samples.length === 1 ? HEIGHT / 2 : 7 + (index / (samples.length - 1)) * (HEIGHT - 14);
+      const y =
+        samples.length === 1 ? HEIGHT / 2 : 7 + (index / (samples.length - 1)) * (HEIGHT - 14);
       const found = far.findIndex((outlier) => outlier.ms === ms);
       if (found === -1 && index % step !== 0) return undefined;
       if (found === -1)

@@ -1,4 +1,5 @@
-// The page's style: light or dark according to the reader's setting, for phones, wide screens and paper.
+// The page's style: light or dark according to the reader's setting, for phones, wide screens and
+// paper.
 import { markup } from './markup.js';
 
 const COLOURS = markup`

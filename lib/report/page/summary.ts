@@ -17,22 +17,40 @@ interface Column {
 
 export function summaryTable(report: Report, rows: Rows): Markup {
   const { match } = report;
-  const time = times(Math.max(0, ...report.modes.flatMap(({ startupMs }) => (isGap(startupMs) ? [] : [startupMs.median]))));
+  const time = times(
+    Math.max(
+      0,
+      ...report.modes.flatMap(({ startupMs }) => (isGap(startupMs) ? [] : [startupMs.median])),
+    ),
+  );
   const columns: Column[] = [
     { head: 'isolation', cell: (mode) => mode.isolation },
-    { head: `startup, ${time.unit}`, number: true, cell: (mode) => orGap(mode.startupMs, (value) => middle(value, time.text)) },
+    {
+      head: `startup, ${time.unit}`,
+      number: true,
+      cell: (mode) => orGap(mode.startupMs, (value) => middle(value, time.text)),
+    },
     {
       head: `× ${baselineName(report) ?? 'baseline'}`,
       number: true,
-      cell: (mode) => orGap(mode.startupRatio, (value) => middle(value, (number) => number.toFixed(2))),
+      cell: (mode) =>
+        orGap(mode.startupRatio, (value) => middle(value, (number) => number.toFixed(2))),
     },
     { head: 'overhead ×', number: true, cell: (mode) => overhead(mode) },
     { head: 'passed', number: true, cell: passed },
     { head: 'sync', cell: (mode) => orGap(mode.sync, (sync) => syncShort(sync)) },
     { head: 'auth', cell: (mode) => orGap(mode.auth, () => authShort(mode)) },
     { head: 'leftovers', free: true, cell: (mode) => orGap(mode.leftovers, leftovers) },
-    { head: 'peak memory', number: true, cell: ({ cost }) => orGap(cost.memoryPeakBytes, ({ median }) => bytes(median)) },
-    { head: 'CPU', number: true, cell: ({ cost }) => orGap(cost.cpuMs, ({ median }) => seconds(median)) },
+    {
+      head: 'peak memory',
+      number: true,
+      cell: ({ cost }) => orGap(cost.memoryPeakBytes, ({ median }) => bytes(median)),
+    },
+    {
+      head: 'CPU',
+      number: true,
+      cell: ({ cost }) => orGap(cost.cpuMs, ({ median }) => seconds(median)),
+    },
     { head: 'disk', number: true, cell: disk },
   ];
   return markup`<section aria-labelledby="table"><h2 id="table">The table</h2>
@@ -42,9 +60,12 @@ ${standInNote(report)}${driftNote(report)}
 <tbody>${report.modes.map(
     (mode) =>
       markup`<tr id="${rows.id(mode.entry)}"><th scope="row"><span class="letter">${mode.letter}</span> ${rows.name(mode.entry)}${aside(
-        [mode.title.toLowerCase() === mode.mode ? '' : mode.title, particulars(mode, match)].filter(Boolean).join(' · '),
+        [mode.title.toLowerCase() === mode.mode ? '' : mode.title, particulars(mode, match)]
+          .filter(Boolean)
+          .join(' · '),
       )}</th>${columns.map(
-        ({ head, number, free, cell }) => markup`<td class="${number ? 'num' : free ? 'free' : ''}" data-head="${head}">${cell(mode)}</td>`,
+        ({ head, number, free, cell }) =>
+          markup`<td class="${number ? 'num' : free ? 'free' : ''}" data-head="${head}">${cell(mode)}</td>`,
       )}</tr>`,
   )}</tbody></table></div>
 <p class="note">Startup: from launch to the agent’s first model request, median [95 % interval]. × and overhead: startup and the whole run (live without the model’s time) over the baseline’s in the same round, with their intervals; under six runs there is none. Sync: <i>live</i> files are seen outside at once, <i>at collect</i> after the agent has ended. Memory and CPU: medians of the sandbox’s own processes. Disk: image + one idle sandbox.</p>

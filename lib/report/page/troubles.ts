@@ -13,7 +13,9 @@ ${failures(report, rows)}${planted(report, rows)}${committed(report)}${warnings(
 
 function failures({ modes }: Report, rows: Rows): Markup {
   const failed = modes.flatMap(({ entry, failures: own }) =>
-    own.flatMap(({ run, outcome }) => (outcome.status === 'failed' ? [{ entry, run, ...outcome }] : [])),
+    own.flatMap(({ run, outcome }) =>
+      outcome.status === 'failed' ? [{ entry, run, ...outcome }] : [],
+    ),
   );
   if (failed.length === 0) return markup`<h3>Failed runs</h3><p>None.</p>`;
   return markup`<h3>Failed runs</h3><p class="note">A failed run is in no time on this page.</p>
@@ -52,11 +54,16 @@ export function absent({ absent: missing }: Pick<Report, 'absent'>): Markup | un
   )}</tbody></table></div>`;
 }
 
-/** Lists rows that lack the same values for the same reason together, because most rows lack the same values. */
+/**
+ * Lists rows that lack the same values for the same reason together, because most rows lack the
+ * same values.
+ */
 function gaps({ gaps: all, modes }: Report, rows: Rows): Markup | undefined {
   if (all.length === 0) return undefined;
   const byValue = [...grouped(all, ({ value, gap }) => JSON.stringify([gap, value])).values()];
-  const byRows = grouped(byValue, (own) => JSON.stringify([own[0]?.gap, own.map(({ entry }) => entry)]));
+  const byRows = grouped(byValue, (own) =>
+    JSON.stringify([own[0]?.gap, own.map(({ entry }) => entry)]),
+  );
   const where = (entries: string[]) =>
     entries.length === modes.length && modes.length > 1
       ? 'every row'

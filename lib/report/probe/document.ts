@@ -1,7 +1,15 @@
-// Zod schema of the findings of a probe, as printed by `probe --json`. `docs/schema/probe.json` is generated from it.
+// Zod schema of the findings of a probe, as printed by `probe --json`. `docs/schema/probe.json` is
+// generated from it.
 import { z } from 'zod';
 import { PROBES, sweepSchema, syncCellSchema, wallSchema } from '../../record/probe.js';
-import { absentSchema, detectionSchema, entrySchema, fingerprintSchema, gapSchema, warningSchema } from '../../record/types.js';
+import {
+  absentSchema,
+  detectionSchema,
+  entrySchema,
+  fingerprintSchema,
+  gapSchema,
+  warningSchema,
+} from '../../record/types.js';
 
 const probedModeSchema = entrySchema.extend({
   detection: detectionSchema,
@@ -31,7 +39,8 @@ const brokeOffSchema = z.strictObject({
 });
 
 /**
- * Printed by `probe --json`, and by `report --format json` of a probe. In each requested table, every row that was entered has a list.
+ * Printed by `probe --json`, and by `report --format json` of a probe. In each requested table,
+ * every row that was entered has a list.
  */
 export const probeDocumentSchema = z.strictObject({
   schemaVersion: z.literal(1),

@@ -1,4 +1,5 @@
-// A probe as a document: a fold of its events. Findings about a row are kept whether or not all of its probes were completed.
+// A probe as a document: a fold of its events. Findings about a row are kept whether or not all of
+// its probes were completed.
 import type { ProbeEvent, ProbeName, Work } from '../../record/probe.js';
 import { createRows, versionsOf } from '../rows.js';
 import type { ProbeDocument } from './document.js';
@@ -37,7 +38,8 @@ export function createProbeFold(): ProbeFold {
           if (event.image !== undefined) images.set(event.entry, event.image);
           break;
         case 'unprepared':
-          if (event.outcome.status === 'failed') brokeOff.push({ entry: event.entry, what: 'prepare', reason: event.outcome.message });
+          if (event.outcome.status === 'failed')
+            brokeOff.push({ entry: event.entry, what: 'prepare', reason: event.outcome.message });
           break;
         case 'synced':
           add(cells, event.entry, event.cell);
@@ -53,7 +55,12 @@ export function createProbeFold(): ProbeFold {
           break;
         case 'broke-off':
           // A row may be tried in many rounds and break off in the same way in each.
-          if (!brokeOff.some(({ entry, what, reason }) => entry === event.entry && what === event.what && reason === event.reason))
+          if (
+            !brokeOff.some(
+              ({ entry, what, reason }) =>
+                entry === event.entry && what === event.what && reason === event.reason,
+            )
+          )
             brokeOff.push({ entry: event.entry, what: event.what, reason: event.reason });
           break;
         case 'probe-ended':
@@ -68,8 +75,13 @@ export function createProbeFold(): ProbeFold {
       const { only, seed } = started;
       const rows = [...entries.values()];
       const baseline = rows.find(({ isolation }) => isolation === 'none')?.entry;
-      const ofEach = <T>(what: ProbeName, found: (entry: string) => T[] | undefined): Record<string, T[]> =>
-        only.includes(what) ? Object.fromEntries(rows.map(({ entry }) => [entry, found(entry) ?? []])) : {};
+      const ofEach = <T>(
+        what: ProbeName,
+        found: (entry: string) => T[] | undefined,
+      ): Record<string, T[]> =>
+        only.includes(what)
+          ? Object.fromEntries(rows.map(({ entry }) => [entry, found(entry) ?? []]))
+          : {};
       const tax = taxOf(worked, baseline, seed);
       return {
         schemaVersion: 1,
@@ -97,7 +109,11 @@ function add<T>(lists: Map<string, T[]>, entry: string, item: T): void {
   lists.set(entry, list);
 }
 
-function probeOf(started: Of<'probe-started'>, ended: Of<'probe-ended'> | undefined, baseline: string | undefined): ProbeDocument['probe'] {
+function probeOf(
+  started: Of<'probe-started'>,
+  ended: Of<'probe-ended'> | undefined,
+  baseline: string | undefined,
+): ProbeDocument['probe'] {
   const { probe: id, startedAt, only, seed, rounds, host, versions } = started;
   return {
     id,

@@ -13,7 +13,8 @@ const ENDED: Record<ProbeDocument['probe']['how'], string> = {
   done: 'ran to its end',
   interrupted: 'was interrupted: the tables hold what was found until then',
   failed: 'failed: the tables hold what was found until then',
-  crashed: 'has no end in its record (crashed, or still running): the tables hold what was found until then',
+  crashed:
+    'has no end in its record (crashed, or still running): the tables hold what was found until then',
 };
 
 /** The whole document, as text. */
@@ -38,7 +39,12 @@ function head(document: ProbeDocument): Markup {
   const { probe } = document;
   const facts: [string, Markup | string][] = [
     ['started', when(probe.startedAt)],
-    ['ended', probe.endedAt === undefined ? markup`<span class="gap">no end in the record</span>` : when(probe.endedAt)],
+    [
+      'ended',
+      probe.endedAt === undefined
+        ? markup`<span class="gap">no end in the record</span>`
+        : when(probe.endedAt),
+    ],
     ['tried', titlesOf(document)],
     ...(probe.only.includes('tax')
       ? ([

@@ -1,8 +1,30 @@
-// A probe as Markdown, in full: whole tables, every cell that is not the same, all evidence; and its region in documents.
+// A probe as Markdown, in full: whole tables, every cell that is not the same, all evidence; and
+// its region in documents.
 import { isGap } from '../../record/types.js';
-import { bullets, code, joined, markdown, document as page, section, table, type Words } from '../export/markdown-text.js';
+import {
+  bullets,
+  code,
+  joined,
+  markdown,
+  document as page,
+  section,
+  table,
+  type Words,
+} from '../export/markdown-text.js';
 import type { ProbeDocument } from './document.js';
-import { DIRECTIONS, filesNotes, filesTable, latencyOf, MARKS, marksOf, type Seen, sameOf, sayFiles, shortOf, WORDS } from './files.js';
+import {
+  DIRECTIONS,
+  filesNotes,
+  filesTable,
+  latencyOf,
+  MARKS,
+  marksOf,
+  type Seen,
+  sameOf,
+  sayFiles,
+  shortOf,
+  WORDS,
+} from './files.js';
 import { alike, whose } from './grouped.js';
 import { residueAbout, residueNotes, residueShort, residueTable, sayResidue } from './residue.js';
 import { isBroken, keptOf, wallShort, wallsTable } from './walls.js';
@@ -19,14 +41,23 @@ export function renderProbeMarkdown(document: ProbeDocument): string {
   return page([
     markdown`Probe ${code(probe.id)}: ${openingOf(document)}${rounds === '' ? '' : `; ${rounds}`}.`,
     ...(early === undefined ? [] : ['', `${early}.`]),
-    ...section('Broke off:', bullets(document.brokeOff.map((failure) => `${name(failure.entry)}: ${brokeOffText(failure)}`))),
+    ...section(
+      'Broke off:',
+      bullets(
+        document.brokeOff.map((failure) => `${name(failure.entry)}: ${brokeOffText(failure)}`),
+      ),
+    ),
     ...(probe.only.includes('sync') ? files(document) : []),
     ...(probe.only.includes('walls') ? walls(document) : []),
     ...(probe.only.includes('residue') ? residue(document) : []),
     ...(probe.only.includes('tax') ? work(document) : []),
     ...section(
       'Not here:',
-      bullets(document.absent.map((row) => markdown`${row.letter} ${code(row.entry)}: ${row.reason} → ${code(row.hint)}`)),
+      bullets(
+        document.absent.map(
+          (row) => markdown`${row.letter} ${code(row.entry)}: ${row.reason} → ${code(row.hint)}`,
+        ),
+      ),
     ),
     ...section('Warnings:', bullets(document.warnings.map(({ message }) => message))),
     '',
@@ -49,7 +80,9 @@ function files(document: ProbeDocument): Words[] {
       return isGap(ms) ? '–' : ms.toFixed(1);
     }),
   ]).filter(([, ...cells]) => cells.some((cell) => cell !== '–'));
-  const legend = (Object.keys(MARKS) as Seen[]).map((seen) => markdown`${code(MARKS[seen])} ${WORDS[seen]}`);
+  const legend = (Object.keys(MARKS) as Seen[]).map(
+    (seen) => markdown`${code(MARKS[seen])} ${WORDS[seen]}`,
+  );
   return [
     '',
     '### Files',
@@ -60,14 +93,21 @@ function files(document: ProbeDocument): Words[] {
         ['in short', ...grid.entries.map((entry) => shortOf(grid, entry))],
         ['same, of those tried', ...grid.entries.map((entry) => sameOf(own(entry)))],
         ...latencies,
-        ...grid.cells.map((cell) => [cell, ...grid.entries.map((entry) => marks(marksOf(grid, entry, cell)))]),
+        ...grid.cells.map((cell) => [
+          cell,
+          ...grid.entries.map((entry) => marks(marksOf(grid, entry, cell))),
+        ]),
       ],
     ),
     '',
     markdown`The five marks: in (made on the host before launch), in-live (while it runs), out-live (made inside, seen on the host while it runs), out (on the host after collect), both (both sides change one file). ${joined(legend, ', ')}.`,
     ...section(
       'Not the same:',
-      bullets(filesNotes(document).map((note) => `${whose(note.entries, grid.entries, name)}: ${sayFiles(note)}`)),
+      bullets(
+        filesNotes(document).map(
+          (note) => `${whose(note.entries, grid.entries, name)}: ${sayFiles(note)}`,
+        ),
+      ),
     ),
   ];
 }
@@ -76,7 +116,9 @@ function walls(document: ProbeDocument): Words[] {
   const grid = wallsTable(document);
   if (grid.walls.length === 0) return [];
   const name = namesOf(document);
-  const all = grid.entries.flatMap((entry) => (document.walls[entry] ?? []).map((wall) => ({ entry, wall })));
+  const all = grid.entries.flatMap((entry) =>
+    (document.walls[entry] ?? []).map((wall) => ({ entry, wall })),
+  );
   return [
     '',
     '### Isolation checks',
@@ -85,7 +127,10 @@ function walls(document: ProbeDocument): Words[] {
       ['', ...grid.entries.map((entry) => name(entry))],
       [
         ['as declared', ...grid.entries.map((entry) => keptOf(document.walls[entry] ?? []))],
-        ...grid.walls.map((wall) => [wall, ...grid.entries.map((entry) => wallShort(grid.at(entry, wall)))]),
+        ...grid.walls.map((wall) => [
+          wall,
+          ...grid.entries.map((entry) => wallShort(grid.at(entry, wall))),
+        ]),
       ],
     ),
     '',
@@ -99,7 +144,10 @@ function walls(document: ProbeDocument): Words[] {
             ({ wall }) => wall,
           ).map((same) => {
             const [{ wall }] = same;
-            const promise = wall.declared === undefined ? '' : ` (declared ${wall.declared}${isBroken(wall) ? '!' : ''})`;
+            const promise =
+              wall.declared === undefined
+                ? ''
+                : ` (declared ${wall.declared}${isBroken(wall) ? '!' : ''})`;
             const rows = same.map(({ entry }) => entry);
             return `${which}: ${wall.observed}${promise} in ${whose(rows, grid.entries, name)}: ${wall.evidence}`;
           }),
@@ -125,7 +173,10 @@ function residue(document: ProbeDocument): Words[] {
     '',
     table(
       ['', ...grid.ways],
-      grid.entries.map((entry) => [name(entry), ...grid.ways.map((way) => residueShort(grid.at(entry, way)))]),
+      grid.entries.map((entry) => [
+        name(entry),
+        ...grid.ways.map((way) => residueShort(grid.at(entry, way))),
+      ]),
     ),
     '',
     `Where the credential was found, by the way that it went in: ${residueAbout(document)}.`,
@@ -146,13 +197,21 @@ function work(document: ProbeDocument): Words[] {
     '',
     table(
       [`× ${baseline ?? 'baseline'} [95 % interval]`, ...grid.entries.map((entry) => name(entry))],
-      grid.kinds.map((kind) => [kind, ...grid.entries.map((entry) => ratioWhole(grid.at(entry, kind)))]),
+      grid.kinds.map((kind) => [
+        kind,
+        ...grid.entries.map((entry) => ratioWhole(grid.at(entry, kind))),
+      ]),
     ),
     '',
     `What one operation takes inside over what it takes in the baseline in the same round${about === '' ? '' : `, ${about}`}.`,
     ...section(
       'No ratio:',
-      bullets(workNotes(document).map(({ why, kinds, entries }) => `${whose(entries, grid.entries, name)}: ${kinds.join(', ')}: ${why}`)),
+      bullets(
+        workNotes(document).map(
+          ({ why, kinds, entries }) =>
+            `${whose(entries, grid.entries, name)}: ${kinds.join(', ')}: ${why}`,
+        ),
+      ),
     ),
   ];
 }

@@ -1,4 +1,5 @@
-// Parts of several probes shown with a match: each part is taken from the newest probe that tried it, and none is shown twice.
+// Parts of several probes shown with a match: each part is taken from the newest probe that tried
+// it, and none is shown twice.
 import { PROBES, type ProbeName } from '../../record/probe.js';
 import type { ProbeDocument } from './document.js';
 
@@ -18,6 +19,7 @@ export function partOf(document: ProbeDocument, parts: readonly ProbeName[]): Pr
 
 /** Sorted by the first part of each document, which is the order of their tables. */
 export function inOrder(documents: readonly ProbeDocument[]): ProbeDocument[] {
-  const first = ({ probe }: ProbeDocument) => Math.min(...probe.only.map((what) => PROBES.indexOf(what)));
+  const first = ({ probe }: ProbeDocument) =>
+    Math.min(...probe.only.map((what) => PROBES.indexOf(what)));
   return [...documents].sort((a, b) => first(a) - first(b));
 }

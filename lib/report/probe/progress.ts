@@ -1,4 +1,5 @@
-// Current activity of a probe, for a person who waits: one live line on a terminal, a few plain lines elsewhere.
+// Current activity of a probe, for a person who waits: one live line on a terminal, a few plain
+// lines elsewhere.
 import type { ProbeEvent, ProbeName } from '../../record/probe.js';
 import { listed } from '../cells.js';
 import { createPreparing } from '../terminal/preparing.js';
@@ -15,7 +16,10 @@ export interface ProbeProgress {
   end(): void;
 }
 
-/** Some operations take long and report nothing meanwhile; the elapsed time keeps updating at this interval. */
+/**
+ * Some operations take long and report nothing meanwhile; the elapsed time keeps updating at this
+ * interval.
+ */
 const TICK_MS = 1000;
 
 /**
@@ -33,8 +37,13 @@ export function createProbeProgress(
   let rows = 0;
   let rounds = 0;
   let startedMs = now();
-  let doing: { entry: string; what: ProbeName; round: number | undefined; found: number; last: string } | undefined;
-  /** Rows in which sync, walls or residue was begun; `toldRound` is the last round of tax that was announced. */
+  let doing:
+    | { entry: string; what: ProbeName; round: number | undefined; found: number; last: string }
+    | undefined;
+  /**
+   * Rows in which sync, walls or residue was begun; `toldRound` is the last round of tax that was
+   * announced.
+   */
   const begun = new Set<string>();
   let toldRound = 0;
   let ticking: NodeJS.Timeout | undefined;
@@ -53,7 +62,8 @@ export function createProbeProgress(
     show();
   };
   const settle = () => {
-    if (!live && doing && doing.what !== 'tax') screen.line(`${doing.entry}: ${TITLES[doing.what]}: ${doing.found} found`);
+    if (!live && doing && doing.what !== 'tax')
+      screen.line(`${doing.entry}: ${TITLES[doing.what]}: ${doing.found} found`);
     doing = undefined;
   };
   const begin = (event: Extract<ProbeEvent, { type: 'probing' }>) => {
@@ -63,7 +73,9 @@ export function createProbeProgress(
     doing = { entry, what, round, found: 0, last: '' };
     if (!live && round !== undefined && round > toldRound) {
       toldRound = round;
-      screen.line(`${TITLES.tax}: round ${round} of ${rounds} begins, ${elapsed(now() - startedMs)} so far`);
+      screen.line(
+        `${TITLES.tax}: round ${round} of ${rounds} begins, ${elapsed(now() - startedMs)} so far`,
+      );
     }
     show();
   };
@@ -102,7 +114,9 @@ export function createProbeProgress(
           found(event.work.probe);
           break;
         case 'broke-off':
-          screen.line(`${event.entry}: ${TITLES[event.what]} broke off: ${event.reason} (${doing?.found ?? 0} found until then)`);
+          screen.line(
+            `${event.entry}: ${TITLES[event.what]} broke off: ${event.reason} (${doing?.found ?? 0} found until then)`,
+          );
           doing = undefined;
           break;
         case 'probe-ended':

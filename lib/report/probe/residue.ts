@@ -1,4 +1,5 @@
-// The credential sweeps, condensed: where the credential was found, by the way it was delivered, and what a reader should look at.
+// The credential sweeps, condensed: where the credential was found, by the way it was delivered,
+// and what a reader should look at.
 import type { Sweep } from '../../record/probe.js';
 import { isGap } from '../../record/types.js';
 import type { ProbeDocument } from './document.js';
@@ -36,7 +37,10 @@ export const isLeak = (sweep: Sweep | undefined): boolean =>
 
 /** The largest number of places examined in one sweep. */
 function placesOf({ residue }: ProbeDocument): number {
-  return Math.max(0, ...Object.values(residue).flatMap((sweeps) => sweeps.map(({ places }) => places.length)));
+  return Math.max(
+    0,
+    ...Object.values(residue).flatMap((sweeps) => sweeps.map(({ places }) => places.length)),
+  );
 }
 
 export interface ResidueNote {
@@ -44,7 +48,9 @@ export interface ResidueNote {
   way: Sweep['path'];
   place: string;
   entries: string[];
-  /** Where exactly and in which shape, or why this is undecided; taken from the first of these rows. */
+  /**
+   * Where exactly and in which shape, or why this is undecided; taken from the first of these rows.
+   */
   detail: string;
   /** True if the other rows have exactly the same detail. */
   agreed: boolean;
@@ -55,28 +61,46 @@ export function residueNotes({ modes, residue }: ProbeDocument): ResidueNote[] {
   const single = modes.flatMap(({ entry }) =>
     (residue[entry] ?? []).flatMap(({ path: way, places }) =>
       places.flatMap(({ place, verdict, hits, detail }) =>
-        verdict === 'clean' ? [] : [{ verdict, way, place, entry, detail: verdict === 'found' ? hitsText(hits) : detail }],
+        verdict === 'clean'
+          ? []
+          : [{ verdict, way, place, entry, detail: verdict === 'found' ? hitsText(hits) : detail }],
       ),
     ),
   );
-  const notes = alike(single, ({ verdict, way, place, detail }) => [verdict, way, place, verdict === 'gap' ? detail : '']).map(
-    (same): ResidueNote => {
-      const [{ entry, ...note }] = same;
-      return { ...note, entries: same.map(({ entry }) => entry), agreed: same.every(({ detail }) => detail === note.detail) };
-    },
-  );
-  return [...notes.filter(({ verdict }) => verdict === 'found'), ...notes.filter(({ verdict }) => verdict === 'gap')];
+  const notes = alike(single, ({ verdict, way, place, detail }) => [
+    verdict,
+    way,
+    place,
+    verdict === 'gap' ? detail : '',
+  ]).map((same): ResidueNote => {
+    const [{ entry, ...note }] = same;
+    return {
+      ...note,
+      entries: same.map(({ entry }) => entry),
+      agreed: same.every(({ detail }) => detail === note.detail),
+    };
+  });
+  return [
+    ...notes.filter(({ verdict }) => verdict === 'found'),
+    ...notes.filter(({ verdict }) => verdict === 'gap'),
+  ];
 }
 
 const MOST_NAMED = 2;
 
 function hitsText(hits: Sweep['places'][number]['hits']): string {
-  const named = hits.slice(0, MOST_NAMED).map(({ where, shape }) => (shape === 'raw' ? where : `${where} (${shape})`));
-  return hits.length > MOST_NAMED ? `${named.join(', ')} and ${hits.length - MOST_NAMED} more` : named.join(', ');
+  const named = hits
+    .slice(0, MOST_NAMED)
+    .map(({ where, shape }) => (shape === 'raw' ? where : `${where} (${shape})`));
+  return hits.length > MOST_NAMED
+    ? `${named.join(', ')} and ${hits.length - MOST_NAMED} more`
+    : named.join(', ');
 }
 
-export const sayResidue = ({ way, place, detail, agreed, entries }: ResidueNote, name: (entry: string) => string): string =>
-  `${way}: ${place}: ${agreed ? '' : `in ${name(entries[0] ?? '')} `}${detail}`;
+export const sayResidue = (
+  { way, place, detail, agreed, entries }: ResidueNote,
+  name: (entry: string) => string,
+): string => `${way}: ${place}: ${agreed ? '' : `in ${name(entries[0] ?? '')} `}${detail}`;
 
 /** A one-sentence description of the table. */
 export const residueAbout = (document: ProbeDocument): string =>

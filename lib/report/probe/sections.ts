@@ -5,7 +5,18 @@ import { type Markup, markup } from '../page/markup.js';
 import { type Rows, rowsOf, standInNote } from '../page/rows.js';
 import { gapWords } from '../page/words.js';
 import type { ProbeDocument } from './document.js';
-import { DIRECTIONS, type FilesTable, filesNotes, filesTable, latencyOf, MARKS, type Seen, sameOf, shortOf, WORDS } from './files.js';
+import {
+  DIRECTIONS,
+  type FilesTable,
+  filesNotes,
+  filesTable,
+  latencyOf,
+  MARKS,
+  type Seen,
+  sameOf,
+  shortOf,
+  WORDS,
+} from './files.js';
 import { alike, scopeOf } from './grouped.js';
 import { isLeak, residueAbout, residueNotes, residueShort, residueTable } from './residue.js';
 import { isBroken, keptOf, type WallKind, wallNotes, wallsTable } from './walls.js';
@@ -30,7 +41,8 @@ const wide = (label: string, head: Markup, body: Markup[]): Markup =>
 const columnsOf = (entries: readonly string[], rows: Rows, number = false): Markup =>
   markup`<th scope="col"><span class="hidden">what</span></th>${entries.map((entry) => markup`<th scope="col" class="${number ? 'num' : ''}">${rows.name(entry)}</th>`)}`;
 
-const line = (name: string, cells: Markup[]): Markup => markup`<tr><th scope="row">${name}</th>${cells}</tr>`;
+const line = (name: string, cells: Markup[]): Markup =>
+  markup`<tr><th scope="row">${name}</th>${cells}</tr>`;
 
 /** The rows that share a finding, in words. */
 function whose(entries: readonly string[], all: readonly string[], rows: Rows): Markup {
@@ -40,34 +52,58 @@ function whose(entries: readonly string[], all: readonly string[], rows: Rows): 
   return named.length === 0 ? markup`every row` : markup`every row but ${names}`;
 }
 
-function brokeOff({ brokeOff: broken, probe }: ProbeDocument, rows: Rows, origin: Markup | undefined): Markup | undefined {
+function brokeOff(
+  { brokeOff: broken, probe }: ProbeDocument,
+  rows: Rows,
+  origin: Markup | undefined,
+): Markup | undefined {
   if (broken.length === 0) return undefined;
   // A page may contain parts of several probes, more than one of which may have broken off.
   const id = origin === undefined ? 'broke-off' : `broke-off-of-${probe.only.join('-')}`;
   return markup`<section aria-labelledby="${id}"><h2 id="${id}">Broke off</h2>${origin === undefined ? undefined : markup`<p class="note">${origin}</p>`}<ul class="plain">${broken.map(
-    (failure) => markup`<li>${rows.name(failure.entry)}: <span class="bad">✗</span> ${brokeOffText(failure)}</li>`,
+    (failure) =>
+      markup`<li>${rows.name(failure.entry)}: <span class="bad">✗</span> ${brokeOffText(failure)}</li>`,
   )}</ul></section>`;
 }
 
-const TONE: Partial<Record<Seen, string>> = { same: 'good', differs: 'bad', lost: 'bad', stale: 'bad' };
+const TONE: Partial<Record<Seen, string>> = {
+  same: 'good',
+  differs: 'bad',
+  lost: 'bad',
+  stale: 'bad',
+};
 
-const mark = (seen: Seen): Markup => markup`<span class="${TONE[seen] ?? 'quiet'}">${MARKS[seen]}</span>`;
+const mark = (seen: Seen): Markup =>
+  markup`<span class="${TONE[seen] ?? 'quiet'}">${MARKS[seen]}</span>`;
 
 function marks(table: FilesTable, entry: string, cell: string): Markup {
-  const seen = DIRECTIONS.map((direction) => ({ direction, seen: table.seen(entry, cell, direction) }));
-  const spoken = seen.flatMap(({ direction, seen: mark }) => (mark === 'none' ? [] : [`${direction} ${WORDS[mark]}`])).join(', ');
+  const seen = DIRECTIONS.map((direction) => ({
+    direction,
+    seen: table.seen(entry, cell, direction),
+  }));
+  const spoken = seen
+    .flatMap(({ direction, seen: mark }) =>
+      mark === 'none' ? [] : [`${direction} ${WORDS[mark]}`],
+    )
+    .join(', ');
   return markup`<td><span class="marks" role="img" aria-label="${spoken}" title="${spoken}">${seen.map((observation) => mark(observation.seen))}</span></td>`;
 }
 
-const shown = (value: number | Gap): Markup => (isGap(value) ? markup`<td>–</td>` : markup`<td>${value.toFixed(value < 10 ? 1 : 0)}</td>`);
+const shown = (value: number | Gap): Markup =>
+  isGap(value) ? markup`<td>–</td>` : markup`<td>${value.toFixed(value < 10 ? 1 : 0)}</td>`;
 
 function files(document: ProbeDocument, rows: Rows, note: Markup): Markup | undefined {
   const table = filesTable(document);
   const { entries, cells } = table;
   if (cells.length === 0) return undefined;
   const own = (entry: string) => document.sync[entry] ?? [];
-  const latencies = DIRECTIONS.map((direction) => ({ direction, values: entries.map((entry) => latencyOf(own(entry), direction)) }));
-  const legend = (Object.keys(MARKS) as Seen[]).map((seen) => markup`<li>${mark(seen)} ${WORDS[seen]}</li>`);
+  const latencies = DIRECTIONS.map((direction) => ({
+    direction,
+    values: entries.map((entry) => latencyOf(own(entry), direction)),
+  }));
+  const legend = (Object.keys(MARKS) as Seen[]).map(
+    (seen) => markup`<li>${mark(seen)} ${WORDS[seen]}</li>`,
+  );
   const notes = filesNotes(document);
   return markup`<section aria-labelledby="files"><h2 id="files">Files</h2>
 ${note}<p class="note">A change on one side, seen on the other. The five marks of a cell: <i>in</i> (made on the host before launch), <i>in-live</i> (while it runs), <i>out-live</i> (made inside, seen on the host while it runs), <i>out</i> (on the host after collect), <i>both</i> (both sides change one file).</p>
@@ -105,7 +141,9 @@ ${
     'Every cell',
     columnsOf(entries, rows),
     cells.flatMap((cell) =>
-      DIRECTIONS.filter((direction) => entries.some((entry) => table.at(entry, cell, direction))).map((direction) =>
+      DIRECTIONS.filter((direction) =>
+        entries.some((entry) => table.at(entry, cell, direction)),
+      ).map((direction) =>
         line(
           `${cell}, ${direction}`,
           entries.map((entry) => markup`<td>${latencyCell(table, entry, cell, direction)}</td>`),
@@ -115,7 +153,12 @@ ${
   )}</details></section>`;
 }
 
-function latencyCell(table: FilesTable, entry: string, cell: string, direction: (typeof DIRECTIONS)[number]): Markup {
+function latencyCell(
+  table: FilesTable,
+  entry: string,
+  cell: string,
+  direction: (typeof DIRECTIONS)[number],
+): Markup {
   const ms = table.at(entry, cell, direction)?.latencyMs;
   const seen = table.seen(entry, cell, direction);
   return markup`${mark(seen)} ${WORDS[seen]}${ms === undefined ? undefined : markup` <span class="ci">${ms.toFixed(ms < 10 ? 1 : 0)} ms</span>`}`;
@@ -168,7 +211,13 @@ ${remarkable(document, entries, rows)}
 
 function observedOf(wall: Wall): Markup {
   const broken = isBroken(wall);
-  const tone = broken ? 'bad' : wall.observed === 'open' ? 'open' : wall.observed === 'gap' ? 'gap' : '';
+  const tone = broken
+    ? 'bad'
+    : wall.observed === 'open'
+      ? 'open'
+      : wall.observed === 'gap'
+        ? 'gap'
+        : '';
   return markup`<span class="${tone}">${wall.observed}${broken ? '!' : ''}</span>`;
 }
 
@@ -178,13 +227,20 @@ const KINDS: Record<WallKind, string> = {
   gap: 'nothing can be said',
 };
 
-function remarkable(document: ProbeDocument, entries: readonly string[], rows: Rows): Markup | undefined {
+function remarkable(
+  document: ProbeDocument,
+  entries: readonly string[],
+  rows: Rows,
+): Markup | undefined {
   const notes = wallNotes(document);
   if (notes.length === 0) return undefined;
   return markup`<h3>To look at</h3>
 <div class="cards"><table class="list"><colgroup><col class="c-name"><col class="c-mid"><col class="c-mid"><col></colgroup><thead><tr><th scope="col">wall</th><th scope="col">why</th><th scope="col">in</th><th scope="col">evidence</th></tr></thead>
 <tbody>${notes.map(({ kind, wall, declared, observed, entries: named, evidence, agreed }) => {
-    const promise = kind === 'broken' ? markup`<small>declared ${declared}, observed ${observed}</small>` : undefined;
+    const promise =
+      kind === 'broken'
+        ? markup`<small>declared ${declared}, observed ${observed}</small>`
+        : undefined;
     const seen = agreed ? evidence : markup`${rows.name(named[0] ?? '')}: ${evidence}`;
     return markup`<tr><th scope="row">${wall}</th><td data-head="why"><span class="${kind === 'broken' ? 'bad' : ''}">${KINDS[kind]}</span>${promise}</td><td data-head="in">${whose(named, entries, rows)}</td><td data-head="evidence">${seen}</td></tr>`;
   })}</tbody></table></div>`;
@@ -249,7 +305,8 @@ ${
   notes.length === 0
     ? undefined
     : markup`<h3>No ratio</h3><ul class="plain">${notes.map(
-        ({ why, kinds: which, entries: said }) => markup`<li>${whose(said, entries, rows)}: ${which.join(', ')}: ${why}</li>`,
+        ({ why, kinds: which, entries: said }) =>
+          markup`<li>${whose(said, entries, rows)}: ${which.join(', ')}: ${why}</li>`,
       )}</ul>`
 }</section>`;
 }

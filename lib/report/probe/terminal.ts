@@ -1,13 +1,32 @@
-// A probe for a person at a terminal of 100 columns: a table each for files, walls, residue and work, followed by what is not as it
-// should be.
+// A probe for a person at a terminal of 100 columns: a table each for files, walls, residue and
+// work, followed by what is not as it should be.
 import { printable } from '../../os/printable.js';
 import { isGap } from '../../record/types.js';
 import { borderless, fits, fitted, plain, type Style, trimmed, wrap } from '../terminal/lines.js';
 import { renderAbsent } from '../terminal/table.js';
 import type { ProbeDocument } from './document.js';
-import { DIRECTIONS, filesNotes, filesTable, latencyOf, MARKS, marksOf, type Seen, sameOf, sayFiles, shortOf, WORDS } from './files.js';
+import {
+  DIRECTIONS,
+  filesNotes,
+  filesTable,
+  latencyOf,
+  MARKS,
+  marksOf,
+  type Seen,
+  sameOf,
+  sayFiles,
+  shortOf,
+  WORDS,
+} from './files.js';
 import { whose } from './grouped.js';
-import { isLeak, residueAbout, residueNotes, residueShort, residueTable, sayResidue } from './residue.js';
+import {
+  isLeak,
+  residueAbout,
+  residueNotes,
+  residueShort,
+  residueTable,
+  sayResidue,
+} from './residue.js';
 import { keptOf, type WallKind, type WallNote, wallNotes, wallShort, wallsTable } from './walls.js';
 import { brokeOffText, endedEarly, namesOf, openingOf, roundsOf } from './words.js';
 import { ratioShort, ratioWhole, roundsText, workNotes, workTable } from './work.js';
@@ -34,8 +53,17 @@ interface Line {
   cells: string[];
 }
 
-/** A table with one column per row of the probe. Columns that do not fit side by side go into further blocks below. */
-function columns(head: string, names: string[], lines: Line[], align: 'left' | 'right', style: Style): string {
+/**
+ * A table with one column per row of the probe. Columns that do not fit side by side go into
+ * further blocks below.
+ */
+function columns(
+  head: string,
+  names: string[],
+  lines: Line[],
+  align: 'left' | 'right',
+  style: Style,
+): string {
   const drawn = (from: number, to: number) => {
     const table = borderless(
       [head, ...names.slice(from, to)].map((name) => style.bold(printable(name))),
@@ -55,7 +83,9 @@ function columns(head: string, names: string[], lines: Line[], align: 'left' | '
 }
 
 const noted = (style: Style, title: string, lines: string[]): string =>
-  lines.length === 0 ? '' : [style.bold(title), ...lines.flatMap((line) => wrap(line, '  ', '    '))].join('\n');
+  lines.length === 0
+    ? ''
+    : [style.bold(title), ...lines.flatMap((line) => wrap(line, '  ', '    '))].join('\n');
 
 function renderFiles(document: ProbeDocument, style: Style): string[] {
   const table = filesTable(document);
@@ -74,15 +104,26 @@ function renderFiles(document: ProbeDocument, style: Style): string[] {
     { name: 'in short', cells: table.entries.map((entry) => shortOf(table, entry)) },
     { name: 'same', cells: table.entries.map((entry) => sameOf(own(entry))) },
     ...DIRECTIONS.map(latency).filter(({ cells }) => cells.some((cell) => cell !== '–')),
-    ...table.cells.map((cell) => ({ name: cell, cells: table.entries.map((entry) => shaded(marksOf(table, entry, cell))) })),
+    ...table.cells.map((cell) => ({
+      name: cell,
+      cells: table.entries.map((entry) => shaded(marksOf(table, entry, cell))),
+    })),
   ];
   const used = new Set(
-    table.cells.flatMap((cell) => table.entries.flatMap((entry) => DIRECTIONS.map((way) => table.seen(entry, cell, way)))),
+    table.cells.flatMap((cell) =>
+      table.entries.flatMap((entry) => DIRECTIONS.map((way) => table.seen(entry, cell, way))),
+    ),
   );
-  const legend = (Object.keys(MARKS) as Seen[]).flatMap((seen) => (used.has(seen) ? [`${MARKS[seen]} ${WORDS[seen]}`] : [])).join(', ');
+  const legend = (Object.keys(MARKS) as Seen[])
+    .flatMap((seen) => (used.has(seen) ? [`${MARKS[seen]} ${WORDS[seen]}`] : []))
+    .join(', ');
   const notes = filesNotes(document);
-  const said = notes.map((note) => `${whose(note.entries, table.entries, name)}: ${sayFiles(note)}`);
-  const beside = notes.findIndex(({ verdict }) => verdict === 'gap' || verdict === 'not-applicable');
+  const said = notes.map(
+    (note) => `${whose(note.entries, table.entries, name)}: ${sayFiles(note)}`,
+  );
+  const beside = notes.findIndex(
+    ({ verdict }) => verdict === 'gap' || verdict === 'not-applicable',
+  );
   const bad = beside === -1 ? said.length : beside;
   return [
     [
@@ -109,7 +150,10 @@ function renderWalls(document: ProbeDocument, style: Style): string[] {
   const table = wallsTable(document);
   if (table.walls.length === 0) return [];
   const name = namesOf(document);
-  const kept: Line = { name: 'as declared', cells: table.entries.map((entry) => keptOf(document.walls[entry] ?? [])) };
+  const kept: Line = {
+    name: 'as declared',
+    cells: table.entries.map((entry) => keptOf(document.walls[entry] ?? [])),
+  };
   const lines = table.walls.map((wall) => ({
     name: wall,
     cells: table.entries.map((entry) => {
@@ -120,7 +164,10 @@ function renderWalls(document: ProbeDocument, style: Style): string[] {
   const notes = wallNotes(document);
   const say = ({ wall, entries, declared, observed, evidence, agreed }: WallNote) => {
     const seen = agreed ? evidence : `in ${name(entries[0] ?? '')}: ${evidence}`;
-    const promise = declared === undefined || declared === observed ? observed : `declared ${declared}, observed ${observed}`;
+    const promise =
+      declared === undefined || declared === observed
+        ? observed
+        : `declared ${declared}, observed ${observed}`;
     return `${wall}: ${promise} in ${whose(entries, table.entries, name)}; ${seen}`;
   };
   return [
@@ -170,7 +217,10 @@ function renderWork(document: ProbeDocument, style: Style): string[] {
     columns(
       '',
       table.entries.map(name),
-      table.kinds.map((kind) => ({ name: kind, cells: table.entries.map((entry) => show(table.at(entry, kind))) })),
+      table.kinds.map((kind) => ({
+        name: kind,
+        cells: table.entries.map((entry) => show(table.at(entry, kind))),
+      })),
       'right',
       style,
     );
@@ -182,13 +232,18 @@ function renderWork(document: ProbeDocument, style: Style): string[] {
   return [
     [
       style.bold(`overhead: what work takes inside, × ${baseline ?? 'baseline'} in the same round`),
-      ...(table.entries.length === 0 ? wrap('there is no row but the baseline', '  ', '  ') : [short ? drawn(ratioShort) : whole]),
+      ...(table.entries.length === 0
+        ? wrap('there is no row but the baseline', '  ', '  ')
+        : [short ? drawn(ratioShort) : whole]),
       ...wrap(about, '  ', '    ').map(style.faint),
     ].join('\n'),
     noted(
       style,
       'no ratio (–)',
-      workNotes(document).map(({ why, kinds, entries }) => `${whose(entries, table.entries, name)}: ${kinds.join(', ')}: ${why}`),
+      workNotes(document).map(
+        ({ why, kinds, entries }) =>
+          `${whose(entries, table.entries, name)}: ${kinds.join(', ')}: ${why}`,
+      ),
     ),
   ];
 }
@@ -206,9 +261,13 @@ function renderNotes(document: ProbeDocument, style: Style): string {
   return [
     ...document.warnings.flatMap(({ message }) => wrap(`warning: ${message}`, '', '  ')),
     ...(document.modes.some(({ standIn }) => standIn)
-      ? ["(stand-in): a program that enforces a runtime's contract; what was found in it is no finding"]
+      ? [
+          "(stand-in): a program that enforces a runtime's contract; what was found in it is no finding",
+        ]
       : []),
     ...(early === undefined ? [] : [early]),
-    ...[roundsOf(document)].filter(Boolean).flatMap((line) => wrap(line, '', '  ').map(style.faint)),
+    ...[roundsOf(document)]
+      .filter(Boolean)
+      .flatMap((line) => wrap(line, '', '  ').map(style.faint)),
   ].join('\n');
 }

@@ -4,14 +4,24 @@ import { listed } from '../cells.js';
 import type { ProbeDocument, ProbedMode } from './document.js';
 
 /** Titles of the tables. */
-export const TITLES: Record<ProbeName, string> = { sync: 'files', walls: 'isolation checks', residue: 'residue', tax: 'overhead' };
+export const TITLES: Record<ProbeName, string> = {
+  sync: 'files',
+  walls: 'isolation checks',
+  residue: 'residue',
+  tax: 'overhead',
+};
 
-export const titlesOf = ({ probe }: ProbeDocument): string => probe.only.map((what) => TITLES[what]).join(', ');
+export const titlesOf = ({ probe }: ProbeDocument): string =>
+  probe.only.map((what) => TITLES[what]).join(', ');
 
-/** For the report of a match: which tables a probe of the same machine has, and where to find them. */
-export const whereProbed = (document: ProbeDocument): string => `probe of ${titlesOf(document)}: cagematch report ${document.probe.id}`;
+/**
+ * For the report of a match: which tables a probe of the same machine has, and where to find them.
+ */
+export const whereProbed = (document: ProbeDocument): string =>
+  `probe of ${titlesOf(document)}: cagematch report ${document.probe.id}`;
 
-const rowName = ({ entry, standIn }: Pick<ProbedMode, 'entry' | 'standIn'>): string => (standIn ? `${entry} (stand-in)` : entry);
+const rowName = ({ entry, standIn }: Pick<ProbedMode, 'entry' | 'standIn'>): string =>
+  standIn ? `${entry} (stand-in)` : entry;
 
 /** Names of the rows of this document, with the mark of a stand-in. */
 export function namesOf({ modes }: ProbeDocument): (entry: string) => string {
@@ -26,14 +36,17 @@ export function endedEarly({ probe }: ProbeDocument): string | undefined {
 }
 
 export const brokeOffText = ({ what, reason }: ProbeDocument['brokeOff'][number]): string =>
-  what === 'prepare' ? `could not be made ready: ${reason}` : `${TITLES[what]} broke off: ${reason}`;
+  what === 'prepare'
+    ? `could not be made ready: ${reason}`
+    : `${TITLES[what]} broke off: ${reason}`;
 
 /** The environment of the probe, in one line. */
 export function environmentOf({ probe, modes }: ProbeDocument): string {
   const { host, versions } = probe;
   const commit = versions.commit === undefined ? '' : ` (${versions.commit})`;
   const seen = new Map<string, string>();
-  for (const { title, detection } of modes) if (detection.status === 'ready') seen.set(title, detection.version);
+  for (const { title, detection } of modes)
+    if (detection.status === 'ready') seen.set(title, detection.version);
   const runtimes = [...seen].map(([title, version]) => `${title} ${version}`);
   return `${host.cpu}, ${host.cores} cores, ${host.memoryGiB} GiB; ${host.os}, kernel ${host.kernel}, cgroup ${host.cgroup}, virtualization ${host.virtualization}; cagematch ${versions.cagematch}${commit}, Node ${versions.node}; ${runtimes.join(', ')}`;
 }

@@ -7,10 +7,15 @@ import { borderless, fitted, type Style, trimmed, wrap } from './lines.js';
 type Burst = Report['burst'][number];
 
 /** One line for each value of each row; `cells` are in the order of `levels`. */
-export function burstTable(report: Report): { levels: number[]; rows: { entry: string; value: string; cells: string[] }[] } {
+export function burstTable(report: Report): {
+  levels: number[];
+  rows: { entry: string; value: string; cells: string[] }[];
+} {
   const { burst } = report;
   const name = namesOf(report);
-  const levels = [...new Set(burst.flatMap((row) => row.levels.map(({ level }) => level)))].sort((a, b) => a - b);
+  const levels = [...new Set(burst.flatMap((row) => row.levels.map(({ level }) => level)))].sort(
+    (a, b) => a - b,
+  );
   const rows = burst.flatMap((row) => {
     const line = (value: string, show: (level: Burst['levels'][number]) => string) => ({
       entry: name(row.entry),
@@ -25,7 +30,9 @@ export function burstTable(report: Report): { levels: number[]; rows: { entry: s
     return [
       line('runs/min', ({ runsPerMinute }) => middle(runsPerMinute, rate)),
       line('startup ms', ({ startupMs }) => whole(startupMs)),
-      ...(p95 ? [line('p95 ms', ({ startupMs }) => (isGap(startupMs) ? '–' : whole(startupMs.p95)))] : []),
+      ...(p95
+        ? [line('p95 ms', ({ startupMs }) => (isGap(startupMs) ? '–' : whole(startupMs.p95)))]
+        : []),
       ...(failed ? [line('failed', ({ n, passed }) => `${n - passed}/${n}`)] : []),
     ];
   });
@@ -35,7 +42,10 @@ export function burstTable(report: Report): { levels: number[]; rows: { entry: s
 /** Where each row stops scaling, and the levels that the machine had no room for. */
 export function burstLines(report: Report): string[] {
   const name = namesOf(report);
-  return report.burst.flatMap((row) => [`${name(row.entry)}: ${stops(row)}`, ...leftOut(name(row.entry), row)]);
+  return report.burst.flatMap((row) => [
+    `${name(row.entry)}: ${stops(row)}`,
+    ...leftOut(name(row.entry), row),
+  ]);
 }
 
 function stops({ levels, stopsAt }: Burst): string {
@@ -49,8 +59,11 @@ function stops({ levels, stopsAt }: Burst): string {
 
 function leftOut(name: string, { leftOut }: Burst): string[] {
   const reasons = new Map<string, number[]>();
-  for (const { level, reason } of leftOut) reasons.set(reason, [...(reasons.get(reason) ?? []), level]);
-  return [...reasons].map(([reason, levels]) => `${name}: ${listed(levels.map(String))} at once left out: ${reason}`);
+  for (const { level, reason } of leftOut)
+    reasons.set(reason, [...(reasons.get(reason) ?? []), level]);
+  return [...reasons].map(
+    ([reason, levels]) => `${name}: ${listed(levels.map(String))} at once left out: ${reason}`,
+  );
 }
 
 export function renderBurst(report: Report, style: Style): string {
@@ -61,6 +74,11 @@ export function renderBurst(report: Report, style: Style): string {
     'left',
     ...levels.map(() => 'right' as const),
   ]);
-  for (const [at, { entry, value, cells }] of rows.entries()) table.push([rows[at - 1]?.entry === entry ? '' : entry, value, ...cells]);
-  return [style.bold('many at once'), trimmed(fitted(table)), ...burstLines(report).flatMap((line) => wrap(line, '  ', '    '))].join('\n');
+  for (const [at, { entry, value, cells }] of rows.entries())
+    table.push([rows[at - 1]?.entry === entry ? '' : entry, value, ...cells]);
+  return [
+    style.bold('many at once'),
+    trimmed(fitted(table)),
+    ...burstLines(report).flatMap((line) => wrap(line, '  ', '    ')),
+  ].join('\n');
 }

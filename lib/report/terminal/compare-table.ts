@@ -1,4 +1,5 @@
-// A comparison of two matches for a person at a terminal of 100 columns. The verdict is the last line.
+// A comparison of two matches for a person at a terminal of 100 columns. The verdict is the last
+// line.
 import { isGap } from '../../record/types.js';
 import {
   changeWords,
@@ -15,10 +16,14 @@ import { borderless, fitted, plain, type Style, trimmed, wrap } from './lines.js
 
 export function renderComparison(document: ComparisonDocument, style: Style = plain): string {
   const { differences, warnings } = document;
-  const block = (title: string, lines: string[]) => (lines.length === 0 ? [] : [[style.bold(title), ...lines].join('\n')]);
+  const block = (title: string, lines: string[]) =>
+    lines.length === 0 ? [] : [[style.bold(title), ...lines].join('\n')];
   const indented = (lines: string[]) => lines.flatMap((line) => wrap(line, '  ', '      '));
-  const differing = (blocks: boolean) => indented(differences.filter((difference) => difference.blocks === blocks).map(differenceWords));
-  const verdict = { regression: style.bad, none: style.good, 'cannot-say': style.bold }[document.verdict];
+  const differing = (blocks: boolean) =>
+    indented(differences.filter((difference) => difference.blocks === blocks).map(differenceWords));
+  const verdict = { regression: style.bad, none: style.good, 'cannot-say': style.bold }[
+    document.verdict
+  ];
   const pace = paceSentence(document);
   return `${[
     wrap(headLine(document), '', '  ').join('\n'),
@@ -34,13 +39,26 @@ export function renderComparison(document: ComparisonDocument, style: Style = pl
 
 function renderRows(document: ComparisonDocument, style: Style): string {
   const head = ['mode', 'what', 'base', 'new', 'new/base [95 %]', 'verdict'];
-  const table = borderless(head.map(style.bold), ['left', 'left', 'right', 'right', 'right', 'left']);
+  const table = borderless(head.map(style.bold), [
+    'left',
+    'left',
+    'right',
+    'right',
+    'right',
+    'left',
+  ]);
   for (const row of document.rows) {
     const shown = row.standIn ? `${row.entry} (stand-in)` : row.entry;
     const lines = MEASURES.flatMap((name) => {
       const measure = row.measures[name];
       if (isGap(measure) && measure.gap === 'not-applicable') return [];
-      return [[measureName(document, name), ...measureCells(document, measure), coloured(changeWords(measure), style)]];
+      return [
+        [
+          measureName(document, name),
+          ...measureCells(document, measure),
+          coloured(changeWords(measure), style),
+        ],
+      ];
     });
     lines.push(passesLine(row, style));
     for (const [index, cells] of lines.entries()) table.push([index === 0 ? shown : '', ...cells]);
@@ -50,7 +68,13 @@ function renderRows(document: ComparisonDocument, style: Style): string {
 
 function passesLine({ passes }: ComparedRow, style: Style): string[] {
   const { base, new: next } = passes;
-  return ['passed', `${base.passed}/${base.n}`, `${next.passed}/${next.n}`, '', coloured(passesWords(passes), style)];
+  return [
+    'passed',
+    `${base.passed}/${base.n}`,
+    `${next.passed}/${next.n}`,
+    '',
+    coloured(passesWords(passes), style),
+  ];
 }
 
 function coloured(words: string, style: Style): string {

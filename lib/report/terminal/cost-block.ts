@@ -1,4 +1,5 @@
-// Costs of a sandbox besides time, for a terminal: memory, CPU, disk, and the cause of every missing value.
+// Costs of a sandbox besides time, for a terminal: memory, CPU, disk, and the cause of every
+// missing value.
 import { isGap } from '../../record/types.js';
 import { bytes, nameOf, whyDashes } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
@@ -16,21 +17,33 @@ function costOf({ cost, machine }: ModeReport): Cost {
   return {
     'peak memory': shown(cost.memoryPeakBytes, ({ median }) => bytes(median)),
     'CPU s': shown(cost.cpuMs, ({ median }) => (median / 1000).toFixed(2)),
-    'machine CPU s': shown(machine?.cpuMs ?? ({ gap: 'not-captured' } as const), ({ median }) => (median / 1000).toFixed(2)),
+    'machine CPU s': shown(machine?.cpuMs ?? ({ gap: 'not-captured' } as const), ({ median }) =>
+      (median / 1000).toFixed(2),
+    ),
     image: shown(cost.imageBytes, bytes),
     sandbox: shown(cost.sandboxBytes, bytes),
   };
 }
 
 /** Only newer records contain the CPU time of the whole machine. */
-const valuesOf = (modes: Report['modes']) => VALUES.filter((value) => value !== 'machine CPU s' || modes.some(({ machine }) => machine));
+const valuesOf = (modes: Report['modes']) =>
+  VALUES.filter((value) => value !== 'machine CPU s' || modes.some(({ machine }) => machine));
 
-/** The rows of the table, and below it the cause of every dash; undefined if nothing was captured. */
-export function costTable({ modes }: Report): { head: string[]; rows: string[][]; dashes: string[] } | undefined {
-  const costs = modes.filter((mode) => mode.passed > 0).map((mode) => ({ name: nameOf(mode), cost: costOf(mode) }));
+/**
+ * The rows of the table, and below it the cause of every dash; undefined if nothing was captured.
+ */
+export function costTable({
+  modes,
+}: Report): { head: string[]; rows: string[][]; dashes: string[] } | undefined {
+  const costs = modes
+    .filter((mode) => mode.passed > 0)
+    .map((mode) => ({ name: nameOf(mode), cost: costOf(mode) }));
   const values = valuesOf(modes);
-  const cells = costs.flatMap(({ name, cost }) => values.map((value) => ({ row: name, value, content: cost[value].content })));
-  if (cells.every(({ content }) => isGap(content) && content.gap === 'not-captured')) return undefined;
+  const cells = costs.flatMap(({ name, cost }) =>
+    values.map((value) => ({ row: name, value, content: cost[value].content })),
+  );
+  if (cells.every(({ content }) => isGap(content) && content.gap === 'not-captured'))
+    return undefined;
   return {
     head: ['mode', ...values],
     rows: costs.map(({ name, cost }) => [name, ...values.map((value) => cost[value].shown)]),
@@ -46,7 +59,13 @@ export function renderCost(report: Report, style: Style): string {
     const known = costs.head
       .slice(1)
       .flatMap((value, at) =>
-        only[at + 1] === '–' ? [] : [value.endsWith('CPU s') ? `${value.slice(0, -2)} ${only[at + 1]} s` : `${value} ${only[at + 1]}`],
+        only[at + 1] === '–'
+          ? []
+          : [
+              value.endsWith('CPU s')
+                ? `${value.slice(0, -2)} ${only[at + 1]} s`
+                : `${value} ${only[at + 1]}`,
+            ],
       );
     return [
       ...(known.length === 0 ? [] : wrap(`cost: ${known.join(', ')}`, '', '  ')),

@@ -22,7 +22,9 @@ export function renderDetected(rows: readonly DetectedRow[], style: Style): stri
   ]);
   for (const { mode, letter, isolation, detection, standIn } of rows) {
     const ready = detection.status === 'ready';
-    const variants = ready ? (detection.variants ?? []).map((variant) => `${mode}:${variant.id}`).join(' ') : '';
+    const variants = ready
+      ? (detection.variants ?? []).map((variant) => `${mode}:${variant.id}`).join(' ')
+      : '';
     table.push([
       `${letter} ${mode}${standIn ? ' (stand-in)' : ''}`,
       isolation,
@@ -34,7 +36,10 @@ export function renderDetected(rows: readonly DetectedRow[], style: Style): stri
   const missing = rows.flatMap(({ mode, detection }) =>
     detection.status === 'ready'
       ? []
-      : [...wrap(`${mode}: ${detection.reason}`, '  ', '      '), ...wrap(detection.hint, '      → ', '        ')],
+      : [
+          ...wrap(`${mode}: ${detection.reason}`, '  ', '      '),
+          ...wrap(detection.hint, '      → ', '        '),
+        ],
   );
   return `${trimmed(fitted(table))}\n${missing.length > 0 ? `\n${missing.join('\n')}\n` : ''}`;
 }

@@ -1,4 +1,5 @@
-// Results of tasks of several lengths, for a terminal: a fixed cost and a cost per millisecond of work for each sandbox.
+// Results of tasks of several lengths, for a terminal: a fixed cost and a cost per millisecond of
+// work for each sandbox.
 import { listed, middle } from '../cells.js';
 import type { Report } from '../document.js';
 import { borderless, fitted, type Style, trimmed, wrap } from './lines.js';
@@ -6,7 +7,9 @@ import { borderless, fitted, type Style, trimmed, wrap } from './lines.js';
 const HEAD = ['sandbox', 'n', 'intercept ms', 'slope'];
 
 /** Undefined if only one length was run. */
-export function lengthsTable({ lengths }: Pick<Report, 'lengths'>): { head: string[]; rows: string[][]; note: string } | undefined {
+export function lengthsTable({
+  lengths,
+}: Pick<Report, 'lengths'>): { head: string[]; rows: string[][]; note: string } | undefined {
   if (!lengths) return undefined;
   return {
     head: HEAD,
@@ -25,5 +28,9 @@ export function renderLengths(report: Report, style: Style): string {
   if (!table) return '';
   const shown = borderless(table.head.map(style.bold), ['left', 'right', 'right', 'right']);
   shown.push(...table.rows);
-  return [style.bold('tasks of several lengths'), trimmed(fitted(shown)), ...wrap(table.note, '  ', '  ')].join('\n');
+  return [
+    style.bold('tasks of several lengths'),
+    trimmed(fitted(shown)),
+    ...wrap(table.note, '  ', '  '),
+  ].join('\n');
 }

@@ -14,7 +14,9 @@ export interface Style {
 
 export const plain: Style = { bold: printable, good: printable, bad: printable, faint: printable };
 
-/** All styled texts made here. A table accepts them unchanged and makes everything else printable. */
+/**
+ * All styled texts made here. A table accepts them unchanged and makes everything else printable.
+ */
 const styled = new Set<string>();
 
 const sgr =
@@ -33,7 +35,10 @@ export const coloured: Style = {
 
 const cellText = (cell: string) => (styled.has(cell) ? cell : printable(cell));
 
-/** A table without borders, with two blanks between columns. Its cells are made printable, except for the styled texts above. */
+/**
+ * A table without borders, with two blanks between columns. Its cells are made printable, except
+ * for the styled texts above.
+ */
 class Table {
   readonly rows: string[][];
   constructor(
@@ -49,12 +54,15 @@ class Table {
 
   /** Widths in screen columns, before anything wraps. */
   widths(): number[] {
-    return this.aligned.map((_, column) => this.rows.reduce((most, cells) => Math.max(most, longestLine(cells[column] ?? '')), 0));
+    return this.aligned.map((_, column) =>
+      this.rows.reduce((most, cells) => Math.max(most, longestLine(cells[column] ?? '')), 0),
+    );
   }
 
   /**
-   * Only draws with cli-table3. The cells have already been wrapped, and every line of a cell becomes a row of its own, because cli-table3
-   * takes quadratic time to wrap a cell and to draw one of several lines.
+   * Only draws with cli-table3. The cells have already been wrapped, and every line of a cell
+   * becomes a row of its own, because cli-table3 takes quadratic time to wrap a cell and to draw
+   * one of several lines.
    */
   toString(): string {
     const drawn = new CliTable({ chars: BORDERLESS, style: STYLELESS, colAligns: this.aligned });
@@ -80,7 +88,8 @@ const STYLELESS = { head: [], border: [], 'padding-left': 0, 'padding-right': 0 
 
 export type { Table };
 
-export const borderless = (head: string[], aligned: ('left' | 'right')[]): Table => new Table(head, aligned);
+export const borderless = (head: string[], aligned: ('left' | 'right')[]): Table =>
+  new Table(head, aligned);
 
 /** The table's text; its last column is not padded with blanks. */
 export const trimmed = (table: Table): string => table.toString();
@@ -93,14 +102,20 @@ export function widthOf(table: Table): number {
 
 export const fits = (table: Table) => widthOf(table) <= WIDTH;
 
-/** Fits the table into the page width: if it is too wide, its widest columns wrap. Nothing is cut off. */
+/**
+ * Fits the table into the page width: if it is too wide, its widest columns wrap. Nothing is cut
+ * off.
+ */
 export function fitted(table: Table): Table {
   if (fits(table)) return table;
   const widths = narrowed(table.widths());
   const room = (column: number) => widths[column] ?? 0;
   // Break between words if every word fits into its column, otherwise anywhere.
-  const roomy = table.rows.every((cells) => cells.every((cell, column) => longestWord(cell) <= room(column)));
-  for (const [at, cells] of table.rows.entries()) table.rows[at] = cells.map((cell, column) => inLines(cell, room(column), roomy));
+  const roomy = table.rows.every((cells) =>
+    cells.every((cell, column) => longestWord(cell) <= room(column)),
+  );
+  for (const [at, cells] of table.rows.entries())
+    table.rows[at] = cells.map((cell, column) => inLines(cell, room(column), roomy));
   return table;
 }
 
@@ -156,7 +171,8 @@ const longestWord = (cell: string) =>
   printable(cell)
     .split(/\s+/)
     .reduce((most, word) => Math.max(most, stringWidth(word)), 0);
-const longestLine = (cell: string) => cell.split('\n').reduce((most, line) => Math.max(most, stringWidth(printable(line))), 0);
+const longestLine = (cell: string) =>
+  cell.split('\n').reduce((most, line) => Math.max(most, stringWidth(printable(line))), 0);
 
 /** Breaks a text into lines of at most 100 columns; a longer word gets a line of its own. */
 export function wrap(text: string, first: string, rest: string): string[] {

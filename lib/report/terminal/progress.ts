@@ -1,4 +1,5 @@
-// Current activity of a match, for a person who waits: one live line on a terminal, a few plain lines elsewhere.
+// Current activity of a match, for a person who waits: one live line on a terminal, a few plain
+// lines elsewhere.
 import type { EventOf, MatchEvent } from '../../record/types.js';
 import { listed } from '../cells.js';
 import { createPreparing } from './preparing.js';
@@ -25,7 +26,11 @@ const ALIKE = 3;
  * @param write writes to stderr, so that stdout contains only the result
  * @param columns width of the terminal, queried for every line because the terminal may be resized
  */
-export function createProgress(write: (text: string) => void, live: boolean, columns: () => number = () => 100): Progress {
+export function createProgress(
+  write: (text: string) => void,
+  live: boolean,
+  columns: () => number = () => 100,
+): Progress {
   const screen = createScreen(write, live, columns);
   const remaining = createRemaining();
   const tellPreparing = createPreparing(screen);
@@ -44,7 +49,9 @@ export function createProgress(write: (text: string) => void, live: boolean, col
     const ms = remaining.leftMs();
     return ms === undefined ? '' : `, ${remainingText(ms, match?.until === 'precise')}`;
   };
-  /** The least important part comes last, because a narrow terminal cuts off the end of the line. */
+  /**
+   * The least important part comes last, because a narrow terminal cuts off the end of the line.
+   */
   const show = (what: string) => screen.status(`${where()}${left()} · ${what}`);
   const settleRound = () => {
     if (live || !match || round <= match.warmup) return;
@@ -52,7 +59,9 @@ export function createProgress(write: (text: string) => void, live: boolean, col
     const milestone = Math.floor((MILESTONES * done) / match.runs);
     if (milestone === counted.reported) return;
     counted.reported = milestone;
-    screen.line(`${where()}: ${counted.passed} of ${counted.runs} runs passed so far${done < match.runs ? left() : ''}`);
+    screen.line(
+      `${where()}: ${counted.passed} of ${counted.runs} runs passed so far${done < match.runs ? left() : ''}`,
+    );
   };
 
   const tellFailure = ({ run, entry, outcome }: EventOf<'run-ended'>) => {
@@ -60,7 +69,10 @@ export function createProgress(write: (text: string) => void, live: boolean, col
     const failure = `failed: ${outcome.cause}: ${outcome.message}`;
     const times = (failures.get(`${entry} ${failure}`) ?? 0) + 1;
     failures.set(`${entry} ${failure}`, times);
-    if (times <= ALIKE) screen.line(`${run} ${failure}${times < ALIKE ? '' : ` (more like this of ${entry} are not shown)`}`);
+    if (times <= ALIKE)
+      screen.line(
+        `${run} ${failure}${times < ALIKE ? '' : ` (more like this of ${entry} are not shown)`}`,
+      );
   };
 
   return {
@@ -80,7 +92,8 @@ export function createProgress(write: (text: string) => void, live: boolean, col
           round = event.round;
           break;
         case 'run-started':
-          if (wave.slot !== `${event.round} ${slotOf(event)}`) wave = { slot: `${event.round} ${slotOf(event)}`, started: 0, ended: 0 };
+          if (wave.slot !== `${event.round} ${slotOf(event)}`)
+            wave = { slot: `${event.round} ${slotOf(event)}`, started: 0, ended: 0 };
           wave.started += 1;
           show(event.level === 1 ? event.run : atOnce(event, wave.ended));
           break;

@@ -3,12 +3,16 @@ import type { MatchEvent } from '../../record/types.js';
 
 export interface Remaining {
   onEvent(event: MatchEvent): void;
-  /** In ms, as of the last event; undefined until every row, and in a burst every level, has been completed once. */
+  /**
+   * In ms, as of the last event; undefined until every row, and in a burst every level, has been
+   * completed once.
+   */
   leftMs(): number | undefined;
 }
 
 /** The notation used in a round's order. */
-export const slotOf = ({ entry, level }: { entry: string; level: number }) => (level === 1 ? entry : `${entry}*${level}`);
+export const slotOf = ({ entry, level }: { entry: string; level: number }) =>
+  level === 1 ? entry : `${entry}*${level}`;
 
 /** A slot is one sequential step of a round: a single run, or a wave of concurrent runs. */
 export function createRemaining(): Remaining {
@@ -24,7 +28,8 @@ export function createRemaining(): Remaining {
     const known = took.get(slot);
     return known ? known.sumMs / known.count : 0;
   };
-  const sumOf = (slots: Iterable<string>) => [...slots].reduce((sum, slot) => sum + meanMs(slot), 0);
+  const sumOf = (slots: Iterable<string>) =>
+    [...slots].reduce((sum, slot) => sum + meanMs(slot), 0);
   const close = (slot: string, atMs: number) => {
     if (open?.slot !== slot) return;
     const known = took.get(slot) ?? { sumMs: 0, count: 0 };
@@ -77,7 +82,8 @@ export function remainingText(ms: number, most: boolean): string {
   const about = most ? 'at most' : 'about';
   const seconds = ms / 1000;
   if (seconds < 5) return 'a few seconds left';
-  if (seconds < 90) return `${about} ${seconds < 20 ? Math.ceil(seconds / 5) * 5 : Math.ceil(seconds / 10) * 10} s left`;
+  if (seconds < 90)
+    return `${about} ${seconds < 20 ? Math.ceil(seconds / 5) * 5 : Math.ceil(seconds / 10) * 10} s left`;
   if (seconds < 5400) return `${about} ${Math.ceil(seconds / 60)} min left`;
   return `${about} ${(Math.ceil(seconds / 1800) / 2).toFixed(1).replace('.0', '')} h left`;
 }

@@ -1,4 +1,5 @@
-// A terminal with one line that changes in place; without a terminal, only the permanent lines are written.
+// A terminal with one line that changes in place; without a terminal, only the permanent lines are
+// written.
 import { printable } from '../../os/printable.js';
 
 export interface Screen {
@@ -10,14 +11,20 @@ export interface Screen {
   clear(): void;
 }
 
-export function createScreen(write: (text: string) => void, live: boolean, columns: () => number): Screen {
+export function createScreen(
+  write: (text: string) => void,
+  live: boolean,
+  columns: () => number,
+): Screen {
   let shown = 0;
   let status = '';
   // A line as wide as the terminal would wrap on some terminals.
   const draw = (text: string) => {
     const cut = text.slice(0, Math.max(0, columns() - 1));
     if (cut === '' && shown === 0) return;
-    write(`\r${cut}${' '.repeat(Math.max(0, Math.min(shown, columns() - 1) - cut.length))}${cut === '' ? '\r' : ''}`);
+    write(
+      `\r${cut}${' '.repeat(Math.max(0, Math.min(shown, columns() - 1) - cut.length))}${cut === '' ? '\r' : ''}`,
+    );
     shown = cut.length;
   };
   return {

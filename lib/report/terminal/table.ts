@@ -31,8 +31,15 @@ import { renderTime } from './time-block.js';
 // Re-exported for callers that choose the table's style.
 export { coloured, plain, WIDTH } from './lines.js';
 
-/** One block per topic that has content. @param probes probes of the same machine, cited for files, walls and overhead */
-export function renderTable(report: Report, style: Style = plain, probes: readonly ProbeDocument[] = []): string {
+/**
+ * One block per topic that has content.
+ * @param probes probes of the same machine, cited for files, walls and overhead
+ */
+export function renderTable(
+  report: Report,
+  style: Style = plain,
+  probes: readonly ProbeDocument[] = [],
+): string {
   const table = rowsOf(report, style);
   const parts = [
     doubts(report)
@@ -60,7 +67,8 @@ export function renderTable(report: Report, style: Style = plain, probes: readon
 }
 
 function rowsOf(report: Report, style: Style): Shown & { text: string } {
-  if (report.modes.length === 0) return { text: 'nothing was run', taxed: false, interval: false, isolation: false };
+  if (report.modes.length === 0)
+    return { text: 'nothing was run', taxed: false, interval: false, isolation: false };
   const wishes: Shown[] = [
     { taxed: true, interval: true, isolation: true },
     { taxed: true, interval: false, isolation: true },
@@ -80,7 +88,11 @@ function coverageLines(report: Report): string[] {
   return few === undefined ? [] : ['', ...wrap(few, '', '  ')];
 }
 
-function rows(report: Report, style: Style, { taxed, interval, isolation }: Shown): ReturnType<typeof borderless> {
+function rows(
+  report: Report,
+  style: Style,
+  { taxed, interval, isolation }: Shown,
+): ReturnType<typeof borderless> {
   const head = [
     'mode',
     ...(isolation ? ['isolation'] : []),

@@ -1,4 +1,5 @@
-// Where the time goes, for a terminal: medians, and one bar per row on a common scale, in block characters that need no colour.
+// Where the time goes, for a terminal: medians, and one bar per row on a common scale, in block
+// characters that need no colour.
 import { isGap } from '../../record/types.js';
 import { duration, nameOf, whole } from '../cells.js';
 import type { ModeReport, Report } from '../document.js';
@@ -16,14 +17,19 @@ interface Row {
 }
 
 export function renderTime(report: Report, style: Style): string {
-  const rows = report.modes.filter((mode) => mode.passed > 0).map((mode) => ({ mode, segments: segmentsOf(mode) }));
+  const rows = report.modes
+    .filter((mode) => mode.passed > 0)
+    .map((mode) => ({ mode, segments: segmentsOf(mode) }));
   const [only] = rows;
   if (!only) return '';
   return report.modes.length === 1 ? oneLine(only) : block(rows, style);
 }
 
 function oneLine({ mode, segments }: Row): string {
-  const parts = [...SEGMENTS.map((name) => [name, segments[name]] as const), ['total', totalOf(mode)] as const];
+  const parts = [
+    ...SEGMENTS.map((name) => [name, segments[name]] as const),
+    ['total', totalOf(mode)] as const,
+  ];
   const known = parts.flatMap(([name, ms]) => (isGap(ms) ? [] : [`${name} ${duration(ms)}`]));
   return known.length === 0 ? '' : `where the time goes: ${known.join(', ')}`;
 }
@@ -37,8 +43,16 @@ function block(rows: Row[], style: Style): string {
 
 /** @returns undefined if there is no room for the model time */
 function blockWith(rows: Row[], style: Style, modelled: boolean): string | undefined {
-  const imaged = rows.some(({ mode }) => mode.phasesMs.image !== undefined && !isGap(mode.phasesMs.image));
-  const head = ['mode', ...(imaged ? ['image'] : []), ...SEGMENTS, 'total', ...(modelled ? ['model'] : [])];
+  const imaged = rows.some(
+    ({ mode }) => mode.phasesMs.image !== undefined && !isGap(mode.phasesMs.image),
+  );
+  const head = [
+    'mode',
+    ...(imaged ? ['image'] : []),
+    ...SEGMENTS,
+    'total',
+    ...(modelled ? ['model'] : []),
+  ];
   const cells = ({ mode, segments }: Row) => [
     nameOf(mode),
     ...(imaged ? [whole(mode.phasesMs.image)] : []),
@@ -53,7 +67,8 @@ function blockWith(rows: Row[], style: Style, modelled: boolean): string | undef
       ...head.slice(1).map(() => 'right' as const),
       ...(drawn ? ['left' as const] : []),
     ]);
-    for (const [at, row] of rows.entries()) table.push([...cells(row), ...(drawn ? [bars[at] ?? ''] : [])]);
+    for (const [at, row] of rows.entries())
+      table.push([...cells(row), ...(drawn ? [bars[at] ?? ''] : [])]);
     return table;
   };
   const bare = draw([]);
@@ -77,10 +92,16 @@ function blockWith(rows: Row[], style: Style, modelled: boolean): string | undef
   ].join('\n');
 }
 
-/** @returns no bars if there is no room or nothing to show; each bar ends within one cell of its sum */
+/**
+ * @returns no bars if there is no room or nothing to show; each bar ends within one cell of its sum
+ */
 export function barsOf(rows: Segments[], room: number): { bars: string[]; cellMs: number } {
-  const known = (row: Segments) => SEGMENTS.map((name) => ({ name, ms: isGap(row[name]) ? 0 : row[name] }));
-  const longest = Math.max(0, ...rows.map((row) => known(row).reduce((sum, { ms }) => sum + ms, 0)));
+  const known = (row: Segments) =>
+    SEGMENTS.map((name) => ({ name, ms: isGap(row[name]) ? 0 : row[name] }));
+  const longest = Math.max(
+    0,
+    ...rows.map((row) => known(row).reduce((sum, { ms }) => sum + ms, 0)),
+  );
   if (room < LEAST_CELLS || longest <= 0) return { bars: [], cellMs: 0 };
   const cellMs = roundUp(longest / room);
   const bars = rows.map((row) => {

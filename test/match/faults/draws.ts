@@ -16,10 +16,27 @@ export const ready = await detectedEntries(env);
 /** Needs to mount a small disk. */
 export const isRoot = process.getuid?.() === 0;
 
-export async function strike(entry: string, kind: FaultKind, moment: Moment, change: Partial<Draw> = {}): Promise<Episode> {
+export async function strike(
+  entry: string,
+  kind: FaultKind,
+  moment: Moment,
+  change: Partial<Draw> = {},
+): Promise<Episode> {
   // Where nothing but the host is there, it is its own neighbour.
   const other = entry !== 'host' ? 'host' : ready.includes('native') ? 'native' : 'host@other';
-  const draw: Draw = { index: 0, kind, entry, other, moment, run: 1, delayMs: 0, lastsMs: 1000, fromRequest: 0, seed: 1, ...change };
+  const draw: Draw = {
+    index: 0,
+    kind,
+    entry,
+    other,
+    moment,
+    run: 1,
+    delayMs: 0,
+    lastsMs: 1000,
+    fromRequest: 0,
+    seed: 1,
+    ...change,
+  };
   const episode = await playEpisode(draw, env);
   const story = storyOf(episode, true);
   expect(episode.struck, story).toBeDefined();

@@ -1,4 +1,5 @@
-// A runtime's client, sandbox or agent killed from outside, or its daemon gone: the run blames the right one, the others of the match go on.
+// A runtime's client, sandbox or agent killed from outside, or its daemon gone: the run blames the
+// right one, the others of the match go on.
 import { describe, expect, test } from 'vitest';
 import type { FaultKind, Moment } from '../../../bench/faults/draw.js';
 import { isRoot, ready, strike, struckRun } from './draws.js';
@@ -28,9 +29,16 @@ describe('in a real match', () => {
   test.skipIf(!ready.includes('docker'))(
     'a daemon that falls silent in launch ends the run by its bound, and blames the sandbox',
     async () => {
-      const { ended } = await strike('docker', 'daemon silent', 'launch', { lastsMs: 9000, boundS: 8 });
-      expect(ended.find(({ entry, round }) => entry === 'docker' && round === 1)?.outcome).toMatchObject({ cause: 'sandbox' });
-      expect(ended.filter(({ entry }) => entry === 'host').map(({ outcome }) => outcome.status)).toEqual(['passed', 'passed']);
+      const { ended } = await strike('docker', 'daemon silent', 'launch', {
+        lastsMs: 9000,
+        boundS: 8,
+      });
+      expect(
+        ended.find(({ entry, round }) => entry === 'docker' && round === 1)?.outcome,
+      ).toMatchObject({ cause: 'sandbox' });
+      expect(
+        ended.filter(({ entry }) => entry === 'host').map(({ outcome }) => outcome.status),
+      ).toEqual(['passed', 'passed']);
     },
   );
 });
@@ -43,13 +51,19 @@ describe('a disk without room (needs root, to mount a small one)', () => {
       const failed = ended.filter(({ outcome }) => outcome.status === 'failed');
       expect(failed.length).toBeGreaterThan(0);
       for (const { outcome } of failed)
-        expect(outcome).toMatchObject({ cause: 'harness', message: expect.stringMatching(/ENOSPC|disk .* is full/) });
+        expect(outcome).toMatchObject({
+          cause: 'harness',
+          message: expect.stringMatching(/ENOSPC|disk .* is full/),
+        });
     },
   );
 
-  test.skipIf(!isRoot)('under the record ends the match with the reason, and what is in the record can be read', async () => {
-    const { exit, events } = await strike('host', 'record disk full', 'launch', { runs: 40 });
-    expect(exit).toBe('1');
-    expect(events.some(({ type }) => type === 'match-ended')).toBe(false);
-  });
+  test.skipIf(!isRoot)(
+    'under the record ends the match with the reason, and what is in the record can be read',
+    async () => {
+      const { exit, events } = await strike('host', 'record disk full', 'launch', { runs: 40 });
+      expect(exit).toBe('1');
+      expect(events.some(({ type }) => type === 'match-ended')).toBe(false);
+    },
+  );
 });

@@ -1,4 +1,5 @@
-// A model that refuses, babbles, breaks off or says nothing: the real agent on the real host mode, and who is blamed; also when the run's bound cuts it short.
+// A model that refuses, babbles, breaks off or says nothing: the real agent on the real host mode,
+// and who is blamed; also when the run's bound cuts it short.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -17,13 +18,21 @@ import { entryOf, runScriptedMatch } from '../../support/scripted-match.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const claude = agentBinary();
-const CREDENTIAL = { kind: 'oauth', source: 'environment', secret: 'sk-ant-oat01-of-nobody', where: 'a test' } as const;
+const CREDENTIAL = {
+  kind: 'oauth',
+  source: 'environment',
+  secret: 'sk-ant-oat01-of-nobody',
+  where: 'a test',
+} as const;
 
 /** The real agent, told to ask again only so often; by itself it goes on for minutes. */
 function agentThatAsksAgain(times: number): string {
   const folder = join(temporaryFolder(), 'bin');
   mkdirSync(folder);
-  writeProgram(join(folder, 'claude'), `#!/bin/sh\nCLAUDE_CODE_MAX_RETRIES=${times} exec ${quoted(claude ?? '')} "$@"\n`);
+  writeProgram(
+    join(folder, 'claude'),
+    `#!/bin/sh\nCLAUDE_CODE_MAX_RETRIES=${times} exec ${quoted(claude ?? '')} "$@"\n`,
+  );
   return join(folder, 'claude');
 }
 
@@ -36,13 +45,22 @@ async function outcomeOf(fault: ModelFault, options: { timeoutMs: number; times:
     await upstream.close();
   });
   const binary = agentThatAsksAgain(options.times);
-  const base = { env: { PATH: process.env.PATH ?? '' }, uid: process.getuid?.(), platform: process.platform, match: 'faults' };
+  const base = {
+    env: { PATH: process.env.PATH ?? '' },
+    uid: process.getuid?.(),
+    platform: process.platform,
+    match: 'faults',
+  };
   const { runs } = await runScriptedMatch([entryOf(host)], {
     gateway,
     model: 'live',
     timeoutMs: options.timeoutMs,
     contextOf: (entry) => ({
-      ...contextFor({ ...base, signal: new AbortController().signal, say: () => {} }, createKeeper(), entry.adapter),
+      ...contextFor(
+        { ...base, signal: new AbortController().signal, say: () => {} },
+        createKeeper(),
+        entry.adapter,
+      ),
       agentBinary: binary,
     }),
   });
@@ -61,54 +79,92 @@ describe.skipIf(claude === undefined)('with the real agent', () => {
     ['garbage', 'model'],
     ['stops', 'model'],
   ])('a model that fails with %s blames %s when the agent gives up', async (fault, cause) => {
-    expect(await outcomeOf(fault, { timeoutMs: 45_000, times: 1 })).toMatchObject({ status: 'failed', cause });
+    expect(await outcomeOf(fault, { timeoutMs: 45_000, times: 1 })).toMatchObject({
+      status: 'failed',
+      cause,
+    });
   });
 
   test.each<[ModelFault, string]>([
     ['429', 'rate-limit'],
     ['529', 'model'],
-  ])('a model that fails with %s blames %s when the bound cuts an agent that still asks again', async (fault, cause) => {
-    const outcome = await outcomeOf(fault, { timeoutMs: 5000, times: 10 });
-    expect(outcome).toMatchObject({ status: 'failed', cause, message: `no end within 5 s; the model's last answer: ${fault}` });
-  });
+  ])(
+    'a model that fails with %s blames %s when the bound cuts an agent that still asks again',
+    async (fault, cause) => {
+      const outcome = await outcomeOf(fault, { timeoutMs: 5000, times: 10 });
+      expect(outcome).toMatchObject({
+        status: 'failed',
+        cause,
+        message: `no end within 5 s; the model's last answer: ${fault}`,
+      });
+    },
+  );
 
   test('a model that never answers is blamed when the bound is over', async () => {
     const outcome = await outcomeOf('silent', { timeoutMs: 8000, times: 1 });
     expect(outcome).toMatchObject({
       status: 'failed',
       cause: 'model',
-      message: expect.stringMatching(/^no end within 8 s: the agent waited for the model for \d\.\d s of it$/),
+      message: expect.stringMatching(
+        /^no end within 8 s: the agent waited for the model for \d\.\d s of it$/,
+      ),
     });
   });
 });
 
 describe('a bound', () => {
   const cut = blamed('timeout', 'no end within 10 s', '--timeout S');
-  const tap = (change: Partial<Tap> = {}): Tap => ({ token: 't', path: '', modelMs: 0, requests: 1, ...change });
+  const tap = (change: Partial<Tap> = {}): Tap => ({
+    token: 't',
+    path: '',
+    modelMs: 0,
+    requests: 1,
+    ...change,
+  });
   const over = { boundMs: 10_000, nowMs: 20_000 };
 
   test('blames the sandbox while it is being launched, and the way back while the workspace is collected', () => {
-    expect(atBound(cut, { ...over, phase: 'launch', tap: tap() })).toMatchObject({ cause: 'sandbox', hint: '--timeout S' });
-    expect(atBound(cut, { ...over, phase: 'collect', tap: tap() })).toMatchObject({ cause: 'sync' });
+    expect(atBound(cut, { ...over, phase: 'launch', tap: tap() })).toMatchObject({
+      cause: 'sandbox',
+      hint: '--timeout S',
+    });
+    expect(atBound(cut, { ...over, phase: 'collect', tap: tap() })).toMatchObject({
+      cause: 'sync',
+    });
   });
 
   test('blames nobody for work that takes long, also when the model took some of it', () => {
-    expect(atBound(cut, { ...over, phase: 'work', tap: tap({ modelMs: 3000, waitingSinceMs: 19_000 }) })).toEqual(cut);
+    expect(
+      atBound(cut, { ...over, phase: 'work', tap: tap({ modelMs: 3000, waitingSinceMs: 19_000 }) }),
+    ).toEqual(cut);
   });
 
   test('blames the model when it took most of the time, answered or not', () => {
-    expect(atBound(cut, { ...over, phase: 'work', tap: tap({ modelMs: 3000, waitingSinceMs: 17_000 }) })).toMatchObject({ cause: 'model' });
-    expect(atBound(cut, { ...over, phase: 'work', tap: tap({ modelMs: 6000 }) })).toMatchObject({ cause: 'model' });
+    expect(
+      atBound(cut, { ...over, phase: 'work', tap: tap({ modelMs: 3000, waitingSinceMs: 17_000 }) }),
+    ).toMatchObject({ cause: 'model' });
+    expect(atBound(cut, { ...over, phase: 'work', tap: tap({ modelMs: 6000 }) })).toMatchObject({
+      cause: 'model',
+    });
   });
 
   test('that the user pulled blames nobody else', () => {
     const interrupted = blamed('interrupted', 'interrupted by the user');
-    expect(atBound(interrupted, { ...over, phase: 'work', tap: tap({ trouble: { status: 500, what: '500' } }) })).toEqual(interrupted);
+    expect(
+      atBound(interrupted, {
+        ...over,
+        phase: 'work',
+        tap: tap({ trouble: { status: 500, what: '500' } }),
+      }),
+    ).toEqual(interrupted);
   });
 
   test('blames the sandbox when its runtime then does not answer either', () => {
     const why = blamed('sandbox', 'the runtime did not answer within 30 s');
-    expect(undestroyed(cut, why)).toMatchObject({ cause: 'sandbox', message: expect.stringMatching(/no end within 10 s.*did not answer/) });
+    expect(undestroyed(cut, why)).toMatchObject({
+      cause: 'sandbox',
+      message: expect.stringMatching(/no end within 10 s.*did not answer/),
+    });
     // A longer bound would mend nothing.
     const mends = blamed('sandbox', 'it may still be there', 'runtime rm it');
     expect(undestroyed(cut, mends)).toMatchObject({ hint: 'runtime rm it' });
@@ -124,6 +180,8 @@ test('an agent that gave up on a model that had only errors to say is not to bla
     cause: 'auth',
     hint: 'cagematch token show',
   });
-  expect(unlessModel(failure, { ...tap, trouble: { what: 'broken off' } })).toMatchObject({ cause: 'model' });
+  expect(unlessModel(failure, { ...tap, trouble: { what: 'broken off' } })).toMatchObject({
+    cause: 'model',
+  });
   expect(unlessModel(failure, tap)).toBe(failure);
 });

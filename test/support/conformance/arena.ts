@@ -1,5 +1,16 @@
-// One target brought up for the suite: its image prepared, an address to reach, and sandboxes launched and read as a match does.
-import { chmodSync, cpSync, lchownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// One target brought up for the suite: its image prepared, an address to reach, and sandboxes
+// launched and read as a match does.
+import {
+  chmodSync,
+  cpSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -47,11 +58,17 @@ export interface Arena {
   /** The port of the server that answers `reached` on the address that `reach` named. */
   port: number | undefined;
   user: { uid: number; gid: number };
-  /** A place on the host for one sandbox, and the spec that would launch it; nothing is launched. */
+  /**
+   * A place on the host for one sandbox, and the spec that would launch it; nothing is launched.
+   */
   plan(purpose: string, command?: (layout: Layout) => Command, files?: LaunchSpec['files']): Plan;
   launch(plan: Plan): Promise<Box>;
   /** A shell script inside, read to its end. */
-  sh(box: Box, script: string, options?: { args?: string[]; env?: Env; secretEnv?: Env }): Promise<Output>;
+  sh(
+    box: Box,
+    script: string,
+    options?: { args?: string[]; env?: Env; secretEnv?: Env },
+  ): Promise<Output>;
   /** A sandbox of an entry with these options, gone when the work is done. */
   withOptions(
     purpose: string,
@@ -76,7 +93,10 @@ export async function openArena(target: Target): Promise<Arena> {
   chmodSync(root, 0o755);
   await mode.prepare({ ...ctx, env: target.env });
   const reach = await mode.reach(ctx);
-  const server = reach.via === 'address' ? await listen(reach.listen).finally(() => reach.release?.()) : undefined;
+  const server =
+    reach.via === 'address'
+      ? await listen(reach.listen).finally(() => reach.release?.())
+      : undefined;
   const port = server && (server.address() as AddressInfo).port;
   const names: string[] = [];
   const handles = new Map<string, Launched['handle']>();
@@ -111,19 +131,27 @@ export async function openArena(target: Target): Promise<Arena> {
       return { name, spec, host, layout };
     },
     launch: (plan) => launched(ctx, plan),
-    sh: (box, script, options = {}) => read(mode.exec(ctx, box.handle, shell(box.layout, script, options))),
+    sh: (box, script, options = {}) =>
+      read(mode.exec(ctx, box.handle, shell(box.layout, script, options))),
     async withOptions(purpose, options, work) {
       const given = { ...ctx, options };
       const box = await launched(given, arena.plan(purpose));
       await work(box, (script) => read(mode.exec(given, box.handle, shell(box.layout, script))));
       await mode.destroy(given, box.handle);
     },
-    stream: (box, argv) => mode.exec(ctx, box.handle, { argv, env: baseEnv(box.layout), secretEnv: {}, cwd: box.layout.workspace }),
+    stream: (box, argv) =>
+      mode.exec(ctx, box.handle, {
+        argv,
+        env: baseEnv(box.layout),
+        secretEnv: {},
+        cwd: box.layout.workspace,
+      }),
     async listed(name) {
       return (await mode.list(ctx)).filter(({ id }) => id === name || id.startsWith(`${name} `));
     },
     async close() {
-      for (const name of names) await mode.destroy(ctx, handles.get(name) ?? { name }).catch(() => {});
+      for (const name of names)
+        await mode.destroy(ctx, handles.get(name) ?? { name }).catch(() => {});
       await keeper.closeAll();
       server?.closeAllConnections();
       server?.close();
@@ -143,7 +171,11 @@ function baseEnv(layout: Layout): Env {
   };
 }
 
-export function shell(layout: Layout, script: string, options: { args?: string[]; env?: Env; secretEnv?: Env } = {}): Command {
+export function shell(
+  layout: Layout,
+  script: string,
+  options: { args?: string[]; env?: Env; secretEnv?: Env } = {},
+): Command {
   return {
     argv: ['/bin/sh', '-c', script, 'sh', ...(options.args ?? [])],
     env: { ...baseEnv(layout), ...options.env },
@@ -153,8 +185,15 @@ export function shell(layout: Layout, script: string, options: { args?: string[]
 }
 
 /** A stream to its end. `onLine` sees stdout as it comes. */
-export async function read(stream: ExecStream, onLine?: (line: string) => unknown): Promise<Output> {
-  const output: Output = { stdout: [], stderr: [], end: { type: 'lost', reason: 'the stream broke off' } };
+export async function read(
+  stream: ExecStream,
+  onLine?: (line: string) => unknown,
+): Promise<Output> {
+  const output: Output = {
+    stdout: [],
+    stderr: [],
+    end: { type: 'lost', reason: 'the stream broke off' },
+  };
   for await (const event of stream) {
     if (event.type === 'line') {
       output[event.stream].push(event.text);
@@ -170,7 +209,11 @@ export async function read(stream: ExecStream, onLine?: (line: string) => unknow
 export const SEED = 'a seed that nobody could guess: 7f1b\n';
 
 function furnish(folder: string, user: { uid: number; gid: number }, ctx: Context): HostPaths {
-  const paths = { workspace: join(folder, 'workspace'), home: join(folder, 'home'), tmp: join(folder, 'tmp') };
+  const paths = {
+    workspace: join(folder, 'workspace'),
+    home: join(folder, 'home'),
+    tmp: join(folder, 'tmp'),
+  };
   mkdirSync(join(paths.workspace, 'deep/er'), { recursive: true });
   mkdirSync(paths.tmp);
   cpSync(join(packageRoot, 'lib/task/home'), paths.home, { recursive: true });
@@ -178,7 +221,9 @@ function furnish(folder: string, user: { uid: number; gid: number }, ctx: Contex
   if (ctx.uid === 0)
     for (const name of ['', ...readdirSync(folder, { recursive: true, encoding: 'utf8' })])
       lchownSync(join(folder, name), user.uid, user.gid);
-  const programs = [ctx.agentBinary, process.execPath].flatMap((binary) => (binary === undefined ? [] : [dirname(binary)]));
+  const programs = [ctx.agentBinary, process.execPath].flatMap((binary) =>
+    binary === undefined ? [] : [dirname(binary)],
+  );
   return { ...paths, path: [...programs, ctx.env.PATH ?? ''].join(delimiter) };
 }
 
@@ -194,7 +239,10 @@ function listen(address: string): Promise<Server> {
 const watched = new Map<string, Set<string>>();
 let watching: NodeJS.Timeout | undefined;
 
-/** Looks through the argv of every process of this machine, again and again, until it is stopped; one look serves all that watch. */
+/**
+ * Looks through the argv of every process of this machine, again and again, until it is stopped;
+ * one look serves all that watch.
+ */
 export function watchArgv(secret: string): { stop(): string[] } {
   const seen = new Set<string>();
   watched.set(secret, seen);
@@ -216,7 +264,8 @@ function lookForWatched(): void {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
       const argv = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-      for (const [secret, seen] of watched) if (argv.includes(secret)) seen.add(argv.split('\0').slice(0, 4).join(' '));
+      for (const [secret, seen] of watched)
+        if (argv.includes(secret)) seen.add(argv.split('\0').slice(0, 4).join(' '));
     } catch {
       // Gone meanwhile.
     }

@@ -1,4 +1,5 @@
-// What the conformance suite runs against: every mode's stand-in, and every runtime of this machine that is ready.
+// What the conformance suite runs against: every mode's stand-in, and every runtime of this machine
+// that is ready.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Env, Mode } from '../../../lib/contract.js';
@@ -35,7 +36,11 @@ export const HOST_ONLY_MARK = 'host-only-9d1f';
 /** Every sandbox of the suite is labelled as one that a session keeps. */
 const SESSION = 's-conformance';
 
-export function contextOf(target: Pick<Target, 'mode' | 'env' | 'variant' | 'runtimeState'>, match: string, keeper = createKeeper()) {
+export function contextOf(
+  target: Pick<Target, 'mode' | 'env' | 'variant' | 'runtimeState'>,
+  match: string,
+  keeper = createKeeper(),
+) {
   const messages: string[] = [];
   const ctx = contextFor(
     {
@@ -77,21 +82,39 @@ export async function findTargets(): Promise<Targets> {
   return found;
 }
 
-/** The rig's cluster, as a user would reach it who has chosen it among the client's remotes; undefined where there is none. */
+/**
+ * The rig's cluster, as a user would reach it who has chosen it among the client's remotes;
+ * undefined where there is none.
+ */
 export function clusterEnv({ INCUS_DIR, ...env }: Env): Env | undefined {
   const client = env.CAGEMATCH_RIG_CLUSTER;
   // The client takes the caller's proxy for a server that it reaches over TLS.
-  return client === undefined ? undefined : { ...env, INCUS_CONF: client, INCUS_REMOTE: 'cagematch-cluster', NO_PROXY: '169.254.79.0/24' };
+  return client === undefined
+    ? undefined
+    : {
+        ...env,
+        INCUS_CONF: client,
+        INCUS_REMOTE: 'cagematch-cluster',
+        NO_PROXY: '169.254.79.0/24',
+      };
 }
 
 async function addReal(found: Targets, modes: Mode[], env: Env, suffix = ''): Promise<void> {
-  const detected = await detectAll(modes, (mode) => contextOf({ mode, env, variant: undefined, runtimeState: undefined }, 'none').ctx);
+  const detected = await detectAll(
+    modes,
+    (mode) => contextOf({ mode, env, variant: undefined, runtimeState: undefined }, 'none').ctx,
+  );
   for (const { mode, detection, runtimeState } of detected) {
     if (detection.status !== 'ready') {
-      found.notReal.push({ mode: `${mode.id}${suffix}`, why: `${detection.status}: ${detection.reason}` });
+      found.notReal.push({
+        mode: `${mode.id}${suffix}`,
+        why: `${detection.status}: ${detection.reason}`,
+      });
       continue;
     }
-    const variants = (detection.variants ?? []).filter(({ onRequest }) => !onRequest).map(({ id }) => id);
+    const variants = (detection.variants ?? [])
+      .filter(({ onRequest }) => !onRequest)
+      .map(({ id }) => id);
     for (const variant of [undefined, ...variants])
       found.targets.push({
         name: `${entryName(mode.id, variant)}${suffix}`,
@@ -113,18 +136,40 @@ async function addReal(found: Targets, modes: Mode[], env: Env, suffix = ''): Pr
 async function openStandIns(mode: Mode): Promise<Target[]> {
   const file = new URL(`../stand-ins/${mode.id}.ts`, import.meta.url);
   if (!existsSync(fileURLToPath(file))) return [];
-  const { standIn } = (await import(file.href)) as { standIn(): Promise<{ env: Env; close(): Promise<void> }> };
+  const { standIn } = (await import(file.href)) as {
+    standIn(): Promise<{ env: Env; close(): Promise<void> }>;
+  };
   const { env, close } = await standIn();
-  const target = { name: `${mode.id} (stand-in)`, mode, real: false, variant: undefined, runtimeState: undefined, env, close };
+  const target = {
+    name: `${mode.id} (stand-in)`,
+    mode,
+    real: false,
+    variant: undefined,
+    runtimeState: undefined,
+    env,
+    close,
+  };
   // Read once, as a match does; whether it says ready is a sentence of the suite.
   const [detected] = await detectAll([mode], () => contextOf(target, 'none').ctx);
   const { variants = [] } = detected?.detection.status === 'ready' ? detected.detection : {};
   const log = env.CAGEMATCH_STAND_IN_STATE;
-  const whole: Target = { ...target, runtimeState: detected?.runtimeState, ...(log === undefined ? {} : { argvLog: `${log}/argv.jsonl` }) };
+  const whole: Target = {
+    ...target,
+    runtimeState: detected?.runtimeState,
+    ...(log === undefined ? {} : { argvLog: `${log}/argv.jsonl` }),
+  };
   const others = variants.flatMap(({ id, workspace }) =>
     workspace === undefined
       ? []
-      : [{ ...whole, name: `${entryName(mode.id, id)} (stand-in)`, mode: { ...mode, workspace }, variant: id, close: async () => {} }],
+      : [
+          {
+            ...whole,
+            name: `${entryName(mode.id, id)} (stand-in)`,
+            mode: { ...mode, workspace },
+            variant: id,
+            close: async () => {},
+          },
+        ],
   );
   return [whole, ...others];
 }

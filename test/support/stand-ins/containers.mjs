@@ -1,4 +1,5 @@
-// Two container command lines, Docker's and Podman's, held to what the real ones accept, answer and exit with.
+// Two container command lines, Docker's and Podman's, held to what the real ones accept, answer and
+// exit with.
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
@@ -7,14 +8,27 @@ import { followEvents, noteEvent } from './event-log.mjs';
 import { BadFlag, parseFlags } from './flags.mjs';
 import { runJailed } from './jail.mjs';
 import { own } from './own.mjs';
-import { claim, codeOf, enter, forget, inState, isAlive, killInside, leave, load, loadAll, noteArgv, save } from './state.mjs';
+import {
+  claim,
+  codeOf,
+  enter,
+  forget,
+  inState,
+  isAlive,
+  killInside,
+  leave,
+  load,
+  loadAll,
+  noteArgv,
+  save,
+} from './state.mjs';
 import { render } from './template.mjs';
 
 /**
  * @typedef {'docker' | 'podman'} Dialect
- * @typedef {{id: string, name: string, image: string, labels: Record<string, string>, mounts: {guest: string, real: string}[],
- *   env: Record<string, string>, user: string, workdir: string, rm: boolean, createdAt: string, startedAt: string, pid?: number,
- *   client?: number}} Container
+ * @typedef {{id: string, name: string, image: string, labels: Record<string, string>, mounts:
+ *   {guest: string, real: string}[], env: Record<string, string>, user: string, workdir: string,
+ *   rm: boolean, createdAt: string, startedAt: string, pid?: number, client?: number}} Container
  */
 
 class Refused extends Error {
@@ -63,7 +77,10 @@ const RUN_PODMAN = {
   bool: [...RUN.bool, 'http-proxy', 'replace'],
   valued: [...RUN.valued.filter((name) => name !== 'runtime'), 'annotation', 'timeout'],
 };
-const EXEC = { bool: ['detach d', 'interactive i', 'tty t', 'privileged'], valued: ['env e', 'env-file', 'user u', 'workdir w'] };
+const EXEC = {
+  bool: ['detach d', 'interactive i', 'tty t', 'privileged'],
+  valued: ['env e', 'env-file', 'user u', 'workdir w'],
+};
 
 /** @param {Dialect} dialect */
 export async function main(dialect) {
@@ -75,11 +92,20 @@ export async function main(dialect) {
   const two = `${command} ${rest[0] ?? ''}`;
   const named = command in commands ? command : two in commands ? two : undefined;
   try {
-    if (command === '--version') return void process.stdout.write(`${docker ? 'Docker version' : 'podman version'} ${VERSION}\n`);
+    if (command === '--version')
+      return void process.stdout.write(
+        `${docker ? 'Docker version' : 'podman version'} ${VERSION}\n`,
+      );
     if (named === undefined) {
       throw docker
-        ? new Refused(1, `docker: unknown command: docker ${command}\n\nRun 'docker --help' for more information`)
-        : new Refused(125, `Error: unrecognized command \`podman ${command}\`\n\nTry 'podman --help' for more information`);
+        ? new Refused(
+            1,
+            `docker: unknown command: docker ${command}\n\nRun 'docker --help' for more information`,
+          )
+        : new Refused(
+            125,
+            `Error: unrecognized command \`podman ${command}\`\n\nTry 'podman --help' for more information`,
+          );
     }
     process.exitCode = await commands[named]?.(named === two ? rest.slice(1) : rest);
   } catch (error) {
@@ -101,7 +127,10 @@ export async function main(dialect) {
 const VERSION = '28.0-stand-in';
 const GATEWAY = '127.0.0.1';
 
-/** @param {Dialect} dialect @returns {Record<string, (args: string[]) => Promise<number> | number>} */
+/**
+ * @param {Dialect} dialect
+ * @returns {Record<string, (args: string[]) => Promise<number> | number>}
+ */
 function commandsOf(dialect) {
   const docker = dialect === 'docker';
   /** @param {string} text */
@@ -122,10 +151,19 @@ function commandsOf(dialect) {
     }
   };
 
-  /** @param {string} action @param {Container} container @param {Record<string, string>} [fields] */
+  /**
+   * @param {string} action
+   * @param {Container} container
+   * @param {Record<string, string>} [fields]
+   */
   const emit = (action, container, fields = {}) => {
     const now = new Date();
-    const attributes = { ...container.labels, image: container.image, name: container.name, ...fields };
+    const attributes = {
+      ...container.labels,
+      image: container.image,
+      name: container.name,
+      ...fields,
+    };
     const event = docker
       ? {
           status: action,
@@ -147,10 +185,20 @@ function commandsOf(dialect) {
           Type: 'container',
           Attributes: container.labels,
         };
-    noteEvent({ action, name: container.name, labels: container.labels, at: now.getTime() / 1000, event });
+    noteEvent({
+      action,
+      name: container.name,
+      labels: container.labels,
+      at: now.getTime() / 1000,
+      event,
+    });
   };
 
-  /** Ends what runs in it and takes it off the list; false when another call did so first. @param {Container} container @param {number} code */
+  /**
+   * Ends what runs in it and takes it off the list; false when another call did so first.
+   * @param {Container} container
+   * @param {number} code
+   */
   const remove = (container, code) => {
     killInside(container.id);
     if (!forget('containers', container.name)) return false;
@@ -163,23 +211,40 @@ function commandsOf(dialect) {
   const containers = () =>
     loadAll('containers').filter((container) => {
       // What removes itself is gone once its command is, also when its client was killed.
-      if (!container.rm || container.pid === undefined || isAlive(container.pid) || isAlive(container.client)) return true;
+      if (
+        !container.rm ||
+        container.pid === undefined ||
+        isAlive(container.pid) ||
+        isAlive(container.client)
+      )
+        return true;
       remove(container, 137);
       return false;
     });
 
   /** @param {string} wanted */
-  const find = (wanted) => containers().find(({ id, name }) => name === wanted || (wanted.length >= 4 && id.startsWith(wanted)));
+  const find = (wanted) =>
+    containers().find(
+      ({ id, name }) => name === wanted || (wanted.length >= 4 && id.startsWith(wanted)),
+    );
 
   /** @param {string[]} filters @param {string[]} known */
   const matcher = (filters, known) => {
     const pairs = filters.map((filter) => {
       const at = filter.indexOf('=');
-      return { key: at === -1 ? filter : filter.slice(0, at), value: at === -1 ? '' : filter.slice(at + 1) };
+      return {
+        key: at === -1 ? filter : filter.slice(0, at),
+        value: at === -1 ? '' : filter.slice(at + 1),
+      };
     });
     for (const { key } of pairs) {
       if (!known.includes(key))
-        throw new Refused(problem, docker ? `Error response from daemon: Invalid filter '${key}'` : `Error: ${key} is an invalid filter`);
+        throw new Refused(
+          problem,
+          docker
+            ? `Error response from daemon: Invalid filter '${key}'`
+            : `Error: ${key} is an invalid filter`,
+        );
     }
     return pairs;
   };
@@ -209,14 +274,22 @@ function commandsOf(dialect) {
 
   /** @param {string[]} args */
   async function run(args) {
-    const { rest, has, last, all } = parseFlags(args, docker ? RUN : RUN_PODMAN, { interspersed: false });
+    const { rest, has, last, all } = parseFlags(args, docker ? RUN : RUN_PODMAN, {
+      interspersed: false,
+    });
     /** @param {string} text */
     const refuse = (text) =>
-      new Refused(125, docker ? `docker: ${text}\n\nRun 'docker run --help' for more information` : `Error: ${text}`);
+      new Refused(
+        125,
+        docker
+          ? `docker: ${text}\n\nRun 'docker run --help' for more information`
+          : `Error: ${text}`,
+      );
     /** @param {string} text */
     const daemon = (text) => refuse(docker ? `Error response from daemon: ${text}` : text);
     const [imageName, ...given] = rest;
-    if (imageName === undefined) throw new BadFlag(`"${dialect} run" requires at least 1 argument.`);
+    if (imageName === undefined)
+      throw new BadFlag(`"${dialect} run" requires at least 1 argument.`);
     const pull = last('pull') ?? 'missing';
     if (!['always', 'missing', 'never', ...(docker ? [] : ['newer'])].includes(pull))
       throw refuse(`invalid pull option: '${pull}': must be one of "always", "missing" or "never"`);
@@ -224,20 +297,38 @@ function commandsOf(dialect) {
       if (size !== undefined && !/^(-1|\d+[bkmgBKMG]?b?)$/.test(size))
         throw new BadFlag(`invalid argument "${size}" for "-m, --memory" flag: invalid suffix`);
     for (const option of all('security-opt'))
-      if (!/^(no-new-privileges(:true|:false|=true|=false)?|(label|seccomp|apparmor|systempaths)[=:].+)$/.test(option))
+      if (
+        !/^(no-new-privileges(:true|:false|=true|=false)?|(label|seccomp|apparmor|systempaths)[=:].+)$/.test(
+          option,
+        )
+      )
         throw daemon(`invalid --security-opt: "${option}"`);
     const runtime = last('runtime');
-    if (runtime !== undefined && runtime !== 'runc') throw daemon(`Unknown runtime specified ${runtime}`);
+    if (runtime !== undefined && runtime !== 'runc')
+      throw daemon(`Unknown runtime specified ${runtime}`);
     const network = last('network') ?? last('net') ?? 'bridge';
-    if (!(docker ? /^(bridge|host|none|default)$/ : /^(bridge|host|none|podman|private|slirp4netns(:.*)?|pasta(:.*)?)$/).test(network))
-      throw daemon(docker ? `network ${network} not found` : `unable to find network with name or ID ${network}: network not found`);
+    if (
+      !(
+        docker
+          ? /^(bridge|host|none|default)$/
+          : /^(bridge|host|none|podman|private|slirp4netns(:.*)?|pasta(:.*)?)$/
+      ).test(network)
+    )
+      throw daemon(
+        docker
+          ? `network ${network} not found`
+          : `unable to find network with name or ID ${network}: network not found`,
+      );
     const image = imageOf(imageName);
-    if (!image) throw daemon(docker ? `No such image: ${imageName}` : `${imageName}: image not known`);
+    if (!image)
+      throw daemon(docker ? `No such image: ${imageName}` : `${imageName}: image not known`);
     const mounts = all('volume').map((volume) => {
       const [source = '', guest = '', options] = volume.split(':');
       if (!isAbsolute(source)) throw daemon(`invalid volume specification: '${volume}'`);
       if (!isAbsolute(guest))
-        throw daemon(`invalid volume specification: '${volume}': invalid mount config for type "bind": invalid mount path`);
+        throw daemon(
+          `invalid volume specification: '${volume}': invalid mount config for type "bind": invalid mount path`,
+        );
       if (options !== undefined && !/^(ro|rw|z|Z|U|cached|delegated|consistent|,)+$/.test(options))
         throw daemon(`invalid mode: ${options}`);
       if (!existsSync(source)) {
@@ -256,7 +347,9 @@ function commandsOf(dialect) {
       id,
       name,
       image: imageName,
-      labels: Object.fromEntries(all('label').map((label) => [label.split('=', 1)[0], label.slice(label.indexOf('=') + 1)])),
+      labels: Object.fromEntries(
+        all('label').map((label) => [label.split('=', 1)[0], label.slice(label.indexOf('=') + 1)]),
+      ),
       // What is not mounted is the image's own.
       mounts: [
         ...mounts,
@@ -297,7 +390,9 @@ function commandsOf(dialect) {
       env: container.env,
       cwd: container.workdir,
       mounts: container.mounts,
-      stdio: has('detach') ? 'ignore' : [has('interactive') ? 'inherit' : 'ignore', 'inherit', 'inherit'],
+      stdio: has('detach')
+        ? 'ignore'
+        : [has('interactive') ? 'inherit' : 'ignore', 'inherit', 'inherit'],
       user: userOf(container.user),
     });
     const code = codeOf(child);
@@ -343,16 +438,23 @@ function commandsOf(dialect) {
     const { rest, has, last, all } = parseFlags(args, EXEC, { interspersed: false });
     const [name = '', ...argv] = rest;
     if (argv.length === 0) throw new BadFlag(`"${dialect} exec" requires at least 2 arguments.`);
-    if (has('tty') && !process.stdin.isTTY && docker) throw new Refused(1, 'the input device is not a TTY');
+    if (has('tty') && !process.stdin.isTTY && docker)
+      throw new Refused(1, 'the input device is not a TTY');
     const container = find(name);
     if (!container)
       throw docker
         ? new Refused(1, `Error response from daemon: No such container: ${name}`)
-        : new Refused(125, `Error: no container with name or ID "${name}" found: no such container`);
+        : new Refused(
+            125,
+            `Error: no container with name or ID "${name}" found: no such container`,
+          );
     if (!isAlive(container.pid))
       throw docker
         ? new Refused(1, `Error response from daemon: Container ${container.id} is not running`)
-        : new Refused(255, 'Error: can only create exec sessions on running containers: container state improper');
+        : new Refused(
+            255,
+            'Error: can only create exec sessions on running containers: container state improper',
+          );
     const child = runJailed({
       argv,
       env: { ...container.env, ...readEnv(all('env')) },
@@ -379,18 +481,33 @@ function commandsOf(dialect) {
   async function build(args) {
     const { rest, last, all } = parseFlags(args, {
       bool: ['no-cache', 'quiet q', 'pull', 'rm', 'force-rm'],
-      valued: ['tag t', 'network', 'build-arg', 'file f', 'target', 'platform', 'iidfile', 'label', 'cache-from'],
+      valued: [
+        'tag t',
+        'network',
+        'build-arg',
+        'file f',
+        'target',
+        'platform',
+        'iidfile',
+        'label',
+        'cache-from',
+      ],
     });
     const [folder] = rest;
-    if (folder === undefined || rest.length > 1) throw new Refused(1, `ERROR: "${dialect} build" requires exactly 1 argument.`);
+    if (folder === undefined || rest.length > 1)
+      throw new Refused(1, `ERROR: "${dialect} build" requires exactly 1 argument.`);
     const recipe = last('file') ?? join(folder, 'Dockerfile');
     if (!existsSync(recipe))
-      throw new Refused(problem, `unable to evaluate symlinks in Dockerfile path: lstat ${recipe}: no such file or directory`);
+      throw new Refused(
+        problem,
+        `unable to evaluate symlinks in Dockerfile path: lstat ${recipe}: no such file or directory`,
+      );
     const text = readFileSync(recipe, 'utf8');
     const declared = [...text.matchAll(/^ARG (\w+)/gm)].map(([, name]) => name);
     const given = all('build-arg').map((arg) => arg.split('=', 1)[0] ?? '');
     for (const name of given)
-      if (!declared.includes(name)) process.stderr.write(`[Warning] One or more build-args [${name}] were not consumed\n`);
+      if (!declared.includes(name))
+        process.stderr.write(`[Warning] One or more build-args [${name}] were not consumed\n`);
     if (declared.includes('AGENT_VERSION') && !given.includes('AGENT_VERSION'))
       throw new Refused(1, 'The command returned a non-zero code: 1');
     const id = `sha256:${randomBytes(32).toString('hex')}`;
@@ -399,7 +516,8 @@ function commandsOf(dialect) {
     const home = inState('image-homes', id.slice(7, 19));
     mkdirSync(home, { recursive: true });
     if (copied !== undefined) await cp(join(folder, copied), home, { recursive: true });
-    for (const tag of all('tag')) save('images', tag.includes(':') ? tag : `${tag}:latest`, { id, name: tag, home });
+    for (const tag of all('tag'))
+      save('images', tag.includes(':') ? tag : `${tag}:latest`, { id, name: tag, home });
     out(`Successfully built ${id.slice(7, 19)}`);
     return 0;
   }
@@ -410,7 +528,8 @@ function commandsOf(dialect) {
       bool: ['all a', 'quiet q', 'no-trunc', 'latest l', 'size s'],
       valued: ['filter f', 'format', 'last n'],
     });
-    if (rest.length > 0) throw new Refused(docker ? 1 : 125, `"${dialect} ps" accepts no arguments.`);
+    if (rest.length > 0)
+      throw new Refused(docker ? 1 : 125, `"${dialect} ps" accepts no arguments.`);
     const filters = matcher(all('filter'), ['name', 'label', 'id', 'status', 'ancestor']);
     const shown = containers().filter(
       (container) =>
@@ -433,7 +552,12 @@ function commandsOf(dialect) {
       out(
         has('quiet')
           ? id
-          : format(template ?? '{{.ID}} {{.Names}}', { ID: id, Names: container.name, Image: container.image, Labels: container.labels }),
+          : format(template ?? '{{.ID}} {{.Names}}', {
+              ID: id,
+              Names: container.name,
+              Image: container.image,
+              Labels: container.labels,
+            }),
       );
     }
     return 0;
@@ -449,7 +573,9 @@ function commandsOf(dialect) {
       const container = find(wanted);
       if (!container) {
         process.stderr.write(
-          docker ? `Error response from daemon: No such container: ${wanted}\n` : `Error: inspecting object: no such container ${wanted}\n`,
+          docker
+            ? `Error response from daemon: No such container: ${wanted}\n`
+            : `Error: inspecting object: no such container ${wanted}\n`,
         );
         code = problem;
         continue;
@@ -465,7 +591,12 @@ function commandsOf(dialect) {
           Pid: running ? container.pid : 0,
           StartedAt: container.startedAt,
         },
-        Config: { Labels: container.labels, Image: container.image, User: container.user, WorkingDir: container.workdir },
+        Config: {
+          Labels: container.labels,
+          Image: container.image,
+          User: container.user,
+          WorkingDir: container.workdir,
+        },
       });
     }
     const template = last('format');
@@ -476,15 +607,21 @@ function commandsOf(dialect) {
 
   /** @param {string[]} args */
   function rm(args) {
-    const { rest, has } = parseFlags(args, { bool: ['force f', 'volumes v', 'link l'], valued: docker ? [] : ['time t'] });
+    const { rest, has } = parseFlags(args, {
+      bool: ['force f', 'volumes v', 'link l'],
+      valued: docker ? [] : ['time t'],
+    });
     let code = 0;
     for (const wanted of rest) {
       const container = find(wanted);
       if (!container) {
-        if (docker) process.stderr.write(`Error response from daemon: No such container: ${wanted}\n`);
+        if (docker)
+          process.stderr.write(`Error response from daemon: No such container: ${wanted}\n`);
         if (!has('force')) code = 1;
       } else if (isAlive(container.pid) && !has('force')) {
-        process.stderr.write(`Error response from daemon: cannot remove container "/${container.name}": container is running\n`);
+        process.stderr.write(
+          `Error response from daemon: cannot remove container "/${container.name}": container is running\n`,
+        );
         code = docker ? 1 : 2;
       } else {
         remove(container, 137);
@@ -500,11 +637,16 @@ function commandsOf(dialect) {
       bool: docker ? [] : ['stream', 'no-trunc'],
       valued: ['since', 'until', 'filter f', 'format'],
     });
-    if (process.env.CAGEMATCH_STAND_IN_NO_EVENTS !== undefined) throw new Refused(1, 'the stand-in was told to tell no events');
+    if (process.env.CAGEMATCH_STAND_IN_NO_EVENTS !== undefined)
+      throw new Refused(1, 'the stand-in was told to tell no events');
     const filters = matcher(all('filter'), ['label', 'event', 'container', 'type', 'image']);
     const since = Number(last('since') ?? Date.now() / 1000);
     const keys = [...new Set(filters.map(({ key }) => key))];
-    /** Filters of one key are alternatives. @param {{action: string, name: string, labels: Record<string, string>, at: number, event: unknown}} entry */
+    /**
+     * Filters of one key are alternatives.
+     * @param {{action: string, name: string, labels: Record<string, string>, at: number, event:
+     *   unknown}} entry
+     */
     const wanted = (entry) =>
       entry.at >= since &&
       keys.every((key) =>
@@ -530,35 +672,55 @@ function commandsOf(dialect) {
     return 0;
   }
 
-  /** `volume` and `network`: made, listed, inspected, removed. @param {'volume' | 'network'} kind @param {Record<string, unknown>[]} builtin */
+  /**
+   * `volume` and `network`: made, listed, inspected, removed.
+   * @param {'volume' | 'network'} kind
+   * @param {Record<string, unknown>[]} builtin
+   */
   const keeps = (kind, builtin) => {
     const all = () => [...builtin, ...loadAll(`${kind}s`)];
     return {
       [`${kind} create`]: (/** @type {string[]} */ args) => {
         const { rest, all: given } = parseFlags(args, { bool: [], valued: ['label'] });
         const name = rest[0] ?? randomBytes(32).toString('hex');
-        const labels = Object.fromEntries(given('label').map((label) => [label.split('=', 1)[0], label.slice(label.indexOf('=') + 1)]));
+        const labels = Object.fromEntries(
+          given('label').map((label) => [
+            label.split('=', 1)[0],
+            label.slice(label.indexOf('=') + 1),
+          ]),
+        );
         save(`${kind}s`, name, { ID: randomBytes(32).toString('hex'), Name: name, Labels: labels });
         out(name);
         return 0;
       },
       [`${kind} ls`]: (/** @type {string[]} */ args) => {
-        const { has, last, all: given } = parseFlags(args, { bool: ['quiet q', 'no-trunc'], valued: ['filter f', 'format'] });
+        const {
+          has,
+          last,
+          all: given,
+        } = parseFlags(args, { bool: ['quiet q', 'no-trunc'], valued: ['filter f', 'format'] });
         const filters = matcher(given('filter'), ['label']);
-        for (const thing of all().filter(({ Labels }) => filters.every(({ value }) => hasLabel(value, Labels))))
+        for (const thing of all().filter(({ Labels }) =>
+          filters.every(({ value }) => hasLabel(value, Labels)),
+        ))
           out(has('quiet') ? thing.Name : format(last('format') ?? '{{.Name}}', thing));
         return 0;
       },
       [`${kind} rm`]: (/** @type {string[]} */ args) => {
         const { rest } = parseFlags(args, { bool: ['force f'], valued: [] });
-        for (const name of rest) if (!forget(`${kind}s`, name)) throw new Refused(1, `Error: No such ${kind}: ${name}`);
+        for (const name of rest)
+          if (!forget(`${kind}s`, name)) throw new Refused(1, `Error: No such ${kind}: ${name}`);
         return 0;
       },
       [`${kind} inspect`]: (/** @type {string[]} */ args) => {
         const { rest, last } = parseFlags(args, { valued: ['format f'] });
         for (const name of rest) {
           const thing = all().find(({ Name }) => Name === name);
-          if (!thing) throw new Refused(problem, `Error${docker ? ' response from daemon' : ''}: ${kind} ${name} not found`);
+          if (!thing)
+            throw new Refused(
+              problem,
+              `Error${docker ? ' response from daemon' : ''}: ${kind} ${name} not found`,
+            );
           out(format(last('format') ?? 'json', thing));
         }
         return 0;
@@ -609,29 +771,54 @@ function commandsOf(dialect) {
         const [base, env] = ['sha256:a-base', ['PATH=/usr/bin:/bin', 'NODE_VERSION=22.1.0']];
         // Layers of one's own are another in every build.
         out(
-          format(last('format') ?? 'json', { Id: image.id, RepoTags: [name], RootFS: { Layers: [base, image.id] }, Config: { Env: env } }),
+          format(last('format') ?? 'json', {
+            Id: image.id,
+            RepoTags: [name],
+            RootFS: { Layers: [base, image.id] },
+            Config: { Env: env },
+          }),
         );
       }
       return 0;
     },
     'image ls': (args) => {
-      const { last } = parseFlags(args, { bool: ['no-trunc', 'quiet q', 'digests'], valued: ['format'] });
+      const { last } = parseFlags(args, {
+        bool: ['no-trunc', 'quiet q', 'digests'],
+        valued: ['format'],
+      });
       for (const { id, name } of loadAll('images')) {
         const [repository = '', tag = 'latest'] = name.split(':');
-        out(format(last('format') ?? '{{.ID}}', { ID: id, Repository: repository, Tag: tag, Digest: '<none>' }));
+        out(
+          format(last('format') ?? '{{.ID}}', {
+            ID: id,
+            Repository: repository,
+            Tag: tag,
+            Digest: '<none>',
+          }),
+        );
       }
       return 0;
     },
     'image rm': (args) => {
-      const { rest, has } = parseFlags(args, { bool: ['force f', ...(docker ? ['no-prune'] : ['all a', 'ignore i'])] });
+      const { rest, has } = parseFlags(args, {
+        bool: ['force f', ...(docker ? ['no-prune'] : ['all a', 'ignore i'])],
+      });
       if (rest.length === 0)
         throw new Refused(
           problem,
-          docker ? '"docker image rm" requires at least 1 argument.' : 'Error: image name or ID must be specified',
+          docker
+            ? '"docker image rm" requires at least 1 argument.'
+            : 'Error: image name or ID must be specified',
         );
       for (const name of rest) {
         const image = imageOf(name);
-        if (!image) throw new Refused(1, docker ? `Error response from daemon: No such image: ${name}` : `Error: ${name}: image not known`);
+        if (!image)
+          throw new Refused(
+            1,
+            docker
+              ? `Error response from daemon: No such image: ${name}`
+              : `Error: ${name}: image not known`,
+          );
         const user = containers().find((container) => container.image === name);
         if (user && !has('force'))
           throw new Refused(
@@ -679,6 +866,13 @@ function forever() {
 }
 
 function proxies() {
-  const names = ['http_proxy', 'https_proxy', 'ftp_proxy', 'no_proxy'].flatMap((name) => [name, name.toUpperCase()]);
-  return Object.fromEntries(names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name] ?? '']])));
+  const names = ['http_proxy', 'https_proxy', 'ftp_proxy', 'no_proxy'].flatMap((name) => [
+    name,
+    name.toUpperCase(),
+  ]);
+  return Object.fromEntries(
+    names.flatMap((name) =>
+      process.env[name] === undefined ? [] : [[name, process.env[name] ?? '']],
+    ),
+  );
 }

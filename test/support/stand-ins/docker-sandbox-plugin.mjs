@@ -1,4 +1,5 @@
-// Stand-in for `docker sandbox`, the older plugin of Docker Desktop: no `cp`, no --force, `vms` instead of `sandboxes`.
+// Stand-in for `docker sandbox`, the older plugin of Docker Desktop: no `cp`, no --force, `vms`
+// instead of `sandboxes`.
 
 import { asClient, create, exec, openState, remove } from './sandboxes.mjs';
 import { parseFlags, Usage } from './strict-flags.mjs';
@@ -8,14 +9,22 @@ async function main([command, ...args]) {
   switch (command) {
     case 'version':
       parseFlags(args, {});
-      process.stdout.write('github.com/docker/sandboxes/cli-plugin v0.7.1-stand-in 0000000000000000000000000000000000000000\n');
+      process.stdout.write(
+        'github.com/docker/sandboxes/cli-plugin v0.7.1-stand-in 0000000000000000000000000000000000000000\n',
+      );
       return 0;
     case 'ls': {
       const { flags } = parseFlags(args, { json: {}, 'no-trunc': {}, quiet: { short: 'q' } });
       const all = openState('docker-sandbox').all();
-      const vms = all.map((sandbox) => ({ ...sandbox, socket_path: `${sandbox.name}.sock`, sandbox_count: 1 }));
+      const vms = all.map((sandbox) => ({
+        ...sandbox,
+        socket_path: `${sandbox.name}.sock`,
+        sandbox_count: 1,
+      }));
       if (flags.json) process.stdout.write(`${JSON.stringify({ vms }, null, 2)}\n`);
-      else for (const { name, agent, status } of all) process.stdout.write(flags.quiet ? `${name}\n` : `${name}  ${agent}  ${status}\n`);
+      else
+        for (const { name, agent, status } of all)
+          process.stdout.write(flags.quiet ? `${name}\n` : `${name}  ${agent}  ${status}\n`);
       return 0;
     }
     case 'create': {

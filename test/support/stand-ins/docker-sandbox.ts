@@ -5,7 +5,9 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** @param variant which of the two command lines is on PATH first */
-export async function standIn(variant: 'sbx' | 'docker sandbox' = 'sbx'): Promise<{ env: Record<string, string>; close(): Promise<void> }> {
+export async function standIn(
+  variant: 'sbx' | 'docker sandbox' = 'sbx',
+): Promise<{ env: Record<string, string>; close(): Promise<void> }> {
   const state = mkdtempSync(join(tmpdir(), 'cagematch-stand-in-'));
   writeFileSync(join(state, 'argv.jsonl'), '');
   // Another user works in its sandboxes.

@@ -21,7 +21,11 @@ export function followEvents(onEntry) {
   const file = openSync(log, 'r');
   const follow = () => {
     const buffer = Buffer.alloc(65536);
-    for (let read = readSync(file, buffer, 0, buffer.length, from); read > 0; read = readSync(file, buffer, 0, buffer.length, from)) {
+    for (
+      let read = readSync(file, buffer, 0, buffer.length, from);
+      read > 0;
+      read = readSync(file, buffer, 0, buffer.length, from)
+    ) {
       from += read;
       rest += buffer.toString('utf8', 0, read);
     }

@@ -1,8 +1,11 @@
-// Flags as Go's pflag reads them: what is not in the list is refused, as the real command line does.
+// Flags as Go's pflag reads them: what is not in the list is refused, as the real command line
+// does.
 
 /**
- * @typedef {{bool?: string[], valued?: string[]}} FlagList names, each with its short letter after a blank: `'detach d'`
- * @typedef {{flags: Map<string, string[]>, rest: string[], has(name: string): boolean, last(name: string): string | undefined, all(name: string): string[]}} Flags
+ * @typedef {{bool?: string[], valued?: string[]}} FlagList names, each with its short letter after
+ *   a blank: `'detach d'`
+ * @typedef {{flags: Map<string, string[]>, rest: string[], has(name: string): boolean, last(name:
+ *   string): string | undefined, all(name: string): string[]}} Flags
  */
 
 /** A flag that the real command line would not take. */
@@ -11,7 +14,8 @@ export class BadFlag extends Error {}
 /**
  * @param {string[]} args
  * @param {FlagList} list
- * @param {{interspersed?: boolean}} [options] `interspersed`: flags may follow operands (not for `run` and `exec`)
+ * @param {{interspersed?: boolean}} [options] `interspersed`: flags may follow operands (not for
+ *   `run` and `exec`)
  * @returns {Flags}
  */
 export function parseFlags(args, list, { interspersed = true } = {}) {
@@ -51,19 +55,25 @@ export function parseFlags(args, list, { interspersed = true } = {}) {
     const written = equals === -1 ? word : word.slice(0, equals);
     const flag = known.get(written.startsWith('--') ? written : written.slice(0, 2));
     if (!flag) {
-      throw new BadFlag(word.startsWith('--') ? `unknown flag: ${written}` : `unknown shorthand flag: '${word[1]}' in ${word}`);
+      throw new BadFlag(
+        word.startsWith('--')
+          ? `unknown flag: ${written}`
+          : `unknown shorthand flag: '${word[1]}' in ${word}`,
+      );
     }
     if (!flag.valued) {
       if (written.startsWith('--')) add(flag.name, equals === -1 ? 'true' : word.slice(equals + 1));
       else {
         add(flag.name, 'true');
         // `-it` is `-i -t`.
-        if (word.length > 2) args = [...args.slice(0, at + 1), `-${word.slice(2)}`, ...args.slice(at + 1)];
+        if (word.length > 2)
+          args = [...args.slice(0, at + 1), `-${word.slice(2)}`, ...args.slice(at + 1)];
       }
       continue;
     }
     if (equals !== -1) add(flag.name, word.slice(equals + 1));
-    else if (!written.startsWith('--') && word.length > 2) add(flag.name, word.slice(2).replace(/^=/, ''));
+    else if (!written.startsWith('--') && word.length > 2)
+      add(flag.name, word.slice(2).replace(/^=/, ''));
     else {
       at += 1;
       const value = args[at];

@@ -1,29 +1,32 @@
-// Stand-in for the Fly Machines API: holds every request and every answer against the published contract, and lets faults befall them.
+// Stand-in for the Fly Machines API: holds every request and every answer against the published
+// contract, and lets faults befall them.
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { openMachines, Refused } from './fly-machines.mjs';
 import { openContract } from './openapi.mjs';
 
-const contract = openContract(JSON.parse(readFileSync(new URL('../contracts/fly-machines.json', import.meta.url), 'utf8')));
+const contract = openContract(
+  JSON.parse(readFileSync(new URL('../contracts/fly-machines.json', import.meta.url), 'utf8')),
+);
 const MAX_BODY_BYTES = 8 * 1024 * 1024;
 const ACTION = { perSecond: 1, burst: 3 };
 /** Of reading one machine. */
 const READING = { perSecond: 5, burst: 10 };
 
 /**
- * What befalls one call. `refuse`: it is not done, and this is the answer. `dies`: the machine that it is about ends first, out of
- * memory. `vanishes`: nobody knows that machine any more. `lateMs`: it is answered so much later. `deaf`: it is done, and the
- * connection ends without an answer. `instead`: it is done, and this is the answer.
- * @typedef {{
- *   refuse?: {status: number, error: string, code?: string, retryAfter?: number},
- *   dies?: true, vanishes?: true, lateMs?: number, deaf?: true, instead?: unknown,
- * }} Fate
- * @typedef {{operation: string, nth: number, machine?: string | undefined, region?: string | undefined}} Call `nth`: of this operation, from 1
- * @typedef {{
- *   app?: string, token?: string, images?: (image: string) => boolean, regions?: string[],
- *   befalls?: (call: Call) => Fate | undefined, bootMs?: number, skewMs?: number,
- * }} Options `images`: which images the registry has; `skewMs`: how far the API's clock is ahead of ours
+ * What befalls one call. `refuse`: it is not done, and this is the answer. `dies`: the machine that
+ * it is about ends first, out of memory. `vanishes`: nobody knows that machine any more. `lateMs`:
+ * it is answered so much later. `deaf`: it is done, and the connection ends without an answer.
+ * `instead`: it is done, and this is the answer.
+ * @typedef {{ refuse?: {status: number, error: string, code?: string, retryAfter?: number}, dies?:
+ *   true, vanishes?: true, lateMs?: number, deaf?: true, instead?: unknown, }} Fate
+ * @typedef {{operation: string, nth: number, machine?: string | undefined, region?: string |
+ *   undefined}} Call `nth`: of this operation, from 1
+ * @typedef {{ app?: string, token?: string, images?: (image: string) => boolean, regions?:
+ *   string[], befalls?: (call: Call) => Fate | undefined, bootMs?: number, skewMs?: number, }}
+ *   Options `images`: which images the registry has; `skewMs`: how far the API's clock is ahead of
+ *   ours
  */
 
 /** Starts the server on a free port of the loopback. @param {Options} [options] */
@@ -49,7 +52,8 @@ export async function startFlyApi({
   /** @param {import('./fly-machines.mjs').CreateRequest} body */
   function create(body) {
     const { image } = body.config;
-    if (body.region !== undefined && !regions.includes(body.region)) throw new Refused(400, `invalid region "${body.region}"`);
+    if (body.region !== undefined && !regions.includes(body.region))
+      throw new Refused(400, `invalid region "${body.region}"`);
     if (!image.startsWith(`registry.fly.io/${app}:`) || !images(image))
       throw new Refused(400, `unable to resolve image ${image}: manifest unknown`);
     return machines.create(body);
@@ -81,7 +85,8 @@ export async function startFlyApi({
   /** @param {string} operation @param {string} id @param {URL} url @param {any} body */
   async function answer(operation, id, url, body) {
     if (url.pathname.split('/')[3] !== app) throw new Refused(404, 'app not found');
-    if (operation !== 'Apps_show') allowance(`${operation} ${id || app}`, operation === 'Machines_show' ? READING : ACTION);
+    if (operation !== 'Apps_show')
+      allowance(`${operation} ${id || app}`, operation === 'Machines_show' ? READING : ACTION);
     const nth = (callCounts.get(operation) ?? 0) + 1;
     callCounts.set(operation, nth);
     const fate = befalls({ operation, nth, machine: id || undefined, region: body?.region }) ?? {};
@@ -93,24 +98,39 @@ export async function startFlyApi({
     return { body: fate.instead ?? done, deaf: fate.deaf ?? false };
   }
 
-  /** @param {string} method @param {URL} url @param {string} text @param {string | undefined} authorization */
+  /**
+   * @param {string} method
+   * @param {URL} url
+   * @param {string} text
+   * @param {string | undefined} authorization
+   */
   async function judged(method, url, text, authorization) {
     /** @type {string | undefined} */
     let operation;
     try {
       if (text.length > MAX_BODY_BYTES) throw new Refused(413, 'request body too large');
-      if (![`Bearer ${token}`, token].includes(authorization ?? '')) throw new Refused(401, 'Authenticate: token validation error');
+      if (![`Bearer ${token}`, token].includes(authorization ?? ''))
+        throw new Refused(401, 'Authenticate: token validation error');
       const body = text === '' ? undefined : JSON.parse(text);
       const request = contract.request(method, url, body);
       operation = request.operation;
       if (operation === undefined || request.fault !== undefined) {
         breaches.push(`${operation ?? 'no operation'}: ${request.fault}`);
-        throw new Refused(operation === undefined ? 404 : 400, `invalid_argument: ${request.fault}`);
+        throw new Refused(
+          operation === undefined ? 404 : 400,
+          `invalid_argument: ${request.fault}`,
+        );
       }
-      return { operation, status: 200, headers: {}, ...(await answer(operation, url.pathname.split('/')[5] ?? '', url, body)) };
+      return {
+        operation,
+        status: 200,
+        headers: {},
+        ...(await answer(operation, url.pathname.split('/')[5] ?? '', url, body)),
+      };
     } catch (error) {
       const { status, fields } = error instanceof Refused ? error : { status: 500, fields: {} };
-      const headers = fields.retryAfter === undefined ? {} : { 'retry-after': String(fields.retryAfter) };
+      const headers =
+        fields.retryAfter === undefined ? {} : { 'retry-after': String(fields.retryAfter) };
       const body = {
         error: error instanceof Error ? error.message : String(error),
         ...(fields.code === undefined ? {} : { status: fields.code }),
@@ -123,12 +143,26 @@ export async function startFlyApi({
     const url = new URL(req.url ?? '/', 'http://stand-in');
     let text = '';
     for await (const chunk of req.setEncoding('utf8')) text += chunk;
-    const { operation, status, headers, body, deaf } = await judged(req.method ?? '', url, text, req.headers.authorization);
+    const { operation, status, headers, body, deaf } = await judged(
+      req.method ?? '',
+      url,
+      text,
+      req.headers.authorization,
+    );
     const breach = operation && contract.response(operation, status, body);
     if (breach) breaches.push(`the stand-in's own answer: ${breach}`);
-    requests.push({ method: req.method ?? '', path: url.pathname + url.search, status, body: text });
+    requests.push({
+      method: req.method ?? '',
+      path: url.pathname + url.search,
+      status,
+      body: text,
+    });
     if (deaf) return req.socket.destroy();
-    const own = { date: new Date(nowMs()).toUTCString(), server: 'Fly/stand-in', 'fly-request-id': randomBytes(8).toString('hex') };
+    const own = {
+      date: new Date(nowMs()).toUTCString(),
+      server: 'Fly/stand-in',
+      'fly-request-id': randomBytes(8).toString('hex'),
+    };
     res.writeHead(status, { 'content-type': 'application/json', ...own, ...headers });
     res.end(JSON.stringify(body));
   });
@@ -150,7 +184,8 @@ export async function startFlyApi({
       server.closeAllConnections();
       await new Promise((resolve) => server.close(() => resolve(undefined)));
       machines.close();
-      if (breaches.length > 0) throw new Error(`the contract of the Machines API forbids: ${breaches.join('; ')}`);
+      if (breaches.length > 0)
+        throw new Error(`the contract of the Machines API forbids: ${breaches.join('; ')}`);
     },
   };
 }
@@ -158,7 +193,10 @@ export async function startFlyApi({
 function createAllowance() {
   /** @type {Map<string, {left: number, atMs: number}>} */
   const buckets = new Map();
-  return (/** @type {string} */ key, /** @type {{perSecond: number, burst: number}} */ { perSecond, burst }) => {
+  return (
+    /** @type {string} */ key,
+    /** @type {{perSecond: number, burst: number}} */ { perSecond, burst },
+  ) => {
     const nowMs = performance.now();
     const { left, atMs } = buckets.get(key) ?? { left: burst, atMs: nowMs };
     const filled = Math.min(burst, left + ((nowMs - atMs) / 1000) * perSecond);

@@ -1,4 +1,5 @@
-// Machines of the Fly stand-in: each is a folder and processes of this machine, with the states and events of a real one.
+// Machines of the Fly stand-in: each is a folder and processes of this machine, with the states and
+// events of a real one.
 import { randomBytes } from 'node:crypto';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,18 +13,18 @@ const packageRoot = fileURLToPath(new URL('../../../', import.meta.url));
 const OWN = ['/home/agent', '/workspace', '/tmp/cagematch', '/tmp/cagematch-out'];
 
 /**
- * @typedef {{
- *   image: string, env?: Record<string, string>, init?: {exec?: string[]}, auto_destroy?: boolean, metadata?: Record<string, string>,
- *   guest?: {cpu_kind?: string, cpus?: number, memory_mb?: number}, restart?: {policy?: string},
- *   files?: {guest_path: string, raw_value?: string, mode?: number}[],
- * }} MachineConfig
- * @typedef {{name?: string, region?: string, skip_launch?: boolean, config: MachineConfig}} CreateRequest
+ * @typedef {{ image: string, env?: Record<string, string>, init?: {exec?: string[]}, auto_destroy?:
+ *   boolean, metadata?: Record<string, string>, guest?: {cpu_kind?: string, cpus?: number,
+ *   memory_mb?: number}, restart?: {policy?: string}, files?: {guest_path: string, raw_value?:
+ *   string, mode?: number}[], }} MachineConfig
+ * @typedef {{name?: string, region?: string, skip_launch?: boolean, config: MachineConfig}}
+ *   CreateRequest
  * @typedef {{command?: string[], cmd?: string, stdin?: string, timeout?: number}} ExecRequest
- * @typedef {{id: string, type: string, status: string, source: string, timestamp: number, request?: object}} MachineEvent
- * @typedef {{
- *   id: string, name: string, state: string, region: string, instance_id: string, private_ip: string,
- *   created_at: string, updated_at: string, config: MachineConfig, events: MachineEvent[],
- * }} Machine
+ * @typedef {{id: string, type: string, status: string, source: string, timestamp: number, request?:
+ *   object}} MachineEvent
+ * @typedef {{ id: string, name: string, state: string, region: string, instance_id: string,
+ *   private_ip: string, created_at: string, updated_at: string, config: MachineConfig, events:
+ *   MachineEvent[], }} Machine
  * @typedef {Machine & {pid?: number, folder: string}} Kept
  */
 
@@ -40,7 +41,10 @@ export class Refused extends Error {
   }
 }
 
-/** @param {{nowMs: () => number, bootMs: number}} options `nowMs`: the API's own clock; `bootMs`: how long a machine takes to start */
+/**
+ * @param {{nowMs: () => number, bootMs: number}} options `nowMs`: the API's own clock; `bootMs`:
+ *   how long a machine takes to start
+ */
 export function openMachines({ nowMs, bootMs }) {
   const state = mkdtempSync(join(tmpdir(), 'cagematch-fly-'));
   /** @type {Map<string, Kept>} */
@@ -50,11 +54,20 @@ export function openMachines({ nowMs, bootMs }) {
   /** @type {Set<NodeJS.Timeout>} */
   const booting = new Set();
 
-  /** @param {Machine} machine @param {string} to @param {Pick<MachineEvent, 'type' | 'source' | 'request'>} event */
+  /**
+   * @param {Machine} machine
+   * @param {string} to
+   * @param {Pick<MachineEvent, 'type' | 'source' | 'request'>} event
+   */
   function change(machine, to, event) {
     machine.state = to;
     machine.updated_at = new Date(nowMs()).toISOString();
-    machine.events.unshift({ id: randomBytes(13).toString('hex'), ...event, status: to, timestamp: Math.round(nowMs()) });
+    machine.events.unshift({
+      id: randomBytes(13).toString('hex'),
+      ...event,
+      status: to,
+      timestamp: Math.round(nowMs()),
+    });
     for (const look of [...watchers]) look();
   }
 
@@ -75,7 +88,10 @@ export function openMachines({ nowMs, bootMs }) {
     rmSync(machine.folder, { recursive: true, force: true });
   }
 
-  /** The first process ends: the machine stops, and is removed where it was so made. @param {string} id */
+  /**
+   * The first process ends: the machine stops, and is removed where it was so made.
+   * @param {string} id
+   */
   function die(id, exitCode = 137, oomKilled = false) {
     const machine = find(id);
     if (machine.state !== 'started') return;
@@ -105,14 +121,23 @@ export function openMachines({ nowMs, bootMs }) {
   function create({ name, region = 'ams', config, skip_launch }) {
     refuseNonsense(name, config);
     const id = randomBytes(7).toString('hex');
-    if (name !== undefined && [...machines.values()].some((machine) => machine.name === name && machine.state !== 'destroyed'))
-      throw new Refused(409, `unique machine name violation, machine ID with name "${name}" already exists`);
+    if (
+      name !== undefined &&
+      [...machines.values()].some(
+        (machine) => machine.name === name && machine.state !== 'destroyed',
+      )
+    )
+      throw new Refused(
+        409,
+        `unique machine name violation, machine ID with name "${name}" already exists`,
+      );
     const folder = join(state, id);
     for (const { real } of mountsOf(folder)) mkdirSync(real, { recursive: true });
     cpSync(join(packageRoot, 'lib/task/home'), join(folder, 'home/agent'), { recursive: true });
     for (const file of config.files ?? []) {
       const mount = mountsOf(folder).find(({ guest }) => file.guest_path.startsWith(`${guest}/`));
-      if (!mount || file.raw_value === undefined) throw new Refused(400, `stand-in: no file at ${file.guest_path}`);
+      if (!mount || file.raw_value === undefined)
+        throw new Refused(400, `stand-in: no file at ${file.guest_path}`);
       const path = join(mount.real, file.guest_path.slice(mount.guest.length));
       mkdirSync(dirname(path), { recursive: true });
       writeFileSync(path, Buffer.from(file.raw_value, 'base64'));
@@ -120,8 +145,21 @@ export function openMachines({ nowMs, bootMs }) {
     }
     const now = new Date(nowMs()).toISOString();
     const machine = {
-      ...{ id, name: name ?? `machine-${id}`, state: 'created', region, instance_id: randomBytes(13).toString('hex').toUpperCase() },
-      ...{ private_ip: 'fdaa::1', created_at: now, updated_at: now, config, events: /** @type {MachineEvent[]} */ ([]), folder },
+      ...{
+        id,
+        name: name ?? `machine-${id}`,
+        state: 'created',
+        region,
+        instance_id: randomBytes(13).toString('hex').toUpperCase(),
+      },
+      ...{
+        private_ip: 'fdaa::1',
+        created_at: now,
+        updated_at: now,
+        config,
+        events: /** @type {MachineEvent[]} */ ([]),
+        folder,
+      },
     };
     machines.set(id, machine);
     change(machine, 'created', { type: 'launch', source: 'user' });
@@ -155,7 +193,11 @@ export function openMachines({ nowMs, bootMs }) {
   }
 
   /** @param {Kept} machine */
-  const guestEnv = (machine) => ({ HOME: '/home/agent', ...markEnv(machine.folder), ...machine.config.env });
+  const guestEnv = (machine) => ({
+    HOME: '/home/agent',
+    ...markEnv(machine.folder),
+    ...machine.config.env,
+  });
 
   /** @param {string} id @param {URLSearchParams} query */
   function wait(id, query) {
@@ -188,8 +230,10 @@ export function openMachines({ nowMs, bootMs }) {
   /** @param {string} id @param {ExecRequest} request */
   function exec(id, { command, cmd, stdin = '', timeout = 30 }) {
     const machine = find(id);
-    if ((command === undefined) === (cmd === undefined)) throw new Refused(400, 'invalid_argument: one of command and cmd');
-    if (machine.state !== 'started') throw new Refused(412, `failed_precondition: machine not started (${machine.state})`);
+    if ((command === undefined) === (cmd === undefined))
+      throw new Refused(400, 'invalid_argument: one of command and cmd');
+    if (machine.state !== 'started')
+      throw new Refused(412, `failed_precondition: machine not started (${machine.state})`);
     const child = runJailed({
       argv: command ?? (cmd ?? '').split(' '),
       env: guestEnv(machine),
@@ -213,8 +257,12 @@ export function openMachines({ nowMs, bootMs }) {
       });
       child.on('close', (code) => {
         clearTimeout(timer);
-        // A machine that goes down takes the call with it. Zero and empty are left out, as Go leaves them out.
-        if (machine.state !== 'started') return reject(new Refused(412, `failed_precondition: machine not started (${machine.state})`));
+        // A machine that goes down takes the call with it. Zero and empty are left out, as Go
+        // leaves them out.
+        if (machine.state !== 'started')
+          return reject(
+            new Refused(412, `failed_precondition: machine not started (${machine.state})`),
+          );
         const exit_code = code ?? 137;
         resolve({
           ...(exit_code === 0 ? {} : { exit_code }),
@@ -235,10 +283,13 @@ export function openMachines({ nowMs, bootMs }) {
     show: (id) => shown(find(id)),
     /** Machines that are there. @param {URLSearchParams} [query] */
     list: (query = new URLSearchParams()) =>
-      [...machines.values()].filter((machine) => machine.state !== 'destroyed' && bears(machine, query)).map(shown),
+      [...machines.values()]
+        .filter((machine) => machine.state !== 'destroyed' && bears(machine, query))
+        .map(shown),
     /** @param {string} id @param {boolean} force */
     remove(id, force) {
-      if (find(id).state === 'started' && !force) throw new Refused(412, 'failed_precondition: machine is running');
+      if (find(id).state === 'started' && !force)
+        throw new Refused(412, 'failed_precondition: machine is running');
       destroy(id);
     },
     /** A guest folder of a machine, on this machine. @param {string} id @param {string} guest */
@@ -251,20 +302,49 @@ export function openMachines({ nowMs, bootMs }) {
   };
 }
 
-/** What the API's schema leaves open and Fly.io does not sell. @param {string | undefined} name @param {MachineConfig} config */
+/**
+ * What the API's schema leaves open and Fly.io does not sell.
+ * @param {string | undefined} name
+ * @param {MachineConfig} config
+ */
 function refuseNonsense(name, { guest = {} }) {
   const { cpu_kind = 'shared', cpus = 1, memory_mb = cpus * 256 } = guest;
   const shared = cpu_kind === 'shared';
-  if (name !== undefined && !/^[a-z0-9][a-z0-9-]{0,62}$/i.test(name)) throw new Refused(400, `invalid machine name ${name}`);
-  if (!['shared', 'performance'].includes(cpu_kind)) throw new Refused(400, `invalid cpu_kind ${cpu_kind}`);
-  if (![1, 2, 4, 8, 16].includes(cpus) || (shared && cpus > 8)) throw new Refused(400, `invalid number of CPUs ${cpus}`);
+  if (name !== undefined && !/^[a-z0-9][a-z0-9-]{0,62}$/i.test(name))
+    throw new Refused(400, `invalid machine name ${name}`);
+  if (!['shared', 'performance'].includes(cpu_kind))
+    throw new Refused(400, `invalid cpu_kind ${cpu_kind}`);
+  if (![1, 2, 4, 8, 16].includes(cpus) || (shared && cpus > 8))
+    throw new Refused(400, `invalid number of CPUs ${cpus}`);
   if (memory_mb % 256 !== 0 || (shared && (memory_mb > cpus * 2048 || memory_mb < cpus * 256)))
     throw new Refused(400, `invalid memory size ${memory_mb} for ${cpus} CPUs`);
 }
 
 /** What the API shows of a machine. @param {Machine} machine @returns {Machine} */
-function shown({ id, name, state, region, instance_id, private_ip, created_at, updated_at, config, events }) {
-  return { id, name, state, region, instance_id, private_ip, created_at, updated_at, config, events: [...events] };
+function shown({
+  id,
+  name,
+  state,
+  region,
+  instance_id,
+  private_ip,
+  created_at,
+  updated_at,
+  config,
+  events,
+}) {
+  return {
+    id,
+    name,
+    state,
+    region,
+    instance_id,
+    private_ip,
+    created_at,
+    updated_at,
+    config,
+    events: [...events],
+  };
 }
 
 /** @param {Machine} machine @param {URLSearchParams} query */

@@ -1,4 +1,5 @@
-// Stand-in for flyctl: the few commands that cagematch gives it, with their documented flags; it keeps what it was told.
+// Stand-in for flyctl: the few commands that cagematch gives it, with their documented flags; it
+// keeps what it was told.
 import { createHash } from 'node:crypto';
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +13,8 @@ const APP = { app: { short: 'a', value: true } };
 function note(entry) {
   const folder = process.env.CAGEMATCH_STAND_IN_STATE;
   if (!folder) throw new Failed('stand-in: CAGEMATCH_STAND_IN_STATE names no folder');
-  if (!process.env.FLY_API_TOKEN) throw new Failed('no access token available. Please login with `flyctl auth login`');
+  if (!process.env.FLY_API_TOKEN)
+    throw new Failed('no access token available. Please login with `flyctl auth login`');
   mkdirSync(folder, { recursive: true });
   appendFileSync(join(folder, 'fly.jsonl'), `${JSON.stringify(entry)}\n`);
 }
@@ -38,9 +40,13 @@ async function main([command, ...args]) {
       const folder = rest[0] ?? process.cwd();
       for (const file of ['fly.toml', 'Dockerfile'])
         if (!existsSync(join(folder, file))) throw new Failed(`${file} not found in ${folder}`);
-      for (const [, source = ''] of readFileSync(join(folder, 'Dockerfile'), 'utf8').matchAll(/^COPY (\S+) /gm))
-        if (!existsSync(join(folder, source))) throw new Failed(`COPY failed: ${source} is not in the build context`);
-      if (!flags['build-only'] || !flags.push) throw new Failed('stand-in: deploys nothing; it only builds and pushes');
+      for (const [, source = ''] of readFileSync(join(folder, 'Dockerfile'), 'utf8').matchAll(
+        /^COPY (\S+) /gm,
+      ))
+        if (!existsSync(join(folder, source)))
+          throw new Failed(`COPY failed: ${source} is not in the build context`);
+      if (!flags['build-only'] || !flags.push)
+        throw new Failed('stand-in: deploys nothing; it only builds and pushes');
       const image = `registry.fly.io/${flags.app?.[0]}:${flags['image-label']?.[0]}`;
       note({ deploy: image, buildArgs: flags['build-arg'] ?? [] });
       process.stdout.write(`image: ${image}\n`);
@@ -50,9 +56,11 @@ async function main([command, ...args]) {
       const { flags, rest } = parseFlags(args, { ...APP, stage: {}, detach: {} });
       for (const pair of rest) {
         const [, name, value] = /^([A-Za-z_]\w*)=(.*)$/s.exec(pair) ?? [];
-        if (name === undefined || value === undefined) throw new Failed(`'${pair}': must be in the format NAME=VALUE`);
+        if (name === undefined || value === undefined)
+          throw new Failed(`'${pair}': must be in the format NAME=VALUE`);
         const secret = value === '-' ? await text(process.stdin) : value;
-        if (secret === '' || secret.length > 64 * 1024) throw new Failed(`secret ${name} is empty or longer than 64 KiB`);
+        if (secret === '' || secret.length > 64 * 1024)
+          throw new Failed(`secret ${name} is empty or longer than 64 KiB`);
         const fromStdin = value === '-';
         note({
           secret: name,

@@ -1,4 +1,5 @@
-// The environment in which the fly mode finds its stand-in: the Machines API on the loopback, and a `fly` command.
+// The environment in which the fly mode finds its stand-in: the Machines API on the loopback, and a
+// `fly` command.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -12,14 +13,19 @@ export async function standIn(options: Parameters<typeof startFlyApi>[0] = {}): 
   close(): Promise<void>;
 }> {
   // Images of other agents were never pushed.
-  const api = await startFlyApi({ images: (image) => image.includes(`:${agentVersion}-`), ...options });
+  const api = await startFlyApi({
+    images: (image) => image.includes(`:${agentVersion}-`),
+    ...options,
+  });
   const state = mkdtempSync(join(tmpdir(), 'cagematch-stand-in-'));
   writeFileSync(join(state, 'argv.jsonl'), '');
   return {
     api,
     env: {
       ...(process.env as Record<string, string>),
-      PATH: [fileURLToPath(new URL('bin', import.meta.url)), process.env.PATH ?? ''].join(delimiter),
+      PATH: [fileURLToPath(new URL('bin', import.meta.url)), process.env.PATH ?? ''].join(
+        delimiter,
+      ),
       CAGEMATCH_STAND_IN_STATE: state,
       CAGEMATCH_FLY_APP: api.app,
       FLY_API_TOKEN: api.token,

@@ -8,11 +8,24 @@ import { followEvents, noteEvent } from './event-log.mjs';
 import { BadFlag, parseFlags } from './flags.mjs';
 import { guestPath, runJailed } from './jail.mjs';
 import { own } from './own.mjs';
-import { claim, codeOf, enter, forget, inState, killInside, leave, load, loadAll, noteArgv, save } from './state.mjs';
+import {
+  claim,
+  codeOf,
+  enter,
+  forget,
+  inState,
+  killInside,
+  leave,
+  load,
+  loadAll,
+  noteArgv,
+  save,
+} from './state.mjs';
 
 /**
- * @typedef {{id: string, name: string, status: 'Running' | 'Stopped', config: Record<string, string>,
- *   devices: Record<string, Record<string, string>>, root: string, files: string[]}} Instance
+ * @typedef {{id: string, name: string, status: 'Running' | 'Stopped', config: Record<string,
+ *   string>, devices: Record<string, Record<string, string>>, root: string, files: string[]}}
+ *   Instance
  */
 
 const VERSION = '6.0-stand-in';
@@ -59,7 +72,10 @@ const commands = {
 
 /** @param {string} name @returns {Instance} */
 function find(name) {
-  return load('instances', name) ?? refuse(`Failed to fetch instance "${name}" in project "default": Instance not found`);
+  return (
+    load('instances', name) ??
+    refuse(`Failed to fetch instance "${name}" in project "default": Instance not found`)
+  );
 }
 
 /** @param {string[]} args */
@@ -86,23 +102,37 @@ function query(args) {
   }
   if (path === '/1.0/instances') {
     const all = loadAll('instances');
-    return answer(parameters.includes('recursion=1') ? all.map(describe) : all.map(({ name }) => `/1.0/instances/${name}`));
+    return answer(
+      parameters.includes('recursion=1')
+        ? all.map(describe)
+        : all.map(({ name }) => `/1.0/instances/${name}`),
+    );
   }
-  if (path === '/1.0/profiles/default') return answer({ name: 'default', config: {}, devices: { root: { type: 'disk', path: '/' } } });
+  if (path === '/1.0/profiles/default')
+    return answer({ name: 'default', config: {}, devices: { root: { type: 'disk', path: '/' } } });
   if (path === '/1.0/networks') return answer([{ name: 'lo', config: {} }]);
   if (path === '/1.0/storage-pools') return answer([{ name: 'default', config: {}, used_by: [] }]);
   if (path === '/1.0/images')
-    return answer(loadAll('aliases').map(({ fingerprint }) => ({ fingerprint, aliases: [{ name: fingerprint.slice(0, 12) }] })));
+    return answer(
+      loadAll('aliases').map(({ fingerprint }) => ({
+        fingerprint,
+        aliases: [{ name: fingerprint.slice(0, 12) }],
+      })),
+    );
   const alias = /^\/1\.0\/images\/aliases\/([^/]+)$/.exec(path)?.[1];
   if (alias !== undefined) {
     const image = load('aliases', alias);
-    return image ? answer({ name: alias, type: 'container', target: image.fingerprint }) : refuse('Image alias not found');
+    return image
+      ? answer({ name: alias, type: 'container', target: image.fingerprint })
+      : refuse('Image alias not found');
   }
   const image = /^\/1\.0\/images\/([^/]+)$/.exec(path)?.[1];
   if (image !== undefined) {
     const known = loadAll('aliases').find(({ fingerprint }) => fingerprint === image);
     // What is published keeps the properties of what it was launched from.
-    return known ? answer({ fingerprint: image, properties: { os: 'stand-in', serial: '20261121' } }) : refuse('Image not found');
+    return known
+      ? answer({ fingerprint: image, properties: { os: 'stand-in', serial: '20261121' } })
+      : refuse('Image not found');
   }
   const name = /^\/1\.0\/instances\/([^/]+)$/.exec(path)?.[1];
   if (name === undefined) refuse('not found');
@@ -112,10 +142,20 @@ function query(args) {
 
 /** @param {Instance} instance */
 function describe({ name, status, config, devices }) {
-  return { name, status, status_code: status === 'Running' ? 103 : 102, type: 'container', config, devices };
+  return {
+    name,
+    status,
+    status_code: status === 'Running' ? 103 : 102,
+    type: 'container',
+    config,
+    devices,
+  };
 }
 
-/** @param {string} name @returns {{fingerprint: string, root: string, files: string[]} | undefined} */
+/**
+ * @param {string} name
+ * @returns {{fingerprint: string, root: string, files: string[]} | undefined}
+ */
 function imageOf(name) {
   if (BASES.includes(name)) {
     mkdirSync(inState('images', 'base'), { recursive: true });
@@ -143,7 +183,16 @@ function imageDelete(args) {
 async function launch(args) {
   const { rest, has } = parseFlags(args, {
     bool: ['vm', 'ephemeral e', 'no-profiles', 'empty'],
-    valued: ['config c', 'device d', 'network n', 'profile p', 'storage s', 'target', 'type t', 'description'],
+    valued: [
+      'config c',
+      'device d',
+      'network n',
+      'profile p',
+      'storage s',
+      'target',
+      'type t',
+      'description',
+    ],
   });
   // The real one then waits for settings that nobody types.
   if (process.stdin.isTTY) refuse('stdin is a terminal: settings are read from it');
@@ -155,23 +204,40 @@ async function launch(args) {
     refuse(
       'Failed instance creation: Instance type "virtual-machine" is not supported on this server: vhost_vsock kernel module not loaded',
     );
-  if (!/^[a-zA-Z][a-zA-Z0-9-]{0,62}$/.test(name) || name.endsWith('-')) refuse(`Failed instance creation: Invalid instance name: ${name}`);
+  if (!/^[a-zA-Z][a-zA-Z0-9-]{0,62}$/.test(name) || name.endsWith('-'))
+    refuse(`Failed instance creation: Invalid instance name: ${name}`);
   for (const [key, value] of Object.entries(given.config)) {
-    if (typeof value !== 'string') refuse(`json: cannot unmarshal into Go struct field InstancePut.config of type string: ${key}`);
-    if (!/^(user\.|limits\.(memory|processes|cpu|cpu\.allowance)$|security\.|raw\.lxc$|boot\.|environment\.)/.test(key))
+    if (typeof value !== 'string')
+      refuse(
+        `json: cannot unmarshal into Go struct field InstancePut.config of type string: ${key}`,
+      );
+    if (
+      !/^(user\.|limits\.(memory|processes|cpu|cpu\.allowance)$|security\.|raw\.lxc$|boot\.|environment\.)/.test(
+        key,
+      )
+    )
       refuse(`Failed instance creation: Invalid config: Unknown configuration key: ${key}`);
   }
   for (const [key, device] of Object.entries(given.devices)) checkDevice(key, device);
   const id = randomBytes(8).toString('hex');
   const root = inState('roots', id);
   /** @type {Instance} */
-  const instance = { id, name, status: 'Running', config: given.config, devices: given.devices, root, files: image.files };
+  const instance = {
+    id,
+    name,
+    status: 'Running',
+    config: given.config,
+    devices: given.devices,
+    root,
+    files: image.files,
+  };
   if (!claim('instances', name, instance))
     refuse(
       `Failed creating instance record: Add instance info to the database: Failed to create "instances" entry: UNIQUE constraint failed: instances.project_id, instances.name`,
     );
   await cp(image.root, root, { recursive: true, verbatimSymlinks: true });
-  for (const folder of ['home/agent', 'workspace', 'tmp']) mkdirSync(join(root, folder), { recursive: true });
+  for (const folder of ['home/agent', 'workspace', 'tmp'])
+    mkdirSync(join(root, folder), { recursive: true });
   own(join(root, 'home/agent'), { uid: 1000, gid: 1000 });
   tell('instance-started', name);
   return 0;
@@ -190,8 +256,12 @@ function tell(action, name) {
 
 /** Tells what happens from now on. @param {string[]} args */
 async function monitor(args) {
-  const { all, last } = parseFlags(args, { bool: ['pretty', 'all-projects'], valued: ['type t', 'format f', 'loglevel'] });
-  if (process.env.CAGEMATCH_STAND_IN_NO_EVENTS !== undefined) refuse('the stand-in was told to tell no events');
+  const { all, last } = parseFlags(args, {
+    bool: ['pretty', 'all-projects'],
+    valued: ['type t', 'format f', 'loglevel'],
+  });
+  if (process.env.CAGEMATCH_STAND_IN_NO_EVENTS !== undefined)
+    refuse('the stand-in was told to tell no events');
   if (last('format') !== 'json' || !all('type').includes('lifecycle'))
     refuse('the stand-in tells lifecycle events, as JSON, and nothing else');
   const since = Date.now();
@@ -202,7 +272,10 @@ async function monitor(args) {
   return new Promise(() => {});
 }
 
-/** The mode writes JSON; the little YAML that a person types is refused rather than misread. @param {string} text */
+/**
+ * The mode writes JSON; the little YAML that a person types is refused rather than misread.
+ * @param {string} text
+ */
 function readSettings(text) {
   if (text.trim() === '') return { config: {}, devices: {} };
   try {
@@ -219,16 +292,28 @@ function readSettings(text) {
 /** @type {Record<string, string[]>} */
 const DEVICE_KEYS = {
   disk: ['source', 'path', 'shift', 'readonly', 'pool', 'size', 'recursive', 'required'],
-  nic: ['nictype', 'name', 'ipv4.address', 'ipv4.host_address', 'ipv4.gateway', 'network', 'parent', 'hwaddr'],
+  nic: [
+    'nictype',
+    'name',
+    'ipv4.address',
+    'ipv4.host_address',
+    'ipv4.gateway',
+    'network',
+    'parent',
+    'hwaddr',
+  ],
   proxy: ['listen', 'connect', 'bind', 'nat'],
   none: [],
 };
 
 /** @param {string} name @param {Record<string, string>} device */
 function checkDevice(name, { type = '', ...keys }) {
-  const known = DEVICE_KEYS[type] ?? refuse(`Failed instance creation: Unsupported device type "${type}" for device "${name}"`);
+  const known =
+    DEVICE_KEYS[type] ??
+    refuse(`Failed instance creation: Unsupported device type "${type}" for device "${name}"`);
   for (const key of Object.keys(keys))
-    if (!known.includes(key)) refuse(`Failed instance creation: Invalid device option "${key}" for device "${name}"`);
+    if (!known.includes(key))
+      refuse(`Failed instance creation: Invalid device option "${key}" for device "${name}"`);
   if (type === 'disk' && !existsSync(keys.source ?? ''))
     refuse(
       `Failed creating instance record: Failed initializing instance: Failed add validation for device "${name}": Missing source path "${keys.source}" for disk "${name}"`,
@@ -238,7 +323,9 @@ function checkDevice(name, { type = '', ...keys }) {
 /** Where the guest's paths really are. @param {Instance} instance */
 function mountsOf({ root, devices, files }) {
   const disks = Object.values(devices).flatMap((device) =>
-    device.type === 'disk' && device.path !== undefined && device.source !== undefined ? [{ guest: device.path, real: device.source }] : [],
+    device.type === 'disk' && device.path !== undefined && device.source !== undefined
+      ? [{ guest: device.path, real: device.source }]
+      : [],
   );
   const private_ = ['/home/agent', '/workspace']
     .filter((guest) => !disks.some((disk) => disk.guest === guest))
@@ -258,7 +345,9 @@ async function exec(args) {
   if (instance.status !== 'Running') refuse('Instance is not running');
   const uid = Number(last('user') ?? 0);
   const gid = Number(last('group') ?? 0);
-  const given = Object.fromEntries(all('env').map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]));
+  const given = Object.fromEntries(
+    all('env').map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]),
+  );
   const child = runJailed({
     argv,
     env: {
@@ -288,14 +377,18 @@ function harmless() {
   const folder = inState('harmless');
   if (!existsSync(folder)) {
     mkdirSync(folder, { recursive: true });
-    for (const name of HARMLESS) writeFileSync(join(folder, name), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
+    for (const name of HARMLESS)
+      writeFileSync(join(folder, name), '#!/bin/sh\nexit 0\n', { mode: 0o755 });
   }
   return folder;
 }
 
 /** @param {string[]} args */
 async function push(args) {
-  const { rest, has, last } = parseFlags(args, { bool: ['create-dirs p', 'recursive r'], valued: ['mode', 'uid', 'gid'] });
+  const { rest, has, last } = parseFlags(args, {
+    bool: ['create-dirs p', 'recursive r'],
+    valued: ['mode', 'uid', 'gid'],
+  });
   const [source = '', target = ''] = rest;
   if (!existsSync(source)) refuse(`open ${source}: no such file or directory`);
   const at = target.indexOf('/');
@@ -360,7 +453,8 @@ function remove(args) {
       refuse(
         `Failed checking instance exists "local:${name}": Failed to fetch instance "${name}" in project "default": Instance not found`,
       );
-    if (instance.status === 'Running' && !has('force')) refuse('The instance is currently running, stop it first or pass --force');
+    if (instance.status === 'Running' && !has('force'))
+      refuse('The instance is currently running, stop it first or pass --force');
     killInside(instance.id);
     forget('instances', name);
     tell('instance-deleted', name);

@@ -1,5 +1,6 @@
-// The stand-in's cluster: objects as files of its state folder, pods as folders and real processes of this machine.
-// CAGEMATCH_STAND_IN_FAULT says what befalls its pods; at which exec of a pod stands behind an @.
+// The stand-in's cluster: objects as files of its state folder, pods as folders and real processes
+// of this machine. CAGEMATCH_STAND_IN_FAULT says what befalls its pods; at which exec of a pod
+// stands behind an @.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { chmodSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +19,8 @@ const REGISTRY = 'registry.example/';
 export class Refused extends Error {}
 
 /** @param {string} reason @param {string} message */
-export const serverError = (reason, message) => new Refused(`Error from server (${reason}): ${message}`);
+export const serverError = (reason, message) =>
+  new Refused(`Error from server (${reason}): ${message}`);
 
 /** Plural names as kubectl takes them. */
 export const TYPES = /** @type {const} */ ({
@@ -30,7 +32,8 @@ export const TYPES = /** @type {const} */ ({
 });
 
 /** @param {string} kind @returns {any[]} */
-export const allOf = (kind) => loadAll(kind).map((object) => (kind === 'Pod' ? shown(object) : object));
+export const allOf = (kind) =>
+  loadAll(kind).map((object) => (kind === 'Pod' ? shown(object) : object));
 
 /** @param {string} kind @param {string} name */
 export function find(kind, name) {
@@ -45,33 +48,68 @@ export async function create(given, namespace) {
   // Half of what a call would take is to load it, and few calls make anything.
   const { violation, whyRefused } = await import('./kube-shapes.mjs');
   const why = whyRefused(given);
-  if (why) throw /is invalid/.test(why) ? new Refused(`The ${why}`) : serverError('BadRequest', why);
+  if (why)
+    throw /is invalid/.test(why) ? new Refused(`The ${why}`) : serverError('BadRequest', why);
   const { stringData = {}, ...rest } = given;
-  const data = Object.fromEntries(Object.entries(stringData).map(([key, value]) => [key, Buffer.from(String(value)).toString('base64')]));
-  const metadata = { ...given.metadata, namespace, uid: randomUUID(), creationTimestamp: new Date().toISOString() };
-  const object = { ...rest, ...(given.kind === 'Secret' ? { data: { ...rest.data, ...data } } : {}), metadata };
-  if (!claim(given.kind, metadata.name, object)) throw serverError('AlreadyExists', `${given.kind} "${metadata.name}" already exists`);
+  const data = Object.fromEntries(
+    Object.entries(stringData).map(([key, value]) => [
+      key,
+      Buffer.from(String(value)).toString('base64'),
+    ]),
+  );
+  const metadata = {
+    ...given.metadata,
+    namespace,
+    uid: randomUUID(),
+    creationTimestamp: new Date().toISOString(),
+  };
+  const object = {
+    ...rest,
+    ...(given.kind === 'Secret' ? { data: { ...rest.data, ...data } } : {}),
+    metadata,
+  };
+  if (!claim(given.kind, metadata.name, object))
+    throw serverError('AlreadyExists', `${given.kind} "${metadata.name}" already exists`);
   // What was ever made can be looked at when it is gone.
   save('Created', metadata.uid, object);
   const template = object.spec?.template ?? object.spec?.podTemplate;
-  const name = given.kind === 'Job' ? `${metadata.name}-${randomBytes(4).toString('hex').slice(0, 5)}` : metadata.name;
-  if (template) makePod(object, template, name, fault === 'quota' ? QUOTA : violation(template.spec));
+  const name =
+    given.kind === 'Job'
+      ? `${metadata.name}-${randomBytes(4).toString('hex').slice(0, 5)}`
+      : metadata.name;
+  if (template)
+    makePod(object, template, name, fault === 'quota' ? QUOTA : violation(template.spec));
   return object;
 }
 
 const QUOTA = 'exceeded quota: small, requested: pods=1, used: pods=2, limited: pods=2';
 
 /**
- * What the controller does: a pod that belongs to its maker, or an event that says why there is none.
+ * What the controller does: a pod that belongs to its maker, or an event that says why there is
+ * none.
  * @param {any} maker @param {any} template @param {string} name @param {string | undefined} refused
  */
 function makePod(maker, { metadata, spec }, name, refused) {
-  if (refused) return warn(maker.metadata.name, 'FailedCreate', `Error creating: pods "${name}" is forbidden: ${refused}`);
+  if (refused)
+    return warn(
+      maker.metadata.name,
+      'FailedCreate',
+      `Error creating: pods "${name}" is forbidden: ${refused}`,
+    );
   const ownerReferences = [
-    { apiVersion: maker.apiVersion, kind: maker.kind, name: maker.metadata.name, uid: maker.metadata.uid, controller: true },
+    {
+      apiVersion: maker.apiVersion,
+      kind: maker.kind,
+      name: maker.metadata.name,
+      uid: maker.metadata.uid,
+      controller: true,
+    },
   ];
   const { namespace } = maker.metadata;
-  const labels = { ...metadata.labels, ...(maker.kind === 'Job' ? { 'batch.kubernetes.io/job-name': maker.metadata.name } : {}) };
+  const labels = {
+    ...metadata.labels,
+    ...(maker.kind === 'Job' ? { 'batch.kubernetes.io/job-name': maker.metadata.name } : {}),
+  };
   const pod = {
     ...{ apiVersion: 'v1', kind: 'Pod', spec },
     metadata: { ...metadata, labels, name, namespace, uid: randomUUID(), ownerReferences },
@@ -88,7 +126,10 @@ export const folderOf = (pod) => inState('pods-of-cluster', pod.metadata.uid);
 
 /** @param {any} pod */
 export const mountsOf = (pod) =>
-  [...OWN, ...mountPaths(pod).map(({ path }) => path)].map((guest) => ({ guest, real: join(folderOf(pod), guest) }));
+  [...OWN, ...mountPaths(pod).map(({ path }) => path)].map((guest) => ({
+    guest,
+    real: join(folderOf(pod), guest),
+  }));
 
 /** @param {any} pod @returns {{path: string, volume: any}[]} */
 function mountPaths({ spec }) {
@@ -101,21 +142,35 @@ function mountPaths({ spec }) {
 }
 
 /** @param {any} pod */
-export const userOf = ({ spec }) => ({ uid: spec.securityContext.runAsUser, gid: spec.securityContext.runAsGroup });
+export const userOf = ({ spec }) => ({
+  uid: spec.securityContext.runAsUser,
+  gid: spec.securityContext.runAsGroup,
+});
 
 /** The kubelet's part. @param {any} pod */
 function start(pod) {
   for (const { real } of mountsOf(pod)) mkdirSync(real, { recursive: true });
   chmodSync(inState(), 0o755);
-  cpSync(join(packageRoot, 'lib/task/home'), join(folderOf(pod), 'home/agent'), { recursive: true });
+  cpSync(join(packageRoot, 'lib/task/home'), join(folderOf(pod), 'home/agent'), {
+    recursive: true,
+  });
   for (const { path, volume } of mountPaths(pod)) {
     const secret = load('Secret', volume.secret.secretName);
     for (const [key, value] of Object.entries(secret.data))
-      writeFileSync(join(folderOf(pod), path, key), Buffer.from(String(value), 'base64'), { mode: volume.secret.defaultMode });
+      writeFileSync(join(folderOf(pod), path, key), Buffer.from(String(value), 'base64'), {
+        mode: volume.secret.defaultMode,
+      });
   }
   own(folderOf(pod), userOf(pod));
   const [{ command }] = pod.spec.containers;
-  const child = runJailed({ argv: command, env: envOf(pod), cwd: '/workspace', mounts: mountsOf(pod), stdio: 'ignore', user: userOf(pod) });
+  const child = runJailed({
+    argv: command,
+    env: envOf(pod),
+    cwd: '/workspace',
+    mounts: mountsOf(pod),
+    stdio: 'ignore',
+    user: userOf(pod),
+  });
   enter(pod.metadata.uid, child.pid);
   child.unref();
 }
@@ -123,25 +178,46 @@ function start(pod) {
 /** @param {any} pod */
 export const envOf = (pod) => ({ HOME: '/home/agent', ...markEnv(folderOf(pod)) });
 
-/** What the scheduler and the kubelet have come to. @param {any} pod @returns {'pending' | 'creating' | 'running'} */
+/**
+ * What the scheduler and the kubelet have come to.
+ * @param {any} pod
+ * @returns {'pending' | 'creating' | 'running'}
+ */
 function phaseOf(pod) {
-  if (fault === 'unschedulable' || fault === 'err-image-pull' || !pod.spec.containers[0].image.startsWith(REGISTRY)) return 'pending';
+  if (
+    fault === 'unschedulable' ||
+    fault === 'err-image-pull' ||
+    !pod.spec.containers[0].image.startsWith(REGISTRY)
+  )
+    return 'pending';
   const volumes = mountPaths(pod).every(({ volume }) => load('Secret', volume.secret.secretName));
   if (!volumes) return 'pending';
   if (fault === 'no-handler') return 'creating';
-  return Date.now() - pod.standIn.madeMs < (fault === 'slow-start' ? 2500 : 20) ? 'creating' : 'running';
+  return Date.now() - pod.standIn.madeMs < (fault === 'slow-start' ? 2500 : 20)
+    ? 'creating'
+    : 'running';
 }
 
 /** As the API shows it. @param {any} stored */
 function shown({ standIn, ...pod }) {
   const phase = phaseOf({ standIn, ...pod });
-  const scheduled = (/** @type {object} */ fields) => [{ type: 'PodScheduled', status: 'True', ...fields }];
+  const scheduled = (/** @type {object} */ fields) => [
+    { type: 'PodScheduled', status: 'True', ...fields },
+  ];
   /** @param {object} state @param {string} is @param {object} fields */
   const withStatus = (state, is, fields = {}) => {
     const { command, ...container } = pod.spec.containers[0];
     const imageID = is === 'Running' ? `${REGISTRY}cagematch-runner@sha256:${'0'.repeat(64)}` : '';
     const containerStatuses = [
-      { name: 'agent', image: container.image, imageID, ready: is === 'Running', restartCount: 0, state, lastState: {} },
+      {
+        name: 'agent',
+        image: container.image,
+        imageID,
+        ready: is === 'Running',
+        restartCount: 0,
+        state,
+        lastState: {},
+      },
     ];
     return {
       ...pod,
@@ -154,33 +230,51 @@ function shown({ standIn, ...pod }) {
     case 'oom-killed':
       return withStatus({ terminated: { exitCode: 137, reason: 'OOMKilled' } }, 'Failed');
     case 'evicted':
-      return withStatus(killed, 'Failed', { reason: 'Evicted', message: 'The node was low on resource: memory. ' });
+      return withStatus(killed, 'Failed', {
+        reason: 'Evicted',
+        message: 'The node was low on resource: memory. ',
+      });
     case 'deadline':
       return withStatus(killed, 'Failed', {
         reason: 'DeadlineExceeded',
         message: 'Pod was active on the node longer than the specified deadline',
       });
     case 'node-lost': {
-      const unknown = { type: 'Ready', status: 'Unknown', reason: 'NodeStatusUnknown', message: 'Kubelet stopped posting node status.' };
+      const unknown = {
+        type: 'Ready',
+        status: 'Unknown',
+        reason: 'NodeStatusUnknown',
+        message: 'Kubelet stopped posting node status.',
+      };
       return withStatus({ running: {} }, 'Running', { conditions: [...scheduled({}), unknown] });
     }
   }
   if (fault === 'unschedulable') {
-    const message = '0/3 nodes are available: 3 Insufficient memory. preemption: 0/3 nodes are available.';
-    return { ...pod, status: { phase: 'Pending', conditions: scheduled({ status: 'False', reason: 'Unschedulable', message }) } };
+    const message =
+      '0/3 nodes are available: 3 Insufficient memory. preemption: 0/3 nodes are available.';
+    return {
+      ...pod,
+      status: {
+        phase: 'Pending',
+        conditions: scheduled({ status: 'False', reason: 'Unschedulable', message }),
+      },
+    };
   }
   const { image } = pod.spec.containers[0];
   if (fault === 'err-image-pull' || !image.startsWith(REGISTRY)) {
     const message = `failed to pull and unpack image "${image}": failed to resolve reference "${image}": not found`;
     return withStatus({ waiting: { reason: 'ErrImagePull', message } }, 'Pending');
   }
-  return phase === 'running' ? withStatus({ running: {} }, 'Running') : withStatus({ waiting: { reason: 'ContainerCreating' } }, 'Pending');
+  return phase === 'running'
+    ? withStatus({ running: {} }, 'Running')
+    : withStatus({ waiting: { reason: 'ContainerCreating' } }, 'Pending');
 }
 
 /** Counts an exec, and says what befalls it. @param {string} name */
 export function fateOfExec(name) {
   const stored = load('Pod', name);
-  if (shown(stored).status.phase !== 'Running') throw serverError('BadRequest', `pod ${name} does not have a host assigned`);
+  if (shown(stored).status.phase !== 'Running')
+    throw serverError('BadRequest', `pod ${name} does not have a host assigned`);
   stored.standIn.execs += 1;
   save('Pod', name, stored);
   return stored.standIn.execs === Number(at) ? fault : '';
@@ -210,10 +304,19 @@ export function remove(object) {
   const { uid } = object.metadata;
   for (const kind of Object.values(TYPES))
     for (const item of loadAll(kind))
-      if (item.metadata.ownerReferences?.some((/** @type {any} */ reference) => reference.uid === uid)) remove(item);
+      if (
+        item.metadata.ownerReferences?.some((/** @type {any} */ reference) => reference.uid === uid)
+      )
+        remove(item);
 }
 
 /** @param {string} name @param {string} reason @param {string} message */
 function warn(name, reason, message) {
-  save('Event', randomUUID(), { kind: 'Event', type: 'Warning', involvedObject: { name }, reason, message });
+  save('Event', randomUUID(), {
+    kind: 'Event',
+    type: 'Warning',
+    involvedObject: { name },
+    reason,
+    message,
+  });
 }

@@ -1,19 +1,30 @@
-// What Kubernetes' API takes, trimmed to what cagematch sends: a field, name, label or quantity that the real one refuses is refused.
-// Sources, read 2026-11-21: kubernetes.io/docs/reference/generated/kubernetes-api/v1.33 (Job, PodSpec, Container, Secret), its pages
-// "Labels and Selectors", "Object Names and IDs", "Resource Management", "Pod Security Standards" (restricted), and
-// github.com/kubernetes-sigs/agent-sandbox api/v1beta1/sandbox_types.go. All field names went through kubectl 1.32 with --local.
+// What Kubernetes' API takes, trimmed to what cagematch sends: a field, name, label or quantity
+// that the real one refuses is refused. Sources, read 2026-11-21:
+// kubernetes.io/docs/reference/generated/kubernetes-api/v1.33 (Job, PodSpec, Container, Secret),
+// its pages "Labels and Selectors", "Object Names and IDs", "Resource Management", "Pod Security
+// Standards" (restricted), and github.com/kubernetes-sigs/agent-sandbox
+// api/v1beta1/sandbox_types.go. All field names went through kubectl 1.32 with --local.
 import { z } from 'zod';
 
-const dnsLabel = z.string().regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'a lowercase RFC 1123 label');
+const dnsLabel = z
+  .string()
+  .regex(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, 'a lowercase RFC 1123 label');
 const dnsName = z
   .string()
   .max(253)
-  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, 'a lowercase RFC 1123 subdomain');
-const keyName = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+  .regex(
+    /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/,
+    'a lowercase RFC 1123 subdomain',
+  );
+const keyName =
+  /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 const qualified = z.string().regex(keyName, 'a qualified name');
 const labelValue = z
   .string()
-  .regex(/^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/, 'a valid label must be at most 63 of alphanumerics, -, _ and .');
+  .regex(
+    /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/,
+    'a valid label must be at most 63 of alphanumerics, -, _ and .',
+  );
 const quantity = z
   .string()
   .regex(
@@ -33,7 +44,12 @@ const id = z
 
 const labels = z.record(qualified, labelValue);
 const annotations = z.record(qualified, z.string());
-const ownerReference = z.strictObject({ apiVersion: z.string(), kind: z.string(), name: z.string().min(1), uid: z.uuid() });
+const ownerReference = z.strictObject({
+  apiVersion: z.string(),
+  kind: z.string(),
+  name: z.string().min(1),
+  uid: z.uuid(),
+});
 /** @param {z.ZodType} name */
 const metadataOf = (name) =>
   z.strictObject({
@@ -45,7 +61,9 @@ const metadataOf = (name) =>
 
 const RESOURCES = ['cpu', 'memory', 'ephemeral-storage'];
 const amounts = z.record(
-  z.string().refine((name) => RESOURCES.includes(name), 'must be a standard resource for containers'),
+  z
+    .string()
+    .refine((name) => RESOURCES.includes(name), 'must be a standard resource for containers'),
   quantity,
 );
 const container = z.strictObject({
@@ -54,13 +72,17 @@ const container = z.strictObject({
   imagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).optional(),
   command: z.array(z.string()).optional(),
   args: z.array(z.string()).optional(),
-  resources: z.strictObject({ requests: amounts.optional(), limits: amounts.optional() }).optional(),
+  resources: z
+    .strictObject({ requests: amounts.optional(), limits: amounts.optional() })
+    .optional(),
   securityContext: z
     .strictObject({
       allowPrivilegeEscalation: z.boolean().optional(),
       privileged: z.boolean().optional(),
       readOnlyRootFilesystem: z.boolean().optional(),
-      capabilities: z.strictObject({ add: z.array(z.string()).optional(), drop: z.array(z.string()).optional() }).optional(),
+      capabilities: z
+        .strictObject({ add: z.array(z.string()).optional(), drop: z.array(z.string()).optional() })
+        .optional(),
     })
     .optional(),
   volumeMounts: z
@@ -88,7 +110,9 @@ const podSpec = z
         runAsUser: id.optional(),
         runAsGroup: id.optional(),
         fsGroup: id.optional(),
-        seccompProfile: z.strictObject({ type: z.enum(['RuntimeDefault', 'Unconfined', 'Localhost']) }).optional(),
+        seccompProfile: z
+          .strictObject({ type: z.enum(['RuntimeDefault', 'Unconfined', 'Localhost']) })
+          .optional(),
       })
       .optional(),
     containers: z.array(container).min(1, 'Required value'),
@@ -96,7 +120,10 @@ const podSpec = z
       .array(
         z.strictObject({
           name: dnsLabel,
-          secret: z.strictObject({ secretName: dnsName, defaultMode: z.number().int().min(0).max(0o777) }),
+          secret: z.strictObject({
+            secretName: dnsName,
+            defaultMode: z.number().int().min(0).max(0o777),
+          }),
         }),
       )
       .optional(),
@@ -105,7 +132,11 @@ const podSpec = z
     for (const { volumeMounts = [] } of containers)
       for (const { name } of volumeMounts)
         if (!volumes.some((volume) => volume.name === name))
-          ctx.addIssue({ code: 'custom', path: ['containers', 0, 'volumeMounts'], message: `Not found: "${name}"` });
+          ctx.addIssue({
+            code: 'custom',
+            path: ['containers', 0, 'volumeMounts'],
+            message: `Not found: "${name}"`,
+          });
   });
 const template = z.strictObject({
   metadata: z.strictObject({ labels: labels.optional(), annotations: annotations.optional() }),
@@ -122,10 +153,13 @@ const shapes = {
       backoffLimit: z.number().int().min(0).optional(),
       activeDeadlineSeconds: seconds.optional(),
       ttlSecondsAfterFinished: z.number().int().min(0).optional(),
-      template: template.refine(({ spec }) => spec.restartPolicy === 'Never' || spec.restartPolicy === 'OnFailure', {
-        path: ['spec', 'restartPolicy'],
-        message: 'Required value: valid values: "OnFailure", "Never"',
-      }),
+      template: template.refine(
+        ({ spec }) => spec.restartPolicy === 'Never' || spec.restartPolicy === 'OnFailure',
+        {
+          path: ['spec', 'restartPolicy'],
+          message: 'Required value: valid values: "OnFailure", "Never"',
+        },
+      ),
     }),
   }),
   Sandbox: z.strictObject({
@@ -144,7 +178,9 @@ const shapes = {
     metadata: metadataOf(dnsName),
     type: z.string().optional(),
     immutable: z.boolean().optional(),
-    stringData: z.record(z.string().regex(/^[-._a-zA-Z0-9]+$/, 'a valid config key'), z.string()).optional(),
+    stringData: z
+      .record(z.string().regex(/^[-._a-zA-Z0-9]+$/, 'a valid config key'), z.string())
+      .optional(),
     data: z.record(z.string().regex(/^[-._a-zA-Z0-9]+$/), z.base64()).optional(),
   }),
 };
@@ -172,11 +208,18 @@ export function whyRefused(object) {
  */
 export function violation({ securityContext: pod = {}, containers }) {
   const wrong = containers.flatMap(({ name, securityContext: own = {} }) => [
-    ...(own.allowPrivilegeEscalation === false ? [] : [`allowPrivilegeEscalation != false (container "${name}")`]),
-    ...(own.capabilities?.drop?.includes('ALL') ? [] : [`unrestricted capabilities (container "${name}" must set drop=["ALL"])`]),
+    ...(own.allowPrivilegeEscalation === false
+      ? []
+      : [`allowPrivilegeEscalation != false (container "${name}")`]),
+    ...(own.capabilities?.drop?.includes('ALL')
+      ? []
+      : [`unrestricted capabilities (container "${name}" must set drop=["ALL"])`]),
     ...(own.privileged ? [`privileged (container "${name}")`] : []),
   ]);
   if (pod.runAsNonRoot !== true || pod.runAsUser === 0) wrong.push('runAsNonRoot != true');
-  if (pod.seccompProfile?.type !== 'RuntimeDefault') wrong.push('seccompProfile (must set "RuntimeDefault")');
-  return wrong.length === 0 ? undefined : `violates PodSecurity "restricted:latest": ${wrong.join(', ')}`;
+  if (pod.seccompProfile?.type !== 'RuntimeDefault')
+    wrong.push('seccompProfile (must set "RuntimeDefault")');
+  return wrong.length === 0
+    ? undefined
+    : `violates PodSecurity "restricted:latest": ${wrong.join(', ')}`;
 }

@@ -1,4 +1,5 @@
-// Processes of a stand-in's sandbox, found by a mark in their environment, so that none outlives its sandbox.
+// Processes of a stand-in's sandbox, found by a mark in their environment, so that none outlives
+// its sandbox.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
@@ -12,7 +13,9 @@ export function killMarked(mark) {
   const line = `${NAME}=${mark}`;
   // What a dying process has just started is found by the next look.
   for (let pass = 0; pass < 5; pass += 1) {
-    const found = (process.platform === 'linux' ? fromProc(line) : fromPs(line)).filter((pid) => pid !== process.pid);
+    const found = (process.platform === 'linux' ? fromProc(line) : fromPs(line)).filter(
+      (pid) => pid !== process.pid,
+    );
     if (found.length === 0) return;
     for (const pid of found) {
       try {
@@ -30,7 +33,9 @@ function fromProc(line) {
     if (!/^\d+$/.test(name)) return [];
     try {
       const dead = /^State:\s+Z/m.test(readFileSync(`/proc/${name}/status`, 'utf8'));
-      return !dead && readFileSync(`/proc/${name}/environ`, 'latin1').split('\0').includes(line) ? [Number(name)] : [];
+      return !dead && readFileSync(`/proc/${name}/environ`, 'latin1').split('\0').includes(line)
+        ? [Number(name)]
+        : [];
     } catch {
       return [];
     }
@@ -39,6 +44,9 @@ function fromProc(line) {
 
 /** @param {string} line */
 function fromPs(line) {
-  const listed = spawnSync('ps', ['axeww', '-o', 'pid=,command='], { encoding: 'utf8' }).stdout ?? '';
-  return listed.split('\n').flatMap((text) => (text.split(' ').includes(line) ? [Number.parseInt(text, 10)] : []));
+  const listed =
+    spawnSync('ps', ['axeww', '-o', 'pid=,command='], { encoding: 'utf8' }).stdout ?? '';
+  return listed
+    .split('\n')
+    .flatMap((text) => (text.split(' ').includes(line) ? [Number.parseInt(text, 10)] : []));
 }

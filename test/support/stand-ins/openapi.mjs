@@ -1,17 +1,21 @@
-// A published OpenAPI document as a judge: says of a request, or of an answer, what the document forbids in it.
+// A published OpenAPI document as a judge: says of a request, or of an answer, what the document
+// forbids in it.
 import { Ajv } from 'ajv';
 
 /**
  * @typedef {{name: string, in: string, required?: boolean, schema: object}} Parameter
  * @typedef {{content?: Record<string, {schema: object}>}} Body
- * @typedef {{operationId: string, parameters?: Parameter[], requestBody?: Body & {required?: boolean}, responses: Record<string, Body>}} Operation
- * @typedef {{paths: Record<string, Record<string, Operation>>, components: {schemas: Record<string, object>}}} Document
+ * @typedef {{operationId: string, parameters?: Parameter[], requestBody?: Body & {required?:
+ *   boolean}, responses: Record<string, Body>}} Operation
+ * @typedef {{paths: Record<string, Record<string, Operation>>, components: {schemas: Record<string,
+ *   object>}}} Document
  * @typedef {(value: unknown) => string | undefined} Judge
  */
 
 /** @param {Document} document */
 export function openContract(document) {
-  // What is sent is judged strictly: a field that the document does not name is a mistake, although a server may pass over it.
+  // What is sent is judged strictly: a field that the document does not name is a mistake, although
+  // a server may pass over it.
   const sent = judges(/** @type {Document} */ (closed(document)));
   const answered = judges(document);
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
@@ -26,7 +30,12 @@ export function openContract(document) {
       ),
       body: schemaOf(operation.requestBody, sent),
       required: operation.requestBody?.required ?? false,
-      answers: new Map(Object.entries(operation.responses).map(([status, body]) => [status, schemaOf(body, answered)])),
+      answers: new Map(
+        Object.entries(operation.responses).map(([status, body]) => [
+          status,
+          schemaOf(body, answered),
+        ]),
+      ),
     })),
   );
 
@@ -36,13 +45,20 @@ export function openContract(document) {
      * @param {string} method @param {URL} url @param {unknown} body
      */
     request(method, url, body) {
-      const found = operations.find((candidate) => candidate.method === method && candidate.pattern.test(url.pathname));
+      const found = operations.find(
+        (candidate) => candidate.method === method && candidate.pattern.test(url.pathname),
+      );
       if (!found) return { operation: undefined, fault: `there is no ${method} ${url.pathname}` };
-      return { operation: found.operation.operationId, fault: faultIn(found, url.searchParams, body) };
+      return {
+        operation: found.operation.operationId,
+        fault: faultIn(found, url.searchParams, body),
+      };
     },
     /** @param {string} operation @param {number} status @param {unknown} body */
     response(operation, status, body) {
-      const answers = operations.find((candidate) => candidate.operation.operationId === operation)?.answers;
+      const answers = operations.find(
+        (candidate) => candidate.operation.operationId === operation,
+      )?.answers;
       const key = answers?.has(String(status)) ? String(status) : 'default';
       if (!answers?.has(key)) return `${operation} never answers ${status}`;
       const fault = answers.get(key)?.(body);
@@ -74,7 +90,8 @@ function schemaOf(body, judge) {
 
 /** @param {Document} document @returns {(schema: object, asText?: boolean) => Judge} */
 function judges(document) {
-  const make = (/** @type {boolean} */ coerceTypes) => new Ajv({ strict: false, coerceTypes }).addSchema(document, 'document');
+  const make = (/** @type {boolean} */ coerceTypes) =>
+    new Ajv({ strict: false, coerceTypes }).addSchema(document, 'document');
   const [asIs, asText] = [make(false), make(true)];
   return (schema, text = false) => {
     const validate = (text ? asText : asIs).compile(/** @type {object} */ (absolute(schema)));
@@ -86,7 +103,11 @@ function judges(document) {
   };
 }
 
-/** References lead to the document, from whatever schema. @param {unknown} schema @returns {unknown} */
+/**
+ * References lead to the document, from whatever schema.
+ * @param {unknown} schema
+ * @returns {unknown}
+ */
 function absolute(schema) {
   return JSON.parse(JSON.stringify(schema).replaceAll('"#/components', '"document#/components'));
 }
@@ -95,7 +116,12 @@ function absolute(schema) {
 function closed(node) {
   if (Array.isArray(node)) return node.map(closed);
   if (node === null || typeof node !== 'object') return node;
-  const inner = Object.fromEntries(Object.entries(node).map(([key, value]) => [key, closed(value)]));
-  const isOpen = inner.type === 'object' && inner.properties !== undefined && inner.additionalProperties === undefined;
+  const inner = Object.fromEntries(
+    Object.entries(node).map(([key, value]) => [key, closed(value)]),
+  );
+  const isOpen =
+    inner.type === 'object' &&
+    inner.properties !== undefined &&
+    inner.additionalProperties === undefined;
   return isOpen ? { ...inner, additionalProperties: false } : inner;
 }

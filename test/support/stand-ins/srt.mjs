@@ -1,5 +1,6 @@
-// Stand-in for `srt`: its flags and its settings file are held to the real ones; the command then runs as it is.
-// It keeps no state: like the real one it is given the command's environment and no other.
+// Stand-in for `srt`: its flags and its settings file are held to the real ones; the command then
+// runs as it is. It keeps no state: like the real one it is given the command's environment and no
+// other.
 import { readFileSync } from 'node:fs';
 import { BadFlag, parseFlags } from './flags.mjs';
 import { runJailed } from './jail.mjs';
@@ -11,7 +12,10 @@ function refuse(message) {
 }
 
 /** @type {Record<string, string[]>} what has to be there, and be a list of words */
-const LISTS = { network: ['allowedDomains', 'deniedDomains'], filesystem: ['denyRead', 'allowWrite', 'denyWrite'] };
+const LISTS = {
+  network: ['allowedDomains', 'deniedDomains'],
+  filesystem: ['denyRead', 'allowWrite', 'denyWrite'],
+};
 
 /** @param {string} path */
 function checkSettings(path) {
@@ -19,12 +23,19 @@ function checkSettings(path) {
     const settings = JSON.parse(readFileSync(path, 'utf8'));
     for (const [part, lists] of Object.entries(LISTS)) {
       for (const list of lists) {
-        if (!Array.isArray(settings[part]?.[list]) || settings[part][list].some((/** @type {unknown} */ word) => typeof word !== 'string'))
-          refuse(`Invalid configuration in ${path}: ${part}.${list}: Invalid input: expected array`);
+        if (
+          !Array.isArray(settings[part]?.[list]) ||
+          settings[part][list].some((/** @type {unknown} */ word) => typeof word !== 'string')
+        )
+          refuse(
+            `Invalid configuration in ${path}: ${part}.${list}: Invalid input: expected array`,
+          );
       }
     }
   } catch (error) {
-    refuse(`Failed to load settings from ${path}: ${error instanceof Error ? error.message : error}`);
+    refuse(
+      `Failed to load settings from ${path}: ${error instanceof Error ? error.message : error}`,
+    );
   }
 }
 
@@ -39,9 +50,20 @@ try {
     const settings = last('settings');
     if (settings !== undefined) checkSettings(settings);
     const command = last('c') ?? rest.join(' ');
-    if (command === '') refuse('No command specified. Use -c <command> or provide command arguments.');
-    const env = Object.fromEntries(Object.entries(process.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
-    const child = runJailed({ argv: ['/bin/sh', '-c', command], env, cwd: process.cwd(), mounts: [], stdio: 'inherit' });
+    if (command === '')
+      refuse('No command specified. Use -c <command> or provide command arguments.');
+    const env = Object.fromEntries(
+      Object.entries(process.env).flatMap(([name, value]) =>
+        value === undefined ? [] : [[name, value]],
+      ),
+    );
+    const child = runJailed({
+      argv: ['/bin/sh', '-c', command],
+      env,
+      cwd: process.cwd(),
+      mounts: [],
+      stdio: 'inherit',
+    });
     child.once('exit', (code, signal) => {
       process.exitCode = code ?? (signal === 'SIGKILL' ? 137 : 143);
     });

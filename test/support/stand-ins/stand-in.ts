@@ -1,5 +1,14 @@
-// Opens a stand-in: an environment whose PATH finds it before the real program, and a state folder of its own.
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+// Opens a stand-in: an environment whose PATH finds it before the real program, and a state folder
+// of its own.
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +24,11 @@ const bin = fileURLToPath(new URL('bin/', import.meta.url));
  * @param program its name in bin/
  * @param found programs that only have to be found on PATH
  */
-export async function openStandIn(program: string, env: Record<string, string> = {}, found: string[] = []): Promise<StandIn> {
+export async function openStandIn(
+  program: string,
+  env: Record<string, string> = {},
+  found: string[] = [],
+): Promise<StandIn> {
   const folder = mkdtempSync(join(tmpdir(), 'stand-in-'));
   // Whoever is the user inside has to get through.
   chmodSync(folder, 0o755);

@@ -1,5 +1,15 @@
-// What the stand-ins remember between calls: one folder, one file a thing, so that two calls at once cannot tear it.
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+// What the stand-ins remember between calls: one folder, one file a thing, so that two calls at
+// once cannot tear it.
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { killJailed } from './jail.mjs';
 
@@ -37,7 +47,12 @@ export function save(kind, name, value) {
   renameSync(temporary, file(kind, name));
 }
 
-/** False when the name is taken already. @param {string} kind @param {string} name @param {unknown} value */
+/**
+ * False when the name is taken already.
+ * @param {string} kind
+ * @param {string} name
+ * @param {unknown} value
+ */
 export function claim(kind, name, value) {
   mkdirSync(inState(kind), { recursive: true });
   try {
@@ -66,7 +81,11 @@ export function loadAll(kind) {
     .flatMap((name) => load(kind, decodeURIComponent(name.slice(0, -5))) ?? []);
 }
 
-/** Notes a process group as running inside a sandbox. @param {string} id @param {number | undefined} pid */
+/**
+ * Notes a process group as running inside a sandbox.
+ * @param {string} id
+ * @param {number | undefined} pid
+ */
 export function enter(id, pid) {
   mkdirSync(inState('pids', id), { recursive: true });
   writeFileSync(inState('pids', id, String(pid)), '');
@@ -94,7 +113,11 @@ export function isAlive(pid) {
   }
 }
 
-/** The end of a jailed child as a runtime tells it: its code, or 128 and the signal. @param {import('node:child_process').ChildProcess} child @returns {Promise<number>} */
+/**
+ * The end of a jailed child as a runtime tells it: its code, or 128 and the signal.
+ * @param {import('node:child_process').ChildProcess} child
+ * @returns {Promise<number>}
+ */
 export function codeOf(child) {
   return new Promise((resolve, reject) => {
     child.once('error', reject);
@@ -105,6 +128,15 @@ export function codeOf(child) {
 /** @param {string | null} name */
 function signalNumber(name) {
   /** @type {Record<string, number>} */
-  const numbers = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGPIPE: 13, SIGTERM: 15 };
+  const numbers = {
+    SIGHUP: 1,
+    SIGINT: 2,
+    SIGQUIT: 3,
+    SIGABRT: 6,
+    SIGKILL: 9,
+    SIGSEGV: 11,
+    SIGPIPE: 13,
+    SIGTERM: 15,
+  };
   return numbers[name ?? ''] ?? 1;
 }

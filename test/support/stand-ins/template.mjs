@@ -1,14 +1,17 @@
-// The little of Go's templates that `--format` is asked for: paths, `json`, `index`. Anything else is refused.
+// The little of Go's templates that `--format` is asked for: paths, `json`, `index`. Anything else
+// is refused.
 
 /** @param {string} template @param {unknown} value */
 export function render(template, value) {
-  if (/\{\{[^}]*$/.test(template)) throw new Error('template parsing error: template: :1: unclosed action');
+  if (/\{\{[^}]*$/.test(template))
+    throw new Error('template parsing error: template: :1: unclosed action');
   return template.replace(/\{\{(.*?)\}\}/g, (_, action) => evaluate(action.trim(), value));
 }
 
 /** @param {string} action @param {unknown} value @returns {string} */
 function evaluate(action, value) {
-  if (action.startsWith('json ')) return JSON.stringify(term(action.slice(5).trim(), value) ?? null);
+  if (action.startsWith('json '))
+    return JSON.stringify(term(action.slice(5).trim(), value) ?? null);
   const found = term(action, value);
   return typeof found === 'object' ? JSON.stringify(found) : String(found);
 }
@@ -23,7 +26,9 @@ function term(text, value) {
     return whole?.[indexed[2] ?? indexed[3] ?? ''];
   }
   if (/^(\.|(\.\w+)+)$/.test(text)) return path(text, value);
-  throw new Error(`template parsing error: template: :1: function "${text.split(' ')[0]}" not defined`);
+  throw new Error(
+    `template parsing error: template: :1: function "${text.split(' ')[0]}" not defined`,
+  );
 }
 
 /** @param {string} text @param {unknown} value */
