@@ -59,7 +59,6 @@ export const options = {
   },
   out: { ...text('folder with the match records', { default: 'results' }), schema: z.string() },
 };
-export type CompareSettings = SettingsOf<typeof options>;
 
 export async function handler(args: unknown, io: Io): Promise<number> {
   const settings = readSettings(options, args);
@@ -69,7 +68,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
       : resolve(io.cwd, settings.json);
   if (file !== undefined) checkWritable(file);
   const finish = (document: ComparisonDocument) => print(document, settings, file, io);
-  if (settings.run) return interleave(settings, io, finish);
+  if (settings.run) return interleave(settings, settings.failOver, io, finish);
   const typed = (['runs', 'seed'] as const).find((name) => settings[name] !== undefined);
   if (typed)
     throw new CagematchError(
@@ -84,7 +83,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
 
 function print(
   document: ComparisonDocument,
-  settings: CompareSettings,
+  settings: SettingsOf<typeof options>,
   file: string | undefined,
   io: Io,
 ): number {

@@ -9,10 +9,19 @@ import {
   type Twin,
 } from '../lib/report/compare/interleaved.js';
 import { entryName, loadModes, parseWanted, type Registry } from '../lib/sandbox/registry.js';
-import type { CompareSettings } from './compare.js';
 import type { Io } from './io.js';
 import { runAs } from './run.js';
 import { type RunOptions, readRunSettings } from './run-settings.js';
+
+export interface InterleaveSettings {
+  base: string;
+  new: string;
+  runs?: string | undefined;
+  seed?: string | undefined;
+  allowHost: boolean;
+  dryRun: boolean;
+  out: string;
+}
 
 /**
  * Minimum number of rounds unless --runs is given: the fewest with which pairs of six rows can be
@@ -22,12 +31,13 @@ const ROUNDS = '12';
 
 /** @param finish prints the comparison and returns the exit code */
 export async function interleave(
-  settings: CompareSettings,
+  settings: InterleaveSettings,
+  failOver: number | undefined,
   io: Io,
   finish: (document: ComparisonDocument) => number,
 ): Promise<number> {
   const registry = await loadModes();
-  const { base, new: next, runs, seed, failOver, ...typed } = settings;
+  const { base, new: next, runs, seed, ...typed } = settings;
   const read = (file: string) =>
     readRunSettings(
       { modes: [], publish: false, ...typed, file, ...given({ runs, seed }) },
