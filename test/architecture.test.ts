@@ -1,7 +1,7 @@
 // Imports point one way, and no runtime is named outside its own file.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { packageRoot } from '../lib/package.js';
 import { exemptNames, readTexts } from './support/exempt-names.js';
@@ -75,6 +75,19 @@ test('nothing here starts git: in a checkout that an agent could write, git woul
   // It is only looked for: the server that takes a push has a repository of its own, without hooks
   // and without a checkout.
   expect(found).toEqual(['lib/probes/walls/foreign.ts: git']);
+});
+
+test('a folder with more than fifteen files has its reason in docs/design.md', () => {
+  const design = readFileSync(join(packageRoot, 'docs/design.md'), 'utf8');
+  const flat = ['commands', 'lib', 'modes', 'bench', 'test'].flatMap((top) =>
+    readdirSync(join(packageRoot, top), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath }) => relative(packageRoot, parentPath)),
+  );
+  const crowded = [...new Set(flat)].filter(
+    (folder) => flat.filter((other) => other === folder).length > 15,
+  );
+  expect(crowded.filter((folder) => !design.includes(`| \`${folder}/\` |`))).toEqual([]);
 });
 
 test('no comment is wider than 100 columns; the formatter sees to the code', () => {
