@@ -1,9 +1,11 @@
 // Output of the report of a finished match or probe: to the screen, to a file and, on request, to
 // the page of results.
+
 import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { CagematchError, messageOf } from '../lib/errors.js';
 import { jsonDocument } from '../lib/json.js';
+import { quoted } from '../lib/os/quoted.js';
 import { withProbes } from '../lib/report/advice/recommend.js';
 import type { Report } from '../lib/report/document.js';
 import type { ProbeDocument } from '../lib/report/probe/document.js';
@@ -79,7 +81,7 @@ function near(folder: string, cwd: string): string {
 function named(folder: string, cwd: string): string {
   const path = near(folder, cwd);
   if (path === join('results', basename(folder))) return basename(folder);
-  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+  return /^[\w./-]+$/.test(path) ? path : quoted(path);
 }
 
 /**

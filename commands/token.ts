@@ -1,5 +1,6 @@
 // `cagematch token`: the credential that a live run would use, shown masked, or pushed to a runtime
 // that stores its own.
+
 import { z } from 'zod';
 import { AUTHS, chooseCredential, complaintsOf, takenOf } from '../lib/auth/choose.js';
 import {
@@ -15,6 +16,7 @@ import { findGitHub, type GitHubCredential } from '../lib/auth/github.js';
 import { CagematchError } from '../lib/errors.js';
 import { jsonDocument } from '../lib/json.js';
 import { printable } from '../lib/os/printable.js';
+import { quoted } from '../lib/os/quoted.js';
 import { wrap } from '../lib/report/terminal/lines.js';
 import { EXIT, type Io } from './io.js';
 import { argument, choice, flag, readSettings } from './options.js';
@@ -49,10 +51,7 @@ export async function handler(args: unknown, io: Io): Promise<number> {
     for (const { text, hint } of warnings) io.err(`! ${printable(text)}\n  → ${printable(hint)}\n`);
     if (settings.action === 'push') return push(credential, settings.mode, io);
     if (settings.tokenOnly) io.document(`${credential.secret}\n`);
-    else
-      io.document(
-        `export ${variableOf(credential)}='${credential.secret.replaceAll("'", "'\\''")}'\n`,
-      );
+    else io.document(`export ${variableOf(credential)}=${quoted(credential.secret)}\n`);
     return EXIT.done;
   }
   const github = await findGitHub(io.env);

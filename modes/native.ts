@@ -14,7 +14,6 @@ import {
 } from '../lib/contract.js';
 import { CagematchError } from '../lib/errors.js';
 import { requireEgress } from '../lib/kit/egress.js';
-import { quoted } from '../lib/kit/guest/terminal.js';
 import { clientsOf, noteClient, rootsOf } from '../lib/kit/live-clients.js';
 import { programVersion, versionFacts } from '../lib/kit/program-version.js';
 import { promise, type WallPromises } from '../lib/kit/walls.js';
@@ -23,6 +22,7 @@ import { otherUserEnv } from '../lib/os/client-env.js';
 import { makeFolder, removeFolder } from '../lib/os/owner.js';
 import { which } from '../lib/os/path-search.js';
 import { killSandbox, labelEnv, listProcesses, reapProcess } from '../lib/os/processes.js';
+import { quoted } from '../lib/os/quoted.js';
 import { accounts, nobodysUser, type User } from '../lib/os/sandbox-user.js';
 import { clientEnd, type LocalStream, stream } from '../lib/os/stream.js';
 

@@ -51,13 +51,13 @@ export function stream(
     child[name]?.setEncoding('utf8').on('data', split.push);
     return split;
   });
-  const ended = child.ended.then(async ({ missing, ...end }) => {
-    const atMs = monotonic();
-    void (async () => {
-      if (child.pid !== undefined) await drained(child, () => paused);
-      for (const split of splits) split.flush();
-      push({ ...end, atMs });
-    })();
+  const finish = async (end: ExecEnd, atMs: number) => {
+    if (child.pid !== undefined) await drained(child, () => paused);
+    for (const split of splits) split.flush();
+    push({ ...end, atMs });
+  };
+  const ended = child.ended.then(({ missing, ...end }) => {
+    void finish(end, monotonic());
     return end;
   });
 

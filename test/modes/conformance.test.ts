@@ -16,9 +16,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { EntryOptions, ExecEnd, ExecStream } from '../../lib/contract.js';
 import { CagematchError } from '../../lib/errors.js';
-import { quoted } from '../../lib/kit/guest/terminal.js';
 import { capture } from '../../lib/os/capture.js';
 import { childrenOf, readTree } from '../../lib/os/process-tree.js';
+import { quoted } from '../../lib/os/quoted.js';
 import { commitsOf } from '../../lib/sandbox/git-return.js';
 import {
   type Arena,

@@ -2,6 +2,7 @@
 // else of the machine beside them.
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { quoted } from '../../lib/os/quoted.js';
 import { temporaryFolder } from './temporary-folder.js';
 
 /** A folder for PATH. @param scripts the body of a shell script by the program's name */
@@ -33,6 +34,4 @@ export function printing(output: { stdout?: string; stderr?: string; code?: numb
   ].join('\n');
 }
 
-export function quoted(word: string): string {
-  return `'${word.replaceAll("'", "'\\''")}'`;
-}
+export { quoted };

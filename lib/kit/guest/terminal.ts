@@ -1,9 +1,11 @@
 // A command with a terminal in a guest whose client cannot pass on an environment variable without
 // showing its value.
+
 import { randomUUID } from 'node:crypto';
 import type { Command, GuestShell } from '../../contract.js';
 import { CagematchError } from '../../errors.js';
 import { lastLine } from '../../os/printable.js';
+import { quoted } from '../../os/quoted.js';
 
 /** FILE, with text on stdin: writes a file that only this user can read. */
 const WRITE = 'umask 077; cat >"$1"';
@@ -55,5 +57,3 @@ async function writeSecrets(
     `the terminal's secrets do not get into the sandbox: ${why}`,
   );
 }
-
-export const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
