@@ -291,6 +291,13 @@ describe('a machine', () => {
     stand.api.die(machine?.id ?? '', 0);
     expect(stand.api.machines()).toEqual([]);
   });
+
+  it('ends after the time that its launch gives, in whole seconds', async () => {
+    await fly.launch(ctx, { ...spec, maxLifeMs: 90_500 });
+    expect(stand.api.machines()[0]?.config).toMatchObject({
+      init: { exec: ['/bin/sleep', '91'] },
+    });
+  });
 });
 
 it('without a token nobody is asked', async () => {
